@@ -1,0 +1,2 @@
+//! The binary: it hands over to the library.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Loading: everything that knows SQL or PostgreSQL.
+pub mod embedded;
