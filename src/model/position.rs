@@ -86,6 +86,9 @@ pub struct CursorPosition {
     pub read: u64,
     /// At least so many rows of `sync.walk_seen` belong to this walk: fewer means that they were lost in a crash.
     pub seen_at_least: u64,
+    /// Rejected elements in those pages whose id could not be read.
+    #[serde(default)]
+    pub unidentified: u64,
     /// `totalResults` of the last page.
     pub total: Option<u64>,
     /// The walk has been read to its end; what is left is the sweep.
