@@ -62,8 +62,9 @@ pub trait Resource: Send + Sync + 'static {
     fn lookup(&self, id: &str) -> Option<Request>;
     /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
-    /// What the engine has to learn before it can read (profiles: which segment to walk).
-    fn prelude(&self) -> Option<Box<dyn Prelude>>;
+    /// What the engine has to learn before it can read (profiles: which segment to walk). `wanted` is the segment of a
+    /// walk that is under way; none means the configured one.
+    fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>>;
     /// The id and the hash over the bytes, without decoding. An element without identity of its own (audit events)
     /// has an empty id.
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
