@@ -248,7 +248,9 @@ async fn starters_at_the_same_moment_share_one_cluster() {
     let data_dir = folder.path().join("data");
     let mut others = [Holder::spawn(Some(&data_dir)), Holder::spawn(Some(&data_dir))];
     let (first, second) = tokio::try_join!(Embedded::start(&data_dir), Embedded::start(&data_dir)).unwrap();
-    others.iter_mut().for_each(|other| drop(other.answer()));
+    for other in &mut others {
+        other.answer();
+    }
     assert_eq!(first.url(), second.url());
     let servers = processes(first.data_dir());
     let servers: Vec<_> = servers
@@ -408,4 +410,7 @@ fn kill_server(home: &Path) {
     let file = fs::read_to_string(home.join("pgdata/postmaster.pid")).unwrap();
     let id = file.lines().next().unwrap().parse().unwrap();
     kill(Pid::from_raw(id), Signal::SIGKILL).unwrap();
+    eventually("the server is dead", || {
+        !processes(home).iter().any(|(other, _)| *other == id)
+    });
 }

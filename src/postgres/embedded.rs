@@ -91,7 +91,8 @@ impl Embedded {
     /// Joins or starts the cluster anew if PostgreSQL has gone (killed, or crashed); does nothing while it runs.
     /// The address stays the same, so that a pool simply connects again.
     pub async fn revive(&mut self) -> Result<(), EmbeddedError> {
-        if Postmaster::of(&self.home.data()).state() == State::Ready {
+        let is_ready = Postmaster::of(&self.home.data()).state() == State::Ready;
+        if is_ready && ensure_database(&self.home).await.is_ok() {
             return Ok(());
         }
         let turn = self.home.turn().await?;

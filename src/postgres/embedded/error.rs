@@ -9,8 +9,8 @@ use crate::postgres::embedded::programs::{OLDEST_MAJOR, install_command};
 /// Why the embedded PostgreSQL is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No folder with `initdb` and `postgres` was found.
-    #[error("PostgreSQL's own programs (`initdb`, `postgres`) were not found on this machine")]
+    /// No folder with `initdb`, `postgres` and `psql` was found.
+    #[error("PostgreSQL's own programs (`initdb`, `postgres`, `psql`) were not found on this machine")]
     ProgramsMissing,
 
     /// Programs were found, but none that is new enough.
@@ -165,7 +165,7 @@ impl EmbeddedError {
                 install_command()
             ),
             Self::Pgbin { .. } => format!(
-                "let `PGBIN` name the folder that holds `initdb` and `postgres` {OLDEST_MAJOR} or newer, or unset it"
+                "let `PGBIN` name the folder that holds `initdb`, `postgres` and `psql` {OLDEST_MAJOR} or newer, or unset it"
             ),
             Self::NoHome => "set `database.data_dir` to a folder that this user may write".to_owned(),
             Self::PathNotText { .. } | Self::NotOurs { .. } => {

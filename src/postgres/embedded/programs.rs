@@ -1,5 +1,5 @@
 //! Where PostgreSQL's own programs lie on this machine. Distributions hide `initdb` and `postgres` from `PATH`,
-//! and what is on `PATH` may be a wrapper: a folder counts only if it holds both and tells its version.
+//! and what is on `PATH` may be a wrapper: a folder counts only if it holds both, and `psql`, and tells its version.
 
 use std::env;
 use std::ffi::OsStr;
@@ -27,7 +27,7 @@ const USUAL_FOLDERS: &[&str] = &[
     "/usr/local/pgsql/bin",                               // built by hand
 ];
 
-/// A folder with `initdb` and `postgres` of one version.
+/// A folder with `initdb`, `postgres` and `psql` of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Programs {
     pub(crate) folder: PathBuf,
@@ -95,7 +95,7 @@ fn install_command_for(os_release: &str) -> &'static str {
     } else if is("fedora") || is("rhel") {
         "sudo dnf install postgresql-server"
     } else if is("alpine") {
-        "sudo apk add postgresql"
+        "sudo apk add postgresql postgresql-client"
     } else if is("arch") {
         "sudo pacman -S postgresql"
     } else if is("suse") || is("opensuse") {
@@ -111,7 +111,7 @@ fn from_pgbin(folder: &Path) -> Result<Programs, EmbeddedError> {
         why,
     };
     if !is_complete(folder) {
-        return Err(refuse("holds no `initdb` and `postgres`".to_owned()));
+        return Err(refuse("does not hold `initdb`, `postgres` and `psql`".to_owned()));
     }
     match version(&folder.join("postgres")) {
         Some(major) if major >= OLDEST_MAJOR => Ok(Programs {
@@ -144,7 +144,7 @@ fn choose(found: &[Programs], wanted: Option<u32>) -> Result<Programs, EmbeddedE
 
 fn is_complete(folder: &Path) -> bool {
     folder.is_absolute()
-        && ["initdb", "postgres"]
+        && ["initdb", "postgres", "psql"]
             .iter()
             .all(|name| is_executable(&folder.join(name)))
 }
@@ -256,7 +256,7 @@ mod tests {
             of("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
             "sudo dnf install postgresql-server"
         );
-        assert_eq!(of("ID=alpine\n"), "sudo apk add postgresql");
+        assert_eq!(of("ID=alpine\n"), "sudo apk add postgresql postgresql-client");
         assert_eq!(of(""), "script/bootstrap");
     }
 
@@ -267,7 +267,7 @@ mod tests {
         fs::create_dir(&real).unwrap();
         fs::create_dir(&links).unwrap();
         // Written by another process: a file that this one holds open for writing at a fork elsewhere cannot be run.
-        let script = "for name in postgres initdb; do \
+        let script = "for name in postgres initdb psql; do \
             printf '#!/bin/sh\\necho \"postgres (PostgreSQL) 16.2\"\\n' >$name && chmod 755 $name; done";
         let status = Command::new("sh")
             .args(["-c", script])
