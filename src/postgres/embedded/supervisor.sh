@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs one private PostgreSQL for as long as somebody holds it, and leaves nothing behind.
 #
 # It exists because no signal tells a process on every Unix that its parent was killed. The holders (every
