@@ -1,1 +1,10 @@
-//! To be written.
+//! Settings: what can be set, where it comes from, and what it must be. Knows nothing of the layers above.
+
+pub mod cron;
+pub mod error;
+mod keys;
+pub mod load;
+pub mod secret;
+pub mod settings;
+mod units;
+mod validate;

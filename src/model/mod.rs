@@ -1,1 +1,13 @@
-//! To be written.
+//! Plain data and the ports between the layers: no I/O, no SQL, no HTTP, nothing imported from the layers above.
+
+pub mod batch;
+pub mod fault;
+pub mod ledger;
+pub mod page;
+pub mod ports;
+pub mod position;
+pub mod rows;
+pub mod table;
+
+/// A moment in UTC. Every time in this program is one; zones exist only in cron expressions.
+pub type Time = chrono::DateTime<chrono::Utc>;

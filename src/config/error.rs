@@ -1,0 +1,87 @@
+//! What can be wrong with settings. Each error names the key and the place it came from, and what to do.
+
+use std::path::PathBuf;
+
+/// A setting that cannot be used. All of them end in exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A key that does not exist.
+    #[error("unknown setting `{key}` in {origin}")]
+    UnknownKey {
+        /// The key as given, with its sections.
+        key: String,
+        /// The file or the variable.
+        origin: String,
+        /// The known key that is nearest to it.
+        nearest: Option<String>,
+    },
+    /// A value that does not fit its key.
+    #[error("setting `{key}` cannot be `{value}`: {why}")]
+    BadValue {
+        /// The key with its sections.
+        key: String,
+        /// The value as given (never a secret).
+        value: String,
+        /// What it must be.
+        why: String,
+    },
+    /// A key that a command needs is not set.
+    #[error("`{key}` is not set")]
+    Missing {
+        /// The key with its sections.
+        key: &'static str,
+        /// How to set it.
+        how: &'static str,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}, named by {origin}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What names it.
+        origin: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file that is not TOML.
+    #[error("{} is not valid TOML", .path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A well-known variable that is not Unicode.
+    #[error("the variable `{name}` is not valid Unicode")]
+    NotUnicode {
+        /// The variable.
+        name: String,
+    },
+}
+
+impl SettingsError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: None, .. } => {
+                "the README lists every setting under `Settings`".to_owned()
+            }
+            Self::BadValue { key, .. } => format!("correct `{key}` in the file or variable that sets it"),
+            Self::Missing { how, .. } => (*how).to_owned(),
+            Self::Unreadable { path, .. } => {
+                format!(
+                    "check that {} exists and that this user may read it",
+                    path.display()
+                )
+            }
+            Self::NotToml { path, .. } => format!("correct {} where the message points", path.display()),
+            Self::NotUnicode { name } => format!("set `{name}` to plain text"),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Every setting by name and kind: what an unknown key is compared with, and how a variable's text is read.
+
+/// What a setting holds, as far as reading it from a variable needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text, or what is written as one (durations, sizes, addresses).
+    Text,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Bool,
+    /// A list of texts; in a variable separated by commas, or a TOML list.
+    Texts,
+    /// A TOML list of tables.
+    Tables,
+    /// A whole number or a text.
+    IntegerOrText,
+}
+
+/// Every key, with its sections.
+pub(super) const KEYS: &[(&str, Kind)] = &[
+    ("tenant.url", Kind::Text),
+    ("tenant.client_id", Kind::Text),
+    ("tenant.client_secret_file", Kind::Text),
+    ("tenant.api_path", Kind::Text),
+    ("tenant.grant", Kind::Text),
+    ("tenant.connect_timeout", Kind::Text),
+    ("tenant.read_timeout", Kind::Text),
+    ("database.url", Kind::Text),
+    ("database.data_dir", Kind::Text),
+    ("database.max_connections", Kind::Integer),
+    ("database.load_connections", Kind::Integer),
+    ("limits.requests_per_second", Kind::Integer),
+    ("limits.burst", Kind::Integer),
+    ("limits.concurrent_requests", Kind::Integer),
+    ("limits.element_size", Kind::Text),
+    ("limits.batch_size", Kind::Text),
+    ("retry.initial_delay", Kind::Text),
+    ("retry.max_delay", Kind::Text),
+    ("retry.give_up_after", Kind::Text),
+    ("schedule.time_zone", Kind::Text),
+    ("schedule.heartbeat", Kind::Text),
+    ("schedule.lease_ttl", Kind::Text),
+    ("resources.segments.enabled", Kind::Bool),
+    ("resources.segments.schedule", Kind::Text),
+    ("resources.segments.page_size", Kind::Integer),
+    ("resources.profile_properties.enabled", Kind::Bool),
+    ("resources.profile_properties.schedule", Kind::Text),
+    ("resources.profile_properties.page_size", Kind::Integer),
+    ("resources.profiles.enabled", Kind::Bool),
+    ("resources.profiles.schedule", Kind::Text),
+    ("resources.profiles.full_schedule", Kind::Text),
+    ("resources.profiles.page_size", Kind::Integer),
+    ("resources.profiles.segment", Kind::Text),
+    ("resources.profiles.properties", Kind::Texts),
+    ("resources.profiles.overlap", Kind::Text),
+    ("resources.profiles.max_removals", Kind::IntegerOrText),
+    ("resources.audit_events.enabled", Kind::Bool),
+    ("resources.audit_events.schedule", Kind::Text),
+    ("resources.audit_events.page_size", Kind::Integer),
+    ("resources.audit_events.order", Kind::Text),
+    ("resources.audit_events.overlap", Kind::Text),
+    ("resources.audit_events.scans", Kind::Tables),
+    ("resources.audit_events.settle", Kind::Text),
+    ("resources.audit_events.retention", Kind::Text),
+    ("web.bind", Kind::Text),
+    ("web.token_file", Kind::Text),
+    ("log.format", Kind::Text),
+];
+
+/// The kind of a key, if there is such a key.
+pub(super) fn kind(key: &str) -> Option<Kind> {
+    KEYS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind)
+}
+
+/// Whether the key names a section rather than a setting.
+pub(super) fn is_section(key: &str) -> bool {
+    KEYS.iter()
+        .any(|(name, _)| name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The known key that is nearest to a wrong one, unless it is too far to be meant. A right last part in a wrong
+/// section counts as near.
+pub(super) fn nearest(wrong: &str) -> Option<String> {
+    let distance = |name: &str| {
+        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let whole = strsim::damerau_levenshtein(name, wrong);
+        if last(name) == last(wrong) {
+            whole.min(2)
+        } else {
+            whole
+        }
+    };
+    KEYS.iter()
+        .map(|(name, _)| (distance(name), *name))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(3))
+        .map(|(_, name)| name.to_owned())
+}

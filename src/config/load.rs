@@ -1,0 +1,438 @@
+//! Where settings come from: the compiled-in defaults, then the file given with `--config`, then variables.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::error::SettingsError;
+use super::keys::{self, Kind};
+use super::secret::Secret;
+use super::settings::Settings;
+use super::validate::validate;
+
+/// The defaults, as they stand in `config/default.toml`.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+/// Variables with this prefix set one key each.
+const PREFIX: &str = "BLUECONIC_SYNC__";
+
+/// The process's variables, as one thing that tests can make.
+pub type Variables = BTreeMap<String, OsString>;
+
+/// The variables of this process; names that are not Unicode cannot be ours.
+pub fn variables() -> Variables {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .collect()
+}
+
+/// Loads and validates the settings.
+pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, SettingsError> {
+    let mut table = parse(DEFAULTS, Path::new("config/default.toml"))?;
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
+            path: path.to_owned(),
+            origin: "`--config`".to_owned(),
+            source,
+        })?;
+        let given = parse(&text, path)?;
+        check_keys("", &given, &path.display().to_string())?;
+        merge(&mut table, given);
+    }
+    for (name, value) in variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
+        set_from_variable(&mut table, name, text_of(name, value)?)?;
+    }
+    well_known(&mut table, variables)?;
+    let mut settings = typed(table)?;
+    settings.key = secret(variables, "BLUECONIC_SYNC_KEY", None)?;
+    let named = settings.tenant.client_secret_file.clone();
+    settings.tenant.client_secret = secret(variables, "BLUECONIC_CLIENT_SECRET", named)?;
+    if let Some(url) = secret(variables, "DATABASE_URL", None)? {
+        settings.database.url = url;
+    }
+    validate(&settings)?;
+    Ok(settings)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Table, SettingsError> {
+    text.parse::<Table>().map_err(|source| SettingsError::NotToml {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+/// Every key must be one that we know; a secret in a file is refused by the same rule.
+fn check_keys(section: &str, table: &Table, origin: &str) -> Result<(), SettingsError> {
+    for (name, value) in table {
+        let key = if section.is_empty() {
+            name.clone()
+        } else {
+            format!("{section}.{name}")
+        };
+        match value {
+            Value::Table(inner) if keys::is_section(&key) => check_keys(&key, inner, origin)?,
+            _ if keys::kind(&key).is_some() => {}
+            _ => {
+                let nearest = keys::nearest(&key);
+                return Err(SettingsError::UnknownKey {
+                    key,
+                    origin: origin.to_owned(),
+                    nearest,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn merge(base: &mut Table, over: Table) {
+    for (name, value) in over {
+        match (base.get_mut(&name), value) {
+            (Some(Value::Table(inner)), Value::Table(given)) => merge(inner, given),
+            (_, value) => {
+                base.insert(name, value);
+            }
+        }
+    }
+}
+
+fn text_of<'a>(name: &str, value: &'a OsString) -> Result<&'a str, SettingsError> {
+    value.to_str().ok_or_else(|| SettingsError::NotUnicode {
+        name: name.to_owned(),
+    })
+}
+
+fn set_from_variable(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
+    let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+    let Some(kind) = keys::kind(&key) else {
+        let nearest =
+            keys::nearest(&key).map(|key| format!("{PREFIX}{}", key.to_uppercase().replace('.', "__")));
+        return Err(SettingsError::UnknownKey {
+            key,
+            origin: format!("the variable `{name}`"),
+            nearest,
+        });
+    };
+    let value = value_of(kind, text).ok_or_else(|| SettingsError::BadValue {
+        key: key.clone(),
+        value: text.to_owned(),
+        why: expectation(kind).to_owned(),
+    })?;
+    set(table, &key, value);
+    Ok(())
+}
+
+fn value_of(kind: Kind, text: &str) -> Option<Value> {
+    let list = || {
+        format!("list = {text}")
+            .parse::<Table>()
+            .ok()?
+            .remove("list")
+            .filter(Value::is_array)
+    };
+    match kind {
+        Kind::Text => Some(Value::String(text.to_owned())),
+        Kind::Integer => text.trim().parse().ok().map(Value::Integer),
+        Kind::Bool => text.trim().parse().ok().map(Value::Boolean),
+        Kind::IntegerOrText => Some(
+            text.trim()
+                .parse()
+                .map_or_else(|_| Value::String(text.to_owned()), Value::Integer),
+        ),
+        Kind::Tables => list(),
+        Kind::Texts if text.trim_start().starts_with('[') => list(),
+        Kind::Texts => Some(Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| Value::String(part.to_owned()))
+                .collect(),
+        )),
+    }
+}
+
+const fn expectation(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::IntegerOrText => "a text",
+        Kind::Integer => "a whole number is wanted",
+        Kind::Bool => "`true` or `false` is wanted",
+        Kind::Texts => "texts separated by commas are wanted",
+        Kind::Tables => {
+            "a TOML list of tables is wanted, such as [{schedule = \"40 3 * * *\", overlap = \"26h\"}]"
+        }
+    }
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            if let Value::Table(inner) = table
+                .entry(section.to_owned())
+                .or_insert_with(|| Value::Table(Table::new()))
+            {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn well_known(table: &mut Table, variables: &Variables) -> Result<(), SettingsError> {
+    for (name, key) in [
+        ("BLUECONIC_URL", "tenant.url"),
+        ("BLUECONIC_CLIENT_ID", "tenant.client_id"),
+    ] {
+        if let Some(value) = variables.get(name) {
+            set(table, key, Value::String(text_of(name, value)?.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Turns the merged table into settings, section by section, so that an error names the key.
+fn typed(table: Table) -> Result<Settings, SettingsError> {
+    let shown = Value::Table(table.clone());
+    Value::Table(table).try_into::<Settings>().map_err(|error| {
+        let (key, value) = culprit(&shown).unwrap_or_default();
+        SettingsError::BadValue {
+            key,
+            value,
+            why: error.message().trim().to_owned(),
+        }
+    })
+}
+
+/// The first key whose value alone breaks the defaults; secrets are not among the keys of the table but for a
+/// database URL in a file, which is not shown.
+fn culprit(given: &Value) -> Option<(String, String)> {
+    for (key, _) in keys::KEYS {
+        let Some(value) = look_up(given, key) else {
+            continue;
+        };
+        let mut table = DEFAULTS.parse::<Table>().ok()?;
+        set(&mut table, key, value.clone());
+        if Value::Table(table).try_into::<Settings>().is_err() {
+            let shown = if *key == "database.url" {
+                "…".to_owned()
+            } else {
+                plain(value)
+            };
+            return Some(((*key).to_owned(), shown));
+        }
+    }
+    None
+}
+
+fn look_up<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(value, |value, part| value.get(part))
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A secret from its variable, or from the file that its `_FILE` variable or a setting names.
+fn secret(
+    variables: &Variables,
+    name: &str,
+    named: Option<PathBuf>,
+) -> Result<Option<Secret>, SettingsError> {
+    if let Some(value) = variables.get(name).filter(|value| !value.is_empty()) {
+        return Ok(Some(Secret::new(text_of(name, value)?.to_owned())));
+    }
+    let variable = format!("{name}_FILE");
+    let file = variables
+        .get(&variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    match (file, named) {
+        (Some(path), _) => Secret::read(&path, &format!("`{variable}`")).map(Some),
+        (None, Some(path)) => Secret::read(&path, "`tenant.client_secret_file`").map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+    use crate::config::settings::Removals;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let variables = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+            .collect();
+        load(None, &variables)
+    }
+
+    fn told(error: &SettingsError) -> String {
+        format!("{error}; {}", error.hint())
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_say_embedded() {
+        let settings = with(&[]).unwrap();
+        assert!(settings.database.is_embedded());
+        assert_eq!(settings.resources.profiles.page_size.get(), 10_000);
+        assert_eq!(settings.limits.element_size, 8 * 1024 * 1024);
+        assert_eq!(settings.resources.audit_events.scans.len(), 2);
+    }
+
+    #[test]
+    fn every_key_of_the_defaults_is_known_and_every_known_key_is_documented() {
+        let defaults = DEFAULTS.parse::<Table>().unwrap();
+        check_keys("", &defaults, "defaults").unwrap();
+        for (key, _) in keys::KEYS {
+            let name = key.rsplit('.').next().unwrap();
+            assert!(
+                DEFAULTS.contains(&format!("{name} = ")),
+                "`{key}` is not in config/default.toml"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_sets_one_key_by_its_kind() {
+        let settings = with(&[
+            ("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE", "1000"),
+            ("BLUECONIC_SYNC__TENANT__CLIENT_ID", "12345"),
+            ("BLUECONIC_SYNC__RESOURCES__PROFILES__PROPERTIES", "email, visits"),
+            ("BLUECONIC_SYNC__RESOURCES__PROFILES__MAX_REMOVALS", "3%"),
+            ("BLUECONIC_SYNC__RESOURCES__SEGMENTS__ENABLED", "false"),
+            (
+                "BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__SCANS",
+                "[{schedule = \"0 1 * * *\", overlap = \"2h\"}]",
+            ),
+        ])
+        .unwrap();
+        assert_eq!(settings.resources.profiles.page_size.get(), 1000);
+        assert_eq!(settings.tenant.client_id.as_deref(), Some("12345"));
+        assert_eq!(settings.resources.profiles.properties, ["email", "visits"]);
+        assert_eq!(
+            settings.resources.profiles.max_removals,
+            Some(Removals::Percent(3.0))
+        );
+        assert!(!settings.resources.segments.enabled);
+        assert_eq!(settings.resources.audit_events.scans[0].overlap.as_secs(), 7200);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = with(&[("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGESIZE", "1")]).unwrap_err();
+        let told = told(&error);
+        assert!(
+            told.contains("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGESIZE"),
+            "{told}"
+        );
+        assert!(
+            told.contains("did you mean `BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE`?"),
+            "{told}"
+        );
+        let error = with(&[("BLUECONIC_SYNC__LIMITS__PAGE_SIZE", "1")]).unwrap_err();
+        assert!(error.hint().contains("PAGE_SIZE"), "{}", error.hint());
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key_and_what_is_wanted() {
+        for (name, value, key, wanted) in [
+            (
+                "BLUECONIC_SYNC__SCHEDULE__LEASE_TTL",
+                "soon",
+                "schedule.lease_ttl",
+                "a duration",
+            ),
+            (
+                "BLUECONIC_SYNC__LIMITS__BATCH_SIZE",
+                "much",
+                "limits.batch_size",
+                "a size",
+            ),
+            (
+                "BLUECONIC_SYNC__SCHEDULE__TIME_ZONE",
+                "Mars/Base",
+                "schedule.time_zone",
+                "IANA",
+            ),
+            ("BLUECONIC_SYNC__LIMITS__BURST", "0", "limits.burst", ""),
+            (
+                "BLUECONIC_SYNC__LIMITS__BURST",
+                "many",
+                "limits.burst",
+                "whole number",
+            ),
+            (
+                "BLUECONIC_SYNC__RESOURCES__SEGMENTS__SCHEDULE",
+                "hourly",
+                "resources.segments.schedule",
+                "cron",
+            ),
+            (
+                "BLUECONIC_SYNC__RESOURCES__PROFILES__MAX_REMOVALS",
+                "2 %%",
+                "max_removals",
+                "share",
+            ),
+        ] {
+            let told = told(&with(&[(name, value)]).unwrap_err());
+            assert!(
+                told.contains(key) && told.contains(wanted) && told.contains(value),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_tenant_is_asked_over_https_unless_it_is_on_this_machine() {
+        for good in [
+            "https://x.blueconic.net",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+            "http://localhost:1",
+        ] {
+            with(&[("BLUECONIC_URL", good)]).unwrap();
+        }
+        for bad in [
+            "http://x.blueconic.net",
+            "ftp://x",
+            "https://u:hunter2@x.net",
+            "https://x.net/rest",
+            "x.net",
+        ] {
+            let told = told(&with(&[("BLUECONIC_URL", bad)]).unwrap_err());
+            assert!(told.contains("tenant.url") && !told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_stands_between_defaults_and_variables_and_secrets_come_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.toml");
+        std::fs::write(&file, "[web]\nbind = \"0.0.0.0:1\"\n[limits]\nburst = 7\n").unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "s3cret\n").unwrap();
+        let variables = Variables::from([
+            ("BLUECONIC_SYNC__LIMITS__BURST".to_owned(), OsString::from("9")),
+            ("BLUECONIC_CLIENT_SECRET_FILE".to_owned(), secret.into_os_string()),
+        ]);
+        let settings = load(Some(&file), &variables).unwrap();
+        assert_eq!((settings.web.bind.port(), settings.limits.burst.get()), (1, 9));
+        assert_eq!(settings.tenant.client_secret.as_ref().unwrap().expose(), "s3cret");
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        std::fs::write(&file, "[tenant]\nclient_secret = \"s3cret\"\n").unwrap();
+        let told = told(&load(Some(&file), &variables).unwrap_err());
+        assert!(
+            told.contains("client_secret_file") && !told.contains("s3cret"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! The settings as the program uses them: typed, validated, without a text that still has to be understood.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::error::SettingsError;
+use super::secret::Secret;
+use super::units;
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// The tenant that is read.
+    pub tenant: Tenant,
+    /// The database that is filled.
+    pub database: Database,
+    /// Rates and bounds.
+    pub limits: Limits,
+    /// How faults that pass are waited out.
+    pub retry: Retry,
+    /// When things run.
+    pub schedule: Schedule,
+    /// What is read.
+    pub resources: Resources,
+    /// Health, metrics and status page.
+    pub web: Web,
+    /// Logging.
+    pub log: Log,
+    /// The 32 bytes that seal tokens at rest, from `BLUECONIC_SYNC_KEY[_FILE]`; base64.
+    #[serde(skip)]
+    pub key: Option<Secret>,
+}
+
+/// The tenant that is read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Tenant {
+    /// `https://…`; plain http only to a loopback address.
+    pub url: Option<Url>,
+    /// The application's client id.
+    pub client_id: Option<String>,
+    /// The file with the client secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// The path of the API below the address.
+    pub api_path: String,
+    /// The OAuth 2.0 grant.
+    pub grant: Grant,
+    /// For a connection to come about.
+    #[serde(deserialize_with = "units::duration")]
+    pub connect_timeout: Duration,
+    /// Without a byte from the tenant.
+    #[serde(deserialize_with = "units::duration")]
+    pub read_timeout: Duration,
+    /// The client secret, from its variable or file.
+    #[serde(skip)]
+    pub client_secret: Option<Secret>,
+}
+
+/// An OAuth 2.0 grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// The application acts for itself.
+    ClientCredentials,
+    /// The application acts for a person who has consented.
+    AuthorizationCode,
+}
+
+impl Grant {
+    /// The word that OAuth 2.0 uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::AuthorizationCode => "authorization_code",
+        }
+    }
+}
+
+/// What every command that talks to the tenant needs.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The tenant's address.
+    pub url: Url,
+    /// The application's client id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+}
+
+impl Tenant {
+    /// The address, the client id and the secret, or which of them is missing.
+    pub fn access(&self) -> Result<Access, SettingsError> {
+        let missing = |key, how| SettingsError::Missing { key, how };
+        Ok(Access {
+            url: self.address()?,
+            client_id: self.client_id.clone().filter(|id| !id.is_empty()).ok_or_else(|| {
+                missing(
+                    "tenant.client_id",
+                    "set BLUECONIC_CLIENT_ID to the client id that BlueConic shows under Settings > Access management > Applications",
+                )
+            })?,
+            client_secret: self.client_secret.clone().filter(|secret| !secret.is_empty()).ok_or_else(|| {
+                missing(
+                    "tenant.client_secret",
+                    "set BLUECONIC_CLIENT_SECRET, or BLUECONIC_CLIENT_SECRET_FILE to a file that holds it",
+                )
+            })?,
+        })
+    }
+
+    /// The tenant's address.
+    pub fn address(&self) -> Result<Url, SettingsError> {
+        self.url.clone().ok_or(SettingsError::Missing {
+            key: "tenant.url",
+            how: "set BLUECONIC_URL to the tenant's address, for example https://example.blueconic.net",
+        })
+    }
+}
+
+/// The database that is filled.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Database {
+    /// `embedded`, or a PostgreSQL URL; secret, since it may hold a password.
+    #[serde(deserialize_with = "secret")]
+    pub url: Secret,
+    /// Where the embedded cluster lives.
+    pub data_dir: Option<PathBuf>,
+    /// Connections in all.
+    pub max_connections: NonZeroU32,
+    /// Connections that load at once.
+    pub load_connections: NonZeroU32,
+}
+
+impl Database {
+    /// Whether the embedded cluster is meant.
+    pub fn is_embedded(&self) -> bool {
+        self.url.expose() == "embedded"
+    }
+}
+
+/// Rates and bounds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Limits {
+    /// Requests a second.
+    pub requests_per_second: NonZeroU32,
+    /// Requests that may come at once after a quiet while.
+    pub burst: NonZeroU32,
+    /// Requests under way at once.
+    pub concurrent_requests: NonZeroU32,
+    /// The largest element that is loaded, in bytes.
+    #[serde(deserialize_with = "units::size")]
+    pub element_size: usize,
+    /// When a batch is loaded, in bytes.
+    #[serde(deserialize_with = "units::size")]
+    pub batch_size: usize,
+}
+
+/// How faults that pass are waited out.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Retry {
+    /// Before the first repeat.
+    #[serde(deserialize_with = "units::duration")]
+    pub initial_delay: Duration,
+    /// Between two repeats at the most.
+    #[serde(deserialize_with = "units::duration")]
+    pub max_delay: Duration,
+    /// All repeats of one request together.
+    #[serde(deserialize_with = "units::duration")]
+    pub give_up_after: Duration,
+}
+
+/// When things run.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Schedule {
+    /// The zone of the cron expressions.
+    #[serde(deserialize_with = "units::time_zone")]
+    pub time_zone: chrono_tz::Tz,
+    /// How often due jobs are looked for.
+    #[serde(deserialize_with = "units::duration")]
+    pub heartbeat: Duration,
+    /// How long a lease holds without renewal.
+    #[serde(deserialize_with = "units::duration")]
+    pub lease_ttl: Duration,
+}
+
+/// What is read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Resources {
+    /// Segments.
+    pub segments: List,
+    /// Profile properties.
+    pub profile_properties: List,
+    /// Profiles.
+    pub profiles: Profiles,
+    /// Audit events.
+    pub audit_events: AuditEvents,
+}
+
+/// A plain list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct List {
+    /// Whether it is read.
+    pub enabled: bool,
+    /// When.
+    pub schedule: String,
+    /// Elements asked for at once.
+    pub page_size: NonZeroU32,
+}
+
+/// Profiles.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Profiles {
+    /// Whether they are read.
+    pub enabled: bool,
+    /// When what changed is read.
+    pub schedule: String,
+    /// When everything is read.
+    pub full_schedule: String,
+    /// Profiles asked for at once; the tenant takes up to 1,000,000.
+    pub page_size: NonZeroU32,
+    /// The segment that holds everybody.
+    pub segment: String,
+    /// The properties that are stored; empty means all.
+    pub properties: Vec<String>,
+    /// How far an increment reaches back behind its watermark.
+    #[serde(deserialize_with = "units::duration")]
+    pub overlap: Duration,
+    /// How many rows a sweep may remove without being asked.
+    #[serde(default, deserialize_with = "units::removals")]
+    pub max_removals: Option<Removals>,
+}
+
+/// A bound on removals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Removals {
+    /// So many rows.
+    Rows(u64),
+    /// A share of the stored rows, 0 to 100.
+    Percent(f64),
+}
+
+/// Audit events.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuditEvents {
+    /// Whether they are read.
+    pub enabled: bool,
+    /// When.
+    pub schedule: String,
+    /// Events asked for at once; the tenant takes up to 1000.
+    pub page_size: NonZeroU32,
+    /// The order in which the tenant answers.
+    pub order: Order,
+    /// How far a poll reaches back behind its watermark.
+    #[serde(deserialize_with = "units::duration")]
+    pub overlap: Duration,
+    /// Further looks back.
+    pub scans: Vec<Scan>,
+    /// How long events may take to show up.
+    #[serde(deserialize_with = "units::duration")]
+    pub settle: Duration,
+    /// How long the tenant keeps them.
+    #[serde(deserialize_with = "units::duration")]
+    pub retention: Duration,
+}
+
+/// The order of a listing of audit events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Learned from what comes.
+    Auto,
+    /// The oldest event comes first.
+    OldestFirst,
+    /// The newest event comes first.
+    NewestFirst,
+}
+
+/// A wider look back over the audit events.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scan {
+    /// When.
+    pub schedule: String,
+    /// How far back behind the watermark.
+    #[serde(deserialize_with = "units::duration")]
+    pub overlap: Duration,
+}
+
+/// Health, metrics and status page.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Web {
+    /// Where they are served.
+    pub bind: SocketAddr,
+    /// The file with the token that pages other than the health checks want.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
+    String::deserialize(input).map(Secret::new)
+}

@@ -1,0 +1,130 @@
+//! What settings must be beyond their types: bounds of the vendor, addresses that keep secrets safe, cron expressions.
+
+use url::Url;
+
+use super::error::SettingsError;
+use super::settings::Settings;
+
+/// Checks what the types alone cannot say.
+pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
+    let bad = |key: &str, value: &str, why: &str| {
+        Err(SettingsError::BadValue {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            why: why.to_owned(),
+        })
+    };
+    if let Some(url) = &settings.tenant.url {
+        validate_address(url)?;
+    }
+    let path = &settings.tenant.api_path;
+    if !(path.is_empty() || path.starts_with('/')) || path.ends_with('/') || path.contains(['?', '#']) {
+        return bad(
+            "tenant.api_path",
+            path,
+            "a path such as /rest/v2 is wanted, without a slash at its end",
+        );
+    }
+    if settings.resources.audit_events.page_size.get() > 1000 {
+        let given = settings.resources.audit_events.page_size.to_string();
+        return bad(
+            "resources.audit_events.page_size",
+            &given,
+            "the tenant answers with at most 1000",
+        );
+    }
+    if settings.resources.profiles.page_size.get() > 1_000_000 {
+        let given = settings.resources.profiles.page_size.to_string();
+        return bad(
+            "resources.profiles.page_size",
+            &given,
+            "the tenant answers with at most 1000000",
+        );
+    }
+    if settings.schedule.lease_ttl < std::time::Duration::from_secs(1) {
+        return bad(
+            "schedule.lease_ttl",
+            "less than 1s",
+            "a lease must hold for at least a second",
+        );
+    }
+    if settings.database.max_connections.get() < settings.database.load_connections.get() + 3 {
+        let given = settings.database.max_connections.to_string();
+        return bad(
+            "database.max_connections",
+            &given,
+            "there must be at least three more than `database.load_connections`",
+        );
+    }
+    validate_schedules(settings)
+}
+
+/// Cron expressions are understood at the start, not at their first due time.
+fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
+    let resources = &settings.resources;
+    let mut expressions = vec![
+        ("resources.segments.schedule", &resources.segments.schedule),
+        (
+            "resources.profile_properties.schedule",
+            &resources.profile_properties.schedule,
+        ),
+        ("resources.profiles.schedule", &resources.profiles.schedule),
+        (
+            "resources.profiles.full_schedule",
+            &resources.profiles.full_schedule,
+        ),
+        (
+            "resources.audit_events.schedule",
+            &resources.audit_events.schedule,
+        ),
+    ];
+    expressions.extend(
+        resources
+            .audit_events
+            .scans
+            .iter()
+            .map(|scan| ("resources.audit_events.scans", &scan.schedule)),
+    );
+    for (key, expression) in expressions {
+        super::cron::parse(expression).map_err(|why| SettingsError::BadValue {
+            key: key.to_owned(),
+            value: expression.clone(),
+            why,
+        })?;
+    }
+    Ok(())
+}
+
+fn validate_address(url: &Url) -> Result<(), SettingsError> {
+    let bad = |why: &str| {
+        // The address is shown without what a person may have put into it.
+        let mut shown = url.clone();
+        let _ = shown.set_password(None);
+        let _ = shown.set_username("");
+        shown.set_query(None);
+        Err(SettingsError::BadValue {
+            key: "tenant.url".to_owned(),
+            value: shown.to_string(),
+            why: why.to_owned(),
+        })
+    };
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => return bad("an address such as https://example.blueconic.net is wanted"),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => return bad("https is wanted, so that the client secret is never sent in the clear"),
+        _ => return bad("an address that begins with https:// is wanted"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return bad("an address without user name and password is wanted");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return bad("the bare address is wanted; the API's path is `tenant.api_path`");
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! What is loaded in one go: encoded rows, the ids that were seen, and everything that must commit with them.
+
+use super::Time;
+use super::page::RejectReason;
+use super::position::Position;
+use super::rows::Rows;
+
+/// An element's identity and the hash over its bytes as they came, learned without decoding it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The id, as text.
+    pub id: String,
+    /// 16 bytes over the element as it came, seeded with the decoder's version and settings.
+    pub source: [u8; 16],
+}
+
+/// What the database knows of an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// No row with this id.
+    Absent,
+    /// A row made from the very same bytes: nothing to decode.
+    Same,
+    /// A row made from other bytes.
+    Differs {
+        /// The hash over its meaning.
+        content: [u8; 16],
+    },
+}
+
+/// Rows by and for one table, with all that commits with them.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Encoded rows to be merged.
+    pub rows: Rows,
+    /// Ids that were read, in any order, repeats allowed; they count as seen by the walk.
+    pub seen: Vec<String>,
+    /// Rows whose bytes differ and whose content does not: `(id, new source_hash)`.
+    pub rehash: Vec<(String, [u8; 16])>,
+    /// `(loser, survivor)`: the loser leaves `profiles` and becomes an alias.
+    pub aliases: Vec<(String, String)>,
+    /// Elements that could not be loaded.
+    pub rejects: Vec<Reject>,
+    /// What was counted on the way.
+    pub tally: Tally,
+}
+
+/// Counts that only the decoding side knows.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Elements read, repeats and rejects included.
+    pub read: u64,
+    /// Elements that were the same as the row in the table.
+    pub unchanged: u64,
+    /// Characters replaced by U+FFFD.
+    pub replaced_characters: u64,
+}
+
+impl Batch {
+    /// Whether there is nothing in it to load.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.seen.is_empty()
+            && self.rehash.is_empty()
+            && self.aliases.is_empty()
+            && self.rejects.is_empty()
+    }
+}
+
+/// An element that could not be loaded, for `sync.rejects`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Its id, where one could be read.
+    pub element_id: Option<String>,
+    /// Why.
+    pub reason: RejectReason,
+    /// What exactly, for a person.
+    pub detail: String,
+    /// Its head as text (at most 64 KiB; NUL and broken UTF-8 as U+FFFD).
+    pub raw: String,
+    /// Its whole length in bytes.
+    pub raw_bytes: u64,
+    /// SHA-256 over the original bytes.
+    pub sha256: [u8; 32],
+}
+
+/// A stretch of time `(from, to]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Exclusive.
+    pub from: Time,
+    /// Inclusive.
+    pub to: Time,
+}
+
+/// Why a stretch of audit events cannot be known; the words of `sync.gaps.reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapReason {
+    /// Older than the tenant keeps them.
+    Retention,
+    /// More events in one millisecond than a page holds.
+    Saturated,
+    /// Hidden behind a full page in newest-first order.
+    Unreachable,
+    /// The scan stopped before it got there.
+    Interrupted,
+}
+
+impl GapReason {
+    /// The word as it stands in `sync.gaps.reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Saturated => "saturated",
+            Self::Unreachable => "unreachable",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// The move of a cursor that commits with the last batch of a page that ended whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// Where the walk stands now; none closes it.
+    pub position: Option<Position>,
+    /// The new watermark; never moves the stored one back.
+    pub watermark: Option<Time>,
+    /// Gaps to record. A stretch that is recorded already is not doubled.
+    pub gaps: Vec<(Span, GapReason)>,
+    /// Stretches that are now known: open gaps shrink by them, and close when nothing of them is left.
+    pub covered: Vec<Span>,
+}
+
+/// What a load wrote.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows changed.
+    pub updated: u64,
+    /// Rows staged that turned out to be the same, or older than what is stored.
+    pub unchanged: u64,
+    /// Rows removed because they lost a merge.
+    pub removed: u64,
+    /// Rows whose `source_hash` alone was refreshed.
+    pub rehashed: u64,
+    /// Rows left out because their person was erased.
+    pub suppressed: u64,
+    /// Rejects that were not recorded for this element before.
+    pub rejected: u64,
+    /// Ids that this walk had not read before.
+    pub new_ids: u64,
+}

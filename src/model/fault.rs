@@ -1,0 +1,95 @@
+//! The one error that crosses a port: what failed, why, and what a person should do. Each layer has an error enum of
+//! its own and turns it into a [`Fault`] at its edge, so that the engine and the commands decide by [`Kind`] alone.
+
+use std::fmt;
+
+/// What a port gives back.
+pub type Outcome<T> = Result<T, Fault>;
+
+/// How a fault is to be treated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// May pass by itself (overload, connection, a restart of the database); retries are used up where it is seen.
+    Transient,
+    /// Usage or settings are wrong, or the database belongs to another tenant: exit code 2.
+    Settings,
+    /// Nothing but a person can go on from here (approval, re-authorization): exit code 4.
+    Person,
+    /// The tenant denies a resource; `scope` is the one to ask for. The other resources go on. Exit code 3.
+    Denied {
+        /// The scope as the vendor names it, for example `read:segments`.
+        scope: String,
+    },
+    /// The tenant no longer accepts the cursor that was sent (400): the walk starts over.
+    CursorRefused,
+    /// The thing asked for does not exist at the tenant (404).
+    Absent,
+    /// The lease went to another holder: nothing of the transaction in hand was written.
+    Fenced,
+    /// Another process holds the lease and keeps renewing it.
+    Held,
+    /// A shutdown was asked for; the position is stored.
+    Interrupted,
+    /// Everything else: retrying cannot help.
+    Final,
+}
+
+/// An error with the sentence that an operator needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// How it is to be treated.
+    pub kind: Kind,
+    /// What failed, in the words of the thing that was tried.
+    pub what: String,
+    /// Why, as far as it is known. Never holds a secret.
+    pub why: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault without cause or hint.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            why: None,
+            hint: None,
+        }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn because(mut self, why: impl fmt::Display) -> Self {
+        self.why = Some(why.to_string());
+        self
+    }
+
+    /// Adds what a person should do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether trying again later can help.
+    pub fn is_transient(&self) -> bool {
+        self.kind == Kind::Transient
+    }
+
+    /// What failed and why, on one line.
+    pub fn sentence(&self) -> String {
+        match &self.why {
+            Some(why) => format!("{}: {why}", self.what),
+            None => self.what.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.sentence())
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,107 @@
+//! What a run did, in the columns of `sync.runs`, and how it ended.
+
+use uuid::Uuid;
+
+use super::Time;
+use super::fault::Fault;
+use super::position::Slot;
+
+/// How a run ended; the words of `sync.runs.status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Under way.
+    Running,
+    /// Everything that the tenant said is in the tables.
+    Succeeded,
+    /// It went to the end, but something could not be loaded or explained.
+    Partial,
+    /// It stopped before its end.
+    Failed,
+    /// A shutdown stopped it; the next run goes on.
+    Interrupted,
+    /// A person must approve the removals.
+    NeedsApproval,
+}
+
+impl Status {
+    /// The word as it stands in `sync.runs.status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::NeedsApproval => "needs_approval",
+        }
+    }
+}
+
+/// The counts of a run. Rows unless another unit is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// What the tenant says there is (`totalResults` of the last page).
+    pub source_total: Option<u64>,
+    /// Elements read, repeats included.
+    pub read: u64,
+    /// Distinct ids among them.
+    pub distinct: u64,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows whose content changed.
+    pub updated: u64,
+    /// Rows that were the same.
+    pub unchanged: u64,
+    /// Rows removed.
+    pub removed: u64,
+    /// Elements rejected.
+    pub rejected: u64,
+    /// Rows whose `source_hash` alone was refreshed.
+    pub rehashed: u64,
+    /// Elements left out because their person was erased.
+    pub suppressed: u64,
+    /// Candidates of the sweep that the tenant still has.
+    pub missed: u64,
+    /// Characters that PostgreSQL cannot store, replaced by U+FFFD.
+    pub replaced_characters: u64,
+    /// `source_total - distinct` where that is not explained by the rejects or by changes during the walk.
+    pub unexplained: Option<i64>,
+    /// Pages that ended whole.
+    pub pages: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests among them that repeated an earlier one.
+    pub retries: u64,
+    /// Decompressed bytes of bodies.
+    pub bytes_read: u64,
+}
+
+/// The closing entry of a run.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// How it ended.
+    pub status: Status,
+    /// What it did.
+    pub counts: Counts,
+    /// What failed and why.
+    pub error: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// A run as the commands tell of it, once it has ended.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// Its id in `sync.runs`; none when it never came to open one.
+    pub run_id: Option<Uuid>,
+    /// For what it ran.
+    pub slot: Slot,
+    /// Its closing entry.
+    pub ledger: Ledger,
+    /// The fault that ended it, by whose kind the exit code is chosen.
+    pub fault: Option<Fault>,
+    /// When it began, by the local clock.
+    pub started_at: Time,
+    /// When it ended, by the local clock.
+    pub finished_at: Time,
+}

@@ -1,0 +1,156 @@
+//! A page of a listing as it comes off the wire: what to ask for, blocks of elements, and the proof that it ended whole.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use super::Time;
+
+/// One GET under the tenant's API path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The path below `tenant.api_path`, already percent-encoded, with its leading slash.
+    pub path: String,
+    /// Query parameters in order, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// The envelope's key whose array holds the elements; empty for a single object.
+    pub array: &'static str,
+    /// The scope that the vendor asks for; named when the tenant denies the request.
+    pub scope: &'static str,
+}
+
+/// A run of whole elements cut from a body, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Block {
+    /// The bytes that the ranges point into.
+    pub bytes: Bytes,
+    /// Where each element stands in `bytes`. An element that is not valid JSON is among `broken` instead.
+    pub elements: Vec<Range<usize>>,
+    /// Elements that could not be cut off as JSON, or were larger than the configured bound.
+    pub broken: Vec<Broken>,
+}
+
+/// An element that cannot be handed on as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Which of the two it is.
+    pub reason: RejectReason,
+    /// What the reader says of it.
+    pub detail: String,
+    /// Its head, at most 64 KiB.
+    pub head: Bytes,
+    /// Its whole length in bytes.
+    pub length: u64,
+    /// SHA-256 over all of its bytes.
+    pub sha256: [u8; 32],
+}
+
+/// Why an element was not loaded; the words of `sync.rejects.reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RejectReason {
+    /// The element is no JSON.
+    NotJson,
+    /// The element is larger than `limits.element_size`.
+    TooLarge,
+    /// There is no id in it.
+    NoId,
+    /// A field has another type than the document says.
+    WrongShape,
+    /// A date lies outside of what the table takes.
+    DateOutOfRange,
+}
+
+impl RejectReason {
+    /// The word as it stands in `sync.rejects.reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::TooLarge => "too_large",
+            Self::NoId => "no_id",
+            Self::WrongShape => "wrong_shape",
+            Self::DateOutOfRange => "date_out_of_range",
+        }
+    }
+}
+
+/// The envelope's scalars, as far as they have been read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// `nextCursor`; stands before or after the array.
+    pub next_cursor: Option<String>,
+    /// `totalResults`.
+    pub total_results: Option<u64>,
+    /// The `Date` header.
+    pub server_time: Option<Time>,
+}
+
+/// The proof that a body ended whole: the array closed, the object closed, the stream ended cleanly.
+/// Only `blueconic/elements.rs` builds one (the layer test holds that), so a position cannot pass a cut page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageEnd {
+    head: Head,
+    elements: u64,
+}
+
+impl PageEnd {
+    /// Attests that the body ended whole after `elements` elements.
+    pub fn whole(head: Head, elements: u64) -> Self {
+        Self { head, elements }
+    }
+
+    /// The envelope's scalars.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// How many elements the array held, broken ones included.
+    pub fn elements(&self) -> u64 {
+        self.elements
+    }
+}
+
+/// What the answer to a look-up by id is.
+#[derive(Debug)]
+pub enum Lookup {
+    /// 404.
+    Gone,
+    /// 200 and a whole body.
+    Found(Bytes),
+    /// Any other answer: nothing follows from it.
+    Unclear(super::fault::Fault),
+}
+
+/// What a run costs on the wire. Shared by all requests of one run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    requests: AtomicU64,
+    retries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Meter {
+    /// Counts a request that was sent.
+    pub fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that repeats an earlier one.
+    pub fn retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts decompressed bytes of bodies.
+    pub fn bytes(&self, count: u64) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Requests, retries among them, and bytes so far.
+    pub fn read(&self) -> (u64, u64, u64) {
+        (
+            self.requests.load(Ordering::Relaxed),
+            self.retries.load(Ordering::Relaxed),
+            self.bytes.load(Ordering::Relaxed),
+        )
+    }
+}

@@ -1,0 +1,403 @@
+//! The traits between the layers. The engine (`sync`) is written against these alone; `blueconic` and `postgres`
+//! implement them, `resources` gives the meaning, and tests put fakes in their place.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::Time;
+use super::batch::{Advance, Batch, Fingerprint, Known, Reject, Span, Written};
+use super::fault::Outcome;
+use super::ledger::{Counts, Ledger};
+use super::page::{Block, Broken, Head, Lookup, Meter, PageEnd, Request};
+use super::position::{Position, Slot};
+use super::table::Table;
+
+// ---------------------------------------------------------------------------------------------- reading
+
+/// Reading from the tenant. Token, throttle and retries lie below it.
+pub trait Source: Send + Sync + 'static {
+    /// A body that is being read.
+    type Page: Page;
+
+    /// Sends the request and gives back the body once its headers are there. `attempt` > 0 says that the body of the
+    /// last try broke off: wait first, and spend the same retry budget (an attempt too many is the last fault again).
+    fn open(
+        &self,
+        request: &Request,
+        attempt: u32,
+        meter: &Meter,
+    ) -> impl Future<Output = Outcome<Self::Page>> + Send;
+
+    /// Asks for one object by id.
+    fn one(&self, request: &Request, meter: &Meter) -> impl Future<Output = Lookup> + Send;
+}
+
+/// A streaming body: nothing is read from the socket between two calls of `next`.
+pub trait Page: Send + 'static {
+    /// The next whole elements; none at the end of the body.
+    fn next(&mut self) -> impl Future<Output = Outcome<Option<Block>>> + Send;
+    /// What stands in the envelope so far: enough to ask for the next page, never to store a position.
+    fn so_far(&self) -> &Head;
+    /// The proof that the body ended whole; a fault when it did not.
+    fn finish(self) -> impl Future<Output = Outcome<PageEnd>> + Send;
+}
+
+// ---------------------------------------------------------------------------------------------- meaning
+
+/// One kind of record: where it is read, how it is decoded, which table it fills. No I/O.
+pub trait Resource: Send + Sync + 'static {
+    /// Its name, which is its table's: `segments`, `profile_properties`, `profiles`, `audit_events`.
+    fn name(&self) -> &'static str;
+    /// The table that it fills.
+    fn table(&self) -> &'static Table;
+    /// The request for the page at a position. `shrink` halves the page size so many times (after cut bodies).
+    fn request(&self, position: &Position, shrink: u32) -> Request;
+    /// The smallest request that shows whether the tenant allows this resource (`check` sends it).
+    fn probe(&self) -> Request;
+    /// The request for one element by its id, where the tenant has one.
+    fn lookup(&self, id: &str) -> Option<Request>;
+    /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.
+    fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
+    /// What the engine has to learn before it can read (profiles: which segment to walk).
+    fn prelude(&self) -> Option<Box<dyn Prelude>>;
+    /// The id and the hash over the bytes, without decoding. An element without identity of its own (audit events)
+    /// has an empty id.
+    fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
+    /// The reject for an element that the reader could not cut off.
+    fn broken(&self, broken: &Broken) -> Reject;
+    /// A decoder, with what it remembers from one element to the next: one per lane, or per response.
+    fn decoder(&self) -> Box<dyn Decoder>;
+    /// The properties that are asked for; empty means all. Fixed in a walk's position when it begins.
+    fn selection(&self) -> Vec<String>;
+}
+
+/// Turns elements into rows.
+pub trait Decoder: Send {
+    /// Decodes one element into the batch: a row, a refreshed hash, or a reject. `known` is never [`Known::Same`].
+    fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch);
+    /// The dates of the decoded elements in order of arrival, since the decoder was made; empty unless they matter.
+    fn dates(&self) -> &[Time];
+}
+
+/// A listing that is read before the walk itself.
+pub trait Prelude: Send {
+    /// The request for the page that begins at `start_index`.
+    fn request(&self, start_index: u64) -> Request;
+    /// Takes in one element.
+    fn take(&mut self, element: &[u8]);
+    /// What was learned: the id of the segment to walk, and a sentence when it is not the configured one.
+    fn resolve(self: Box<Self>) -> Outcome<(String, Option<String>)>;
+}
+
+/// What a look-up says of a stored row that a walk did not see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The tenant has no such profile.
+    Deleted,
+    /// It lost a merge against `survivor`.
+    Merged {
+        /// The id that remains.
+        survivor: String,
+    },
+    /// It exists, outside of the walked segment.
+    OutOfScope,
+    /// It is in the segment: the walk missed it. Its element, to be loaded where it is newer.
+    Missed(Bytes),
+    /// Nothing follows from the answer: the row stays.
+    Kept,
+}
+
+// ---------------------------------------------------------------------------------------------- loading
+
+/// A held lease: proof that this process may write for a slot, until the fence moves on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is for.
+    pub slot: Slot,
+    /// The number that every data transaction asserts.
+    pub fence: i64,
+    /// The run that was opened with it.
+    pub run_id: Uuid,
+}
+
+/// Who has a lease that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Host, process and a random part.
+    pub name: String,
+    /// Its run.
+    pub run_id: Option<Uuid>,
+    /// Until when it holds without renewing, by the database's clock.
+    pub expires_at: Time,
+    /// The database's clock now.
+    pub now: Time,
+}
+
+/// What asking for a lease gives.
+#[derive(Debug)]
+pub enum Acquired {
+    /// It is ours, and a run is open.
+    Lease(Lease),
+    /// Somebody has it.
+    Held(Holder),
+}
+
+/// The durable record of a position and a watermark.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Where an open walk stands.
+    pub position: Option<Position>,
+    /// Complete through.
+    pub watermark: Option<Time>,
+}
+
+/// What may be removed by a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidates {
+    /// Rows of the table.
+    pub stored: u64,
+    /// Rows that the walk did not see and that were not loaded since it began.
+    pub unseen: u64,
+}
+
+/// Loading into the database.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// A connection with its staging.
+    type Loader: Loader;
+
+    /// The database's clock (`sync.clock()`).
+    fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
+    /// Asks for the lease of a slot and opens a run with it.
+    fn acquire(&self, slot: Slot) -> impl Future<Output = Outcome<Acquired>> + Send;
+    /// Holds it for another time to live; [`super::fault::Kind::Fenced`] when it went to somebody else.
+    fn renew(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
+    /// Writes the counts so far into the open run, for those who look on.
+    fn progress(&self, lease: &Lease, counts: &Counts) -> impl Future<Output = Outcome<()>> + Send;
+    /// Closes the run and gives the lease back.
+    fn close(&self, lease: &Lease, ledger: &Ledger) -> impl Future<Output = Outcome<()>> + Send;
+
+    /// The cursor of a slot.
+    fn cursor(&self, slot: Slot) -> impl Future<Output = Outcome<Cursor>> + Send;
+    /// Moves the cursor without a batch (a walk that opens, or closes after its sweep). Asserts the lease.
+    fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
+    /// A loading connection for one table. `walk` is the walk whose seen ids it records.
+    fn loader(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Option<Walk>,
+    ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
+
+    /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`.
+    fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// Forgets the seen ids of a walk.
+    fn forget(&self, lease: &Lease, walk_id: Uuid) -> impl Future<Output = Outcome<()>> + Send;
+    /// How many rows of the table a sweep of this walk would remove.
+    fn candidates(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+    ) -> impl Future<Output = Outcome<Candidates>> + Send;
+    /// The ids of candidates after `after`, in order, at most `limit`.
+    fn unseen(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        after: &str,
+        limit: u32,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Removes rows by verdict (with tombstones and aliases where the table has them), unless they were loaded
+    /// meanwhile; `Missed` ids are marked as seen. Asserts the lease. Gives back the number of rows removed.
+    fn remove(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Walk,
+        verdicts: &[(String, Verdict)],
+    ) -> impl Future<Output = Outcome<u64>> + Send;
+    /// Builds what a first full load does without (the index of `segment_ids`) and refreshes the planner's statistics.
+    fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<()>> + Send;
+    /// The open gaps of a resource.
+    fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<Span>>> + Send;
+}
+
+/// A walk as the store has to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walk {
+    /// Its name in `sync.walk_seen`.
+    pub id: Uuid,
+    /// The database's time when it began.
+    pub opened_at: Time,
+}
+
+/// One connection with its staging.
+pub trait Loader: Send + 'static {
+    /// What the table knows of each, in the order asked.
+    fn known(&mut self, prints: &[Fingerprint]) -> impl Future<Output = Outcome<Vec<Known>>> + Send;
+    /// Stages and merges a batch, and with it moves the cursor, in one transaction that asserts the lease last.
+    fn load(
+        &mut self,
+        batch: Batch,
+        advance: Option<Advance>,
+    ) -> impl Future<Output = Outcome<Written>> + Send;
+}
+
+// ---------------------------------------------------------------------------------------------- tokens
+
+/// Whose token it is: the key of `sync.tokens`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenName {
+    /// The tenant's host (lower case) and port.
+    pub tenant: String,
+    /// The application's client id.
+    pub client_id: String,
+    /// `client_credentials` or `authorization_code`.
+    pub grant_type: String,
+}
+
+/// A row of `sync.tokens`. The sealed token is opaque to SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Counts up with each token.
+    pub version: i64,
+    /// `valid`, `refreshing`, `failed`, `reauth_required`.
+    pub status: String,
+    /// When the token was issued.
+    pub issued_at: Option<Time>,
+    /// When it dies.
+    pub expires_at: Option<Time>,
+    /// Which key sealed it.
+    pub key_id: Option<String>,
+    /// The sealed token; none without a key.
+    pub ciphertext: Option<Vec<u8>>,
+    /// The database's clock when the row was read.
+    pub now: Time,
+}
+
+/// What a claim to refresh gives.
+#[derive(Debug)]
+pub enum Claim {
+    /// Ask for a token, then [`TokenStore::settle`] with this version.
+    Yours {
+        /// The version that the new token will have.
+        version: i64,
+    },
+    /// Somebody has been faster: read again.
+    Newer,
+    /// Somebody is at it until then: wait and read again.
+    Busy {
+        /// When the other's claim lapses, by the database's clock.
+        until: Time,
+    },
+}
+
+/// How a claimed refresh ended.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    /// A new token.
+    Token {
+        /// How long it lives.
+        life: Duration,
+        /// Sealed; none without a key.
+        sealed: Option<(String, Vec<u8>)>,
+    },
+    /// It failed; `reauth` says that only a person can help.
+    Failed {
+        /// Without a secret in it.
+        error: String,
+        /// `reauth_required` in place of `failed`.
+        reauth: bool,
+    },
+}
+
+/// The rows of `sync.tokens`. `blueconic::auth` seals and opens, so SQL never sees a token.
+pub trait TokenStore: Send + Sync + 'static {
+    /// Reads the row.
+    fn read(&self, name: &TokenName) -> impl Future<Output = Outcome<Option<TokenRow>>> + Send;
+    /// Claims the turn to ask for the token after version `seen` (0: there is none), for at most `hold`. Commits.
+    fn claim(
+        &self,
+        name: &TokenName,
+        seen: i64,
+        hold: Duration,
+    ) -> impl Future<Output = Outcome<Claim>> + Send;
+    /// Stores what came of it and lets the claim go; [`super::fault::Kind::Fenced`] when the claim had lapsed and was
+    /// taken over. Gives back the row as it now is.
+    fn settle(
+        &self,
+        name: &TokenName,
+        version: i64,
+        with: Settled,
+    ) -> impl Future<Output = Outcome<TokenRow>> + Send;
+    /// Marks a token as dead before its time (401), unless a newer one is there.
+    fn drop_version(&self, name: &TokenName, version: i64) -> impl Future<Output = Outcome<()>> + Send;
+}
+
+// ---------------------------------------------------------------------------------------------- schedule, health
+
+/// A job as the settings name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its name in `sync.schedule`.
+    pub name: String,
+    /// What it runs.
+    pub slot: Slot,
+    /// Cron expression, 5 or 6 fields.
+    pub cron: String,
+    /// IANA zone.
+    pub time_zone: String,
+}
+
+/// The rows of `sync.schedule`.
+pub trait JobStore: Send + Sync + 'static {
+    /// The database's clock.
+    fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
+    /// The stored jobs with what decides whether `next_run_at` still holds.
+    fn stored(&self) -> impl Future<Output = Outcome<Vec<(Job, Time)>>> + Send;
+    /// Writes a job with its next run (new, or its cron or zone changed).
+    fn put(&self, job: &Job, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
+    /// Removes jobs that are not among these names.
+    fn keep_only(&self, names: &[String]) -> impl Future<Output = Outcome<()>> + Send;
+    /// Claims the job if it is due and nobody has it; true when it is ours for `hold`.
+    fn claim(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<bool>> + Send;
+    /// Holds a claim for longer.
+    fn extend(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<()>> + Send;
+    /// Lets the claim go and sets when it runs next.
+    fn done(&self, name: &str, holder: &str, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
+}
+
+/// What `/healthz`, `/readyz`, the metrics and the status page show.
+pub trait Observer: Send + Sync + 'static {
+    /// Whether the database answers and its schema is the one this binary wants.
+    fn ready(&self) -> impl Future<Output = Outcome<()>> + Send;
+    /// The state of every resource, as `status --json` prints it.
+    fn status(&self) -> impl Future<Output = Outcome<serde_json::Value>> + Send;
+}
+
+// ---------------------------------------------------------------------------------------------- time
+
+/// Local time, which tests can set.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Time;
+    /// Waits.
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// The machine's own clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        chrono::Utc::now()
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(time))
+    }
+}

@@ -1,0 +1,115 @@
+//! Where a listing stands. A position is what `sync.cursors.position` holds as JSON: everything that a walk needs to go
+//! on after a crash, fixed when the walk began, so that changed settings never bend a walk that is under way.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Time;
+
+/// Which cursor of a resource is meant; also a run's mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything is read.
+    Full,
+    /// What changed since the watermark is read.
+    Increment,
+}
+
+impl Scope {
+    /// The word as it stands in `sync.cursors.scope` and `sync.runs.mode`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Increment => "increment",
+        }
+    }
+}
+
+/// A resource and a scope: what a lease, a cursor and a run are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// The resource's name, which is its table's.
+    pub resource: &'static str,
+    /// The scope.
+    pub scope: Scope,
+}
+
+impl Slot {
+    /// The name of its lease: `RESOURCE/SCOPE`.
+    pub fn lease_name(&self) -> String {
+        format!("{}/{}", self.resource, self.scope.as_str())
+    }
+}
+
+/// Where a walk stands, by the kind of its listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "walk", rename_all = "snake_case")]
+pub enum Position {
+    /// A listing paged by `startIndex` and `count`.
+    Offset(OffsetPosition),
+    /// A listing paged by `cursor`.
+    Cursor(CursorPosition),
+    /// A listing read by `fromDate`.
+    Since(SincePosition),
+}
+
+/// A place in a listing paged by `startIndex`. Such a listing shifts under the reader, so a restarted run begins anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetPosition {
+    /// Names this reading in `sync.walk_seen`.
+    pub walk_id: Uuid,
+    /// The next index to ask for.
+    pub start_index: u64,
+}
+
+/// A place in a cursor listing, with all that was fixed when the walk began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorPosition {
+    /// Names this walk in `sync.walk_seen`.
+    pub walk_id: Uuid,
+    /// The segment that is walked.
+    pub segment: String,
+    /// The cursor to send next; `*` at the start.
+    pub cursor: String,
+    /// `lastmodifieddate` from and to (both inclusive), for an increment.
+    pub range: Option<(Time, Time)>,
+    /// The tenant's time when the walk began (the local clock's where it sent no `Date`).
+    pub began_at: Time,
+    /// The database's time when the walk began: what was loaded since then is never swept.
+    pub opened_at: Time,
+    /// The properties asked for; empty means all.
+    pub properties: Vec<String>,
+    /// Pages that ended whole.
+    pub pages: u64,
+    /// Elements read in those pages, repeats included.
+    pub read: u64,
+    /// At least so many rows of `sync.walk_seen` belong to this walk: fewer means that they were lost in a crash.
+    pub seen_at_least: u64,
+    /// Rejected elements in those pages whose id could not be read.
+    #[serde(default)]
+    pub unidentified: u64,
+    /// `totalResults` of the last page.
+    pub total: Option<u64>,
+    /// The walk has been read to its end; what is left is the sweep.
+    #[serde(default)]
+    pub finished: Option<Finished>,
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// When, by the database's clock; a walk that waits for approval is kept for 24 hours.
+    pub at: Time,
+    /// Distinct ids that the walk itself read.
+    pub distinct: u64,
+    /// Every page came to its end (false when the listing went round in circles).
+    pub to_the_end: bool,
+}
+
+/// A place in a listing read by date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SincePosition {
+    /// The exclusive lower bound of the next request.
+    pub from: Time,
+}

@@ -1,0 +1,62 @@
+//! What a table looks like to the layers between decoding and loading: names, column types, key and merge rule.
+
+/// A table in the schema `blueconic` that is filled through staging and merge.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name without the schema, which is also the resource's name.
+    pub name: &'static str,
+    /// The columns that a decoded row brings, in order; `synced_at` is not among them (the merge sets it).
+    pub columns: &'static [Column],
+    /// The primary key.
+    pub key: &'static [&'static str],
+    /// How staged rows come into it.
+    pub merge: Merge,
+}
+
+/// One column of a [`Table`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ColumnKind,
+}
+
+impl Column {
+    /// A column by name and type.
+    pub const fn new(name: &'static str, kind: ColumnKind) -> Self {
+        Self { name, kind }
+    }
+}
+
+/// The types that rows are made of; [`crate::model::rows`] writes each in PostgreSQL's binary format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// `text`
+    Text,
+    /// `text[]`
+    TextArray,
+    /// `bigint`
+    Bigint,
+    /// `integer`
+    Int,
+    /// `boolean`
+    Bool,
+    /// `timestamptz`
+    Timestamptz,
+    /// `jsonb`
+    Jsonb,
+    /// `bytea`
+    Bytea,
+}
+
+/// How staged rows come into a table. `postgres::merge` has one function for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Insert, or update when a column differs and the staged row is not older by `modified_at`. For the lists.
+    Upsert,
+    /// As `Upsert`, judged by `content_hash`, with aliases, tombstones and the walk's seen ids in the same transaction.
+    Profile,
+    /// Insert what is missing; a row is never changed. For audit events.
+    Occurrence,
+}
