@@ -19,8 +19,9 @@ pub(super) fn listener(address: SocketAddr) -> Option<String> {
         .ok()?
         .flatten()
         .map(|entry| entry.path())
+        .filter(|process| number(process).is_some())
         .find(|process| holds(process, &wanted))?;
-    let id = process.file_name()?.to_string_lossy().into_owned();
+    let id = number(&process)?;
     let name = fs::read_to_string(process.join("comm")).ok()?;
     Some(format!("`{}` (process {id})", name.trim()))
 }
@@ -34,6 +35,11 @@ fn socket_inode(table: &str, port: u16) -> Option<String> {
         same.then(|| fields.get(9).map(|inode| (*inode).to_owned()))
             .flatten()
     })
+}
+
+/// The id of a process, by its folder in `/proc` (which also has `self` and much else).
+fn number(process: &Path) -> Option<u32> {
+    process.file_name()?.to_str()?.parse().ok()
 }
 
 fn holds(process: &Path, socket: &str) -> bool {

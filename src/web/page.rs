@@ -98,6 +98,7 @@ fn banner(html: &mut Html, status: &Status, now: Time) {
             .raw("</bdi></p>");
     }
     html.raw("<p class=\"verdict\">").text(verdict).raw("</p>");
+    culprits(html, status);
     if let Some(token) = &status.token {
         let (mood, sentence) = token_sentence(token, now);
         html.raw("<p class=\"token ")
@@ -120,15 +121,43 @@ fn verdict(status: &Status, now: Time) -> (Mood, String) {
     let all = moods.len();
     let text = match worst {
         Mood::Bad if count(Mood::Bad) == 0 => "The token needs a person".to_owned(),
-        Mood::Bad => format!("{} of {all} need a person", count(Mood::Bad)),
+        Mood::Bad => format!("{} a person", of_all("need", count(Mood::Bad), all)),
         Mood::Watch if count(Mood::Watch) == 0 => "The token wants a look".to_owned(),
-        Mood::Watch => format!("{} of {all} want a look", count(Mood::Watch)),
+        Mood::Watch => format!("{} a look", of_all("want", count(Mood::Watch), all)),
         Mood::Busy => format!("{} of {all} running", count(Mood::Busy)),
         _ if all > 0 && count(Mood::Well) == all => "All is well".to_owned(),
         _ if count(Mood::Well) > 0 => "All that ran is well".to_owned(),
         _ => "Nothing has run yet".to_owned(),
     };
     (worst, text)
+}
+
+/// `1 of 5 needs`, `2 of 5 need`.
+fn of_all(verb: &str, some: usize, all: usize) -> String {
+    let ending = if some == 1 { "s" } else { "" };
+    format!("{some} of {all} {verb}{ending}")
+}
+
+/// The names of those that the verdict is about.
+fn culprits(html: &mut Html, status: &Status) {
+    let worst = status.resources.iter().map(mood_of).max().unwrap_or(Mood::Quiet);
+    if worst < Mood::Watch {
+        return;
+    }
+    let mut before = "<p class=\"culprits\">";
+    for it in status.resources.iter().filter(|it| mood_of(it) == worst) {
+        html.raw(before).raw("<bdi>").text(full_name(it)).raw("</bdi>");
+        before = " · ";
+    }
+    html.raw("</p>");
+}
+
+fn full_name(resource: &Resource) -> String {
+    let name = words::resource(&resource.name);
+    match words::scope(&resource.name, &resource.scope) {
+        Some(scope) => format!("{name}, {scope}"),
+        None => name,
+    }
 }
 
 fn token_sentence(token: &Token, now: Time) -> (Mood, String) {
@@ -197,14 +226,14 @@ fn card(html: &mut Html, resource: &Resource, now: Time) {
         .raw("\"><bdi>");
     html.text(status_word(resource)).raw("</bdi></p></div>");
     match &resource.run {
-        Some(run) => ran(html, run, now),
+        Some(run) => ran(html, mood_of_run(resource), run, now),
         None => _ = html.raw("<p class=\"when\">It runs as soon as its turn comes.</p>"),
     }
     facts(html, resource, now);
     html.raw("</section>");
 }
 
-fn ran(html: &mut Html, run: &Run, now: Time) {
+fn ran(html: &mut Html, mood: Mood, run: &Run, now: Time) {
     html.raw("<p class=\"when\">");
     let since = |from: Time, to: Time| words::duration((to - from).to_std().unwrap_or_default());
     match (run.started_at, run.finished_at) {
@@ -221,12 +250,13 @@ fn ran(html: &mut Html, run: &Run, now: Time) {
     }
     html.raw("</p>");
     progress(html, run);
-    trouble(html, Mood::Watch, run.error.as_deref(), run.hint.as_deref());
+    trouble(html, mood, run.error.as_deref(), run.hint.as_deref());
     html.raw("<dl class=\"counts\">");
     for (column, label) in [
         ("rows_read", "read"),
         ("rows_inserted", "inserted"),
         ("rows_updated", "updated"),
+        ("rows_unchanged", "unchanged"),
         ("rows_removed", "removed"),
         ("rows_rejected", "rejected"),
     ] {
@@ -294,7 +324,7 @@ fn facts(html: &mut Html, resource: &Resource, now: Time) {
     if let Some(lag) = resource.lag_seconds {
         let lag = Duration::try_from_secs_f64(lag).unwrap_or_default();
         html.raw("<dt>Lag</dt><dd>")
-            .text(words::duration(lag))
+            .text(words::roughly(lag))
             .raw("</dd>");
     }
     match resource.open_gaps {
@@ -306,7 +336,11 @@ fn facts(html: &mut Html, resource: &Resource, now: Time) {
         Some(_) => _ = html.raw("<dt>Open gaps</dt><dd>none</dd>"),
         None => {}
     }
-    time(html, "Next run", resource.next_run_at);
+    if resource.next_run_at.is_some_and(|at| at <= now) {
+        html.raw("<dt>Next run</dt><dd>due now</dd>");
+    } else {
+        time(html, "Next run", resource.next_run_at);
+    }
     if let Some(holder) = &resource.holder {
         html.raw("<dt>Held by</dt><dd><bdi>")
             .text(holder)

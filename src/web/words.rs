@@ -17,8 +17,17 @@ pub(super) fn number(value: i64) -> String {
     if value < 0 { format!("−{text}") } else { text }
 }
 
-/// `12 s`, `3 min`, `5 h 20 min`, `2 days`.
+/// How long something took: `12 s`, `1 min 20 s`, and from ten minutes on as roughly as [`roughly`].
 pub(super) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        60..600 if seconds % 60 != 0 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => roughly(time),
+    }
+}
+
+/// `12 s`, `3 min`, `5 h 20 min`, `2 days`: what a reader needs of a distance in time.
+pub(super) fn roughly(time: Duration) -> String {
     let seconds = time.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
@@ -37,8 +46,8 @@ pub(super) fn relative(time: Time, now: Time) -> String {
     let distance = (now - time).abs().to_std().unwrap_or_default();
     match (now - time).num_seconds() {
         0 => "just now".to_owned(),
-        seconds if seconds > 0 => format!("{} ago", duration(distance)),
-        _ => format!("in {}", duration(distance)),
+        seconds if seconds > 0 => format!("{} ago", roughly(distance)),
+        _ => format!("in {}", roughly(distance)),
     }
 }
 
@@ -99,7 +108,7 @@ mod tests {
         let wanted = [
             "less than a second",
             "59 s",
-            "1 min",
+            "1 min 59 s",
             "1 h",
             "5 h 20 min",
             "a day",
@@ -111,8 +120,8 @@ mod tests {
     #[test]
     fn times_are_seen_from_now() {
         let now = Utc.with_ymd_and_hms(2025, 6, 10, 12, 3, 0).unwrap();
-        let shown = [-61, 0, 61].map(|seconds| relative(now + chrono::Duration::seconds(seconds), now));
-        assert_eq!(shown, ["1 min ago", "just now", "in 1 min"]);
+        let shown = [-61, 0, 121].map(|seconds| relative(now + chrono::Duration::seconds(seconds), now));
+        assert_eq!(shown, ["1 min ago", "just now", "in 2 min"]);
         assert_eq!(clock(now, now), "12:03 UTC");
         assert_eq!(clock(now - chrono::Duration::days(1), now), "9 Jun, 12:03 UTC");
     }

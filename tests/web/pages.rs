@@ -56,7 +56,7 @@ async fn when_all_is_well_it_says_so_with_the_numbers() {
             "Succeeded",
             "Ended ",
             "3 min ago",
-            "took 1 min",
+            "took 1 min 20 s",
             "148,201",
             "1,204",
             "3,811",
@@ -73,7 +73,7 @@ async fn trouble_comes_with_its_sentence_and_what_to_do() {
         &html,
         &[
             "content=\"5\"", // while something runs, the page looks again soon
-            "1 of 5 need a person",
+            "1 of 5 needs a person",
             "Failed",
             "the scope read:profile-properties is missing",
             "add the scope `read:profile-properties`",
@@ -97,7 +97,7 @@ async fn what_needs_a_person_says_which_command() {
     assert_in_order(
         &html,
         &[
-            "1 of 2 need a person",
+            "1 of 2 needs a person",
             "authorized again by a person, expired 1 h 6 min ago",
             "Needs approval",
             "--approve-removals 27193",
