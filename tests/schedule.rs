@@ -1,11 +1,6 @@
 //! The schedule against stores and runners in memory: nothing is lost, nothing doubled, whatever the clock, the
 //! database or a second replica does.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "schedule/memory.rs"]
 mod memory;

@@ -156,7 +156,7 @@ async fn a_new_database_runs_everything_at_once_and_then_on_time() {
     assert_eq!(runner.count("segments"), 1, "before any heartbeat");
     replica.beat(Duration::from_secs(10)).await;
     assert_eq!(store.next("segments"), at("2025-06-10T12:15:00Z"));
-    replica.beat(Duration::from_secs(3600)).await;
+    replica.beat(Duration::from_hours(1)).await;
     assert_eq!(runner.count("segments"), 5, "12:03, 12:15, 12:30, 12:45, 13:00");
     replica.end().await;
 }
@@ -168,7 +168,7 @@ async fn after_a_week_of_downtime_a_job_runs_once() {
     store.put(&task.job, at("2025-06-03T12:15:00Z")).await.unwrap();
     let runner = Counting::taking(Duration::from_secs(2));
     let replica = Replica::start("a", &store, vec![task], &runner);
-    replica.beat(Duration::from_secs(300)).await;
+    replica.beat(Duration::from_mins(5)).await;
     assert_eq!(runner.count("segments"), 1);
     assert_eq!(store.next("segments"), at("2025-06-10T12:15:00Z"));
     replica.end().await;
@@ -181,8 +181,8 @@ async fn two_replicas_never_run_a_job_together_and_a_long_run_keeps_its_claim() 
     let first = Replica::start("a", &store, vec![segments()], &runner);
     let second = Replica::start("b", &store, vec![segments()], &runner);
     tokio::join!(
-        first.beat(Duration::from_secs(7200)),
-        second.beat(Duration::from_secs(7200))
+        first.beat(Duration::from_hours(2)),
+        second.beat(Duration::from_hours(2))
     );
     assert_eq!(runner.most.load(Ordering::SeqCst), 1);
     assert!(
@@ -220,7 +220,7 @@ async fn jobs_of_one_slot_take_turns_and_none_is_lost() {
         event("audit_events/scan-1"),
         event("audit_events/scan-2"),
     ];
-    let runner = Counting::taking(Duration::from_secs(60));
+    let runner = Counting::taking(Duration::from_mins(1));
     let replica = Replica::start("a", &store, tasks, &runner);
     sleep(Duration::from_secs(181)).await; // not one heartbeat: the end of one turn begins the next
     assert_eq!(
@@ -237,7 +237,7 @@ async fn a_database_that_goes_away_ends_nothing() {
     store.state().away = true;
     let runner = Counting::taking(Duration::from_secs(20));
     let replica = Replica::start("a", &store, vec![segments()], &runner);
-    replica.beat(Duration::from_secs(60)).await;
+    replica.beat(Duration::from_mins(1)).await;
     assert_eq!(runner.count("segments"), 0);
     store.state().away = false;
     replica.beat(Duration::from_secs(5)).await;
@@ -248,7 +248,7 @@ async fn a_database_that_goes_away_ends_nothing() {
     );
     // It goes away under a running job, over its end, and beyond the life of its claim.
     store.state().away = true;
-    replica.beat(Duration::from_secs(120)).await;
+    replica.beat(Duration::from_mins(2)).await;
     store.state().away = false;
     replica.beat(Duration::from_secs(10)).await;
     assert_eq!(
@@ -268,11 +268,11 @@ async fn a_panic_ends_one_run_and_the_job_comes_again() {
         ..Counting::default()
     });
     let replica = Replica::start("a", &store, vec![segments()], &runner);
-    replica.beat(Duration::from_secs(300)).await;
+    replica.beat(Duration::from_mins(5)).await;
     assert_eq!(runner.count("segments"), 1, "no loop of panics");
     assert_eq!(store.next("segments"), at("2025-06-10T12:15:00Z"));
     assert_eq!(store.state().rows["segments"].claim, None);
-    replica.beat(Duration::from_secs(600)).await;
+    replica.beat(Duration::from_mins(10)).await;
     assert_eq!(runner.count("segments"), 2);
     replica.end().await;
 }
@@ -349,7 +349,7 @@ async fn times_go_by_the_clock_of_the_database() {
     replica.beat(Duration::from_secs(10)).await;
     assert_eq!(runner.count("segments"), 2, "a week later: once");
     assert_eq!(store.next("segments"), at("2025-06-17T12:15:00Z"));
-    assert!(replica.pulse.age() < Duration::from_secs(60));
+    assert!(replica.pulse.age() < Duration::from_mins(1));
     replica.end().await;
 }
 

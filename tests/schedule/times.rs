@@ -330,6 +330,11 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
     /// Nothing is left out: compared minute by minute over two days around a change of the clock.
     #[test]
     fn no_time_of_the_wall_clock_is_left_out(
