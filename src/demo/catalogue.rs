@@ -302,15 +302,15 @@ fn definition(id: String, name: String, filter: &'static str, seed: u64, now: i6
     let personal = PERSONAL.contains(&id.as_str());
     let creation_date = now - 900 * DAY - i64::try_from(hash % 20_000_000_000).unwrap_or_default();
     PropertyDefinition {
-        description: if hash % 5 == 0 {
+        description: if hash.is_multiple_of(5) {
             String::new()
         } else {
             format!("What is known as \"{name}\".")
         },
         // The schema's default is `None`, for which its enum has no word: such a property comes without.
-        filter_type: (hash % 23 != 0 || filter != "SELECT").then_some(filter),
+        filter_type: (!hash.is_multiple_of(23) || filter != "SELECT").then_some(filter),
         precision: if filter == "DECIMAL" { 2 } else { 0 },
-        currency: (filter == "CURRENCY").then_some(if hash % 4 == 0 { YEN } else { EURO }),
+        currency: (filter == "CURRENCY").then_some(if hash.is_multiple_of(4) { YEN } else { EURO }),
         data_sensitivity: if personal { "PII" } else { "NON_PII" },
         permission_level: if personal { "PERSONAL" } else { "ANONYMOUS" },
         merge_strategy: if filter == "SELECT" {
@@ -326,7 +326,7 @@ fn definition(id: String, name: String, filter: &'static str, seed: u64, now: i6
             .collect(),
         creation_date,
         last_modified_date: creation_date + i64::try_from(hash % 900).unwrap_or_default() * DAY,
-        profile_count: (hash % 11 != 0).then_some(0),
+        profile_count: (!hash.is_multiple_of(11)).then_some(0),
         group_type_id: None,
         id,
         name,

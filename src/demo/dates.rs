@@ -63,9 +63,8 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 #[expect(
-    clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a remainder of ten of a number that is not negative"
+    reason = "a remainder of a number that is not negative"
 )]
 fn digits(mut number: i64, width: usize, into: &mut Vec<u8>) {
     let start = into.len();

@@ -138,7 +138,11 @@ fn entry_pages(hash: u64, sink: &mut impl Sink) {
 
 /// One to three sentences, for one profile of 128 a long letter.
 fn note(base: &Base, hash: u64, sink: &mut impl Sink) {
-    let sentences = if hash % 128 == 0 { 60 } else { 1 + (hash >> 7) % 3 };
+    let sentences = if hash.is_multiple_of(128) {
+        60
+    } else {
+        1 + (hash >> 7) % 3
+    };
     for sentence in 0..sentences {
         if sentence > 0 {
             sink.text("\n");

@@ -87,7 +87,6 @@ pub(crate) fn uuid_text(hash: u64) -> String {
     format_uuid(high, low).iter().copied().map(char::from).collect()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "four bits fit everywhere")]
 fn format_uuid(high: u64, low: u64) -> [u8; 36] {
     let mut text = [b'-'; 36];
     let mut at = 0;

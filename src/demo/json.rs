@@ -101,7 +101,7 @@ impl Writer {
                 into.push(b'\n');
                 into.resize(into.len() + 2 * depth, b' ');
             }
-            Layout::Airy => into.extend_from_slice(if depth % 2 == 0 { b"\r\n\t " } else { b" " }),
+            Layout::Airy => into.extend_from_slice(if depth.is_multiple_of(2) { b"\r\n\t " } else { b" " }),
         }
     }
 
@@ -123,15 +123,20 @@ impl Writer {
         arranged
     }
 
+    /// Appends a member that no document names.
+    pub(crate) fn unknown(&self, depth: usize, into: &mut Vec<u8>) {
+        self.new_line(depth, into);
+        self.key("xFutureField", into);
+        into.extend_from_slice(UNKNOWN.as_bytes());
+    }
+
     fn object(&mut self, members: &[(&'static str, Node)], depth: usize, into: &mut Vec<u8>) {
         let arranged = self.arranged(members);
         into.push(b'{');
         let mut separator = Separator::default();
         if self.shape.unknown_keys {
             separator.before_next(into);
-            self.new_line(depth + 1, into);
-            self.key("xFutureField", into);
-            into.extend_from_slice(UNKNOWN.as_bytes());
+            self.unknown(depth + 1, into);
         }
         for (key, node) in arranged {
             separator.before_next(into);
@@ -179,9 +184,9 @@ impl Writer {
     fn string(&self, text: &str, into: &mut Vec<u8>) {
         into.push(b'"');
         if self.shape.escaped {
-            write_ascii(text, into)
+            write_ascii(text, into);
         } else {
-            write_escaped(text, into)
+            write_escaped(text, into);
         }
         into.push(b'"');
     }

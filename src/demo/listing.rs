@@ -48,14 +48,12 @@ impl Candidates {
             };
         };
         let span = world.base.positions(from, to);
-        let mut others: Vec<u64> = match from <= to {
-            true => world
-                .by_modified
-                .range((from, 0)..=(to, u64::MAX))
-                .map(|(_, position)| *position)
-                .collect(),
-            false => Vec::new(),
-        };
+        let changed = (from <= to).then(|| world.by_modified.range((from, 0)..=(to, u64::MAX)));
+        let mut others: Vec<u64> = changed
+            .into_iter()
+            .flatten()
+            .map(|(_, position)| *position)
+            .collect();
         others.retain(|position| !span.contains(position));
         others.sort_unstable();
         Self { span, others }

@@ -64,14 +64,13 @@ impl Filter {
 
 impl Objective {
     fn holds(self, objective: &String, consented: &[String], refused: &[String]) -> bool {
-        let (consents, refuses) = (consented.contains(objective), refused.contains(objective));
+        let (yes, no) = (consented.contains(objective), refused.contains(objective));
         match self {
-            Self::Consented => consents,
-            Self::Refused => refuses,
-            Self::Unknown => !consents && !refuses,
-            Self::RefusedOrUnknown => !consents,
             // Every objective of this tenant needs consent.
-            Self::ConsentedOrUnneeded => consents,
+            Self::Consented | Self::ConsentedOrUnneeded => yes,
+            Self::Refused => no,
+            Self::Unknown => !yes && !no,
+            Self::RefusedOrUnknown => !yes,
         }
     }
 }

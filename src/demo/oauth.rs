@@ -92,7 +92,7 @@ impl Oauth {
                 expires_at: now + self.life,
             },
         );
-        Ok(uncached(Node::Object(vec![
+        Ok(uncached(&Node::Object(vec![
             ("access_token", Node::text(token)),
             ("token_type", Node::text("Bearer")),
             ("expires_in", Node::Number(self.life / 1000)),
@@ -278,7 +278,7 @@ impl IntoResponse for Denied {
             ),
             Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", "Invalid scope"),
         };
-        let mut response = uncached(Node::Object(vec![
+        let mut response = uncached(&Node::Object(vec![
             ("error_description", Node::text(description)),
             ("error", Node::text(error)),
         ]));
@@ -291,8 +291,8 @@ impl IntoResponse for Denied {
     }
 }
 
-fn uncached(body: Node) -> Response {
-    let bytes = Writer::new(Shape::default(), 0).document(&body);
+fn uncached(body: &Node) -> Response {
+    let bytes = Writer::new(Shape::default(), 0).document(body);
     let mut response = json(bytes.into());
     response
         .headers_mut()

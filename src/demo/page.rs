@@ -38,6 +38,7 @@ pub(crate) struct Envelope {
     pub(crate) address: String,
 }
 
+#[derive(Clone, Copy)]
 enum Stage {
     Head,
     Elements { next: u64, separator: Separator },
@@ -107,8 +108,8 @@ impl Page {
             Stage::Elements { next, separator } => (next, separator),
             Stage::Done => return None,
         };
-        let state = Arc::clone(&self.state);
-        let world = state.world();
+        let tenant = Arc::clone(&self.state);
+        let world = tenant.world();
         let candidates = Arc::clone(&self.plan.candidates);
         for (position, change) in candidates.from(&world, next) {
             if position >= self.plan.end {
@@ -153,6 +154,10 @@ impl Page {
 
     fn write_head(&mut self, into: &mut Vec<u8>) {
         into.push(b'{');
+        if self.writer.shape.unknown_keys {
+            self.writer.unknown(1, into);
+            into.push(b',');
+        }
         let head = std::mem::take(&mut self.head);
         for (key, node) in self.writer.arranged(&head) {
             self.writer.new_line(1, into);

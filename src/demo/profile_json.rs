@@ -31,6 +31,10 @@ pub(crate) struct TimelineDetail {
 
 /// Which parts of a profile come.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each expansion of the document"
+)]
 pub(crate) struct Detail {
     /// Ids of properties; `None`: all of them.
     pub(crate) properties: Option<HashSet<String>>,
@@ -350,7 +354,6 @@ impl Sink for Direct<'_> {
         write_escaped(part, self.into);
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder of ten")]
     fn number(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();

@@ -27,7 +27,7 @@ pub(crate) fn segments(settings: &Settings, now: i64) -> Vec<Segment> {
         Segment {
             id: ids[ordinal].clone(),
             name: name(ordinal),
-            description: if hash % 3 == 0 {
+            description: if hash.is_multiple_of(3) {
                 String::new()
             } else {
                 format!("Made for \"{}\"", name(ordinal))
@@ -47,7 +47,7 @@ pub(crate) fn segments(settings: &Settings, now: i64) -> Vec<Segment> {
     };
     let mut segments: Vec<Segment> = (0..ids.len()).map(segment).collect();
     let everybody = &mut segments[0];
-    everybody.name = "All Visitors".to_owned();
+    "All Visitors".clone_into(&mut everybody.name);
     everybody.id = settings.all_visitors.clone().unwrap_or_default();
     segments
 }
@@ -83,8 +83,8 @@ pub(crate) fn audit_events(settings: &Settings, now: i64) -> Vec<AuditEvent> {
         let hash = mix(settings.seed ^ 0xa0d1 ^ (ordinal << 20));
         let date = now - span + signed(ordinal) * step + signed(hash >> 33) % step;
         let event = match events.last() {
-            Some(last) if hash % 29 == 0 => last.clone(),
-            Some(last) if hash % 7 == 0 => audit_event(settings, hash, last.date),
+            Some(last) if hash.is_multiple_of(29) => last.clone(),
+            Some(last) if hash.is_multiple_of(7) => audit_event(settings, hash, last.date),
             _ => audit_event(settings, hash, date),
         };
         events.push(event);
@@ -93,8 +93,8 @@ pub(crate) fn audit_events(settings: &Settings, now: i64) -> Vec<AuditEvent> {
 }
 
 fn audit_event(settings: &Settings, hash: u64, date: i64) -> AuditEvent {
-    let later = settings.later_enums && hash % 97 == 0;
-    let failed = hash % 17 == 0;
+    let later = settings.later_enums && hash.is_multiple_of(97);
+    let failed = hash.is_multiple_of(17);
     let (object_type, operation) = if later {
         ("AGENT_2027", "DELEGATE")
     } else if failed {
@@ -106,9 +106,10 @@ fn audit_event(settings: &Settings, hash: u64, date: i64) -> AuditEvent {
         date,
         object_type: object_type.to_owned(),
         operation: operation.to_owned(),
-        application: (hash % 31 != 0).then(|| "blueconic".to_owned()),
+        application: (!hash.is_multiple_of(31)).then(|| "blueconic".to_owned()),
         user_name: (!failed).then(|| word(&words::USERS, hash >> 16).to_owned()),
-        ip_address: (hash % 13 != 0).then(|| format!("192.168.{}.{}", hash >> 24 & 255, hash >> 40 & 255)),
+        ip_address: (!hash.is_multiple_of(13))
+            .then(|| format!("192.168.{}.{}", hash >> 24 & 255, hash >> 40 & 255)),
         objects: objects(hash),
     }
 }

@@ -1,7 +1,6 @@
 //! The socket: accepts connections on the loopback address and serves each in a task of its own. Connections are
 //! served by hyper directly, since axum's own server can neither reset one nor leave the `Date` header out.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::{Extension, Router};
@@ -59,12 +58,9 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         () = reset.cancelled() => {}
         () = stop.cancelled() => return,
     }
-    if let Err(error) = reset_now(connection.into_parts().io.into_inner()) {
+    let stream = connection.into_parts().io.into_inner();
+    // Closing without lingering makes the system send RST.
+    if let Err(error) = stream.set_zero_linger() {
         tracing::debug!(%error, "a connection of the simulated tenant was closed, not reset");
     }
-}
-
-/// Closing without lingering makes the system send RST.
-fn reset_now(stream: TcpStream) -> io::Result<()> {
-    stream.set_zero_linger()
 }

@@ -89,7 +89,7 @@ pub struct Settings {
     pub merged_per_thousand: u64,
     /// Of 1,000 profiles, how many lack fields that others have.
     pub lacking_per_thousand: u64,
-    /// Some values contain U+0000, which JSON allows and PostgreSQL does not.
+    /// Some values contain U+0000, which JSON allows and a database may not.
     pub zero_characters: bool,
     /// The modification dates of profiles spread over so long a time before `now`.
     pub history: Duration,

@@ -13,7 +13,7 @@ const PRODUCTS: [&str; 4] = ["987644321", "rain coat \"XL\"", "fiets", "靴"];
 /// All events of one profile, at most the 250 that a tenant keeps.
 pub(crate) fn events(facts: &Facts) -> Vec<TimelineEvent> {
     let hash = mix(facts.key ^ 0x71e);
-    let count = if hash % 64 == 0 {
+    let count = if hash.is_multiple_of(64) {
         21 + (hash >> 8) % 230
     } else {
         (hash >> 8) % 5
