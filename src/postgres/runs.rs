@@ -117,3 +117,14 @@ pub(crate) async fn close(
     .doing("closing the run")?;
     Ok(())
 }
+
+/// A run, all columns of `sync.runs`, as `backfill --json` prints it.
+pub(crate) async fn row(pool: &PgPool, id: Uuid) -> Result<serde_json::Value, Error> {
+    sqlx::query_scalar!(
+        r#"select to_jsonb(r) as "run!" from sync.runs as r where id = $1"#,
+        id
+    )
+    .fetch_one(pool)
+    .await
+    .doing("reading a run")
+}

@@ -81,6 +81,11 @@ impl PostgresStore {
         tenant::claim(self.control(), url).await
     }
 
+    /// A run as it stands in `sync.runs`.
+    pub async fn run(&self, id: Uuid) -> Result<serde_json::Value, Error> {
+        runs::row(self.control(), id).await
+    }
+
     /// The pool for everything short.
     pub(crate) fn control(&self) -> &PgPool {
         &self.pools.control

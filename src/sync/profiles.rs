@@ -40,7 +40,7 @@ pub(super) async fn scope<T: Store>(
         Some(Scope::Increment) => complete_once.then_some(Scope::Increment),
         None => {
             let open =
-                matches!(&full.position, Some(Position::Cursor(walk)) if walk.finished.is_none() || approved);
+                matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
             let increment = !open && !approved && (complete_once || reading.since.is_some());
             Some(if increment { Scope::Increment } else { Scope::Full })
         }

@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_refresh_lies_ahead_of_the_end() {
-        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         for (life, earliest, latest) in [
             (minutes(60), minutes(48), minutes(54)),
             (minutes(30), minutes(24), minutes(25)),

@@ -415,7 +415,8 @@ mod tests {
                 .filter(|one| at(*one) > from)
                 .take(5)
                 .collect();
-            page.rotate_left(page.len() / 2);
+            let half = page.len() / 2;
+            page.rotate_left(half);
             match walk.page(page.len() as u64, &dates(&page)) {
                 Step::Read(..) => {}
                 Step::End(advance) => {
