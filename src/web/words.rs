@@ -21,7 +21,7 @@ pub(super) fn number(value: i64) -> String {
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
-        60..600 if seconds % 60 != 0 => format!("{} min {} s", seconds / 60, seconds % 60),
+        60..600 if !seconds.is_multiple_of(60) => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => roughly(time),
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn roughly(time: Duration) -> String {
         0 => "less than a second".to_owned(),
         1..60 => format!("{seconds} s"),
         60..3600 => format!("{minutes} min"),
-        3600..86_400 if minutes % 60 == 0 => format!("{hours} h"),
+        3600..86_400 if minutes.is_multiple_of(60) => format!("{hours} h"),
         3600..86_400 => format!("{hours} h {} min", minutes % 60),
         86_400..172_800 => "a day".to_owned(),
         _ => format!("{days} days"),
