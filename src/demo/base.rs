@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     /// All further choices about this profile follow from it.
     pub(crate) key: u64,
     pub(crate) created: i64,
+    /// What other dates are derived from: they stay when the profile is changed.
+    pub(crate) origin: i64,
     pub(crate) modified: i64,
     /// Whether the field `creationDate` comes.
     pub(crate) shows_creation: bool,
@@ -122,6 +124,7 @@ impl Base {
         Facts {
             key,
             created: modified - signed(choice >> 16) % (700 * DAY),
+            origin: modified,
             modified,
             shows_creation: has(0),
             has_created: has(1),

@@ -28,6 +28,14 @@ pub(crate) struct Change {
     pub(crate) absorbed: Vec<String>,
 }
 
+impl Change {
+    /// The profile changes at this time.
+    pub(crate) fn modify(&mut self, at: i64) {
+        self.modified = Some(at);
+        self.properties.remove("lastmodifieddate");
+    }
+}
+
 /// Something that a listing brings directly before the profile at a position, beyond its count.
 #[derive(Clone, Debug)]
 pub(crate) enum Extra {

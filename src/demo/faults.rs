@@ -92,7 +92,8 @@ pub enum Kind {
     Reset,
     /// The answer begins so much later.
     Delay(Duration),
-    /// The connection is closed after so many bytes of the body, and the last chunk never comes.
+    /// The connection is closed after so many bytes of the body, short of its length or of its last chunk.
+    /// All of them arrive if the client reads, or if they fit into the buffers of the socket.
     CutAfter(u64),
     /// The body ends after so many bytes, as if it were whole: valid HTTP, broken JSON.
     EndAfter(u64),

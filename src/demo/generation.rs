@@ -1,6 +1,8 @@
 //! How the properties of a profile come about, told to a [`Sink`]: one writes them as JSON straight into a buffer,
 //! the other collects them for the truth, so that both always say the same.
 
+use std::sync::LazyLock;
+
 use crate::demo::base::{Base, Facts, signed};
 use crate::demo::catalogue::Kind;
 use crate::demo::dates::DAY;
@@ -48,9 +50,10 @@ fn values(base: &Base, facts: &Facts, kind: Kind, hash: u64, sink: &mut impl Sin
     match kind {
         Kind::Several(choices, most) => return several(choices, most, hash, sink),
         Kind::Channels => {
-            for channel in 0..hash % 3 {
+            for channel in 0..hash % 4 {
                 sink.open();
-                sink.plain(&CHANNELS.with(|channels| pick(channels, (hash >> 8) + channel).clone()));
+                let id: &String = pick(CHANNELS.as_slice(), (hash >> 8) + channel);
+                sink.plain(id);
                 sink.close();
             }
             return;
@@ -60,7 +63,7 @@ fn values(base: &Base, facts: &Facts, kind: Kind, hash: u64, sink: &mut impl Sin
     match kind {
         Kind::Created => date(facts.created, sink),
         Kind::Modified => date(facts.modified, sink),
-        Kind::Date(days) => date(facts.modified - signed(hash) % (signed(days) * DAY), sink),
+        Kind::Date(days) => date(facts.origin - signed(hash) % (signed(days) * DAY), sink),
         Kind::Birthday => date(DAY * (signed(hash) % 20_000 - 8_000), sink),
         Kind::Number(below) => sink.number(hash % below),
         Kind::Decimal(below) => decimal(hash % below, sink),
@@ -78,10 +81,9 @@ fn values(base: &Base, facts: &Facts, kind: Kind, hash: u64, sink: &mut impl Sin
     sink.close();
 }
 
-thread_local! {
-    /// The ids of the channels that profiles visited.
-    static CHANNELS: [String; 5] = std::array::from_fn(|channel| uuid_text(0xc4a + channel as u64));
-}
+/// The ids of the channels that profiles visited.
+static CHANNELS: LazyLock<[String; 5]> =
+    LazyLock::new(|| std::array::from_fn(|channel| uuid_text(0xc4a + channel as u64)));
 
 /// A date as the API writes it in a property: milliseconds as text, before 1970 with a minus.
 fn date(milliseconds: i64, sink: &mut impl Sink) {
@@ -129,19 +131,23 @@ fn name(facts: &Facts, kind: Kind, sink: &mut impl Sink) {
 }
 
 fn entry_pages(hash: u64, sink: &mut impl Sink) {
-    sink.text("{\"");
-    sink.plain(word(&words::SITES, hash));
-    sink.text("\":{\"entrypage\":\"");
-    sink.plain(word(&words::PAGES, hash >> 8));
-    sink.text("\"}}");
+    let hosts = 1 + (hash >> 16) % 3;
+    for host in 0..hosts {
+        sink.text(if host == 0 { "{\"" } else { ",\"" });
+        sink.plain(word(&words::SITES, hash + host));
+        sink.text("\":{\"entrypage\":\"");
+        sink.plain(word(&words::PAGES, (hash >> 8) + host));
+        sink.text("\"}");
+    }
+    sink.text("}");
 }
 
-/// One to three sentences, for one profile of 128 a long letter.
+/// Two to six sentences, for one profile of 128 a long letter.
 fn note(base: &Base, hash: u64, sink: &mut impl Sink) {
     let sentences = if hash.is_multiple_of(128) {
         60
     } else {
-        1 + (hash >> 7) % 3
+        2 + (hash >> 7) % 5
     };
     for sentence in 0..sentences {
         if sentence > 0 {

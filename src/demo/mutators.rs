@@ -101,7 +101,7 @@ impl Tenant {
                 property.to_owned(),
                 Some(values.iter().map(ToString::to_string).collect()),
             );
-            change.modified = Some(now);
+            change.modify(now);
         })
     }
 
@@ -117,7 +117,7 @@ impl Tenant {
     pub fn set_modified(&self, position: u64, milliseconds: i64) -> bool {
         self.state
             .change_world()
-            .change(position, |change| change.modified = Some(milliseconds))
+            .change(position, |change| change.modify(milliseconds))
     }
 
     /// Deletes a profile.
@@ -148,7 +148,7 @@ impl Tenant {
         world.change(loser, |change| change.fate = Fate::Merged(winner_id));
         world.change(winner, |change| {
             change.absorbed.push(loser_id);
-            change.modified = Some(now);
+            change.modify(now);
         })
     }
 

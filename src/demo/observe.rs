@@ -35,7 +35,10 @@ pub(crate) async fn observe(
     let route = Route::of(request.uri().path(), &state.settings.api_path);
     let under_way = state.requests.begin(entry(&state, route, &request));
     let fault = state.faults.draw(route, Query::of(request.uri()).one("cursor"));
-    tokio::time::sleep(state.settings.latency).await;
+    // Sleeping for no time at all still costs a tick of the timer.
+    if !state.settings.latency.is_zero() {
+        tokio::time::sleep(state.settings.latency).await;
+    }
     let compress =
         state.settings.compress && accepts_gzip(request.headers()) && request.method() == Method::GET;
     let mut response = match &fault {
@@ -53,11 +56,13 @@ pub(crate) async fn observe(
             .headers
             .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         pieces = gzip(pieces);
-    } else if let (Some(length), None) = (length, &fault) {
+    } else if let Some(length) = length {
         parts.headers.insert(header::CONTENT_LENGTH, length.into());
     }
     if let Some((kind, _)) = &fault {
-        parts.headers.remove(header::CONTENT_LENGTH);
+        if matches!(kind, Kind::EndAfter(_)) {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         pieces = with_fault(pieces, kind);
     }
     Response::from_parts(parts, Body::from_stream(holding(pieces, under_way)))

@@ -8,6 +8,7 @@ use crate::demo::changes::Change;
 use crate::demo::dates::{iso, write_iso};
 use crate::demo::generation::{Sink, tell};
 use crate::demo::json::{Node, Separator, Writer, write_escaped};
+use crate::demo::shape::Shape;
 use crate::demo::timeline;
 use crate::demo::truth::{Profile, Segment, TimelineEvent};
 use crate::demo::vocabulary::OBJECTIVES;
@@ -53,6 +54,8 @@ pub(crate) struct ProfileWriter {
     writer: Writer,
     /// By slot, whether the property is wanted.
     wanted: Vec<bool>,
+    /// By bit, the segment as it stands in a plain answer.
+    segments: Vec<Vec<u8>>,
 }
 
 impl ProfileWriter {
@@ -63,6 +66,13 @@ impl ProfileWriter {
                 .as_ref()
                 .is_none_or(|properties| properties.contains(id))
         };
+        let records = detail
+            .segments
+            .iter()
+            .flat_map(|detail| world.segments.iter().map(move |record| (detail, record)));
+        let written = records
+            .map(|(detail, record)| Writer::new(Shape::default(), 0).document(&detail.node(&record.segment)));
+        let segments = written.collect();
         let wanted = world
             .base
             .slots
@@ -73,6 +83,7 @@ impl ProfileWriter {
             detail,
             writer,
             wanted,
+            segments,
         }
     }
 
@@ -119,10 +130,9 @@ impl ProfileWriter {
     }
 
     fn write_expansions(&self, world: &World, position: u64, facts: &Facts, into: &mut Vec<u8>) {
-        let mut writer = Writer::new(self.writer.shape, 0);
         if let Some(detail) = &self.detail.timeline {
             into.extend_from_slice(b",\"events\":");
-            writer.write(&detail.node(timeline::events(facts)), 0, into);
+            Writer::new(Shape::default(), 0).write(&detail.node(timeline::events(facts)), 0, into);
         }
         if self.detail.groups {
             into.extend_from_slice(b",\"groups\":[]");
@@ -141,12 +151,18 @@ impl ProfileWriter {
             }
             into.push(b']');
         }
-        if let Some(detail) = self.detail.segments {
+        if self.detail.segments.is_some() {
             into.extend_from_slice(b",\"segments\":[");
             let mut separator = Separator::default();
-            for record in world.members(world.membership(position, None)) {
+            let membership = world.membership(position, None);
+            for (_, segment) in self
+                .segments
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| membership >> bit & 1 == 1)
+            {
                 separator.before_next(into);
-                writer.write(&detail.node(&record.segment), 0, into);
+                into.extend_from_slice(segment);
             }
             into.push(b']');
         }

@@ -46,14 +46,15 @@ pub(crate) fn segments(settings: &Settings, now: i64) -> Vec<Segment> {
         }
     };
     let mut segments: Vec<Segment> = (0..ids.len()).map(segment).collect();
-    let everybody = &mut segments[0];
-    "All Visitors".clone_into(&mut everybody.name);
-    everybody.id = settings.all_visitors.clone().unwrap_or_default();
+    segments[0].id = settings.all_visitors.clone().unwrap_or_default();
     segments
 }
 
 fn name(ordinal: usize) -> String {
-    match words::SEGMENTS.get(ordinal.wrapping_sub(1)) {
+    let Some(further) = ordinal.checked_sub(1) else {
+        return "All Visitors".to_owned();
+    };
+    match words::SEGMENTS.get(further) {
         Some((name, _)) => (*name).to_owned(),
         None => format!("Segment {ordinal}"),
     }

@@ -26,7 +26,7 @@ fn event(facts: &Facts, ordinal: u64) -> TimelineEvent {
     TimelineEvent {
         id: format!("order_{}", hash >> 40),
         event_type_id: word(&TYPES, hash).to_owned(),
-        date: facts.modified - signed(ordinal) * DAY - signed(hash) % (20 * HOUR),
+        date: facts.origin - signed(ordinal) * DAY - signed(hash) % (20 * HOUR),
         source: word(&SOURCES, hash >> 4).to_owned(),
         product: word(&PRODUCTS, hash >> 8).to_owned(),
         quantity: signed(1 + (hash >> 16) % 9),

@@ -114,7 +114,6 @@ pub(crate) const VERSIONS: [&str; 5] = [
 ];
 pub(crate) const DEVICES: [&str; 4] = ["PC", "MOBILE", "TABLET", "TV"];
 pub(crate) const ORIGINS: [&str; 5] = ["direct", "organic_search", "paid_search", "social", "email"];
-pub(crate) const LEVELS: [&str; 3] = ["low", "medium", "high"];
 pub(crate) const LEGISLATIONS: [&str; 5] = ["GDPR", "NONE", "CCPA", "BRAZIL_LGPD", "UK_GDPR"];
 pub(crate) const PERMISSION_LEVELS: [&str; 3] = ["PERSONAL", "ANONYMOUS", "DO_NOT_TRACK"];
 pub(crate) const DOMAIN_GROUPS: [&str; 2] = ["DEFAULT", "benelux"];

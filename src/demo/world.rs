@@ -97,6 +97,7 @@ impl World {
         let mut facts = self.base.facts(position);
         if let Some(change) = change {
             facts.created = change.created.unwrap_or(facts.created);
+            facts.origin = change.created.unwrap_or(facts.origin);
             facts.modified = change.modified.unwrap_or(facts.modified);
             // Whoever is changed gets its properties, or nobody would ever see the change.
             facts.has_properties |= change.modified.is_some() || !change.properties.is_empty();

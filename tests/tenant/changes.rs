@@ -52,6 +52,14 @@ async fn what_changes_shows_at_once() {
         read(&asker.json(&path, &[]).await, outside.position).values("plan"),
         truth.values("plan")
     );
+    let before = tenant.profile(7).unwrap();
+    assert!(tenant.touch(7, "city", &["Utrecht"]));
+    let after = tenant.profile(7).unwrap();
+    assert!(after.modified_at >= Some(tenant.now() - 60_000) && after.modified_at > before.modified_at);
+    assert_eq!(
+        (after.creation_date, after.events),
+        (before.creation_date, before.events)
+    );
     assert!(tenant.delete(outside.position));
     assert!(!tenant.delete(outside.position), "it is gone");
     assert_eq!(asker.status(&path, &[]).await, 404);

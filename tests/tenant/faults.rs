@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
 use blueconic_sync::demo::settings::Settings;
+use reqwest::Response;
 
 use super::asker::{Asker, fixed};
 
@@ -70,32 +71,43 @@ async fn a_body_is_cut_at_the_byte_and_only_there() {
         ..fixed()
     })
     .await;
-    let path = "/segments/allvisitors/profiles";
-    let whole = asker.ask(path, &[("count", "2000")]).await.bytes().await.unwrap();
-    for (after, kind) in [
-        (300_001, Kind::CutAfter(300_001)),
-        (0, Kind::CutAfter(0)),
-        (70_000, Kind::EndAfter(70_000)),
+    let (chunked, with_length) = ("/segments/allvisitors/profiles", "/profileProperties");
+    for (path, after, kind) in [
+        (chunked, 300_001, Kind::CutAfter(300_001)),
+        (chunked, 0, Kind::CutAfter(0)),
+        (chunked, 70_000, Kind::EndAfter(70_000)),
+        (with_length, 1_234, Kind::CutAfter(1_234)),
+        (with_length, 1_234, Kind::EndAfter(1_234)),
     ] {
-        let ends = matches!(kind, Kind::EndAfter(_));
+        let query = [("count", "2000")];
         asker.tenant.faults().clear();
-        asker
-            .tenant
-            .faults()
-            .push(Fault::at(Route::Profiles, When::Page(1), kind));
-        let mut answer = asker.ask(path, &[("count", "2000")]).await;
-        assert_eq!(answer.status(), 200);
-        let mut bytes = Vec::new();
-        let end = loop {
-            match answer.chunk().await {
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        assert_eq!(end.is_ok(), ends);
+        let whole = asker.ask(path, &query).await;
+        assert_eq!(whole.content_length().is_some(), path == with_length);
+        let whole = whole.bytes().await.unwrap();
+        let ends = matches!(kind, Kind::EndAfter(_));
+        asker.tenant.faults().push(Fault {
+            route: None,
+            when: When::Page(1),
+            kind,
+            limit: None,
+        });
+        let (bytes, ended) = as_far_as_it_comes(asker.ask(path, &query).await).await;
+        assert_eq!(ended, ends);
         assert_eq!(bytes.len(), after);
         assert_eq!(bytes, whole[..after]);
+    }
+}
+
+/// The bytes that came, and whether the body ended as it should.
+async fn as_far_as_it_comes(mut answer: Response) -> (Vec<u8>, bool) {
+    assert_eq!(answer.status(), 200);
+    let mut bytes = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return (bytes, true),
+            Err(_) => return (bytes, false),
+        }
     }
 }
 
@@ -150,7 +162,7 @@ async fn slow_bodies_take_their_time() {
 #[tokio::test]
 async fn requests_are_logged_and_counted() {
     let asker = Asker::new(Settings {
-        latency: Duration::from_millis(50),
+        latency: Duration::from_millis(500),
         ..fixed()
     })
     .await;
