@@ -8,7 +8,7 @@ pub mod embedded;
 pub mod error;
 mod gaps;
 mod leases;
-mod loader;
+pub mod loader;
 mod merge;
 pub mod migrate;
 mod partitions;

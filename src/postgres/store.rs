@@ -61,7 +61,7 @@ impl PostgresStore {
     }
 
     /// Ends all connections.
-    pub async fn close(&self) {
+    pub async fn disconnect(&self) {
         self.pools.data.close().await;
         self.pools.control.close().await;
     }
