@@ -1,1 +1,15 @@
-//! To be written.
+//! Reading from the tenant: everything that speaks HTTP to it. Imports `model` and `config` only, and implements the
+//! port [`crate::model::ports::Source`].
+
+mod address;
+mod answer;
+pub mod auth;
+pub mod client;
+mod elements;
+pub mod error;
+pub mod page;
+mod retry;
+mod salvage;
+mod scanner;
+mod steady;
+mod throttle;

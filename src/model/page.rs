@@ -1,6 +1,7 @@
 //! A page of a listing as it comes off the wire: what to ask for, blocks of elements, and the proof that it ended whole.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -121,9 +122,13 @@ pub enum Lookup {
     Unclear(super::fault::Fault),
 }
 
-/// What a run costs on the wire. Shared by all requests of one run.
+/// What a run costs on the wire. Shared by all requests of one run; clones count together, so that a page can go on
+/// counting while its body is read.
+#[derive(Debug, Default, Clone)]
+pub struct Meter(Arc<Counters>);
+
 #[derive(Debug, Default)]
-pub struct Meter {
+struct Counters {
     requests: AtomicU64,
     retries: AtomicU64,
     bytes: AtomicU64,
@@ -132,25 +137,25 @@ pub struct Meter {
 impl Meter {
     /// Counts a request that was sent.
     pub fn request(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that repeats an earlier one.
     pub fn retry(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.0.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts decompressed bytes of bodies.
     pub fn bytes(&self, count: u64) {
-        self.bytes.fetch_add(count, Ordering::Relaxed);
+        self.0.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Requests, retries among them, and bytes so far.
     pub fn read(&self) -> (u64, u64, u64) {
         (
-            self.requests.load(Ordering::Relaxed),
-            self.retries.load(Ordering::Relaxed),
-            self.bytes.load(Ordering::Relaxed),
+            self.0.requests.load(Ordering::Relaxed),
+            self.0.retries.load(Ordering::Relaxed),
+            self.0.bytes.load(Ordering::Relaxed),
         )
     }
 }

@@ -103,8 +103,9 @@ pub struct Finished {
     pub at: Time,
     /// Distinct ids that the walk itself read.
     pub distinct: u64,
-    /// Every page came to its end (false when the listing went round in circles).
-    pub to_the_end: bool,
+    /// The sweep wants to remove so much that a person has to say yes.
+    #[serde(default)]
+    pub awaits_approval: bool,
 }
 
 /// A place in a listing read by date.

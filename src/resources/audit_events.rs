@@ -107,7 +107,7 @@ impl Resource for AuditEvents {
         Verdict::Kept
     }
 
-    fn prelude(&self) -> Option<Box<dyn Prelude>> {
+    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
         None
     }
 

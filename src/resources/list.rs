@@ -160,7 +160,7 @@ impl<L: List> Resource for ListResource<L> {
         Verdict::Deleted
     }
 
-    fn prelude(&self) -> Option<Box<dyn Prelude>> {
+    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
         None
     }
 

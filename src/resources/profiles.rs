@@ -121,9 +121,10 @@ impl Resource for Profiles {
         }
     }
 
-    fn prelude(&self) -> Option<Box<dyn Prelude>> {
+    fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
+        let wanted = wanted.unwrap_or(&self.segment).to_owned();
         Some(Box::new(SegmentChoice {
-            wanted: self.segment.clone(),
+            wanted,
             found: false,
             largest: None,
         }))

@@ -1,0 +1,248 @@
+//! Reads what a server says when it does not say what was asked for: statuses, error bodies of any shape, and texts that
+//! must be made fit for one line of a message before anybody sees them.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use crate::blueconic::error::ClientError;
+use crate::blueconic::retry;
+use crate::model::Time;
+use crate::model::page::Request;
+
+/// How much of an error body is read, in bytes.
+const ERROR_BODY: usize = 16 * 1024;
+/// How long an error body may take: nothing waits for it but a message.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
+/// How much of a server's own words is shown, in characters.
+const SHOWN: usize = 300;
+
+/// Makes a foreign text fit for one line: control characters and runs of whitespace become one space each.
+pub(super) fn clean(text: &str, longest: usize) -> String {
+    let mut words = String::new();
+    let mut shown = 0;
+    for character in text.chars() {
+        let blank = character.is_whitespace() || character.is_control();
+        if blank && (words.is_empty() || words.ends_with(' ')) {
+            continue;
+        }
+        if shown == longest {
+            words.push('…');
+            break;
+        }
+        words.push(if blank { ' ' } else { character });
+        shown += 1;
+    }
+    words.truncate(words.trim_end().len());
+    words
+}
+
+/// Takes a secret out of a text that a server may have sent back.
+pub(super) fn redact(text: &str, secret: &str) -> String {
+    if secret.is_empty() {
+        return text.to_owned();
+    }
+    text.replace(secret, "[redacted]")
+}
+
+/// The media type of an answer, without its parameters.
+pub(super) fn content_type(response: &Response) -> String {
+    let header = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media = header.and_then(|value| value.split(';').next()).unwrap_or("none");
+    clean(&media.to_ascii_lowercase(), 80)
+}
+
+/// The server's `Date`.
+pub(super) fn server_time(response: &Response) -> Option<Time> {
+    let header = response.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(header).ok().map(Time::from)
+}
+
+/// The error that a status other than 200 stands for. `secret` is what the request carried.
+pub(super) async fn refusal(
+    response: Response,
+    call: String,
+    request: &Request,
+    secret: &str,
+    wall: Time,
+) -> ClientError {
+    let status = response.status();
+    if status.is_redirection() {
+        return redirected(&response, call);
+    }
+    let retry_after = retry_after(&response, wall);
+    let web_page = content_type(&response).contains("html");
+    let message = redact(&words(&read_some(response).await), secret);
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ClientError::Denied {
+            call,
+            scope: request.scope,
+            status: status.as_u16(),
+            message,
+        },
+        StatusCode::NOT_FOUND if !web_page => ClientError::Absent { call, message },
+        StatusCode::BAD_REQUEST if carries_cursor(request) => ClientError::CursorRefused { call, message },
+        _ => ClientError::Status {
+            call,
+            status: status.as_u16(),
+            message,
+            retry_after,
+        },
+    }
+}
+
+/// The error for a redirect: where it points, without the query (which may hold what was sent).
+pub(super) fn redirected(response: &Response, call: String) -> ClientError {
+    let location = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|value| value.to_str().ok());
+    let location = location
+        .and_then(|text| response.url().join(text).ok())
+        .map_or_else(
+            || "nowhere".to_owned(),
+            |mut url| {
+                url.set_query(None);
+                url.set_fragment(None);
+                let _ = url.set_username("");
+                let _ = url.set_password(None);
+                clean(url.as_str(), SHOWN)
+            },
+        );
+    ClientError::Redirected {
+        call,
+        status: response.status().as_u16(),
+        location,
+    }
+}
+
+/// `Retry-After` as a time to wait.
+pub(super) fn retry_after(response: &Response, wall: Time) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    retry::parse_retry_after(header, wall)
+}
+
+fn carries_cursor(request: &Request) -> bool {
+    request
+        .query
+        .iter()
+        .any(|(key, value)| *key == "cursor" && value != "*")
+}
+
+/// The head of an error body; what cannot be read is not worth an error of its own.
+pub(super) async fn read_some(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let room = ERROR_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if body.len() == ERROR_BODY {
+                break;
+            }
+        }
+    };
+    // A time-out leaves what came until then.
+    let _ = tokio::time::timeout(ERROR_BODY_TIME, reading).await;
+    body
+}
+
+/// What an error body says, whatever its shape: the vendor's JSON, OAuth's, a web page, or plain text.
+pub(super) fn words(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body)
+        && let Some(message) = message(&json)
+    {
+        return clean(&message, SHOWN);
+    }
+    if text.trim_start().starts_with('<') {
+        return clean(&without_tags(&text), SHOWN);
+    }
+    clean(&text, SHOWN)
+}
+
+fn message(json: &serde_json::Value) -> Option<String> {
+    let named = [
+        "error_description",
+        "message",
+        "detail",
+        "title",
+        "error",
+        "errors",
+    ];
+    named.iter().find_map(|key| match json.get(key)? {
+        serde_json::Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        serde_json::Value::Array(all) => all
+            .first()
+            .and_then(|first| first.as_str().map(str::to_owned).or_else(|| message(first))),
+        object @ serde_json::Value::Object(_) => message(object),
+        _ => None,
+    })
+}
+
+/// The text of a web page, without its tags, styles and scripts.
+fn without_tags(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some(open) = rest.find('<') {
+        text.push_str(&rest[..open]);
+        text.push(' ');
+        let tag = &rest[open..];
+        let close = ["script", "style"].iter().find_map(|name| {
+            let starts = tag
+                .get(1..=name.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(name));
+            starts.then(|| tag.to_ascii_lowercase().find(&format!("</{name}")))?
+        });
+        let tag = &tag[close.unwrap_or(0)..];
+        rest = tag.find('>').map_or("", |end| &tag[end + 1..]);
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_bodies_of_every_shape_give_their_sentence() {
+        let cases = [
+            (r#"{"code":4,"message":"Too busy","errors":[]}"#, "Too busy"),
+            (
+                r#"{"error":"invalid_client","error_description":"Bad secret"}"#,
+                "Bad secret",
+            ),
+            (
+                r#"{"errors":[{"message":"first"},{"message":"second"}]}"#,
+                "first",
+            ),
+            (
+                "<html><style>p{}</style><body><h1>502\n Bad</h1> gateway</body>",
+                "502 Bad gateway",
+            ),
+            ("plain \u{7} text\n", "plain text"),
+            ("", ""),
+        ];
+        for (body, sentence) in cases {
+            assert_eq!(words(body.as_bytes()), sentence);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(clean("äöü äöü", 5), "äöü ä…");
+        assert_eq!(clean("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn a_secret_that_comes_back_is_not_shown() {
+        assert_eq!(
+            redact("no such token abc.def!", "abc.def"),
+            "no such token [redacted]!"
+        );
+    }
+}

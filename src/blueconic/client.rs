@@ -1,0 +1,393 @@
+//! The client of one tenant: every request goes through throttle, token and retries here, up to the first bytes of its
+//! answer. What the bytes mean is not its business.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Response, StatusCode};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::blueconic::address::{self, Address};
+use crate::blueconic::answer;
+use crate::blueconic::auth::grant::Grant;
+use crate::blueconic::auth::manager::{Token, Tokens};
+use crate::blueconic::auth::seal::Seal;
+use crate::blueconic::elements::Elements;
+use crate::blueconic::error::ClientError;
+use crate::blueconic::page::{Body, StreamedPage, Trace};
+use crate::blueconic::retry::{Budget, Retry};
+use crate::blueconic::steady::Steady;
+use crate::blueconic::throttle::{Permit, Throttle};
+use crate::config::settings::{Grant as GrantType, Settings, Tenant};
+use crate::model::Time;
+use crate::model::fault::{Fault, Outcome};
+use crate::model::page::{Lookup, Meter, Request};
+use crate::model::ports::{Clock, Source, TokenName, TokenStore};
+
+/// Reads from one tenant. Holds connections, the token, and what every request shares: rate, concurrency, retry quota.
+pub struct Client<T> {
+    http: reqwest::Client,
+    address: Address,
+    tokens: Tokens<T>,
+    throttle: Throttle,
+    retry: Retry,
+    steady: Steady,
+    largest: usize,
+    repeats: Arc<Mutex<Repeats>>,
+    /// For which scopes which token version was refused although it was fresh: it is the scope, not the token.
+    denied: Mutex<HashMap<&'static str, i64>>,
+}
+
+impl<T: TokenStore> Client<T> {
+    /// A client for the tenant of the settings, with its token state in `store`. Sends nothing yet.
+    pub fn new(settings: &Settings, store: T, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let tenant = &settings.tenant;
+        if tenant.grant != GrantType::ClientCredentials {
+            return Err(ClientError::Grant {
+                grant: tenant.grant.as_str(),
+            });
+        }
+        let access = tenant.access()?;
+        let address = Address::new(tenant)?;
+        let steady = Steady::new(clock);
+        let http = http(tenant, &address)?;
+        let name = TokenName {
+            tenant: address.name(),
+            client_id: access.client_id.clone(),
+            grant_type: tenant.grant.as_str().to_owned(),
+        };
+        let seal = settings.key.as_ref().map(Seal::new).transpose()?;
+        let grant = Grant::new(http.clone(), address.token()?, access);
+        let retry = || Retry::new(settings.retry, &settings.limits, steady.clone());
+        Ok(Self {
+            http,
+            address,
+            tokens: Tokens::new(store, name, seal, grant, retry(), steady.clone()),
+            throttle: Throttle::new(&settings.limits, steady.clone()),
+            retry: retry(),
+            steady,
+            largest: settings.limits.element_size,
+            repeats: Arc::new(Mutex::new(Repeats::new(settings.retry.give_up_after))),
+            denied: Mutex::default(),
+        })
+    }
+
+    /// Gets a token, or uses the one that is there, and says until when it lives: what `check` asks first.
+    pub async fn sign_in(&self) -> Outcome<Time> {
+        Ok(self.tokens.get().await?.expires_at())
+    }
+
+    /// Sends until there is an answer that can be the API's, or the budget is used up.
+    async fn answer(
+        &self,
+        request: &Request,
+        meter: &Meter,
+        budget: &Mutex<Budget>,
+    ) -> Result<(Body, Permit), ClientError> {
+        loop {
+            let fault = match self.exchange(request, meter).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            self.retry.pause(budget, fault).await?;
+            meter.retry();
+        }
+    }
+
+    /// The whole body of one object; one that breaks off is asked for again on the same budget.
+    async fn object(&self, request: &Request, meter: &Meter) -> Result<Bytes, ClientError> {
+        let budget = Mutex::new(self.retry.budget());
+        let call = address::call(request);
+        loop {
+            let (body, permit) = self.answer(request, meter, &budget).await?;
+            let fault = match whole(body, &call, self.largest, meter).await {
+                Ok(object) => return Ok(object),
+                Err(fault) => fault,
+            };
+            drop(permit);
+            self.retry.pause(&budget, fault).await?;
+            meter.retry();
+        }
+    }
+
+    /// One try: throttle, then token (it must not age in the queue), then the request; a 401 gets one new token.
+    async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Body, Permit), ClientError> {
+        let url = self.address.of(request)?;
+        let permit = self.throttle.enter().await;
+        let mut token = self.tokens.get().await?;
+        let mut response = self.send(request, url.clone(), &token, meter).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && !self.is_denied(request.scope, &token) {
+            drop(response);
+            self.tokens.reject(&token).await?;
+            token = self.tokens.get().await?;
+            self.throttle.pace().await;
+            meter.retry();
+            response = self.send(request, url, &token, meter).await?;
+            self.note_denied(request.scope, &token, response.status());
+        }
+        let call = address::call(request);
+        if response.status() == StatusCode::OK {
+            return Ok((look(response, &call).await?, permit));
+        }
+        let fault = answer::refusal(response, call, request, token.expose(), self.steady.wall()).await;
+        if fault.is_overload() {
+            self.throttle.overloaded(&permit, fault.retry_after());
+        }
+        Err(fault)
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        url: url::Url,
+        token: &Token,
+        meter: &Meter,
+    ) -> Result<Response, ClientError> {
+        let call = address::call(request);
+        let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut bearer = HeaderValue::from_str(&text).map_err(|_| ClientError::Token {
+            why: "no header can carry it".to_owned(),
+        })?;
+        bearer.set_sensitive(true);
+        meter.request();
+        self.retry.earn();
+        let sending = self
+            .http
+            .get(url)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, bearer);
+        let response = sending.send().await;
+        response.map_err(|error| ClientError::transport(&call, error))
+    }
+
+    /// A scope that a fresh token did not open is not asked a second time with that same token.
+    fn is_denied(&self, scope: &'static str, token: &Token) -> bool {
+        let denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.get(scope).is_some_and(|version| *version == token.version)
+    }
+
+    fn note_denied(&self, scope: &'static str, token: &Token, status: StatusCode) {
+        if status == StatusCode::UNAUTHORIZED {
+            let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+            denied.insert(scope, token.version);
+        }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The budget of a request: a new one for its first try, else what its earlier tries have left.
+    async fn budget(
+        &self,
+        request: &Request,
+        key: &str,
+        attempt: u32,
+        meter: &Meter,
+    ) -> Result<Arc<Mutex<Budget>>, ClientError> {
+        let now = self.steady.now();
+        if attempt == 0 {
+            return Ok(self.repeats().begin(key, self.retry.budget(), now));
+        }
+        let (budget, fault) = self.repeats().go_on(key, now, || {
+            let mut budget = self.retry.budget();
+            budget.skip(attempt - 1);
+            budget
+        });
+        let fault = fault.unwrap_or_else(|| ClientError::Garbled {
+            call: address::call(request),
+            why: "its body could not be used".to_owned(),
+        });
+        self.retry.pause(&budget, fault).await?;
+        meter.retry();
+        Ok(budget)
+    }
+}
+
+impl<T: TokenStore> Source for Client<T> {
+    type Page = StreamedPage;
+
+    /// A page holds one of the `limits.concurrent_requests` until it is dropped: who holds one and waits for another in
+    /// the same task may wait forever.
+    async fn open(&self, request: &Request, attempt: u32, meter: &Meter) -> Outcome<StreamedPage> {
+        let key = Repeats::key(request);
+        let budget = self.budget(request, &key, attempt, meter).await?;
+        let (body, permit) = self
+            .answer(request, meter, &budget)
+            .await
+            .inspect_err(|_| self.repeats().forget(&key))?;
+        let server_time = answer::server_time(&body.response);
+        let elements = Elements::new(request.array, self.largest, server_time);
+        let trace = Trace {
+            call: address::call(request),
+            key,
+            repeats: Arc::clone(&self.repeats),
+        };
+        Ok(StreamedPage::new(body, elements, trace, meter.clone(), permit))
+    }
+
+    async fn one(&self, request: &Request, meter: &Meter) -> Lookup {
+        match self.object(request, meter).await {
+            Ok(body) => Lookup::Found(body),
+            Err(ClientError::Absent { .. }) => Lookup::Gone,
+            Err(error) => Lookup::Unclear(Fault::from(error)),
+        }
+    }
+}
+
+/// Waits for the first bytes and makes sure that they can be the API's: a web page under a 200 is repeated here.
+async fn look(mut response: Response, call: &str) -> Result<Body, ClientError> {
+    let mut first = BytesMut::new();
+    while first.trim_ascii().is_empty() {
+        let chunk = response.chunk().await;
+        match chunk.map_err(|error| ClientError::transport(call, error))? {
+            Some(chunk) => first.extend_from_slice(&chunk),
+            None => break,
+        }
+        // Whitespace without end is no answer either.
+        if first.len() > 1024 * 1024 {
+            break;
+        }
+    }
+    if first.trim_ascii_start().starts_with(b"{") {
+        return Ok(Body {
+            response,
+            first: Some(first.freeze()),
+        });
+    }
+    Err(foreign(&response, &first, call))
+}
+
+fn foreign(response: &Response, start: &[u8], call: &str) -> ClientError {
+    let content_type = answer::content_type(response);
+    let shown = answer::clean(&String::from_utf8_lossy(start), 120);
+    let why = if shown.is_empty() {
+        "the answer is empty".to_owned()
+    } else {
+        format!("the answer ({content_type}) is not a JSON object: {shown}")
+    };
+    ClientError::Foreign {
+        call: call.to_owned(),
+        why,
+        settled: false,
+    }
+}
+
+/// The whole body of one object.
+async fn whole(mut body: Body, call: &str, limit: usize, meter: &Meter) -> Result<Bytes, ClientError> {
+    let mut object = BytesMut::new();
+    while let Some(chunk) = body.chunk(call).await? {
+        meter.bytes(chunk.len() as u64);
+        if object.len() + chunk.len() > limit {
+            return Err(ClientError::TooLarge {
+                call: call.to_owned(),
+                limit,
+            });
+        }
+        object.extend_from_slice(&chunk);
+    }
+    match serde_json::from_slice::<&RawValue>(&object) {
+        Ok(_) => Ok(object.freeze()),
+        Err(error) => Err(ClientError::Garbled {
+            call: call.to_owned(),
+            why: error.to_string(),
+        }),
+    }
+}
+
+fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client, ClientError> {
+    let local = address.is_loopback();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(tenant.connect_timeout)
+        .read_timeout(tenant.read_timeout)
+        .https_only(!local)
+        // Repeats are counted and bounded here, not behind our back.
+        .retry(reqwest::retry::never());
+    if local {
+        // Compressing costs on one machine what it saves on a network.
+        builder = builder.no_proxy().no_gzip().no_brotli().no_zstd();
+    }
+    builder.build().map_err(|error| ClientError::Setup {
+        source: Arc::new(error),
+    })
+}
+
+/// The budgets of requests whose bodies are being read: a body that breaks off is repeated by the engine, through a new
+/// call, and must find what its request has spent.
+pub(super) struct Repeats {
+    give_up_after: Duration,
+    known: HashMap<String, Known>,
+}
+
+struct Known {
+    budget: Arc<Mutex<Budget>>,
+    fault: Option<ClientError>,
+    touched: Duration,
+}
+
+impl Repeats {
+    fn new(give_up_after: Duration) -> Self {
+        Self {
+            give_up_after,
+            known: HashMap::new(),
+        }
+    }
+
+    /// What makes two requests the same: the same place of the same listing, whatever the size of the page.
+    fn key(request: &Request) -> String {
+        let mut key = request.path.clone();
+        for (name, value) in request.query.iter().filter(|(name, _)| *name != "count") {
+            key.push('\n');
+            key.push_str(name);
+            key.push('=');
+            key.push_str(value);
+        }
+        key
+    }
+
+    fn begin(&mut self, key: &str, budget: Budget, now: Duration) -> Arc<Mutex<Budget>> {
+        // A walk that was given up leaves its request behind; nobody comes back for it after this.
+        let kept = self.give_up_after + Duration::from_secs(3600);
+        self.known
+            .retain(|_, known| now.saturating_sub(known.touched) < kept);
+        let budget = Arc::new(Mutex::new(budget));
+        let known = Known {
+            budget: Arc::clone(&budget),
+            fault: None,
+            touched: now,
+        };
+        self.known.insert(key.to_owned(), known);
+        budget
+    }
+
+    fn go_on(
+        &mut self,
+        key: &str,
+        now: Duration,
+        new: impl FnOnce() -> Budget,
+    ) -> (Arc<Mutex<Budget>>, Option<ClientError>) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.touched = now;
+            return (Arc::clone(&known.budget), known.fault.take());
+        }
+        (self.begin(key, new(), now), None)
+    }
+
+    /// Notes why the body that was being read cannot be used.
+    pub(super) fn note(&mut self, key: &str, fault: ClientError) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.fault = Some(fault);
+        }
+    }
+
+    /// The body ended whole, or the request has failed for good.
+    pub(super) fn forget(&mut self, key: &str) {
+        self.known.remove(key);
+    }
+}

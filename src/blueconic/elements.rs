@@ -1,0 +1,498 @@
+//! Cuts the elements out of a body while it streams. The walker takes the envelope's keys in any order, hands out whole
+//! elements, carries broken ones to their end, and alone attests that a body ended whole. It knows neither HTTP nor what
+//! an element means; its memory is bounded by the largest element that is loaded.
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+use serde_json::value::RawValue;
+
+use crate::blueconic::salvage::Salvage;
+use crate::blueconic::scanner::{Scan, Scanner};
+use crate::model::Time;
+use crate::model::page::{Block, Broken, Head, PageEnd, RejectReason};
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes that are gathered before they are looked at: decompressors hand out 4 KiB at a time.
+const GATHER: usize = 64 * 1024;
+/// The longest key or cursor that is believed, in bytes.
+const LONGEST_SCALAR: usize = 64 * 1024;
+/// Keys that stand in an envelope beside the array and tell nothing about its being absent.
+const ENVELOPE: [&str; 8] = [
+    "itemsPerPage",
+    "startIndex",
+    "totalPages",
+    "totalResults",
+    "cursor",
+    "nextCursor",
+    "links",
+    "link",
+];
+
+/// Why a body is not the page that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Malformed {
+    /// Its structure is lost: as after a garbled or cut transfer.
+    #[error("{why} at byte {at} of the body")]
+    Garbled {
+        /// Bytes from the beginning of the (decompressed) body.
+        at: u64,
+        /// What was found.
+        why: String,
+    },
+    /// It is something else: another server's page, or an error under a 200.
+    #[error("{why}")]
+    Foreign {
+        /// What was found.
+        why: String,
+    },
+}
+
+/// Where in the envelope the walker stands.
+enum Place {
+    Start,
+    Key { first: bool },
+    Colon(Role),
+    Value(Role),
+    Skipping(Scanner),
+    AfterValue,
+    Element { first: bool },
+    Salvaging(Box<Salvage>),
+    AfterElement,
+    Closed,
+}
+
+/// What a key's value is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Array,
+    NextCursor,
+    TotalResults,
+    Other,
+}
+
+/// Whether the walker can go on with the bytes at hand.
+#[derive(PartialEq, Eq)]
+enum Step {
+    On,
+    Pause,
+}
+
+/// What has been cut from the head of the buffer.
+#[derive(Default)]
+struct Cut {
+    at: usize,
+    elements: Vec<Range<usize>>,
+    broken: Vec<Broken>,
+}
+
+/// The walker over one body.
+pub(super) struct Elements {
+    array: &'static str,
+    largest: usize,
+    buffer: BytesMut,
+    want: usize,
+    consumed: u64,
+    over: bool,
+    place: Place,
+    head: Head,
+    cursor_seen: bool,
+    array_seen: bool,
+    foreign_key: Option<String>,
+    count: u64,
+}
+
+impl Elements {
+    /// A walker for the elements of `array`, none of them larger than `largest` bytes.
+    pub(super) fn new(array: &'static str, largest: usize, server_time: Option<Time>) -> Self {
+        Self {
+            array,
+            largest,
+            buffer: BytesMut::new(),
+            want: GATHER,
+            consumed: 0,
+            over: false,
+            place: Place::Start,
+            head: Head {
+                server_time,
+                ..Head::default()
+            },
+            cursor_seen: false,
+            array_seen: false,
+            foreign_key: None,
+            count: 0,
+        }
+    }
+
+    /// Whether more bytes are wanted before [`Self::take`] is worth its while.
+    pub(super) fn is_hungry(&self) -> bool {
+        !self.over && self.buffer.len() < self.want
+    }
+
+    /// Takes in the next bytes of the body.
+    pub(super) fn push(&mut self, chunk: &[u8]) {
+        if self.buffer.capacity() - self.buffer.len() < chunk.len() {
+            let wanted = self.want.saturating_sub(self.buffer.len());
+            self.buffer.reserve(wanted.max(chunk.len()));
+        }
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// The body has ended without a fault of the transport.
+    pub(super) fn end(&mut self) {
+        self.over = true;
+    }
+
+    /// Whether the body has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The envelope's scalars so far.
+    pub(super) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The whole elements at hand; none when more bytes are needed, or at the end.
+    pub(super) fn take(&mut self) -> Result<Option<Block>, Malformed> {
+        let mut cut = Cut::default();
+        while self.step(&mut cut)? == Step::On {}
+        let block = self.block(cut);
+        match self.place {
+            _ if block.is_some() || !self.over => Ok(block),
+            Place::Closed => Ok(None),
+            Place::Start => Err(Malformed::Foreign {
+                why: "the answer is empty".to_owned(),
+            }),
+            _ => Err(self.garbled(0, "the body ends in the middle,")),
+        }
+    }
+
+    /// Attests that the body ended whole, or says what is missing.
+    pub(super) fn whole(self) -> Result<PageEnd, Malformed> {
+        if !(self.over && matches!(self.place, Place::Closed) && self.buffer.is_empty()) {
+            return Err(self.garbled(0, "the body was not read to its end"));
+        }
+        let signs = self.head.total_results.unwrap_or(0) > 0
+            || self.head.next_cursor.is_some()
+            || self.foreign_key.is_some();
+        if !self.array_seen && signs {
+            let beside = self
+                .foreign_key
+                .map_or_else(String::new, |key| format!(", but `{key}`"));
+            let why = format!("the answer has no \"{}\" array{beside}", self.array);
+            return Err(Malformed::Foreign { why });
+        }
+        Ok(PageEnd::whole(self.head, self.count))
+    }
+
+    fn block(&mut self, cut: Cut) -> Option<Block> {
+        let bytes = self.buffer.split_to(cut.at).freeze();
+        self.consumed += bytes.len() as u64;
+        // An element that does not fit is looked at again when its bytes have doubled: never quadratic.
+        let enough = self.largest.saturating_add(1).max(GATHER);
+        let doubled = (2 * self.buffer.len()).clamp(GATHER, enough);
+        self.want = doubled.max(self.buffer.len() + 1);
+        (!cut.elements.is_empty() || !cut.broken.is_empty()).then_some(Block {
+            bytes,
+            elements: cut.elements,
+            broken: cut.broken,
+        })
+    }
+
+    fn step(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        match &mut self.place {
+            Place::Skipping(_) => return self.skip(cut),
+            Place::Salvaging(_) => return self.go_on_salvaging(cut),
+            _ => {}
+        }
+        let Some(byte) = self.next_solid(cut) else {
+            return Ok(Step::Pause);
+        };
+        match (&self.place, byte) {
+            (Place::Start, b'{') => self.pass(cut, Place::Key { first: true }),
+            (Place::Start, _) => Err(self.foreign(cut)),
+            (Place::Key { first: true }, b'}') | (Place::AfterValue, b'}') => self.pass(cut, Place::Closed),
+            (Place::Key { .. }, b'"') => self.key(cut),
+            (Place::Colon(role), b':') => self.pass(cut, Place::Value(*role)),
+            (Place::Value(role), _) => self.value(cut, *role, byte),
+            (Place::AfterValue, b',') => self.pass(cut, Place::Key { first: false }),
+            (Place::Element { first: true }, b']') | (Place::AfterElement, b']') => {
+                self.pass(cut, Place::AfterValue)
+            }
+            (Place::Element { .. }, b']' | b'}' | b',') => Err(self.unexpected(cut, byte)),
+            (Place::Element { .. }, _) => self.element(cut),
+            (Place::AfterElement, b',') => self.pass(cut, Place::Element { first: false }),
+            _ => Err(self.unexpected(cut, byte)),
+        }
+    }
+
+    /// Steps over one byte of structure.
+    fn pass(&mut self, cut: &mut Cut, place: Place) -> Result<Step, Malformed> {
+        cut.at += 1;
+        self.place = place;
+        Ok(Step::On)
+    }
+
+    /// Steps over whitespace to the next byte, if there is one.
+    fn next_solid(&self, cut: &mut Cut) -> Option<u8> {
+        let rest = &self.buffer[cut.at..];
+        let blank = rest.iter().position(|byte| !is_blank(*byte));
+        cut.at += blank.unwrap_or(rest.len());
+        blank.map(|at| rest[at])
+    }
+
+    // ------------------------------------------------------------------------------------------ the envelope
+
+    fn key(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        let Some((raw, end)) = self.scalar(cut, false)? else {
+            return Ok(Step::Pause);
+        };
+        // A key that is no text for Rust (a lone surrogate) is none of those that are looked for.
+        let key: String = serde_json::from_str(&raw).unwrap_or_default();
+        let role = match key.as_str() {
+            name if name == self.array => Role::Array,
+            "nextCursor" => Role::NextCursor,
+            "totalResults" => Role::TotalResults,
+            name => {
+                if !ENVELOPE.contains(&name) {
+                    self.foreign_key.get_or_insert_with(|| clip(name));
+                }
+                Role::Other
+            }
+        };
+        cut.at = end;
+        self.place = Place::Colon(role);
+        Ok(Step::On)
+    }
+
+    fn value(&mut self, cut: &mut Cut, role: Role, byte: u8) -> Result<Step, Malformed> {
+        match (role, byte) {
+            (Role::Array, b'[') => {
+                self.array_seen = true;
+                self.pass(cut, Place::Element { first: true })
+            }
+            (Role::NextCursor, b'[' | b'{') => Err(self.garbled(cut.at, "`nextCursor` is not a text")),
+            (Role::Array, b'n') | (Role::NextCursor, _) => self.known_scalar(cut, role),
+            (Role::TotalResults, byte) if !matches!(byte, b'[' | b'{') => self.known_scalar(cut, role),
+            (Role::Array, _) => {
+                let why = format!("`{}` is not an array", self.array);
+                Err(self.garbled(cut.at, &why))
+            }
+            _ => {
+                self.place = Place::Skipping(Scanner::inside(b'}'));
+                Ok(Step::On)
+            }
+        }
+    }
+
+    fn known_scalar(&mut self, cut: &mut Cut, role: Role) -> Result<Step, Malformed> {
+        let Some((raw, end)) = self.scalar(cut, true)? else {
+            return Ok(Step::Pause);
+        };
+        match role {
+            Role::NextCursor => self.next_cursor(cut, &raw)?,
+            Role::TotalResults => self.head.total_results = count(&raw),
+            // An array that is null is one that is absent.
+            Role::Array | Role::Other => {}
+        }
+        cut.at = end;
+        self.place = Place::AfterValue;
+        Ok(Step::On)
+    }
+
+    fn next_cursor(&mut self, cut: &Cut, raw: &str) -> Result<(), Malformed> {
+        let cursor = match serde_json::from_str(raw) {
+            Ok(serde_json::Value::Null) => None,
+            Ok(serde_json::Value::String(text)) => Some(text).filter(|text| !text.is_empty()),
+            Ok(serde_json::Value::Number(_)) => Some(raw.to_owned()),
+            _ => return Err(self.garbled(cut.at, "`nextCursor` is not a text")),
+        };
+        // Two that differ would decide where the walk goes on by chance.
+        if self.cursor_seen && cursor != self.head.next_cursor {
+            return Err(self.garbled(cut.at, "a second `nextCursor` says something else"));
+        }
+        self.cursor_seen = true;
+        self.head.next_cursor = cursor;
+        Ok(())
+    }
+
+    /// The scalar at the cut and where it ends; none while its end is not in sight. A bare scalar (a number) ends only
+    /// where something else stands, so `delimited` asks for the byte behind it.
+    fn scalar(&self, cut: &Cut, delimited: bool) -> Result<Option<(String, usize)>, Malformed> {
+        let rest = &self.buffer[cut.at..];
+        match measure(rest) {
+            Measured::Whole(end) if end > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
+            Measured::Whole(end)
+                if delimited && rest.len() <= LONGEST_SCALAR && solid_behind(rest, end).is_none() =>
+            {
+                Ok(None)
+            }
+            Measured::Whole(end) => {
+                let text = String::from_utf8_lossy(&rest[..end]).into_owned();
+                Ok(Some((text, cut.at + end)))
+            }
+            Measured::Partial if rest.len() > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
+            Measured::Partial => Ok(None),
+            Measured::Wrong(why) => Err(self.garbled(cut.at, &why)),
+        }
+    }
+
+    fn skip(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        let Place::Skipping(scanner) = &mut self.place else {
+            return Ok(Step::On);
+        };
+        match scanner.scan(&self.buffer[cut.at..]) {
+            Scan::More => {
+                cut.at = self.buffer.len();
+                Ok(Step::Pause)
+            }
+            Scan::End(end) => {
+                cut.at += end;
+                self.place = Place::AfterValue;
+                Ok(Step::On)
+            }
+            Scan::Lost(at) => {
+                let byte = self.buffer[cut.at + at];
+                cut.at += at;
+                Err(self.unexpected(cut, byte))
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ the elements
+
+    fn element(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        let rest = &self.buffer[cut.at..];
+        match measure(rest) {
+            Measured::Whole(end) => match solid_behind(rest, end) {
+                Some(b',' | b']') => Ok(self.cut_off(cut, end)),
+                Some(_) => self.salvage(cut, RejectReason::NotJson, "text behind the value".to_owned()),
+                // So much whitespace delimits a number, too; what stands behind it is looked at later.
+                None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
+                None => Ok(Step::Pause),
+            },
+            Measured::Partial if rest.len() > self.largest => self.salvage_large(cut),
+            Measured::Partial => Ok(Step::Pause),
+            Measured::Wrong(why) => self.salvage(cut, RejectReason::NotJson, why),
+        }
+    }
+
+    fn cut_off(&mut self, cut: &mut Cut, length: usize) -> Step {
+        let range = cut.at..cut.at + length;
+        cut.at = range.end;
+        if length > self.largest {
+            let element = &self.buffer[range];
+            cut.broken
+                .push(Salvage::whole(RejectReason::TooLarge, self.too_large(), element));
+        } else {
+            cut.elements.push(range);
+        }
+        self.count += 1;
+        self.place = Place::AfterElement;
+        Step::On
+    }
+
+    fn salvage_large(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        let detail = self.too_large();
+        self.salvage(cut, RejectReason::TooLarge, detail)
+    }
+
+    fn salvage(&mut self, cut: &mut Cut, reason: RejectReason, detail: String) -> Result<Step, Malformed> {
+        self.place = Place::Salvaging(Box::new(Salvage::begin(reason, detail)));
+        self.go_on_salvaging(cut)
+    }
+
+    fn go_on_salvaging(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        let rest = &self.buffer[cut.at..];
+        let Place::Salvaging(mut salvage) = std::mem::replace(&mut self.place, Place::AfterElement) else {
+            return Ok(Step::On);
+        };
+        match salvage.feed(rest) {
+            Scan::More => {
+                cut.at = self.buffer.len();
+                self.place = Place::Salvaging(salvage);
+                Ok(Step::Pause)
+            }
+            Scan::End(end) => {
+                cut.at += end;
+                cut.broken.push(salvage.finish());
+                self.count += 1;
+                Ok(Step::On)
+            }
+            Scan::Lost(at) => {
+                let byte = rest[at];
+                cut.at += at;
+                Err(self.unexpected(cut, byte))
+            }
+        }
+    }
+
+    fn too_large(&self) -> String {
+        format!("larger than `limits.element_size` ({} bytes)", self.largest)
+    }
+
+    // ------------------------------------------------------------------------------------------ what is wrong
+
+    fn garbled(&self, at: usize, why: &str) -> Malformed {
+        Malformed::Garbled {
+            at: self.consumed + at as u64,
+            why: why.to_owned(),
+        }
+    }
+
+    fn unexpected(&self, cut: &Cut, byte: u8) -> Malformed {
+        let why = format!("unexpected `{}`", (byte as char).escape_default());
+        self.garbled(cut.at, &why)
+    }
+
+    fn foreign(&self, cut: &Cut) -> Malformed {
+        let found = String::from_utf8_lossy(&self.buffer[cut.at..]);
+        Malformed::Foreign {
+            why: format!("the answer is not a JSON object: {}", clip(&found)),
+        }
+    }
+}
+
+/// What a JSON reader says of the value at the head of some bytes.
+enum Measured {
+    Whole(usize),
+    Partial,
+    Wrong(String),
+}
+
+/// Measures the value at the head of `bytes`, which do not begin with whitespace. Neither recursive nor copying:
+/// serde_json skips over a raw value in a loop, and checks its UTF-8 at the end.
+fn measure(bytes: &[u8]) -> Measured {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+    match values.next() {
+        Some(Ok(raw)) => Measured::Whole(raw.get().len()),
+        Some(Err(error)) if error.is_eof() => Measured::Partial,
+        Some(Err(error)) => Measured::Wrong(error.to_string()),
+        None => Measured::Partial,
+    }
+}
+
+fn solid_behind(bytes: &[u8], end: usize) -> Option<u8> {
+    bytes[end..].iter().copied().find(|byte| !is_blank(*byte))
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// A count as a number or as numeric text; anything else says nothing.
+fn count(raw: &str) -> Option<u64> {
+    match serde_json::from_str(raw).ok()? {
+        serde_json::Value::Number(number) => number.as_u64(),
+        serde_json::Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The beginning of a foreign text, fit for one line of a message.
+fn clip(text: &str) -> String {
+    crate::blueconic::answer::clean(text, 120)
+}

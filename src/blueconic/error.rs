@@ -1,0 +1,402 @@
+//! Everything that can go wrong between us and the tenant: what failed, whether it may pass, and what a person should
+//! do. Messages name the path of a call, never its query, and hold no secret.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::error::SettingsError;
+use crate::model::fault::{Fault, Kind};
+
+/// An error of the client.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// A setting is missing or cannot be used.
+    #[error(transparent)]
+    Settings(Arc<SettingsError>),
+    /// The key that seals tokens is none.
+    #[error("`BLUECONIC_SYNC_KEY` cannot be used: {why}")]
+    Key {
+        /// What is wrong with it; never the key.
+        why: String,
+    },
+    /// Plain http to a host that is not this machine.
+    #[error("the tenant's address {address} is not https")]
+    Insecure {
+        /// The address.
+        address: String,
+    },
+    /// A grant that this version cannot ask with.
+    #[error("the grant `{grant}` is not supported by this version")]
+    Grant {
+        /// The grant.
+        grant: &'static str,
+    },
+    /// The HTTP client could not be made (TLS roots).
+    #[error("the HTTP client cannot be set up")]
+    Setup {
+        /// Why.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// A path that would leave the API.
+    #[error("{call}: the path leads out of the API")]
+    Astray {
+        /// The call.
+        call: String,
+    },
+    /// No connection came about.
+    #[error("{call}: no connection to the tenant")]
+    Unreachable {
+        /// The call.
+        call: String,
+        /// Why.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// The tenant's certificate is not trusted.
+    #[error("{call}: the tenant's certificate is not trusted")]
+    Certificate {
+        /// The call.
+        call: String,
+        /// Why.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// Nothing came for too long.
+    #[error("{call}: no answer in time")]
+    Timeout {
+        /// The call.
+        call: String,
+        /// What timed out.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// The connection broke, or a body was cut or could not be decompressed.
+    #[error("{call}: the answer broke off")]
+    Broken {
+        /// The call.
+        call: String,
+        /// Why.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// A body whose structure is lost.
+    #[error("{call}: the answer is garbled")]
+    Garbled {
+        /// The call.
+        call: String,
+        /// What was found where.
+        why: String,
+    },
+    /// A 200 that is something else than the API's JSON.
+    #[error("{call}: not an answer of the API")]
+    Foreign {
+        /// The call.
+        call: String,
+        /// What was found.
+        why: String,
+        /// It has come often enough to be believed.
+        settled: bool,
+    },
+    /// A single object above the bound.
+    #[error("{call}: the answer is larger than `limits.element_size` ({limit} bytes)")]
+    TooLarge {
+        /// The call.
+        call: String,
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// A status that no other variant stands for.
+    #[error("{call}: HTTP {status}")]
+    Status {
+        /// The call.
+        call: String,
+        /// The status.
+        status: u16,
+        /// The server's own words.
+        message: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// A redirect: followed by nobody, since it would carry the token elsewhere.
+    #[error("{call}: HTTP {status} points to {location}")]
+    Redirected {
+        /// The call.
+        call: String,
+        /// The status.
+        status: u16,
+        /// Where to, without its query.
+        location: String,
+    },
+    /// 401 or 403 with a fresh token.
+    #[error("{call}: the tenant denies it (HTTP {status})")]
+    Denied {
+        /// The call.
+        call: String,
+        /// The scope that it needs.
+        scope: &'static str,
+        /// The status.
+        status: u16,
+        /// The server's own words.
+        message: String,
+    },
+    /// 400 to a request that carries a cursor.
+    #[error("{call}: the tenant refuses the cursor")]
+    CursorRefused {
+        /// The call.
+        call: String,
+        /// The server's own words.
+        message: String,
+    },
+    /// 404.
+    #[error("{call}: the tenant has no such thing")]
+    Absent {
+        /// The call.
+        call: String,
+        /// The server's own words.
+        message: String,
+    },
+    /// The token endpoint says no, finally.
+    #[error("the tenant gives no token ({error}, HTTP {status})")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// OAuth's word.
+        error: String,
+        /// The vendor's own words.
+        description: String,
+    },
+    /// The token endpoint answers with something that is no usable token.
+    #[error("the tenant's answer is no usable token")]
+    Token {
+        /// What is wrong with it; never the token.
+        why: String,
+    },
+    /// The state of the token could not be read or stored.
+    #[error(transparent)]
+    Store(Fault),
+    /// The retry budget is used up.
+    #[error("{last}")]
+    GaveUp {
+        /// Tries in all.
+        tries: u32,
+        /// Since the first fault.
+        spent: Duration,
+        /// The last fault.
+        last: Box<ClientError>,
+    },
+}
+
+impl ClientError {
+    /// Whether it may pass by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Broken { .. } | Self::Garbled { .. } => {
+                true
+            }
+            Self::Foreign { settled, .. } => !settled,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Store(fault) => fault.is_transient(),
+            Self::GaveUp { last, .. } => last.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether the client itself should try again: faults of the database are the store's to repeat, and a used-up
+    /// budget is not opened again from above.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::Store(_) | Self::GaveUp { .. })
+    }
+
+    /// Whether the tenant asks for less.
+    pub(super) fn is_overload(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                status: 429 | 503,
+                ..
+            }
+        )
+    }
+
+    /// How long the tenant asks to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The error of a request that brought no answer, or none that could be read to its end.
+    pub(super) fn transport(call: &str, error: reqwest::Error) -> Self {
+        let call = call.to_owned();
+        let connecting = error.is_connect();
+        let timeout = error.is_timeout();
+        // The query may hold what belongs in no message.
+        let source = Arc::new(error.without_url());
+        if connecting && chain(&*source).contains("invalid peer certificate") {
+            return Self::Certificate { call, source };
+        }
+        match (connecting, timeout) {
+            (true, _) => Self::Unreachable { call, source },
+            (_, true) => Self::Timeout { call, source },
+            _ => Self::Broken { call, source },
+        }
+    }
+
+    /// Why, as far as the message itself does not say it.
+    pub fn why(&self) -> Option<String> {
+        let words = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        match self {
+            Self::Status { message, .. }
+            | Self::Denied { message, .. }
+            | Self::CursorRefused { message, .. }
+            | Self::Absent { message, .. } => words(message),
+            Self::Refused { description, .. } => words(description),
+            Self::Garbled { why, .. } | Self::Foreign { why, .. } | Self::Token { why } => words(why),
+            Self::Store(fault) => fault.why.clone(),
+            Self::GaveUp { tries, spent, last } => {
+                let spent = humantime::format_duration(Duration::from_secs(spent.as_secs()));
+                let gave_up = format!("gave up after {tries} tries in {spent}");
+                Some(
+                    last.why()
+                        .map_or(gave_up.clone(), |why| format!("{why}; {gave_up}")),
+                )
+            }
+            Self::Settings(error) => error.source().map(chain),
+            other => other.source().map(chain),
+        }
+    }
+
+    /// What a person should do about it.
+    pub fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Settings(error) => return Some(error.hint()),
+            Self::Store(fault) => return fault.hint.clone(),
+            Self::GaveUp { last, .. } => return last.hint(),
+            Self::Denied { scope, .. } => return Some(denied_hint(scope)),
+            Self::Refused { error, .. } => refused_hint(error),
+            Self::Redirected { .. } => {
+                "set BLUECONIC_URL to the tenant's own address, as the browser shows it in BlueConic"
+            }
+            Self::Key { .. } => {
+                "make one with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
+            }
+            Self::Insecure { .. } => "set BLUECONIC_URL to an address that begins with https://",
+            Self::Grant { .. } => "set `tenant.grant` to \"client_credentials\"",
+            Self::Setup { .. } | Self::Certificate { .. } => {
+                "install the CA certificates of this system (package ca-certificates), and check BLUECONIC_URL"
+            }
+            Self::Unreachable { .. } => {
+                "check BLUECONIC_URL, the name server and the firewall of this machine"
+            }
+            Self::Timeout { .. } => {
+                "raise `tenant.read_timeout`, or lower the resource's `page_size`, if this stays"
+            }
+            Self::Broken { .. } | Self::Garbled { .. } => {
+                "lower the resource's `page_size` if this stays; a proxy in between may cut long answers"
+            }
+            Self::Foreign { .. } => {
+                "check BLUECONIC_URL and `tenant.api_path`: a proxy, a login page or another server answers"
+            }
+            Self::TooLarge { .. } => "raise `limits.element_size`",
+            Self::Status {
+                status: 429 | 503, ..
+            } => {
+                "the tenant is overloaded: lower `limits.requests_per_second` and `limits.concurrent_requests`"
+            }
+            Self::Token { .. } => {
+                "check BLUECONIC_URL and `tenant.api_path`: is this BlueConic's token endpoint?"
+            }
+            _ => return None,
+        };
+        Some(fixed.to_owned())
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Settings(_)
+            | Self::Key { .. }
+            | Self::Insecure { .. }
+            | Self::Grant { .. }
+            | Self::Redirected { .. } => Kind::Settings,
+            Self::Denied { scope, .. } => Kind::Denied {
+                scope: (*scope).to_owned(),
+            },
+            Self::CursorRefused { .. } => Kind::CursorRefused,
+            Self::Absent { .. } => Kind::Absent,
+            Self::Store(fault) => fault.kind.clone(),
+            Self::GaveUp { last, .. } => last.kind(),
+            other if other.is_transient() => Kind::Transient,
+            _ => Kind::Final,
+        }
+    }
+}
+
+/// What to do about each of OAuth's words.
+fn refused_hint(error: &str) -> &'static str {
+    match error {
+        "invalid_client" => {
+            "compare BLUECONIC_CLIENT_ID and BLUECONIC_CLIENT_SECRET with the application in BlueConic (Settings > Access \
+             management > Applications); a new secret replaces the old one at once"
+        }
+        "unauthorized_client" => {
+            "in BlueConic under Settings > Access management > Applications: switch the application ON, allow its client \
+             credentials flow, and add this machine's address to its allowed IP addresses"
+        }
+        "invalid_scope" => {
+            "in BlueConic under Settings > Access management > Applications: grant the application the scopes that the \
+             resources need (read:segments, read:profiles, read:profile-properties, read:audit-events)"
+        }
+        "unsupported_grant_type" => {
+            "the application does not allow the client credentials flow: choose it in BlueConic under Settings > Access \
+             management > Applications"
+        }
+        "invalid_grant" => "sign in again: the grant was revoked or has lapsed",
+        _ => {
+            "check the application in BlueConic (Settings > Access management > Applications): is it ON, is this machine's \
+             address allowed, do client id and secret match?"
+        }
+    }
+}
+
+fn denied_hint(scope: &str) -> String {
+    format!(
+        "grant `{scope}` to the application in BlueConic (Settings > Access management > Applications), and check that its \
+         'run as' user may read this"
+    )
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+impl From<SettingsError> for ClientError {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(Arc::new(error))
+    }
+}
+
+impl From<ClientError> for Fault {
+    fn from(error: ClientError) -> Self {
+        let mut fault = Self::new(error.kind(), error.to_string());
+        if let ClientError::Store(inner) = error {
+            return inner;
+        }
+        fault.why = error.why();
+        fault.hint = error.hint();
+        fault
+    }
+}

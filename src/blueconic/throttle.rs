@@ -1,0 +1,167 @@
+//! How much is asked of the tenant at once: requests a second, and requests under way. The latter halves when the tenant
+//! says that it is overloaded and grows by one after a quiet spell, between 1 and the setting.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::Notify;
+
+use crate::blueconic::steady::Steady;
+use crate::config::settings::Limits;
+
+/// Without an overload for so long, one more request may be under way.
+const QUIET_SPELL: Duration = Duration::from_secs(10);
+
+type Rate = RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Duration>>;
+
+/// The throttle of one tenant.
+pub(super) struct Throttle {
+    rate: Rate,
+    gate: Arc<Gate>,
+    steady: Steady,
+}
+
+/// Leave to have one request under way; held until its body has been read.
+pub(super) struct Permit {
+    gate: Arc<Gate>,
+    steady: Steady,
+    entered: Duration,
+}
+
+struct Gate {
+    most: u32,
+    state: Mutex<State>,
+    left: Notify,
+}
+
+struct State {
+    limit: u32,
+    inside: u32,
+    /// When the limit last changed, or an overload was last heard of.
+    changed: Duration,
+    /// When the limit was last halved: what entered before does not halve it again.
+    halved: Option<Duration>,
+    /// Nothing is sent before (`Retry-After`).
+    closed_until: Duration,
+}
+
+impl Throttle {
+    pub(super) fn new(limits: &Limits, steady: Steady) -> Self {
+        let quota = Quota::per_second(limits.requests_per_second).allow_burst(limits.burst);
+        let most = limits.concurrent_requests.get();
+        let state = State {
+            limit: most,
+            inside: 0,
+            changed: steady.now(),
+            halved: None,
+            closed_until: Duration::ZERO,
+        };
+        Self {
+            rate: RateLimiter::direct_with_clock(quota, steady.clone()),
+            gate: Arc::new(Gate {
+                most,
+                state: Mutex::new(state),
+                left: Notify::new(),
+            }),
+            steady,
+        }
+    }
+
+    /// Waits until a request may be sent.
+    pub(super) async fn enter(&self) -> Permit {
+        let permit = self.permit().await;
+        loop {
+            let closed_for = self.gate.state().closed_until.saturating_sub(self.steady.now());
+            if closed_for.is_zero() {
+                break;
+            }
+            self.steady.sleep(closed_for).await;
+        }
+        self.pace().await;
+        permit
+    }
+
+    /// Waits for the rate alone: for a repeat under the same permit.
+    pub(super) async fn pace(&self) {
+        while let Err(early) = self.rate.check() {
+            self.steady.sleep(early.wait_time_from(self.steady.now())).await;
+        }
+    }
+
+    /// The tenant is overloaded, and asks to be left alone for so long.
+    pub(super) fn overloaded(&self, permit: &Permit, retry_after: Option<Duration>) {
+        let now = self.steady.now();
+        let mut state = self.gate.state();
+        state.changed = now;
+        if let Some(wait) = retry_after {
+            state.closed_until = state.closed_until.max(now + wait);
+        }
+        if state.halved.is_none_or(|halved| permit.entered > halved) {
+            state.halved = Some(now);
+            state.limit = (state.limit / 2).max(1);
+            let limit = state.limit;
+            drop(state);
+            tracing::info!(
+                limit,
+                "the tenant is overloaded: at most {limit} requests at once"
+            );
+        }
+    }
+
+    async fn permit(&self) -> Permit {
+        loop {
+            // Registered before the look at the gate, so that no permit is given back unheard in between.
+            let mut left = pin!(self.gate.left.notified());
+            left.as_mut().enable();
+            let now = self.steady.now();
+            if self.gate.state().enter(now, self.gate.most) {
+                return Permit {
+                    gate: Arc::clone(&self.gate),
+                    steady: self.steady.clone(),
+                    entered: now,
+                };
+            }
+            left.await;
+        }
+    }
+}
+
+impl State {
+    fn enter(&mut self, now: Duration, most: u32) -> bool {
+        self.grow(now, most);
+        let free = self.inside < self.limit;
+        self.inside += u32::from(free);
+        free
+    }
+
+    fn grow(&mut self, now: Duration, most: u32) {
+        if self.limit < most && now.saturating_sub(self.changed) >= QUIET_SPELL {
+            self.limit += 1;
+            self.changed = now;
+        }
+    }
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let now = self.steady.now();
+        let mut state = self.gate.state();
+        state.inside -= 1;
+        state.grow(now, self.gate.most);
+        let free = state.limit.saturating_sub(state.inside);
+        drop(state);
+        for _ in 0..free {
+            self.gate.left.notify_one();
+        }
+    }
+}
