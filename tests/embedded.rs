@@ -359,6 +359,37 @@ async fn a_server_that_does_not_start_is_quoted() {
     );
 }
 
+#[test]
+fn a_temporary_cluster_that_cannot_be_made_says_why_and_leaves_nothing() {
+    let folder = folder();
+    let script = "printf '#!/bin/sh\\n' | tee psql postgres initdb >/dev/null &&
+        echo 'echo \"postgres (PostgreSQL) 17.0\"' >> postgres &&
+        echo 'echo no more space >&2; exit 1' >> initdb && chmod 755 psql postgres initdb";
+    let (programs, temporary) = (folder.path().join("bin"), folder.path().join("tmp"));
+    fs::create_dir(&programs).unwrap();
+    fs::create_dir(&temporary).unwrap();
+    let status = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(&programs)
+        .status()
+        .unwrap();
+    assert!(status.success());
+
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "hold_until_killed", "--ignored", "--nocapture"]);
+    command
+        .env(HOLD, "")
+        .env("PGBIN", &programs)
+        .env("TMPDIR", &temporary);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && text.contains("no more space"),
+        "{text}"
+    );
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn root_does_not_put_data_where_the_server_cannot_go() {
     if !geteuid().is_root() {

@@ -67,12 +67,24 @@ impl Embedded {
     /// Starts the cluster in `data_dir`, or joins the one that runs there. The first start makes the folder, the
     /// cluster (UTF-8, locale C) and the database `blueconic`.
     pub async fn start(data_dir: &Path) -> Result<Self, EmbeddedError> {
+        if !data_dir.exists() {
+            // Before anything is made that would be of no use without them.
+            Programs::find(None)?;
+        }
         Self::open(Home::open(data_dir)?, Keep::Kept).await
     }
 
     /// Starts a cluster in a new folder of its own, which vanishes with the last holder, killed or not.
     pub async fn temporary() -> Result<Self, EmbeddedError> {
-        Self::open(Home::temporary()?, Keep::Temporary).await
+        Programs::find(None)?;
+        let home = Home::temporary()?;
+        let path = home.path.clone();
+        let opened = Self::open(home, Keep::Temporary).await;
+        if opened.is_err() {
+            // The supervisor may have removed it already; the error that matters is the one that is returned.
+            let _removed = std::fs::remove_dir_all(path);
+        }
+        opened
     }
 
     async fn open(home: Home, keep: Keep) -> Result<Self, EmbeddedError> {
@@ -96,9 +108,17 @@ impl Embedded {
             return Ok(());
         }
         let turn = self.home.turn().await?;
-        self.hold = obtain(&self.home, &self.programs, self.keep).await?;
+        let hold = obtain(&self.home, &self.programs, self.keep).await?;
+        let former = std::mem::replace(&mut self.hold, hold);
         drop(turn);
-        Ok(())
+        match (former.started, &mut self.hold.started) {
+            // Two of ours: the former has ended, or the second could not have begun.
+            (Some(former), Some(_)) => collect(&self.home, former),
+            (former, current) => {
+                *current = current.take().or(former);
+                Ok(())
+            }
+        }
     }
 
     /// The address of the database, for sqlx and for libpq.
@@ -135,16 +155,23 @@ impl Embedded {
                 within(deadline, LONGEST_STOP, "PostgreSQL's shutdown", &home)?;
                 sleep(POLL).await;
             }
-            if let Some(mut started) = hold.started {
-                // Its lock is free, so it has ended: this only collects it.
-                started.child.wait().map_err(|source| EmbeddedError::Supervisor {
-                    user: home.account.name(),
-                    source,
-                })?;
+            if let Some(started) = hold.started {
+                collect(&home, started)?;
             }
         }
-        drop(turn);
+        drop((hold.holders, turn));
         Ok(())
+    }
+}
+
+/// Collects a supervisor of this process that is known to end, so that no zombie stays.
+fn collect(home: &Home, mut started: Started) -> Result<(), EmbeddedError> {
+    match started.child.wait() {
+        Ok(_status) => Ok(()),
+        Err(source) => Err(EmbeddedError::Supervisor {
+            user: home.account.name(),
+            source,
+        }),
     }
 }
 
@@ -240,26 +267,23 @@ async fn begin(
     deadline: Instant,
 ) -> Result<Hold, EmbeddedError> {
     let is_new = home.made_by()?.is_none();
+    tracing::info!(data_dir = %home.path.display(), is_new, "starting the embedded PostgreSQL");
     let (mut started, pipe) = supervisor::start(home, programs, keep, lock)?;
     let postmaster = Postmaster::of(&home.data());
     while postmaster.state() != State::Ready {
         let ended = started.child.try_wait();
-        if ended
-            .map_err(|source| EmbeddedError::Supervisor {
-                user: home.account.name(),
-                source,
-            })?
-            .is_some()
-        {
-            let what = if is_new && home.made_by()?.is_none() {
-                "make its data folder"
-            } else {
-                "start"
-            };
+        let ended = ended.map_err(|source| EmbeddedError::Supervisor {
+            user: home.account.name(),
+            source,
+        })?;
+        if ended.is_some() {
+            let was_made = !is_new || home.made_by()?.is_some();
+            let what = if was_made { "start" } else { "make its data folder" };
+            let tail = started.log.last_lines();
             return Err(EmbeddedError::Ended {
                 what,
                 log: home.log(),
-                tail: home.log_tail(started.log_begin),
+                tail,
             });
         }
         within(deadline, LONGEST_START, "PostgreSQL's start", home)?;

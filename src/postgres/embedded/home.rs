@@ -169,8 +169,9 @@ impl Home {
         })
     }
 
-    /// Opens the log for this start, and says where this start's lines begin.
-    pub(crate) fn open_log(&self) -> Result<(File, u64), EmbeddedError> {
+    /// Opens the log for this start: to write, and to read what this start adds to it. The reading end stays good
+    /// when a temporary home is removed.
+    pub(crate) fn open_log(&self) -> Result<(File, LogTail), EmbeddedError> {
         let path = self.log();
         let failed = |source| EmbeddedError::Files {
             action: "open",
@@ -185,26 +186,28 @@ impl Home {
             .append(true)
             .open(&path)
             .map_err(failed)?;
-        let begin = file.metadata().map_err(failed)?.len();
         self.account.give(&path)?;
-        Ok((file, begin))
+        let mut reader = File::open(&path).map_err(failed)?;
+        reader.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok((file, LogTail(reader)))
     }
+}
 
-    /// The last lines that came since `begin` (bytes), for an error.
-    pub(crate) fn log_tail(&self, begin: u64) -> String {
-        let read = || -> io::Result<String> {
-            let mut file = File::open(self.log())?;
-            file.seek(SeekFrom::Start(begin))?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let text = read().unwrap_or_else(|error| format!("(the log cannot be read: {error})"));
+/// The log, from where a start began to write to it.
+#[derive(Debug)]
+pub(crate) struct LogTail(File);
+
+impl LogTail {
+    /// The last lines, for an error.
+    pub(crate) fn last_lines(&mut self) -> String {
+        let mut bytes = Vec::new();
+        if let Err(error) = self.0.read_to_end(&mut bytes) {
+            return format!("(the log cannot be read: {error})");
+        }
+        let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines
-            .get(lines.len().saturating_sub(12)..)
-            .unwrap_or_default()
-            .join("\n")
+        let first = lines.len().saturating_sub(12);
+        lines.get(first..).unwrap_or_default().join("\n")
     }
 }
 

@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use crate::postgres::embedded::error::EmbeddedError;
-use crate::postgres::embedded::home::Home;
+use crate::postgres::embedded::home::{Home, LogTail};
 use crate::postgres::embedded::programs::Programs;
 
 const SCRIPT: &str = include_str!("supervisor.sh");
@@ -50,8 +50,8 @@ pub(crate) enum Keep {
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) child: Child,
-    /// Where this start's lines begin in the log (bytes).
-    pub(crate) log_begin: u64,
+    /// What it and PostgreSQL say.
+    pub(crate) log: LogTail,
 }
 
 /// Starts a supervisor; `lock` is the supervisor's lock, which it inherits and so holds until its end.
@@ -63,7 +63,7 @@ pub(crate) fn start(
 ) -> Result<(Started, File), EmbeddedError> {
     home.prepare_run_folder()?;
     let (read_end, write_end) = make_pipe(home)?;
-    let (log, log_begin) = home.open_log()?;
+    let (log, log_tail) = home.open_log()?;
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(SCRIPT).arg("blueconic-sync-postgres");
     command.arg(&programs.folder).arg(&home.path).arg(&home.run);
@@ -84,7 +84,7 @@ pub(crate) fn start(
         user: home.account.name(),
         source,
     })?;
-    Ok((Started { child, log_begin }, write_end))
+    Ok((Started { child, log: log_tail }, write_end))
 }
 
 /// Opens the pipe of a supervisor that runs; none if nobody reads it (any more).
