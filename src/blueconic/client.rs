@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
@@ -19,6 +18,7 @@ use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::page::{Body, StreamedPage, Trace};
+use crate::blueconic::repeats::Repeats;
 use crate::blueconic::retry::{Budget, Retry};
 use crate::blueconic::steady::Steady;
 use crate::blueconic::throttle::{Permit, Throttle};
@@ -316,78 +316,4 @@ fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client, ClientErr
     builder.build().map_err(|error| ClientError::Setup {
         source: Arc::new(error),
     })
-}
-
-/// The budgets of requests whose bodies are being read: a body that breaks off is repeated by the engine, through a new
-/// call, and must find what its request has spent.
-pub(super) struct Repeats {
-    give_up_after: Duration,
-    known: HashMap<String, Known>,
-}
-
-struct Known {
-    budget: Arc<Mutex<Budget>>,
-    fault: Option<ClientError>,
-    touched: Duration,
-}
-
-impl Repeats {
-    fn new(give_up_after: Duration) -> Self {
-        Self {
-            give_up_after,
-            known: HashMap::new(),
-        }
-    }
-
-    /// What makes two requests the same: the same place of the same listing, whatever the size of the page.
-    fn key(request: &Request) -> String {
-        let mut key = request.path.clone();
-        for (name, value) in request.query.iter().filter(|(name, _)| *name != "count") {
-            key.push('\n');
-            key.push_str(name);
-            key.push('=');
-            key.push_str(value);
-        }
-        key
-    }
-
-    fn begin(&mut self, key: &str, budget: Budget, now: Duration) -> Arc<Mutex<Budget>> {
-        // A walk that was given up leaves its request behind; nobody comes back for it after this.
-        let kept = self.give_up_after + Duration::from_secs(3600);
-        self.known
-            .retain(|_, known| now.saturating_sub(known.touched) < kept);
-        let budget = Arc::new(Mutex::new(budget));
-        let known = Known {
-            budget: Arc::clone(&budget),
-            fault: None,
-            touched: now,
-        };
-        self.known.insert(key.to_owned(), known);
-        budget
-    }
-
-    fn go_on(
-        &mut self,
-        key: &str,
-        now: Duration,
-        new: impl FnOnce() -> Budget,
-    ) -> (Arc<Mutex<Budget>>, Option<ClientError>) {
-        if let Some(known) = self.known.get_mut(key) {
-            known.touched = now;
-            return (Arc::clone(&known.budget), known.fault.take());
-        }
-        (self.begin(key, new(), now), None)
-    }
-
-    /// Notes why the body that was being read cannot be used.
-    pub(super) fn note(&mut self, key: &str, fault: ClientError) {
-        if let Some(known) = self.known.get_mut(key) {
-            known.fault = Some(fault);
-        }
-    }
-
-    /// The body ended whole, or the request has failed for good.
-    pub(super) fn forget(&mut self, key: &str) {
-        self.known.remove(key);
-    }
 }

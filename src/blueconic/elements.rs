@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use bytes::BytesMut;
-use serde_json::value::RawValue;
 
+use crate::blueconic::measure::{Measured, count, is_blank, measure, solid_behind};
 use crate::blueconic::salvage::Salvage;
 use crate::blueconic::scanner::{Scan, Scanner};
 use crate::model::Time;
@@ -212,28 +212,28 @@ impl Elements {
             return Ok(Step::Pause);
         };
         match (&self.place, byte) {
-            (Place::Start, b'{') => self.pass(cut, Place::Key { first: true }),
+            (Place::Start, b'{') => Ok(self.pass(cut, Place::Key { first: true })),
             (Place::Start, _) => Err(self.foreign(cut)),
-            (Place::Key { first: true }, b'}') | (Place::AfterValue, b'}') => self.pass(cut, Place::Closed),
+            (Place::Key { first: true } | Place::AfterValue, b'}') => Ok(self.pass(cut, Place::Closed)),
             (Place::Key { .. }, b'"') => self.key(cut),
-            (Place::Colon(role), b':') => self.pass(cut, Place::Value(*role)),
+            (Place::Colon(role), b':') => Ok(self.pass(cut, Place::Value(*role))),
             (Place::Value(role), _) => self.value(cut, *role, byte),
-            (Place::AfterValue, b',') => self.pass(cut, Place::Key { first: false }),
-            (Place::Element { first: true }, b']') | (Place::AfterElement, b']') => {
-                self.pass(cut, Place::AfterValue)
+            (Place::AfterValue, b',') => Ok(self.pass(cut, Place::Key { first: false })),
+            (Place::Element { first: true } | Place::AfterElement, b']') => {
+                Ok(self.pass(cut, Place::AfterValue))
             }
             (Place::Element { .. }, b']' | b'}' | b',') => Err(self.unexpected(cut, byte)),
             (Place::Element { .. }, _) => self.element(cut),
-            (Place::AfterElement, b',') => self.pass(cut, Place::Element { first: false }),
+            (Place::AfterElement, b',') => Ok(self.pass(cut, Place::Element { first: false })),
             _ => Err(self.unexpected(cut, byte)),
         }
     }
 
     /// Steps over one byte of structure.
-    fn pass(&mut self, cut: &mut Cut, place: Place) -> Result<Step, Malformed> {
+    fn pass(&mut self, cut: &mut Cut, place: Place) -> Step {
         cut.at += 1;
         self.place = place;
-        Ok(Step::On)
+        Step::On
     }
 
     /// Steps over whitespace to the next byte, if there is one.
@@ -272,7 +272,7 @@ impl Elements {
         match (role, byte) {
             (Role::Array, b'[') => {
                 self.array_seen = true;
-                self.pass(cut, Place::Element { first: true })
+                Ok(self.pass(cut, Place::Element { first: true }))
             }
             (Role::NextCursor, b'[' | b'{') => Err(self.garbled(cut.at, "`nextCursor` is not a text")),
             (Role::Array, b'n') | (Role::NextCursor, _) => self.known_scalar(cut, role),
@@ -453,42 +453,6 @@ impl Elements {
         Malformed::Foreign {
             why: format!("the answer is not a JSON object: {}", clip(&found)),
         }
-    }
-}
-
-/// What a JSON reader says of the value at the head of some bytes.
-enum Measured {
-    Whole(usize),
-    Partial,
-    Wrong(String),
-}
-
-/// Measures the value at the head of `bytes`, which do not begin with whitespace. Neither recursive nor copying:
-/// serde_json skips over a raw value in a loop, and checks its UTF-8 at the end.
-fn measure(bytes: &[u8]) -> Measured {
-    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
-    match values.next() {
-        Some(Ok(raw)) => Measured::Whole(raw.get().len()),
-        Some(Err(error)) if error.is_eof() => Measured::Partial,
-        Some(Err(error)) => Measured::Wrong(error.to_string()),
-        None => Measured::Partial,
-    }
-}
-
-fn solid_behind(bytes: &[u8], end: usize) -> Option<u8> {
-    bytes[end..].iter().copied().find(|byte| !is_blank(*byte))
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-}
-
-/// A count as a number or as numeric text; anything else says nothing.
-fn count(raw: &str) -> Option<u64> {
-    match serde_json::from_str(raw).ok()? {
-        serde_json::Value::Number(number) => number.as_u64(),
-        serde_json::Value::String(text) => text.trim().parse().ok(),
-        _ => None,
     }
 }
 

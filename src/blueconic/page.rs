@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use reqwest::Response;
 
-use crate::blueconic::client::Repeats;
 use crate::blueconic::elements::{Elements, Malformed};
 use crate::blueconic::error::ClientError;
+use crate::blueconic::repeats::Repeats;
 use crate::blueconic::throttle::Permit;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::page::{Block, Head, Meter, PageEnd};

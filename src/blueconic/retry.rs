@@ -14,7 +14,7 @@ use crate::config::settings::{Limits, Retry as Settings};
 use crate::model::Time;
 
 /// `Retry-After` is believed up to here.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// An answer that is not the API's is repeated so many times: proxies show web pages while they restart.
 const FOREIGN_REPEATS: u32 = 3;
 /// Repeats for each request sent: an outage costs at most a tenth more than quiet times.

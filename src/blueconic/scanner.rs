@@ -121,7 +121,8 @@ mod tests {
     fn a_value_ends_before_the_comma_or_bracket_behind_it() {
         assert_eq!(whole("12,"), Scan::End(2));
         assert_eq!(whole(r#"{"a":[1,2,{"b":"]}"}]},"#), Scan::End(22));
-        assert_eq!(whole(r#""a\"],","#), Scan::More);
+        assert_eq!(whole(r#""a\"],","#), Scan::End(7));
+        assert_eq!(whole(r#""a\"],"#), Scan::More);
         assert_eq!(whole(r#""a\\"]"#), Scan::End(5));
         assert_eq!(whole("NaN]"), Scan::End(3));
     }

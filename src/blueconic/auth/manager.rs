@@ -20,9 +20,9 @@ const HOLD: Duration = LONGEST_REQUEST.saturating_add(Duration::from_secs(10));
 /// How long to wait before looking again whether another process has its token.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// For so long a final refusal is not asked about again: repeating a wrong secret locks an account out.
-const REFUSAL_STANDS: Duration = Duration::from_secs(60);
+const REFUSAL_STANDS: Duration = Duration::from_mins(1);
 /// No refresh later than this before the end.
-const MARGIN: Duration = Duration::from_secs(5 * 60);
+const MARGIN: Duration = Duration::from_mins(5);
 /// A token that dies within this is not sent any more (or within a twentieth of its life, if that is shorter).
 const LAST_SECONDS: Duration = Duration::from_secs(10);
 
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_refresh_lies_ahead_of_the_end() {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let minutes = Duration::from_mins;
         for (life, earliest, latest) in [
             (minutes(60), minutes(48), minutes(54)),
             (minutes(30), minutes(24), minutes(25)),

@@ -57,7 +57,10 @@ impl Seal {
             .into();
         Ok(Self {
             cipher: XChaCha20Poly1305::new(&Key::from(*key)),
-            id: digest[..4].iter().map(|byte| format!("{byte:02x}")).collect(),
+            id: format!(
+                "{:08x}",
+                u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+            ),
         })
     }
 

@@ -1,0 +1,50 @@
+//! Measures single JSON values at the head of a buffer, with the JSON reader that everybody uses.
+
+use serde_json::value::RawValue;
+
+/// What a JSON reader says of the value at the head of some bytes.
+pub(super) enum Measured {
+    /// It is whole, and so many bytes long.
+    Whole(usize),
+    /// Its end is not among the bytes.
+    Partial,
+    /// It is no JSON.
+    Wrong(String),
+}
+
+/// Measures the value at the head of `bytes`, which do not begin with whitespace. Neither recursive nor copying:
+/// `serde_json` skips over a raw value in a loop, and checks its UTF-8 at the end.
+pub(super) fn measure(bytes: &[u8]) -> Measured {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+    match values.next() {
+        Some(Ok(raw)) => Measured::Whole(raw.get().len()),
+        Some(Err(error)) if error.is_eof() || may_be_half_a_number(bytes) => Measured::Partial,
+        Some(Err(error)) => Measured::Wrong(error.to_string()),
+        None => Measured::Partial,
+    }
+}
+
+/// The reader calls a number that stops short (`-`, `1.`, `1e+`) wrong, not unfinished. Bytes that end so are measured
+/// again with more of them: what is really wrong is still wrong then.
+fn may_be_half_a_number(bytes: &[u8]) -> bool {
+    matches!(bytes.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
+}
+
+/// The first byte behind the value that is not whitespace.
+pub(super) fn solid_behind(bytes: &[u8], end: usize) -> Option<u8> {
+    bytes[end..].iter().copied().find(|byte| !is_blank(*byte))
+}
+
+/// Whitespace as JSON has it.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// A count as a number or as numeric text; anything else says nothing.
+pub(super) fn count(raw: &str) -> Option<u64> {
+    match serde_json::from_str(raw).ok()? {
+        serde_json::Value::Number(number) => number.as_u64(),
+        serde_json::Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! Remembers what requests have spent while their bodies are read: a body that breaks off is repeated by the engine,
+//! through a new call, and must find the budget that its request has left.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::blueconic::error::ClientError;
+use crate::blueconic::retry::Budget;
+use crate::model::page::Request;
+
+/// The budgets of requests whose bodies are being read.
+pub(super) struct Repeats {
+    give_up_after: Duration,
+    known: HashMap<String, Known>,
+}
+
+struct Known {
+    budget: Arc<Mutex<Budget>>,
+    fault: Option<ClientError>,
+    touched: Duration,
+}
+
+impl Repeats {
+    pub(super) fn new(give_up_after: Duration) -> Self {
+        Self {
+            give_up_after,
+            known: HashMap::new(),
+        }
+    }
+
+    /// What makes two requests the same: the same place of the same listing, whatever the size of the page.
+    pub(super) fn key(request: &Request) -> String {
+        let mut key = request.path.clone();
+        for (name, value) in request.query.iter().filter(|(name, _)| *name != "count") {
+            key.push('\n');
+            key.push_str(name);
+            key.push('=');
+            key.push_str(value);
+        }
+        key
+    }
+
+    /// A request that is sent for the first time.
+    pub(super) fn begin(&mut self, key: &str, budget: Budget, now: Duration) -> Arc<Mutex<Budget>> {
+        // A walk that was given up leaves its request behind; nobody comes back for it after this.
+        let kept = self.give_up_after + Duration::from_hours(1);
+        self.known
+            .retain(|_, known| now.saturating_sub(known.touched) < kept);
+        let budget = Arc::new(Mutex::new(budget));
+        let known = Known {
+            budget: Arc::clone(&budget),
+            fault: None,
+            touched: now,
+        };
+        self.known.insert(key.to_owned(), known);
+        budget
+    }
+
+    /// A request whose last body could not be used, and why; a `new` budget when it is not known any more.
+    pub(super) fn go_on(
+        &mut self,
+        key: &str,
+        now: Duration,
+        new: impl FnOnce() -> Budget,
+    ) -> (Arc<Mutex<Budget>>, Option<ClientError>) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.touched = now;
+            return (Arc::clone(&known.budget), known.fault.take());
+        }
+        (self.begin(key, new(), now), None)
+    }
+
+    /// Notes why the body that was being read cannot be used.
+    pub(super) fn note(&mut self, key: &str, fault: ClientError) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.fault = Some(fault);
+        }
+    }
+
+    /// The body ended whole, or the request has failed for good.
+    pub(super) fn forget(&mut self, key: &str) {
+        self.known.remove(key);
+    }
+}
