@@ -228,7 +228,7 @@ impl App {
 
     /// Ends all connections and lets go of an embedded cluster.
     pub async fn close(self) -> Outcome<()> {
-        self.store.close().await;
+        self.store.disconnect().await;
         self.database.close().await
     }
 }

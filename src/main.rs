@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use blueconic_sync::app;
-use blueconic_sync::cli::Cli;
+use blueconic_sync::cli::{Cli, Command};
 use blueconic_sync::commands::{self, Exit, complain};
 use blueconic_sync::config::load;
-use blueconic_sync::config::settings::Settings;
+use blueconic_sync::config::settings::{LogFormat, Settings};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::telemetry::{self, Terminal};
 use clap::Parser;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome<Exit> {
     let settings =
         load::load(cli.config.as_deref(), &load::variables()).map_err(|error| app::settings_fault(&error))?;
-    let terminal = logging(&settings)?;
+    let terminal = logging(&cli, &settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,7 +34,12 @@ fn run(cli: Cli) -> Outcome<Exit> {
     outcome
 }
 
-fn logging(settings: &Settings) -> Outcome<Terminal> {
-    telemetry::init(settings.log.format, std::io::stderr().is_terminal())
+/// A demo is for people, whatever its output is piped into.
+fn logging(cli: &Cli, settings: &Settings) -> Outcome<Terminal> {
+    let format = match (&cli.command, settings.log.format) {
+        (Command::Demo(_), LogFormat::Auto) => LogFormat::Text,
+        (_, format) => format,
+    };
+    telemetry::init(format, std::io::stderr().is_terminal())
         .map_err(|error| Fault::new(Kind::Settings, error.to_string()).hint(error.hint()))
 }

@@ -120,29 +120,26 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
         .hint("connect to PostgreSQL itself, or to a pooler in session mode");
         lines.push(Line::of("pooler", &fault));
     }
-    match store.verify_schema().await {
-        Err(error) => {
-            let fault = Fault::from(error);
-            lines.push(Line {
-                what: "schema",
-                state: "pending",
-                detail: fault.sentence(),
-                hint: fault.hint,
-                exit: Exit::Done,
-            });
-        }
-        Ok(()) => {
-            lines.push(Line::ok("schema", "current".to_owned()));
-            let address = settings
-                .tenant
-                .address()
-                .map_err(|error| app::settings_fault(&error))?;
-            if let Err(error) = store.verify_tenant(&address).await {
-                lines.push(Line::of("tenant", &Fault::from(error)));
-            }
+    if let Err(error) = store.verify_schema().await {
+        let fault = Fault::from(error);
+        lines.push(Line {
+            what: "schema",
+            state: "pending",
+            detail: fault.sentence(),
+            hint: fault.hint,
+            exit: Exit::Done,
+        });
+    } else {
+        lines.push(Line::ok("schema", "current".to_owned()));
+        let address = settings
+            .tenant
+            .address()
+            .map_err(|error| app::settings_fault(&error))?;
+        if let Err(error) = store.verify_tenant(&address).await {
+            lines.push(Line::of("tenant", &Fault::from(error)));
         }
     }
-    store.close().await;
+    store.disconnect().await;
     Ok(lines)
 }
 

@@ -36,7 +36,7 @@ async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> 
             arguments.resource
         )
     };
-    store.close().await;
+    store.disconnect().await;
     output::line(&told);
     Ok(Exit::Done)
 }

@@ -85,14 +85,13 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
         ended = &mut running => return ended.map_err(failed),
         () = shutdown.cancelled() => {}
     }
-    match tokio::time::timeout(FAREWELL, running).await {
-        Ok(ended) => ended.map_err(failed),
-        Err(_) => {
-            tracing::warn!(
-                "a run did not come to a safe place in time; its position is stored as of its last page"
-            );
-            Ok(())
-        }
+    if let Ok(ended) = tokio::time::timeout(FAREWELL, running).await {
+        ended.map_err(failed)
+    } else {
+        tracing::warn!(
+            "a run did not come to a safe place in time; its position is stored as of its last page"
+        );
+        Ok(())
     }
 }
 

@@ -29,7 +29,7 @@ async fn read(database: &Database, settings: &Settings) -> Outcome<Value> {
     let store = database.store(settings).await?;
     store.verify_schema().await?;
     let status = store.status().await?;
-    store.close().await;
+    store.disconnect().await;
     Ok(status)
 }
 

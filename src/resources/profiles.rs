@@ -2,6 +2,7 @@
 //! How one profile becomes a row is in `profile_row.rs`.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -186,7 +187,8 @@ fn encoded(part: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            // Writing into a String cannot fail.
+            let _ = write!(path, "%{byte:02X}");
         }
     }
     path

@@ -28,7 +28,7 @@ const OPEN_PAGES: usize = 2;
 /// Broken bodies of one page after which pages are asked for at half the size.
 const SHRINK_AFTER: u32 = 2;
 /// How long a lane waits for a database that is away before the run gives up.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(120);
+const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
 /// Between two tries of a lane.
 const LANE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -170,8 +170,8 @@ impl<S: Source, T: Store> Reader<S, T> {
         let seen_at_least = self.seen_before + self.shared.progress.read().distinct;
         Walked {
             position: CursorPosition {
-                unidentified,
                 seen_at_least,
+                unidentified,
                 ..position
             },
             to_the_end: !self.circling,
@@ -419,15 +419,14 @@ async fn load<S: Source, T: Store>(
     loader: &mut Option<T::Loader>,
     job: &Job,
 ) -> Outcome<Brought> {
-    let connection = match loader {
-        Some(connection) => connection,
-        None => {
-            let made = shared
-                .store
-                .loader(shared.resource.table(), &shared.lease, Some(shared.walk))
-                .await?;
-            loader.insert(made)
-        }
+    let connection = if let Some(connection) = loader {
+        connection
+    } else {
+        let made = shared
+            .store
+            .loader(shared.resource.table(), &shared.lease, Some(shared.walk))
+            .await?;
+        loader.insert(made)
     };
     let mut decoder = shared.resource.decoder();
     let prepared = lane::prepare(
