@@ -19,7 +19,7 @@ const LOCK: i64 = 0x626c_7565_636f_6e69;
 /// How often the lock is asked for.
 const POLL: Duration = Duration::from_millis(100);
 /// How long a migration by another process may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A migration that this program brings and the database lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
