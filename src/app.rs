@@ -1,1 +1,305 @@
-//! To be written.
+//! The composition root: which implementation stands behind which port, and how settings become bounds.
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use crate::blueconic::client::Client;
+use crate::config::settings::{Order, Removals, Settings};
+use crate::model::Time;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Clock, SystemClock};
+use crate::model::position::{Scope, Slot};
+use crate::postgres::embedded::error::EmbeddedError;
+use crate::postgres::embedded::{self, Embedded};
+use crate::postgres::migrate::{self, Pending};
+use crate::postgres::pool;
+use crate::postgres::store::PostgresStore;
+use crate::resources::registry::{self, Entry};
+use crate::sync::engine::Engine;
+use crate::sync::progress::Watcher;
+use crate::sync::task::{
+    Bounds, EventOrder, EventsReading, ProfilesReading, Reading, RemovalBound, Task, WhenHeld,
+};
+
+/// Elements of a batch, where its bytes do not end it before.
+const BATCH_ELEMENTS: usize = 4000;
+/// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
+const LOOKUPS: u64 = 10_000;
+
+/// The engine as it runs for real.
+pub type SyncEngine = Engine<Client<PostgresStore>, PostgresStore>;
+
+/// The database of the settings; an embedded cluster lives as long as this.
+pub struct Database {
+    embedded: Option<Embedded>,
+    options: PgConnectOptions,
+}
+
+impl Database {
+    /// Finds the database. An embedded cluster is started or joined; nothing is written to any other.
+    pub async fn open(settings: &Settings) -> Outcome<Self> {
+        if !settings.database.is_embedded() {
+            let url = SecretString::from(settings.database.url.expose());
+            return Ok(Self {
+                embedded: None,
+                options: pool::parse(&url)?,
+            });
+        }
+        if embedded::is_in_image() {
+            return Err(
+                Fault::new(Kind::Settings, "the container image has no embedded database")
+                    .because("its data would be gone with the container")
+                    .hint("set DATABASE_URL to a PostgreSQL server, as compose.yaml does"),
+            );
+        }
+        let folder = data_dir(settings)?;
+        let cluster = Embedded::start(&folder)
+            .await
+            .map_err(|error| embedded_fault(&error))?;
+        Self::of_embedded(cluster)
+    }
+
+    /// A database in a cluster that is held already.
+    pub fn of_embedded(cluster: Embedded) -> Outcome<Self> {
+        let options = pool::parse(&SecretString::from(cluster.url()))?;
+        Ok(Self {
+            embedded: Some(cluster),
+            options,
+        })
+    }
+
+    /// How it is reached.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// Its cluster, if it is an embedded one.
+    pub fn embedded(&self) -> Option<&Embedded> {
+        self.embedded.as_ref()
+    }
+
+    /// Where it is, in words without a secret.
+    pub fn address(&self) -> String {
+        match &self.embedded {
+            Some(cluster) => format!("embedded in {}", cluster.data_dir().display()),
+            None => pool::address(&self.options),
+        }
+    }
+
+    /// Applies pending migrations.
+    pub async fn migrate(&self) -> Outcome<Vec<Pending>> {
+        Ok(migrate::apply(&self.options).await?)
+    }
+
+    /// Connects.
+    pub async fn store(&self, settings: &Settings) -> Outcome<PostgresStore> {
+        let limits = pool::Limits {
+            max_connections: settings.database.max_connections.get(),
+            load_connections: settings.database.load_connections.get(),
+            lease_ttl: settings.schedule.lease_ttl,
+        };
+        Ok(PostgresStore::connect(self.options.clone(), limits, slots()).await?)
+    }
+
+    /// Lets go of an embedded cluster.
+    pub async fn close(self) -> Outcome<()> {
+        match self.embedded {
+            Some(cluster) => cluster.stop().await.map_err(|error| embedded_fault(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where the embedded cluster of the settings lies.
+pub fn data_dir(settings: &Settings) -> Outcome<PathBuf> {
+    match &settings.database.data_dir {
+        Some(folder) => Ok(folder.clone()),
+        None => embedded::default_data_dir().map_err(|error| embedded_fault(&error)),
+    }
+}
+
+/// An embedded cluster's error as a fault.
+pub fn embedded_fault(error: &EmbeddedError) -> Fault {
+    let fault = Fault::new(Kind::Final, error.to_string());
+    let fault = match causes(error) {
+        Some(why) => fault.because(why),
+        None => fault,
+    };
+    fault.hint(error.hint())
+}
+
+/// What lies behind an error, on one line.
+pub fn causes(error: &dyn std::error::Error) -> Option<String> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    causes.dedup();
+    (!causes.is_empty()).then(|| causes.join(": "))
+}
+
+/// The slots of all resources, in the order in which they are shown.
+pub fn slots() -> Vec<Slot> {
+    let slot = |resource, scope| Slot { resource, scope };
+    vec![
+        slot(registry::NAMES[0], Scope::Full),
+        slot(registry::NAMES[1], Scope::Full),
+        slot(registry::NAMES[2], Scope::Full),
+        slot(registry::NAMES[2], Scope::Increment),
+        slot(registry::NAMES[3], Scope::Increment),
+    ]
+}
+
+/// Everything that reads a tenant into a database.
+pub struct App {
+    /// The tenant's address.
+    pub url: Url,
+    /// The database.
+    pub database: Database,
+    /// The store over it.
+    pub store: PostgresStore,
+    /// The client of the tenant.
+    pub client: Arc<Client<PostgresStore>>,
+    /// What can be read.
+    pub entries: Vec<Entry>,
+    clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// Opens the database, applies its migrations, makes sure that it is this tenant's, and makes a client.
+    /// Sends nothing to the tenant.
+    pub async fn start(settings: &Settings) -> Outcome<Self> {
+        let url = settings
+            .tenant
+            .access()
+            .map_err(|error| settings_fault(&error))?
+            .url;
+        let database = Database::open(settings).await?;
+        Self::over(settings, url, database).await
+    }
+
+    /// The same over a database that is open already.
+    pub async fn over(settings: &Settings, url: Url, database: Database) -> Outcome<Self> {
+        for migration in database.migrate().await? {
+            tracing::info!(
+                version = migration.version,
+                "applied migration {} ({})",
+                migration.version,
+                migration.description
+            );
+        }
+        let store = database.store(settings).await?;
+        store.claim_tenant(&url).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
+        let entries = registry::entries(settings, &clock);
+        Ok(Self {
+            url,
+            database,
+            store,
+            client: Arc::new(client),
+            entries,
+            clock,
+        })
+    }
+
+    /// An engine that tells `watcher` what it does.
+    pub fn engine(
+        &self,
+        settings: &Settings,
+        approved: Option<u64>,
+        watcher: Arc<dyn Watcher>,
+    ) -> SyncEngine {
+        Engine::new(
+            Arc::clone(&self.client),
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            bounds(settings, approved),
+            watcher,
+        )
+    }
+
+    /// Ends all connections and lets go of an embedded cluster.
+    pub async fn close(self) -> Outcome<()> {
+        self.store.disconnect().await;
+        self.database.close().await
+    }
+}
+
+/// A settings error as a fault.
+pub fn settings_fault(error: &crate::config::error::SettingsError) -> Fault {
+    let fault = Fault::new(Kind::Settings, error.to_string()).hint(error.hint());
+    match error.source().map(ToString::to_string) {
+        Some(why) => fault.because(why),
+        None => fault,
+    }
+}
+
+fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
+    Bounds {
+        batch_bytes: settings.limits.batch_size,
+        batch_elements: BATCH_ELEMENTS,
+        lanes: settings.database.load_connections.get() as usize,
+        lease_ttl: settings.schedule.lease_ttl,
+        removals: match settings.resources.profiles.max_removals {
+            None => RemovalBound::Default,
+            Some(Removals::Rows(rows)) => RemovalBound::Rows(rows),
+            Some(Removals::Percent(share)) => RemovalBound::Percent(share),
+        },
+        approved_removals: approved,
+        lookups: LOOKUPS,
+        lookups_at_once: settings.limits.concurrent_requests.get() as usize,
+    }
+}
+
+/// How a run departs from what the settings say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// Full or increment, for profiles.
+    pub scope: Option<Scope>,
+    /// In place of the watermark.
+    pub since: Option<Time>,
+    /// How far audit events reach back behind the watermark.
+    pub overlap: Option<std::time::Duration>,
+}
+
+/// A task for the engine.
+pub fn task(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenHeld) -> Task {
+    let reading = match entry.kind {
+        registry::Kind::List => Reading::List,
+        registry::Kind::Profiles => Reading::Profiles(ProfilesReading {
+            scope: wish.scope,
+            overlap: settings.resources.profiles.overlap,
+            since: wish.since,
+        }),
+        registry::Kind::Events => Reading::Events(events(settings, wish)),
+    };
+    Task {
+        resource: Arc::clone(&entry.resource),
+        reading,
+        when_held,
+    }
+}
+
+fn events(settings: &Settings, wish: Wish) -> EventsReading {
+    let events = &settings.resources.audit_events;
+    EventsReading {
+        overlap: wish.overlap.unwrap_or(events.overlap),
+        settle: events.settle,
+        retention: events.retention,
+        order: match events.order {
+            Order::Auto => None,
+            Order::OldestFirst => Some(EventOrder::OldestFirst),
+            Order::NewestFirst => Some(EventOrder::NewestFirst),
+        },
+        page_size: events.page_size.get(),
+        since: wish.since,
+    }
+}

@@ -1,1 +1,153 @@
-//! To be written.
+//! The grammar: commands and flags. What they do is in `commands`; what can be set is in `config`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::resources::registry;
+
+/// Keeps a PostgreSQL database equal to a BlueConic tenant.
+#[derive(Debug, Parser)]
+#[command(
+    name = "blueconic-sync",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Settings come from the defaults, then the file given with --config, then variables such as\n\
+        BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE, then BLUECONIC_URL, BLUECONIC_CLIENT_ID,\n\
+        BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE].\n\n\
+        Exit codes: 0 done · 1 failed · 2 usage or settings · 3 partial · 4 a person must act · 130 interrupted\n\n\
+        New here? `blueconic-sync demo` needs nothing but PostgreSQL's programs."
+)]
+pub struct Cli {
+    /// A TOML file with settings; what it leaves out keeps its default.
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole way once: a simulated tenant, an embedded PostgreSQL, rows on the screen
+    Demo(Demo),
+    /// Try settings, database, token and every resource; change nothing
+    Check,
+    /// Apply the migrations
+    Migrate,
+    /// Read everything once, resuming what was left open
+    Backfill(Backfill),
+    /// Keep the database current: schedule, health, metrics, status page
+    Serve(Serve),
+    /// Show how far each resource is
+    Status(Status),
+    /// Forget a resource's cursor, so that its next run starts over; deletes no data
+    Reset(Reset),
+    /// Open psql on the configured database
+    Psql(Psql),
+    /// Ask a running `serve` for its health; exit code 0 if it is well
+    Healthcheck,
+    /// Serve a simulated tenant until interrupted, for tests and benchmarks
+    #[command(hide = true)]
+    SimulateTenant(SimulateTenant),
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How many profiles the simulated tenant has
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub profiles: u64,
+    /// Keep the database afterwards (always kept where there is no terminal)
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `backfill`.
+#[derive(Debug, Args)]
+pub struct Backfill {
+    /// Which resources; all enabled ones when none is named
+    #[arg(value_name = "RESOURCE", value_parser = registry::NAMES)]
+    pub resources: Vec<String>,
+    /// Walk all profiles, also where an increment would do; an open walk is resumed
+    #[arg(long, conflicts_with = "since")]
+    pub full: bool,
+    /// Read what changed since this time (RFC 3339) instead of since the watermark
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<DateTime<Utc>>,
+    /// Remove up to so many rows that the tenant no longer has
+    #[arg(long, value_name = "N")]
+    pub approve_removals: Option<u64>,
+    /// Wait for another process that is syncing the same resource, for as long as it takes
+    #[arg(long)]
+    pub wait: bool,
+    /// Print a machine-readable summary on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where health, metrics and status page are served, instead of `web.bind`
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<SocketAddr>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print it machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reset`.
+#[derive(Debug, Args)]
+pub struct Reset {
+    /// A resource, or `tenant` for everything that ties the database to its tenant
+    #[arg(value_name = "RESOURCE", value_parser = ["segments", "profile_properties", "profiles", "audit_events", "tenant"])]
+    pub resource: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `psql`.
+#[derive(Debug, Args)]
+pub struct Psql {
+    /// Open the database that `demo` left behind
+    #[arg(long)]
+    pub demo: bool,
+    /// Handed to psql as they are
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
+}
+
+/// `simulate-tenant`.
+#[derive(Debug, Args)]
+pub struct SimulateTenant {
+    /// How many profiles it has
+    #[arg(long, default_value_t = 20_000)]
+    pub profiles: u64,
+    /// How many audit events it has
+    #[arg(long, default_value_t = 5_000)]
+    pub audit_events: usize,
+    /// How many properties profiles have
+    #[arg(long)]
+    pub properties: Option<usize>,
+    /// The port on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Milliseconds before each answer begins
+    #[arg(long, default_value_t = 0)]
+    pub latency: u64,
+    /// Equal seeds make equal tenants
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}

@@ -1,2 +1,45 @@
-//! The binary: it hands over to the library.
-fn main() {}
+//! The binary: parse, load settings, set up logging, hand over to a command, and end with its code.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use blueconic_sync::app;
+use blueconic_sync::cli::{Cli, Command};
+use blueconic_sync::commands::{self, Exit, complain};
+use blueconic_sync::config::load;
+use blueconic_sync::config::settings::{LogFormat, Settings};
+use blueconic_sync::model::fault::{Fault, Kind, Outcome};
+use blueconic_sync::telemetry::{self, Terminal};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let exit = run(Cli::parse()).unwrap_or_else(|fault| {
+        complain(&fault);
+        Exit::of_fault(&fault)
+    });
+    ExitCode::from(exit.code())
+}
+
+fn run(cli: Cli) -> Outcome<Exit> {
+    let settings =
+        load::load(cli.config.as_deref(), &load::variables()).map_err(|error| app::settings_fault(&error))?;
+    let terminal = logging(&cli, &settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new(Kind::Final, "threads cannot be started").because(error))?;
+    let outcome = runtime.block_on(commands::run(cli, settings, terminal));
+    // A blocking read of a terminal must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A demo is for people, whatever its output is piped into.
+fn logging(cli: &Cli, settings: &Settings) -> Outcome<Terminal> {
+    let format = match (&cli.command, settings.log.format) {
+        (Command::Demo(_), LogFormat::Auto) => LogFormat::Text,
+        (_, format) => format,
+    };
+    telemetry::init(format, std::io::stderr().is_terminal())
+        .map_err(|error| Fault::new(Kind::Settings, error.to_string()).hint(error.hint()))
+}

@@ -1,1 +1,91 @@
-//! To be written.
+//! How the process is asked to end: SIGTERM (an orchestrator) or SIGINT (a person at a terminal). The first one asks
+//! everything to come to a safe place, the second one leaves at once. What that place is, each task knows itself.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What a shell expects of a command that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// The wish to end, once it is there.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    token: CancellationToken,
+}
+
+impl Shutdown {
+    /// A shutdown that no signal asks for: for tests, and for a command that ends by itself.
+    pub fn by_hand() -> Self {
+        Self {
+            token: CancellationToken::new(),
+        }
+    }
+
+    /// The token that is cancelled with it.
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// A token for a part of the work, which may also be cancelled alone.
+    pub fn child(&self) -> CancellationToken {
+        self.token.child_token()
+    }
+
+    /// Whether it was asked for.
+    pub fn is_requested(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits until it is asked for.
+    pub async fn requested(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Asks for it from within.
+    pub fn request(&self) {
+        self.token.cancel();
+    }
+}
+
+/// Listens for SIGTERM and SIGINT from now on.
+///
+/// The error is the operating system's, when it hands out no signal.
+pub fn listen() -> io::Result<Shutdown> {
+    let shutdown = Shutdown::by_hand();
+    let token = shutdown.token();
+    let mut signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    };
+    tokio::spawn(async move {
+        let name = signals.next().await;
+        tracing::info!(
+            signal = name,
+            "{name}: coming to a safe place, then ending (a second one ends at once)"
+        );
+        token.cancel();
+        let name = signals.next().await;
+        tracing::warn!(
+            signal = name,
+            "{name} again: ending at once; the next run goes on from the last stored position"
+        );
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(shutdown)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,1 +1,201 @@
-//! To be written.
+//! Log lines: text for a person at a terminal, one JSON object a line elsewhere, always on stderr, times in UTC. Lines
+//! and progress bars share a terminal: bars that are attached step aside for each line.
+
+use std::env::VarError;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::settings::LogFormat;
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
+                              tokio_cron_scheduler=warn";
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `RUST_LOG` cannot be understood.
+    #[error("the variable `RUST_LOG` cannot be `{value}`: {why}")]
+    Filter {
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something else in this process logs already.
+    #[error("logging is set up already")]
+    Already(#[from] tracing_subscriber::util::TryInitError),
+}
+
+impl TelemetryError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Filter { .. } => {
+                "set `RUST_LOG` to something like `info,blueconic_sync=debug`, or unset it"
+            }
+            Self::Already(_) => "this is a defect of blueconic-sync: please report it",
+        }
+    }
+}
+
+/// Sets up logging for the process. `terminal` says whether stderr is one.
+///
+/// The terminal that it gives back is where progress bars are attached.
+pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryError> {
+    let filter = filter(std::env::var("RUST_LOG"))?;
+    let shared = Terminal::default();
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(shared.clone());
+    if is_json(format, terminal) {
+        let json = lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false);
+        registry.with(json).try_init()?;
+    } else {
+        let colour = terminal && wants_colour();
+        registry
+            .with(lines.with_target(false).with_ansi(colour))
+            .try_init()?;
+    }
+    Ok(shared)
+}
+
+const fn is_json(format: LogFormat, terminal: bool) -> bool {
+    match format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    }
+}
+
+/// <https://no-color.org>: set and not empty means no.
+fn wants_colour() -> bool {
+    let no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    !no && !dumb
+}
+
+fn filter(given: Result<String, VarError>) -> Result<EnvFilter, TelemetryError> {
+    let refuse = |value: String, why: String| TelemetryError::Filter { value, why };
+    let text = match given {
+        Ok(text) if !text.trim().is_empty() => text,
+        Ok(_) | Err(VarError::NotPresent) => DEFAULT_FILTER.to_owned(),
+        Err(VarError::NotUnicode(value)) => {
+            return Err(refuse(
+                value.to_string_lossy().into_owned(),
+                "it is no valid Unicode".to_owned(),
+            ));
+        }
+    };
+    EnvFilter::try_new(&text).map_err(|error| refuse(text, error.to_string()))
+}
+
+/// Where log lines go: stderr, past the progress bars that are attached at the moment.
+#[derive(Debug, Clone, Default)]
+pub struct Terminal {
+    bars: Arc<Mutex<Option<MultiProgress>>>,
+}
+
+impl Terminal {
+    /// Makes these bars step aside for log lines, until what it gives back is dropped.
+    #[must_use = "the bars are attached for as long as this lives"]
+    pub fn attach(&self, bars: &MultiProgress) -> Attached {
+        self.set(Some(bars.clone()));
+        Attached {
+            terminal: self.clone(),
+        }
+    }
+
+    fn set(&self, bars: Option<MultiProgress>) {
+        *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
+    }
+}
+
+/// Bars that step aside for log lines.
+#[derive(Debug)]
+pub struct Attached {
+    terminal: Terminal,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.terminal.set(None);
+    }
+}
+
+impl<'a> MakeWriter<'a> for Terminal {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Line { bars }
+    }
+}
+
+/// A log line on its way. tracing-subscriber writes an event at once, so the bars step aside once.
+#[derive(Debug)]
+pub struct Line {
+    bars: Option<MultiProgress>,
+}
+
+impl Write for Line {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.write_all(text)?;
+        Ok(text.len())
+    }
+
+    fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
+        let write = || io::stderr().lock().write_all(text);
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_on_a_terminal_json_elsewhere_unless_told() {
+        let shapes = [LogFormat::Auto, LogFormat::Text, LogFormat::Json]
+            .map(|format| [true, false].map(|terminal| is_json(format, terminal)));
+        assert_eq!(shapes, [[false, true], [false, false], [true, true]]);
+    }
+
+    #[test]
+    fn a_wrong_filter_is_named_and_an_empty_one_is_none() {
+        let error = filter(Ok("info,blueconic_sync=loud".to_owned())).unwrap_err();
+        assert!(
+            error.to_string().contains("`info,blueconic_sync=loud`"),
+            "{error}"
+        );
+        for unset in [Ok(String::new()), Err(VarError::NotPresent)] {
+            assert!(filter(unset).unwrap().to_string().contains("sqlx=warn"));
+        }
+    }
+
+    #[test]
+    fn bars_are_let_go_when_the_command_is_done_with_them() {
+        let terminal = Terminal::default();
+        let attached = terminal.attach(&MultiProgress::new());
+        assert!(terminal.make_writer().bars.is_some());
+        drop(attached);
+        assert!(terminal.make_writer().bars.is_none());
+    }
+}

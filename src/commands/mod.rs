@@ -1,1 +1,39 @@
-//! To be written.
+//! One file per command: what it does and how it tells it. Results go to stdout, everything else to stderr.
+
+pub mod backfill;
+pub mod check;
+pub mod demo;
+mod exit;
+pub mod healthcheck;
+pub mod migrate;
+mod output;
+mod progress;
+pub mod psql;
+pub mod reset;
+pub mod serve;
+pub mod simulate_tenant;
+pub mod status;
+
+pub use exit::Exit;
+pub use output::complain;
+
+use crate::cli::{Cli, Command};
+use crate::config::settings::Settings;
+use crate::model::fault::Outcome;
+use crate::telemetry::Terminal;
+
+/// Runs the command.
+pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Exit> {
+    match cli.command {
+        Command::Demo(arguments) => Box::pin(demo::run(&arguments, settings, &terminal)).await,
+        Command::Check => Box::pin(check::run(settings)).await,
+        Command::Migrate => Box::pin(migrate::run(&settings)).await,
+        Command::Backfill(arguments) => Box::pin(backfill::run(&arguments, &settings, &terminal)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
+        Command::Status(arguments) => Box::pin(status::run(&arguments, &settings)).await,
+        Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
+        Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
+        Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
+        Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments)).await,
+    }
+}

@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod page;
 pub mod ports;
 pub mod position;
+pub mod pulse;
 pub mod rows;
 pub mod table;
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Time;
@@ -62,8 +63,9 @@ pub trait Resource: Send + Sync + 'static {
     fn lookup(&self, id: &str) -> Option<Request>;
     /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
-    /// What the engine has to learn before it can read (profiles: which segment to walk).
-    fn prelude(&self) -> Option<Box<dyn Prelude>>;
+    /// What the engine has to learn before it can read (profiles: which segment to walk). `wanted` is the segment of a
+    /// walk that is under way; none means the configured one.
+    fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>>;
     /// The id and the hash over the bytes, without decoding. An element without identity of its own (audit events)
     /// has an empty id.
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
@@ -368,6 +370,34 @@ pub trait JobStore: Send + Sync + 'static {
     fn extend(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<()>> + Send;
     /// Lets the claim go and sets when it runs next.
     fn done(&self, name: &str, holder: &str, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
+}
+
+/// A job with what it asks of its run beyond the slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The job.
+    pub job: Job,
+    /// How far the run reaches back behind its watermark; none: as the resource is set.
+    pub overlap: Option<Duration>,
+    /// Whether a database that does not know the job yet runs it at once. Jobs that only add to what another job of
+    /// the same resource brings wait for their time.
+    pub at_once: bool,
+}
+
+/// When a job wants to run after a run has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// When its cron expression says so.
+    OnTime,
+    /// After so long, or when its cron expression says so if that is sooner. Zero is for a run that a shutdown
+    /// interrupted: the next start goes on with it.
+    After(Duration),
+}
+
+/// Runs what is due. Everything that goes wrong in a run is told by the run; nothing of it reaches the schedule.
+pub trait Runner: Send + Sync + 'static {
+    /// Runs a task to its end, or until `cancel` asks it to stop at the next safe place.
+    fn run(&self, task: &Task, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
 }
 
 /// What `/healthz`, `/readyz`, the metrics and the status page show.

@@ -86,6 +86,9 @@ pub struct CursorPosition {
     pub read: u64,
     /// At least so many rows of `sync.walk_seen` belong to this walk: fewer means that they were lost in a crash.
     pub seen_at_least: u64,
+    /// Rejected elements in those pages whose id could not be read.
+    #[serde(default)]
+    pub unidentified: u64,
     /// `totalResults` of the last page.
     pub total: Option<u64>,
     /// The walk has been read to its end; what is left is the sweep.
@@ -100,8 +103,9 @@ pub struct Finished {
     pub at: Time,
     /// Distinct ids that the walk itself read.
     pub distinct: u64,
-    /// Every page came to its end (false when the listing went round in circles).
-    pub to_the_end: bool,
+    /// The sweep wants to remove so much that a person has to say yes.
+    #[serde(default)]
+    pub awaits_approval: bool,
 }
 
 /// A place in a listing read by date.

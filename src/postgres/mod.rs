@@ -1,2 +1,28 @@
-//! Loading: everything that knows SQL or PostgreSQL.
+//! Loading: everything that knows SQL or PostgreSQL. It implements the ports of [`crate::model::ports`] and knows
+//! nothing of HTTP, of the tenant's JSON, or of when something runs.
+
+mod bigint;
+mod copy;
+mod cursors;
 pub mod embedded;
+pub mod error;
+mod gaps;
+mod leases;
+pub mod loader;
+mod merge;
+pub mod migrate;
+mod partitions;
+pub mod pool;
+mod profiles;
+mod rejects;
+pub mod reset;
+mod retry;
+mod runs;
+mod schedule;
+mod seen;
+mod staging;
+pub mod status;
+pub mod store;
+mod sweep;
+pub mod tenant;
+mod tokens;

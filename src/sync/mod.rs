@@ -1,1 +1,14 @@
-//! To be written.
+//! The engine: what to read, in which order, and when a cursor may move. It knows only the ports in `model`.
+
+pub mod engine;
+mod events;
+mod lane;
+mod lease;
+mod lists;
+mod pages;
+mod pipeline;
+mod profiles;
+pub mod progress;
+mod sweep;
+pub mod task;
+mod walk;

@@ -1,1 +1,12 @@
-//! To be written.
+//! What the service shows of itself: health, metrics and a status page. It reads through the port `Observer` and knows
+//! neither SQL nor how anything is synced.
+
+pub mod access;
+pub mod error;
+mod html;
+mod metrics;
+mod neighbour;
+mod page;
+pub mod server;
+mod status;
+mod words;

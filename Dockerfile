@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+# The service as a small image: one binary, CA certificates, no shell tricks. Bases are arguments, for mirrors.
+ARG BUILD_BASE=rust:1.95-slim-bookworm
+ARG FINAL_BASE=debian:bookworm-slim
+
+FROM ${BUILD_BASE} AS build
+WORKDIR /source
+COPY . .
+# `script/test` reads the build command from here, so that what it tests is what the image holds.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/source/target \
+    cargo build --release --locked --bin blueconic-sync \
+    && cp target/release/blueconic-sync /blueconic-sync
+
+FROM ${FINAL_BASE}
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /blueconic-sync /usr/local/bin/blueconic-sync
+# The embedded PostgreSQL is refused here: a forgotten volume must not lose anybody's data.
+ENV BLUECONIC_SYNC_IN_IMAGE=1 \
+    BLUECONIC_SYNC__WEB__BIND=0.0.0.0:8080
+USER 65532:65532
+EXPOSE 8080
+# Long enough for the first migrations; `healthcheck` asks /healthz on the address of the settings.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["/usr/local/bin/blueconic-sync", "healthcheck"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/blueconic-sync"]
+CMD ["serve"]

@@ -1,0 +1,189 @@
+//! `backfill`: every wanted resource once, in dependency order, then a summary.
+
+use std::io::IsTerminal;
+
+use serde_json::{Value, json};
+
+use crate::app::{self, App, SyncEngine, Wish};
+use crate::cli::Backfill;
+use crate::commands::{Exit, complain};
+use crate::config::settings::Settings;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ledger::{RunReport, Status};
+use crate::model::position::Scope;
+use crate::postgres::store::PostgresStore;
+use crate::resources::registry::Entry;
+use crate::shutdown;
+use crate::sync::task::WhenHeld;
+use crate::telemetry::Terminal;
+
+use super::{output, progress};
+
+/// Runs the command.
+pub async fn run(arguments: &Backfill, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
+    let shutdown = listen()?;
+    let app = App::start(settings).await?;
+    let outcome = read_all(arguments, settings, terminal, &app, &shutdown).await;
+    app.close().await?;
+    outcome
+}
+
+/// Listens for signals.
+pub(super) fn listen() -> Outcome<shutdown::Shutdown> {
+    shutdown::listen()
+        .map_err(|error| Fault::new(Kind::Final, "signals cannot be listened for").because(error))
+}
+
+async fn read_all(
+    arguments: &Backfill,
+    settings: &Settings,
+    terminal: &Terminal,
+    app: &App,
+    shutdown: &shutdown::Shutdown,
+) -> Outcome<Exit> {
+    // A wrong secret is one clear error, not one for each resource.
+    tokio::select! {
+        signed_in = app.client.sign_in() => signed_in.map(|_| ())?,
+        () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
+    }
+    note_ignored(arguments);
+    let (watcher, attached) = progress::watcher(terminal);
+    let engine = app.engine(settings, arguments.approve_removals, watcher);
+    let reports = run_each(arguments, settings, app, &engine, shutdown).await;
+    drop(attached);
+    let exit = Exit::worst(reports.iter().map(Exit::of_run));
+    if arguments.json {
+        output::line(&summary(&app.store, &reports, exit).await?.to_string());
+    } else {
+        tell(&reports);
+    }
+    for fault in reports.iter().filter_map(complaint) {
+        complain(&fault);
+    }
+    Ok(exit)
+}
+
+async fn run_each(
+    arguments: &Backfill,
+    settings: &Settings,
+    app: &App,
+    engine: &SyncEngine,
+    shutdown: &shutdown::Shutdown,
+) -> Vec<RunReport> {
+    let when_held = if arguments.wait {
+        WhenHeld::Wait
+    } else {
+        WhenHeld::LookOn
+    };
+    let wish = Wish {
+        scope: arguments.full.then_some(Scope::Full),
+        since: arguments.since,
+        overlap: None,
+    };
+    let mut reports = Vec::new();
+    for entry in wanted(arguments, &app.entries) {
+        let task = app::task(settings, entry, wish, when_held);
+        reports.extend(Box::pin(engine.run(&task, &shutdown.token())).await);
+        if shutdown.is_requested() {
+            break;
+        }
+    }
+    reports
+}
+
+/// The named resources, or all that are enabled, in dependency order.
+fn wanted<'a>(arguments: &'a Backfill, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+    entries.iter().filter(|entry| {
+        let named = arguments.resources.iter().any(|name| name == entry.name);
+        named || (arguments.resources.is_empty() && entry.enabled)
+    })
+}
+
+fn note_ignored(arguments: &Backfill) {
+    let lists = ["segments", "profile_properties"];
+    if arguments.since.is_some()
+        && (arguments.resources.is_empty()
+            || arguments
+                .resources
+                .iter()
+                .any(|name| lists.contains(&name.as_str())))
+    {
+        tracing::info!(
+            "`--since` does not apply to segments and profile properties: they are always read whole"
+        );
+    }
+}
+
+/// What a run that did not end well has to say.
+fn complaint(report: &RunReport) -> Option<Fault> {
+    let name = report.slot.resource;
+    if let Some(fault) = &report.fault {
+        return Some(Fault {
+            what: format!("{name}: {}", fault.what),
+            ..fault.clone()
+        });
+    }
+    let error = report
+        .ledger
+        .error
+        .as_ref()
+        .filter(|_| report.ledger.status != Status::Succeeded)?;
+    let fault = Fault::new(Kind::Final, format!("{name}: {error}"));
+    Some(match &report.ledger.hint {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    })
+}
+
+/// `{status, exit_code, runs: [the columns of sync.runs]}`.
+async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Outcome<Value> {
+    let mut runs = Vec::new();
+    for report in reports {
+        runs.push(match report.run_id {
+            Some(id) => store.run(id).await?,
+            None => json!({
+                "id": null,
+                "resource": report.slot.resource,
+                "mode": report.slot.scope.as_str(),
+                "status": report.ledger.status.as_str(),
+                "error": report.ledger.error,
+                "hint": report.ledger.hint,
+            }),
+        });
+    }
+    Ok(json!({ "status": exit.word(), "exit_code": exit.code(), "runs": runs }))
+}
+
+/// The summary for a person.
+pub(super) fn tell(reports: &[RunReport]) {
+    let head = [
+        "resource", "mode", "status", "read", "new", "changed", "same", "removed", "rejected", "requests",
+        "time",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(reports.iter().map(row));
+    output::line(&output::table(&rows));
+}
+
+fn row(report: &RunReport) -> Vec<String> {
+    let counts = &report.ledger.counts;
+    let seconds = (report.finished_at - report.started_at).as_seconds_f64();
+    vec![
+        report.slot.resource.to_owned(),
+        report.slot.scope.as_str().to_owned(),
+        report.ledger.status.as_str().to_owned(),
+        output::count(counts.read),
+        output::count(counts.inserted),
+        output::count(counts.updated),
+        output::count(counts.unchanged),
+        output::count(counts.removed),
+        output::count(counts.rejected),
+        output::count(counts.requests),
+        output::duration(seconds),
+    ]
+}
+
+/// Whether a person sits in front of both ends.
+pub(super) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}

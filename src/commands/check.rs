@@ -1,0 +1,200 @@
+//! `check`: tries settings, database, token and one request for each enabled resource, and changes nothing. Its token
+//! is its own and is not saved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::{self, Database};
+use crate::blueconic::auth::memory::MemoryTokens;
+use crate::blueconic::client::Client;
+use crate::commands::Exit;
+use crate::config::settings::Settings;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::Meter;
+use crate::model::ports::{Clock, Source, SystemClock};
+use crate::postgres::pool;
+use crate::resources::registry::{self, Entry};
+
+use super::output;
+
+/// A check is quick to say that something is away.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One line of the table.
+struct Line {
+    what: &'static str,
+    state: &'static str,
+    detail: String,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl Line {
+    fn ok(what: &'static str, detail: String) -> Self {
+        Self {
+            what,
+            state: "ok",
+            detail,
+            hint: None,
+            exit: Exit::Done,
+        }
+    }
+
+    fn of(what: &'static str, fault: &Fault) -> Self {
+        let state = match &fault.kind {
+            Kind::Denied { .. } => "denied",
+            Kind::Settings => "wrong",
+            Kind::Transient => "unreachable",
+            _ => "failed",
+        };
+        let detail = match &fault.kind {
+            Kind::Denied { scope } => format!("the scope `{scope}` is missing"),
+            _ => fault.sentence(),
+        };
+        Self {
+            what,
+            state,
+            detail,
+            hint: fault.hint.clone(),
+            exit: Exit::of_fault(fault),
+        }
+    }
+}
+
+/// Runs the command.
+pub async fn run(mut settings: Settings) -> Outcome<Exit> {
+    settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
+    settings.tenant.connect_timeout = settings.tenant.connect_timeout.min(PATIENCE);
+    let url = settings
+        .tenant
+        .access()
+        .map_err(|error| app::settings_fault(&error))?
+        .url;
+    let mut lines = vec![Line::ok(
+        "settings",
+        format!(
+            "tenant {url}, client id {}",
+            settings.tenant.client_id.as_deref().unwrap_or_default()
+        ),
+    )];
+    lines.extend(database(&settings).await);
+    // Another tenant's database is refused before any request.
+    if lines.iter().all(|line| line.exit != Exit::Settings) {
+        lines.extend(tenant(&settings).await);
+    }
+    tell(&lines);
+    Ok(Exit::worst(lines.iter().map(|line| line.exit)))
+}
+
+/// The database: reachable, new enough, migrated, and this tenant's.
+async fn database(settings: &Settings) -> Vec<Line> {
+    if settings.database.is_embedded()
+        && app::data_dir(settings).is_ok_and(|folder| !folder.join("data").exists())
+        && !crate::postgres::embedded::is_in_image()
+    {
+        let detail = "embedded; it will be made by the first `backfill`, `serve` or `migrate`".to_owned();
+        return vec![Line::ok("database", detail)];
+    }
+    match look_at(settings).await {
+        Ok(lines) => lines,
+        Err(fault) => vec![Line::of("database", &fault)],
+    }
+}
+
+async fn look_at(settings: &Settings) -> Outcome<Vec<Line>> {
+    let database = Database::open(settings).await?;
+    let looked = look_into(settings, &database).await;
+    database.close().await?;
+    looked
+}
+
+async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line>> {
+    let store = database.store(settings).await?;
+    let mut lines = vec![Line::ok("database", database.address())];
+    if pool::loses_sessions(database.options()).await? {
+        let fault = Fault::new(
+            Kind::Settings,
+            "a pooler in transaction mode stands before the database",
+        )
+        .because("loading needs temporary tables that live as long as a connection")
+        .hint("connect to PostgreSQL itself, or to a pooler in session mode");
+        lines.push(Line::of("pooler", &fault));
+    }
+    if let Err(error) = store.verify_schema().await {
+        let fault = Fault::from(error);
+        lines.push(Line {
+            what: "schema",
+            state: "pending",
+            detail: fault.sentence(),
+            hint: fault.hint,
+            exit: Exit::Done,
+        });
+    } else {
+        lines.push(Line::ok("schema", "current".to_owned()));
+        let address = settings
+            .tenant
+            .address()
+            .map_err(|error| app::settings_fault(&error))?;
+        if let Err(error) = store.verify_tenant(&address).await {
+            lines.push(Line::of("tenant", &Fault::from(error)));
+        }
+    }
+    store.disconnect().await;
+    Ok(lines)
+}
+
+/// The tenant: a token, and one request for each enabled resource.
+async fn tenant(settings: &Settings) -> Vec<Line> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let client = match Client::new(
+        settings,
+        MemoryTokens::new(Arc::clone(&clock)),
+        Arc::clone(&clock),
+    ) {
+        Ok(client) => client,
+        Err(error) => return vec![Line::of("token", &Fault::from(error))],
+    };
+    let mut lines = match client.sign_in().await {
+        Ok(expires_at) => vec![Line::ok(
+            "token",
+            format!("valid until {}", expires_at.format("%H:%M:%S UTC")),
+        )],
+        Err(fault) => return vec![Line::of("token", &fault)],
+    };
+    for entry in registry::entries(settings, &clock)
+        .into_iter()
+        .filter(|entry| entry.enabled)
+    {
+        lines.push(resource(&client, &entry, settings).await);
+    }
+    lines
+}
+
+async fn resource(client: &Client<MemoryTokens>, entry: &Entry, settings: &Settings) -> Line {
+    match client.open(&entry.resource.probe(), 0, &Meter::default()).await {
+        Ok(_) => Line::ok(entry.name, format!("scope {}", entry.scope)),
+        Err(fault) if fault.kind == Kind::Absent && entry.kind == registry::Kind::Profiles => {
+            let segment = &settings.resources.profiles.segment;
+            Line::ok(
+                entry.name,
+                format!("there is no segment `{segment}`: the largest one will be read"),
+            )
+        }
+        Err(fault) => Line::of(entry.name, &fault),
+    }
+}
+
+fn tell(lines: &[Line]) {
+    let mut rows = vec![["what", "state", "detail"].map(str::to_owned).to_vec()];
+    rows.extend(
+        lines
+            .iter()
+            .map(|line| vec![line.what.to_owned(), line.state.to_owned(), line.detail.clone()]),
+    );
+    output::line(&output::table(&rows));
+    for line in lines {
+        if let Some(hint) = &line.hint {
+            output::aside(&format!("{}: {hint}", line.what));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! How a run is watched: a bar on a terminal, a log line every few seconds elsewhere.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::model::ledger::{Counts, RunReport, Status};
+use crate::model::position::Slot;
+use crate::sync::progress::Watcher;
+use crate::telemetry::{Attached, Terminal};
+
+use super::output;
+
+/// Between two log lines of one run.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A watcher that fits where stderr goes, and what keeps log lines and bars apart while it is used.
+pub(super) fn watcher(terminal: &Terminal) -> (Arc<dyn Watcher>, Option<Attached>) {
+    if !std::io::stderr().is_terminal() {
+        return (Arc::new(Lines::default()), None);
+    }
+    let bars = MultiProgress::new();
+    let attached = terminal.attach(&bars);
+    (
+        Arc::new(Bars {
+            bars,
+            by_slot: Mutex::default(),
+        }),
+        Some(attached),
+    )
+}
+
+/// Bars, one a run.
+struct Bars {
+    bars: MultiProgress,
+    by_slot: Mutex<HashMap<Slot, ProgressBar>>,
+}
+
+impl Bars {
+    fn bar(&self, slot: Slot) -> ProgressBar {
+        let mut bars = self.by_slot.lock().unwrap_or_else(PoisonError::into_inner);
+        bars.entry(slot)
+            .or_insert_with(|| {
+                let bar = self.bars.add(ProgressBar::new_spinner());
+                bar.set_prefix(slot.resource);
+                bar.set_style(style("{prefix:<18} {spinner} {pos} read, {msg}"));
+                bar.enable_steady_tick(Duration::from_millis(120));
+                bar
+            })
+            .clone()
+    }
+}
+
+/// The templates are constants; one that is wrong would show as a plain bar.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Watcher for Bars {
+    fn began(&self, slot: Slot, resumed: bool) {
+        let bar = self.bar(slot);
+        if resumed {
+            bar.println(format!("{}: going on from the stored position", slot.resource));
+        }
+    }
+
+    fn counts(&self, slot: Slot, counts: &Counts) {
+        let bar = self.bar(slot);
+        if let Some(total) = counts.source_total.filter(|total| *total >= counts.read)
+            && bar.length() != Some(total)
+        {
+            bar.set_length(total);
+            bar.set_style(style(
+                "{prefix:<18} {bar:30} {pos}/{len}  {per_sec}, {eta} left  {msg}",
+            ));
+        }
+        bar.set_position(counts.read);
+        bar.set_message(written(counts));
+    }
+
+    fn notice(&self, slot: Slot, sentence: &str) {
+        self.bar(slot).println(format!("{}: {sentence}", slot.resource));
+    }
+
+    fn ended(&self, report: &RunReport) {
+        let bar = self.bar(report.slot);
+        bar.set_style(style("{prefix:<18} {msg}"));
+        bar.finish_with_message(format!(
+            "{}, {} read, {}",
+            report.ledger.status.as_str(),
+            output::count(report.ledger.counts.read),
+            written(&report.ledger.counts)
+        ));
+    }
+}
+
+fn written(counts: &Counts) -> String {
+    format!(
+        "{} new, {} changed, {} same",
+        output::count(counts.inserted),
+        output::count(counts.updated),
+        output::count(counts.unchanged)
+    )
+}
+
+/// Log lines, for a container's log or a file.
+#[derive(Default)]
+pub(super) struct Lines {
+    last: Mutex<HashMap<Slot, Instant>>,
+}
+
+impl Lines {
+    /// Whether a line is due.
+    fn due(&self, slot: Slot) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match last.get(&slot) {
+            Some(before) if now - *before < LINE_EVERY => false,
+            Some(_) => {
+                last.insert(slot, now);
+                true
+            }
+            None => {
+                last.insert(slot, now);
+                false
+            }
+        }
+    }
+}
+
+impl Watcher for Lines {
+    fn began(&self, slot: Slot, resumed: bool) {
+        let how = if resumed { "resumed" } else { "begun" };
+        tracing::info!(
+            resource = slot.resource,
+            mode = slot.scope.as_str(),
+            "{} {how}",
+            slot.lease_name()
+        );
+    }
+
+    fn counts(&self, slot: Slot, counts: &Counts) {
+        if !self.due(slot) {
+            return;
+        }
+        tracing::info!(
+            resource = slot.resource,
+            mode = slot.scope.as_str(),
+            rows_read = counts.read,
+            source_total = counts.source_total,
+            rows_inserted = counts.inserted,
+            rows_updated = counts.updated,
+            rows_unchanged = counts.unchanged,
+            "{}: {} read",
+            slot.lease_name(),
+            counts.read
+        );
+    }
+
+    fn notice(&self, slot: Slot, sentence: &str) {
+        tracing::warn!(
+            resource = slot.resource,
+            mode = slot.scope.as_str(),
+            "{}: {sentence}",
+            slot.lease_name()
+        );
+    }
+
+    fn ended(&self, report: &RunReport) {
+        let name = report.slot.lease_name();
+        let counts = &report.ledger.counts;
+        let seconds = (report.finished_at - report.started_at).as_seconds_f64();
+        let status = report.ledger.status;
+        // A run that ended otherwise than well is a warning here; a command says it as an error as well.
+        if status == Status::Succeeded {
+            tracing::info!(
+                resource = report.slot.resource,
+                mode = report.slot.scope.as_str(),
+                status = status.as_str(),
+                seconds,
+                rows_read = counts.read,
+                rows_inserted = counts.inserted,
+                rows_updated = counts.updated,
+                rows_unchanged = counts.unchanged,
+                rows_removed = counts.removed,
+                "{name} {} in {}: {} read, {}",
+                status.as_str(),
+                output::duration(seconds),
+                counts.read,
+                written(counts)
+            );
+        } else {
+            tracing::warn!(
+                resource = report.slot.resource,
+                mode = report.slot.scope.as_str(),
+                status = status.as_str(),
+                seconds,
+                rows_read = counts.read,
+                rows_inserted = counts.inserted,
+                rows_updated = counts.updated,
+                rows_unchanged = counts.unchanged,
+                rows_rejected = counts.rejected,
+                error = report.ledger.error.as_deref(),
+                hint = report.ledger.hint.as_deref(),
+                "{name} {} in {}: {}",
+                status.as_str(),
+                output::duration(seconds),
+                report.ledger.error.as_deref().unwrap_or_default()
+            );
+        }
+    }
+}

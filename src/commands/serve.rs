@@ -1,0 +1,143 @@
+//! `serve`: the long-running service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, App, SyncEngine, Wish};
+use crate::cli::Serve;
+use crate::commands::Exit;
+use crate::config::settings::Settings;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ledger::{RunReport, Status};
+use crate::model::ports::{Again, Runner, Task};
+use crate::model::pulse::Pulse;
+use crate::postgres::store::PostgresStore;
+use crate::resources::registry::Entry;
+use crate::schedule::heartbeat::Heartbeat;
+use crate::schedule::jobs::jobs;
+use crate::schedule::scheduler::{self, Part};
+use crate::sync::task::WhenHeld;
+use crate::web::server::{Door, Health};
+
+use super::{backfill, progress};
+
+/// A failed run is tried again after so long, if its schedule does not come first.
+const TRY_AGAIN: Duration = Duration::from_mins(5);
+/// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds.
+const FAREWELL: Duration = Duration::from_secs(9);
+
+/// Runs the command.
+pub async fn run(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
+    if let Some(bind) = arguments.bind {
+        settings.web.bind = bind;
+    }
+    let shutdown = backfill::listen()?;
+    let door = Door::open(&settings.web)
+        .await
+        .map_err(|error| web_fault(&error))?;
+    let app = App::start(&settings).await?;
+    if settings.key.is_none() {
+        tracing::info!(
+            "without BLUECONIC_SYNC_KEY the token lives in this process alone; sync.tokens holds only its state"
+        );
+    }
+    tracing::info!(
+        tenant = %app.url,
+        database = app.database.address(),
+        address = %door.address(),
+        "serving: status page at http://{}/", door.address()
+    );
+    let pulse = Pulse::new();
+    let health = Health::new(pulse.clone(), settings.schedule.heartbeat);
+    let page = door.serve(Arc::new(app.store.clone()), health, shutdown.requested());
+    let work = Box::pin(schedule(&settings, &app, pulse, shutdown.token()));
+    let (page, work) = tokio::join!(page, work);
+    app.close().await?;
+    work?;
+    page.map_err(|error| web_fault(&error))?;
+    tracing::info!("ended");
+    Ok(Exit::Done)
+}
+
+async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: CancellationToken) -> Outcome<()> {
+    let failed = |error: crate::schedule::error::ScheduleError| {
+        Fault::new(Kind::Settings, error.to_string()).hint("correct the cron expression that is named")
+    };
+    let heartbeat = Heartbeat::every(settings.schedule.heartbeat)
+        .await
+        .map_err(failed)?;
+    let runner = Arc::new(Runs {
+        engine: app.engine(settings, None, Arc::new(progress::Lines::default())),
+        entries: app.entries.clone(),
+        settings: settings.clone(),
+    });
+    let part = Part {
+        holder: app.store.holder().to_owned(),
+        hold: settings.schedule.lease_ttl,
+        pulse,
+    };
+    let store: Arc<PostgresStore> = Arc::new(app.store.clone());
+    let running = scheduler::run(store, jobs(settings), runner, heartbeat, part, shutdown.clone());
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => return ended.map_err(failed),
+        () = shutdown.cancelled() => {}
+    }
+    if let Ok(ended) = tokio::time::timeout(FAREWELL, running).await {
+        ended.map_err(failed)
+    } else {
+        tracing::warn!(
+            "a run did not come to a safe place in time; its position is stored as of its last page"
+        );
+        Ok(())
+    }
+}
+
+/// Runs due jobs with the engine.
+struct Runs {
+    engine: SyncEngine,
+    entries: Vec<Entry>,
+    settings: Settings,
+}
+
+impl Runner for Runs {
+    async fn run(&self, task: &Task, cancel: CancellationToken) -> Again {
+        let slot = task.job.slot;
+        let Some(entry) = self.entries.iter().find(|entry| entry.name == slot.resource) else {
+            return Again::OnTime;
+        };
+        let wish = Wish {
+            scope: Some(slot.scope),
+            since: None,
+            overlap: task.overlap,
+        };
+        let task = app::task(&self.settings, entry, wish, WhenHeld::Leave);
+        match Box::pin(self.engine.run(&task, &cancel)).await {
+            Some(report) => again(&report),
+            None => Again::OnTime,
+        }
+    }
+}
+
+/// When a job runs again: an interrupted one goes on at the next start, a failed one soon.
+fn again(report: &RunReport) -> Again {
+    match (&report.fault, report.ledger.status) {
+        (_, Status::Interrupted) => Again::After(Duration::ZERO),
+        (Some(fault), Status::Failed)
+            if !matches!(fault.kind, Kind::Denied { .. } | Kind::Person | Kind::Settings) =>
+        {
+            Again::After(TRY_AGAIN)
+        }
+        _ => Again::OnTime,
+    }
+}
+
+fn web_fault(error: &crate::web::error::WebError) -> Fault {
+    let fault = Fault::new(Kind::Final, error.to_string()).hint(error.hint());
+    match app::causes(error) {
+        Some(why) => fault.because(why),
+        None => fault,
+    }
+}

@@ -1,0 +1,34 @@
+//! Which audit events an answer holds and in which order. The document names no order; three are simulated, since a
+//! client cannot know which one it meets.
+
+use crate::demo::identity::mix;
+use crate::demo::json::Writer;
+use crate::demo::settings::{AuditOrder, AuditSelection, Settings};
+use crate::demo::truth::AuditEvent;
+
+/// The events after a date, at most `count`, from all of them oldest first.
+pub(crate) fn select(
+    events: &[AuditEvent],
+    after: i64,
+    count: usize,
+    settings: &Settings,
+) -> Vec<AuditEvent> {
+    let events = &events[events.partition_point(|event| event.date <= after)..];
+    let oldest = &events[..count.min(events.len())];
+    let newest = &events[events.len().saturating_sub(count)..];
+    let salt = mix(settings.seed ^ after.unsigned_abs());
+    match settings.audit_order {
+        AuditOrder::OldestFirst => oldest.to_vec(),
+        AuditOrder::NewestFirst => newest.iter().rev().cloned().collect(),
+        AuditOrder::Shuffled => {
+            let mut chosen = match settings.audit_selection {
+                AuditSelection::Newest => newest.to_vec(),
+                AuditSelection::Oldest => oldest.to_vec(),
+                AuditSelection::Arbitrary => events.to_vec(),
+            };
+            Writer::new(settings.shape, salt).shuffle(&mut chosen);
+            chosen.truncate(count);
+            chosen
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `sync.cursors`: where each listing stands. A watermark never moves back, whoever writes it.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::model::Time;
+use crate::model::batch::Advance;
+use crate::model::ports::Cursor;
+use crate::model::position::{Position, Slot};
+use crate::postgres::error::{Doing, Error};
+
+/// The cursor of a slot; an empty one when there is no row.
+pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
+    let row = sqlx::query!(
+        "select position, watermark from sync.cursors where resource = $1 and scope = $2",
+        slot.resource,
+        slot.scope.as_str()
+    )
+    .fetch_optional(pool)
+    .await
+    .doing("reading the cursor")?;
+    let Some(row) = row else {
+        return Ok(Cursor::default());
+    };
+    let position = row.position.map(serde_json::from_value).transpose();
+    Ok(Cursor {
+        position: position.map_err(|source| unreadable(slot, source))?,
+        watermark: row.watermark,
+    })
+}
+
+/// Moves the cursor, within the transaction of what it stands for.
+pub(crate) async fn advance(
+    connection: &mut PgConnection,
+    slot: Slot,
+    advance: &Advance,
+    now: Time,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sync.cursors (resource, scope, position, watermark, updated_at)
+         values ($1, $2, $3, $4, $5)
+         on conflict (resource, scope) do update set
+           position = excluded.position,
+           watermark = greatest(cursors.watermark, excluded.watermark),
+           updated_at = excluded.updated_at",
+        slot.resource,
+        slot.scope.as_str(),
+        json(slot, advance.position.as_ref())?,
+        advance.watermark,
+        now
+    )
+    .execute(connection)
+    .await
+    .doing("storing the cursor")?;
+    Ok(())
+}
+
+fn json(slot: Slot, position: Option<&Position>) -> Result<Option<serde_json::Value>, Error> {
+    position
+        .map(serde_json::to_value)
+        .transpose()
+        .map_err(|source| unreadable(slot, source))
+}
+
+fn unreadable(slot: Slot, source: serde_json::Error) -> Error {
+    Error::Position {
+        name: slot.lease_name(),
+        source,
+    }
+}

@@ -1,0 +1,211 @@
+//! What can go wrong with the embedded PostgreSQL, and what a person does about it. It knows no command and no
+//! exit code: the message says what failed and why, `hint` what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::postgres::embedded::programs::{OLDEST_MAJOR, install_command};
+
+/// Why the embedded PostgreSQL is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// No folder with `initdb`, `postgres` and `psql` was found.
+    #[error("PostgreSQL's own programs (`initdb`, `postgres`, `psql`) were not found on this machine")]
+    ProgramsMissing,
+
+    /// Programs were found, but none that is new enough.
+    #[error("PostgreSQL {major} in `{}` is too old: {OLDEST_MAJOR} or newer is needed", folder.display())]
+    ProgramsTooOld {
+        /// The newest that was found.
+        major: u32,
+        /// Where.
+        folder: PathBuf,
+    },
+
+    /// `PGBIN` was set, and does not lead to usable programs.
+    #[error("`PGBIN` names `{}`, which {why}", folder.display())]
+    Pgbin {
+        /// The value of `PGBIN`.
+        folder: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+
+    /// Neither `XDG_DATA_HOME` nor `HOME` nor the user database names a home.
+    #[error("this user has no home folder, so there is no place for the embedded PostgreSQL's data")]
+    NoHome,
+
+    /// The data folder's path is no text.
+    #[error("the data folder `{}` is not valid UTF-8", path.display())]
+    PathNotText {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+
+    /// A file or folder could not be made, read or changed.
+    #[error("cannot {action} `{}`", path.display())]
+    Files {
+        /// A verb: "create", "open", …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The data folder holds something else.
+    #[error("the data folder `{}` is not empty and holds no embedded PostgreSQL", path.display())]
+    NotOurs {
+        /// The data folder.
+        path: PathBuf,
+    },
+
+    /// The data folder belongs to another user.
+    #[error("the data folder `{}` belongs to {owner}, and this process runs as {user}", path.display())]
+    OtherOwner {
+        /// The data folder.
+        path: PathBuf,
+        /// Its owner, by name where there is one.
+        owner: String,
+        /// Who we are.
+        user: String,
+    },
+
+    /// Root hands the data to a user that cannot get there.
+    #[error(
+        "PostgreSQL does not run as root, and the user `{user}` cannot pass `{}` on the way to `{}`",
+        blocker.display(),
+        path.display()
+    )]
+    OutOfReach {
+        /// The data folder.
+        path: PathBuf,
+        /// The folder on the way that stops the user.
+        blocker: PathBuf,
+        /// The user PostgreSQL would run as.
+        user: String,
+    },
+
+    /// The short folder for the socket exists and belongs to somebody else.
+    #[error("the folder for the socket, `{}`, exists and is not private to {user}", path.display())]
+    SocketFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it should be.
+        user: String,
+    },
+
+    /// The cluster was made by another major version.
+    #[error(
+        "the data in `{}` were made by PostgreSQL {made_by}, and the programs in `{}` are version {found}",
+        path.display(),
+        folder.display()
+    )]
+    OtherVersion {
+        /// The data folder.
+        path: PathBuf,
+        /// The version in `PG_VERSION`.
+        made_by: String,
+        /// The version found.
+        found: u32,
+        /// Where it was found.
+        folder: PathBuf,
+    },
+
+    /// The supervisor could not be run.
+    #[error("cannot run `/bin/sh` as {user} to supervise PostgreSQL")]
+    Supervisor {
+        /// The user it should run as.
+        user: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// `initdb` or `postgres` ended by itself.
+    #[error("PostgreSQL did not {what}; the end of `{}` says:\n{tail}", log.display())]
+    Ended {
+        /// "make its data folder" or "start".
+        what: &'static str,
+        /// The log file.
+        log: PathBuf,
+        /// Its last lines since this start.
+        tail: String,
+    },
+
+    /// Something took longer than it may.
+    #[error("{what} took longer than {seconds} seconds (data folder `{}`)", path.display())]
+    TooLong {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        seconds: u64,
+        /// The data folder.
+        path: PathBuf,
+    },
+
+    /// The cluster runs, and does not answer.
+    #[error("the embedded PostgreSQL runs and did not let us {action}")]
+    Session {
+        /// "connect", "create the database", …
+        action: &'static str,
+        /// What PostgreSQL or the socket said.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+impl EmbeddedError {
+    /// What a person can do about it, as one sentence.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::ProgramsMissing | Self::ProgramsTooOld { .. } => format!(
+                "install it with `{}`, or set `DATABASE_URL` to a server of yours (`docker compose up` brings one)",
+                install_command()
+            ),
+            Self::Pgbin { .. } => format!(
+                "let `PGBIN` name the folder that holds `initdb`, `postgres` and `psql` {OLDEST_MAJOR} or newer, or unset it"
+            ),
+            Self::NoHome => "set `database.data_dir` to a folder that this user may write".to_owned(),
+            Self::PathNotText { .. } | Self::NotOurs { .. } => {
+                "set `database.data_dir` to a new or empty folder".to_owned()
+            }
+            Self::Files { .. } => {
+                "check the folder's owner and the free space, or set `database.data_dir` to another folder"
+                    .to_owned()
+            }
+            Self::OtherOwner { owner, .. } => {
+                format!("run as {owner} or as root, or set `database.data_dir` to a folder of your own")
+            }
+            Self::OutOfReach { .. } => {
+                "set `database.data_dir` to a folder below `/var/lib` or `/srv`, or run as an ordinary user"
+                    .to_owned()
+            }
+            Self::SocketFolder { path, .. } => format!(
+                "remove `{}`, or choose a shorter `database.data_dir`",
+                path.display()
+            ),
+            Self::OtherVersion { made_by, path, .. } => format!(
+                "install PostgreSQL {made_by}, or move `{}` away and let the next run fill a new one from the tenant",
+                path.display()
+            ),
+            Self::Supervisor { .. } => {
+                "run as an ordinary user, or set `DATABASE_URL` to a server of yours".to_owned()
+            }
+            Self::Ended { log, .. } => {
+                format!(
+                    "mend what the log `{}` names (often a full disk), and start again",
+                    log.display()
+                )
+            }
+            Self::TooLong { path, .. } => format!(
+                "look into `{}`; if another process hangs there, end it and start again",
+                path.join("log").display()
+            ),
+            Self::Session { .. } => {
+                "start again; if it stays, look into the log in the data folder".to_owned()
+            }
+        }
+    }
+}

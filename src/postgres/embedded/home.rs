@@ -1,0 +1,294 @@
+//! The folder that holds one embedded cluster: its layout, who owns it, and the locks by which processes take
+//! turns. It starts nothing and knows no SQL.
+//!
+//! ```text
+//! data_dir/pgdata           the cluster
+//!          log              what initdb and postgres say
+//!          start.lock       held while a process starts, joins or stops the cluster
+//!          holders.lock     shared by all who use the cluster: the last one notices that it is the last
+//!          supervisor.lock  held by the supervisor for as long as it runs
+//!          run/             the socket, and the pipe `holders` (elsewhere if this path is too long for a socket)
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::postgres::embedded::account::Account;
+use crate::postgres::embedded::error::EmbeddedError;
+
+/// How often a condition in another process is looked at.
+pub(crate) const POLL: Duration = Duration::from_millis(20);
+
+/// A start may have to wait for another process's crash recovery.
+const LONGEST_TURN: Duration = Duration::from_secs(330);
+
+/// `sun_path` holds 104 bytes on macOS and 108 on Linux, the closing NUL among them.
+const LONGEST_SOCKET_PATH: usize = 103;
+
+const SOCKET_NAME: &str = ".s.PGSQL.5432";
+
+/// A log longer than this (bytes) is set aside at the next start, so that it does not grow for ever.
+const LONGEST_LOG: u64 = 4 << 20;
+
+/// The folder of one cluster, made and checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) path: PathBuf,
+    pub(crate) run: PathBuf,
+    pub(crate) account: Account,
+}
+
+impl Home {
+    /// Makes the folder if it is not there, and refuses one that is not for us.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, EmbeddedError> {
+        let path = absolute(data_dir)?;
+        let account = match fs::read_dir(&path) {
+            Ok(entries) => adopt(&path, entries)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path)?,
+            Err(source) => {
+                return Err(EmbeddedError::Files {
+                    action: "open",
+                    path,
+                    source,
+                });
+            }
+        };
+        let path = fs::canonicalize(&path).map_err(|source| EmbeddedError::Files {
+            action: "open",
+            path: path.clone(),
+            source,
+        })?;
+        let run = run_folder(&path, &account)?;
+        Ok(Self { path, run, account })
+    }
+
+    /// A home with a name of its own in the folder for temporary files, or, where the server's user cannot pass on
+    /// the way to that, in `/tmp`.
+    pub(crate) fn temporary() -> Result<Self, EmbeddedError> {
+        let name = format!("blueconic-sync-{}", Uuid::new_v4().simple());
+        let (usual, plain) = (std::env::temp_dir().join(&name), Path::new("/tmp").join(&name));
+        match Self::open(&usual) {
+            Err(EmbeddedError::OutOfReach { .. }) => Self::open(&plain),
+            opened => opened,
+        }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path.join("pgdata")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub(crate) fn pipe(&self) -> PathBuf {
+        self.run.join("holders")
+    }
+
+    /// The major version that made the cluster, as `PG_VERSION` says; none if there is no cluster yet.
+    pub(crate) fn made_by(&self) -> Result<Option<String>, EmbeddedError> {
+        let path = self.data().join("PG_VERSION");
+        match fs::read_to_string(&path) {
+            Ok(version) => Ok(Some(version.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(EmbeddedError::Files {
+                action: "read",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// Waits for this process's turn to start, join or stop; the turn ends when the file is dropped.
+    pub(crate) async fn turn(&self) -> Result<File, EmbeddedError> {
+        let file = self.open_lock("start.lock")?;
+        let deadline = Instant::now() + LONGEST_TURN;
+        while !self.try_lock(&file, "start.lock")? {
+            if Instant::now() > deadline {
+                let (what, seconds) = ("another process's start or stop", LONGEST_TURN.as_secs());
+                return Err(EmbeddedError::TooLong {
+                    what,
+                    seconds,
+                    path: self.path.clone(),
+                });
+            }
+            sleep(POLL).await;
+        }
+        Ok(file)
+    }
+
+    /// Opens one of the lock files, making it at need. Nothing is ever written to it.
+    pub(crate) fn open_lock(&self, name: &str) -> Result<File, EmbeddedError> {
+        let path = self.path.join(name);
+        let exists = path.exists();
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| EmbeddedError::Files {
+                action: "open",
+                path: path.clone(),
+                source,
+            })?;
+        if !exists {
+            self.account.give(&path)?;
+        }
+        Ok(file)
+    }
+
+    /// Takes the lock alone if nobody else has it.
+    pub(crate) fn try_lock(&self, file: &File, name: &str) -> Result<bool, EmbeddedError> {
+        match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(EmbeddedError::Files {
+                action: "lock",
+                path: self.path.join(name),
+                source,
+            }),
+        }
+    }
+
+    /// Makes the folder of the socket, or checks that the one that is there is private.
+    pub(crate) fn prepare_run_folder(&self) -> Result<(), EmbeddedError> {
+        if fs::symlink_metadata(&self.run).is_err() {
+            self.account.make_private(&self.run)?;
+        }
+        if self.account.owns_privately(&self.run) {
+            return Ok(());
+        }
+        Err(EmbeddedError::SocketFolder {
+            path: self.run.clone(),
+            user: self.account.name(),
+        })
+    }
+
+    /// Opens the log for this start: to write, and to read what this start adds to it. The reading end stays good
+    /// when a temporary home is removed.
+    pub(crate) fn open_log(&self) -> Result<(File, LogTail), EmbeddedError> {
+        let path = self.log();
+        let failed = |source| EmbeddedError::Files {
+            action: "open",
+            path: path.clone(),
+            source,
+        };
+        if fs::metadata(&path).is_ok_and(|log| log.len() > LONGEST_LOG) {
+            fs::rename(&path, self.path.join("log.old")).map_err(failed)?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(failed)?;
+        self.account.give(&path)?;
+        let mut reader = File::open(&path).map_err(failed)?;
+        reader.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok((file, LogTail(reader)))
+    }
+}
+
+/// The log, from where a start began to write to it.
+#[derive(Debug)]
+pub(crate) struct LogTail(File);
+
+impl LogTail {
+    /// The last lines, for an error.
+    pub(crate) fn last_lines(&mut self) -> String {
+        let mut bytes = Vec::new();
+        if let Err(error) = self.0.read_to_end(&mut bytes) {
+            return format!("(the log cannot be read: {error})");
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let first = lines.len().saturating_sub(12);
+        lines.get(first..).unwrap_or_default().join("\n")
+    }
+}
+
+fn absolute(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
+    let path = std::path::absolute(data_dir).map_err(|source| EmbeddedError::Files {
+        action: "find",
+        path: data_dir.to_owned(),
+        source,
+    })?;
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err(EmbeddedError::PathNotText { path }),
+    }
+}
+
+/// A new home: the folders above it stay with us, itself goes to the account.
+fn create(path: &Path) -> Result<Account, EmbeddedError> {
+    let account = Account::for_new_data();
+    if let Some(blocker) = account.blocker(path) {
+        return Err(EmbeddedError::OutOfReach {
+            path: path.to_owned(),
+            blocker,
+            user: account.name(),
+        });
+    }
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).map_err(|source| EmbeddedError::Files {
+            action: "create",
+            path: above.to_owned(),
+            source,
+        })?;
+    }
+    match account.make_private(path) {
+        // Another process was quicker; whose it is shows at the next look.
+        Err(EmbeddedError::Files { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(account)
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(account),
+    }
+}
+
+/// A folder that is there: ours already, or empty, or refused. Nothing of anybody else is ever handed over.
+fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, EmbeddedError> {
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_ours = names.iter().any(|name| name == "pgdata" || name == "start.lock");
+    // A freshly formatted disk is as good as empty.
+    let is_empty = names.iter().all(|name| name == "lost+found");
+    let account = Account::for_folder(path)?;
+    if let Some(blocker) = account.blocker(path) {
+        return Err(EmbeddedError::OutOfReach {
+            path: path.to_owned(),
+            blocker,
+            user: account.name(),
+        });
+    }
+    match (is_ours, is_empty) {
+        (true, _) => Ok(account),
+        (false, true) => account.give(path).map(|()| account),
+        (false, false) => Err(EmbeddedError::NotOurs {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Where the socket goes: `run` below the home, or, where that path is too long or holds a character with a
+/// meaning in `unix_socket_directories`, a folder in `/tmp` whose name follows from the home's path.
+fn run_folder(home: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> {
+    let inside = home.join("run");
+    let text = inside.to_str().ok_or_else(|| EmbeddedError::PathNotText {
+        path: home.to_owned(),
+    })?;
+    let is_plain = text
+        .chars()
+        .all(|letter| letter.is_ascii_alphanumeric() || "/._- +~@".contains(letter));
+    if is_plain && text.len() + 1 + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH {
+        return Ok(inside);
+    }
+    let name = xxh3_64(home.as_os_str().as_encoded_bytes());
+    Ok(PathBuf::from(format!(
+        "/tmp/blueconic-sync-{}-{name:016x}",
+        account.uid
+    )))
+}

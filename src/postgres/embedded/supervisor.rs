@@ -1,0 +1,137 @@
+//! Starting the supervisor (`supervisor.sh`), and holding on to one that runs. It owns the protocol of the pipe
+//! and the lock; when to use which is decided above.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::postgres::embedded::error::EmbeddedError;
+use crate::postgres::embedded::home::{Home, LogTail};
+use crate::postgres::embedded::programs::Programs;
+
+const SCRIPT: &str = include_str!("supervisor.sh");
+
+/// Options that hold for every embedded cluster. They stand on the command line, so that a newer version of this
+/// program can change them for a cluster that an older one made.
+const OPTIONS: &[&str] = &[
+    "listen_addresses=",
+    "port=5432",
+    "unix_socket_permissions=0700",
+    "max_connections=100",
+    "shared_buffers=128MB",
+    // A load writes gigabytes of WAL: fewer, smoother checkpoints. Durability stays what it is (fsync is on).
+    "max_wal_size=2GB",
+    "checkpoint_completion_target=0.9",
+    "checkpoint_timeout=15min",
+    "wal_compression=on",
+    // The load's statements are many and short; compiling them costs more than it brings.
+    "jit=off",
+    "timezone=UTC",
+    "log_timezone=UTC",
+    "log_checkpoints=off",
+    "logging_collector=off",
+    "log_line_prefix=%m [%p] ",
+];
+
+/// What becomes of the data when the last holder is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Kept,
+    Temporary,
+}
+
+/// A supervisor that this process started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    /// What it and PostgreSQL say.
+    pub(crate) log: LogTail,
+}
+
+/// Starts a supervisor; `lock` is the supervisor's lock, which it inherits and so holds until its end.
+pub(crate) fn start(
+    home: &Home,
+    programs: &Programs,
+    keep: Keep,
+    lock: File,
+) -> Result<(Started, File), EmbeddedError> {
+    home.prepare_run_folder()?;
+    let (read_end, write_end) = make_pipe(home)?;
+    let (log, log_tail) = home.open_log()?;
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(SCRIPT).arg("blueconic-sync-postgres");
+    command.arg(&programs.folder).arg(&home.path).arg(&home.run);
+    command.arg(if keep == Keep::Kept { "kept" } else { "temporary" });
+    let socket = format!("unix_socket_directories={}", home.run.display());
+    for option in OPTIONS.iter().copied().chain([socket.as_str()]) {
+        command.args(["-c", option]);
+    }
+    command
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    command.current_dir(&home.path);
+    command.stdin(read_end).stdout(lock).stderr(log);
+    detach(&mut command);
+    home.account.apply(&mut command);
+    let child = command.spawn().map_err(|source| EmbeddedError::Supervisor {
+        user: home.account.name(),
+        source,
+    })?;
+    Ok((Started { child, log: log_tail }, write_end))
+}
+
+/// Opens the pipe of a supervisor that runs; none if nobody reads it (any more).
+pub(crate) fn hold(home: &Home) -> Result<Option<File>, EmbeddedError> {
+    let path = home.pipe();
+    match open_pipe(&path, OpenOptions::new().write(true)) {
+        Ok(pipe) => Ok(Some(pipe)),
+        Err(error) if is_nobody_there(&error) => Ok(None),
+        Err(source) => Err(EmbeddedError::Files {
+            action: "open",
+            path,
+            source,
+        }),
+    }
+}
+
+/// ENXIO is what a pipe without a reader answers to a writer that does not wait.
+fn is_nobody_there(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32)
+}
+
+/// Ctrl-C goes to the whole foreground group: PostgreSQL must outlive the shutdown of the process it serves.
+fn detach(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+/// A fresh pipe with both its ends, neither of which any child inherits by itself.
+fn make_pipe(home: &Home) -> Result<(File, File), EmbeddedError> {
+    let path = home.pipe();
+    let failed = |source| EmbeddedError::Files {
+        action: "create",
+        path: path.clone(),
+        source,
+    };
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|errno| failed(errno.into()))?;
+    home.account.give(&path)?;
+    let read_end = open_pipe(&path, OpenOptions::new().read(true)).map_err(failed)?;
+    let write_end = open_pipe(&path, OpenOptions::new().write(true)).map_err(failed)?;
+    // The shell reads it and shall wait; only opening it was not to wait.
+    fcntl(&read_end, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| failed(errno.into()))?;
+    Ok((read_end, write_end))
+}
+
+fn open_pipe(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
+}

@@ -1,0 +1,62 @@
+# shellcheck shell=sh
+# Runs one private PostgreSQL for as long as somebody holds it, and leaves nothing behind.
+#
+# It exists because no signal tells a process on every Unix that its parent was killed. The holders (every
+# process that uses the cluster) keep the write end of a named pipe open; the kernel closes it for them however
+# they die, and the end of that pipe is what ends the cluster.
+#
+#   stdin    the read end of the pipe        stdout   a file with a lock, held for as long as this script runs
+#   stderr   the cluster's log               $1 folder of the programs   $2 home   $3 run folder
+#   $4       kept | temporary                $5…      options of postgres
+trap '' HUP INT TERM
+bin=$1 home=$2 run=$3 kind=$4
+shift 4
+exec 3<&0 </dev/null
+data=$home/pgdata
+
+tidy() {
+    rm -f "$run/holders" "$run/.s.PGSQL.5432" "$run/.s.PGSQL.5432.lock"
+    rmdir "$run"
+    if [ "$kind" = temporary ]; then
+        cd / && rm -rf "$home"
+    fi
+}
+
+if [ ! -e "$data/PG_VERSION" ]; then
+    # Made beside its place and moved there whole, so that a half-made cluster is never taken for one.
+    rm -rf "$data".new.*
+    new=$data.new.$$
+    sync=
+    if [ "$kind" = temporary ]; then sync=--no-sync; fi
+    if ! { "$bin/initdb" -D "$new" -U postgres -E UTF8 --locale=C -A trust --no-instructions $sync >&2 3<&- &&
+        mv "$new" "$data"; }; then
+        rm -rf "$new"
+        tidy 2>/dev/null
+        exit 64
+    fi
+fi
+
+"$bin/postgres" -D "$data" "$@" >&2 3<&- &
+postmaster=$!
+(
+    read -r _ <&3
+    exec 3<&-
+    # A fast shutdown; if that does not end it within a minute, an immediate one (the next start recovers).
+    kill -INT "$postmaster" || exit 0
+    waited=0
+    while kill -0 "$postmaster"; do
+        if [ "$waited" -eq 600 ]; then kill -QUIT "$postmaster"; fi
+        sleep 0.1 >/dev/null || sleep 1 >/dev/null
+        waited=$((waited + 1))
+    done
+) 2>/dev/null &
+watcher=$!
+exec 3<&-
+
+wait "$postmaster"
+status=$?
+# The data of a temporary cluster belong to its holders, even if PostgreSQL itself is gone.
+if [ "$kind" = kept ]; then kill -KILL "$watcher"; fi
+wait "$watcher" 2>/dev/null
+tidy 2>/dev/null
+exit "$status"

@@ -1,0 +1,293 @@
+//! The one error of this layer: what was tried, why it failed, and what an operator should do. Nothing in it can
+//! hold a password: addresses are built from host, port, database and user alone.
+
+use sqlx::migrate::MigrateError;
+
+use crate::model::Time;
+use crate::model::fault::{Fault, Kind};
+
+/// What can go wrong between this program and its database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection string cannot be read.
+    #[error("the database's address cannot be read")]
+    Address(#[source] sqlx::Error),
+    /// No connection.
+    #[error("cannot connect to PostgreSQL at {address}")]
+    Connect {
+        /// Host, port or socket, database, user.
+        address: String,
+        /// What the connection said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The server is older than 15.
+    #[error("PostgreSQL {version} at {address} is too old")]
+    TooOld {
+        /// What it calls itself.
+        version: String,
+        /// Where it is.
+        address: String,
+    },
+    /// A statement failed.
+    #[error("failed {doing}")]
+    Statement {
+        /// In words: "storing the cursor".
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A migration failed.
+    #[error("failed applying the migrations")]
+    Migrate(#[source] MigrateError),
+    /// Another process has been applying migrations for too long.
+    #[error("another process has been applying migrations for {seconds} seconds")]
+    MigrationsLocked {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The database was migrated by a newer version of this program.
+    #[error("the database's schema ({found}) is newer than this program ({known})")]
+    Newer {
+        /// The version of the newest migration in the database.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// A migration that was applied is not the one that this program brings.
+    #[error("migration {version} was applied with another text than this program's")]
+    Altered {
+        /// Its version.
+        version: i64,
+    },
+    /// A migration failed halfway in a way that left a mark.
+    #[error("migration {version} was applied in part")]
+    Dirty {
+        /// Its version.
+        version: i64,
+    },
+    /// Migrations have still to be applied.
+    #[error("{pending} migrations have not been applied to the database")]
+    Pending {
+        /// How many.
+        pending: usize,
+    },
+    /// The database belongs to another tenant.
+    #[error("this database belongs to the tenant {stored}, not to {given}")]
+    OtherTenant {
+        /// The tenant in `sync.tenant`.
+        stored: String,
+        /// The tenant of the settings.
+        given: String,
+    },
+    /// A tenant's address without a host.
+    #[error("the tenant's address {url} has no host")]
+    NoHost {
+        /// The address.
+        url: String,
+    },
+    /// The lease went to another holder.
+    #[error("the lease of {name} went to another holder")]
+    Fenced {
+        /// `RESOURCE/SCOPE`.
+        name: String,
+    },
+    /// A run is under way where none may be.
+    #[error("{holder} holds the lease of {name} until {expires_at}")]
+    Held {
+        /// `RESOURCE/SCOPE`.
+        name: String,
+        /// Who.
+        holder: String,
+        /// Until when without renewing.
+        expires_at: Time,
+    },
+    /// The turn to ask for a token was taken over.
+    #[error("the claim to ask for a token of {tenant} was taken over")]
+    ClaimLost {
+        /// The tenant's host.
+        tenant: String,
+    },
+    /// A stored position cannot be read.
+    #[error("the stored position of {name} cannot be read")]
+    Position {
+        /// `RESOURCE/SCOPE`.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// What a statement's failure means, by its SQLSTATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Deadlock or serialization failure: the same transaction can be tried again at once.
+    Conflict,
+    /// It may pass by itself.
+    Passing,
+    /// No space left.
+    DiskFull,
+    /// A right is missing.
+    Denied,
+    /// A table is missing.
+    Unmigrated,
+    /// Retrying cannot help.
+    Final,
+}
+
+fn class(error: &sqlx::Error) -> Class {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Class::Passing,
+        sqlx::Error::Database(inner) => inner.code().map_or(Class::Final, |code| class_of_code(&code)),
+        _ => Class::Final,
+    }
+}
+
+/// SQLSTATEs: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn class_of_code(code: &str) -> Class {
+    match code {
+        "40P01" | "40001" => Class::Conflict,
+        // Shutdown, crash, start-up; a session ended for idling; a lock not had in time; too many connections.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "55P03" | "53300" => Class::Passing,
+        "53100" => Class::DiskFull,
+        "42501" => Class::Denied,
+        "42P01" | "3F000" | "42703" | "42883" => Class::Unmigrated,
+        code if code.starts_with("08") => Class::Passing,
+        _ => Class::Final,
+    }
+}
+
+impl Error {
+    /// Whether the same thing may succeed later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        self.cause()
+            .is_some_and(|cause| matches!(class(cause), Class::Conflict | Class::Passing))
+    }
+
+    /// Whether the transaction lost against another and can be run again at once.
+    pub fn is_conflict(&self) -> bool {
+        self.cause().is_some_and(|cause| class(cause) == Class::Conflict)
+    }
+
+    /// The driver's error below.
+    fn cause(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Connect { source, .. } | Self::Statement { source, .. } => Some(source),
+            Self::Migrate(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Address(_)
+            | Self::TooOld { .. }
+            | Self::Newer { .. }
+            | Self::Altered { .. }
+            | Self::OtherTenant { .. }
+            | Self::NoHost { .. } => Kind::Settings,
+            Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
+            Self::Held { .. } => Kind::Held,
+            _ if self.is_transient() => Kind::Transient,
+            _ => Kind::Final,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Address(_) => {
+                "use postgres://USER@HOST:PORT/DATABASE, or postgres:///DATABASE?host=/run/postgresql for a socket"
+            }
+            Self::Connect { source, .. } => connect_hint(source),
+            Self::TooOld { .. } => "use PostgreSQL 15 or newer",
+            Self::Newer { .. } => "use the version of `blueconic-sync` that migrated it, or a newer one",
+            Self::Altered { .. } => "use the version of `blueconic-sync` that migrated it",
+            Self::Dirty { .. } => {
+                "restore the database from a backup, or ask for help with the migration's number"
+            }
+            Self::Pending { .. } => "run `blueconic-sync migrate`",
+            Self::MigrationsLocked { .. } => "wait for it to end, or end it, and try again",
+            Self::OtherTenant { .. } => "use another database, or run `blueconic-sync reset tenant --yes`",
+            Self::NoHost { .. } => "set `tenant.url` to https://HOST",
+            Self::Held { .. } => "stop that process, or wait until its run has ended",
+            Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
+            Self::Statement { source, .. } => return statement_hint(class(source)),
+            Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
+            Self::Fenced { .. } | Self::ClaimLost { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn connect_hint(source: &sqlx::Error) -> &'static str {
+    match source {
+        sqlx::Error::Database(inner) => match inner.code().as_deref() {
+            Some("28P01" | "28000") => "check user and password in `DATABASE_URL` (or `DATABASE_URL_FILE`)",
+            Some("3D000") => "create the database (`createdb NAME`), or correct its name in `DATABASE_URL`",
+            _ => "check `DATABASE_URL`",
+        },
+        sqlx::Error::Tls(_) => "check the server's certificate, or `sslmode` in `DATABASE_URL`",
+        _ => {
+            "start PostgreSQL there (`systemctl start postgresql`, or `docker compose up -d db`), correct \
+             `DATABASE_URL`, or leave it out to use the embedded server"
+        }
+    }
+}
+
+fn statement_hint(class: Class) -> Option<String> {
+    let hint = match class {
+        Class::DiskFull => {
+            "the database's disk is full: make room there; what is stored is whole, and the next run goes on from it"
+        }
+        Class::Denied => {
+            "the role lacks a right: it has to own the schemas `blueconic` and `sync`, or to have `create` on the \
+             database (`grant create on database NAME to ROLE`)"
+        }
+        Class::Unmigrated => "run `blueconic-sync migrate`",
+        Class::Conflict | Class::Passing | Class::Final => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Walks down the sources, leaving out what an outer one repeats.
+fn why(error: &Error) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        source = inner.source();
+    }
+    (!parts.is_empty()).then(|| parts.join(": "))
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let mut fault = Self::new(error.kind(), error.to_string());
+        if let Some(why) = why(&error) {
+            fault = fault.because(why);
+        }
+        match error.hint() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    }
+}
+
+/// Says in words what a failing statement was for.
+pub(crate) trait Doing<T> {
+    /// Wraps the driver's error.
+    fn doing(self, doing: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, sqlx::Error> {
+    fn doing(self, doing: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::Statement { doing, source })
+    }
+}

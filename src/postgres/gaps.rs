@@ -1,0 +1,111 @@
+//! `sync.gaps`: stretches of time that may lack elements. Spans are `(from, to]`, which is PostgreSQL's `'(]'`, so
+//! that its multiranges do the arithmetic. Only the holder of the resource's lease writes them.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::model::Time;
+use crate::model::batch::{Advance, GapReason, Span};
+use crate::model::ports::Lease;
+use crate::postgres::error::{Doing, Error};
+
+/// The open gaps of a resource, in order.
+pub(crate) async fn open(pool: &PgPool, resource: &str) -> Result<Vec<Span>, Error> {
+    sqlx::query_as!(
+        Span,
+        r#"select from_at as "from", to_at as "to" from sync.gaps
+           where resource = $1 and closed_at is null
+           order by from_at, to_at"#,
+        resource
+    )
+    .fetch_all(pool)
+    .await
+    .doing("reading the open gaps")
+}
+
+/// Takes what is covered out of the open gaps, then records new ones.
+pub(crate) async fn apply(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    advance: &Advance,
+    now: Time,
+) -> Result<(), Error> {
+    for span in advance.covered.iter().filter(|span| span.from < span.to) {
+        cover(connection, lease.slot.resource, *span, now).await?;
+    }
+    for (span, reason) in advance.gaps.iter().filter(|(span, _)| span.from < span.to) {
+        record(connection, lease, *span, *reason, now).await?;
+    }
+    Ok(())
+}
+
+/// An open gap that is covered in part keeps its first remaining piece; further pieces become rows of their own. One
+/// that is covered whole closes and keeps its bounds.
+async fn cover(connection: &mut PgConnection, resource: &str, span: Span, now: Time) -> Result<(), Error> {
+    sqlx::query!(
+        "with pieces as (
+           select g.id, g.reason, g.run_id, g.noticed_at,
+             array(
+               select piece
+               from unnest(
+                 tstzmultirange(tstzrange(g.from_at, g.to_at, '(]'))
+                 - tstzmultirange(tstzrange($2, $3, '(]'))
+               ) as piece
+               order by piece
+             ) as rest
+           from sync.gaps as g
+           where g.resource = $1 and g.closed_at is null
+             and tstzrange(g.from_at, g.to_at, '(]') && tstzrange($2, $3, '(]')
+         ), shrunk as (
+           update sync.gaps as g set
+             from_at = coalesce(lower(p.rest[1]), g.from_at),
+             to_at = coalesce(upper(p.rest[1]), g.to_at),
+             closed_at = case when cardinality(p.rest) = 0 then $4::timestamptz end
+           from pieces as p
+           where g.id = p.id
+         )
+         insert into sync.gaps (resource, from_at, to_at, reason, run_id, noticed_at)
+         select $1, lower(further.piece), upper(further.piece), p.reason, p.run_id, p.noticed_at
+         from pieces as p
+         cross join lateral unnest(p.rest[2:]) as further (piece)",
+        resource,
+        span.from,
+        span.to,
+        now
+    )
+    .execute(connection)
+    .await
+    .doing("closing gaps")?;
+    Ok(())
+}
+
+/// Records what of the span is in no open gap yet.
+async fn record(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    span: Span,
+    reason: GapReason,
+    now: Time,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sync.gaps (resource, from_at, to_at, reason, run_id, noticed_at)
+         select $1, lower(piece), upper(piece), $4, $5, $6
+         from unnest(
+           tstzmultirange(tstzrange($2, $3, '(]'))
+           - coalesce(
+               (select range_agg(tstzrange(g.from_at, g.to_at, '(]'))
+                from sync.gaps as g where g.resource = $1 and g.closed_at is null),
+               tstzmultirange()
+             )
+         ) as piece",
+        lease.slot.resource,
+        span.from,
+        span.to,
+        reason.as_str(),
+        lease.run_id,
+        now
+    )
+    .execute(connection)
+    .await
+    .doing("recording gaps")?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `sync.leases`: who may write for a slot. The fence goes up with each holder, and every data transaction asserts it
+//! as its last statement, so that a holder that was taken for dead writes nothing. All times are the database's.
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::model::ledger::Ledger;
+use crate::model::ports::{Acquired, Holder, Lease};
+use crate::model::position::Slot;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::{rejects, runs};
+
+/// Asks for the lease and opens a run with it. Looking at a held lease takes no lock, so that those who wait for one
+/// never stand in its holder's way.
+pub(crate) async fn acquire(
+    pool: &PgPool,
+    slot: Slot,
+    holder: &str,
+    ttl: Duration,
+) -> Result<Acquired, Error> {
+    if let Some(held) = look(pool, &slot.lease_name()).await? {
+        return Ok(Acquired::Held(held));
+    }
+    take(pool, slot, holder, ttl).await
+}
+
+async fn look(pool: &PgPool, name: &str) -> Result<Option<Holder>, Error> {
+    let row = sqlx::query!(
+        r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases where name = $1"#,
+        name
+    )
+    .fetch_optional(pool)
+    .await
+    .doing("looking at the lease")?;
+    Ok(row.filter(|row| row.expires_at > row.now).map(|row| Holder {
+        name: row.holder,
+        run_id: row.run_id,
+        expires_at: row.expires_at,
+        now: row.now,
+    }))
+}
+
+async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<Acquired, Error> {
+    const DOING: &str = "taking the lease";
+    let name = slot.lease_name();
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    // `for update` waits for data transactions that asserted the old fence: they end before the fence moves on.
+    sqlx::query!(
+        "insert into sync.leases (name, holder, fence, expires_at) values ($1, $2, 0, '-infinity')
+         on conflict do nothing",
+        name,
+        holder
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    sqlx::query!("select from sync.leases where name = $1 for update", name)
+        .fetch_one(&mut *transaction)
+        .await
+        .doing(DOING)?;
+    let run_id = Uuid::now_v7();
+    let fence = sqlx::query_scalar!(
+        "update sync.leases set holder = $2, fence = fence + 1, expires_at = sync.clock() + $3, run_id = $4
+         where name = $1 and expires_at <= sync.clock()
+         returning fence",
+        name,
+        holder,
+        interval(ttl),
+        run_id
+    )
+    .fetch_optional(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    let Some(fence) = fence else {
+        transaction.rollback().await.doing(DOING)?;
+        return held_meanwhile(pool, &name).await;
+    };
+    runs::open(&mut transaction, slot, run_id).await?;
+    transaction.commit().await.doing(DOING)?;
+    Ok(Acquired::Lease(Lease { slot, fence, run_id }))
+}
+
+/// Somebody was faster: who it is, even if it has let go again by now.
+async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
+    let row = sqlx::query!(
+        r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases where name = $1"#,
+        name
+    )
+    .fetch_one(pool)
+    .await
+    .doing("looking at the lease")?;
+    Ok(Acquired::Held(Holder {
+        name: row.holder,
+        run_id: row.run_id,
+        expires_at: row.expires_at,
+        now: row.now,
+    }))
+}
+
+/// Holds the lease for another time to live. An expired one that nobody took is still ours.
+pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<(), Error> {
+    let name = lease.slot.lease_name();
+    let renewed = sqlx::query!(
+        "update sync.leases set expires_at = sync.clock() + $3 where name = $1 and fence = $2",
+        name,
+        lease.fence,
+        interval(ttl)
+    )
+    .execute(pool)
+    .await
+    .doing("renewing the lease")?;
+    match renewed.rows_affected() {
+        0 => Err(Error::Fenced { name }),
+        _ => Ok(()),
+    }
+}
+
+/// The last statement of every data transaction: from here to the commit nobody can raise the fence.
+/// `for key share` leaves the holder's own renewals alone, which change no key.
+pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Result<(), Error> {
+    let name = lease.slot.lease_name();
+    let row = sqlx::query!(
+        "select from sync.leases where name = $1 and fence = $2 for key share",
+        name,
+        lease.fence
+    )
+    .fetch_optional(connection)
+    .await
+    .doing("asserting the lease")?;
+    row.map(|_| ()).ok_or(Error::Fenced { name })
+}
+
+/// Closes the run and lets the lease go; the fence stays, so that late transactions of this run fail.
+pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Result<(), Error> {
+    const DOING: &str = "closing the run";
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    runs::close(&mut transaction, lease, ledger).await?;
+    rejects::forget_old(&mut transaction, lease.slot.resource).await?;
+    sqlx::query!(
+        "update sync.leases set expires_at = sync.clock() where name = $1 and fence = $2",
+        lease.slot.lease_name(),
+        lease.fence
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    transaction.commit().await.doing(DOING)
+}
+
+/// A duration for SQL, to the microsecond.
+pub(crate) fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
+}

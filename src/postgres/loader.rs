@@ -1,0 +1,282 @@
+//! One connection that loads one table: what is known, then batches, each in one transaction together with everything
+//! that must not be true without it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
+use uuid::Uuid;
+
+use crate::model::Time;
+use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
+use crate::model::fault::Outcome;
+use crate::model::ports::{Lease, Loader, Walk};
+use crate::model::table::{Merge, Table};
+use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge::Statements;
+use crate::postgres::profiles::Surroundings;
+use crate::postgres::retry::Attempts;
+use crate::postgres::{cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
+
+/// A loading connection with its staging.
+#[derive(Debug)]
+pub struct PostgresLoader {
+    connection: PoolConnection<Postgres>,
+    table: &'static Table,
+    lease: Lease,
+    walk: Option<Walk>,
+    /// Since when an alias keeps its id out of `profiles`.
+    since: Time,
+    sql: Statements,
+    /// What [`Loader::known`] said since the last load, so that a hash is refreshed only on a row that still means
+    /// the same.
+    contents: HashMap<String, [u8; 16]>,
+    /// Whether staging holds rows of a load that failed.
+    littered: bool,
+}
+
+/// What a transaction learns at its start.
+#[derive(Debug)]
+struct Opening {
+    now: Time,
+    open_rejects: bool,
+    other_walks: Vec<Uuid>,
+}
+
+impl PostgresLoader {
+    /// Makes staging, and partitions ahead where the table has them.
+    pub(crate) async fn open(
+        mut connection: PoolConnection<Postgres>,
+        table: &'static Table,
+        lease: Lease,
+        walk: Option<Walk>,
+    ) -> Result<Self, Error> {
+        let sql = Statements::of(table);
+        staging::prepare(&mut connection, &sql).await?;
+        if table.merge == Merge::Occurrence {
+            partitions::ahead(&mut connection, table.name).await?;
+        }
+        let since = match walk {
+            Some(walk) => walk.opened_at,
+            None => now(&mut connection).await?,
+        };
+        Ok(Self {
+            connection,
+            table,
+            lease,
+            walk,
+            since,
+            sql,
+            contents: HashMap::new(),
+            littered: false,
+        })
+    }
+
+    async fn look_up(&mut self, prints: &[Fingerprint]) -> Result<Vec<Known>, Error> {
+        if self.table.merge != Merge::Profile {
+            return Ok(vec![Known::Absent; prints.len()]);
+        }
+        let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
+        let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
+        // Only what differs comes back: in an unchanged batch nothing.
+        let rows = sqlx::query!(
+            r#"select asked.place as "place!", stored.content_hash as "content?"
+               from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
+               left join blueconic.profiles as stored on stored.id = asked.id
+               where stored.source_hash is distinct from asked.source_hash"#,
+            &ids as &[&str],
+            &hashes as &[&[u8]]
+        )
+        .fetch_all(&mut *self.connection)
+        .await
+        .doing("looking for known profiles")?;
+        let mut known = vec![Known::Same; prints.len()];
+        for row in rows {
+            let Some(place) = usize::try_from(row.place - 1)
+                .ok()
+                .filter(|place| *place < known.len())
+            else {
+                continue;
+            };
+            known[place] = match row.content {
+                None => Known::Absent,
+                Some(content) => self.differs(&prints[place].id, &content),
+            };
+        }
+        Ok(known)
+    }
+
+    fn differs(&mut self, id: &str, content: &[u8]) -> Known {
+        // A hash of another length was never ours: zeros equal no content.
+        let content = content.try_into().unwrap_or([0; 16]);
+        self.contents.insert(id.to_owned(), content);
+        Known::Differs { content }
+    }
+
+    async fn stage_and_commit(
+        &mut self,
+        mut batch: Batch,
+        advance: Option<Advance>,
+    ) -> Result<Written, Error> {
+        batch.rows.settle();
+        if self.littered {
+            self.sweep_staging().await?;
+        }
+        if !batch.rows.is_empty() {
+            self.littered = true;
+            staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
+            partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
+        }
+        let written = self.commit_persistently(&batch, advance.as_ref()).await?;
+        self.contents.clear();
+        if self.littered {
+            self.sweep_staging().await?;
+        }
+        Ok(written)
+    }
+
+    async fn sweep_staging(&mut self) -> Result<(), Error> {
+        staging::empty(&mut self.connection, &self.sql).await?;
+        self.littered = false;
+        Ok(())
+    }
+
+    async fn commit_persistently(
+        &mut self,
+        batch: &Batch,
+        advance: Option<&Advance>,
+    ) -> Result<Written, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.commit(batch, advance).await {
+                Ok(written) => return Ok(written),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    /// The one transaction. A drop on the way out rolls it back.
+    async fn commit(&mut self, batch: &Batch, advance: Option<&Advance>) -> Result<Written, Error> {
+        let mut transaction = self.connection.begin().await.doing("beginning to load")?;
+        let opening = opening(&mut transaction, self.lease.slot.resource, self.walk).await?;
+        let around = Surroundings {
+            sql: &self.sql,
+            lease: &self.lease,
+            since: self.since,
+            contents: &self.contents,
+            now: opening.now,
+        };
+        let mut written = match self.table.merge {
+            Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
+            Merge::Upsert | Merge::Occurrence => merge_plainly(&mut transaction, batch, around).await?,
+        };
+        rejects::record(&mut transaction, &self.lease, &batch.rejects, opening.now).await?;
+        written.rejected = from_length(batch.rejects.len());
+        written.new_ids = record_seen(&mut transaction, batch, self.walk, &self.lease, &opening).await?;
+        if let Some(advance) = advance {
+            gaps::apply(&mut transaction, &self.lease, advance, opening.now).await?;
+            cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
+        }
+        leases::assert(&mut transaction, &self.lease).await?;
+        transaction.commit().await.doing("committing a batch")?;
+        Ok(written)
+    }
+}
+
+impl Loader for PostgresLoader {
+    async fn known(&mut self, prints: &[Fingerprint]) -> Outcome<Vec<Known>> {
+        Ok(self.look_up(prints).await?)
+    }
+
+    async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {
+        Ok(self.stage_and_commit(batch, advance).await?)
+    }
+}
+
+async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
+    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
+        .fetch_one(connection)
+        .await
+        .doing("reading the database's clock")
+}
+
+/// One round trip for all that the transaction has to know, so that the usual batch skips what is not needed.
+async fn opening(
+    connection: &mut PgConnection,
+    resource: &str,
+    walk: Option<Walk>,
+) -> Result<Opening, Error> {
+    sqlx::query_as!(
+        Opening,
+        r#"select sync.clock() as "now!",
+             exists (select from sync.rejects where resource = $1 and resolved_at is null) as "open_rejects!",
+             array(
+               select (c.position ->> 'walk_id')::uuid
+               from sync.cursors as c
+               where c.resource = $1 and c.scope = 'full'
+                 and (c.position ->> 'walk_id')::uuid is distinct from $2
+                 and c.position ->> 'walk_id' is not null
+             ) as "other_walks!""#,
+        resource,
+        walk.map(|walk| walk.id)
+    )
+    .fetch_one(connection)
+    .await
+    .doing("beginning to load")
+}
+
+/// Tables without anything of their own around the merge.
+async fn merge_plainly(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    around: Surroundings<'_>,
+) -> Result<Written, Error> {
+    if batch.rows.is_empty() {
+        return Ok(Written::default());
+    }
+    let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(around.sql.merge.as_str()))
+        .bind(around.now)
+        .fetch_one(connection)
+        .await
+        .doing("merging rows")?;
+    let (inserted, updated) = (to_count(inserted), to_count(updated));
+    Ok(Written {
+        inserted,
+        updated,
+        unchanged: from_length(batch.rows.len()).saturating_sub(inserted + updated),
+        ..Written::default()
+    })
+}
+
+/// Records the ids, protects them from other open walks, and closes the rejects of those that loaded. Gives back how
+/// many the walk had not read before.
+async fn record_seen(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    walk: Option<Walk>,
+    lease: &Lease,
+    opening: &Opening,
+) -> Result<u64, Error> {
+    let ids = seen::ordered(batch);
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let new_ids = match walk {
+        Some(walk) => seen::read_by(connection, walk.id, &ids).await?,
+        None => 0,
+    };
+    for other in &opening.other_walks {
+        seen::protect(connection, *other, &ids).await?;
+    }
+    if opening.open_rejects {
+        let rejected: BTreeSet<&str> = batch
+            .rejects
+            .iter()
+            .filter_map(|reject| reject.element_id.as_deref())
+            .collect();
+        let loaded: Vec<&str> = ids.into_iter().filter(|id| !rejected.contains(id)).collect();
+        rejects::resolve(connection, lease.slot.resource, &loaded, opening.now).await?;
+    }
+    Ok(new_ids)
+}

@@ -1,0 +1,335 @@
+//! The SQL that brings staged rows into a table, generated from its descriptor: one function for each
+//! [`Merge`] rule. The only place where SQL is put together; names come from descriptors, values never.
+//!
+//! Rules that hold for all: rows come in the order of their keys, so that two merges lock in one order; a row is never
+//! replaced by one with an older `modified_at`; a row that would stay the same is not written.
+
+use crate::model::table::{Column, ColumnKind, Merge, Table};
+
+/// The column that all tables have and no decoder brings.
+const SYNCED_AT: &str = "synced_at";
+/// By which the older of two rows is known.
+const MODIFIED_AT: &str = "modified_at";
+
+/// The statements of one table, generated once for each loader.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    /// The staging table's name.
+    pub(crate) staging_name: String,
+    /// Makes it.
+    pub(crate) create_staging: String,
+    /// Empties it.
+    pub(crate) empty_staging: String,
+    /// Fills it.
+    pub(crate) copy: String,
+    /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides. One row: inserted, updated, and for
+    /// profiles the ids that were inserted.
+    pub(crate) merge: String,
+    /// The months of staged rows, for a partitioned table.
+    pub(crate) staged_months: Option<String>,
+}
+
+impl Statements {
+    /// All of a table's.
+    pub(crate) fn of(table: &Table) -> Self {
+        let staging_name = format!("pg_temp.staged_{}", table.name);
+        Self {
+            create_staging: create_staging(table, &staging_name),
+            empty_staging: format!("truncate {staging_name}"),
+            copy: format!(
+                "copy {staging_name} ({}) from stdin (format binary)",
+                names(table, "")
+            ),
+            merge: match table.merge {
+                Merge::Upsert => upsert(table, &staging_name),
+                Merge::Profile => profile(table, &staging_name),
+                Merge::Occurrence => occurrence(table, &staging_name),
+            },
+            staged_months: staged_months(table, &staging_name),
+            staging_name,
+        }
+    }
+}
+
+/// No key and no constraint: a batch holds each key once and in order, and the table itself checks the rest.
+fn create_staging(table: &Table, staging: &str) -> String {
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| {
+            format!(
+                "{} {}{}",
+                quoted(column.name),
+                sql_type(column.kind),
+                collation(column.kind)
+            )
+        })
+        .collect();
+    format!("create temporary table {staging} ({})", columns.join(", "))
+}
+
+/// [`Merge::Upsert`]: insert, or update where something differs.
+fn upsert(table: &Table, staging: &str) -> String {
+    let changed = format!(
+        "({}) is distinct from ({})",
+        names(table, "stored."),
+        names(table, "excluded.")
+    );
+    let incoming = format!("select {} from {staging}", names(table, ""));
+    format!(
+        "with merged as (
+           {insert}
+           where {changed}{not_older}
+           returning xmax = 0 as inserted
+         )
+         select count(*) filter (where inserted), count(*) filter (where not inserted) from merged",
+        insert = insert_or_update(table, &incoming),
+        not_older = not_older(table),
+    )
+}
+
+/// [`Merge::Profile`]: as above, judged by `content_hash`. Ids that are only to be locked (losers of merges, rows
+/// whose hash alone moves) take part as rows with an empty `source_hash`, so that all locks of the transaction are
+/// taken in one order by one statement; what they insert is deleted before the commit.
+fn profile(table: &Table, staging: &str) -> String {
+    let placeholder: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| match column.name {
+            name if name == table.key[0] => "locked.id".to_owned(),
+            _ => format!("{}::{}", nothing(column.kind), sql_type(column.kind)),
+        })
+        .collect();
+    let incoming = format!(
+        "select {} from {staging} union all select {} from unnest($2::text[]) as locked (id)",
+        names(table, ""),
+        placeholder.join(", ")
+    );
+    format!(
+        "with merged as (
+           {insert}
+           where excluded.source_hash <> ''::bytea
+             and stored.content_hash <> excluded.content_hash{not_older}
+           returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked
+         )
+         select
+           count(*) filter (where inserted and not locked),
+           count(*) filter (where not inserted),
+           coalesce(array_agg(id) filter (where inserted and not locked), '{{}}')
+         from merged",
+        insert = insert_or_update(table, &incoming),
+        not_older = not_older(table),
+        key = quoted(table.key[0]),
+    )
+}
+
+/// [`Merge::Occurrence`]: insert what is missing.
+fn occurrence(table: &Table, staging: &str) -> String {
+    format!(
+        "with merged as (
+           insert into blueconic.{name} ({columns}, {SYNCED_AT})
+           select {columns}, $1 from {staging} order by {order}
+           on conflict ({key}) do nothing
+           returning 1
+         )
+         select count(*), 0::bigint from merged",
+        name = quoted(table.name),
+        columns = names(table, ""),
+        order = key_in_order(table),
+        key = key(table),
+    )
+}
+
+/// The head of an upsert, up to its `where`. The time stands in the rows, since nothing but `excluded` may stand in
+/// `do update` where tables are distributed.
+fn insert_or_update(table: &Table, incoming: &str) -> String {
+    let assignments: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| !table.key.contains(&column.name))
+        .map(|column| format!("{0} = excluded.{0}", quoted(column.name)))
+        .collect();
+    format!(
+        "insert into blueconic.{name} as stored ({columns}, {SYNCED_AT})
+           select {columns}, $1::timestamptz from ({incoming}) as incoming order by {order}
+           on conflict ({key}) do update set {assignments}, {SYNCED_AT} = excluded.{SYNCED_AT}",
+        name = quoted(table.name),
+        columns = names(table, ""),
+        order = key_in_order(table),
+        key = key(table),
+        assignments = assignments.join(", "),
+    )
+}
+
+/// None is older than any; of equal ones the later reading wins.
+fn not_older(table: &Table) -> String {
+    if !table.columns.iter().any(|column| column.name == MODIFIED_AT) {
+        return String::new();
+    }
+    format!(
+        "\n             and (stored.{MODIFIED_AT} is null or excluded.{MODIFIED_AT} >= stored.{MODIFIED_AT})"
+    )
+}
+
+fn staged_months(table: &Table, staging: &str) -> Option<String> {
+    let (Merge::Occurrence, Some(moment)) = (table.merge, moment(table)) else {
+        return None;
+    };
+    Some(format!(
+        "select distinct date_trunc('month', {0} at time zone 'UTC') at time zone 'UTC' from {staging}",
+        quoted(moment.name)
+    ))
+}
+
+/// The column by which a table of occurrences is partitioned: the time in its key.
+fn moment(table: &Table) -> Option<&Column> {
+    table
+        .columns
+        .iter()
+        .find(|column| column.kind == ColumnKind::Timestamptz && table.key.contains(&column.name))
+}
+
+fn names(table: &Table, prefix: &str) -> String {
+    let names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{prefix}{}", quoted(column.name)))
+        .collect();
+    names.join(", ")
+}
+
+fn key(table: &Table) -> String {
+    let names: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
+    names.join(", ")
+}
+
+/// Bytewise for text, whatever the staging table's collation is.
+fn key_in_order(table: &Table) -> String {
+    let kind = |name: &str| {
+        table
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .map(|column| column.kind)
+    };
+    let terms: Vec<String> = table
+        .key
+        .iter()
+        .map(|name| format!("{}{}", quoted(name), kind(name).map_or("", collation)))
+        .collect();
+    terms.join(", ")
+}
+
+/// Some names are words of SQL (`precision`).
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+const fn collation(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => " collate \"C\"",
+        _ => "",
+    }
+}
+
+const fn sql_type(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "text",
+        ColumnKind::TextArray => "text[]",
+        ColumnKind::Bigint => "bigint",
+        ColumnKind::Int => "integer",
+        ColumnKind::Bool => "boolean",
+        ColumnKind::Timestamptz => "timestamptz",
+        ColumnKind::Jsonb => "jsonb",
+        ColumnKind::Bytea => "bytea",
+    }
+}
+
+/// The emptiest value that a `not null` column takes.
+const fn nothing(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::TextArray | ColumnKind::Jsonb => "'{}'",
+        ColumnKind::Bytea => "''",
+        _ => "null",
+    }
+}
+
+/// What a sweep asks of a table: `$1` the walk, `$2` when it was opened.
+#[derive(Debug)]
+pub(crate) struct SweepStatements {
+    /// One row: all, and those that would go.
+    pub(crate) candidates: String,
+    /// Ids that would go after `$3`, at most `$4`.
+    pub(crate) unseen: String,
+    /// Locks those of the ids `$3` that may go, in order.
+    pub(crate) lock: String,
+    /// Deletes those of the ids `$3` that still may, and gives back their ids.
+    pub(crate) remove: String,
+}
+
+impl SweepStatements {
+    /// All of a table's.
+    pub(crate) fn of(table: &Table) -> Self {
+        let name = format!("blueconic.{}", quoted(table.name));
+        let id = quoted(table.key[0]);
+        let unseen = format!(
+            "stored.{SYNCED_AT} < $2
+             and not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
+        );
+        Self {
+            candidates: format!(
+                "select (select count(*) from {name}), (select count(*) from {name} as stored where {unseen})"
+            ),
+            unseen: format!(
+                "select stored.{id} from {name} as stored where stored.{id} > $3 and {unseen}
+                 order by stored.{id} limit $4"
+            ),
+            lock: format!(
+                "select stored.{id} from {name} as stored where stored.{id} = any ($3) and {unseen}
+                 order by stored.{id} for update"
+            ),
+            remove: format!(
+                "delete from {name} as stored where stored.{id} = any ($3) and {unseen} returning stored.{id}"
+            ),
+        }
+    }
+}
+
+/// Takes out every staged profile that carries an alias noticed since the walk began (`$1`), and the losers `$2`; a
+/// later statement than the merge, so that it sees what a concurrent transaction committed while the merge waited for
+/// its locks. Gives back the ids that were more than placeholders.
+pub(crate) const DROP_LOSERS: &str = "
+with gone as (
+  delete from blueconic.profiles as stored
+  using (
+    select incoming.id
+    from pg_temp.staged_profiles as incoming
+    join blueconic.profile_aliases as a on a.profile_id = incoming.id
+    where a.noticed_at >= $1
+    union
+    select loser.id from unnest($2::text[]) as loser (id)
+  ) as loser
+  where stored.id = loser.id
+  returning stored.id, stored.source_hash = ''::bytea as locked
+)
+select coalesce(array_agg(id) filter (where not locked), '{}') from gone";
+
+/// A staged profile that is there now is neither gone nor merged away.
+pub(crate) const FORGET_RETURNED: &str = "
+with returned as (
+  select incoming.id
+  from pg_temp.staged_profiles as incoming
+  join blueconic.profiles as stored on stored.id = incoming.id
+), unburied as (
+  delete from blueconic.profile_tombstones as t using returned as r where t.profile_id = r.id
+)
+delete from blueconic.profile_aliases as a using returned as r where a.profile_id = r.id";
+
+/// A staged profile that turned out to mean the same lends the row its `source_hash`, so that the next walk need not
+/// decode it.
+pub(crate) const ADOPT_SOURCE_HASH: &str = "
+update blueconic.profiles as stored set source_hash = incoming.source_hash
+from pg_temp.staged_profiles as incoming
+where stored.id = incoming.id
+  and stored.content_hash = incoming.content_hash
+  and stored.source_hash <> incoming.source_hash";

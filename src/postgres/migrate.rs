@@ -1,0 +1,171 @@
+//! Migrations: applying them, and saying whether the database has those that this program brings. One process at a
+//! time: a lock that ends with its transaction, on a second connection, since a session-level one breaks behind
+//! poolers.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::pool;
+
+/// Where applied migrations are recorded.
+const TABLE: &str = "sync._sqlx_migrations";
+/// Any number will do that nobody else takes: these are the letters "blueconi".
+const LOCK: i64 = 0x626c_7565_636f_6e69;
+/// How often the lock is asked for.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a migration by another process may take.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A migration that this program brings and the database lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its number.
+    pub version: i64,
+    /// Its name.
+    pub description: String,
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false);
+    migrator.dangerous_set_table_name(TABLE);
+    migrator.create_schema("sync");
+    migrator
+}
+
+/// What would be applied. Writes nothing. A database that is newer, or was migrated with other texts, is refused.
+pub async fn pending(connection: &mut PgConnection) -> Result<Vec<Pending>, Error> {
+    compare(&migrator(), &applied(connection).await?)
+}
+
+/// A fault unless the schema is the one that this program wants.
+pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
+    match pending(connection).await?.len() {
+        0 => Ok(()),
+        pending => Err(Error::Pending { pending }),
+    }
+}
+
+/// Applies what is pending, and gives it back. With nothing to apply it needs no right to create.
+pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
+    let options = options.clone().application_name("blueconic-sync migrate");
+    let mut connection = pool::first_connection(&options).await?;
+    pool::refuse_old_server(&mut connection, &options).await?;
+    if pending(&mut connection).await?.is_empty() {
+        connection.close().await.doing("closing a connection")?;
+        return Ok(Vec::new());
+    }
+    let mut guard = pool::first_connection(&options).await?;
+    let applied = apply_alone(&mut connection, &mut guard).await?;
+    guard.close().await.doing("closing a connection")?;
+    connection.close().await.doing("closing a connection")?;
+    Ok(applied)
+}
+
+/// `guard` holds the lock in a transaction of its own while `connection` migrates.
+async fn apply_alone(connection: &mut PgConnection, guard: &mut PgConnection) -> Result<Vec<Pending>, Error> {
+    const DOING: &str = "locking the migrations";
+    // It idles for as long as a migration takes.
+    sqlx::query!("select set_config('idle_in_transaction_session_timeout', '0', false)")
+        .fetch_one(&mut *guard)
+        .await
+        .doing(DOING)?;
+    let began = Instant::now();
+    let transaction = loop {
+        let mut transaction = guard.begin().await.doing(DOING)?;
+        let ours = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "ours!""#, LOCK)
+            .fetch_one(&mut *transaction)
+            .await
+            .doing(DOING)?;
+        if ours {
+            break transaction;
+        }
+        transaction.rollback().await.doing(DOING)?;
+        if began.elapsed() > PATIENCE {
+            return Err(Error::MigrationsLocked {
+                seconds: PATIENCE.as_secs(),
+            });
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    // Another process may have applied them while the lock was waited for.
+    let pending = pending(connection).await?;
+    if !pending.is_empty() {
+        migrator()
+            .run_direct(None, connection, false)
+            .await
+            .map_err(refusal)?;
+    }
+    transaction.rollback().await.doing(DOING)?;
+    Ok(pending)
+}
+
+fn refusal(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMismatch(version) => Error::Altered { version },
+        MigrateError::Dirty(version) => Error::Dirty { version },
+        other => Error::Migrate(other),
+    }
+}
+
+/// Version to checksum and whether it went through.
+type Applied = HashMap<i64, (Vec<u8>, bool)>;
+
+async fn applied(connection: &mut PgConnection) -> Result<Applied, Error> {
+    const DOING: &str = "reading the applied migrations";
+    let exists = sqlx::query_scalar!(r#"select to_regclass($1) is not null as "exists!""#, TABLE)
+        .fetch_one(&mut *connection)
+        .await
+        .doing(DOING)?;
+    if !exists {
+        return Ok(Applied::new());
+    }
+    // Not checked at build time: the table is the migrator's own.
+    let rows: Vec<(i64, Vec<u8>, bool)> =
+        sqlx::query_as("select version, checksum, success from sync._sqlx_migrations")
+            .fetch_all(connection)
+            .await
+            .doing(DOING)?;
+    Ok(rows
+        .into_iter()
+        .map(|(version, checksum, success)| (version, (checksum, success)))
+        .collect())
+}
+
+fn compare(migrator: &Migrator, applied: &Applied) -> Result<Vec<Pending>, Error> {
+    let known = migrator
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
+    let found = applied.keys().copied().max().unwrap_or(0);
+    if found > known {
+        return Err(Error::Newer { found, known });
+    }
+    let mut pending = Vec::new();
+    for migration in migrator.iter() {
+        match applied.get(&migration.version) {
+            None => pending.push(Pending {
+                version: migration.version,
+                description: migration.description.to_string(),
+            }),
+            Some((_, false)) => {
+                return Err(Error::Dirty {
+                    version: migration.version,
+                });
+            }
+            Some((checksum, true)) if checksum.as_slice() != &*migration.checksum => {
+                return Err(Error::Altered {
+                    version: migration.version,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(pending)
+}

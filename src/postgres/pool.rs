@@ -1,0 +1,162 @@
+//! Connections: where the database is, in words that may be shown, and two pools over it. Loading connections have a
+//! pool of their own, so that a lease can be renewed while every one of them is busy.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::postgres::error::{Doing, Error};
+
+/// How long a connection is waited for before the database counts as unreachable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// `server_version_num` of the oldest server that will do (multiranges, `security_invoker`).
+const OLDEST_SERVER: i32 = 150_000;
+
+/// How many connections, and how long a transaction may idle.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// All connections of this process.
+    pub max_connections: u32,
+    /// Those among them that load.
+    pub load_connections: u32,
+    /// A lease's time to live: a loading transaction that idles for two thirds of it is ended by the server.
+    pub lease_ttl: Duration,
+}
+
+/// The pools over one database.
+#[derive(Debug, Clone)]
+pub(crate) struct Pools {
+    /// For everything short: leases, cursors, tokens, status.
+    pub(crate) control: PgPool,
+    /// For loaders.
+    pub(crate) data: PgPool,
+}
+
+/// Reads a connection string.
+pub fn parse(url: &SecretString) -> Result<PgConnectOptions, Error> {
+    url.expose_secret().parse().map_err(Error::Address)
+}
+
+/// Where a database is, for people: host and port or socket, database, user; never the password.
+pub fn address(options: &PgConnectOptions) -> String {
+    let place = match options.get_socket() {
+        Some(socket) => format!("socket {}, port {}", socket.display(), options.get_port()),
+        None if options.get_host().starts_with('/') => {
+            format!("socket {}, port {}", options.get_host(), options.get_port())
+        }
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let user = options.get_username();
+    format!(
+        "{place}, database {}, user {user}",
+        options.get_database().unwrap_or(user)
+    )
+}
+
+/// Opens one connection, refuses an old server, and builds the pools.
+pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result<Pools, Error> {
+    let options = options.application_name("blueconic-sync");
+    let mut first = first_connection(&options).await?;
+    refuse_old_server(&mut first, &options).await?;
+    // The pools dial their own: what has been learned is that the address is right.
+    first.close().await.doing("closing the first connection")?;
+    let load = limits.load_connections.max(1);
+    let control = limits.max_connections.saturating_sub(load).max(2);
+    Ok(Pools {
+        control: pool(options.clone(), control, "0".to_owned()),
+        data: pool(options, load, idle_limit(limits.lease_ttl)),
+    })
+}
+
+/// Opens one connection, in the time that is given to it.
+pub(crate) async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    let refused = |source| Error::Connect {
+        address: address(options),
+        source,
+    };
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(refused),
+        Err(_late) => Err(refused(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// PostgreSQL 15 is the oldest that will do.
+pub(crate) async fn refuse_old_server(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<(), Error> {
+    let server = sqlx::query!(
+        r#"select current_setting('server_version_num')::int as "number!", current_setting('server_version') as "name!""#
+    )
+    .fetch_one(connection)
+    .await
+    .doing("asking for the server's version")?;
+    if server.number >= OLDEST_SERVER {
+        return Ok(());
+    }
+    Err(Error::TooOld {
+        version: server.name,
+        address: address(options),
+    })
+}
+
+/// Two thirds of the time to live: a holder that stops inside a transaction must not block its successor.
+fn idle_limit(lease_ttl: Duration) -> String {
+    format!("{}ms", (lease_ttl * 2 / 3).as_millis().max(1))
+}
+
+/// `idle_limit` is PostgreSQL's `idle_in_transaction_session_timeout`.
+fn pool(options: PgConnectOptions, size: u32, idle_limit: String) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            let idle_limit = idle_limit.clone();
+            Box::pin(async move { prepare(connection, &idle_limit).await })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Settings of a session: set after the start-up, since poolers refuse them in it. A batch is sorted before it is
+/// merged, which needs more than the usual 4 MB; compiling a query takes longer than these run; lz4 compresses
+/// several times as fast as the default where the server has it.
+async fn prepare(connection: &mut PgConnection, idle_limit: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "select set_config(wanted.name, wanted.value, false)
+         from (values
+           ('idle_in_transaction_session_timeout', $1),
+           ('work_mem', '64MB'),
+           ('jit', 'off'),
+           ('TimeZone', 'UTC'),
+           ('default_toast_compression', 'lz4')
+         ) as wanted (name, value)
+         join pg_settings as known on known.name = wanted.name
+         where known.enumvals is null or wanted.value = any (known.enumvals)",
+        idle_limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether a pooler gives this program's connections another session for each transaction, which would lose the
+/// staging tables: a second connection's transaction then lands in the session that the first one, idle, had.
+pub async fn loses_sessions(options: &PgConnectOptions) -> Result<bool, Error> {
+    const DOING: &str = "looking for a transaction-mode pooler";
+    let mut first = first_connection(options).await?;
+    let mut second = first_connection(options).await?;
+    let before = backend(&mut first).await.doing(DOING)?;
+    let mut transaction = second.begin().await.doing(DOING)?;
+    let other = backend(&mut transaction).await.doing(DOING)?;
+    let after = backend(&mut first).await.doing(DOING)?;
+    transaction.rollback().await.doing(DOING)?;
+    Ok(before == other || before != after)
+}
+
+async fn backend(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
+        .fetch_one(connection)
+        .await
+}

@@ -1,0 +1,284 @@
+//! The way of a batch of profiles into the tables: rows, merges (aliases and tombstones), returns, refreshed hashes.
+//! All locks on profiles are taken by the first statement, in order; aliases and tombstones of an id are only touched
+//! under the lock on that id.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::Time;
+use crate::model::batch::{Batch, Written};
+use crate::model::ports::Lease;
+use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge::{ADOPT_SOURCE_HASH, DROP_LOSERS, FORGET_RETURNED, Statements};
+
+/// What a merge has to know besides its batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'load> {
+    /// The table's statements.
+    pub(crate) sql: &'load Statements,
+    /// Whose run it is.
+    pub(crate) lease: &'load Lease,
+    /// Since when an alias keeps its id out: the beginning of the walk.
+    pub(crate) since: Time,
+    /// What `known` said of the rows whose hashes are to be refreshed.
+    pub(crate) contents: &'load HashMap<String, [u8; 16]>,
+    /// The transaction's time.
+    pub(crate) now: Time,
+}
+
+/// Merges what is staged, and all that comes with it.
+pub(crate) async fn merge(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    around: Surroundings<'_>,
+) -> Result<Written, Error> {
+    let losers = losers(batch);
+    let locked = locked(batch, &losers);
+    let mut written = Written::default();
+    if batch.rows.is_empty() && locked.is_empty() {
+        return Ok(written);
+    }
+    let inserted = merge_rows(connection, batch, &locked, around, &mut written).await?;
+    record_aliases(connection, &losers, around.now).await?;
+    drop_losers(connection, &losers, &inserted, around, &mut written).await?;
+    bury(connection, &losers, around).await?;
+    if !batch.rows.is_empty() {
+        forget_returned(connection).await?;
+    }
+    refresh_hashes(connection, batch, around.contents, &mut written).await?;
+    remove_placeholders(connection, batch, &locked).await?;
+    Ok(written)
+}
+
+/// Loser to survivor, in order; of several survivors the last.
+fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
+    batch
+        .aliases
+        .iter()
+        .map(|(loser, survivor)| (loser.as_str(), survivor.as_str()))
+        .filter(|(loser, survivor)| loser != survivor)
+        .collect()
+}
+
+/// Ids that the transaction touches without a staged row.
+fn locked<'batch>(batch: &'batch Batch, losers: &BTreeMap<&'batch str, &str>) -> Vec<&'batch str> {
+    let staged: BTreeSet<&[u8]> = if losers.is_empty() && batch.rehash.is_empty() {
+        BTreeSet::new()
+    } else {
+        batch.rows.keys().collect()
+    };
+    let rehashed = batch.rehash.iter().map(|(id, _)| id.as_str());
+    let ids: BTreeSet<&str> = losers.keys().copied().chain(rehashed).collect();
+    ids.into_iter()
+        .filter(|id| !staged.contains(id.as_bytes()))
+        .collect()
+}
+
+/// Gives back the ids that were inserted.
+async fn merge_rows(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    locked: &[&str],
+    around: Surroundings<'_>,
+    written: &mut Written,
+) -> Result<Vec<String>, Error> {
+    let (inserted, updated, ids): (i64, i64, Vec<String>) =
+        sqlx::query_as(AssertSqlSafe(around.sql.merge.as_str()))
+            .bind(around.now)
+            .bind(locked)
+            .fetch_one(connection)
+            .await
+            .doing("merging profiles")?;
+    written.inserted = to_count(inserted);
+    written.updated = to_count(updated);
+    written.unchanged = from_length(batch.rows.len()).saturating_sub(written.inserted + written.updated);
+    Ok(ids)
+}
+
+/// Writes aliases in order; one that says the same already keeps its time.
+pub(crate) async fn record_aliases(
+    connection: &mut PgConnection,
+    losers: &BTreeMap<&str, &str>,
+    now: Time,
+) -> Result<(), Error> {
+    if losers.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = losers.keys().copied().collect();
+    let survivors: Vec<&str> = losers.values().copied().collect();
+    sqlx::query!(
+        "insert into blueconic.profile_aliases as stored (profile_id, survivor_id, noticed_at)
+         select merged.loser, merged.survivor, $3
+         from unnest($1::text[], $2::text[]) as merged (loser, survivor)
+         on conflict (profile_id) do update set
+           survivor_id = excluded.survivor_id, noticed_at = excluded.noticed_at
+         where stored.survivor_id <> excluded.survivor_id",
+        &ids as &[&str],
+        &survivors as &[&str],
+        now
+    )
+    .execute(connection)
+    .await
+    .doing("recording merged profiles")?;
+    Ok(())
+}
+
+/// What was inserted a moment ago and goes again was never there for anybody.
+async fn drop_losers(
+    connection: &mut PgConnection,
+    losers: &BTreeMap<&str, &str>,
+    inserted: &[String],
+    around: Surroundings<'_>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    let ids: Vec<&str> = losers.keys().copied().collect();
+    let gone: Vec<String> = sqlx::query_scalar(DROP_LOSERS)
+        .bind(around.since)
+        .bind(ids)
+        .fetch_one(connection)
+        .await
+        .doing("removing merged profiles")?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let inserted: BTreeSet<&str> = inserted.iter().map(String::as_str).collect();
+    let fresh = gone.iter().filter(|id| inserted.contains(id.as_str())).count();
+    written.inserted -= from_length(fresh);
+    written.unchanged += from_length(fresh);
+    written.removed = from_length(gone.len() - fresh);
+    Ok(())
+}
+
+async fn bury(
+    connection: &mut PgConnection,
+    losers: &BTreeMap<&str, &str>,
+    around: Surroundings<'_>,
+) -> Result<(), Error> {
+    let graves: Vec<Grave<'_>> = losers
+        .iter()
+        .map(|(loser, survivor)| Grave {
+            id: loser,
+            reason: "merged",
+            survivor: Some(survivor),
+        })
+        .collect();
+    put_tombstones(connection, &graves, around.lease, around.now).await
+}
+
+/// A row of `blueconic.profile_tombstones`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grave<'load> {
+    /// Who is gone.
+    pub(crate) id: &'load str,
+    /// `deleted`, `merged` or `out_of_scope`.
+    pub(crate) reason: &'static str,
+    /// For `merged`.
+    pub(crate) survivor: Option<&'load str>,
+}
+
+/// Writes tombstones; one that says the same already is left as it is.
+pub(crate) async fn put_tombstones(
+    connection: &mut PgConnection,
+    graves: &[Grave<'_>],
+    lease: &Lease,
+    now: Time,
+) -> Result<(), Error> {
+    if graves.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = graves.iter().map(|grave| grave.id).collect();
+    let reasons: Vec<&str> = graves.iter().map(|grave| grave.reason).collect();
+    let survivors: Vec<Option<&str>> = graves.iter().map(|grave| grave.survivor).collect();
+    sqlx::query!(
+        "insert into blueconic.profile_tombstones as stored
+           (profile_id, reason, survivor_id, noticed_at, run_id)
+         select gone.id, gone.reason, gone.survivor, $4, $5
+         from unnest($1::text[], $2::text[], $3::text[]) as gone (id, reason, survivor)
+         on conflict (profile_id) do update set
+           reason = excluded.reason, survivor_id = excluded.survivor_id,
+           noticed_at = excluded.noticed_at, run_id = excluded.run_id
+         where (stored.reason, stored.survivor_id) is distinct from (excluded.reason, excluded.survivor_id)",
+        &ids as &[&str],
+        &reasons as &[&str],
+        &survivors as &[Option<&str>],
+        now,
+        lease.run_id
+    )
+    .execute(connection)
+    .await
+    .doing("writing tombstones")?;
+    Ok(())
+}
+
+async fn forget_returned(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query(FORGET_RETURNED)
+        .execute(connection)
+        .await
+        .doing("taking back tombstones")?;
+    Ok(())
+}
+
+/// Only where the row still means what it meant when the bytes were compared: another run may have changed it since.
+async fn refresh_hashes(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    contents: &HashMap<String, [u8; 16]>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    const DOING: &str = "refreshing hashes";
+    if written.unchanged > 0 {
+        let adopted = sqlx::query(ADOPT_SOURCE_HASH)
+            .execute(&mut *connection)
+            .await
+            .doing(DOING)?;
+        written.rehashed += adopted.rows_affected();
+    }
+    // The last hash of an id counts: one statement would take any.
+    let wanted: BTreeMap<&str, (&[u8], &[u8])> = batch
+        .rehash
+        .iter()
+        .filter_map(|(id, source)| Some((id.as_str(), (source.as_slice(), contents.get(id)?.as_slice()))))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = wanted.keys().copied().collect();
+    let sources: Vec<&[u8]> = wanted.values().map(|(source, _)| *source).collect();
+    let meanings: Vec<&[u8]> = wanted.values().map(|(_, content)| *content).collect();
+    let refreshed = sqlx::query!(
+        "update blueconic.profiles as stored set source_hash = fresh.source_hash
+         from unnest($1::text[], $2::bytea[], $3::bytea[]) as fresh (id, source_hash, content_hash)
+         where stored.id = fresh.id
+           and stored.content_hash = fresh.content_hash
+           and stored.source_hash <> fresh.source_hash",
+        &ids as &[&str],
+        &sources as &[&[u8]],
+        &meanings as &[&[u8]]
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    written.rehashed += refreshed.rows_affected();
+    Ok(())
+}
+
+/// A row whose hash was to be refreshed may be gone by now: then its placeholder was inserted.
+async fn remove_placeholders(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    locked: &[&str],
+) -> Result<(), Error> {
+    if batch.rehash.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "delete from blueconic.profiles where id = any ($1) and source_hash = ''::bytea",
+        locked as &[&str]
+    )
+    .execute(connection)
+    .await
+    .doing("removing placeholders")?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! `sync.runs`: what each run did and how it ended.
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::model::ledger::{Counts, Ledger};
+use crate::model::ports::Lease;
+use crate::model::position::Slot;
+use crate::postgres::bigint::from_count;
+use crate::postgres::error::{Doing, Error};
+
+/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us.
+pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<(), Error> {
+    interrupt_stale(connection, slot).await?;
+    sqlx::query!(
+        "insert into sync.runs (id, resource, mode, status, started_at, position_from)
+         select $1, $2, $3, 'running', sync.clock(),
+           (select c.position from sync.cursors as c where c.resource = $2 and c.scope = $3)",
+        run_id,
+        slot.resource,
+        slot.scope.as_str()
+    )
+    .execute(connection)
+    .await
+    .doing("opening the run")?;
+    Ok(())
+}
+
+async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<(), Error> {
+    let closed = sqlx::query!(
+        "update sync.runs set
+           status = 'interrupted',
+           finished_at = sync.clock(),
+           error = coalesce(error, 'its process ended or stood still: the lease lapsed and was taken over'),
+           hint = coalesce(hint, 'nothing: the run that took over goes on from the stored position')
+         where resource = $1 and mode = $2 and status = 'running'",
+        slot.resource,
+        slot.scope.as_str()
+    )
+    .execute(connection)
+    .await
+    .doing("closing the run of a lapsed lease")?;
+    if closed.rows_affected() > 0 {
+        tracing::warn!(
+            lease = slot.lease_name(),
+            "took over the lapsed lease of `{}`",
+            slot.lease_name()
+        );
+    }
+    Ok(())
+}
+
+/// Writes the counts of an open run; a run that was taken over stays as its successor closed it.
+async fn write_counts<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    run_id: Uuid,
+    counts: &Counts,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update sync.runs set
+           source_total = $2, rows_read = $3, rows_distinct = $4, rows_inserted = $5, rows_updated = $6,
+           rows_unchanged = $7, rows_removed = $8, rows_rejected = $9, rows_rehashed = $10,
+           rows_suppressed = $11, rows_missed = $12, replaced_characters = $13, unexplained = $14,
+           pages = $15, requests = $16, retries = $17, bytes_read = $18
+         where id = $1 and status = 'running'",
+        run_id,
+        counts.source_total.map(from_count),
+        from_count(counts.read),
+        from_count(counts.distinct),
+        from_count(counts.inserted),
+        from_count(counts.updated),
+        from_count(counts.unchanged),
+        from_count(counts.removed),
+        from_count(counts.rejected),
+        from_count(counts.rehashed),
+        from_count(counts.suppressed),
+        from_count(counts.missed),
+        from_count(counts.replaced_characters),
+        counts.unexplained,
+        from_count(counts.pages),
+        from_count(counts.requests),
+        from_count(counts.retries),
+        from_count(counts.bytes_read),
+    )
+    .execute(executor)
+    .await
+    .doing("writing the run's counts")?;
+    Ok(())
+}
+
+/// The counts so far, for those who look on.
+pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> Result<(), Error> {
+    write_counts(pool, lease.run_id, counts).await
+}
+
+/// The closing entry.
+pub(crate) async fn close(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    ledger: &Ledger,
+) -> Result<(), Error> {
+    write_counts(&mut *connection, lease.run_id, &ledger.counts).await?;
+    sqlx::query!(
+        "update sync.runs set
+           status = $2, finished_at = sync.clock(), error = $3, hint = $4,
+           position_to = (select c.position from sync.cursors as c where c.resource = $5 and c.scope = $6)
+         where id = $1 and status = 'running'",
+        lease.run_id,
+        ledger.status.as_str(),
+        ledger.error,
+        ledger.hint,
+        lease.slot.resource,
+        lease.slot.scope.as_str()
+    )
+    .execute(connection)
+    .await
+    .doing("closing the run")?;
+    Ok(())
+}
+
+/// A run, all columns of `sync.runs`, as `backfill --json` prints it.
+pub(crate) async fn row(pool: &PgPool, id: Uuid) -> Result<serde_json::Value, Error> {
+    sqlx::query_scalar!(
+        r#"select to_jsonb(r) as "run!" from sync.runs as r where id = $1"#,
+        id
+    )
+    .fetch_one(pool)
+    .await
+    .doing("reading a run")
+}

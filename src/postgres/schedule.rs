@@ -1,0 +1,146 @@
+//! `sync.schedule`: when each job runs next, and who runs it.
+
+use std::time::Duration;
+
+use crate::model::Time;
+use crate::model::fault::Outcome;
+use crate::model::ports::{Job, JobStore};
+use crate::model::position::Slot;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::leases::interval;
+use crate::postgres::store::{PostgresStore, clock};
+
+impl JobStore for PostgresStore {
+    async fn now(&self) -> Outcome<Time> {
+        Ok(clock(self.control()).await?)
+    }
+
+    async fn stored(&self) -> Outcome<Vec<(Job, Time)>> {
+        Ok(self.jobs().await?)
+    }
+
+    async fn put(&self, job: &Job, next_run_at: Time) -> Outcome<()> {
+        Ok(self.put_job(job, next_run_at).await?)
+    }
+
+    async fn keep_only(&self, names: &[String]) -> Outcome<()> {
+        Ok(self.keep_jobs(names).await?)
+    }
+
+    async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<bool> {
+        Ok(self.claim_job(name, holder, hold).await?)
+    }
+
+    async fn extend(&self, name: &str, holder: &str, hold: Duration) -> Outcome<()> {
+        Ok(self.extend_job(name, holder, hold).await?)
+    }
+
+    async fn done(&self, name: &str, holder: &str, next_run_at: Time) -> Outcome<()> {
+        Ok(self.job_done(name, holder, next_run_at).await?)
+    }
+}
+
+impl PostgresStore {
+    /// Jobs of slots that this program does not know are left out: their names are not among the settings' either.
+    async fn jobs(&self) -> Result<Vec<(Job, Time)>, Error> {
+        let rows = sqlx::query!(
+            "select job, resource, scope, cron, time_zone, next_run_at from sync.schedule order by job"
+        )
+        .fetch_all(self.control())
+        .await
+        .doing("reading the schedule")?;
+        let known = rows.into_iter().filter_map(|row| {
+            let job = Job {
+                slot: self.slot(&row.resource, &row.scope)?,
+                name: row.job,
+                cron: row.cron,
+                time_zone: row.time_zone,
+            };
+            Some((job, row.next_run_at))
+        });
+        Ok(known.collect())
+    }
+
+    fn slot(&self, resource: &str, scope: &str) -> Option<Slot> {
+        self.slots()
+            .iter()
+            .copied()
+            .find(|slot| slot.resource == resource && slot.scope.as_str() == scope)
+    }
+
+    async fn put_job(&self, job: &Job, next_run_at: Time) -> Result<(), Error> {
+        sqlx::query!(
+            "insert into sync.schedule (job, resource, scope, cron, time_zone, next_run_at)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (job) do update set
+               resource = excluded.resource, scope = excluded.scope, cron = excluded.cron,
+               time_zone = excluded.time_zone, next_run_at = excluded.next_run_at",
+            job.name,
+            job.slot.resource,
+            job.slot.scope.as_str(),
+            job.cron,
+            job.time_zone,
+            next_run_at
+        )
+        .execute(self.control())
+        .await
+        .doing("writing the schedule")?;
+        Ok(())
+    }
+
+    async fn keep_jobs(&self, names: &[String]) -> Result<(), Error> {
+        sqlx::query!("delete from sync.schedule where job <> all ($1)", names)
+            .execute(self.control())
+            .await
+            .doing("removing jobs from the schedule")?;
+        Ok(())
+    }
+
+    async fn claim_job(&self, name: &str, holder: &str, hold: Duration) -> Result<bool, Error> {
+        let claimed = sqlx::query!(
+            "update sync.schedule set
+               claimed_by = $2, claimed_until = sync.clock() + $3, last_run_at = sync.clock()
+             where job = $1 and next_run_at <= sync.clock()
+               and (claimed_until is null or claimed_until <= sync.clock())",
+            name,
+            holder,
+            interval(hold)
+        )
+        .execute(self.control())
+        .await
+        .doing("claiming a job")?;
+        Ok(claimed.rows_affected() == 1)
+    }
+
+    async fn extend_job(&self, name: &str, holder: &str, hold: Duration) -> Result<(), Error> {
+        let extended = sqlx::query!(
+            "update sync.schedule set claimed_until = sync.clock() + $3 where job = $1 and claimed_by = $2",
+            name,
+            holder,
+            interval(hold)
+        )
+        .execute(self.control())
+        .await
+        .doing("holding a job")?;
+        match extended.rows_affected() {
+            0 => Err(Error::Fenced {
+                name: name.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn job_done(&self, name: &str, holder: &str, next_run_at: Time) -> Result<(), Error> {
+        sqlx::query!(
+            "update sync.schedule set next_run_at = $3, claimed_by = null, claimed_until = null
+             where job = $1 and claimed_by = $2",
+            name,
+            holder,
+            next_run_at
+        )
+        .execute(self.control())
+        .await
+        .doing("letting a job go")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! What `status --json`, the status page and the metrics tell, read in one place.
+
+use serde_json::{Value, json};
+
+use crate::model::fault::Outcome;
+use crate::model::ports::Observer;
+use crate::model::position::Slot;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::migrate;
+use crate::postgres::store::PostgresStore;
+
+const DOING: &str = "reading the status";
+
+impl Observer for PostgresStore {
+    async fn ready(&self) -> Outcome<()> {
+        Ok(self.verify_schema().await?)
+    }
+
+    async fn status(&self) -> Outcome<Value> {
+        Ok(read(self).await?)
+    }
+}
+
+impl PostgresStore {
+    /// A fault unless the database answers and its schema is this program's.
+    pub async fn verify_schema(&self) -> Result<(), Error> {
+        let mut connection = self
+            .control()
+            .acquire()
+            .await
+            .doing("connecting to the database")?;
+        migrate::verify(&mut connection).await
+    }
+}
+
+/// `{tenant, resources: […], token, tables}`.
+pub async fn read(store: &PostgresStore) -> Result<Value, Error> {
+    let mut resources = Vec::new();
+    for slot in store.slots() {
+        resources.push(of_slot(store, *slot).await?);
+    }
+    let tenant = store.tenant().await?;
+    Ok(json!({
+        "tenant": tenant.map(|tenant| tenant.url),
+        "resources": resources,
+        "token": token(store).await?,
+        "tables": tables(store).await?,
+    }))
+}
+
+async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
+    let row = sqlx::query!(
+        r#"select
+             f.complete_as_of as "complete_as_of?",
+             coalesce(f.open_gaps, 0) as "open_gaps!",
+             extract(epoch from sync.clock() - f.complete_as_of)::float8 as lag_seconds,
+             c.watermark as "watermark?",
+             c.position as "position?",
+             (select to_jsonb(r) from sync.runs as r
+              where r.resource = $1 and r.mode = $2
+              order by r.started_at desc, r.id desc limit 1) as last_run,
+             (select jsonb_build_object(
+                'holder', l.holder, 'fence', l.fence, 'expires_at', l.expires_at, 'run_id', l.run_id,
+                'held', l.expires_at > sync.clock())
+              from sync.leases as l where l.name = $1 || '/' || $2) as lease
+           from (values ($1::text, $2::text)) as slot (resource, scope)
+           left join blueconic.freshness as f on f.resource = slot.resource
+           left join sync.cursors as c on c.resource = slot.resource and c.scope = slot.scope"#,
+        slot.resource,
+        slot.scope.as_str()
+    )
+    .fetch_one(store.control())
+    .await
+    .doing(DOING)?;
+    Ok(json!({
+        "resource": slot.resource,
+        "scope": slot.scope.as_str(),
+        "watermark": row.watermark,
+        "complete_as_of": row.complete_as_of,
+        "position": row.position,
+        "last_run": row.last_run,
+        "lag_seconds": row.lag_seconds,
+        "open_gaps": row.open_gaps,
+        "lease": row.lease,
+    }))
+}
+
+/// The token of the tenant that asked last.
+async fn token(store: &PostgresStore) -> Result<Value, Error> {
+    let row = sqlx::query!(
+        "select status, expires_at, issued_at, last_error from sync.tokens
+         order by issued_at desc nulls last limit 1"
+    )
+    .fetch_optional(store.control())
+    .await
+    .doing(DOING)?;
+    Ok(row.map_or(Value::Null, |row| {
+        json!({
+            "status": row.status,
+            "expires_at": row.expires_at,
+            "issued_at": row.issued_at,
+            "last_error": row.last_error,
+        })
+    }))
+}
+
+/// Rows as the planner believes and bytes with indexes, partitions gathered under their table.
+async fn tables(store: &PostgresStore) -> Result<Vec<Value>, Error> {
+    let rows = sqlx::query!(
+        r#"select parent.relname::text as "name!",
+             coalesce(sum(greatest(part.reltuples, 0)), 0)::bigint as "rows!",
+             coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint as "bytes!"
+           from pg_class as parent
+           join pg_class as part
+             on part.oid = parent.oid
+             or part.oid in (select i.inhrelid from pg_inherits as i where i.inhparent = parent.oid)
+           where parent.relnamespace = to_regnamespace('blueconic')
+             and parent.relkind in ('r', 'p') and not parent.relispartition
+             and part.relkind = 'r'
+           group by parent.relname
+           order by parent.relname"#
+    )
+    .fetch_all(store.control())
+    .await
+    .doing(DOING)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| json!({ "name": row.name, "rows_estimated": row.rows, "bytes": row.bytes }))
+        .collect())
+}

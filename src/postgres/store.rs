@@ -1,0 +1,256 @@
+//! The store that the engine sees: one handle over the pools, which implements the ports by handing each call to the
+//! file that knows its table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, PgPool};
+use url::Url;
+use uuid::Uuid;
+
+use crate::model::Time;
+use crate::model::batch::{Advance, Span};
+use crate::model::fault::Outcome;
+use crate::model::ledger::{Counts, Ledger};
+use crate::model::ports::{Acquired, Candidates, Cursor, Lease, Store, Verdict, Walk};
+use crate::model::position::Slot;
+use crate::model::table::{Merge, Table};
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::loader::PostgresLoader;
+use crate::postgres::pool::{self, Limits, Pools};
+use crate::postgres::retry::Attempts;
+use crate::postgres::tenant::{self, Tenant};
+use crate::postgres::{cursors, gaps, leases, runs, seen, sweep};
+
+/// The index that makes membership fast; a first full load is three times as fast without it.
+const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
+
+/// A database, for everything that the program wants of one.
+#[derive(Debug, Clone)]
+pub struct PostgresStore {
+    pools: Pools,
+    own: Arc<Own>,
+}
+
+/// What all clones share.
+#[derive(Debug)]
+struct Own {
+    holder: String,
+    lease_ttl: Duration,
+    slots: Vec<Slot>,
+}
+
+impl PostgresStore {
+    /// Connects. `slots` are the resources and scopes that this program knows, in the order in which they are shown.
+    pub async fn connect(options: PgConnectOptions, limits: Limits, slots: Vec<Slot>) -> Result<Self, Error> {
+        Ok(Self {
+            pools: pool::connect(options, limits).await?,
+            own: Arc::new(Own {
+                holder: holder(),
+                lease_ttl: limits.lease_ttl,
+                slots,
+            }),
+        })
+    }
+
+    /// Who this process is in leases and claims: host, process and a random part, since a container's process is
+    /// always number 1 and its host name may be another's tomorrow.
+    pub fn holder(&self) -> &str {
+        &self.own.holder
+    }
+
+    /// Ends all connections.
+    pub async fn disconnect(&self) {
+        self.pools.data.close().await;
+        self.pools.control.close().await;
+    }
+
+    /// The tenant of this database, if a run has written it.
+    pub async fn tenant(&self) -> Result<Option<Tenant>, Error> {
+        tenant::read(self.control()).await
+    }
+
+    /// Refuses another tenant than this database's. Writes nothing.
+    pub async fn verify_tenant(&self, url: &Url) -> Result<(), Error> {
+        tenant::verify(self.control(), url).await
+    }
+
+    /// Makes the database this tenant's if it is nobody's, and refuses another.
+    pub async fn claim_tenant(&self, url: &Url) -> Result<(), Error> {
+        tenant::claim(self.control(), url).await
+    }
+
+    /// A run as it stands in `sync.runs`.
+    pub async fn run(&self, id: Uuid) -> Result<serde_json::Value, Error> {
+        runs::row(self.control(), id).await
+    }
+
+    /// The pool for everything short.
+    pub(crate) fn control(&self) -> &PgPool {
+        &self.pools.control
+    }
+
+    /// The slots that this program knows.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.own.slots
+    }
+}
+
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned());
+    format!("{host}:{}:{:08x}", std::process::id(), rand::random::<u32>())
+}
+
+impl Store for PostgresStore {
+    type Loader = PostgresLoader;
+
+    async fn now(&self) -> Outcome<Time> {
+        Ok(clock(self.control()).await?)
+    }
+
+    async fn acquire(&self, slot: Slot) -> Outcome<Acquired> {
+        Ok(leases::acquire(self.control(), slot, &self.own.holder, self.own.lease_ttl).await?)
+    }
+
+    async fn renew(&self, lease: &Lease) -> Outcome<()> {
+        Ok(leases::renew(self.control(), lease, self.own.lease_ttl).await?)
+    }
+
+    async fn progress(&self, lease: &Lease, counts: &Counts) -> Outcome<()> {
+        Ok(runs::progress(self.control(), lease, counts).await?)
+    }
+
+    async fn close(&self, lease: &Lease, ledger: &Ledger) -> Outcome<()> {
+        Ok(leases::close(self.control(), lease, ledger).await?)
+    }
+
+    async fn cursor(&self, slot: Slot) -> Outcome<Cursor> {
+        Ok(cursors::read(self.control(), slot).await?)
+    }
+
+    async fn advance(&self, lease: &Lease, advance: &Advance) -> Outcome<()> {
+        let mut attempts = Attempts::default();
+        loop {
+            match move_cursor(self.control(), lease, advance).await {
+                Ok(()) => return Ok(()),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    async fn loader(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Option<Walk>,
+    ) -> Outcome<PostgresLoader> {
+        let connection = self
+            .pools
+            .data
+            .acquire()
+            .await
+            .doing("getting a loading connection")?;
+        Ok(PostgresLoader::open(connection, table, lease.clone(), walk).await?)
+    }
+
+    async fn seen(&self, walk_id: Uuid) -> Outcome<(u64, u64)> {
+        Ok(seen::count(self.control(), walk_id).await?)
+    }
+
+    async fn forget(&self, lease: &Lease, walk_id: Uuid) -> Outcome<()> {
+        Ok(seen::forget(self.control(), lease, walk_id).await?)
+    }
+
+    async fn candidates(&self, table: &'static Table, walk: Walk) -> Outcome<Candidates> {
+        Ok(sweep::candidates(self.control(), table, walk).await?)
+    }
+
+    async fn unseen(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        after: &str,
+        limit: u32,
+    ) -> Outcome<Vec<String>> {
+        Ok(sweep::unseen(self.control(), table, walk, after, limit).await?)
+    }
+
+    async fn remove(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Walk,
+        verdicts: &[(String, Verdict)],
+    ) -> Outcome<u64> {
+        Ok(sweep::remove(&self.pools.data, table, lease, walk, verdicts).await?)
+    }
+
+    async fn after_full_walk(&self, table: &'static Table) -> Outcome<()> {
+        if table.merge == Merge::Profile {
+            index_memberships(self.control()).await?;
+        }
+        Ok(analyze(self.control(), table).await?)
+    }
+
+    async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<Span>> {
+        Ok(gaps::open(self.control(), resource).await?)
+    }
+}
+
+/// The database's clock.
+pub(crate) async fn clock(pool: &PgPool) -> Result<Time, Error> {
+    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
+        .fetch_one(pool)
+        .await
+        .doing("reading the database's clock")
+}
+
+async fn move_cursor(pool: &PgPool, lease: &Lease, advance: &Advance) -> Result<(), Error> {
+    const DOING: &str = "storing the cursor";
+    let now = clock(pool).await?;
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    gaps::apply(&mut transaction, lease, advance, now).await?;
+    cursors::advance(&mut transaction, lease.slot, advance, now).await?;
+    leases::assert(&mut transaction, lease).await?;
+    transaction.commit().await.doing(DOING)
+}
+
+/// Concurrently, so that an increment can load meanwhile; what a failed attempt left is made anew.
+async fn index_memberships(pool: &PgPool) -> Result<(), Error> {
+    const DOING: &str = "indexing memberships";
+    let valid = sqlx::query_scalar!(
+        "select i.indisvalid from pg_index as i where i.indexrelid = to_regclass('blueconic.' || $1)",
+        MEMBERSHIP_INDEX
+    )
+    .fetch_optional(pool)
+    .await
+    .doing(DOING)?;
+    if valid == Some(true) {
+        return Ok(());
+    }
+    sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids")
+        .execute(pool)
+        .await
+        .doing(DOING)?;
+    sqlx::query(
+        "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)",
+    )
+    .execute(pool)
+    .await
+    .doing(DOING)?;
+    Ok(())
+}
+
+async fn analyze(pool: &PgPool, table: &Table) -> Result<(), Error> {
+    sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name)))
+        .execute(pool)
+        .await
+        .doing("refreshing the planner's statistics")?;
+    Ok(())
+}

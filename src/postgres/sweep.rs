@@ -1,0 +1,180 @@
+//! Removing what a complete walk no longer saw: who is a candidate, and the removal by verdict. Whether it may be done
+//! at all is the engine's to say.
+
+use std::collections::HashMap;
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+use crate::model::Time;
+use crate::model::ports::{Candidates, Lease, Verdict, Walk};
+use crate::model::table::{Merge, Table};
+use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge::SweepStatements;
+use crate::postgres::profiles::{Grave, put_tombstones};
+use crate::postgres::retry::Attempts;
+use crate::postgres::{leases, profiles, seen};
+
+const DOING: &str = "looking for rows that the walk did not see";
+const REMOVING: &str = "removing rows that the walk did not see";
+
+/// How many rows there are, and how many would go.
+pub(crate) async fn candidates(pool: &PgPool, table: &Table, walk: Walk) -> Result<Candidates, Error> {
+    let sql = SweepStatements::of(table);
+    let (stored, unseen): (i64, i64) = sqlx::query_as(AssertSqlSafe(sql.candidates))
+        .bind(walk.id)
+        .bind(walk.opened_at)
+        .fetch_one(pool)
+        .await
+        .doing(DOING)?;
+    Ok(Candidates {
+        stored: to_count(stored),
+        unseen: to_count(unseen),
+    })
+}
+
+/// The next ids that would go.
+pub(crate) async fn unseen(
+    pool: &PgPool,
+    table: &Table,
+    walk: Walk,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<String>, Error> {
+    let sql = SweepStatements::of(table);
+    sqlx::query_scalar(AssertSqlSafe(sql.unseen))
+        .bind(walk.id)
+        .bind(walk.opened_at)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await
+        .doing(DOING)
+}
+
+/// Removes by verdict, and gives back how many rows went.
+pub(crate) async fn remove(
+    pool: &PgPool,
+    table: &Table,
+    lease: &Lease,
+    walk: Walk,
+    verdicts: &[(String, Verdict)],
+) -> Result<u64, Error> {
+    let sql = SweepStatements::of(table);
+    let mut attempts = Attempts::default();
+    loop {
+        match remove_once(pool, table, &sql, lease, walk, verdicts).await {
+            Ok(removed) => return Ok(removed),
+            Err(error) => attempts.again(error).await?,
+        }
+    }
+}
+
+async fn remove_once(
+    pool: &PgPool,
+    table: &Table,
+    sql: &SweepStatements,
+    lease: &Lease,
+    walk: Walk,
+    verdicts: &[(String, Verdict)],
+) -> Result<u64, Error> {
+    let mut transaction = pool.begin().await.doing(REMOVING)?;
+    let now = clock(&mut transaction).await?;
+    let leaving: Vec<&str> = ids(verdicts, |verdict| {
+        matches!(
+            verdict,
+            Verdict::Deleted | Verdict::Merged { .. } | Verdict::OutOfScope
+        )
+    });
+    let gone = delete(&mut transaction, sql, walk, &leaving).await?;
+    if table.merge == Merge::Profile {
+        bury(&mut transaction, verdicts, &gone, lease, now).await?;
+    }
+    let missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
+    if !missed.is_empty() {
+        seen::protect(&mut transaction, walk.id, &missed).await?;
+    }
+    leases::assert(&mut transaction, lease).await?;
+    transaction.commit().await.doing(REMOVING)?;
+    Ok(from_length(gone.len()))
+}
+
+async fn clock(connection: &mut PgConnection) -> Result<Time, Error> {
+    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
+        .fetch_one(connection)
+        .await
+        .doing(REMOVING)
+}
+
+/// The ids with such a verdict, in order and once each.
+fn ids(verdicts: &[(String, Verdict)], wanted: fn(&Verdict) -> bool) -> Vec<&str> {
+    let mut ids: Vec<&str> = verdicts
+        .iter()
+        .filter(|(_, verdict)| wanted(verdict))
+        .map(|(id, _)| id.as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Locks in order, then looks again in a statement of its own: what was loaded or seen while the lock was waited for
+/// stays.
+async fn delete(
+    connection: &mut PgConnection,
+    sql: &SweepStatements,
+    walk: Walk,
+    leaving: &[&str],
+) -> Result<Vec<String>, Error> {
+    if leaving.is_empty() {
+        return Ok(Vec::new());
+    }
+    let locked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.lock.as_str()))
+        .bind(walk.id)
+        .bind(walk.opened_at)
+        .bind(leaving)
+        .fetch_all(&mut *connection)
+        .await
+        .doing(REMOVING)?;
+    sqlx::query_scalar(AssertSqlSafe(sql.remove.as_str()))
+        .bind(walk.id)
+        .bind(walk.opened_at)
+        .bind(locked)
+        .fetch_all(connection)
+        .await
+        .doing(REMOVING)
+}
+
+/// Tombstones, and aliases for merges, of the rows that went.
+async fn bury(
+    connection: &mut PgConnection,
+    verdicts: &[(String, Verdict)],
+    gone: &[String],
+    lease: &Lease,
+    now: Time,
+) -> Result<(), Error> {
+    let by_id: HashMap<&str, &Verdict> = verdicts
+        .iter()
+        .map(|(id, verdict)| (id.as_str(), verdict))
+        .collect();
+    let mut gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+    gone.sort_unstable();
+    let graves: Vec<Grave<'_>> = gone.iter().filter_map(|id| grave(id, by_id.get(id)?)).collect();
+    let losers = graves
+        .iter()
+        .filter_map(|grave| Some((grave.id, grave.survivor?)))
+        .filter(|(loser, survivor)| loser != survivor)
+        .collect();
+    profiles::record_aliases(connection, &losers, now).await?;
+    put_tombstones(connection, &graves, lease, now).await
+}
+
+fn grave<'sweep>(id: &'sweep str, verdict: &'sweep Verdict) -> Option<Grave<'sweep>> {
+    let (reason, survivor) = match verdict {
+        Verdict::Deleted => ("deleted", None),
+        Verdict::Merged { survivor } => ("merged", Some(survivor.as_str())),
+        Verdict::OutOfScope => ("out_of_scope", None),
+        Verdict::Missed(_) | Verdict::Kept => return None,
+    };
+    Some(Grave { id, reason, survivor })
+}

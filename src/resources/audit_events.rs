@@ -1,0 +1,397 @@
+//! Audit events: `GET /auditEvents`, read by date. Events have no id, so each gets a key over what it says, and equal
+//! ones are numbered within the response that brought them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::model::Time;
+use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::page::{Broken, Lookup, RejectReason, Request};
+use crate::model::ports::{Clock, Decoder, Prelude, Resource, Verdict};
+use crate::model::position::Position;
+use crate::model::table::{Column, ColumnKind, Merge, Table};
+
+use super::fields::{Fields, Raw, array};
+use super::list::{self, Problem};
+use super::reject;
+
+/// The scope that covers audit events.
+pub(super) const SCOPE: &str = "read:audit-events";
+const ARRAY: &str = "auditEvents";
+/// Events before this year are no events of this product.
+const FIRST_YEAR: i32 = 2000;
+/// How far ahead of our clock an event may be dated.
+const AHEAD: TimeDelta = TimeDelta::days(1);
+/// Stands at the head of what is hashed; another form of the key must be another version.
+const CANONICAL_VERSION: &[u8] = b"blueconic-sync audit event 1";
+
+static TABLE: Table = Table {
+    name: "audit_events",
+    columns: &[
+        Column::new("occurred_at", ColumnKind::Timestamptz),
+        Column::new("event_key", ColumnKind::Bytea),
+        Column::new("occurrence", ColumnKind::Int),
+        Column::new("user_name", ColumnKind::Text),
+        Column::new("application", ColumnKind::Text),
+        Column::new("object_type", ColumnKind::Text),
+        Column::new("operation", ColumnKind::Text),
+        Column::new("ip_address", ColumnKind::Text),
+        Column::new("objects", ColumnKind::Jsonb),
+    ],
+    key: &["event_key", "occurrence", "occurred_at"],
+    merge: Merge::Occurrence,
+};
+
+/// Audit events as a resource.
+pub(super) struct AuditEvents {
+    page_size: u32,
+    clock: Arc<dyn Clock>,
+}
+
+impl AuditEvents {
+    /// Events read `page_size` at a time; the clock tells which dates lie ahead.
+    pub(super) fn new(page_size: u32, clock: Arc<dyn Clock>) -> Self {
+        Self { page_size, clock }
+    }
+
+    fn since(from: Option<Time>, count: u32) -> Request {
+        let mut query = Vec::new();
+        if let Some(from) = from {
+            query.push((
+                "fromDate",
+                from.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            ));
+        }
+        query.push(("count", count.to_string()));
+        Request {
+            path: "/auditEvents".to_owned(),
+            query,
+            array: ARRAY,
+            scope: SCOPE,
+        }
+    }
+}
+
+impl Resource for AuditEvents {
+    fn name(&self) -> &'static str {
+        TABLE.name
+    }
+
+    fn table(&self) -> &'static Table {
+        &TABLE
+    }
+
+    /// `shrink` is not heeded: a smaller page would change what its order and its end mean.
+    fn request(&self, position: &Position, _shrink: u32) -> Request {
+        match position {
+            Position::Since(position) => Self::since(Some(position.from), self.page_size),
+            Position::Offset(_) | Position::Cursor(_) => self.probe(),
+        }
+    }
+
+    fn probe(&self) -> Request {
+        Self::since(Some(self.clock.now() - TimeDelta::hours(1)), 1)
+    }
+
+    fn lookup(&self, _id: &str) -> Option<Request> {
+        None
+    }
+
+    fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
+        Verdict::Kept
+    }
+
+    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
+        None
+    }
+
+    fn fingerprint(&self, _element: &[u8]) -> Result<Fingerprint, Reject> {
+        Ok(Fingerprint {
+            id: String::new(),
+            source: [0; 16],
+        })
+    }
+
+    fn broken(&self, broken: &Broken) -> Reject {
+        reject::broken(broken)
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(EventDecoder {
+            latest: self.clock.now() + AHEAD,
+            multiplicity: HashMap::new(),
+            dates: Vec::new(),
+        })
+    }
+
+    fn selection(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    #[serde(borrow)]
+    date: Raw<'a>,
+    #[serde(borrow)]
+    object_type: Raw<'a>,
+    #[serde(borrow)]
+    operation: Raw<'a>,
+    #[serde(borrow)]
+    application: Raw<'a>,
+    /// The spelling of the vendor's schema.
+    #[serde(borrow)]
+    username: Raw<'a>,
+    /// The spelling of the vendor's example.
+    #[serde(borrow)]
+    user_name: Raw<'a>,
+    #[serde(borrow)]
+    ip_address: Raw<'a>,
+    #[serde(borrow)]
+    objects: Raw<'a>,
+}
+
+/// Something that an event is about.
+struct Object<'a> {
+    id: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+}
+
+/// Numbers equal events within one response, so it must not outlive one.
+struct EventDecoder {
+    latest: Time,
+    multiplicity: HashMap<[u8; 32], i32>,
+    dates: Vec<Time>,
+}
+
+impl Decoder for EventDecoder {
+    fn decode(&mut self, element: &[u8], _print: Fingerprint, _known: Known, into: &mut Batch) {
+        let mut fields = Fields::default();
+        if let Err(reject) = self.row(element, &mut fields, into) {
+            into.rejects.push(reject);
+        }
+        into.tally.replaced_characters += fields.replaced;
+    }
+
+    fn dates(&self) -> &[Time] {
+        &self.dates
+    }
+}
+
+impl EventDecoder {
+    fn row(&mut self, element: &[u8], fields: &mut Fields, into: &mut Batch) -> Result<(), Reject> {
+        let refuse = |problem: Problem| list::reject(element, None, problem);
+        list::object(element).map_err(refuse)?;
+        let event: Event<'_> = serde_json::from_slice(element).map_err(|error| refuse(error.into()))?;
+        let read = Read::of(&event, fields).map_err(refuse)?;
+        let Some(date) = read.date else {
+            return Err(refuse(Problem::Shape("the event has no `date`".to_owned())));
+        };
+        self.dates.push(date);
+        if chrono::Datelike::year(&date) < FIRST_YEAR || date > self.latest {
+            let detail = format!(
+                "`date` {} is before {FIRST_YEAR} or more than a day ahead",
+                date.to_rfc3339()
+            );
+            return Err(reject::whole(element, None, RejectReason::DateOutOfRange, detail));
+        }
+        let key = read.key(date);
+        let occurrence = self
+            .multiplicity
+            .entry(key)
+            .and_modify(|count| *count += 1)
+            .or_insert(0);
+        read.put(date, key, *occurrence, into);
+        Ok(())
+    }
+}
+
+/// An event's fields, read.
+struct Read<'a> {
+    date: Option<Time>,
+    user_name: Option<Cow<'a, str>>,
+    application: Option<Cow<'a, str>>,
+    object_type: Option<Cow<'a, str>>,
+    operation: Option<Cow<'a, str>>,
+    ip_address: Option<Cow<'a, str>>,
+    objects: Vec<Object<'a>>,
+}
+
+impl<'a> Read<'a> {
+    fn of(event: &Event<'a>, fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            date: fields.date("date", event.date)?,
+            user_name: match fields.text("username", event.username)? {
+                Some(name) => Some(name),
+                None => fields.text("userName", event.user_name)?,
+            },
+            application: fields.text("application", event.application)?,
+            object_type: fields.text("objectType", event.object_type)?,
+            operation: fields.text("operation", event.operation)?,
+            ip_address: fields.text("ipAddress", event.ip_address)?,
+            objects: objects(fields, event.objects)?,
+        })
+    }
+
+    /// SHA-256 over a versioned canonical form. The objects' names are left out: they change after the event.
+    fn key(&self, date: Time) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: Option<&[u8]>| match bytes {
+            Some(bytes) => {
+                hash.update((bytes.len() as u64 + 1).to_be_bytes());
+                hash.update(bytes);
+            }
+            None => hash.update(0_u64.to_be_bytes()),
+        };
+        part(Some(CANONICAL_VERSION));
+        part(Some(&date.timestamp_millis().to_be_bytes()));
+        for text in [
+            &self.application,
+            &self.user_name,
+            &self.object_type,
+            &self.operation,
+            &self.ip_address,
+        ] {
+            part(text.as_deref().map(str::as_bytes));
+        }
+        let mut ids: Vec<Option<&[u8]>> = self
+            .objects
+            .iter()
+            .map(|object| object.id.as_deref().map(str::as_bytes))
+            .collect();
+        ids.sort_unstable();
+        for id in ids {
+            part(id);
+        }
+        hash.finalize().into()
+    }
+
+    fn put(&self, date: Time, key: [u8; 32], occurrence: i32, into: &mut Batch) {
+        let objects: Vec<serde_json::Value> = self
+            .objects
+            .iter()
+            .map(|object| serde_json::json!({ "id": object.id.as_deref(), "name": object.name.as_deref() }))
+            .collect();
+        let mut order = key.to_vec();
+        order.extend_from_slice(&occurrence.to_be_bytes());
+        into.rows
+            .row(&order, None, 9)
+            .timestamp(Some(date))
+            .bytea(&key)
+            .int(Some(occurrence))
+            .text_or_null(self.user_name.as_deref())
+            .text_or_null(self.application.as_deref())
+            .text_or_null(self.object_type.as_deref())
+            .text_or_null(self.operation.as_deref())
+            .text_or_null(self.ip_address.as_deref())
+            .jsonb(serde_json::Value::Array(objects).to_string().as_bytes());
+    }
+}
+
+fn objects<'a>(fields: &mut Fields, raw: Raw<'a>) -> Result<Vec<Object<'a>>, Problem> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        name: Option<&'a RawValue>,
+    }
+    let mut objects = Vec::new();
+    for entry in array("objects", raw)? {
+        let object: Named<'a> = serde_json::from_str(entry.get())?;
+        objects.push(Object {
+            id: fields.text("objects[].id", object.id)?,
+            name: fields.text("objects[].name", object.name)?,
+        });
+    }
+    Ok(objects)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+    use crate::model::ports::SystemClock;
+
+    fn decode(elements: &[&str]) -> (Batch, Vec<Time>) {
+        let resource = AuditEvents::new(1000, Arc::new(SystemClock));
+        let mut decoder = resource.decoder();
+        let mut batch = Batch::default();
+        for element in elements {
+            let print = resource.fingerprint(element.as_bytes()).unwrap();
+            decoder.decode(element.as_bytes(), print, Known::Absent, &mut batch);
+        }
+        let dates = decoder.dates().to_vec();
+        (batch, dates)
+    }
+
+    const EVENT: &str = r#"{"date":"2025-04-15T11:21:33.872Z","objectType":"LISTENER","operation":"UPDATE",
+        "application":"blueconic","userName":"u","ipAddress":"1.2.3.4","objects":[{"id":"a","name":"A"},{"id":"b"}]}"#;
+
+    #[test]
+    fn equal_events_of_one_response_are_numbered() {
+        let (mut batch, dates) = decode(&[EVENT, EVENT, EVENT]);
+        assert_eq!((batch.rows.len(), batch.rows.settle(), dates.len()), (3, 0, 3));
+    }
+
+    #[test]
+    fn the_key_is_blind_to_names_spelling_and_the_order_of_objects() {
+        let same = EVENT
+            .replace("userName", "username")
+            .replace("\"A\"", "\"renamed\"")
+            .replace(r#"{"id":"b"}"#, r#"{"id":"a"}"#)
+            .replacen(r#"{"id":"a","name"#, r#"{"id":"b","name"#, 1);
+        let (one, _) = decode(&[EVENT]);
+        let (two, _) = decode(&[&same]);
+        assert_eq!(one.rows.keys().next(), two.rows.keys().next());
+        for other in [
+            EVENT.replace(".872Z", ".873Z"),
+            EVENT.replace("LISTENER", "X"),
+            EVENT.replace("\"u\"", "\"\""),
+            EVENT.replace(r#","ipAddress":"1.2.3.4""#, ""),
+            EVENT.replace(r#",{"id":"b"}"#, ""),
+        ] {
+            assert_ne!(
+                one.rows.keys().next(),
+                decode(&[&other]).0.rows.keys().next(),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn dates_that_cannot_be_are_rejects() {
+        let ahead = (chrono::Utc::now() + TimeDelta::days(2)).to_rfc3339();
+        let (batch, dates) = decode(&[
+            r#"{"date":"1999-12-31T23:59:59Z"}"#,
+            &format!(r#"{{"date":"{ahead}"}}"#),
+            r#"{"date":"soon"}"#,
+            r#"{"objects":[]}"#,
+            r"[]",
+        ]);
+        let reasons: Vec<&str> = batch
+            .rejects
+            .iter()
+            .map(|reject| reject.reason.as_str())
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                "date_out_of_range",
+                "date_out_of_range",
+                "wrong_shape",
+                "wrong_shape",
+                "wrong_shape"
+            ]
+        );
+        assert_eq!((batch.rows.len(), dates.len()), (0, 2));
+    }
+}

@@ -1,0 +1,231 @@
+//! Reading single fields from JSON as it came. Lenient where the vendor is loose (numbers as text, null for absent),
+//! strict where a value has no meaning for its column; what PostgreSQL cannot store becomes U+FFFD and is counted.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+use serde_json::value::RawValue;
+
+use crate::model::Time;
+
+use super::dates;
+
+/// A field of an element, as it came.
+pub(super) type Raw<'a> = Option<&'a RawValue>;
+
+/// What stands where something else was wanted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong(pub(super) String);
+
+/// Reads the fields of one element; counts replaced characters.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    /// Characters that became U+FFFD.
+    pub(super) replaced: u64,
+}
+
+impl Fields {
+    /// A text; numbers and truth values are taken as they are written. Null and absent are none.
+    pub(super) fn text<'a>(&mut self, name: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
+        let Some(raw) = raw.map(RawValue::get) else {
+            return Ok(None);
+        };
+        match raw.as_bytes().first() {
+            Some(b'"') => self
+                .unquote(raw)
+                .map(Some)
+                .ok_or_else(|| wrong(name, "a text", raw)),
+            Some(b'n') => Ok(None),
+            Some(b'[' | b'{') | None => Err(wrong(name, "a text", raw)),
+            Some(_) => Ok(Some(Cow::Borrowed(raw))),
+        }
+    }
+
+    /// A whole number, also one written as text or with a fraction of zero.
+    pub(super) fn integer(&mut self, name: &str, raw: Raw<'_>) -> Result<Option<i64>, Wrong> {
+        let Some(text) = self.text(name, raw)? else {
+            return Ok(None);
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let digits = text.split_once('.').map_or(text, |(whole, fraction)| {
+            if fraction.bytes().all(|digit| digit == b'0') {
+                whole
+            } else {
+                text
+            }
+        });
+        digits
+            .parse()
+            .map(Some)
+            .map_err(|_| wrong(name, "a whole number", text))
+    }
+
+    /// A truth value, also one written as text.
+    pub(super) fn boolean(&mut self, name: &str, raw: Raw<'_>) -> Result<Option<bool>, Wrong> {
+        match self.text(name, raw)?.as_deref() {
+            None | Some("") => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(other) => Err(wrong(name, "true or false", other)),
+        }
+    }
+
+    /// A date; an empty text is none.
+    pub(super) fn date(&mut self, name: &str, raw: Raw<'_>) -> Result<Option<Time>, Wrong> {
+        match self.text(name, raw)?.as_deref() {
+            None | Some("") => Ok(None),
+            Some(text) => dates::parse(text)
+                .map(Some)
+                .ok_or_else(|| wrong(name, "a date", text)),
+        }
+    }
+
+    /// An array of texts; absent and null are empty, a null in it is left out.
+    pub(super) fn texts<'a>(&mut self, name: &str, raw: Raw<'a>) -> Result<Vec<Cow<'a, str>>, Wrong> {
+        let mut texts = Vec::new();
+        for value in array(name, raw)? {
+            texts.extend(self.text(name, Some(value))?);
+        }
+        Ok(texts)
+    }
+
+    /// The content of a JSON string. Without an escape it is borrowed as it stands.
+    fn unquote<'a>(&mut self, quoted: &'a str) -> Option<Cow<'a, str>> {
+        let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        if !inner.contains('\\') {
+            return Some(Cow::Borrowed(inner));
+        }
+        let mut decoder = serde_json::Deserializer::from_str(quoted);
+        let bytes = decoder.deserialize_bytes(StringBytes).ok()?;
+        let (text, replaced) = storable(bytes);
+        self.replaced += replaced;
+        Some(Cow::Owned(text))
+    }
+}
+
+/// The elements of an array; absent and null are an empty one.
+pub(super) fn array<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<&'a RawValue>, Wrong> {
+    match raw.map(RawValue::get) {
+        None | Some("null") => Ok(Vec::new()),
+        Some(text) => Vec::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
+            .map_err(|_| wrong(name, "a list", text)),
+    }
+}
+
+/// One sentence about a field, with at most the head of what stands there.
+pub(super) fn wrong(name: &str, wanted: &str, found: &str) -> Wrong {
+    let head: String = found.chars().take(40).collect();
+    let dots = if head.len() < found.len() { "…" } else { "" };
+    Wrong(format!("`{name}` is not {wanted}: {head}{dots}").replace('\0', "\u{fffd}"))
+}
+
+/// Makes text of a decoded JSON string: NUL and lone surrogates (which `serde_json` hands out as three bytes each,
+/// ED A0..BF xx) become one U+FFFD each. Gives back how many did.
+fn storable(bytes: Vec<u8>) -> (String, u64) {
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => (text, 0),
+        Ok(text) => {
+            let replaced = text.matches('\0').count() as u64;
+            (text.replace('\0', "\u{fffd}"), replaced)
+        }
+        Err(error) => replace_surrogates(error.as_bytes()),
+    }
+}
+
+fn replace_surrogates(bytes: &[u8]) -> (String, u64) {
+    let mut text = String::with_capacity(bytes.len());
+    let mut replaced = 0;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (valid, after) = match std::str::from_utf8(rest) {
+            Ok(valid) => (valid, &rest[rest.len()..]),
+            Err(error) => {
+                let (valid, bad) = rest.split_at(error.valid_up_to());
+                (std::str::from_utf8(valid).unwrap_or_default(), bad)
+            }
+        };
+        replaced += valid.matches('\0').count() as u64;
+        text.push_str(&valid.replace('\0', "\u{fffd}"));
+        if !after.is_empty() {
+            replaced += 1;
+            text.push('\u{fffd}');
+        }
+        rest = after.get(3..).unwrap_or_default();
+    }
+    (text, replaced)
+}
+
+/// Takes a JSON string as bytes, which is how `serde_json` lets lone surrogates through.
+struct StringBytes;
+
+impl Visitor<'_> for StringBytes {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a string")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+
+    fn text(json: &str) -> (Result<Option<String>, Wrong>, u64) {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let mut fields = Fields::default();
+        let text = fields.text("f", Some(raw)).map(|text| text.map(Cow::into_owned));
+        (text, fields.replaced)
+    }
+
+    #[test]
+    fn what_postgres_cannot_store_becomes_one_replacement_character_each_and_is_counted() {
+        assert_eq!(text(r#""plain ü 😀""#), (Ok(Some("plain ü 😀".into())), 0));
+        assert_eq!(text(r#""\ud83d\ude00 \n""#), (Ok(Some("😀 \n".into())), 0));
+        assert_eq!(
+            text(r#""a\u0000b\u0000""#),
+            (Ok(Some("a\u{fffd}b\u{fffd}".into())), 2)
+        );
+        assert_eq!(text(r#""a\ud800b""#), (Ok(Some("a\u{fffd}b".into())), 1));
+        assert_eq!(
+            text(r#""\udc00\ud800\u0000x""#),
+            (Ok(Some("\u{fffd}\u{fffd}\u{fffd}x".into())), 3)
+        );
+    }
+
+    #[test]
+    fn numbers_and_truth_values_are_texts_as_written_and_null_is_none() {
+        assert_eq!(text("1.50").0, Ok(Some("1.50".into())));
+        assert_eq!(
+            text("123456789012345678901234567890").0,
+            Ok(Some("123456789012345678901234567890".into()))
+        );
+        assert_eq!(text("true").0, Ok(Some("true".into())));
+        assert_eq!(text("null").0, Ok(None));
+        assert!(text("{}").0.is_err());
+    }
+
+    #[test]
+    fn whole_numbers_are_read_from_numbers_and_texts() {
+        let read = |json: &str| {
+            let raw: &RawValue = serde_json::from_str(json).unwrap();
+            Fields::default().integer("f", Some(raw))
+        };
+        assert_eq!(read("12"), Ok(Some(12)));
+        assert_eq!(read("\"12\""), Ok(Some(12)));
+        assert_eq!(read("12.0"), Ok(Some(12)));
+        assert_eq!(read("\"\""), Ok(None));
+        assert!(read("12.5").is_err());
+        assert!(read("99999999999999999999").is_err());
+    }
+}

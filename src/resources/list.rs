@@ -1,0 +1,208 @@
+//! What the plain lists share: paging by `startIndex`, an id, and fields that become columns one by one. A new plain
+//! list is a [`List`] of its own in a file, one row in the registry, and one migration.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::page::{Broken, Lookup, RejectReason, Request};
+use crate::model::ports::{Decoder, Prelude, Resource, Verdict};
+use crate::model::position::Position;
+use crate::model::table::Table;
+
+use super::fields::{Fields, Wrong};
+use super::reject;
+
+/// The longest id that is taken, in bytes: PostgreSQL's index entries end at 2.7 kB.
+pub(super) const LONGEST_ID: usize = 1024;
+
+/// What is particular to one plain list.
+pub(super) trait List: Send + Sync + 'static {
+    /// The table that it fills; its name is the resource's.
+    const TABLE: &'static Table;
+    /// The path below the API.
+    const PATH: &'static str;
+    /// The envelope's array.
+    const ARRAY: &'static str;
+    /// The scope that the vendor asks for.
+    const SCOPE: &'static str;
+
+    /// The id under which an element counts as read.
+    fn identity(element: &[u8]) -> Result<String, Problem>;
+    /// Writes the element's row into the batch; elements that belong elsewhere write none.
+    fn row(element: &[u8], fields: &mut Fields, into: &mut Batch) -> Result<(), Problem>;
+}
+
+/// Why an element of a list cannot be loaded.
+pub(super) enum Problem {
+    /// It is no JSON, or not an object, or a field has the wrong type.
+    Shape(String),
+    /// It has no id.
+    NoId,
+}
+
+impl From<Wrong> for Problem {
+    fn from(wrong: Wrong) -> Self {
+        Self::Shape(wrong.0)
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Shape(error.to_string())
+    }
+}
+
+/// Reads the id of an object: a text or a number, neither empty nor too long for an index.
+pub(super) fn id_of(raw: Option<&RawValue>) -> Result<String, Problem> {
+    let id = Fields::default()
+        .text("id", raw)?
+        .filter(|id| !id.is_empty())
+        .ok_or(Problem::NoId)?;
+    if id.len() > LONGEST_ID {
+        return Err(Problem::Shape(format!("`id` is longer than {LONGEST_ID} bytes")));
+    }
+    Ok(id.into_owned())
+}
+
+/// The id of an object, nothing else decoded.
+pub(super) fn identity(element: &[u8]) -> Result<String, Problem> {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    object(element)?;
+    id_of(serde_json::from_slice::<Identified<'_>>(element)?.id)
+}
+
+/// Only an object is an element; `serde` would read a list as a struct by position.
+pub(super) fn object(element: &[u8]) -> Result<(), Problem> {
+    if element.trim_ascii_start().starts_with(b"{") {
+        return Ok(());
+    }
+    Err(Problem::Shape("the element is not an object".to_owned()))
+}
+
+/// The reject for an element with a problem.
+pub(super) fn reject(element: &[u8], id: Option<String>, problem: Problem) -> Reject {
+    let (reason, detail) = match problem {
+        Problem::NoId => (RejectReason::NoId, "the element has no `id`".to_owned()),
+        Problem::Shape(detail) if serde_json::from_slice::<serde::de::IgnoredAny>(element).is_err() => {
+            (RejectReason::NotJson, detail)
+        }
+        Problem::Shape(detail) if std::str::from_utf8(element).is_err() => (RejectReason::NotJson, detail),
+        Problem::Shape(detail) => (RejectReason::WrongShape, detail),
+    };
+    reject::whole(element, id, reason, detail)
+}
+
+/// A page request by `startIndex` and `count`.
+pub(super) fn page(path: &str, array: &'static str, scope: &'static str, start: u64, count: u32) -> Request {
+    Request {
+        path: path.to_owned(),
+        query: vec![("startIndex", start.to_string()), ("count", count.to_string())],
+        array,
+        scope,
+    }
+}
+
+/// A plain list as a resource.
+pub(super) struct ListResource<L> {
+    page_size: u32,
+    list: std::marker::PhantomData<L>,
+}
+
+impl<L: List> ListResource<L> {
+    /// A list that is read in pages of `page_size`.
+    pub(super) fn new(page_size: u32) -> Self {
+        Self {
+            page_size,
+            list: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<L: List> Resource for ListResource<L> {
+    fn name(&self) -> &'static str {
+        L::TABLE.name
+    }
+
+    fn table(&self) -> &'static Table {
+        L::TABLE
+    }
+
+    fn request(&self, position: &Position, shrink: u32) -> Request {
+        let start = match position {
+            Position::Offset(offset) => offset.start_index,
+            Position::Cursor(_) | Position::Since(_) => 0,
+        };
+        page(
+            L::PATH,
+            L::ARRAY,
+            L::SCOPE,
+            start,
+            self.page_size.checked_shr(shrink).unwrap_or(1).max(1),
+        )
+    }
+
+    fn probe(&self) -> Request {
+        page(L::PATH, L::ARRAY, L::SCOPE, 0, 1)
+    }
+
+    fn lookup(&self, _id: &str) -> Option<Request> {
+        None
+    }
+
+    fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
+        // What a complete and stable listing no longer holds is gone; there is nothing to ask by id.
+        Verdict::Deleted
+    }
+
+    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
+        None
+    }
+
+    fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
+        match L::identity(element) {
+            Ok(id) => Ok(Fingerprint {
+                id,
+                source: xxh3_128(element).to_be_bytes(),
+            }),
+            Err(problem) => Err(reject(element, None, problem)),
+        }
+    }
+
+    fn broken(&self, broken: &Broken) -> Reject {
+        reject::broken(broken)
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(ListDecoder::<L> {
+            list: std::marker::PhantomData,
+        })
+    }
+
+    fn selection(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+struct ListDecoder<L> {
+    list: std::marker::PhantomData<L>,
+}
+
+impl<L: List> Decoder for ListDecoder<L> {
+    fn decode(&mut self, element: &[u8], print: Fingerprint, _known: Known, into: &mut Batch) {
+        let mut fields = Fields::default();
+        if let Err(problem) = L::row(element, &mut fields, into) {
+            into.rejects.push(reject(element, Some(print.id), problem));
+        }
+        into.tally.replaced_characters += fields.replaced;
+    }
+
+    fn dates(&self) -> &[crate::model::Time] {
+        &[]
+    }
+}

@@ -1,0 +1,417 @@
+//! Profiles: `GET /segments/{segment}/profiles`, walked by cursor, expanded by segments, permissions and merges.
+//! How one profile becomes a row is in `profile_row.rs`.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use crate::config::settings::Profiles as Settings;
+use crate::model::Time;
+use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::{Broken, Lookup, Request};
+use crate::model::ports::{Decoder, Prelude, Resource, Verdict};
+use crate::model::position::Position;
+use crate::model::table::Table;
+
+use super::fields::Fields;
+use super::list::{self, Problem};
+use super::profile_row::{self, Seeds};
+use super::{reject, segments};
+
+/// The properties that carry the dates; asked for whatever the settings list.
+const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
+const ARRAY: &str = "profiles";
+/// The scope of a look-up by id.
+const LOOKUP_SCOPE: &str = "read:profiles";
+
+/// Counts up when the decoder stores something else for the same bytes, so that equal bytes never hide our own change.
+const DECODER_VERSION: u32 = 1;
+
+/// Profiles as a resource.
+pub(super) struct Profiles {
+    page_size: u32,
+    segment: String,
+    properties: Vec<String>,
+    seeds: Seeds,
+}
+
+impl Profiles {
+    /// Profiles as the settings want them.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut properties = settings.properties.clone();
+        properties.sort_unstable();
+        properties.dedup();
+        let fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
+        Self {
+            page_size: settings.page_size.get(),
+            segment: settings.segment.clone(),
+            seeds: Seeds(xxh3_64(fingerprint.as_bytes())),
+            properties,
+        }
+    }
+}
+
+impl Resource for Profiles {
+    fn name(&self) -> &'static str {
+        profile_row::TABLE.name
+    }
+
+    fn table(&self) -> &'static Table {
+        &profile_row::TABLE
+    }
+
+    fn request(&self, position: &Position, shrink: u32) -> Request {
+        let Position::Cursor(position) = position else {
+            return self.probe();
+        };
+        let count = self.page_size.checked_shr(shrink).unwrap_or(1).max(1);
+        let mut query = vec![
+            ("cursor", position.cursor.clone()),
+            ("count", count.to_string()),
+            ("expand", "profiles.profile.segments".to_owned()),
+            ("expand", "profiles.profile.permissions".to_owned()),
+            ("expand", "profiles.profile.replace".to_owned()),
+        ];
+        if !position.properties.is_empty() {
+            let listed = position.properties.iter().map(String::as_str);
+            let always = ALWAYS
+                .into_iter()
+                .filter(|id| position.properties.iter().all(|own| own != id));
+            query.extend(listed.chain(always).map(|id| ("profileProperty", id.to_owned())));
+        }
+        if let Some((from, to)) = position.range {
+            query.push(("refinement", modified_within(from, to)));
+        }
+        Request {
+            path: path_of(&position.segment),
+            query,
+            array: ARRAY,
+            scope: segments::SCOPE,
+        }
+    }
+
+    fn probe(&self) -> Request {
+        let query = vec![("cursor", "*".to_owned()), ("count", "1".to_owned())];
+        Request {
+            path: path_of(&self.segment),
+            query,
+            array: ARRAY,
+            scope: segments::SCOPE,
+        }
+    }
+
+    fn lookup(&self, id: &str) -> Option<Request> {
+        let query = vec![("expand", "profile.segments".to_owned())];
+        Some(Request {
+            path: format!("/profiles/{}", encoded(id)),
+            query,
+            array: "",
+            scope: LOOKUP_SCOPE,
+        })
+    }
+
+    fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict {
+        match found {
+            Lookup::Gone => Verdict::Deleted,
+            Lookup::Unclear(_) => Verdict::Kept,
+            Lookup::Found(bytes) => judge(id, segment, bytes),
+        }
+    }
+
+    fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
+        let wanted = wanted.unwrap_or(&self.segment).to_owned();
+        Some(Box::new(SegmentChoice {
+            wanted,
+            found: false,
+            largest: None,
+        }))
+    }
+
+    fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
+        let id = match quick_id(element) {
+            Some(id) => id.to_owned(),
+            None => list::identity(element).map_err(|problem| list::reject(element, None, problem))?,
+        };
+        Ok(Fingerprint {
+            id,
+            source: xxh3_128_with_seed(element, self.seeds.0).to_be_bytes(),
+        })
+    }
+
+    fn broken(&self, broken: &Broken) -> Reject {
+        reject::broken(broken)
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        let wanted = (!self.properties.is_empty()).then(|| self.properties.iter().cloned().collect());
+        Box::new(ProfileDecoder {
+            wanted,
+            seeds: self.seeds,
+        })
+    }
+
+    fn selection(&self) -> Vec<String> {
+        self.properties.clone()
+    }
+}
+
+/// The id at the very head of an element, as the tenant writes it, without parsing the rest: `{"id":"…"`.
+fn quick_id(element: &[u8]) -> Option<&str> {
+    let rest = element
+        .trim_ascii_start()
+        .strip_prefix(b"{")?
+        .trim_ascii_start()
+        .strip_prefix(b"\"id\"")?;
+    let rest = rest
+        .trim_ascii_start()
+        .strip_prefix(b":")?
+        .trim_ascii_start()
+        .strip_prefix(b"\"")?;
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    let id = (rest[end] == b'"' && (1..=list::LONGEST_ID).contains(&end)).then(|| &rest[..end])?;
+    std::str::from_utf8(id).ok()
+}
+
+fn path_of(segment: &str) -> String {
+    format!("/segments/{}/profiles", encoded(segment))
+}
+
+/// A path segment, percent-encoded.
+fn encoded(part: &str) -> String {
+    let mut path = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}
+
+/// The refinement of an increment, as the vendor's `RefinementBean` has it.
+fn modified_within(from: Time, to: Time) -> String {
+    let millis = |time: Time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    serde_json::json!({
+        "property": ALWAYS[0],
+        "operator": "IN_RANGE",
+        "fromDate": millis(from),
+        "toDate": millis(to),
+    })
+    .to_string()
+}
+
+/// What a profile that was looked up says of itself.
+fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
+    #[derive(Deserialize)]
+    struct Found<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow, rename = "replacedBy")]
+        replaced_by: Option<&'a RawValue>,
+        #[serde(borrow)]
+        segments: Option<&'a RawValue>,
+    }
+    let Ok(found) = serde_json::from_slice::<Found<'_>>(bytes) else {
+        return Verdict::Kept;
+    };
+    let mut fields = Fields::default();
+    let Ok(replaced_by) = fields.text("replacedBy", found.replaced_by) else {
+        return Verdict::Kept;
+    };
+    let answered = fields.text("id", found.id).ok().flatten().unwrap_or_default();
+    match replaced_by.filter(|survivor| !survivor.is_empty()) {
+        Some(survivor) => {
+            return Verdict::Merged {
+                survivor: survivor.into_owned(),
+            };
+        }
+        None if answered.is_empty() => return Verdict::Kept,
+        None if answered != id => {
+            return Verdict::Merged {
+                survivor: answered.into_owned(),
+            };
+        }
+        None => {}
+    }
+    match profile_row::segment_ids(&mut fields, found.segments) {
+        Ok(_) if found.segments.is_none() => Verdict::Kept,
+        Ok(ids) if ids.iter().any(|one| one == segment) => Verdict::Missed(bytes.clone()),
+        Ok(_) => Verdict::OutOfScope,
+        Err(_) => Verdict::Kept,
+    }
+}
+
+struct ProfileDecoder {
+    wanted: Option<HashSet<String>>,
+    seeds: Seeds,
+}
+
+impl Decoder for ProfileDecoder {
+    fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch) {
+        let mut fields = Fields::default();
+        let decoded = profile_row::decode(element, self.wanted.as_ref(), &mut fields, self.seeds);
+        into.tally.replaced_characters += fields.replaced;
+        match decoded {
+            Ok(profile) => profile.put(print.source, known, into),
+            Err(problem) => into.rejects.push(list::reject(element, Some(print.id), problem)),
+        }
+    }
+
+    fn dates(&self) -> &[Time] {
+        &[]
+    }
+}
+
+/// Finds the segment that holds everybody: the configured one, or else the one with the largest `profileCount`.
+struct SegmentChoice {
+    wanted: String,
+    found: bool,
+    largest: Option<(i64, String, String)>,
+}
+
+impl Prelude for SegmentChoice {
+    fn request(&self, start_index: u64) -> Request {
+        list::page(
+            segments::PATH,
+            segments::ARRAY,
+            segments::SCOPE,
+            start_index,
+            1000,
+        )
+    }
+
+    fn take(&mut self, element: &[u8]) {
+        let Ok((id, name, count)) = counted(element) else {
+            return;
+        };
+        self.found |= id == self.wanted;
+        if self.largest.as_ref().is_none_or(|(most, _, _)| count > *most) {
+            self.largest = Some((count, id, name));
+        }
+    }
+
+    fn resolve(self: Box<Self>) -> Outcome<(String, Option<String>)> {
+        if self.found {
+            return Ok((self.wanted, None));
+        }
+        let Some((count, id, name)) = self.largest.filter(|(count, _, _)| *count > 0) else {
+            return Err(Fault::new(
+                Kind::Final,
+                format!("there is no segment `{}` to read profiles from", self.wanted),
+            )
+            .because("the tenant's list of segments has no such id, and none with a `profileCount`")
+            .hint("set `resources.profiles.segment` to the id of the segment that holds all visitors"));
+        };
+        let notice = format!(
+            "the tenant has no segment `{}`; reading profiles from its largest one, `{id}` ({name}, {count} profiles)",
+            self.wanted
+        );
+        Ok((id, Some(notice)))
+    }
+}
+
+/// Id, name and profile count of a segment.
+fn counted(element: &[u8]) -> Result<(String, String, i64), Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Counted<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        name: Option<&'a RawValue>,
+        #[serde(borrow)]
+        profile_count: Option<&'a RawValue>,
+    }
+    let segment: Counted<'_> = serde_json::from_slice(element)?;
+    let mut fields = Fields::default();
+    let id = list::id_of(segment.id)?;
+    let name = fields
+        .text("name", segment.name)?
+        .unwrap_or_default()
+        .into_owned();
+    Ok((
+        id,
+        name,
+        fields
+            .integer("profileCount", segment.profile_count)?
+            .unwrap_or(0),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_id_at_the_head_is_read_without_parsing_and_any_other_by_parsing() {
+        assert_eq!(quick_id(br#"{"id":"a-1","x":1}"#), Some("a-1"));
+        assert_eq!(quick_id(b" {\n \"id\" : \"a\" }"), Some("a"));
+        assert_eq!(quick_id(br#"{"x":1,"id":"a"}"#), None);
+        assert_eq!(quick_id(br#"{"id":"a\u0041"}"#), None);
+        assert_eq!(quick_id(br#"{"id":""}"#), None);
+        assert_eq!(quick_id(br#"{"id":7}"#), None);
+        assert_eq!(list::identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(), "aA");
+        assert_eq!(list::identity(br#"{"id":7}"#).ok().unwrap(), "7");
+    }
+
+    #[test]
+    fn a_looked_up_profile_says_whether_it_is_missed_merged_or_elsewhere() {
+        let judged = |json: &'static str| judge("a", "all", &bytes::Bytes::from_static(json.as_bytes()));
+        assert!(matches!(
+            judged(r#"{"id":"a","segments":[{"id":"x"},{"id":"all"}]}"#),
+            Verdict::Missed(_)
+        ));
+        assert_eq!(judged(r#"{"id":"a","segments":[]}"#), Verdict::OutOfScope);
+        assert_eq!(
+            judged(r#"{"id":"a","replacedBy":"b"}"#),
+            Verdict::Merged { survivor: "b".into() }
+        );
+        assert_eq!(
+            judged(r#"{"id":"b","segments":[]}"#),
+            Verdict::Merged { survivor: "b".into() }
+        );
+        for unclear in [
+            r#"{"id":"a"}"#,
+            "{}",
+            "[]",
+            "<html>",
+            r#"{"id":"a","segments":7}"#,
+        ] {
+            assert_eq!(judged(unclear), Verdict::Kept, "{unclear}");
+        }
+    }
+
+    #[test]
+    fn the_largest_segment_stands_in_for_a_missing_one() {
+        let mut choice = SegmentChoice {
+            wanted: "allvisitors".into(),
+            found: false,
+            largest: None,
+        };
+        choice.take(br#"{"id":"s1","profileCount":5}"#);
+        choice.take(br#"{"id":"s2","name":"Everyone","profileCount":"50"}"#);
+        choice.take(br#"{"id":"s3"}"#);
+        let (id, notice) = Box::new(choice).resolve().unwrap();
+        assert_eq!(id, "s2");
+        assert!(notice.unwrap().contains("Everyone"));
+        let choice = SegmentChoice {
+            wanted: "allvisitors".into(),
+            found: false,
+            largest: None,
+        };
+        assert!(Box::new(choice).resolve().is_err());
+    }
+
+    #[test]
+    fn ids_are_encoded_in_paths() {
+        assert_eq!(path_of("a b/ü"), "/segments/a%20b%2F%C3%BC/profiles");
+    }
+}

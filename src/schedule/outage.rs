@@ -1,0 +1,56 @@
+//! A fault that lasts is told once when it begins and once when it is over, however often it is met between.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::model::fault::{Fault, Outcome};
+
+/// Whether the schedule can read and write its rows.
+#[derive(Debug, Default)]
+pub(super) struct Outage(Mutex<Option<Instant>>);
+
+impl Outage {
+    /// Takes note of how a try went.
+    pub(super) fn note<T>(&self, outcome: &Outcome<T>) {
+        match outcome {
+            Ok(_) => self.over(),
+            Err(fault) => self.goes_on(fault),
+        }
+    }
+
+    fn over(&self) {
+        if let Some(since) = self.begun().take() {
+            let seconds = since.elapsed().as_secs();
+            tracing::info!(
+                seconds,
+                "the schedule can be read and written again, after {seconds} s"
+            );
+        }
+    }
+
+    fn goes_on(&self, fault: &Fault) {
+        let first = {
+            let mut begun = self.begun();
+            let first = begun.is_none();
+            begun.get_or_insert_with(Instant::now);
+            first
+        };
+        let hint = fault
+            .hint
+            .as_deref()
+            .unwrap_or("nothing needs to be done if it passes");
+        if first {
+            tracing::warn!(
+                hint,
+                "the schedule cannot be read or written, and goes on trying: {fault}"
+            );
+        } else {
+            tracing::debug!("the schedule still cannot be read or written: {fault}");
+        }
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

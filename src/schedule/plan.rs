@@ -1,0 +1,184 @@
+//! Pure arithmetic: when an expression comes true next in a zone, and what becomes of a job that the database knows.
+//! No clock is read and nothing is stored here.
+//!
+//! croner finds the next match on a wall clock; here that becomes a moment, since a zone's clock jumps twice a year.
+//! (Asked with zoned times, croner 3.0.1 answers with the first pass of a repeated hour also when that is over.) The
+//! rule is that of cron:
+//!
+//! - An expression that matches every hour is an interval. It goes on through a repeated hour, and what falls into
+//!   an hour that does not exist is not made up: the next one is as near as ever.
+//! - Any other names hours of the wall clock, once each: at the first pass where the hour is repeated, and at the end
+//!   of the gap where it does not exist.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Duration, LocalResult, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+
+use super::error::ScheduleError;
+use crate::config::cron::parse;
+use crate::model::Time;
+use crate::model::ports::{Again, Job, Task};
+
+/// Zones change their clocks months apart; looking twice a day finds each change.
+const STRIDE: Duration = Duration::hours(12);
+
+/// A cron expression in a zone.
+#[derive(Debug, Clone)]
+pub struct Timetable {
+    cron: Cron,
+    zone: Tz,
+    interval: bool,
+}
+
+impl Timetable {
+    /// Understands the expression and the zone of a job.
+    pub fn of(job: &Job) -> Result<Self, ScheduleError> {
+        let zone = Tz::from_str(&job.time_zone).map_err(|_| ScheduleError::Zone {
+            job: job.name.clone(),
+            zone: job.time_zone.clone(),
+        })?;
+        let cron = parse(&job.cron).map_err(|why| ScheduleError::Expression {
+            job: job.name.clone(),
+            expression: job.cron.clone(),
+            why,
+        })?;
+        Ok(Self::new(cron, zone))
+    }
+
+    /// Joins an expression and a zone.
+    pub fn new(cron: Cron, zone: Tz) -> Self {
+        let interval = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
+        Self { cron, zone, interval }
+    }
+
+    /// The first time after `after` at which the job is due.
+    pub fn next_after(&self, after: Time) -> Result<Time, ScheduleError> {
+        let found = if self.interval {
+            self.next_of_interval(after)
+        } else {
+            self.next_on_the_clock(after)
+        };
+        found.ok_or_else(|| ScheduleError::Never {
+            expression: self.cron.as_str().to_owned(),
+            after,
+        })
+    }
+
+    /// The next match while the zone keeps its offset; where it changes before that, the search begins anew there.
+    fn next_of_interval(&self, after: Time) -> Option<Time> {
+        let (mut from, mut inclusive) = (after, false);
+        loop {
+            let offset = self.offset_seconds(from);
+            let wall = self.next_wall((from + offset).naive_utc(), inclusive)?;
+            let found = wall.and_utc().checked_sub_signed(offset)?;
+            match self.change_between(from, found) {
+                None => return Some(found),
+                Some(change) => (from, inclusive) = (change, true),
+            }
+        }
+    }
+
+    /// The next match of the wall clock whose moment is still ahead.
+    fn next_on_the_clock(&self, after: Time) -> Option<Time> {
+        let mut wall = after.with_timezone(&self.zone).naive_local();
+        loop {
+            wall = self.next_wall(wall, false)?;
+            let found = self.moment(wall)?;
+            if found > after {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The moment of a wall-clock time: the first pass of a repeated one, the end of the gap for one that is missing.
+    fn moment(&self, wall: NaiveDateTime) -> Option<Time> {
+        match self.zone.from_local_datetime(&wall) {
+            LocalResult::Single(found) | LocalResult::Ambiguous(found, _) => Some(found.with_timezone(&Utc)),
+            LocalResult::None => {
+                self.change_between(wall.and_utc() - STRIDE * 2, wall.and_utc() + STRIDE * 2)
+            }
+        }
+    }
+
+    /// The next match after (or at) a wall-clock time, found as if clocks never jumped.
+    fn next_wall(&self, wall: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
+        let whole = wall.with_nanosecond(0)?;
+        // A fraction lies after its whole second, so the whole second itself is over.
+        let inclusive = inclusive && whole == wall;
+        let found: DateTime<Utc> = self.cron.find_next_occurrence(&whole.and_utc(), inclusive).ok()?;
+        Some(found.naive_utc())
+    }
+
+    fn offset_seconds(&self, at: Time) -> Duration {
+        let offset = self.zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+        Duration::seconds(i64::from(offset.local_minus_utc()))
+    }
+
+    /// The first moment in (`from`, `to`] with another offset than at `from`, to the second.
+    fn change_between(&self, from: Time, to: Time) -> Option<Time> {
+        let offset = self.offset_seconds(from);
+        let (mut before, mut at) = (from, from);
+        while self.offset_seconds(at) == offset {
+            if at >= to {
+                return None;
+            }
+            before = at;
+            at = (at + STRIDE).min(to);
+        }
+        while (at - before).num_seconds() > 1 {
+            let middle = before + Duration::seconds((at - before).num_seconds() / 2);
+            if self.offset_seconds(middle) == offset {
+                before = middle;
+            } else {
+                at = middle;
+            }
+        }
+        // Changes happen at whole seconds, the search may have begun at a fraction.
+        at.with_nanosecond(0)
+    }
+}
+
+/// The first time after `after` at which `expression` comes true in `zone`.
+pub fn next_run(expression: &str, zone: Tz, after: Time) -> Result<Time, ScheduleError> {
+    let cron = parse(expression).map_err(|why| ScheduleError::Expression {
+        job: expression.to_owned(),
+        expression: expression.to_owned(),
+        why,
+    })?;
+    Timetable::new(cron, zone).next_after(after)
+}
+
+/// What to write for a job at the start: nothing when the database knows it as it is.
+///
+/// A run that was missed stays due, whatever else changed, and is made up once.
+pub fn at_start(
+    task: &Task,
+    timetable: &Timetable,
+    stored: Option<&(Job, Time)>,
+    now: Time,
+) -> Result<Option<Time>, ScheduleError> {
+    match stored {
+        Some((job, _)) if *job == task.job => Ok(None),
+        Some((_, due)) if *due <= now => Ok(Some(*due)),
+        None if task.at_once => Ok(Some(now)),
+        Some(_) | None => timetable.next_after(now).map(Some),
+    }
+}
+
+/// When a job runs next, after a run that ended `now`.
+pub fn after_run(timetable: &Timetable, again: Again, now: Time) -> Result<Time, ScheduleError> {
+    let on_time = timetable.next_after(now);
+    let Again::After(wait) = again else {
+        return on_time;
+    };
+    let sooner = Duration::from_std(wait)
+        .ok()
+        .and_then(|wait| now.checked_add_signed(wait));
+    match (on_time, sooner) {
+        (Ok(on_time), Some(sooner)) => Ok(on_time.min(sooner)),
+        (Err(_), Some(sooner)) => Ok(sooner),
+        (on_time, None) => on_time,
+    }
+}

@@ -1,0 +1,239 @@
+//! The loop: at every heartbeat, what is due is claimed and run. The claim in the database decides who runs a job, so
+//! that a job never overlaps itself, whatever the number of replicas.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::ScheduleError;
+use super::heartbeat::Heartbeat;
+use super::outage::Outage;
+use super::plan::{Timetable, at_start};
+use super::turn::Turn;
+use crate::model::Time;
+use crate::model::fault::Outcome;
+use crate::model::ports::{Job, JobStore, Runner, Task};
+use crate::model::position::Slot;
+use crate::model::pulse::Pulse;
+
+/// How this process takes part in the schedule.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its name in `claimed_by`, another one in every process.
+    pub holder: String,
+    /// How long a claim holds without being extended (`schedule.lease_ttl`).
+    pub hold: Duration,
+    /// Told at every round, for the health check.
+    pub pulse: Pulse,
+}
+
+/// A task and its times.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) task: Task,
+    pub(super) timetable: Timetable,
+}
+
+/// Keeps the schedule until `cancel`, then waits until the running jobs have come to a safe place and their claims are
+/// given back. That takes as long as the runner takes: the caller sets the bound.
+///
+/// A database that is away is waited for. The only errors are those of the schedule itself, at the start.
+pub async fn run<S: JobStore, R: Runner>(
+    store: Arc<S>,
+    tasks: Vec<Task>,
+    runner: Arc<R>,
+    mut heartbeat: Heartbeat,
+    part: Part,
+    cancel: CancellationToken,
+) -> Result<(), ScheduleError> {
+    let scheduler = Scheduler {
+        entries: entries(tasks)?,
+        store,
+        runner,
+        part,
+        tracker: TaskTracker::new(),
+        running: Running::default(),
+        outage: Arc::default(),
+        cancel,
+    };
+    scheduler.keep(&mut heartbeat).await;
+    heartbeat.stop().await;
+    scheduler.tracker.close();
+    scheduler.tracker.wait().await;
+    Ok(())
+}
+
+fn entries(tasks: Vec<Task>) -> Result<Vec<Arc<Entry>>, ScheduleError> {
+    tasks
+        .into_iter()
+        .map(|task| {
+            let timetable = Timetable::of(&task.job)?;
+            // An expression such as 30 February is an error now, not when its turn would come.
+            timetable.next_after(chrono::Utc::now())?;
+            Ok(Arc::new(Entry { task, timetable }))
+        })
+        .collect()
+}
+
+struct Scheduler<S, R> {
+    entries: Vec<Arc<Entry>>,
+    store: Arc<S>,
+    runner: Arc<R>,
+    part: Part,
+    tracker: TaskTracker,
+    running: Running,
+    outage: Arc<Outage>,
+    cancel: CancellationToken,
+}
+
+impl<S: JobStore, R: Runner> Scheduler<S, R> {
+    async fn keep(&self, heartbeat: &mut Heartbeat) {
+        let mut reconciled = false;
+        loop {
+            self.part.pulse.beat();
+            // A claim that is cut off here by a shutdown lapses by itself.
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return,
+                outcome = self.round(&mut reconciled) => self.outage.note(&outcome),
+            }
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return,
+                () = self.running.ended.notified() => {}
+                () = heartbeat.next() => {}
+            }
+        }
+    }
+
+    async fn round(&self, reconciled: &mut bool) -> Outcome<()> {
+        let now = self.store.now().await?;
+        let mut stored = self.stored().await?;
+        if !*reconciled {
+            self.reconcile(&stored, now).await?;
+            *reconciled = true;
+            stored = self.stored().await?;
+        }
+        for entry in &self.entries {
+            match stored.get(&entry.task.job.name) {
+                Some((_, due)) if *due <= now => self.begin(entry).await?,
+                Some(_) => {}
+                // Somebody emptied the table, or an older replica took our job for one that is gone.
+                None => self.put(entry, None, now).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn stored(&self) -> Outcome<HashMap<String, (Job, Time)>> {
+        let rows = self.store.stored().await?;
+        Ok(rows.into_iter().map(|row| (row.0.name.clone(), row)).collect())
+    }
+
+    /// Brings the stored jobs in line with the settings, once for each start.
+    async fn reconcile(&self, stored: &HashMap<String, (Job, Time)>, now: Time) -> Outcome<()> {
+        let names: Vec<String> = self
+            .entries
+            .iter()
+            .map(|entry| entry.task.job.name.clone())
+            .collect();
+        self.store.keep_only(&names).await?;
+        for entry in &self.entries {
+            self.put(entry, stored.get(&entry.task.job.name), now).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, entry: &Entry, stored: Option<&(Job, Time)>, now: Time) -> Outcome<()> {
+        let Entry { task, timetable } = entry;
+        match at_start(task, timetable, stored, now) {
+            Ok(Some(next)) => self.store.put(&task.job, next).await,
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::error!(
+                    job = task.job.name,
+                    "job `{}` is not scheduled: {error}",
+                    task.job.name
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Claims a due job and starts its turn. Another job of the same slot has to end first: it stays due.
+    async fn begin(&self, entry: &Arc<Entry>) -> Outcome<()> {
+        let Part { holder, hold, .. } = &self.part;
+        let job = &entry.task.job;
+        let Some(place) = self.running.take(job.slot) else {
+            return Ok(());
+        };
+        if !self.store.claim(&job.name, holder, *hold).await? {
+            return Ok(());
+        }
+        let turn = Turn {
+            entry: Arc::clone(entry),
+            store: Arc::clone(&self.store),
+            runner: Arc::clone(&self.runner),
+            holder: holder.clone(),
+            hold: *hold,
+            outage: Arc::clone(&self.outage),
+            cancel: self.cancel.child_token(),
+        };
+        self.tracker.spawn(async move {
+            turn.take().await;
+            place.leave();
+        });
+        Ok(())
+    }
+}
+
+/// The slots that this process is busy with.
+#[derive(Debug, Clone, Default)]
+struct Running {
+    slots: Arc<Mutex<HashSet<Slot>>>,
+    /// Told when one gets free, so that a job that waited for it need not wait for the next heartbeat as well.
+    ended: Arc<Notify>,
+}
+
+impl Running {
+    fn take(&self, slot: Slot) -> Option<Place> {
+        let free = self
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(slot);
+        free.then(|| Place {
+            running: self.clone(),
+            slot,
+        })
+    }
+}
+
+/// A slot that is taken until this is dropped.
+struct Place {
+    running: Running,
+    slot: Slot,
+}
+
+impl Place {
+    /// Frees the slot after a turn and says so.
+    fn leave(self) {
+        let ended = Arc::clone(&self.running.ended);
+        drop(self);
+        ended.notify_one();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.running
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.slot);
+    }
+}

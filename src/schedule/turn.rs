@@ -1,0 +1,132 @@
+//! One turn of one job: it runs, its claim is held meanwhile, and at the end the claim goes back with the time of the
+//! next run. Nothing that happens here ends the schedule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::outage::Outage;
+use super::plan::after_run;
+use super::scheduler::Entry;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Again, JobStore, Runner};
+
+/// Between two tries to give a claim back while the database is away.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for a database that is away; the claim then lapses by itself.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A job that is claimed.
+pub(super) struct Turn<S, R> {
+    pub(super) entry: Arc<Entry>,
+    pub(super) store: Arc<S>,
+    pub(super) runner: Arc<R>,
+    pub(super) holder: String,
+    pub(super) hold: Duration,
+    pub(super) outage: Arc<Outage>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl<S: JobStore, R: Runner> Turn<S, R> {
+    /// Runs the job and gives the claim back.
+    pub(super) async fn take(self) {
+        let name = self.name();
+        let began = Instant::now();
+        tracing::debug!(job = name, "job `{name}` begins");
+        let again = tokio::select! {
+            again = self.run() => again,
+            never = self.hold_on() => match never {},
+        };
+        let seconds = began.elapsed().as_secs();
+        tracing::debug!(job = name, seconds, "job `{name}` ended after {seconds} s");
+        self.give_back(again).await;
+    }
+
+    fn name(&self) -> &str {
+        &self.entry.task.job.name
+    }
+
+    /// Runs in a task of its own, so that a panic ends this run and nothing else.
+    async fn run(&self) -> Again {
+        let (entry, runner, cancel) = (
+            Arc::clone(&self.entry),
+            Arc::clone(&self.runner),
+            self.cancel.clone(),
+        );
+        let task = tokio::spawn(async move { runner.run(&entry.task, cancel).await });
+        AbortOnDropHandle::new(task).await.unwrap_or_else(|error| {
+            // The panic's own words may hold anything; the panic hook has told them.
+            let name = self.name();
+            let how = if error.is_panic() {
+                "panicked"
+            } else {
+                "was aborted"
+            };
+            tracing::error!(job = name, "job `{name}` {how}; it runs again at its next time");
+            Again::OnTime
+        })
+    }
+
+    /// Holds the claim for as long as it is polled.
+    async fn hold_on(&self) -> std::convert::Infallible {
+        loop {
+            sleep(self.hold / 3).await;
+            let outcome = self.store.extend(self.name(), &self.holder, self.hold).await;
+            match &outcome {
+                // Data is safe by the lease of the run; two turns at once are only a waste.
+                Err(fault) if fault.kind == Kind::Fenced => {
+                    tracing::warn!(
+                        job = self.name(),
+                        "the claim of job `{}` went to another replica",
+                        self.name()
+                    );
+                }
+                _ => self.outage.note(&outcome),
+            }
+        }
+    }
+
+    /// Tries until it is done or can never be. A job whose claim lapses is due still, and runs once more.
+    async fn give_back(&self, again: Again) {
+        let mut leaving: Option<Instant> = None;
+        loop {
+            let outcome = self.settle(again).await;
+            match &outcome {
+                Ok(()) => return self.outage.note(&outcome),
+                Err(fault) if fault.kind == Kind::Fenced => return,
+                Err(fault) if !fault.is_transient() => return self.lament(fault),
+                Err(_) => self.outage.note(&outcome),
+            }
+            if self.cancel.is_cancelled() {
+                let since = *leaving.get_or_insert_with(Instant::now);
+                if since.elapsed() >= FAREWELL {
+                    return;
+                }
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    async fn settle(&self, again: Again) -> Outcome<()> {
+        let now = self.store.now().await?;
+        let next = after_run(&self.entry.timetable, again, now)
+            .map_err(|error| Fault::new(Kind::Final, error.to_string()))?;
+        self.store.done(self.name(), &self.holder, next).await
+    }
+
+    fn lament(&self, fault: &Fault) {
+        let hint = fault
+            .hint
+            .as_deref()
+            .unwrap_or("it runs again when its claim has lapsed");
+        let name = self.name();
+        tracing::error!(
+            job = name,
+            hint,
+            "job `{name}` ran, but its next time could not be stored: {fault}"
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! The engine: takes a lease, opens a run, reads what the task wants, and closes the run with an honest ledger.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ledger::{Counts, Ledger, RunReport, Status};
+use crate::model::ports::{Clock, Lease, Source, Store};
+use crate::model::position::{Scope, Slot};
+
+use super::lease::{self, Stop};
+use super::progress::{Progress, Watcher};
+use super::task::{Bounds, Reading, Task};
+use super::{events, lists, profiles};
+
+/// Reads tenants into tables.
+pub struct Engine<S, T> {
+    pub(super) source: Arc<S>,
+    pub(super) store: T,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) bounds: Bounds,
+    pub(super) watcher: Arc<dyn Watcher>,
+}
+
+/// How reading ended, when it did not end in a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) status: Status,
+    pub(super) error: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+impl Ended {
+    /// Everything is in the tables, but for rejects.
+    pub(super) fn well(counts: &Counts) -> Self {
+        if counts.rejected == 0 {
+            return Self {
+                status: Status::Succeeded,
+                error: None,
+                hint: None,
+            };
+        }
+        Self::partial(
+            format!("{} elements could not be loaded", counts.rejected),
+            "sync.rejects holds each with its reason; they are tried again by the next walk",
+        )
+    }
+
+    /// It went to the end, but not everything is there.
+    pub(super) fn partial(error: String, hint: &str) -> Self {
+        Self {
+            status: Status::Partial,
+            error: Some(error),
+            hint: Some(hint.to_owned()),
+        }
+    }
+}
+
+/// What a run works with.
+pub(super) struct Context<'a, S, T> {
+    pub(super) engine: &'a Engine<S, T>,
+    pub(super) task: &'a Task,
+    pub(super) lease: &'a Lease,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a Stop,
+}
+
+impl<S: Source, T: Store> Engine<S, T> {
+    /// An engine over its ports.
+    pub fn new(
+        source: Arc<S>,
+        store: T,
+        clock: Arc<dyn Clock>,
+        bounds: Bounds,
+        watcher: Arc<dyn Watcher>,
+    ) -> Self {
+        Self {
+            source,
+            store,
+            clock,
+            bounds,
+            watcher,
+        }
+    }
+
+    /// Runs a task. None: there was nothing to do, or it was left to another process.
+    pub async fn run(&self, task: &Task, shutdown: &CancellationToken) -> Option<RunReport> {
+        let started_at = self.clock.now();
+        let slot = match self.slot(task).await {
+            Ok(Some(slot)) => slot,
+            Ok(None) => return None,
+            Err(fault) => {
+                return Some(unopened(
+                    task.slot(Scope::Full),
+                    fault,
+                    started_at,
+                    self.clock.now(),
+                ));
+            }
+        };
+        let lease = match lease::acquire(&self.store, slot, task.when_held, shutdown).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return None,
+            Err(fault) => return Some(unopened(slot, fault, started_at, self.clock.now())),
+        };
+        let report = self.run_leased(task, lease, shutdown, started_at).await;
+        self.watcher.ended(&report);
+        Some(report)
+    }
+
+    /// In which slot the task runs.
+    async fn slot(&self, task: &Task) -> Outcome<Option<Slot>> {
+        match &task.reading {
+            Reading::List => Ok(Some(task.slot(Scope::Full))),
+            Reading::Events(_) => Ok(Some(task.slot(Scope::Increment))),
+            Reading::Profiles(reading) => {
+                let approved = self.bounds.approved_removals.is_some();
+                let scope = profiles::scope(&self.store, task, *reading, approved).await?;
+                Ok(scope.map(|scope| task.slot(scope)))
+            }
+        }
+    }
+
+    async fn run_leased(
+        &self,
+        task: &Task,
+        lease: Lease,
+        shutdown: &CancellationToken,
+        started_at: crate::model::Time,
+    ) -> RunReport {
+        let progress = Progress::new(lease.slot, Arc::clone(&self.watcher));
+        let stop = Stop::new(shutdown.clone());
+        let keeper = lease::keep(
+            self.store.clone(),
+            lease.clone(),
+            self.bounds.lease_ttl,
+            progress.clone(),
+            &stop,
+        );
+        let context = Context {
+            engine: self,
+            task,
+            lease: &lease,
+            progress: &progress,
+            stop: &stop,
+        };
+        let outcome = match &task.reading {
+            Reading::List => Box::pin(lists::run(&context)).await,
+            Reading::Events(reading) => Box::pin(events::run(&context, reading)).await,
+            Reading::Profiles(reading) => Box::pin(profiles::run(&context, *reading)).await,
+        };
+        drop(keeper);
+        let (ledger, mut fault) = closing_entry(outcome, progress.read());
+        if let Err(unclosed) = self.store.close(&lease, &ledger).await {
+            tracing::warn!(fault = %unclosed, "the run could not be closed in `sync.runs`");
+            fault = fault.or(Some(unclosed));
+        }
+        RunReport {
+            run_id: Some(lease.run_id),
+            slot: lease.slot,
+            ledger,
+            fault,
+            started_at,
+            finished_at: self.clock.now(),
+        }
+    }
+}
+
+fn closing_entry(outcome: Outcome<Ended>, counts: Counts) -> (Ledger, Option<Fault>) {
+    match outcome {
+        Ok(ended) => {
+            let fault = (ended.status == Status::NeedsApproval).then(|| {
+                let fault = Fault::new(Kind::Person, ended.error.clone().unwrap_or_default());
+                match &ended.hint {
+                    Some(hint) => fault.hint(hint),
+                    None => fault,
+                }
+            });
+            (
+                Ledger {
+                    status: ended.status,
+                    counts,
+                    error: ended.error,
+                    hint: ended.hint,
+                },
+                fault,
+            )
+        }
+        Err(fault) => {
+            let status = match fault.kind {
+                Kind::Interrupted | Kind::Fenced => Status::Interrupted,
+                _ => Status::Failed,
+            };
+            let ledger = Ledger {
+                status,
+                counts,
+                error: Some(fault.sentence()),
+                hint: fault.hint.clone(),
+            };
+            (ledger, Some(fault))
+        }
+    }
+}
+
+/// The report of a run that never came to be.
+fn unopened(
+    slot: Slot,
+    fault: Fault,
+    started_at: crate::model::Time,
+    finished_at: crate::model::Time,
+) -> RunReport {
+    let (ledger, fault) = closing_entry(Err(fault), Counts::default());
+    RunReport {
+        run_id: None,
+        slot,
+        ledger,
+        fault,
+        started_at,
+        finished_at,
+    }
+}

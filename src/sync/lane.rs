@@ -1,0 +1,123 @@
+//! What happens to a batch of raw elements between the socket and the table: fingerprint, ask which are known, decode
+//! what differs, load.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::model::batch::{Batch, Fingerprint, Known};
+use crate::model::fault::Outcome;
+use crate::model::page::Block;
+use crate::model::ports::{Decoder, Loader, Resource};
+
+/// Elements as they were cut from the wire, enough for one batch.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    blocks: Vec<Block>,
+    elements: usize,
+    bytes: usize,
+}
+
+impl Raw {
+    /// Adds a block.
+    pub(super) fn push(&mut self, block: Block) {
+        self.elements += block.elements.len() + block.broken.len();
+        self.bytes += block.bytes.len();
+        self.blocks.push(block);
+    }
+
+    /// Whether it has reached either bound.
+    pub(super) fn is_full(&self, bytes: usize, elements: usize) -> bool {
+        self.bytes >= bytes || self.elements >= elements
+    }
+}
+
+/// A batch that is ready to be loaded.
+pub(super) struct Prepared {
+    /// What to load.
+    pub(super) batch: Batch,
+    /// Rejected elements whose id could not be read.
+    pub(super) unidentified: u64,
+}
+
+/// How many rows may still have their `source_hash` alone refreshed in this run: a tenant that answers in another
+/// order each time must not cost a write a row.
+#[derive(Debug)]
+pub(super) struct RehashBudget(AtomicI64);
+
+impl RehashBudget {
+    /// Room for 5% of `rows`, and for a thousand in any case.
+    pub(super) fn for_table_of(rows: u64) -> Self {
+        Self(AtomicI64::new(
+            i64::try_from(rows / 20).unwrap_or(i64::MAX).max(1000),
+        ))
+    }
+
+    /// Takes up to `wanted` from the budget.
+    fn take(&self, wanted: usize) -> usize {
+        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let left = self.0.fetch_sub(wanted, Ordering::Relaxed).clamp(0, wanted);
+        usize::try_from(left).unwrap_or(0)
+    }
+}
+
+/// Turns raw elements into a batch, decoding only what the table does not know yet.
+pub(super) async fn prepare<L: Loader>(
+    resource: &dyn Resource,
+    decoder: &mut dyn Decoder,
+    loader: &mut L,
+    raw: &Raw,
+    budget: &RehashBudget,
+) -> Outcome<Prepared> {
+    let mut batch = Batch::default();
+    let (elements, prints) = fingerprints(resource, raw, &mut batch);
+    let known = loader.known(&prints).await?;
+    batch.tally.read = raw.elements as u64;
+    batch.seen = prints
+        .iter()
+        .filter(|print| !print.id.is_empty())
+        .map(|print| print.id.clone())
+        .collect();
+    for (place, ((element, print), known)) in elements.into_iter().zip(prints).zip(known).enumerate() {
+        match known {
+            Known::Same => batch.tally.unchanged += 1,
+            known => decoder.decode(element, print, known, &mut batch),
+        }
+        if place % 256 == 255 {
+            // Decoding is pure computing: let others on this thread have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    let room = budget.take(batch.rehash.len());
+    batch.rehash.truncate(room);
+    let unidentified = batch
+        .rejects
+        .iter()
+        .filter(|reject| reject.element_id.is_none())
+        .count() as u64;
+    Ok(Prepared { batch, unidentified })
+}
+
+/// The elements with an identity, side by side with it; the others become rejects.
+fn fingerprints<'raw>(
+    resource: &dyn Resource,
+    raw: &'raw Raw,
+    batch: &mut Batch,
+) -> (Vec<&'raw [u8]>, Vec<Fingerprint>) {
+    let mut elements = Vec::with_capacity(raw.elements);
+    let mut prints = Vec::with_capacity(raw.elements);
+    for block in &raw.blocks {
+        for range in &block.elements {
+            let element = &block.bytes[range.clone()];
+            match resource.fingerprint(element) {
+                Ok(print) => {
+                    elements.push(element);
+                    prints.push(print);
+                }
+                Err(reject) => batch.rejects.push(reject),
+            }
+        }
+        batch
+            .rejects
+            .extend(block.broken.iter().map(|broken| resource.broken(broken)));
+    }
+    (elements, prints)
+}

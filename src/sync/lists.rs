@@ -1,0 +1,167 @@
+//! Lists: read whole each time, again when what was read does not add up, and swept only when it does.
+
+use uuid::Uuid;
+
+use crate::model::batch::Advance;
+use crate::model::fault::Outcome;
+use crate::model::page::PageEnd;
+use crate::model::ports::{Loader, Page, Source, Store, Walk};
+use crate::model::position::{OffsetPosition, Position};
+
+use super::engine::{Context, Ended};
+use super::lane::{self, Raw, RehashBudget};
+use super::sweep::{self, Sweep};
+use super::walk::offset::{OffsetWalk, READ_AGAIN, Step};
+
+/// Reads a list.
+pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
+    context.engine.watcher.began(context.lease.slot, false);
+    let mut readings = 0;
+    loop {
+        let walk = Walk {
+            id: Uuid::now_v7(),
+            opened_at: context.engine.store.now().await?,
+        };
+        let began_at = context.engine.clock.now();
+        let read = reading(context, walk).await?;
+        let counts = |counts: &mut crate::model::ledger::Counts| {
+            counts.distinct = read.distinct();
+            counts.source_total = read.total();
+            counts.unexplained = read.difference();
+        };
+        context.progress.change(counts);
+        if read.is_complete() {
+            let ended = sweep::run(context, Sweep::of_list(walk)).await?;
+            close(context, walk, Some(began_at)).await?;
+            return Ok(ended);
+        }
+        context.engine.store.forget(context.lease, walk.id).await?;
+        readings += 1;
+        if readings > READ_AGAIN {
+            close(context, walk, None).await?;
+            return Ok(incomplete(&read));
+        }
+        context
+            .progress
+            .notice("the list did not add up to its total; reading it again");
+    }
+}
+
+fn incomplete(read: &OffsetWalk) -> Ended {
+    let error = format!(
+        "the tenant tells of {} elements, {} different ones came, also when read again",
+        read.total().unwrap_or_default(),
+        read.distinct()
+    );
+    Ended::partial(
+        error,
+        "what came is loaded and nothing was removed; the next run reads the list again",
+    )
+}
+
+/// Ends the reading: no position, and the moment through which the list is complete.
+async fn close<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walk: Walk,
+    complete: Option<crate::model::Time>,
+) -> Outcome<()> {
+    let advance = Advance {
+        position: None,
+        watermark: complete,
+        gaps: Vec::new(),
+        covered: Vec::new(),
+    };
+    context.engine.store.advance(context.lease, &advance).await?;
+    context.engine.store.forget(context.lease, walk.id).await
+}
+
+/// Reads the list once from its start.
+async fn reading<S: Source, T: Store>(context: &Context<'_, S, T>, walk: Walk) -> Outcome<OffsetWalk> {
+    let resource = context.task.resource.as_ref();
+    let mut loader = context
+        .engine
+        .store
+        .loader(resource.table(), context.lease, Some(walk))
+        .await?;
+    let mut listing = OffsetWalk::default();
+    let mut start_index = 0;
+    loop {
+        let position = Position::Offset(OffsetPosition {
+            walk_id: walk.id,
+            start_index,
+        });
+        let (end, step) = page(context, &mut loader, &mut listing, &position).await?;
+        context.progress.change(|counts| {
+            counts.pages += 1;
+            counts.source_total = end.head().total_results.or(counts.source_total);
+        });
+        match step {
+            Step::Read(next) => start_index = next,
+            Step::End => return Ok(listing),
+        }
+    }
+}
+
+/// Reads a page and loads it with the position behind it.
+async fn page<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    loader: &mut T::Loader,
+    listing: &mut OffsetWalk,
+    position: &Position,
+) -> Outcome<(PageEnd, Step)> {
+    let resource = context.task.resource.as_ref();
+    let (end, raw) = read_whole(context, position).await?;
+    let budget = RehashBudget::for_table_of(0);
+    let mut decoder = resource.decoder();
+    let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &budget).await?;
+    let readable = prepared
+        .batch
+        .rejects
+        .iter()
+        .filter_map(|reject| reject.element_id.clone());
+    let ids: Vec<String> = prepared.batch.seen.iter().cloned().chain(readable).collect();
+    let step = listing.page(
+        end.elements(),
+        ids.into_iter(),
+        prepared.unidentified,
+        end.head().total_results,
+    );
+    let tally = prepared.batch.tally;
+    let advance = Advance {
+        position: Some(position.clone()),
+        watermark: None,
+        gaps: Vec::new(),
+        covered: Vec::new(),
+    };
+    let written = loader.load(prepared.batch, Some(advance)).await?;
+    context.progress.loaded(tally, &written);
+    Ok((end, step))
+}
+
+/// Reads one page to its whole end, again when its body breaks off. For listings of small pages.
+pub(super) async fn read_whole<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: &Position,
+) -> Outcome<(PageEnd, Raw)> {
+    let mut attempt = 0;
+    loop {
+        let request = context.task.resource.request(position, 0);
+        let source = context
+            .engine
+            .source
+            .open(&request, attempt, context.progress.meter());
+        let page = context.stop.or(source).await?;
+        match context.stop.or(body(page)).await {
+            Err(fault) if fault.is_transient() => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn body<P: Page>(mut page: P) -> Outcome<(PageEnd, Raw)> {
+    let mut raw = Raw::default();
+    while let Some(block) = page.next().await? {
+        raw.push(block);
+    }
+    Ok((page.finish().await?, raw))
+}

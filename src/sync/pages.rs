@@ -1,0 +1,199 @@
+//! Which pages have batches under way, and when a page's tail may be loaded: after every other batch of its page and
+//! after the tails of all pages before it. Pure bookkeeping.
+
+use std::collections::VecDeque;
+
+use crate::model::position::CursorPosition;
+
+use super::lane::Raw;
+
+/// The tail of a page: its last batch, and the position that moves with it.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// The last elements of the page; may be empty.
+    pub(super) raw: Raw,
+    /// Where the walk stands after the page.
+    pub(super) position: CursorPosition,
+}
+
+/// What a page brought, once its tail is loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Brought {
+    /// Ids that the walk had not read before.
+    pub(super) new_ids: u64,
+    /// Rejected elements whose id could not be read.
+    pub(super) unidentified: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    under_way: usize,
+    tail: Option<Tail>,
+    tail_under_way: bool,
+    brought: Brought,
+}
+
+/// The pages whose tails are not loaded yet, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    open: VecDeque<Open>,
+    next_number: u64,
+    /// A batch was lost: from here on no position may move.
+    broken: bool,
+}
+
+impl Pages {
+    /// Opens the next page and gives its number.
+    pub(super) fn open(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let brought = Brought::default();
+        self.open.push_back(Open {
+            number,
+            under_way: 0,
+            tail: None,
+            tail_under_way: false,
+            brought,
+        });
+        number
+    }
+
+    /// How many pages are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Batches and tails that were given out and have not come back.
+    pub(super) fn under_way(&self) -> usize {
+        self.open
+            .iter()
+            .map(|page| page.under_way + usize::from(page.tail_under_way))
+            .sum()
+    }
+
+    /// A batch of a page was given out.
+    pub(super) fn sent(&mut self, number: u64) {
+        if let Some(page) = self.find(number) {
+            page.under_way += 1;
+        }
+    }
+
+    /// The page has ended whole; its tail waits for its turn.
+    pub(super) fn ended(&mut self, number: u64, tail: Tail) {
+        if let Some(page) = self.find(number) {
+            page.tail = Some(tail);
+        }
+    }
+
+    /// A batch was not loaded. It counts as come back, but no tail is given out any more: its position would pass
+    /// over the rows that are missing.
+    pub(super) fn failed(&mut self, number: u64) {
+        self.broken = true;
+        self.loaded(number, Brought::default());
+    }
+
+    /// A batch came back. Gives what the page brought when it was its tail.
+    pub(super) fn loaded(&mut self, number: u64, brought: Brought) -> Option<Brought> {
+        let page = self.find(number)?;
+        page.brought.new_ids += brought.new_ids;
+        page.brought.unidentified += brought.unidentified;
+        if page.under_way > 0 {
+            page.under_way -= 1;
+            return None;
+        }
+        let all = page.brought;
+        self.open.retain(|page| page.number != number);
+        Some(all)
+    }
+
+    /// The tail whose turn has come, with its page's number and what the page's other batches brought.
+    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, Brought)> {
+        if self.broken {
+            return None;
+        }
+        let page = self.open.front_mut()?;
+        if page.under_way > 0 {
+            return None;
+        }
+        let tail = page.tail.take()?;
+        page.tail_under_way = true;
+        Some((page.number, tail, page.brought))
+    }
+
+    fn find(&mut self, number: u64) -> Option<&mut Open> {
+        self.open.iter_mut().find(|page| page.number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+
+    fn tail() -> Tail {
+        let time = chrono::DateTime::UNIX_EPOCH;
+        let position = CursorPosition {
+            walk_id: uuid::Uuid::nil(),
+            segment: String::new(),
+            cursor: String::new(),
+            range: None,
+            began_at: time,
+            opened_at: time,
+            properties: Vec::new(),
+            pages: 0,
+            read: 0,
+            seen_at_least: 0,
+            unidentified: 0,
+            total: None,
+            finished: None,
+        };
+        Tail {
+            raw: Raw::default(),
+            position,
+        }
+    }
+
+    fn ids(new_ids: u64) -> Brought {
+        Brought {
+            new_ids,
+            unidentified: 0,
+        }
+    }
+
+    #[test]
+    fn after_a_lost_batch_no_tail_is_given_out() {
+        let mut pages = Pages::default();
+        let (one, two) = (pages.open(), pages.open());
+        pages.sent(one);
+        pages.ended(one, tail());
+        pages.ended(two, tail());
+        pages.failed(one);
+        assert!(pages.next_tail().is_none());
+        assert_eq!(pages.under_way(), 0);
+    }
+
+    #[test]
+    fn a_tail_waits_for_its_own_batches_and_for_the_tails_before_it() {
+        let mut pages = Pages::default();
+        let (one, two) = (pages.open(), pages.open());
+        pages.sent(one);
+        pages.sent(two);
+        pages.ended(two, tail());
+        assert_eq!(pages.loaded(two, ids(3)), None);
+        assert!(pages.next_tail().is_none(), "page one has not ended");
+        pages.ended(one, tail());
+        assert!(pages.next_tail().is_none(), "page one has a batch under way");
+        assert_eq!(pages.loaded(one, ids(4)), None);
+        let (number, _, brought) = pages.next_tail().unwrap();
+        assert_eq!((number, brought), (one, ids(4)));
+        assert!(pages.next_tail().is_none(), "the tail of page one is under way");
+        assert_eq!(pages.loaded(one, ids(1)), Some(ids(5)));
+        assert_eq!(pages.next_tail().unwrap().0, two);
+        assert_eq!(
+            (pages.under_way(), pages.loaded(two, ids(0)), pages.count()),
+            (1, Some(ids(3)), 0)
+        );
+    }
+}

@@ -1,0 +1,456 @@
+//! The loop of a cursor walk: one task reads pages, several lanes load batches, and a position moves only with the
+//! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::model::batch::{Advance, Tally, Written};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::PageEnd;
+use crate::model::ports::{Lease, Loader, Page, Resource, Source, Store, Walk};
+use crate::model::position::{CursorPosition, Position};
+
+use super::lane::{self, Raw, RehashBudget};
+use super::lease::Stop;
+use super::pages::{Brought, Pages, Tail};
+use super::progress::Progress;
+use super::task::Bounds;
+use super::walk::cursor::{self, Barren, Step};
+
+/// Batches that wait between reading and loading.
+const WAITING_BATCHES: usize = 2;
+/// Pages whose tails may be outstanding; more would only be more to repeat after a crash.
+const OPEN_PAGES: usize = 2;
+/// Broken bodies of one page after which pages are asked for at half the size.
+const SHRINK_AFTER: u32 = 2;
+/// How long a lane waits for a database that is away before the run gives up.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
+/// Between two tries of a lane.
+const LANE_PAUSE: Duration = Duration::from_millis(500);
+
+/// What all parts of a transfer share.
+pub(super) struct Shared<S, T> {
+    pub(super) source: Arc<S>,
+    pub(super) store: T,
+    pub(super) resource: Arc<dyn Resource>,
+    pub(super) lease: Lease,
+    pub(super) walk: Walk,
+    pub(super) bounds: Bounds,
+    pub(super) progress: Progress,
+    pub(super) stop: Stop,
+    pub(super) rehash: RehashBudget,
+}
+
+/// How a transfer ended.
+pub(super) struct Walked {
+    /// The position after the last page.
+    pub(super) position: CursorPosition,
+    /// False when the listing went round in circles.
+    pub(super) to_the_end: bool,
+}
+
+/// A batch on its way to a lane.
+struct Job {
+    page: u64,
+    raw: Raw,
+    position: Option<CursorPosition>,
+}
+
+/// What became of it.
+struct Report {
+    page: u64,
+    outcome: Outcome<Brought>,
+}
+
+/// Reads a listing from `start` to its end into the table.
+pub(super) async fn transfer<S: Source, T: Store>(
+    shared: Arc<Shared<S, T>>,
+    start: CursorPosition,
+) -> Outcome<Walked> {
+    let mut lanes = JoinSet::new();
+    let (jobs, waiting) = mpsc::channel(WAITING_BATCHES);
+    let (done, reports) = mpsc::unbounded_channel();
+    let waiting = Arc::new(Mutex::new(waiting));
+    for _ in 0..shared.bounds.lanes {
+        lanes.spawn(load_batches(
+            Arc::clone(&shared),
+            Arc::clone(&waiting),
+            done.clone(),
+        ));
+    }
+    drop(done);
+    let mut reader = Reader {
+        shared,
+        jobs,
+        reports,
+        pages: Pages::default(),
+        barren: Barren::default(),
+        circling: false,
+        seen_before: start.seen_at_least,
+        unidentified: 0,
+    };
+    let walked = reader.walk(start).await;
+    // Whatever happened, batches that were given out come back before the connections go.
+    let drained = reader.drain().await;
+    drop(reader);
+    while let Some(lane) = lanes.join_next().await {
+        if let Err(error) = lane {
+            return Err(Fault::new(Kind::Final, "a loading task broke off").because(error));
+        }
+    }
+    let walked = walked?;
+    drained?;
+    Ok(walked)
+}
+
+/// Reads pages and keeps the books.
+struct Reader<S, T> {
+    shared: Arc<Shared<S, T>>,
+    jobs: mpsc::Sender<Job>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    pages: Pages,
+    barren: Barren,
+    circling: bool,
+    /// Ids that earlier executions of this walk are known to have recorded.
+    seen_before: u64,
+    /// Rejected elements without a readable id in the pages whose tails are loaded.
+    unidentified: u64,
+}
+
+/// The request for the page after the one that is being read.
+struct Ahead<P> {
+    cursor: String,
+    opening: AbortOnDropHandle<Outcome<P>>,
+}
+
+impl<S: Source, T: Store> Reader<S, T> {
+    async fn walk(&mut self, start: CursorPosition) -> Outcome<Walked> {
+        let mut position = start;
+        let mut ahead = None;
+        let mut shrink = 0;
+        loop {
+            self.make_room().await?;
+            if self.circling {
+                return Ok(self.walked(position));
+            }
+            let number = self.pages.open();
+            let (end, raw) = self.page(number, &position, &mut ahead, &mut shrink).await?;
+            let step = cursor::after(&position, &end, 0);
+            let (next, last) = match step {
+                Step::Read(next) => (next, false),
+                Step::End(next) => (next, true),
+            };
+            self.shared.progress.change(|counts| {
+                counts.pages += 1;
+                counts.source_total = end.head().total_results.or(counts.source_total);
+            });
+            self.pages.ended(
+                number,
+                Tail {
+                    raw,
+                    position: next.clone(),
+                },
+            );
+            self.send_tails().await?;
+            position = next;
+            if last {
+                self.drain().await?;
+                return Ok(self.walked(position));
+            }
+        }
+    }
+
+    /// What is known once the last tail is loaded.
+    fn walked(&self, position: CursorPosition) -> Walked {
+        let unidentified = position.unidentified + self.unidentified;
+        let seen_at_least = self.seen_before + self.shared.progress.read().distinct;
+        Walked {
+            position: CursorPosition {
+                seen_at_least,
+                unidentified,
+                ..position
+            },
+            to_the_end: !self.circling,
+        }
+    }
+
+    /// Reads one page, again and again until it ends whole or the retry budget is spent.
+    async fn page(
+        &mut self,
+        number: u64,
+        position: &CursorPosition,
+        ahead: &mut Option<Ahead<S::Page>>,
+        shrink: &mut u32,
+    ) -> Outcome<(PageEnd, Raw)> {
+        let mut attempt = 0;
+        loop {
+            let page = self.open(position, ahead, attempt, *shrink).await?;
+            match self.body(number, page, position, ahead, *shrink).await {
+                Err(fault) if fault.is_transient() => {
+                    attempt += 1;
+                    if attempt % SHRINK_AFTER == 0 {
+                        *shrink = (*shrink + 1).min(6);
+                    }
+                    tracing::debug!(%fault, attempt, "a page broke off; asking for it again");
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        position: &CursorPosition,
+        ahead: &mut Option<Ahead<S::Page>>,
+        attempt: u32,
+        shrink: u32,
+    ) -> Outcome<S::Page> {
+        if let Some(ready) = ahead
+            .take()
+            .filter(|ready| attempt == 0 && ready.cursor == position.cursor)
+        {
+            let joined = self.shared.stop.or(async { Ok(ready.opening.await) }).await?;
+            return joined.map_err(|error| Fault::new(Kind::Final, "a request broke off").because(error))?;
+        }
+        let request = self
+            .shared
+            .resource
+            .request(&Position::Cursor(position.clone()), shrink);
+        self.shared
+            .stop
+            .or(self
+                .shared
+                .source
+                .open(&request, attempt, self.shared.progress.meter()))
+            .await
+    }
+
+    /// Streams a body into batches; the last one is kept back as the page's tail.
+    async fn body(
+        &mut self,
+        number: u64,
+        mut page: S::Page,
+        position: &CursorPosition,
+        ahead: &mut Option<Ahead<S::Page>>,
+        shrink: u32,
+    ) -> Outcome<(PageEnd, Raw)> {
+        let stop = self.shared.stop.clone();
+        let mut raw = Raw::default();
+        while let Some(block) = stop.or(page.next()).await? {
+            if raw.is_full(self.shared.bounds.batch_bytes, self.shared.bounds.batch_elements) {
+                self.send(Job {
+                    page: number,
+                    raw: std::mem::take(&mut raw),
+                    position: None,
+                })
+                .await?;
+            }
+            raw.push(block);
+            if ahead.is_none() {
+                *ahead = self.ask_ahead(position, page.so_far().next_cursor.as_deref(), shrink);
+            }
+            self.take_reports()?;
+        }
+        Ok((stop.or(page.finish()).await?, raw))
+    }
+
+    /// Asks for the next page while this one still streams; its cursor is stored only when this page has ended.
+    fn ask_ahead(
+        &self,
+        position: &CursorPosition,
+        next: Option<&str>,
+        shrink: u32,
+    ) -> Option<Ahead<S::Page>> {
+        let cursor = next
+            .filter(|next| !next.is_empty() && *next != position.cursor)?
+            .to_owned();
+        let target = CursorPosition {
+            cursor: cursor.clone(),
+            ..position.clone()
+        };
+        let request = self.shared.resource.request(&Position::Cursor(target), shrink);
+        let source = Arc::clone(&self.shared.source);
+        let meter = Arc::clone(self.shared.progress.meter());
+        let opening = tokio::spawn(async move { source.open(&request, 0, &meter).await });
+        Some(Ahead {
+            cursor,
+            opening: AbortOnDropHandle::new(opening),
+        })
+    }
+
+    async fn send(&mut self, job: Job) -> Outcome<()> {
+        self.pages.sent(job.page);
+        self.hand_over(job).await
+    }
+
+    async fn hand_over(&self, job: Job) -> Outcome<()> {
+        self.jobs
+            .send(job)
+            .await
+            .map_err(|_| Fault::new(Kind::Final, "all loading tasks broke off"))
+    }
+
+    /// Gives out every tail whose turn has come.
+    async fn send_tails(&mut self) -> Outcome<()> {
+        while let Some((page, tail, brought)) = self.pages.next_tail() {
+            let mut position = tail.position;
+            // Batches are counted once they are committed, so the table holds at least so many.
+            position.seen_at_least = self.seen_before + self.shared.progress.read().distinct;
+            position.unidentified += self.unidentified + brought.unidentified;
+            self.hand_over(Job {
+                page,
+                raw: tail.raw,
+                position: Some(position),
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until few enough pages are open.
+    async fn make_room(&mut self) -> Outcome<()> {
+        self.take_reports()?;
+        self.send_tails().await?;
+        while self.pages.count() >= OPEN_PAGES {
+            self.wait_for_report().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in everything that comes back until nothing is under way.
+    async fn drain(&mut self) -> Outcome<()> {
+        let mut first = Ok(());
+        if let Err(fault) = self.send_tails().await {
+            first = Err(fault);
+        }
+        while self.pages.under_way() > 0 {
+            let outcome = self.wait_for_report().await;
+            if first.is_ok() {
+                first = outcome;
+            }
+        }
+        first
+    }
+
+    async fn wait_for_report(&mut self) -> Outcome<()> {
+        let report = self.reports.recv().await;
+        let report = report.ok_or_else(|| Fault::new(Kind::Final, "all loading tasks broke off"))?;
+        self.take(report)?;
+        self.send_tails().await
+    }
+
+    /// Takes in what has come back already.
+    fn take_reports(&mut self) -> Outcome<()> {
+        while let Ok(report) = self.reports.try_recv() {
+            self.take(report)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, report: Report) -> Outcome<()> {
+        let brought = match report.outcome {
+            Ok(brought) => brought,
+            Err(fault) => {
+                self.pages.failed(report.page);
+                return Err(fault);
+            }
+        };
+        if let Some(whole) = self.pages.loaded(report.page, brought) {
+            self.unidentified += whole.unidentified;
+            self.circling |= self.barren.page(whole.new_ids + whole.unidentified);
+        }
+        Ok(())
+    }
+}
+
+/// One lane: takes batches until there are no more.
+async fn load_batches<S: Source, T: Store>(
+    shared: Arc<Shared<S, T>>,
+    waiting: Arc<Mutex<mpsc::Receiver<Job>>>,
+    done: mpsc::UnboundedSender<Report>,
+) {
+    let mut loader = None;
+    loop {
+        let next = waiting.lock().await.recv().await;
+        let Some(job) = next else { return };
+        let outcome = load_patiently(&shared, &mut loader, &job).await;
+        if outcome.is_err() {
+            // A connection in an unknown state is not used again.
+            loader = None;
+        }
+        if done
+            .send(Report {
+                page: job.page,
+                outcome,
+            })
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Loads a batch; while the database is away, waits for it. Merges are idempotent, so a batch whose commit was not
+/// heard of is simply loaded again.
+async fn load_patiently<S: Source, T: Store>(
+    shared: &Shared<S, T>,
+    loader: &mut Option<T::Loader>,
+    job: &Job,
+) -> Outcome<Brought> {
+    let began = Instant::now();
+    loop {
+        match load(shared, loader, job).await {
+            Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
+                tracing::warn!(%fault, "a batch could not be loaded; trying again");
+                *loader = None;
+                shared.stop.pause(LANE_PAUSE).await?;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn load<S: Source, T: Store>(
+    shared: &Shared<S, T>,
+    loader: &mut Option<T::Loader>,
+    job: &Job,
+) -> Outcome<Brought> {
+    let connection = if let Some(connection) = loader {
+        connection
+    } else {
+        let made = shared
+            .store
+            .loader(shared.resource.table(), &shared.lease, Some(shared.walk))
+            .await?;
+        loader.insert(made)
+    };
+    let mut decoder = shared.resource.decoder();
+    let prepared = lane::prepare(
+        shared.resource.as_ref(),
+        decoder.as_mut(),
+        connection,
+        &job.raw,
+        &shared.rehash,
+    )
+    .await?;
+    let advance = job.position.clone().map(|mut position| {
+        position.unidentified += prepared.unidentified;
+        Advance {
+            position: Some(Position::Cursor(position)),
+            watermark: None,
+            gaps: Vec::new(),
+            covered: Vec::new(),
+        }
+    });
+    let tally: Tally = prepared.batch.tally;
+    let written: Written = connection.load(prepared.batch, advance).await?;
+    shared.progress.loaded(tally, &written);
+    Ok(Brought {
+        new_ids: written.new_ids,
+        unidentified: prepared.unidentified,
+    })
+}

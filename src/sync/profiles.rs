@@ -1,0 +1,416 @@
+//! Profiles: full walks that end in a sweep, and increments between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use crate::model::Time;
+use crate::model::batch::Advance;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ledger::Status;
+use crate::model::page::PageEnd;
+use crate::model::ports::{Page, Prelude, Source, Store, Walk};
+use crate::model::position::{CursorPosition, Position, Scope};
+
+use super::engine::{Context, Ended};
+use super::lane::RehashBudget;
+use super::pipeline::{self, Shared, Walked};
+use super::sweep::{self, Sweep};
+use super::task::{ProfilesReading, Task};
+use super::walk::cursor::{self, Completeness};
+
+/// How long a finished walk waits for a person's approval.
+const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
+/// How often a walk whose cursor was refused begins anew within one run.
+const RESTARTS: u32 = 3;
+
+/// In which scope a task runs; none when there is nothing to increment from yet.
+pub(super) async fn scope<T: Store>(
+    store: &T,
+    task: &Task,
+    reading: ProfilesReading,
+    approved: bool,
+) -> Outcome<Option<Scope>> {
+    let full = store.cursor(task.slot(Scope::Full)).await?;
+    let complete_once = full.watermark.is_some();
+    Ok(match reading.scope {
+        Some(Scope::Full) => Some(Scope::Full),
+        Some(Scope::Increment) => complete_once.then_some(Scope::Increment),
+        None => {
+            let open =
+                matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
+            let increment = !open && !approved && (complete_once || reading.since.is_some());
+            Some(if increment { Scope::Increment } else { Scope::Full })
+        }
+    })
+}
+
+/// Whether nothing but a person's word is missing.
+fn awaits_approval(walk: &CursorPosition) -> bool {
+    walk.finished
+        .as_ref()
+        .is_some_and(|finished| finished.awaits_approval)
+}
+
+/// Reads profiles in the scope of the lease.
+pub(super) async fn run<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    reading: ProfilesReading,
+) -> Outcome<Ended> {
+    let mut resumable = resumable(context).await?;
+    if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
+        context.engine.watcher.began(context.lease.slot, true);
+        return after_full_walk(context, walk, true).await;
+    }
+    let mut restarts = 0;
+    loop {
+        let resumed = resumable.is_some();
+        context.engine.watcher.began(context.lease.slot, resumed);
+        let start = match resumable.take() {
+            Some(position) => position,
+            None => open(context, reading).await?,
+        };
+        let walk_id = start.walk_id;
+        match transfer(context, start).await {
+            Err(fault) if fault.kind == Kind::CursorRefused && restarts < RESTARTS => {
+                restarts += 1;
+                context
+                    .progress
+                    .notice("the tenant no longer accepts the stored cursor; the walk starts over");
+                give_up(context, walk_id).await?;
+            }
+            Err(fault) => return Err(fault),
+            Ok(walked) => return finish(context, walked, reading).await,
+        }
+    }
+}
+
+/// The open walk of this slot, if it can be gone on with.
+async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<CursorPosition>> {
+    let store = &context.engine.store;
+    let Some(Position::Cursor(walk)) = store.cursor(context.lease.slot).await?.position else {
+        return Ok(None);
+    };
+    let (seen, _) = store.seen(walk.walk_id).await?;
+    let kept = seen >= walk.seen_at_least;
+    let usable = match &walk.finished {
+        None => kept,
+        Some(finished) => {
+            let fresh = store.now().await? - finished.at < APPROVAL_WINDOW;
+            let approved = context.engine.bounds.approved_removals.is_some();
+            kept && fresh && (approved || !finished.awaits_approval)
+        }
+    };
+    if usable {
+        return Ok(Some(walk));
+    }
+    if !kept {
+        context.progress.notice(
+            "the ids that the open walk had seen were lost in a crash of PostgreSQL; the walk starts over",
+        );
+    }
+    give_up(context, walk.walk_id).await?;
+    Ok(None)
+}
+
+/// Closes a walk that will not be gone on with.
+async fn give_up<S: Source, T: Store>(context: &Context<'_, S, T>, walk_id: Uuid) -> Outcome<()> {
+    context
+        .engine
+        .store
+        .advance(context.lease, &moved(None, None))
+        .await?;
+    context.engine.store.forget(context.lease, walk_id).await
+}
+
+fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
+    Advance {
+        position: position.map(Position::Cursor),
+        watermark,
+        gaps: Vec::new(),
+        covered: Vec::new(),
+    }
+}
+
+/// Begins a walk: which segment, from when to when, and the position that says so.
+async fn open<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    reading: ProfilesReading,
+) -> Outcome<CursorPosition> {
+    let (segment, server_time) = prelude(context, None).await?;
+    let now = server_time.unwrap_or_else(|| context.engine.clock.now());
+    // Without the tenant's own time, clocks may differ: reach back twice as far.
+    let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
+    let position = CursorPosition {
+        walk_id: Uuid::now_v7(),
+        segment,
+        cursor: "*".to_owned(),
+        range: range(context, reading, overlap, now).await?,
+        began_at: now,
+        opened_at: context.engine.store.now().await?,
+        properties: context.task.resource.selection(),
+        pages: 0,
+        read: 0,
+        seen_at_least: 0,
+        unidentified: 0,
+        total: None,
+        finished: None,
+    };
+    context
+        .engine
+        .store
+        .advance(context.lease, &moved(Some(position.clone()), None))
+        .await?;
+    Ok(position)
+}
+
+/// The range of an increment: from its watermark minus the overlap to the tenant's now.
+async fn range<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    reading: ProfilesReading,
+    overlap: Duration,
+    now: Time,
+) -> Outcome<Option<(Time, Time)>> {
+    if context.lease.slot.scope == Scope::Full {
+        return Ok(None);
+    }
+    let from = match reading.since {
+        Some(since) => since,
+        None => watermark(context).await?.unwrap_or(now),
+    };
+    let overlap = TimeDelta::from_std(overlap).unwrap_or_default();
+    Ok(Some((
+        from.checked_sub_signed(overlap).unwrap_or(from).min(now),
+        now,
+    )))
+}
+
+/// Through when profiles are complete: by an increment, or by the start of a full walk.
+async fn watermark<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<Time>> {
+    let increment = context
+        .engine
+        .store
+        .cursor(context.task.slot(Scope::Increment))
+        .await?;
+    let full = context
+        .engine
+        .store
+        .cursor(context.task.slot(Scope::Full))
+        .await?;
+    Ok(increment.watermark.max(full.watermark))
+}
+
+/// Reads the listing that tells which segment to walk, and the tenant's time.
+async fn prelude<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    wanted: Option<&str>,
+) -> Outcome<(String, Option<Time>)> {
+    let mut prelude = context
+        .task
+        .resource
+        .prelude(wanted)
+        .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
+    let mut server_time = None;
+    let mut start = 0;
+    loop {
+        let end = prelude_page(context, prelude.as_mut(), start).await?;
+        server_time = server_time.or(end.head().server_time);
+        start += end.elements();
+        let more = end.head().total_results.is_some_and(|total| start < total);
+        // A listing whose total never comes true must not be read for ever.
+        if !more || end.elements() == 0 || start >= 100_000 {
+            break;
+        }
+    }
+    let (segment, notice) = prelude.resolve()?;
+    if let Some(notice) = notice {
+        context.progress.notice(&notice);
+    }
+    Ok((segment, server_time))
+}
+
+async fn prelude_page<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    prelude: &mut dyn Prelude,
+    start: u64,
+) -> Outcome<PageEnd> {
+    let request = prelude.request(start);
+    let mut attempt = 0;
+    loop {
+        let opening = context
+            .engine
+            .source
+            .open(&request, attempt, context.progress.meter());
+        let page = context.stop.or(opening).await?;
+        match context.stop.or(take_all(page, prelude)).await {
+            Err(fault) if fault.is_transient() => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn take_all<P: Page>(mut page: P, prelude: &mut dyn Prelude) -> Outcome<PageEnd> {
+    while let Some(block) = page.next().await? {
+        for range in &block.elements {
+            prelude.take(&block.bytes[range.clone()]);
+        }
+    }
+    page.finish().await
+}
+
+async fn transfer<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    start: CursorPosition,
+) -> Outcome<Walked> {
+    let engine = context.engine;
+    let walk = walk_of(&start);
+    let stored = engine
+        .store
+        .candidates(context.task.resource.table(), walk)
+        .await?
+        .stored;
+    let shared = Shared {
+        source: Arc::clone(&engine.source),
+        store: engine.store.clone(),
+        resource: Arc::clone(&context.task.resource),
+        lease: context.lease.clone(),
+        walk,
+        bounds: engine.bounds.clone(),
+        progress: context.progress.clone(),
+        stop: context.stop.clone(),
+        rehash: RehashBudget::for_table_of(stored),
+    };
+    Box::pin(pipeline::transfer(Arc::new(shared), start)).await
+}
+
+fn walk_of(position: &CursorPosition) -> Walk {
+    Walk {
+        id: position.walk_id,
+        opened_at: position.opened_at,
+    }
+}
+
+/// What follows when the listing has come to its end.
+async fn finish<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walked: Walked,
+    reading: ProfilesReading,
+) -> Outcome<Ended> {
+    let store = &context.engine.store;
+    let (seen, distinct) = store.seen(walked.position.walk_id).await?;
+    let position = cursor::finished(walked.position, store.now().await?, distinct);
+    if seen < position.seen_at_least {
+        give_up(context, position.walk_id).await?;
+        return Ok(Ended::partial(
+            "the ids that this walk had seen were lost in a crash of PostgreSQL".to_owned(),
+            "what was read is loaded and nothing was removed; the next run walks again",
+        ));
+    }
+    let completeness = completeness(context, &position, distinct);
+    if !walked.to_the_end || !completeness.within_tolerance {
+        give_up(context, position.walk_id).await?;
+        return Ok(incomplete(&position, distinct, walked.to_the_end));
+    }
+    match position.range {
+        Some((from, to)) => after_increment(context, &position, from, to, reading).await,
+        None => after_full_walk(context, position, false).await,
+    }
+}
+
+/// Compares what was read with what the tenant told, and puts the difference into the ledger.
+fn completeness<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: &CursorPosition,
+    distinct: u64,
+) -> Completeness {
+    let completeness = cursor::completeness(distinct, position.unidentified, position.total);
+    context.progress.change(|counts| {
+        counts.source_total = position.total;
+        counts.unexplained = completeness.difference;
+    });
+    completeness
+}
+
+fn incomplete(position: &CursorPosition, distinct: u64, to_the_end: bool) -> Ended {
+    let total = position.total.unwrap_or_default();
+    let error = if to_the_end {
+        format!("the tenant tells of {total} profiles, {distinct} different ones came")
+    } else {
+        format!(
+            "the listing repeats itself: {distinct} different profiles came of {total}, then none that was new"
+        )
+    };
+    Ended::partial(
+        error,
+        "what came is loaded and nothing was removed; the next run walks again from the start",
+    )
+}
+
+async fn after_increment<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: &CursorPosition,
+    from: Time,
+    to: Time,
+    reading: ProfilesReading,
+) -> Outcome<Ended> {
+    // An increment from a later date than the watermark leaves a hole: the watermark stays in front of it.
+    let leaves_hole = reading.since.is_some() && watermark(context).await?.is_none_or(|before| before < from);
+    let watermark = (!leaves_hole).then_some(to);
+    context
+        .engine
+        .store
+        .advance(context.lease, &moved(None, watermark))
+        .await?;
+    context
+        .engine
+        .store
+        .forget(context.lease, position.walk_id)
+        .await?;
+    Ok(Ended::well(&context.progress.read()))
+}
+
+/// The sweep, and with it the end of a full walk.
+async fn after_full_walk<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: CursorPosition,
+    approved: bool,
+) -> Outcome<Ended> {
+    let store = &context.engine.store;
+    // All that the walk read is loaded: increments may begin from its start, whatever becomes of the sweep.
+    let watermark = Some(position.began_at);
+    store
+        .advance(context.lease, &moved(Some(position.clone()), watermark))
+        .await?;
+    if approved {
+        let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
+        completeness(context, &position, distinct);
+    }
+    store.after_full_walk(context.task.resource.table()).await?;
+    let (segment, _) = prelude(context, Some(&position.segment)).await?;
+    if segment != position.segment {
+        give_up(context, position.walk_id).await?;
+        return Ok(Ended::partial(
+            format!(
+                "the segment `{}` went away while its profiles were read",
+                position.segment
+            ),
+            "what was read is loaded and nothing was removed; the next run walks again",
+        ));
+    }
+    let ended = sweep::run(context, Sweep::of_profiles(walk_of(&position), segment)).await?;
+    if ended.status == Status::NeedsApproval {
+        let mut kept = position;
+        if let Some(finished) = &mut kept.finished {
+            finished.awaits_approval = true;
+        }
+        store
+            .advance(context.lease, &moved(Some(kept), watermark))
+            .await?;
+        return Ok(ended);
+    }
+    store.advance(context.lease, &moved(None, watermark)).await?;
+    store.forget(context.lease, position.walk_id).await?;
+    Ok(ended)
+}

@@ -1,0 +1,108 @@
+//! The counts of a run while it goes on: written by the lanes, read by the ledger, the run's row and the progress bar.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::model::batch::{Tally, Written};
+use crate::model::ledger::{Counts, RunReport};
+use crate::model::page::Meter;
+use crate::model::position::Slot;
+
+/// Somebody who looks on: a progress bar, or log lines.
+pub trait Watcher: Send + Sync + 'static {
+    /// A run has begun.
+    fn began(&self, slot: Slot, resumed: bool);
+    /// Its counts have moved.
+    fn counts(&self, slot: Slot, counts: &Counts);
+    /// Something worth saying happened.
+    fn notice(&self, slot: Slot, sentence: &str);
+    /// It has ended.
+    fn ended(&self, report: &RunReport);
+}
+
+/// Looks on and says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Watcher for Silent {
+    fn began(&self, _slot: Slot, _resumed: bool) {}
+    fn counts(&self, _slot: Slot, _counts: &Counts) {}
+    fn notice(&self, _slot: Slot, _sentence: &str) {}
+    fn ended(&self, _report: &RunReport) {}
+}
+
+/// The counts of one run, shared by all that take part in it.
+#[derive(Clone)]
+pub(super) struct Progress {
+    slot: Slot,
+    counts: Arc<Mutex<Counts>>,
+    meter: Arc<Meter>,
+    watcher: Arc<dyn Watcher>,
+}
+
+impl Progress {
+    pub(super) fn new(slot: Slot, watcher: Arc<dyn Watcher>) -> Self {
+        Self {
+            slot,
+            counts: Arc::default(),
+            meter: Arc::default(),
+            watcher,
+        }
+    }
+
+    /// What the run costs on the wire.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Adds what a batch brought and what became of it.
+    pub(super) fn loaded(&self, tally: Tally, written: &Written) {
+        self.change(|counts| {
+            counts.read += tally.read;
+            counts.unchanged += tally.unchanged + written.unchanged;
+            counts.replaced_characters += tally.replaced_characters;
+            counts.distinct += written.new_ids;
+            counts.inserted += written.inserted;
+            counts.updated += written.updated;
+            counts.removed += written.removed;
+            counts.rejected += written.rejected;
+            counts.rehashed += written.rehashed;
+            counts.suppressed += written.suppressed;
+        });
+    }
+
+    /// Changes the counts and tells the watcher.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Counts)) {
+        let told = {
+            let mut counts = self.lock();
+            change(&mut counts);
+            self.with_wire(&counts)
+        };
+        self.watcher.counts(self.slot, &told);
+    }
+
+    /// The counts so far.
+    pub(super) fn read(&self) -> Counts {
+        let counts = self.lock();
+        self.with_wire(&counts)
+    }
+
+    /// Says something worth saying.
+    pub(super) fn notice(&self, sentence: &str) {
+        self.watcher.notice(self.slot, sentence);
+    }
+
+    fn with_wire(&self, counts: &Counts) -> Counts {
+        let (requests, retries, bytes_read) = self.meter.read();
+        Counts {
+            requests,
+            retries,
+            bytes_read,
+            ..counts.clone()
+        }
+    }
+
+    /// A panic in another holder leaves counts that are still counts.
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

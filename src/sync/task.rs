@@ -1,0 +1,142 @@
+//! What the engine is asked to do, and the bounds within which it does it; made by the composition root from settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::Time;
+use crate::model::ports::Resource;
+use crate::model::position::{Scope, Slot};
+
+/// One run that is wanted.
+#[derive(Clone)]
+pub struct Task {
+    /// What is read.
+    pub resource: Arc<dyn Resource>,
+    /// How it is read.
+    pub reading: Reading,
+    /// What to do when another process holds the lease.
+    pub when_held: WhenHeld,
+}
+
+/// How a resource is read.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// A list, whole.
+    List,
+    /// Profiles: resume an open walk, else increment, else (nothing complete yet) walk fully.
+    Profiles(ProfilesReading),
+    /// Audit events.
+    Events(EventsReading),
+}
+
+/// How profiles are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProfilesReading {
+    /// Full or increment; none lets the cursors decide.
+    pub scope: Option<Scope>,
+    /// How far an increment reaches back behind its watermark.
+    pub overlap: Duration,
+    /// In place of the watermark.
+    pub since: Option<Time>,
+}
+
+/// How audit events are read.
+#[derive(Debug, Clone, Copy)]
+pub struct EventsReading {
+    /// How far the scan reaches back behind the watermark.
+    pub overlap: Duration,
+    /// How long events may take to show up.
+    pub settle: Duration,
+    /// How long the tenant keeps them.
+    pub retention: Duration,
+    /// The order in which the tenant answers, where the settings say it.
+    pub order: Option<EventOrder>,
+    /// Events asked for at once.
+    pub page_size: u32,
+    /// In place of the watermark.
+    pub since: Option<Time>,
+}
+
+/// The order of a listing of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOrder {
+    /// The oldest event comes first.
+    OldestFirst,
+    /// The newest event comes first.
+    NewestFirst,
+}
+
+/// What to do when another process holds the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenHeld {
+    /// Leave it to the other (the schedule).
+    Leave,
+    /// Look on until it lapses, then take over, or until it is renewed, then give up.
+    LookOn,
+    /// Wait for as long as it takes.
+    Wait,
+}
+
+/// The bounds of the engine.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// When a batch is loaded, in bytes.
+    pub batch_bytes: usize,
+    /// When a batch is loaded, in elements.
+    pub batch_elements: usize,
+    /// Connections that load at once.
+    pub lanes: usize,
+    /// How long a lease holds without renewal.
+    pub lease_ttl: Duration,
+    /// How much a sweep may remove unasked.
+    pub removals: RemovalBound,
+    /// Removals that a person approved, by number.
+    pub approved_removals: Option<u64>,
+    /// Look-ups of one sweep.
+    pub lookups: u64,
+    /// Look-ups at once.
+    pub lookups_at_once: usize,
+}
+
+/// How much a sweep may remove unasked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RemovalBound {
+    /// The larger of 100 rows and 2% of the table.
+    Default,
+    /// So many rows.
+    Rows(u64),
+    /// A share of the table, 0 to 100.
+    Percent(f64),
+}
+
+impl RemovalBound {
+    /// The bound in rows, of a table with `stored` rows.
+    pub fn rows(self, stored: u64) -> u64 {
+        match self {
+            Self::Default => (stored / 50).max(100),
+            Self::Rows(rows) => rows,
+            Self::Percent(share) => share_of(stored, share),
+        }
+    }
+}
+
+/// A share of a count of rows, rounded down. Counts of rows lie far below 2^52, so floats carry them exactly.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of rows are small and not negative"
+)]
+fn share_of(stored: u64, share: f64) -> u64 {
+    (stored as f64 * share / 100.0).floor() as u64
+}
+
+impl Task {
+    /// The slots that the task may run in; the first is where it runs unless cursors say otherwise.
+    pub fn slot(&self, scope: Scope) -> Slot {
+        Slot {
+            resource: self.resource.name(),
+            scope,
+        }
+    }
+}

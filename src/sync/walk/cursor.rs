@@ -1,0 +1,141 @@
+//! The walk of a listing that is paged by cursor.
+
+use crate::model::Time;
+use crate::model::page::{Head, PageEnd};
+use crate::model::position::{CursorPosition, Finished};
+
+/// Pages in a row without a new id after which a listing is taken to go round in circles.
+const BARREN_PAGES: u32 = 3;
+
+/// What follows from a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Read the page at this position.
+    Read(CursorPosition),
+    /// The listing has come to its end; the position to store with the last page, not yet marked as finished.
+    End(CursorPosition),
+}
+
+/// What follows a page at `position` that ended whole. `nextCursor` absent, empty or equal to the cursor just sent
+/// means the end.
+pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64) -> Step {
+    let mut next = CursorPosition {
+        pages: position.pages + 1,
+        read: position.read + end.elements(),
+        unidentified: position.unidentified + unidentified,
+        total: end.head().total_results.or(position.total),
+        ..position.clone()
+    };
+    match next_cursor(&position.cursor, end.head()) {
+        Some(cursor) => {
+            next.cursor = cursor;
+            Step::Read(next)
+        }
+        None => Step::End(next),
+    }
+}
+
+/// The cursor of the page after the one that `sent` asked for, as far as the head tells.
+pub(crate) fn next_cursor(sent: &str, head: &Head) -> Option<String> {
+    head.next_cursor
+        .clone()
+        .filter(|next| !next.is_empty() && next != sent)
+}
+
+/// Counts pages that bring no new id.
+#[derive(Debug, Default)]
+pub(crate) struct Barren(u32);
+
+impl Barren {
+    /// Takes in a page; true when the listing goes round in circles.
+    pub(crate) fn page(&mut self, new_ids: u64) -> bool {
+        self.0 = if new_ids == 0 { self.0 + 1 } else { 0 };
+        self.0 >= BARREN_PAGES
+    }
+}
+
+/// How complete a finished walk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Completeness {
+    /// `totalResults` minus what was read, as far as a total was told.
+    pub(crate) difference: Option<i64>,
+    /// Whether the difference lies within what changes during a walk explain: 10 rows or 1%.
+    pub(crate) within_tolerance: bool,
+}
+
+/// Compares the distinct ids that a walk read with what the tenant said at its last page. Rejected elements without
+/// a readable id were there too.
+pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>) -> Completeness {
+    let Some(total) = total else {
+        return Completeness {
+            difference: None,
+            within_tolerance: true,
+        };
+    };
+    let read = distinct + unidentified;
+    let tolerance = (total / 100).max(10);
+    Completeness {
+        difference: Some(i64::try_from(total).unwrap_or(i64::MAX) - i64::try_from(read).unwrap_or(i64::MAX)),
+        within_tolerance: total.abs_diff(read) <= tolerance,
+    }
+}
+
+/// Marks a position as read to its end.
+pub(crate) fn finished(position: CursorPosition, at: Time, distinct: u64) -> CursorPosition {
+    CursorPosition {
+        finished: Some(Finished {
+            at,
+            distinct,
+            awaits_approval: false,
+        }),
+        ..position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(next: Option<&str>) -> Head {
+        Head {
+            next_cursor: next.map(str::to_owned),
+            ..Head::default()
+        }
+    }
+
+    #[test]
+    fn the_end_is_an_absent_an_empty_or_the_same_cursor() {
+        assert_eq!(next_cursor("a", &head(Some("b"))), Some("b".to_owned()));
+        for end in [None, Some(""), Some("a")] {
+            assert_eq!(next_cursor("a", &head(end)), None);
+        }
+    }
+
+    #[test]
+    fn three_barren_pages_in_a_row_are_a_circle() {
+        let mut barren = Barren::default();
+        let verdicts: Vec<bool> = [0, 0, 1, 0, 0, 0]
+            .into_iter()
+            .map(|ids| barren.page(ids))
+            .collect();
+        assert_eq!(verdicts, [false, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn ten_rows_or_one_percent_may_be_missing() {
+        assert!(completeness(90, 0, Some(100)).within_tolerance);
+        assert!(!completeness(89, 0, Some(100)).within_tolerance);
+        assert!(completeness(89, 1, Some(100)).within_tolerance);
+        assert!(completeness(99_000, 0, Some(100_000)).within_tolerance);
+        assert!(!completeness(98_999, 0, Some(100_000)).within_tolerance);
+        assert!(!completeness(101_001, 0, Some(100_000)).within_tolerance);
+        assert_eq!(
+            completeness(5, 0, None),
+            Completeness {
+                difference: None,
+                within_tolerance: true
+            }
+        );
+        assert_eq!(completeness(120, 0, Some(100)).difference, Some(-20));
+    }
+}

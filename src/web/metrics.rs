@@ -1,0 +1,227 @@
+//! The state in Prometheus' text format (version 0.0.4). A family's samples stand together under one heading, as the
+//! format demands. A value that is not known has no sample: an alert on `absent()` can tell it from zero.
+
+use std::fmt::{Display, Write};
+
+use super::status::{Resource, Run, Status};
+use crate::model::Time;
+
+/// The media type of the format.
+pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The words of `sync.runs.status`.
+const STATUSES: [&str; 6] = [
+    "running",
+    "succeeded",
+    "partial",
+    "failed",
+    "interrupted",
+    "needs_approval",
+];
+/// The counters of a run that count rows: column and label.
+const ROWS: [(&str, &str); 9] = [
+    ("rows_read", "read"),
+    ("rows_distinct", "distinct"),
+    ("rows_inserted", "inserted"),
+    ("rows_updated", "updated"),
+    ("rows_unchanged", "unchanged"),
+    ("rows_removed", "removed"),
+    ("rows_rejected", "rejected"),
+    ("rows_rehashed", "rehashed"),
+    ("rows_suppressed", "suppressed"),
+];
+/// The other counters: column, metric and help.
+const COUNTERS: [(&str, &str, &str); 5] = [
+    (
+        "pages",
+        "last_run_pages",
+        "Pages that ended whole in the last run.",
+    ),
+    ("requests", "last_run_requests", "Requests of the last run."),
+    (
+        "retries",
+        "last_run_retries",
+        "Requests of the last run that repeated an earlier one.",
+    ),
+    (
+        "bytes_read",
+        "last_run_read_bytes",
+        "Decompressed bytes of bodies that the last run read.",
+    ),
+    (
+        "source_total",
+        "source_total_rows",
+        "What the tenant said it has, in the last run.",
+    ),
+];
+
+/// What the process knows of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process {
+    pub(super) started_at: Time,
+    pub(super) heartbeat_age_seconds: f64,
+}
+
+/// Renders everything; without a state, what the process knows of itself.
+pub(super) fn render(process: Process, status: Option<&Status>) -> String {
+    let mut page = Page::default();
+    page.family("build_info", "The version that runs; always 1.")
+        .sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.family("start_time_seconds", "When the process began, in Unix time.")
+        .sample("start_time_seconds", &[], seconds(process.started_at));
+    page.family("heartbeat_age_seconds", "Since the schedule last came round.")
+        .sample("heartbeat_age_seconds", &[], process.heartbeat_age_seconds);
+    page.family(
+        "database_up",
+        "Whether the state could be read from the database.",
+    )
+    .sample("database_up", &[], u8::from(status.is_some()));
+    if let Some(status) = status {
+        resources(&mut page, &status.resources);
+        runs(&mut page, &status.resources);
+        token(&mut page, status);
+    }
+    page.0
+}
+
+fn resources(page: &mut Page, resources: &[Resource]) {
+    page.each(
+        resources,
+        "last_success_timestamp_seconds",
+        "When a run last succeeded, in Unix time.",
+        |it| it.last_success_at.map(seconds),
+    );
+    page.each(
+        resources,
+        "complete_as_of_timestamp_seconds",
+        "Complete through, in Unix time.",
+        |it| it.complete_as_of.map(seconds),
+    );
+    page.each(
+        resources,
+        "lag_seconds",
+        "How far the tables are behind the tenant.",
+        |it| it.lag_seconds,
+    );
+    page.each(
+        resources,
+        "open_gaps",
+        "Spans of time that are known to be incomplete.",
+        |it| it.open_gaps,
+    );
+    page.each(
+        resources,
+        "next_run_timestamp_seconds",
+        "When it runs next, in Unix time.",
+        |it| it.next_run_at.map(seconds),
+    );
+}
+
+fn runs(page: &mut Page, resources: &[Resource]) {
+    let ran = || resources.iter().filter_map(|it| Some((it, it.run.as_ref()?)));
+    page.family(
+        "last_run_status",
+        "1 for the status of the last run, 0 for the others.",
+    );
+    for (it, run) in ran() {
+        for status in STATUSES {
+            let labels = [("resource", &*it.name), ("scope", &*it.scope), ("status", status)];
+            page.sample("last_run_status", &labels, u8::from(run.status == status));
+        }
+    }
+    page.family("last_run_rows", "Rows of the last run, by what became of them.");
+    for (it, run) in ran() {
+        for (column, kind) in ROWS {
+            if let Some(rows) = run.count(column) {
+                let labels = [("resource", &*it.name), ("scope", &*it.scope), ("kind", kind)];
+                page.sample("last_run_rows", &labels, rows);
+            }
+        }
+    }
+    for (column, metric, help) in COUNTERS {
+        page.each(resources, metric, help, |it| it.run.as_ref()?.count(column));
+    }
+    page.each(
+        resources,
+        "last_run_duration_seconds",
+        "How long the last run took.",
+        |it| it.run.as_ref().and_then(duration),
+    );
+}
+
+fn token(page: &mut Page, status: &Status) {
+    let Some(token) = &status.token else { return };
+    page.family("token_status", "1 for the status of the tenant's token.")
+        .sample("token_status", &[("status", &*token.status)], 1);
+    if let Some(expires_at) = token.expires_at {
+        page.family(
+            "token_expiry_timestamp_seconds",
+            "When the tenant's token expires, in Unix time.",
+        )
+        .sample("token_expiry_timestamp_seconds", &[], seconds(expires_at));
+    }
+}
+
+fn duration(run: &Run) -> Option<f64> {
+    let time = (run.finished_at? - run.started_at?).to_std().ok()?;
+    Some(time.as_secs_f64())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of Unix time fit into 53 bits for 285,000 years"
+)]
+fn seconds(time: Time) -> f64 {
+    time.timestamp_millis() as f64 / 1000.0
+}
+
+/// Lines in the format.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// Heads a family. All of them are gauges: a run's counts begin anew with each run.
+    fn family(&mut self, name: &str, help: &str) -> &mut Self {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            self.0,
+            "# HELP blueconic_sync_{name} {help}\n# TYPE blueconic_sync_{name} gauge\n"
+        );
+        self
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, text)| format!("{label}=\"{}\"", escaped(text)))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        let _ = writeln!(self.0, "blueconic_sync_{name}{labels} {value}");
+        self
+    }
+
+    /// A family with at most one sample for each resource and scope.
+    fn each<V: Display>(
+        &mut self,
+        resources: &[Resource],
+        name: &str,
+        help: &str,
+        value: impl Fn(&Resource) -> Option<V>,
+    ) {
+        self.family(name, help);
+        for it in resources {
+            if let Some(value) = value(it) {
+                self.sample(name, &[("resource", &*it.name), ("scope", &*it.scope)], value);
+            }
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

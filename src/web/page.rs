@@ -1,0 +1,362 @@
+//! The status page: what an operator wants to know at a glance, first whether anything needs a person. No scripts, no
+//! assets, one stylesheet inside; it loads itself anew, sooner while something runs.
+
+use std::time::Duration;
+
+use super::html::Html;
+use super::status::{Resource, Run, Status, Token};
+use super::words;
+use crate::model::Time;
+use crate::model::fault::Fault;
+
+/// The stylesheet; its hash stands in the content security policy.
+pub(super) const STYLE: &str = include_str!("page.css");
+
+/// What a state of things means to the reader, worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mood {
+    Quiet,
+    Well,
+    Busy,
+    Watch,
+    Bad,
+}
+
+impl Mood {
+    const fn class(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Well => "well",
+            Self::Busy => "busy",
+            Self::Watch => "watch",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// The page of a state that could be read.
+pub(super) fn render(status: &Status, now: Time) -> String {
+    let running = status.resources.iter().any(|it| mood_of(it) == Mood::Busy);
+    let mut html = Html::default();
+    head(&mut html, if running { 5 } else { 30 });
+    banner(&mut html, status, now);
+    html.raw("<main>");
+    for resource in &status.resources {
+        card(&mut html, resource, now);
+    }
+    html.raw("</main>");
+    foot(&mut html, now);
+    html.into_string()
+}
+
+/// The page when the state could not be read.
+pub(super) fn unreadable(fault: &Fault, now: Time) -> String {
+    let mut html = Html::default();
+    head(&mut html, 10);
+    html.raw("<header class=\"bad\"><h1>blueconic-sync</h1><p class=\"verdict\">The state cannot be read</p></header>");
+    html.raw("<main><section class=\"card bad\">");
+    trouble(
+        &mut html,
+        Mood::Bad,
+        Some(&fault.sentence()),
+        fault.hint.as_deref(),
+    );
+    html.raw("</section></main>");
+    foot(&mut html, now);
+    html.into_string()
+}
+
+fn head(html: &mut Html, refresh_seconds: u32) {
+    html.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")
+        .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
+        .raw("<meta name=\"color-scheme\" content=\"light dark\"><meta http-equiv=\"refresh\" content=\"")
+        .text(refresh_seconds)
+        .raw("\"><title>blueconic-sync</title><style>")
+        .raw(STYLE)
+        .raw("</style></head><body>");
+}
+
+fn foot(html: &mut Html, now: Time) {
+    html.raw("<footer><p>As of ")
+        .text(words::absolute(now))
+        .raw(" · blueconic-sync ")
+        .text(env!("CARGO_PKG_VERSION"))
+        .raw("</p><p><a href=\"status.json\">status.json</a> <a href=\"metrics\">metrics</a></p>")
+        .raw("</footer></body></html>");
+}
+
+// ---------------------------------------------------------------------------------------------- the banner
+
+fn banner(html: &mut Html, status: &Status, now: Time) {
+    let (mood, verdict) = verdict(status, now);
+    html.raw("<header class=\"")
+        .text(mood.class())
+        .raw("\"><h1>blueconic-sync</h1>");
+    if let Some(tenant) = &status.tenant {
+        html.raw("<p class=\"tenant\"><bdi>")
+            .text(tenant)
+            .raw("</bdi></p>");
+    }
+    html.raw("<p class=\"verdict\">").text(verdict).raw("</p>");
+    culprits(html, status);
+    if let Some(token) = &status.token {
+        let (mood, sentence) = token_sentence(token, now);
+        html.raw("<p class=\"token ")
+            .text(mood.class())
+            .raw("\">")
+            .text(sentence)
+            .raw("</p>");
+    }
+    html.raw("</header>");
+}
+
+fn verdict(status: &Status, now: Time) -> (Mood, String) {
+    let token = status
+        .token
+        .as_ref()
+        .map_or(Mood::Quiet, |token| token_sentence(token, now).0);
+    let moods: Vec<Mood> = status.resources.iter().map(mood_of).collect();
+    let count = |mood| moods.iter().filter(|it| **it == mood).count();
+    let worst = moods.iter().copied().chain([token]).max().unwrap_or(Mood::Quiet);
+    let all = moods.len();
+    let text = match worst {
+        Mood::Bad if count(Mood::Bad) == 0 => "The token needs a person".to_owned(),
+        Mood::Bad => format!("{} a person", of_all("need", count(Mood::Bad), all)),
+        Mood::Watch if count(Mood::Watch) == 0 => "The token wants a look".to_owned(),
+        Mood::Watch => format!("{} a look", of_all("want", count(Mood::Watch), all)),
+        Mood::Busy => format!("{} of {all} running", count(Mood::Busy)),
+        _ if all > 0 && count(Mood::Well) == all => "All is well".to_owned(),
+        _ if count(Mood::Well) > 0 => "All that ran is well".to_owned(),
+        _ => "Nothing has run yet".to_owned(),
+    };
+    (worst, text)
+}
+
+/// `1 of 5 needs`, `2 of 5 need`.
+fn of_all(verb: &str, some: usize, all: usize) -> String {
+    let ending = if some == 1 { "s" } else { "" };
+    format!("{some} of {all} {verb}{ending}")
+}
+
+/// The names of those that the verdict is about.
+fn culprits(html: &mut Html, status: &Status) {
+    let worst = status.resources.iter().map(mood_of).max().unwrap_or(Mood::Quiet);
+    if worst < Mood::Watch {
+        return;
+    }
+    let mut before = "<p class=\"culprits\">";
+    for it in status.resources.iter().filter(|it| mood_of(it) == worst) {
+        html.raw(before).raw("<bdi>").text(full_name(it)).raw("</bdi>");
+        before = " · ";
+    }
+    html.raw("</p>");
+}
+
+fn full_name(resource: &Resource) -> String {
+    let name = words::resource(&resource.name);
+    match words::scope(&resource.name, &resource.scope) {
+        Some(scope) => format!("{name}, {scope}"),
+        None => name,
+    }
+}
+
+fn token_sentence(token: &Token, now: Time) -> (Mood, String) {
+    let expiry = token.expires_at.map(|at| {
+        let verb = if at < now { "expired" } else { "expires" };
+        format!(", {verb} {}", words::relative(at, now))
+    });
+    let expiry = expiry.unwrap_or_default();
+    match token.status.as_str() {
+        // It is asked for when it is wanted, so one that has expired is no fault.
+        "valid" => (Mood::Quiet, format!("Token valid{expiry}")),
+        "refreshing" => (Mood::Quiet, format!("Token being renewed{expiry}")),
+        "failed" => (Mood::Watch, format!("Token could not be renewed{expiry}")),
+        "reauth_required" => (
+            Mood::Bad,
+            format!("Token must be authorized again by a person{expiry}"),
+        ),
+        other => (Mood::Quiet, format!("Token {other}{expiry}")),
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- a resource
+
+fn mood_of(resource: &Resource) -> Mood {
+    let gaps = if resource.open_gaps.unwrap_or(0) > 0 {
+        Mood::Watch
+    } else {
+        Mood::Quiet
+    };
+    mood_of_run(resource).max(gaps)
+}
+
+fn mood_of_run(resource: &Resource) -> Mood {
+    match resource.run.as_ref().map(|run| run.status.as_str()) {
+        None => Mood::Quiet,
+        Some("succeeded") => Mood::Well,
+        Some("running") => Mood::Busy,
+        Some("failed" | "needs_approval") => Mood::Bad,
+        Some(_) => Mood::Watch,
+    }
+}
+
+fn status_word(resource: &Resource) -> String {
+    match resource.run.as_ref().map(|run| run.status.as_str()) {
+        None => "Never ran".to_owned(),
+        Some("succeeded") => "Succeeded".to_owned(),
+        Some("running") => "Running".to_owned(),
+        Some("partial") => "Partial".to_owned(),
+        Some("failed") => "Failed".to_owned(),
+        Some("interrupted") => "Interrupted".to_owned(),
+        Some("needs_approval") => "Needs approval".to_owned(),
+        Some(other) => other.to_owned(),
+    }
+}
+
+fn card(html: &mut Html, resource: &Resource, now: Time) {
+    html.raw("<section class=\"card ")
+        .text(mood_of(resource).class())
+        .raw("\"><div class=\"title\"><h2><bdi>");
+    html.text(words::resource(&resource.name)).raw("</bdi>");
+    if let Some(scope) = words::scope(&resource.name, &resource.scope) {
+        html.raw(" <small><bdi>").text(scope).raw("</bdi></small>");
+    }
+    html.raw("</h2><p class=\"status ")
+        .text(mood_of_run(resource).class())
+        .raw("\"><bdi>");
+    html.text(status_word(resource)).raw("</bdi></p></div>");
+    match &resource.run {
+        Some(run) => ran(html, mood_of_run(resource), run, now),
+        None => _ = html.raw("<p class=\"when\">It runs as soon as its turn comes.</p>"),
+    }
+    facts(html, resource, now);
+    html.raw("</section>");
+}
+
+fn ran(html: &mut Html, mood: Mood, run: &Run, now: Time) {
+    html.raw("<p class=\"when\">");
+    let since = |from: Time, to: Time| words::duration((to - from).to_std().unwrap_or_default());
+    match (run.started_at, run.finished_at) {
+        (Some(began), Some(ended)) => {
+            html.raw("Ended ");
+            moment(html, ended, now);
+            html.raw(", took ").text(since(began, ended));
+        }
+        (Some(began), None) => {
+            html.raw("Began ");
+            moment(html, began, now);
+        }
+        (None, _) => _ = html.raw("No time known"),
+    }
+    html.raw("</p>");
+    progress(html, run);
+    trouble(html, mood, run.error.as_deref(), run.hint.as_deref());
+    html.raw("<dl class=\"counts\">");
+    for (column, label) in [
+        ("rows_read", "read"),
+        ("rows_inserted", "inserted"),
+        ("rows_updated", "updated"),
+        ("rows_unchanged", "unchanged"),
+        ("rows_removed", "removed"),
+        ("rows_rejected", "rejected"),
+    ] {
+        let count = run.count(column);
+        let class = match count {
+            Some(rejected) if rejected > 0 && column == "rows_rejected" => "watch",
+            Some(0) | None => "none",
+            Some(_) => "some",
+        };
+        let shown = count.map_or_else(|| "–".to_owned(), words::number);
+        html.raw("<div class=\"")
+            .text(class)
+            .raw("\"><dt>")
+            .text(label)
+            .raw("</dt><dd>")
+            .text(shown)
+            .raw("</dd></div>");
+    }
+    html.raw("</dl>");
+}
+
+/// A bar while it runs, where the tenant has said how much there is.
+fn progress(html: &mut Html, run: &Run) {
+    if let ("running", Some(total @ 1..)) = (run.status.as_str(), run.count("source_total")) {
+        let read = run.count("rows_read").unwrap_or(0).clamp(0, total);
+        html.raw("<progress max=\"")
+            .text(total)
+            .raw("\" value=\"")
+            .text(read)
+            .raw("\"></progress><p class=\"when\">");
+        html.text(words::number(read))
+            .raw(" of ")
+            .text(words::number(total))
+            .raw("</p>");
+    }
+}
+
+fn trouble(html: &mut Html, mood: Mood, error: Option<&str>, hint: Option<&str>) {
+    if error.is_none() && hint.is_none() {
+        return;
+    }
+    html.raw("<div class=\"trouble ").text(mood.class()).raw("\">");
+    if let Some(error) = error {
+        html.raw("<p><bdi>").text(error).raw("</bdi></p>");
+    }
+    if let Some(hint) = hint {
+        html.raw("<p class=\"hint\"><bdi>").text(hint).raw("</bdi></p>");
+    }
+    html.raw("</div>");
+}
+
+fn facts(html: &mut Html, resource: &Resource, now: Time) {
+    html.raw("<dl class=\"facts\">");
+    let time = |html: &mut Html, label: &'static str, at: Option<Time>| {
+        if let Some(at) = at {
+            html.raw("<dt>").raw(label).raw("</dt><dd>");
+            moment(html, at, now);
+            html.raw("</dd>");
+        }
+    };
+    time(html, "Complete as of", resource.complete_as_of);
+    if resource.complete_as_of.is_none() {
+        time(html, "Watermark", resource.watermark);
+    }
+    if let Some(lag) = resource.lag_seconds {
+        let lag = Duration::try_from_secs_f64(lag).unwrap_or_default();
+        html.raw("<dt>Lag</dt><dd>")
+            .text(words::roughly(lag))
+            .raw("</dd>");
+    }
+    match resource.open_gaps {
+        Some(gaps @ 1..) => {
+            html.raw("<dt>Open gaps</dt><dd class=\"watch\">")
+                .text(words::number(gaps))
+                .raw("</dd>");
+        }
+        Some(_) => _ = html.raw("<dt>Open gaps</dt><dd>none</dd>"),
+        None => {}
+    }
+    if resource.next_run_at.is_some_and(|at| at <= now) {
+        html.raw("<dt>Next run</dt><dd>due now</dd>");
+    } else {
+        time(html, "Next run", resource.next_run_at);
+    }
+    if let Some(holder) = &resource.holder {
+        html.raw("<dt>Held by</dt><dd><bdi>")
+            .text(holder)
+            .raw("</bdi></dd>");
+    }
+    html.raw("</dl>");
+}
+
+fn moment(html: &mut Html, at: Time, now: Time) {
+    html.raw("<time datetime=\"")
+        .text(at.to_rfc3339())
+        .raw("\" title=\"")
+        .text(words::absolute(at))
+        .raw("\">")
+        .text(words::relative(at, now))
+        .raw(" <small>")
+        .text(words::clock(at, now))
+        .raw("</small></time>");
+}

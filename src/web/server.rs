@@ -1,0 +1,255 @@
+//! The server: routes, headers, who may read, and an end that is bounded in time.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::error::WebError;
+use super::metrics::{self, Process};
+use super::status::Status;
+use super::{neighbour, page};
+use crate::config::settings::Web;
+use crate::model::Time;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Clock, Observer, SystemClock};
+use crate::model::pulse::Pulse;
+
+/// How long a page waits for the database.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the last responses may take after a shutdown was asked for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// When the process counts as alive.
+#[derive(Debug, Clone)]
+pub struct Health {
+    pulse: Pulse,
+    longest: Duration,
+}
+
+impl Health {
+    /// Alive while the schedule comes round: at least every six heartbeats, and a minute is always allowed, since a round
+    /// waits for a database that is away for as long as its pool does.
+    pub fn new(pulse: Pulse, heartbeat: Duration) -> Self {
+        Self {
+            pulse,
+            longest: (heartbeat * 6).max(Duration::from_mins(1)),
+        }
+    }
+}
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    access: Access,
+    address: SocketAddr,
+}
+
+/// Listens and serves until `shutdown`.
+pub async fn serve<O: Observer>(
+    settings: &Web,
+    observer: Arc<O>,
+    health: Health,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), WebError> {
+    Door::open(settings)
+        .await?
+        .serve(observer, health, shutdown)
+        .await
+}
+
+impl Door {
+    /// Reads the token and listens on the address. Apart from `serve`, so that a wrong address ends a start early.
+    pub async fn open(settings: &Web) -> Result<Self, WebError> {
+        let access = Access::of(settings)?;
+        let refused = |source: std::io::Error| WebError::Bind {
+            address: settings.bind,
+            by: (source.kind() == std::io::ErrorKind::AddrInUse)
+                .then(|| neighbour::listener(settings.bind))
+                .flatten(),
+            source,
+        };
+        let listener = TcpListener::bind(settings.bind).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self {
+            listener,
+            access,
+            address,
+        })
+    }
+
+    /// The address, with the port that the system chose where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`; responses under way get two seconds more.
+    pub async fn serve<O: Observer>(
+        self,
+        observer: Arc<O>,
+        health: Health,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), WebError> {
+        let site = Arc::new(Site {
+            observer,
+            health,
+            started_at: SystemClock.now(),
+        });
+        let stop = CancellationToken::new();
+        let server = axum::serve(self.listener, router(site, self.access))
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future();
+        tokio::pin!(server);
+        tokio::select! {
+            ended = &mut server => return ended.map_err(WebError::Serve),
+            () = shutdown => stop.cancel(),
+        }
+        let Ok(ended) = tokio::time::timeout(FAREWELL, server).await else {
+            tracing::debug!("responses under way were cut off by the shutdown");
+            return Ok(());
+        };
+        ended.map_err(WebError::Serve)
+    }
+}
+
+struct Site<O> {
+    observer: Arc<O>,
+    health: Health,
+    started_at: Time,
+}
+
+impl<O: Observer> Site<O> {
+    async fn status(&self) -> Outcome<Value> {
+        in_time(self.observer.status()).await
+    }
+}
+
+async fn in_time<T>(answer: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| {
+        let what = format!("the database did not answer within {} s", PATIENCE.as_secs());
+        Err(Fault::new(Kind::Transient, what).hint("check whether it is overloaded or cannot be reached"))
+    })
+}
+
+fn router<O: Observer>(site: Arc<Site<O>>, access: Access) -> Router {
+    let guarded = Router::new()
+        .route("/", get(index::<O>))
+        .route("/status.json", get(status::<O>))
+        .route("/metrics", get(metrics::<O>))
+        .layer(middleware::from_fn_with_state(access, guard));
+    Router::new()
+        .route("/healthz", get(healthz::<O>))
+        .route("/readyz", get(readyz::<O>))
+        .merge(guarded)
+        .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
+        .layer(middleware::from_fn_with_state(policy(), dress))
+        .with_state(site)
+}
+
+// ---------------------------------------------------------------------------------------------- around each page
+
+async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
+    if access.allows(request.headers()) {
+        return next.run(request).await;
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"blueconic-sync\"")];
+    (
+        StatusCode::UNAUTHORIZED,
+        challenge,
+        "the token of `web.token_file` is wanted as `Authorization: Bearer …`\n",
+    )
+        .into_response()
+}
+
+/// Nothing may be loaded, run, framed or sent; the one stylesheet is allowed by its hash.
+fn policy() -> HeaderValue {
+    let hash = STANDARD.encode(Sha256::digest(page::STYLE));
+    let text = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
+async fn dress(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+// ---------------------------------------------------------------------------------------------- the pages
+
+async fn healthz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
+    let age = site.health.pulse.age();
+    if age <= site.health.longest {
+        return "ok\n".into_response();
+    }
+    let reason = format!("the schedule has not come round for {} s\n", age.as_secs());
+    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+}
+
+async fn readyz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
+    match in_time(site.observer.ready()).await {
+        Ok(()) => "ready\n".into_response(),
+        Err(fault) => {
+            let reason = fault.sentence().split_whitespace().collect::<Vec<_>>().join(" ");
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+        }
+    }
+}
+
+async fn status<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
+    match site.status().await {
+        Ok(status) => Json(status).into_response(),
+        Err(fault) => {
+            let told = json!({ "error": fault.sentence(), "hint": fault.hint });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
+        }
+    }
+}
+
+async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
+    let status = site
+        .status()
+        .await
+        .ok()
+        .map(|status| Status::read(&status, SystemClock.now()));
+    let process = Process {
+        started_at: site.started_at,
+        heartbeat_age_seconds: site.health.pulse.age().as_secs_f64(),
+    };
+    let text = metrics::render(process, status.as_ref());
+    ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response()
+}
+
+async fn index<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
+    let now = SystemClock.now();
+    let (code, html) = match site.status().await {
+        Ok(status) => (StatusCode::OK, page::render(&Status::read(&status, now), now)),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, page::unreadable(&fault, now)),
+    };
+    (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+}

@@ -1,0 +1,141 @@
+//! `sync.schedule` in memory, with a clock that the tests move and faults to order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use blueconic_sync::model::Time;
+use blueconic_sync::model::fault::{Fault, Kind, Outcome};
+use blueconic_sync::model::ports::{Job, JobStore};
+use tokio::time::Instant;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) job: Job,
+    pub(crate) next: Time,
+    pub(crate) claim: Option<(String, Time)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) rows: BTreeMap<String, Row>,
+    pub(crate) away: bool,
+    pub(crate) calls: u64,
+    pub(crate) extended: u64,
+    epoch: Time,
+    started: Instant,
+}
+
+/// The database's clock goes with tokio's, which tests pause; `forward` moves it alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory(Arc<Mutex<State>>);
+
+impl Memory {
+    pub(crate) fn at(now: Time) -> Arc<Self> {
+        Arc::new(Self(Arc::new(Mutex::new(State {
+            rows: BTreeMap::new(),
+            away: false,
+            calls: 0,
+            extended: 0,
+            epoch: now,
+            started: Instant::now(),
+        }))))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn forward(&self, time: chrono::Duration) {
+        self.state().epoch += time;
+    }
+
+    pub(crate) fn next(&self, name: &str) -> Time {
+        self.state().rows[name].next
+    }
+
+    fn open(&self) -> Outcome<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        state.calls += 1;
+        if state.away {
+            return Err(Fault::new(Kind::Transient, "the database is away"));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    pub(crate) fn now(&self) -> Time {
+        self.epoch + chrono::Duration::from_std(self.started.elapsed()).unwrap()
+    }
+
+    fn mine(&mut self, name: &str, holder: &str) -> Outcome<&mut Row> {
+        let row = self
+            .rows
+            .get_mut(name)
+            .filter(|row| row.claim.as_ref().is_some_and(|(claimant, _)| claimant == holder));
+        row.ok_or_else(|| Fault::new(Kind::Fenced, "the claim is another's"))
+    }
+}
+
+impl JobStore for Memory {
+    async fn now(&self) -> Outcome<Time> {
+        Ok(self.open()?.now())
+    }
+
+    async fn stored(&self) -> Outcome<Vec<(Job, Time)>> {
+        Ok(self
+            .open()?
+            .rows
+            .values()
+            .map(|row| (row.job.clone(), row.next))
+            .collect())
+    }
+
+    async fn put(&self, job: &Job, next_run_at: Time) -> Outcome<()> {
+        let mut state = self.open()?;
+        let claim = state.rows.get(&job.name).and_then(|row| row.claim.clone());
+        let row = Row {
+            job: job.clone(),
+            next: next_run_at,
+            claim,
+        };
+        state.rows.insert(job.name.clone(), row);
+        Ok(())
+    }
+
+    async fn keep_only(&self, names: &[String]) -> Outcome<()> {
+        self.open()?.rows.retain(|name, _| names.contains(name));
+        Ok(())
+    }
+
+    async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<bool> {
+        let mut state = self.open()?;
+        let now = state.now();
+        let Some(row) = state.rows.get_mut(name) else {
+            return Ok(false);
+        };
+        let free = row.claim.as_ref().is_none_or(|(_, until)| *until <= now);
+        if row.next > now || !free {
+            return Ok(false);
+        }
+        row.claim = Some((holder.to_owned(), now + hold));
+        Ok(true)
+    }
+
+    async fn extend(&self, name: &str, holder: &str, hold: Duration) -> Outcome<()> {
+        let mut state = self.open()?;
+        state.extended += 1;
+        let until = state.now() + hold;
+        state.mine(name, holder)?.claim = Some((holder.to_owned(), until));
+        Ok(())
+    }
+
+    async fn done(&self, name: &str, holder: &str, next_run_at: Time) -> Outcome<()> {
+        let mut state = self.open()?;
+        let row = state.mine(name, holder)?;
+        row.next = next_run_at;
+        row.claim = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! The store against a real PostgreSQL: what it promises of merges, leases, tokens, gaps and migrations.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may, and is no library"
+)]
+
+mod connection;
+mod gaps;
+mod leases;
+mod merged_profiles;
+mod merges;
+mod occurrences;
+mod rejects;
+mod schedule;
+mod schema;
+mod seen;
+mod status;
+mod support;
+mod sweep;
+mod tokens;

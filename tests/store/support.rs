@@ -1,0 +1,396 @@
+//! One private PostgreSQL for the whole test process, a migrated database for each test, and rows to load. With
+//! `BLUECONIC_SYNC_TEST_DATABASE_URL` the databases are made on that server instead.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use blueconic_sync::model::Time;
+use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
+use blueconic_sync::model::ports::{Acquired, Lease, Loader, Store, Walk};
+use blueconic_sync::model::position::{CursorPosition, Position, Scope, Slot};
+use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
+use blueconic_sync::postgres::loader::PostgresLoader;
+use blueconic_sync::postgres::migrate;
+use blueconic_sync::postgres::pool::Limits;
+use blueconic_sync::postgres::store::PostgresStore;
+use chrono::TimeZone as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+/// A server of this process's own: it ends when the process does, however that ends, since the shell that watches it
+/// reads a pipe that breaks then.
+struct Server {
+    options: PgConnectOptions,
+    _watcher: Option<Child>,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+const WATCHER: &str = r#"
+"$1/initdb" -D "$2/data" -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
+  -c log_min_messages=fatal >"$2/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -INT $server
+wait $server
+rm -rf "$2"
+"#;
+
+fn server() -> &'static Server {
+    SERVER.get_or_init(|| match std::env::var("BLUECONIC_SYNC_TEST_DATABASE_URL") {
+        Ok(url) => Server {
+            options: url.parse().unwrap(),
+            _watcher: None,
+        },
+        Err(_) => start(),
+    })
+}
+
+fn start() -> Server {
+    let binaries = binaries();
+    let folder = tempfile::Builder::new()
+        .prefix("bcs-store-")
+        .tempdir()
+        .unwrap()
+        .keep();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", WATCHER, "sh"])
+        .arg(&binaries)
+        .arg(&folder)
+        .stdin(Stdio::piped());
+    if nix::unistd::geteuid().is_root() {
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+        std::os::unix::fs::chown(&folder, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
+        command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+    }
+    let watcher = command.spawn().unwrap();
+    wait_until_ready(&binaries, &folder);
+    let options = PgConnectOptions::new_without_pgpass()
+        .socket(&folder)
+        .username("postgres")
+        .database("postgres");
+    Server {
+        options,
+        _watcher: Some(watcher),
+    }
+}
+
+fn wait_until_ready(binaries: &Path, folder: &Path) {
+    let began = Instant::now();
+    loop {
+        let ready = Command::new(binaries.join("pg_isready"))
+            .args(["-q", "-d", "postgres", "-h"])
+            .arg(folder)
+            .status()
+            .unwrap();
+        if ready.success() {
+            return;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the test server does not start"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn binaries() -> PathBuf {
+    let mut folders: Vec<PathBuf> = std::env::var_os("PGBIN").map(PathBuf::from).into_iter().collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    folders.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    folders
+        .into_iter()
+        .find(|folder| folder.join("initdb").exists())
+        .unwrap()
+}
+
+/// A database of the test's own, migrated.
+pub(crate) async fn database() -> PgConnectOptions {
+    let template = TEMPLATE.get_or_init(migrated_template).await;
+    empty_database(Some(template)).await
+}
+
+async fn migrated_template() -> String {
+    let options = empty_database(None).await;
+    migrate::apply(&options).await.unwrap();
+    options.get_database().unwrap().to_owned()
+}
+
+/// A database without anything in it, or a copy.
+pub(crate) async fn empty_database(template: Option<&str>) -> PgConnectOptions {
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("store_{}_{number}", std::process::id());
+    let mut admin = PgConnection::connect_with(&server().options).await.unwrap();
+    let template = template.unwrap_or("template1");
+    run(&mut admin, &format!("create database {name} template {template}")).await;
+    server().options.clone().database(&name)
+}
+
+/// Runs any statement.
+pub(crate) async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+/// A database with a store over it and a connection to look at it.
+pub(crate) struct Fixture {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) store: PostgresStore,
+    pub(crate) look: PgPool,
+}
+
+pub(crate) const PROFILES_FULL: Slot = Slot {
+    resource: "profiles",
+    scope: Scope::Full,
+};
+pub(crate) const PROFILES_INCREMENT: Slot = Slot {
+    resource: "profiles",
+    scope: Scope::Increment,
+};
+pub(crate) const SEGMENTS: Slot = Slot {
+    resource: "segments",
+    scope: Scope::Full,
+};
+pub(crate) const AUDIT: Slot = Slot {
+    resource: "audit_events",
+    scope: Scope::Increment,
+};
+
+pub(crate) async fn fixture() -> Fixture {
+    fixture_with_lease_of(Duration::from_secs(30)).await
+}
+
+pub(crate) async fn fixture_with_lease_of(lease_ttl: Duration) -> Fixture {
+    let options = database().await;
+    let store = another_store(&options, lease_ttl).await;
+    let look = PgPool::connect_with(options.clone()).await.unwrap();
+    Fixture { options, store, look }
+}
+
+/// As another process would have it.
+pub(crate) async fn another_store(options: &PgConnectOptions, lease_ttl: Duration) -> PostgresStore {
+    let limits = Limits {
+        max_connections: 8,
+        load_connections: 4,
+        lease_ttl,
+    };
+    let slots = vec![SEGMENTS, PROFILES_FULL, PROFILES_INCREMENT, AUDIT];
+    PostgresStore::connect(options.clone(), limits, slots)
+        .await
+        .unwrap()
+}
+
+impl Fixture {
+    pub(crate) async fn lease(&self, slot: Slot) -> Lease {
+        match self.store.acquire(slot).await.unwrap() {
+            Acquired::Lease(lease) => lease,
+            Acquired::Held(holder) => panic!("held by {holder:?}"),
+        }
+    }
+
+    /// A lease and a walk that begins now.
+    pub(crate) async fn walk(&self, slot: Slot) -> (Lease, Walk) {
+        let lease = self.lease(slot).await;
+        let walk = Walk {
+            id: Uuid::new_v4(),
+            opened_at: Store::now(&self.store).await.unwrap(),
+        };
+        (lease, walk)
+    }
+
+    pub(crate) async fn profiles(&self, lease: &Lease, walk: Option<Walk>) -> PostgresLoader {
+        self.store.loader(&PROFILES, lease, walk).await.unwrap()
+    }
+
+    pub(crate) async fn one<T>(&self, sql: &str) -> T
+    where
+        (T,): for<'row> sqlx::FromRow<'row, sqlx::postgres::PgRow>,
+        T: Send + Unpin,
+    {
+        let (value,): (T,) = sqlx::query_as(AssertSqlSafe(sql))
+            .fetch_one(&self.look)
+            .await
+            .unwrap();
+        value
+    }
+
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(sql))
+            .fetch_all(&self.look)
+            .await
+            .unwrap()
+    }
+}
+
+/// Loads and unwraps.
+pub(crate) async fn load(loader: &mut PostgresLoader, batch: Batch) -> Written {
+    loader.load(batch, None).await.unwrap()
+}
+
+pub(crate) fn time(second: i64) -> Time {
+    chrono::Utc.timestamp_opt(1_700_000_000 + second, 0).unwrap()
+}
+
+pub(crate) fn hash(of: &str) -> [u8; 16] {
+    let mut hash = [7; 16];
+    for (place, byte) in of.bytes().enumerate() {
+        hash[place % 16] ^= byte.rotate_left(u32::try_from(place / 16).unwrap());
+    }
+    hash
+}
+
+pub(crate) fn print(id: &str, source: &str) -> Fingerprint {
+    Fingerprint {
+        id: id.to_owned(),
+        source: hash(source),
+    }
+}
+
+/// A profile whose content and bytes are both `content`.
+pub(crate) fn add_profile(batch: &mut Batch, id: &str, modified: Option<i64>, content: &str) {
+    add_profile_of(batch, id, modified, content, content);
+}
+
+pub(crate) fn add_profile_of(
+    batch: &mut Batch,
+    id: &str,
+    modified: Option<i64>,
+    source: &str,
+    content: &str,
+) {
+    let modified = modified.map(time);
+    batch
+        .rows
+        .row(id.as_bytes(), modified, 11)
+        .text(id)
+        .timestamp(Some(time(0)))
+        .timestamp(modified)
+        .text("GDPR")
+        .null()
+        .text_array::<&str>(&[])
+        .text_array(&["o1"])
+        .text_array(&["s1", "s2"])
+        .jsonb(format!(r#"{{"name": ["{content}"]}}"#).as_bytes())
+        .bytea(&hash(source))
+        .bytea(&hash(content));
+    batch.seen.push(id.to_owned());
+}
+
+pub(crate) fn add_segment(batch: &mut Batch, id: &str, modified: Option<i64>, name: &str) {
+    let modified = modified.map(time);
+    batch
+        .rows
+        .row(id.as_bytes(), modified, 10)
+        .text(id)
+        .text(name)
+        .null()
+        .text_array::<&str>(&[])
+        .bigint(Some(3))
+        .null()
+        .timestamp(Some(time(0)))
+        .timestamp(modified)
+        .null()
+        .null();
+    batch.seen.push(id.to_owned());
+}
+
+/// The position of an open walk, to be stored as a cursor.
+pub(crate) fn position(walk: Walk) -> Position {
+    Position::Cursor(CursorPosition {
+        walk_id: walk.id,
+        segment: "allvisitors".to_owned(),
+        cursor: "*".to_owned(),
+        range: None,
+        began_at: walk.opened_at,
+        opened_at: walk.opened_at,
+        properties: vec![],
+        pages: 0,
+        read: 0,
+        seen_at_least: 0,
+        total: None,
+        finished: None,
+    })
+}
+
+pub(crate) fn advance() -> Advance {
+    Advance {
+        position: None,
+        watermark: None,
+        gaps: vec![],
+        covered: vec![],
+    }
+}
+
+use ColumnKind::{Bigint, Bytea, Int, Jsonb, Text, TextArray, Timestamptz};
+
+pub(crate) static PROFILES: Table = Table {
+    name: "profiles",
+    columns: &[
+        Column::new("id", Text),
+        Column::new("created_at", Timestamptz),
+        Column::new("modified_at", Timestamptz),
+        Column::new("privacy_legislation", Text),
+        Column::new("permission_level", Text),
+        Column::new("consented_objectives", TextArray),
+        Column::new("refused_objectives", TextArray),
+        Column::new("segment_ids", TextArray),
+        Column::new("properties", Jsonb),
+        Column::new("source_hash", Bytea),
+        Column::new("content_hash", Bytea),
+    ],
+    key: &["id"],
+    merge: Merge::Profile,
+};
+
+pub(crate) static SEGMENTS_TABLE: Table = Table {
+    name: "segments",
+    columns: &[
+        Column::new("id", Text),
+        Column::new("name", Text),
+        Column::new("description", Text),
+        Column::new("tags", TextArray),
+        Column::new("profile_count", Bigint),
+        Column::new("creator", Text),
+        Column::new("created_at", Timestamptz),
+        Column::new("modified_at", Timestamptz),
+        Column::new("inverse_of", Text),
+        Column::new("inversed_by", Text),
+    ],
+    key: &["id"],
+    merge: Merge::Upsert,
+};
+
+pub(crate) static AUDIT_EVENTS: Table = Table {
+    name: "audit_events",
+    columns: &[
+        Column::new("occurred_at", Timestamptz),
+        Column::new("event_key", Bytea),
+        Column::new("occurrence", Int),
+        Column::new("user_name", Text),
+        Column::new("application", Text),
+        Column::new("object_type", Text),
+        Column::new("operation", Text),
+        Column::new("ip_address", Text),
+        Column::new("objects", Jsonb),
+    ],
+    key: &["event_key", "occurrence", "occurred_at"],
+    merge: Merge::Occurrence,
+};

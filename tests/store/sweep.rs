@@ -1,0 +1,163 @@
+//! Removing what a walk did not see, and nothing else.
+
+use blueconic_sync::model::batch::Batch;
+use blueconic_sync::model::fault::Kind;
+use blueconic_sync::model::ports::{Candidates, Store as _, Verdict};
+use bytes::Bytes;
+
+use crate::support::{
+    Fixture, PROFILES, PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, fixture, load,
+};
+
+async fn stored(db: &Fixture, ids: &[&str]) {
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let mut batch = Batch::default();
+    for id in ids {
+        add_profile(&mut batch, id, None, "x");
+    }
+    load(&mut loader, batch).await;
+    release(db).await;
+}
+
+/// The next walk begins after what was loaded.
+async fn release(db: &Fixture) {
+    sqlx::query("update sync.leases set expires_at = '-infinity'")
+        .execute(&db.look)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn candidates_are_neither_seen_nor_loaded_since() {
+    let db = fixture().await;
+    stored(&db, &["a", "b", "c", "d", "e"]).await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    load(
+        &mut loader,
+        Batch {
+            seen: vec!["b".to_owned()],
+            ..Batch::default()
+        },
+    )
+    .await;
+    let mut batch = Batch::default();
+    add_profile(&mut batch, "d", None, "changed");
+    batch.seen.clear();
+    load(&mut loader, batch).await;
+    let found = db.store.candidates(&PROFILES, walk).await.unwrap();
+    assert_eq!(found, Candidates { stored: 5, unseen: 3 });
+    assert_eq!(db.store.unseen(&PROFILES, walk, "", 2).await.unwrap(), ["a", "c"]);
+    assert_eq!(db.store.unseen(&PROFILES, walk, "c", 2).await.unwrap(), ["e"]);
+}
+
+#[tokio::test]
+async fn each_verdict_has_its_consequence() {
+    let db = fixture().await;
+    stored(
+        &db,
+        &["deleted", "kept", "merged", "missed", "out", "touched", "seen"],
+    )
+    .await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    // Loaded or seen between the listing of candidates and the removal.
+    let mut batch = Batch {
+        seen: vec!["seen".to_owned()],
+        ..Batch::default()
+    };
+    add_profile(&mut batch, "touched", None, "changed");
+    batch.seen.retain(|id| id != "touched");
+    load(&mut loader, batch).await;
+    let verdicts = [
+        ("deleted", Verdict::Deleted),
+        ("out", Verdict::OutOfScope),
+        (
+            "merged",
+            Verdict::Merged {
+                survivor: "kept".to_owned(),
+            },
+        ),
+        ("missed", Verdict::Missed(Bytes::new())),
+        ("kept", Verdict::Kept),
+        ("touched", Verdict::Deleted),
+        ("seen", Verdict::Deleted),
+        ("never here", Verdict::Deleted),
+    ]
+    .map(|(id, verdict)| (id.to_owned(), verdict));
+    assert_eq!(
+        db.store.remove(&PROFILES, &lease, walk, &verdicts).await.unwrap(),
+        3
+    );
+    let left = db.texts("select id from blueconic.profiles order by id").await;
+    assert_eq!(left, ["kept", "missed", "seen", "touched"]);
+    let graves = db
+        .texts(
+            "select concat_ws(' ', profile_id, reason, survivor_id) from blueconic.profile_tombstones
+             where run_id is not null order by 1",
+        )
+        .await;
+    assert_eq!(
+        graves,
+        ["deleted deleted", "merged merged kept", "out out_of_scope"]
+    );
+    assert_eq!(
+        db.texts("select profile_id from blueconic.profile_aliases").await,
+        ["merged"]
+    );
+    assert_eq!(db.store.unseen(&PROFILES, walk, "", 9).await.unwrap(), ["kept"]);
+    assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 1));
+}
+
+#[tokio::test]
+async fn a_fenced_removal_removes_nothing() {
+    let db = fixture().await;
+    stored(&db, &["a"]).await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    release(&db).await;
+    db.lease(PROFILES_FULL).await;
+    let fault = db
+        .store
+        .remove(&PROFILES, &lease, walk, &[("a".to_owned(), Verdict::Deleted)])
+        .await
+        .unwrap_err();
+    assert_eq!(fault.kind, Kind::Fenced);
+    assert_eq!(db.one::<i64>("select count(*) from blueconic.profiles").await, 1);
+    assert_eq!(
+        db.one::<i64>("select count(*) from blueconic.profile_tombstones")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_list_loses_its_rows_without_a_trace() {
+    let db = fixture().await;
+    let (lease, walk) = db.walk(SEGMENTS).await;
+    let mut loader = db
+        .store
+        .loader(&SEGMENTS_TABLE, &lease, Some(walk))
+        .await
+        .unwrap();
+    let mut batch = Batch::default();
+    add_segment(&mut batch, "a", None, "a");
+    add_segment(&mut batch, "b", None, "b");
+    load(&mut loader, batch).await;
+    let later = blueconic_sync::model::ports::Walk {
+        id: uuid::Uuid::new_v4(),
+        opened_at: blueconic_sync::model::ports::Store::now(&db.store).await.unwrap(),
+    };
+    let removed = db
+        .store
+        .remove(
+            &SEGMENTS_TABLE,
+            &lease,
+            later,
+            &[("b".to_owned(), Verdict::Deleted)],
+        )
+        .await
+        .unwrap();
+    assert_eq!(removed, 1);
+    assert_eq!(db.texts("select id from blueconic.segments").await, ["a"]);
+}

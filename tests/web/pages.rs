@@ -1,0 +1,151 @@
+//! What the status page says, and what it never lets through.
+
+use crate::states::{Running, approval, away, fresh, hostile, troubled, well};
+
+async fn page(state: serde_json::Value) -> String {
+    let (code, html) = Running::with(Ok(state)).await.get("/").await;
+    assert_eq!(code, 200);
+    html
+}
+
+fn assert_in_order(html: &str, parts: &[&str]) {
+    let mut rest = html;
+    for part in parts {
+        let position = rest.find(part);
+        assert!(
+            position.is_some(),
+            "`{part}` is missing, or not after what was before it, in:\n{html}"
+        );
+        rest = &rest[position.unwrap_or_default() + part.len()..];
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_service_says_that_nothing_has_run() {
+    let html = page(fresh()).await;
+    assert_in_order(
+        &html,
+        &[
+            "Nothing has run yet",
+            "Segments",
+            "Never ran",
+            "Next run",
+            "Audit events",
+        ],
+    );
+    assert!(!html.contains("Token"));
+}
+
+#[tokio::test]
+async fn when_all_is_well_it_says_so_with_the_numbers() {
+    let html = page(well()).await;
+    assert_in_order(
+        &html,
+        &[
+            "example.blueconic.net",
+            "All is well",
+            "Token valid, expires in 48 min",
+            "Profiles",
+            "everything",
+        ],
+    );
+    assert_in_order(
+        &html,
+        &[
+            "everything",
+            "Succeeded",
+            "Ended ",
+            "3 min ago",
+            "took 1 min 20 s",
+            "148,201",
+            "1,204",
+            "3,811",
+            ">97<",
+            "none",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn trouble_comes_with_its_sentence_and_what_to_do() {
+    let html = page(troubled()).await;
+    assert_in_order(
+        &html,
+        &[
+            "content=\"5\"", // while something runs, the page looks again soon
+            "1 of 5 needs a person",
+            "Failed",
+            "the scope read:profile-properties is missing",
+            "add the scope `read:profile-properties`",
+            "Running",
+            "<progress max=\"148201\" value=\"92400\">",
+            "92,400 of 148,201",
+            "Held by",
+            "sync-1:4711:9f3a",
+            "Interrupted",
+            "Partial",
+            "sync.rejects where resource = &#39;audit_events&#39;",
+            "Open gaps",
+            ">3<",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn what_needs_a_person_says_which_command() {
+    let html = page(approval()).await;
+    assert_in_order(
+        &html,
+        &[
+            "1 of 2 needs a person",
+            "authorized again by a person, expired 1 h 6 min ago",
+            "Needs approval",
+            "--approve-removals 27193",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn hostile_names_stay_text() {
+    let html = page(hostile()).await;
+    for markup in [
+        "<script",
+        "<img",
+        "<b>",
+        "onerror=alert(1)>",
+        "\u{202E}",
+        "\u{0}",
+        "*{display:none}</style>",
+    ] {
+        assert!(!html.contains(markup), "`{markup}` came through");
+    }
+    assert_eq!(html.matches("<style>").count(), 1);
+    assert!(html.contains("&lt;script&gt;"));
+    assert!(html.len() < 40_000, "{} bytes: long texts are cut", html.len());
+    assert!(html.ends_with("</html>"));
+}
+
+#[tokio::test]
+async fn a_state_of_any_shape_is_a_page() {
+    for odd in [
+        serde_json::json!(null),
+        serde_json::json!([]),
+        serde_json::json!({ "resources": 3, "token": [] }),
+    ] {
+        assert!(page(odd).await.contains("Nothing has run yet"));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_with_what_to_do() {
+    let (code, html) = Running::with(Err(away())).await.get("/").await;
+    assert_eq!(code, 503);
+    assert_in_order(
+        &html,
+        &[
+            "The state cannot be read",
+            "db.example:5432",
+            "set DATABASE_URL to another one",
+        ],
+    );
+}
