@@ -34,7 +34,9 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
+/// Deaf to Ctrl-C, which ends the tests and would leave the folder behind.
 const WATCHER: &str = r#"
+trap '' INT TERM HUP
 "$1/initdb" -D "$2/data" -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
 "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
   -c log_min_messages=fatal >"$2/log" 2>&1 &
