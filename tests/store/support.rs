@@ -34,7 +34,9 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
+/// Deaf to Ctrl-C, which ends the tests and would leave the folder behind.
 const WATCHER: &str = r#"
+trap '' INT TERM HUP
 "$1/initdb" -D "$2/data" -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
 "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
   -c log_min_messages=fatal >"$2/log" 2>&1 &
@@ -97,7 +99,7 @@ fn wait_until_ready(binaries: &Path, folder: &Path) {
             return;
         }
         assert!(
-            began.elapsed() < Duration::from_secs(60),
+            began.elapsed() < Duration::from_mins(1),
             "the test server does not start"
         );
         std::thread::sleep(Duration::from_millis(50));
