@@ -7,7 +7,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ledger::{Counts, Ledger, Status};
 use blueconic_sync::model::ports::{Acquired, Cursor, Loader as _, Store as _};
 
-use crate::support::{
+use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture, fixture_with_lease_of,
     load, position, run, time,
 };

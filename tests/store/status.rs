@@ -7,7 +7,7 @@ use blueconic_sync::model::ports::{Cursor, Observer as _, Store as _};
 use blueconic_sync::postgres::{reset, status};
 use url::Url;
 
-use crate::support::{
+use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, add_profile, advance, fixture, load, position, time,
 };
 

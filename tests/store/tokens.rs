@@ -6,7 +6,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{Claim, Settled, TokenName, TokenStore as _};
 use blueconic_sync::postgres::store::PostgresStore;
 
-use crate::support::{another_store, fixture};
+use crate::store::fixture::{another_store, fixture};
 
 const HOLD: Duration = Duration::from_secs(20);
 
