@@ -239,9 +239,14 @@ declare
 begin
   while month <= last_month at time zone 'UTC' loop
     partition := parent || to_char(month, '"_y"YYYY"m"MM');
-    if to_regclass(format('blueconic.%I', partition)) is null then
+    -- Asked of pg_class, not of to_regclass: that may answer from a cache which waiting for the lock does not renew.
+    if not exists (
+      select from pg_class as c where c.relnamespace = 'blueconic'::regnamespace and c.relname = partition
+    ) then
       perform pg_advisory_xact_lock(hashtextextended('blueconic-sync partitions', 0));
-      if to_regclass(format('blueconic.%I', partition)) is null then
+      if not exists (
+        select from pg_class as c where c.relnamespace = 'blueconic'::regnamespace and c.relname = partition
+      ) then
         execute format('create table blueconic.%I (like blueconic.%I including all)', partition, parent);
         execute format(
           'alter table blueconic.%I attach partition blueconic.%I for values from (%L) to (%L)',

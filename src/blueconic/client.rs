@@ -181,6 +181,17 @@ impl<T: TokenStore> Client<T> {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn begin(
+        &self,
+        request: &Request,
+        key: &str,
+        attempt: u32,
+        meter: &Meter,
+    ) -> Result<(Body, Permit), ClientError> {
+        let budget = self.budget(request, key, attempt, meter).await?;
+        self.answer(request, meter, &budget).await
+    }
+
     /// The budget of a request: a new one for its first try, else what its earlier tries have left.
     async fn budget(
         &self,
@@ -215,11 +226,11 @@ impl<T: TokenStore> Source for Client<T> {
     /// the same task may wait forever.
     async fn open(&self, request: &Request, attempt: u32, meter: &Meter) -> Outcome<StreamedPage> {
         let key = Repeats::key(request);
-        let budget = self.budget(request, &key, attempt, meter).await?;
         let (body, permit) = self
-            .answer(request, meter, &budget)
+            .begin(request, &key, attempt, meter)
             .await
             .inspect_err(|_| self.repeats().forget(&key))?;
+        self.repeats().touch(&key, self.steady.now());
         let server_time = answer::server_time(&body.response);
         let elements = Elements::new(request.array, self.largest, server_time);
         let trace = Trace {
@@ -316,4 +327,67 @@ fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client, ClientErr
     builder.build().map_err(|error| ClientError::Setup {
         source: Arc::new(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// The bytes of `{"profiles":[{"id":"1"}]}`, compressed with gzip -9n.
+    const GZIP: [u8; 45] = [
+        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0x2a, 0x28, 0xca, 0x4f, 0xcb,
+        0xcc, 0x49, 0x2d, 0x56, 0xb2, 0x8a, 0xae, 0x56, 0xca, 0x4c, 0x51, 0xb2, 0x52, 0x32, 0x54, 0xaa, 0x8d,
+        0xad, 0x05, 0x00, 0x77, 0xa7, 0x9a, 0xfa, 0x19, 0x00, 0x00, 0x00,
+    ];
+
+    /// A server that sends one compressed body to whoever comes.
+    async fn serve(body: Vec<u8>) -> url::Url {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 4096]).await.unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            socket.write_all(head.as_bytes()).await.unwrap();
+            socket.write_all(&body).await.unwrap();
+        });
+        format!("http://{address}/").parse().unwrap()
+    }
+
+    /// What a client that takes compressed bodies makes of one.
+    async fn decoded(body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+        let url = serve(body).await;
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut response = http.get(url).send().await.unwrap();
+        let mut all = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => all.extend_from_slice(&chunk),
+                Ok(None) => return Ok(all),
+                Err(error) => return Err(ClientError::transport("GET /p", error)),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_compressed_body_that_is_cut_is_a_fault_that_passes() {
+        assert_eq!(
+            decoded(GZIP.to_vec()).await.unwrap(),
+            br#"{"profiles":[{"id":"1"}]}"#
+        );
+        for end in 1..GZIP.len() {
+            let outcome = decoded(GZIP[..end].to_vec()).await;
+            assert!(
+                matches!(&outcome, Err(error @ ClientError::Broken { .. }) if error.is_repeatable()),
+                "{end} bytes: {outcome:?}"
+            );
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! through a new call, and must find the budget that its request has left.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::blueconic::error::ClientError;
@@ -18,6 +18,7 @@ pub(super) struct Repeats {
 struct Known {
     budget: Arc<Mutex<Budget>>,
     fault: Option<ClientError>,
+    /// When it was last asked for, or its body began.
     touched: Duration,
 }
 
@@ -65,10 +66,21 @@ impl Repeats {
         new: impl FnOnce() -> Budget,
     ) -> (Arc<Mutex<Budget>>, Option<ClientError>) {
         if let Some(known) = self.known.get_mut(key) {
+            let reading = now.saturating_sub(known.touched);
             known.touched = now;
+            let mut budget = known.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            budget.excuse(reading);
+            drop(budget);
             return (Arc::clone(&known.budget), known.fault.take());
         }
         (self.begin(key, new(), now), None)
+    }
+
+    /// The body has begun: from here on it is read.
+    pub(super) fn touch(&mut self, key: &str, now: Duration) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.touched = now;
+        }
     }
 
     /// Notes why the body that was being read cannot be used.

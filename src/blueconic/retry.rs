@@ -17,6 +17,9 @@ use crate::model::Time;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// An answer that is not the API's is repeated so many times: proxies show web pages while they restart.
 const FOREIGN_REPEATS: u32 = 3;
+/// For so many bodies that break off, the time that they took is not counted against the budget: a body of half an hour
+/// deserves more than one repeat.
+const EXCUSED_BODIES: u32 = 5;
 /// Repeats for each request sent: an outage costs at most a tenth more than quiet times.
 const SHARE: f64 = 0.1;
 /// Repeats that may come at once after a quiet while.
@@ -37,6 +40,7 @@ pub(super) struct Budget {
     first_fault: Option<Duration>,
     tries: u32,
     foreign: u32,
+    bodies: u32,
 }
 
 impl Retry {
@@ -66,6 +70,7 @@ impl Retry {
             first_fault: None,
             tries: 0,
             foreign: 0,
+            bodies: 0,
         }
     }
 
@@ -128,6 +133,18 @@ impl Budget {
             let _ = self.delays.next_backoff();
         }
         self.tries = tries;
+    }
+
+    /// A body broke off after it had been read for so long.
+    pub(super) fn excuse(&mut self, reading: Duration) {
+        self.bodies += 1;
+        if let Some(first) = self
+            .first_fault
+            .as_mut()
+            .filter(|_| self.bodies <= EXCUSED_BODIES)
+        {
+            *first += reading;
+        }
     }
 
     /// An answer that is foreign again and again is no accident.
@@ -202,4 +219,149 @@ pub(super) fn parse_retry_after(header: &str, wall: Time) -> Option<Duration> {
         (date - wall).to_std().unwrap_or_default()
     };
     Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::blueconic::steady::standing::Standing;
+
+    fn retry(steady: Steady, initial: u64, longest: u64, give_up_after: u64) -> Retry {
+        let settings = Settings {
+            initial_delay: Duration::from_secs(initial),
+            max_delay: Duration::from_secs(longest),
+            give_up_after: Duration::from_secs(give_up_after),
+        };
+        let limits = Limits {
+            requests_per_second: NonZeroU32::new(5).unwrap(),
+            burst: NonZeroU32::MIN,
+            concurrent_requests: NonZeroU32::MIN,
+            element_size: 1,
+            batch_size: 1,
+        };
+        Retry::new(settings, &limits, steady)
+    }
+
+    fn overload(retry_after: Option<Duration>) -> ClientError {
+        ClientError::Status {
+            call: "GET /p".to_owned(),
+            status: 503,
+            message: String::new(),
+            retry_after,
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_the_longest_with_full_jitter() {
+        let (clock, steady) = Standing::new();
+        let mut most = [Duration::ZERO; 8];
+        let mut least = [Duration::MAX; 8];
+        for _ in 0..500 {
+            let retry = retry(steady.clone(), 1, 16, 10_000);
+            let mut budget = retry.budget();
+            for step in 0..8 {
+                let wait = retry.wait_after(&mut budget, overload(None)).unwrap();
+                most[step] = most[step].max(wait);
+                least[step] = least[step].min(wait);
+                clock.advance(Duration::from_secs(100));
+            }
+        }
+        for (step, whole) in [1_u64, 2, 4, 8, 16, 16, 16, 16].into_iter().enumerate() {
+            let whole = Duration::from_secs(whole);
+            assert!(most[step] <= whole + Duration::from_micros(1), "{:?}", most[step]);
+            assert!(most[step] > whole.mul_f64(0.9) && least[step] < whole.mul_f64(0.1));
+        }
+    }
+
+    #[test]
+    fn the_tenants_wish_is_honoured_and_bounded() {
+        let (_, steady) = Standing::new();
+        let retry = retry(steady, 1, 60, 900);
+        let asked = Duration::from_secs(30);
+        let wait = retry
+            .wait_after(&mut retry.budget(), overload(Some(asked)))
+            .unwrap();
+        assert!(wait >= asked && wait <= asked + Duration::from_secs(1));
+        let wall = Time::UNIX_EPOCH + Duration::from_mins(1);
+        assert_eq!(parse_retry_after(" 30 ", wall), Some(asked));
+        assert_eq!(
+            parse_retry_after("Thu, 01 Jan 1970 00:01:30 GMT", wall),
+            Some(asked)
+        );
+        assert_eq!(
+            parse_retry_after("Thu, 01 Jan 1970 00:00:30 GMT", wall),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(parse_retry_after("86400", wall), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(
+            parse_retry_after("18446744073709551615", wall),
+            Some(LONGEST_RETRY_AFTER)
+        );
+        assert_eq!(parse_retry_after("soon", wall), None);
+        assert_eq!(parse_retry_after("-1", wall), None);
+    }
+
+    #[test]
+    fn the_budget_counts_from_the_first_fault() {
+        let (clock, steady) = Standing::new();
+        let retry = retry(steady, 1, 4, 60);
+        let mut budget = retry.budget();
+        // A body that took hours before it broke off is repeated all the same.
+        clock.advance(Duration::from_hours(5));
+        let mut waited = Duration::ZERO;
+        let gave_up = loop {
+            match retry.wait_after(&mut budget, overload(None)) {
+                Ok(wait) => {
+                    clock.advance(wait);
+                    waited += wait;
+                }
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            waited <= Duration::from_mins(1) && waited > Duration::from_secs(50),
+            "{waited:?}"
+        );
+        assert!(matches!(gave_up, ClientError::GaveUp { tries, .. } if tries == budget.tries));
+        assert!(gave_up.is_transient() && !gave_up.is_repeatable());
+    }
+
+    #[test]
+    fn the_time_of_a_few_long_bodies_is_not_counted() {
+        let (clock, steady) = Standing::new();
+        let retry = retry(steady, 0, 0, 60);
+        let mut budget = retry.budget();
+        let reading = Duration::from_hours(1);
+        let mut bodies = 0;
+        loop {
+            clock.advance(reading);
+            budget.excuse(reading);
+            bodies += 1;
+            if retry.wait_after(&mut budget, overload(None)).is_err() {
+                break;
+            }
+        }
+        assert_eq!(bodies, EXCUSED_BODIES + 1);
+    }
+
+    /// An outage of ten minutes with many requests in the air: the repeats together stay below a tenth of the rate.
+    #[test]
+    fn all_repeats_together_stay_within_the_quota() {
+        let (clock, steady) = Standing::new();
+        let retry = retry(steady.clone(), 0, 0, 100_000);
+        let mut budgets: Vec<Budget> = (0..100).map(|_| retry.budget()).collect();
+        let mut repeats = 0_u32;
+        while steady.now() < Duration::from_mins(10) {
+            let budget = &mut budgets[repeats as usize % 100];
+            let wait = retry.wait_after(budget, overload(None)).unwrap();
+            clock.advance(wait);
+            repeats += 1;
+        }
+        // 5 a second for 600 seconds, a tenth of it, and the reserve.
+        assert!((300..=312).contains(&repeats), "{repeats} repeats");
+    }
 }

@@ -65,3 +65,62 @@ impl governor::clock::Clock for Steady {
         Self::now(self)
     }
 }
+
+/// A clock for the tests of this layer: it moves when somebody sleeps or says so.
+#[cfg(test)]
+pub(super) mod standing {
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::Steady;
+    use crate::model::Time;
+    use crate::model::ports::Clock;
+
+    pub(in crate::blueconic) struct Standing(Mutex<Time>);
+
+    impl Standing {
+        pub(in crate::blueconic) fn new() -> (Arc<Self>, Steady) {
+            let clock = Arc::new(Self(Mutex::new(Time::UNIX_EPOCH)));
+            let steady = Steady::new(Arc::clone(&clock) as _);
+            (clock, steady)
+        }
+
+        pub(in crate::blueconic) fn set(&self, change: impl FnOnce(Time) -> Time) {
+            let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *now = change(*now);
+        }
+
+        pub(in crate::blueconic) fn advance(&self, time: Duration) {
+            self.set(|now| now + time);
+        }
+    }
+
+    impl Clock for Standing {
+        fn now(&self) -> Time {
+            *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        }
+
+        fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            self.advance(time);
+            Box::pin(tokio::task::yield_now())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::standing::Standing;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_neither_stops_time_nor_turns_it() {
+        let (clock, steady) = Standing::new();
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(steady.now(), Duration::from_secs(10));
+        clock.set(|now| now - Duration::from_hours(1));
+        assert_eq!(steady.now(), Duration::from_secs(10));
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(steady.now(), Duration::from_secs(15));
+    }
+}

@@ -165,3 +165,111 @@ impl Drop for Permit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+    use std::num::NonZeroU32;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::blueconic::steady::standing::Standing;
+
+    fn throttle(steady: &Steady, rate: u32, burst: u32, most: u32) -> Throttle {
+        let limits = Limits {
+            requests_per_second: NonZeroU32::new(rate).unwrap(),
+            burst: NonZeroU32::new(burst).unwrap(),
+            concurrent_requests: NonZeroU32::new(most).unwrap(),
+            element_size: 1,
+            batch_size: 1,
+        };
+        Throttle::new(&limits, steady.clone())
+    }
+
+    fn free(throttle: &Throttle) -> usize {
+        let mut held = Vec::new();
+        while let Some(permit) = throttle.permit().now_or_never() {
+            held.push(permit);
+        }
+        held.len()
+    }
+
+    #[tokio::test]
+    async fn a_burst_goes_at_once_and_the_rest_at_its_rate() {
+        let (_clock, steady) = Standing::new();
+        let throttle = throttle(&steady, 5, 5, 100);
+        for _ in 0..5 {
+            drop(throttle.enter().await);
+        }
+        assert_eq!(steady.now(), Duration::ZERO);
+        for _ in 0..50 {
+            drop(throttle.enter().await);
+        }
+        let took = steady.now();
+        assert!(
+            took >= Duration::from_millis(9_990) && took < Duration::from_millis(10_100),
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_overload_halves_once_for_all_that_were_inside_and_a_quiet_spell_gives_back() {
+        let (clock, steady) = Standing::new();
+        let throttle = throttle(&steady, 1000, 1000, 8);
+        assert_eq!(free(&throttle), 8);
+        let mut inside = Vec::new();
+        for _ in 0..8 {
+            inside.push(throttle.permit().await);
+        }
+        clock.advance(Duration::from_secs(1));
+        for permit in &inside {
+            throttle.overloaded(permit, None);
+        }
+        assert_eq!(free(&throttle), 0);
+        inside.clear();
+        assert_eq!(free(&throttle), 4);
+        for expected in [2, 1, 1] {
+            clock.advance(Duration::from_secs(1));
+            let permit = throttle.permit().await;
+            throttle.overloaded(&permit, None);
+            drop(permit);
+            assert_eq!(free(&throttle), expected);
+        }
+        for expected in [2, 3, 4, 5, 6, 7, 8, 8] {
+            clock.advance(QUIET_SPELL);
+            assert_eq!(free(&throttle), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_enters_before_the_time_that_the_tenant_names() {
+        let (_clock, steady) = Standing::new();
+        let throttle = throttle(&steady, 1000, 1000, 8);
+        let permit = throttle.enter().await;
+        throttle.overloaded(&permit, Some(Duration::from_secs(30)));
+        drop(throttle.enter().await);
+        assert!(steady.now() >= Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn every_permit_comes_back_under_contention() {
+        let steady = Steady::new(Arc::new(crate::model::ports::SystemClock));
+        let throttle = Arc::new(throttle(&steady, 1_000_000, 1_000_000, 3));
+        let mut tasks = Vec::new();
+        for _ in 0..300 {
+            let throttle = Arc::clone(&throttle);
+            tasks.push(tokio::spawn(async move {
+                let permit = throttle.enter().await;
+                assert!(throttle.gate.state().inside <= 3);
+                tokio::task::yield_now().await;
+                drop(permit);
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(free(&throttle), 3);
+    }
+}

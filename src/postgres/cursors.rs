@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::ports::Cursor;
-use crate::model::position::{Position, Slot};
+use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
 
 /// The cursor of a slot; an empty one when there is no row.
@@ -46,6 +46,33 @@ pub(crate) async fn advance(
         slot.scope.as_str(),
         json(slot, advance.position.as_ref())?,
         advance.watermark,
+        now
+    )
+    .execute(&mut *connection)
+    .await
+    .doing("storing the cursor")?;
+    match (slot.resource, slot.scope, advance.watermark) {
+        ("profiles", Scope::Full, Some(watermark)) => lift_increment(connection, slot, watermark, now).await,
+        _ => Ok(()),
+    }
+}
+
+/// A full walk brings all that an increment up to its start would bring: the increment goes on from there.
+async fn lift_increment(
+    connection: &mut PgConnection,
+    slot: Slot,
+    watermark: Time,
+    now: Time,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sync.cursors (resource, scope, watermark, updated_at)
+         values ($1, $2, $3, $4)
+         on conflict (resource, scope) do update set
+           watermark = greatest(cursors.watermark, excluded.watermark),
+           updated_at = excluded.updated_at",
+        slot.resource,
+        Scope::Increment.as_str(),
+        watermark,
         now
     )
     .execute(connection)

@@ -49,7 +49,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     let mut transaction = pool.begin().await.doing(DOING)?;
     // `for update` waits for data transactions that asserted the old fence: they end before the fence moves on.
     sqlx::query!(
-        "insert into sync.leases (name, holder, fence, expires_at) values ($1, $2, 0, '-infinity')
+        "insert into sync.leases (name, holder, fence, expires_at) values ($1, $2, 0, 'epoch')
          on conflict do nothing",
         name,
         holder

@@ -108,7 +108,7 @@ async fn token(store: &PostgresStore) -> Result<Value, Error> {
 async fn tables(store: &PostgresStore) -> Result<Vec<Value>, Error> {
     let rows = sqlx::query!(
         r#"select parent.relname::text as "name!",
-             coalesce(sum(greatest(part.reltuples, 0)), 0)::bigint as "rows!",
+             coalesce(sum(greatest(part.reltuples, 0)) filter (where part.relkind = 'r'), 0)::bigint as "rows!",
              coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint as "bytes!"
            from pg_class as parent
            join pg_class as part
@@ -116,7 +116,6 @@ async fn tables(store: &PostgresStore) -> Result<Vec<Value>, Error> {
              or part.oid in (select i.inhrelid from pg_inherits as i where i.inhparent = parent.oid)
            where parent.relnamespace = to_regnamespace('blueconic')
              and parent.relkind in ('r', 'p') and not parent.relispartition
-             and part.relkind = 'r'
            group by parent.relname
            order by parent.relname"#
     )

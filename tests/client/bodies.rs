@@ -151,7 +151,7 @@ async fn an_overload_lets_fewer_in_at_once_and_nobody_before_its_time() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(tenant.requests(), 3);
     // A quiet spell later there is room again, although one page is still held.
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     drop(one_more);
     assert!(waiting.await.unwrap());
     drop(held);

@@ -26,6 +26,8 @@ use futures_util::StreamExt;
 pub(crate) const SECRET: &str = "canary-secret-7f3a";
 
 type Answer = Box<dyn FnOnce(&HeaderMap) -> Response + Send>;
+type Always = Arc<dyn Fn(&HeaderMap) -> Response + Send + Sync>;
+type TokenAnswer = Arc<dyn Fn(u64) -> Response + Send + Sync>;
 
 /// What the server has seen, and what it will answer.
 #[derive(Default)]
@@ -33,8 +35,8 @@ pub(crate) struct Script {
     pub(crate) seen: Mutex<Vec<(String, HeaderMap)>>,
     pub(crate) token_requests: AtomicU64,
     answers: Mutex<VecDeque<Answer>>,
-    always: Mutex<Option<Arc<dyn Fn(&HeaderMap) -> Response + Send + Sync>>>,
-    token_answer: Mutex<Option<Arc<dyn Fn(u64) -> Response + Send + Sync>>>,
+    always: Mutex<Option<Always>>,
+    token_answer: Mutex<Option<TokenAnswer>>,
 }
 
 pub(crate) struct Tenant {

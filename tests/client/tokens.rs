@@ -248,6 +248,27 @@ async fn a_day_costs_few_tokens_and_no_call_carries_a_dead_one() {
 }
 
 #[tokio::test]
+async fn the_old_token_serves_while_the_next_cannot_be_had() {
+    let tenant = Tenant::start().await;
+    tenant.tokens(|number| match number {
+        1 => granted(1, 3600),
+        _ => status(400, r#"{"error":"unauthorized_client"}"#),
+    });
+    let clock = TestClock::new();
+    let client = tenant.client(&clock, &[]);
+    client.sign_in().await.unwrap();
+    clock.advance(Duration::from_mins(55));
+    for _ in 0..20 {
+        client.sign_in().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(tenant.token_requests(), 2);
+    clock.advance(Duration::from_mins(5));
+    assert_eq!(client.sign_in().await.err().unwrap().kind, Kind::Final);
+    assert_eq!(tenant.token_requests(), 3);
+}
+
+#[tokio::test]
 async fn no_message_holds_a_token_or_a_secret_that_the_server_sends_back() {
     let tenant = Tenant::start().await;
     tenant.always(|headers| status(400, &format!(r#"{{"message":"bad: {}"}}"#, bearer(headers))));

@@ -12,6 +12,7 @@ mod leases;
 mod merged_profiles;
 mod merges;
 mod occurrences;
+mod rates;
 mod rejects;
 mod schedule;
 mod schema;

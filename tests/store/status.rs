@@ -134,7 +134,7 @@ async fn reset_forgets_positions_and_no_data_and_waits_for_runs() {
     assert_eq!(fault.kind, Kind::Held);
     assert!(fault.what.contains(db.store.holder()), "{fault}");
 
-    sqlx::query("update sync.leases set expires_at = '-infinity' where name = 'profiles/full'")
+    sqlx::query("update sync.leases set expires_at = 'epoch' where name = 'profiles/full'")
         .execute(&db.look)
         .await
         .unwrap();

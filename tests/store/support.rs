@@ -325,6 +325,7 @@ pub(crate) fn position(walk: Walk) -> Position {
         pages: 0,
         read: 0,
         seen_at_least: 0,
+        unidentified: 0,
         total: None,
         finished: None,
     })

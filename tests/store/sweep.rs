@@ -22,7 +22,7 @@ async fn stored(db: &Fixture, ids: &[&str]) {
 
 /// The next walk begins after what was loaded.
 async fn release(db: &Fixture) {
-    sqlx::query("update sync.leases set expires_at = '-infinity'")
+    sqlx::query("update sync.leases set expires_at = 'epoch'")
         .execute(&db.look)
         .await
         .unwrap();

@@ -21,6 +21,8 @@ const HOLD: Duration = LONGEST_REQUEST.saturating_add(Duration::from_secs(10));
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// For so long a final refusal is not asked about again: repeating a wrong secret locks an account out.
 const REFUSAL_STANDS: Duration = Duration::from_mins(1);
+/// After a refresh ahead of the end has failed, the next one waits so long.
+const REFRESH_AGAIN: Duration = Duration::from_secs(30);
 /// No refresh later than this before the end.
 const MARGIN: Duration = Duration::from_mins(5);
 /// A token that dies within this is not sent any more (or within a twentieth of its life, if that is shorter).
@@ -80,7 +82,10 @@ struct Memory {
     /// Versions up to this one were refused by the API.
     dropped: i64,
     failure: Option<Failure>,
+    /// A task refreshes ahead of the end.
     refreshing: bool,
+    /// Such a task has failed: no other before then.
+    refresh_not_before: Duration,
 }
 
 /// How the last look for a token failed: it holds for all who were waiting then, and a final one for a while.
@@ -153,16 +158,18 @@ impl<T: TokenStore> Tokens<T> {
     }
 
     fn refresh_in_background(&self, now: Duration) {
-        if std::mem::replace(&mut self.shared.memory().refreshing, true) {
+        if !self.shared.memory().begin_refresh(now) {
             return;
         }
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            if let Err(error) = shared.fetch_in_turn(now).await {
+            let outcome = shared.fetch_in_turn(now).await;
+            if let Err(error) = &outcome {
                 let why = error.why().unwrap_or_default();
                 tracing::warn!(why, "the token could not be refreshed ahead of its end: {error}");
             }
-            shared.memory().refreshing = false;
+            let now = shared.steady.now();
+            shared.memory().end_refresh(outcome.is_ok(), now);
         });
     }
 }
@@ -319,6 +326,20 @@ impl Memory {
             _ => failure.at > since,
         };
         stands.then(|| Err(failure.error.clone()))
+    }
+
+    /// Whether a task may refresh ahead of the end: one at a time, and not again right after a failure.
+    fn begin_refresh(&mut self, now: Duration) -> bool {
+        let free = !self.refreshing && now >= self.refresh_not_before;
+        self.refreshing |= free;
+        free
+    }
+
+    fn end_refresh(&mut self, succeeded: bool, now: Duration) {
+        self.refreshing = false;
+        if !succeeded {
+            self.refresh_not_before = now + REFRESH_AGAIN;
+        }
     }
 
     /// Forgets a version; false when that has been done.
