@@ -3,7 +3,10 @@
 #![cfg(feature = "third-party")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may, and is no library")]
 
+mod certificates;
+mod compressed_and_encrypted;
 mod document;
+mod front;
 mod judge;
 mod prism;
 mod process;

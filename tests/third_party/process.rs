@@ -26,14 +26,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `log`, in an environment of nothing but PATH and HOME.
+    /// Starts `command` with its output in `log`, in an environment of nothing but PATH and HOME. An ordinary user's
+    /// PATH need not have the folder of servers.
     pub(crate) fn start(command: &[&str], folder: &Path, log: &Path) -> Self {
+        let mut path = std::env::var_os("PATH").unwrap_or_default();
+        path.push(":/usr/sbin");
         let watcher = Command::new("sh")
             .args(["-c", WATCHER, "sh"])
             .arg(log)
             .args(command)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", path)
             .env("HOME", folder)
             .current_dir(folder)
             .stdin(Stdio::piped())
