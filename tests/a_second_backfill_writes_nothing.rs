@@ -26,11 +26,7 @@ async fn wal(database: &Database) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_full_backfill_writes_no_row_and_hardly_any_log() {
     let cluster = crate::support::cluster::Cluster::start();
-    let Scene {
-        tenant,
-        program,
-        ..
-    } = scene(small(30_000)).await;
+    let Scene { tenant, program, .. } = scene(small(30_000)).await;
     // A server of its own: its log is this test's alone.
     let database = Database::on(&cluster).await;
     let program = program.with("DATABASE_URL", &database.url);
@@ -75,5 +71,8 @@ async fn a_tenant_that_answers_in_a_new_order_changes_no_content() {
         .rows("select rows_updated, rows_rehashed from sync.runs where resource = 'profiles' order by started_at desc")
         .await[0];
     assert_eq!(updated, 0);
-    assert!(rehashed <= 100, "at most 5% of the table is rehashed, not {rehashed}");
+    assert!(
+        rehashed <= 100,
+        "at most 5% of the table is rehashed, not {rehashed}"
+    );
 }

@@ -80,7 +80,12 @@ struct Holder {
 impl Holder {
     fn spawn(data_dir: Option<&Path>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "embedded::hold_until_killed", "--ignored", "--nocapture"]);
+        command.args([
+            "--exact",
+            "embedded::hold_until_killed",
+            "--ignored",
+            "--nocapture",
+        ]);
         command
             .env(HOLD, data_dir.unwrap_or(Path::new("")))
             .stdout(Stdio::piped())
@@ -372,7 +377,12 @@ fn a_temporary_cluster_that_cannot_be_made_says_why_and_leaves_nothing() {
     assert!(status.success());
 
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "embedded::hold_until_killed", "--ignored", "--nocapture"]);
+    command.args([
+        "--exact",
+        "embedded::hold_until_killed",
+        "--ignored",
+        "--nocapture",
+    ]);
     command
         .env(HOLD, "")
         .env("PGBIN", &programs)

@@ -13,7 +13,13 @@ use nix::unistd::Pid;
 /// Runs one of the ignored tests below in a process of its own.
 fn start(test: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("process::{test}"), "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            &format!("process::{test}"),
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env_remove("RUST_LOG")
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())

@@ -58,7 +58,9 @@ async fn a_tenant_of_a_hundred_thousand_profiles() {
 async fn backfill_equals(settings: Settings, page_size: u32) {
     let told = format!("{page_size} a page, {:?}", settings.shape);
     let scene = scene(settings).await;
-    let program = scene.program.set("resources.profiles.page_size", &page_size.to_string());
+    let program = scene
+        .program
+        .set("resources.profiles.page_size", &page_size.to_string());
     let ended = program.run(&["backfill", "--full"]).await;
     assert_eq!(ended.code(), 0, "{told}\n{}", ended.stderr);
     assert_lists_equal(&scene.database, &scene.tenant).await;
@@ -99,11 +101,11 @@ async fn whatever_the_form_of_the_answers() {
             ..Shape::default()
         },
     ];
-    for (shape, spelling) in shapes.into_iter().zip([
-        UserSpelling::Mixed,
-        UserSpelling::Schema,
-        UserSpelling::Example,
-    ]) {
+    for (shape, spelling) in
+        shapes
+            .into_iter()
+            .zip([UserSpelling::Mixed, UserSpelling::Schema, UserSpelling::Example])
+    {
         let settings = Settings {
             shape,
             user_spelling: spelling,
@@ -154,7 +156,11 @@ async fn a_segment_of_all_visitors_by_another_id() {
     ended.tells(&["everybody-0815"]);
     assert_profiles_equal(&database, &tenant).await;
     let asked = tenant.requests().of(Route::Profiles);
-    assert!(asked.iter().all(|request| request.path.contains("everybody-0815")));
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.path.contains("everybody-0815"))
+    );
 }
 
 /// Lone surrogates, a property twice in one profile, numbers and null where texts are usual.
@@ -205,11 +211,18 @@ async fn audit_events_that_cannot_be_reached_are_a_gap() {
         .await;
         program.expect(0, &["backfill", "audit_events"]).await;
         let missing = assert_events_within(&database, &tenant).await;
-        assert!(missing > 0, "{order:?}: 2,500 events do not fit into a page of 1,000");
+        assert!(
+            missing > 0,
+            "{order:?}: 2,500 events do not fit into a page of 1,000"
+        );
         assert!(database.count("sync.gaps where closed_at is null").await > 0);
         let before = database.count("blueconic.audit_events").await;
         program.expect(0, &["backfill", "audit_events"]).await;
-        assert_eq!(before, database.count("blueconic.audit_events").await, "once more changes nothing");
+        assert_eq!(
+            before,
+            database.count("blueconic.audit_events").await,
+            "once more changes nothing"
+        );
         assert_events_within(&database, &tenant).await;
     }
 }
@@ -217,7 +230,11 @@ async fn audit_events_that_cannot_be_reached_are_a_gap() {
 /// A page that fits is exact in every order.
 #[tokio::test(flavor = "multi_thread")]
 async fn audit_events_that_fit_into_a_page_are_exact() {
-    for order in [AuditOrder::NewestFirst, AuditOrder::OldestFirst, AuditOrder::Shuffled] {
+    for order in [
+        AuditOrder::NewestFirst,
+        AuditOrder::OldestFirst,
+        AuditOrder::Shuffled,
+    ] {
         let Scene {
             tenant,
             database,

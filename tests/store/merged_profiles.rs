@@ -262,7 +262,10 @@ async fn members_of_a_segment_are_found_through_the_index() {
     }
     load(&mut loader, batch).await;
     for _ in 0..2 {
-        db.store.after_full_walk(&crate::store::fixture::PROFILES).await.unwrap();
+        db.store
+            .after_full_walk(&crate::store::fixture::PROFILES)
+            .await
+            .unwrap();
     }
     assert_eq!(
         db.one::<i64>("select count(*) from blueconic.segment_members('s2')")

@@ -63,7 +63,11 @@ impl Cluster {
     /// One more.
     pub(crate) fn start() -> Self {
         let binaries = binaries();
-        let folder = tempfile::Builder::new().prefix("bcs-it-").tempdir().unwrap().keep();
+        let folder = tempfile::Builder::new()
+            .prefix("bcs-it-")
+            .tempdir()
+            .unwrap()
+            .keep();
         let mut command = Command::new("sh");
         command
             .args(["-c", WATCHER, "sh"])

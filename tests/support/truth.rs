@@ -124,7 +124,10 @@ pub(crate) async fn assert_events_within(database: &Database, tenant: &Tenant) -
     fill(&mut connection, events).await;
     let (stored, truth) = EVENTS;
     let invented = differences(&mut connection, &format!("({stored}) except all ({truth})")).await;
-    assert!(invented.is_empty(), "stored, but not at the tenant: {invented:#?}");
+    assert!(
+        invented.is_empty(),
+        "stored, but not at the tenant: {invented:#?}"
+    );
     let unexplained = format!(
         "select missing.* from (({truth}) except all ({stored})) as missing (occurred_at)
          where not exists (
@@ -144,11 +147,15 @@ pub(crate) async fn assert_events_within(database: &Database, tenant: &Tenant) -
 
 /// A profile as its row should be.
 pub(crate) fn profile(profile: Profile) -> Value {
-    let created = profile.values("creationdate").and_then(|values| values.first()?.parse().ok());
+    let created = profile
+        .values("creationdate")
+        .and_then(|values| values.first()?.parse().ok());
     let mut properties = Map::new();
     for property in profile.properties.iter().flatten() {
         let values = property.values.iter().map(|value| Value::from(storable(value)));
-        let known = properties.entry(storable(&property.id)).or_insert_with(|| json!([]));
+        let known = properties
+            .entry(storable(&property.id))
+            .or_insert_with(|| json!([]));
         known.as_array_mut().unwrap().extend(values);
     }
     json!({
@@ -161,7 +168,9 @@ pub(crate) fn profile(profile: Profile) -> Value {
 
 fn event(event: AuditEvent) -> Value {
     let objects = event.objects.map(|objects| {
-        let objects = objects.into_iter().map(|(id, name)| json!({ "id": id, "name": name }));
+        let objects = objects
+            .into_iter()
+            .map(|(id, name)| json!({ "id": id, "name": name }));
         objects.collect::<Vec<Value>>()
     });
     json!({
