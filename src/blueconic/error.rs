@@ -286,7 +286,8 @@ impl ClientError {
             Self::Insecure { .. } => "set BLUECONIC_URL to an address that begins with https://",
             Self::Grant { .. } => "set `tenant.grant` to \"client_credentials\"",
             Self::Setup { .. } | Self::Certificate { .. } => {
-                "install the CA certificates of this system (package ca-certificates), and check BLUECONIC_URL"
+                "check BLUECONIC_URL; the usual CA certificates come with the package ca-certificates, \
+                 one of your own is named in SSL_CERT_FILE"
             }
             Self::Unreachable { .. } => {
                 "check BLUECONIC_URL, the name server and the firewall of this machine"

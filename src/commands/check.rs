@@ -12,7 +12,7 @@ use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::Meter;
 use crate::model::ports::{Clock, Source, SystemClock};
-use crate::postgres::pool;
+use crate::postgres::{embedded, pool};
 use crate::resources::registry::{self, Entry};
 
 use super::output;
@@ -89,8 +89,8 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
 /// The database: reachable, new enough, migrated, and this tenant's.
 async fn database(settings: &Settings) -> Vec<Line> {
     if settings.database.is_embedded()
-        && app::data_dir(settings).is_ok_and(|folder| !folder.join("data").exists())
-        && !crate::postgres::embedded::is_in_image()
+        && app::data_dir(settings).is_ok_and(|folder| !embedded::is_made(&folder))
+        && !embedded::is_in_image()
     {
         let detail = "embedded; it will be made by the first `backfill`, `serve` or `migrate`".to_owned();
         return vec![Line::ok("database", detail)];

@@ -11,7 +11,7 @@ use crate::model::position::{OffsetPosition, Position};
 use super::engine::{Context, Ended};
 use super::lane::{self, Raw, RehashBudget};
 use super::sweep::{self, Sweep};
-use super::walk::offset::{OffsetWalk, READ_AGAIN, Step};
+use super::walk::offset::{OffsetWalk, Step};
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
@@ -37,7 +37,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         }
         context.engine.store.forget(context.lease, walk.id).await?;
         readings += 1;
-        if readings > READ_AGAIN {
+        if readings > read.read_again() {
             close(context, walk, None).await?;
             return Ok(incomplete(&read));
         }

@@ -140,7 +140,7 @@ async fn rates() {
         );
         // 2 KB a batch: the lease's lock, the commit, and what the server writes for itself meanwhile.
         assert!(
-            wal < 2_048 * starts.len() as i64 + 65_536,
+            wal < 2_048 * i64::try_from(starts.len()).unwrap() + 65_536,
             "{wal} bytes of WAL for nothing"
         );
     }

@@ -3,8 +3,10 @@
 
 use std::collections::HashSet;
 
-/// How often a listing that does not add up is read again.
-pub(crate) const READ_AGAIN: u32 = 2;
+/// How often a listing that does not add up is read again: what shifted while it was read comes then.
+const READ_AGAIN: u32 = 2;
+/// How often one is whose last page brought nothing new. Its total is more than there is, and will be the next time.
+const READ_AGAIN_IN_VAIN: u32 = 1;
 
 /// One reading of a listing from its start.
 #[derive(Debug, Default)]
@@ -13,6 +15,7 @@ pub(crate) struct OffsetWalk {
     ids: HashSet<String>,
     unidentified: u64,
     total: Option<u64>,
+    ended_in_vain: bool,
 }
 
 /// What follows from a page.
@@ -41,10 +44,20 @@ impl OffsetWalk {
         self.next += elements;
         let brought_something = self.ids.len() > before || unidentified > 0;
         let more = self.total.is_none_or(|total| self.next < total);
-        if elements > 0 && brought_something && more {
+        self.ended_in_vain = !brought_something;
+        if brought_something && more {
             Step::Read(self.next)
         } else {
             Step::End
+        }
+    }
+
+    /// How often the listing may be read again if this reading is not complete.
+    pub(crate) fn read_again(&self) -> u32 {
+        if self.ended_in_vain {
+            READ_AGAIN_IN_VAIN
+        } else {
+            READ_AGAIN
         }
     }
 
@@ -94,6 +107,7 @@ mod tests {
         walk.page(3, ids(0..3), 0, Some(5));
         assert_eq!(walk.page(2, ids(2..4), 0, Some(5)), Step::End);
         assert_eq!((walk.is_complete(), walk.difference()), (false, Some(1)));
+        assert_eq!(walk.read_again(), 2);
     }
 
     #[test]
@@ -102,6 +116,8 @@ mod tests {
         assert_eq!(walk.page(2, ids(0..2), 0, Some(144)), Step::Read(2));
         assert_eq!(walk.page(2, ids(0..2), 0, Some(144)), Step::End);
         assert_eq!(walk.difference(), Some(142));
+        // The first page and this one once more: two reads.
+        assert_eq!(walk.read_again(), 1);
     }
 
     #[test]
