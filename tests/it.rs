@@ -14,6 +14,8 @@ mod process;
 mod schedule;
 mod store;
 mod tenant;
+#[cfg(feature = "third-party")]
+mod third_party;
 mod web;
 
 mod a_second_backfill_writes_nothing;
