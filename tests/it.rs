@@ -14,15 +14,17 @@ mod process;
 mod schedule;
 mod store;
 mod tenant;
+#[cfg(feature = "third-party")]
+mod third_party;
 mod web;
 
 mod a_second_backfill_writes_nothing;
-//mod bad_input_is_told;
-//mod distribution_rules;
-//mod documented;
-//mod increments;
-//mod json_and_status;
-//mod layers;
-//mod resume;
-//mod serve;
+mod bad_input_is_told;
+mod distribution_rules;
+mod documented;
+mod increments;
+mod json_and_status;
+mod layers;
+mod resume;
+mod serve;
 mod the_tables_equal_the_tenant;

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 
 /// It ends when the process does, however that ends, since the shell that watches it reads a pipe that breaks then.
-/// A line in that pipe asks for an immediate restart, as a crash would make it.
+/// A line in that pipe asks for an immediate restart, as a crash would make it. Deaf to Ctrl-C, which ends the tests and
+/// would leave the folder behind.
 const WATCHER: &str = r#"
+trap '' INT TERM HUP
 "$1/initdb" -D "$2/data" -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
 start() {
   "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
