@@ -43,7 +43,11 @@ async fn a_wrong_secret_is_told_once_and_never_tried_again() {
         tenant.requests().forget();
         let ended = wrong.expect(1, &[command]).await;
         let told = format!("{}{}", ended.stdout, ended.stderr);
-        for word in ["invalid_client", "Client authentication failed", "BLUECONIC_CLIENT_SECRET"] {
+        for word in [
+            "invalid_client",
+            "Client authentication failed",
+            "BLUECONIC_CLIENT_SECRET",
+        ] {
             assert!(told.contains(word), "`{word}` is not in:\n{told}");
         }
         assert!(!told.contains("wr0ng-secret"));
@@ -54,11 +58,21 @@ async fn a_wrong_secret_is_told_once_and_never_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_database_is_told_with_its_address_and_without_its_password() {
     let program = astray().with("DATABASE_URL", "postgres://someone:hunter2@127.0.0.1:9/warehouse");
-    for command in [&["backfill"][..], &["status"], &["migrate"], &["reset", "profiles", "--yes"], &["serve", "--bind", "127.0.0.1:0"]] {
+    for command in [
+        &["backfill"][..],
+        &["status"],
+        &["migrate"],
+        &["reset", "profiles", "--yes"],
+        &["serve", "--bind", "127.0.0.1:0"],
+    ] {
         let ended = program.expect(1, command).await;
         ended.tells(&["127.0.0.1:9", "start PostgreSQL", "DATABASE_URL"]);
         assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
-        assert!(ended.took < Duration::from_secs(20), "{command:?} took {:?}", ended.took);
+        assert!(
+            ended.took < Duration::from_secs(20),
+            "{command:?} took {:?}",
+            ended.took
+        );
     }
     let checked = program.expect(1, &["check"]).await;
     assert!(checked.stdout.contains("127.0.0.1:9"), "{}", checked.stdout);
@@ -67,9 +81,14 @@ async fn no_database_is_told_with_its_address_and_without_its_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_or_a_password_that_is_wrong_is_told_apart() {
-    let Scene { database, program, .. } = scene(small(1)).await;
+    let Scene {
+        database, program, ..
+    } = scene(small(1)).await;
     let missing = database.url.replace("/it_", "/no_such_");
-    let ended = program.with("DATABASE_URL", &missing).expect(1, &["backfill"]).await;
+    let ended = program
+        .with("DATABASE_URL", &missing)
+        .expect(1, &["backfill"])
+        .await;
     ended.tells(&["does not exist", "createdb"]);
 }
 
@@ -126,8 +145,15 @@ async fn reset_without_a_person_wants_yes() {
     program.expect(2, &["reset", "profiles"]).await.tells(&["--yes"]);
     assert_eq!(database.count("sync.cursors").await, cursors);
     program.expect(0, &["reset", "profiles", "--yes"]).await;
-    assert_eq!(database.count("sync.cursors where resource = 'profiles'").await, 0);
-    assert_eq!(database.count("blueconic.profiles").await, 10, "no data is deleted");
+    assert_eq!(
+        database.count("sync.cursors where resource = 'profiles'").await,
+        0
+    );
+    assert_eq!(
+        database.count("blueconic.profiles").await,
+        10,
+        "no data is deleted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +209,12 @@ async fn a_denied_segments_scope_denies_profiles_too_and_all_denied_is_three() {
     tenant.set_scopes(&[]);
     let ended = program.expect(3, &["backfill"]).await;
     ended.tells(&["read:segments", "read:profile-properties", "read:audit-events"]);
-    assert_eq!(database.count("sync.runs where status = 'failed' and error like '%read:%'").await, 4);
+    assert_eq!(
+        database
+            .count("sync.runs where status = 'failed' and error like '%read:%'")
+            .await,
+        4
+    );
 }
 
 /// A hash over the rows of every table.
@@ -212,7 +243,12 @@ async fn check_changes_nothing() {
         program,
     } = scene(small(20)).await;
     let fresh = program.expect(0, &["check"]).await;
-    assert!(fresh.stdout.contains("migrate"), "{}{}", fresh.stdout, fresh.stderr);
+    assert!(
+        fresh.stdout.contains("migrate"),
+        "{}{}",
+        fresh.stdout,
+        fresh.stderr
+    );
     assert_eq!(
         database
             .count("pg_namespace where nspname in ('blueconic', 'sync')")
@@ -224,12 +260,27 @@ async fn check_changes_nothing() {
     let before = state(&database).await;
     assert!(before.len() > 5);
     let checked = program.expect(0, &["check"]).await;
-    for word in ["settings", "database", "token", "segments", "profile_properties", "profiles", "audit_events"] {
-        assert!(checked.stdout.contains(word), "`{word}` is not in:\n{}", checked.stdout);
+    for word in [
+        "settings",
+        "database",
+        "token",
+        "segments",
+        "profile_properties",
+        "profiles",
+        "audit_events",
+    ] {
+        assert!(
+            checked.stdout.contains(word),
+            "`{word}` is not in:\n{}",
+            checked.stdout
+        );
     }
     assert_eq!(state(&database).await, before);
     tenant.stop().await;
-    let away = program.set("retry.give_up_after", "500ms").expect(1, &["check"]).await;
+    let away = program
+        .set("retry.give_up_after", "500ms")
+        .expect(1, &["check"])
+        .await;
     assert!(away.stdout.contains("unreachable"), "{}", away.stdout);
     assert_eq!(state(&database).await, before);
 }
@@ -245,10 +296,18 @@ async fn another_tenants_database_is_refused_before_any_request() {
     let other = blueconic_sync::demo::tenant::start(small(20)).await.unwrap();
     let wrong = program.with("BLUECONIC_URL", other.url());
     let before = state(&database).await;
-    for command in [&["backfill"][..], &["backfill", "--full", "segments"], &["check"], &["serve", "--bind", "127.0.0.1:0"]] {
+    for command in [
+        &["backfill"][..],
+        &["backfill", "--full", "segments"],
+        &["check"],
+        &["serve", "--bind", "127.0.0.1:0"],
+    ] {
         let ended = wrong.expect(2, command).await;
         let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert!(told.contains(tenant.url()) && told.contains("reset tenant"), "{command:?}: {told}");
+        assert!(
+            told.contains(tenant.url()) && told.contains("reset tenant"),
+            "{command:?}: {told}"
+        );
     }
     assert!(other.requests().all().is_empty(), "{:?}", other.requests().all());
     assert_eq!(state(&database).await, before);
@@ -268,7 +327,13 @@ async fn broken_elements_are_kept_with_their_reasons_until_they_load() {
         .set("resources.profiles.page_size", "50")
         .set("limits.element_size", "32KiB");
     tenant.insert_raw(3, r#"{"id":"broken","properties":[{"id":"a","values":[tru]}]}"#);
-    tenant.insert_raw(60, format!(r#"{{"id":"large","properties":[{{"id":"a","values":["{}"]}}]}}"#, "x".repeat(40_000)));
+    tenant.insert_raw(
+        60,
+        format!(
+            r#"{{"id":"large","properties":[{{"id":"a","values":["{}"]}}]}}"#,
+            "x".repeat(40_000)
+        ),
+    );
     tenant.insert_raw(61, r#"{"properties":[{"id":"a","values":["1"]}]}"#);
     tenant.insert_raw(120, r#"{"id":"shape","properties":"none"}"#);
     let ended = program.expect(3, &["backfill", "--full"]).await;
@@ -306,11 +371,15 @@ async fn broken_elements_are_kept_with_their_reasons_until_they_load() {
     tenant.insert_raw(120, r#"{"id":"shape","properties":[]}"#);
     program.expect(0, &["backfill", "--full"]).await;
     assert_eq!(
-        database.texts("select element_id from sync.rejects where resolved_at is not null order by 1").await,
+        database
+            .texts("select element_id from sync.rejects where resolved_at is not null order by 1")
+            .await,
         ["broken", "large", "shape"]
     );
     assert_eq!(
-        database.count("blueconic.profiles where id in ('broken', 'large', 'shape')").await,
+        database
+            .count("blueconic.profiles where id in ('broken', 'large', 'shape')")
+            .await,
         3
     );
 }
@@ -322,11 +391,15 @@ async fn html_in_place_of_json_passes_or_is_told() {
         database,
         program,
     } = scene(small(50)).await;
-    tenant.faults().push(Fault::at(Route::Segments, When::Request(1), Kind::Html));
+    tenant
+        .faults()
+        .push(Fault::at(Route::Segments, When::Request(1), Kind::Html));
     program.expect(0, &["backfill"]).await;
     assert_equal(&database, &tenant).await;
     tenant.faults().clear();
-    tenant.faults().push(Fault::at(Route::ProfileProperties, When::Always, Kind::Html));
+    tenant
+        .faults()
+        .push(Fault::at(Route::ProfileProperties, When::Always, Kind::Html));
     let ended = program
         .set("retry.give_up_after", "2s")
         .expect(1, &["backfill", "profile_properties"])
@@ -349,7 +422,8 @@ async fn a_redirect_is_told_and_not_followed() {
     });
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", door.local_addr().unwrap());
-    let answer = format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let answer =
+        format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = door.accept().await {
             let mut request = [0; 4096];
@@ -373,7 +447,9 @@ async fn no_secret_is_ever_logged() {
         database: _database,
         program,
     } = scene(small(50)).await;
-    tenant.faults().push(Fault::at(Route::Profiles, When::Request(2), Kind::TokensDie));
+    tenant
+        .faults()
+        .push(Fault::at(Route::Profiles, When::Request(2), Kind::TokensDie));
     let ended = program
         .with("RUST_LOG", "trace")
         .set("resources.profiles.page_size", "20")

@@ -1,8 +1,8 @@
 //! The rules that let `create_distributed_table` simply work when one machine is outgrown, held over the schema as it is
 //! made and over the SQL as it is written.
 
-use crate::support::program::Program;
 use crate::support::database::Database;
+use crate::support::program::Program;
 use crate::support::sources::files;
 
 /// The tables that would be distributed, with their distribution columns.
@@ -22,7 +22,11 @@ fn sql() -> Vec<(String, String)> {
         }
     };
     let rust = files("src/postgres", ".rs").into_iter().map(without("//"));
-    files("migrations", ".sql").into_iter().map(without("--")).chain(rust).collect()
+    files("migrations", ".sql")
+        .into_iter()
+        .map(without("--"))
+        .chain(rust)
+        .collect()
 }
 
 /// Blanks of any kind count as one, so that a line break hides nothing.
@@ -35,13 +39,24 @@ fn no_statement_is_of_a_kind_that_a_distributed_table_refuses() {
     let mut wrong = Vec::new();
     for (path, text) in sql() {
         let text = flat(&text);
-        for word in ["merge into", "not in (select", "create trigger", "create constraint trigger", " references "] {
+        for word in [
+            "merge into",
+            "not in (select",
+            "create trigger",
+            "create constraint trigger",
+            " references ",
+        ] {
             if text.contains(word) {
                 wrong.push(format!("{path}: `{word}`"));
             }
         }
         // Session-level ones break behind poolers; `pg_advisory_xact_lock` and its `try` end with the transaction.
-        for word in ["pg_advisory_lock", "pg_try_advisory_lock", "pg_advisory_unlock", "pg_advisory_lock_shared"] {
+        for word in [
+            "pg_advisory_lock",
+            "pg_try_advisory_lock",
+            "pg_advisory_unlock",
+            "pg_advisory_lock_shared",
+        ] {
             if text.contains(word) {
                 wrong.push(format!("{path}: `{word}`"));
             }
@@ -62,7 +77,11 @@ fn an_upsert_takes_everything_from_its_row() {
                 .split('$')
                 .skip(1)
                 .any(|rest| rest.starts_with(|one: char| one.is_ascii_digit()));
-            if parameter || clause.contains("now()") || clause.contains("clock()") || clause.contains("_timestamp()") {
+            if parameter
+                || clause.contains("now()")
+                || clause.contains("clock()")
+                || clause.contains("_timestamp()")
+            {
                 wrong.push(format!("{path}: do update{clause}"));
             }
         }
@@ -112,9 +131,15 @@ async fn the_schema_has_no_trigger_and_no_foreign_key() {
     let database = migrated().await;
     let of_ours = "join pg_class as c on c.oid = x.{}
         join pg_namespace as n on n.oid = c.relnamespace and n.nspname in ('blueconic', 'sync')";
-    let triggers = format!("pg_trigger as x {} where not x.tgisinternal", of_ours.replace("{}", "tgrelid"));
+    let triggers = format!(
+        "pg_trigger as x {} where not x.tgisinternal",
+        of_ours.replace("{}", "tgrelid")
+    );
     assert_eq!(database.count(&triggers).await, 0);
-    let foreign = format!("pg_constraint as x {} where x.contype = 'f'", of_ours.replace("{}", "conrelid"));
+    let foreign = format!(
+        "pg_constraint as x {} where x.contype = 'f'",
+        of_ours.replace("{}", "conrelid")
+    );
     assert_eq!(database.count(&foreign).await, 0);
 }
 

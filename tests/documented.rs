@@ -39,7 +39,10 @@ fn every_setting_is_in_the_readme() {
 
 #[test]
 fn every_command_is_in_the_readme() {
-    let help = Command::new(env!("CARGO_BIN_EXE_blueconic-sync")).arg("--help").output().unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_blueconic-sync"))
+        .arg("--help")
+        .output()
+        .unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let (_, commands) = help.split_once("Commands:\n").unwrap();
     let commands: Vec<&str> = commands

@@ -45,7 +45,10 @@ async fn an_increment_brings_what_was_touched_and_reads_little() {
     assert!(tenant.profile(first).is_some());
     // Nothing more to read, nothing to write.
     program.expect(0, &["backfill", "profiles"]).await;
-    assert_eq!(last_run(&scene, "rows_inserted + rows_updated + rows_removed").await, "0");
+    assert_eq!(
+        last_run(&scene, "rows_inserted + rows_updated + rows_removed").await,
+        "0"
+    );
 }
 
 /// `lastmodifieddate` does not move when membership changes or a property is cleared: only a full walk tells.
@@ -101,11 +104,20 @@ async fn a_full_walk_removes_what_is_gone_and_says_why() {
         .await;
     assert_eq!(
         reasons,
-        [("deleted".into(), 20), ("merged".into(), 11), ("out_of_scope".into(), 5)]
+        [
+            ("deleted".into(), 20),
+            ("merged".into(), 11),
+            ("out_of_scope".into(), 5)
+        ]
     );
     assert_eq!(last_run(&scene, "rows_missed").await, "1");
     let kept = tenant.id(500);
-    assert_eq!(database.count(&format!("blueconic.profiles where id = '{kept}'")).await, 1);
+    assert_eq!(
+        database
+            .count(&format!("blueconic.profiles where id = '{kept}'"))
+            .await,
+        1
+    );
     // Out of scope is not at the tenant's segment of all visitors any more.
     let scoped: Vec<String> = tenant
         .profiles()
@@ -128,16 +140,26 @@ async fn a_full_walk_removes_what_is_gone_and_says_why() {
         .await;
     assert_eq!(current, [(Some(tenant.id(301)),)]);
     let identities = database.count("blueconic.profile_identity").await;
-    let expected = database.count("blueconic.profiles").await + database.count("blueconic.profile_aliases").await;
+    let expected =
+        database.count("blueconic.profiles").await + database.count("blueconic.profile_aliases").await;
     assert_eq!(identities, expected);
     // Who returns is no longer dead.
     assert!(tenant.restore(100));
     tenant.list_truly();
     program.expect(0, &["backfill", "--full"]).await;
     let back = tenant.id(100);
-    assert_eq!(database.count(&format!("blueconic.profile_tombstones where profile_id = '{back}'")).await, 0);
+    assert_eq!(
+        database
+            .count(&format!(
+                "blueconic.profile_tombstones where profile_id = '{back}'"
+            ))
+            .await,
+        0
+    );
     let row: serde_json::Value = database
-        .one(&format!("select properties from blueconic.profiles where id = '{back}'"))
+        .one(&format!(
+            "select properties from blueconic.profiles where id = '{back}'"
+        ))
         .await;
     assert_eq!(row, profile(tenant.profile(100).unwrap())["properties"]);
 }
@@ -166,9 +188,18 @@ async fn a_large_removal_waits_for_a_person() {
     program
         .expect(0, &["backfill", "profiles", "--approve-removals", "150"])
         .await;
-    assert_eq!(tenant.requests().count(Route::Profiles), 0, "the finished walk is used, not read again");
+    assert_eq!(
+        tenant.requests().count(Route::Profiles),
+        0,
+        "the finished walk is used, not read again"
+    );
     assert_profiles_equal(database, tenant).await;
-    assert_eq!(database.count("blueconic.profile_tombstones where reason = 'deleted'").await, 150);
+    assert_eq!(
+        database
+            .count("blueconic.profile_tombstones where reason = 'deleted'")
+            .await,
+        150
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,8 +235,12 @@ async fn since_reads_back_and_leaves_the_watermark() {
         .run(&format!("delete from blueconic.profiles where id = '{row}'"))
         .await;
     let modified = tenant.profile(7).unwrap().modified_at.unwrap();
-    let since = chrono::DateTime::from_timestamp_millis(modified - 1).unwrap().to_rfc3339();
-    program.expect(0, &["backfill", "profiles", "--since", &since]).await;
+    let since = chrono::DateTime::from_timestamp_millis(modified - 1)
+        .unwrap()
+        .to_rfc3339();
+    program
+        .expect(0, &["backfill", "profiles", "--since", &since])
+        .await;
     assert_eq!(last_run(&scene, "mode").await, "increment");
     assert_profiles_equal(database, tenant).await;
     assert!(database.one::<String>(watermark).await >= before);

@@ -46,10 +46,16 @@ async fn a_backfill_tells_its_runs_in_json() {
     let ended = program.expect(0, &["backfill", "--full", "--json"]).await;
     let summary = ended.json();
     assert_eq!(keys(&summary), BTreeSet::from(["exit_code", "runs", "status"]));
-    assert_eq!((summary["exit_code"].as_i64(), summary["status"].as_str()), (Some(0), Some("succeeded")));
+    assert_eq!(
+        (summary["exit_code"].as_i64(), summary["status"].as_str()),
+        (Some(0), Some("succeeded"))
+    );
     let runs = summary["runs"].as_array().unwrap();
     let resources: Vec<&str> = runs.iter().map(|run| run["resource"].as_str().unwrap()).collect();
-    assert_eq!(resources, ["segments", "profile_properties", "profiles", "audit_events"]);
+    assert_eq!(
+        resources,
+        ["segments", "profile_properties", "profiles", "audit_events"]
+    );
     let columns: Vec<String> = database
         .texts("select column_name::text from information_schema.columns where table_schema = 'sync' and table_name = 'runs'")
         .await;
@@ -60,7 +66,9 @@ async fn a_backfill_tells_its_runs_in_json() {
         // The same as the table says.
         let id = run["id"].as_str().unwrap();
         let row: Value = database
-            .one(&format!("select to_jsonb(r) from sync.runs as r where id = '{id}'"))
+            .one(&format!(
+                "select to_jsonb(r) from sync.runs as r where id = '{id}'"
+            ))
             .await;
         assert_eq!(*run, row);
         assert_eq!(run["status"], "succeeded");
@@ -70,14 +78,22 @@ async fn a_backfill_tells_its_runs_in_json() {
     }
     let profiles = &runs[2];
     assert_eq!(
-        (&profiles["mode"], &profiles["source_total"], &profiles["rows_read"], &profiles["rows_inserted"]),
+        (
+            &profiles["mode"],
+            &profiles["source_total"],
+            &profiles["rows_read"],
+            &profiles["rows_inserted"]
+        ),
         (&"full".into(), &120.into(), &120.into(), &120.into())
     );
     assert_eq!(runs[3]["mode"], "increment");
     // Not well: the same shape, another code.
     tenant.set_scopes(&["read:profile-properties".to_owned()]);
     let denied = program.expect(3, &["backfill", "--json"]).await.json();
-    assert_eq!((denied["exit_code"].as_i64(), denied["status"].as_str()), (Some(3), Some("partial")));
+    assert_eq!(
+        (denied["exit_code"].as_i64(), denied["status"].as_str()),
+        (Some(3), Some("partial"))
+    );
     let statuses: Vec<&str> = denied["runs"]
         .as_array()
         .unwrap()
@@ -85,7 +101,12 @@ async fn a_backfill_tells_its_runs_in_json() {
         .map(|run| run["status"].as_str().unwrap())
         .collect();
     assert_eq!(statuses, ["failed", "succeeded", "failed", "failed"]);
-    assert!(denied["runs"][0]["error"].as_str().unwrap().contains("read:segments"));
+    assert!(
+        denied["runs"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("read:segments")
+    );
     assert!(denied["runs"][0]["hint"].is_string());
 }
 
@@ -102,16 +123,28 @@ async fn the_status_is_told_in_json_and_for_people() {
     fresh.tells(&["blueconic-sync migrate"]);
     program.expect(0, &["migrate"]).await;
     let empty = program.expect(0, &["status", "--json"]).await.json();
-    assert!(empty["tenant"].is_null() && empty["resources"][0]["last_run"].is_null(), "{empty}");
+    assert!(
+        empty["tenant"].is_null() && empty["resources"][0]["last_run"].is_null(),
+        "{empty}"
+    );
     program.expect(0, &["backfill"]).await;
     let status = program.expect(0, &["status", "--json"]).await.json();
-    assert!(["tenant", "resources", "token"].iter().all(|key| keys(&status).contains(key)));
+    assert!(
+        ["tenant", "resources", "token"]
+            .iter()
+            .all(|key| keys(&status).contains(key))
+    );
     assert_eq!(status["tenant"].as_str(), Some(tenant.url()));
     let slots: Vec<(&str, &str)> = status["resources"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|slot| (slot["resource"].as_str().unwrap(), slot["scope"].as_str().unwrap()))
+        .map(|slot| {
+            (
+                slot["resource"].as_str().unwrap(),
+                slot["scope"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         slots,
@@ -125,11 +158,21 @@ async fn the_status_is_told_in_json_and_for_people() {
     );
     for slot in status["resources"].as_array().unwrap() {
         for key in [
-            "resource", "scope", "watermark", "complete_as_of", "last_run", "lag_seconds", "open_gaps", "lease",
+            "resource",
+            "scope",
+            "watermark",
+            "complete_as_of",
+            "last_run",
+            "lag_seconds",
+            "open_gaps",
+            "lease",
         ] {
             assert!(keys(slot).contains(key), "{key} is not in {slot}");
         }
-        assert!(slot["complete_as_of"].is_string() && slot["lag_seconds"].is_number(), "{slot}");
+        assert!(
+            slot["complete_as_of"].is_string() && slot["lag_seconds"].is_number(),
+            "{slot}"
+        );
         assert_eq!(slot["open_gaps"], 0);
     }
     let run = &status["resources"][2]["last_run"];
@@ -137,7 +180,15 @@ async fn the_status_is_told_in_json_and_for_people() {
     assert_eq!(status["token"]["status"], "valid");
     assert!(status["token"]["expires_at"].is_string());
     let told = program.expect(0, &["status"]).await.stdout;
-    for word in [tenant.url(), "segments", "profile_properties", "profiles", "audit_events", "succeeded", "120"] {
+    for word in [
+        tenant.url(),
+        "segments",
+        "profile_properties",
+        "profiles",
+        "audit_events",
+        "succeeded",
+        "120",
+    ] {
         assert!(told.contains(word), "`{word}` is not in:\n{told}");
     }
 }

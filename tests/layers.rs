@@ -44,8 +44,16 @@ fn layer(path: &str) -> &str {
 fn known(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for rest in text.split("crate::").skip(1) {
-        assert!(!rest.starts_with('{') && !rest.starts_with('*'), "name one path: {}", &rest[..40]);
-        found.insert(rest.chars().take_while(|one| one.is_alphanumeric() || *one == '_').collect());
+        assert!(
+            !rest.starts_with('{') && !rest.starts_with('*'),
+            "name one path: {}",
+            &rest[..40]
+        );
+        found.insert(
+            rest.chars()
+                .take_while(|one| one.is_alphanumeric() || *one == '_')
+                .collect(),
+        );
     }
     found
 }
@@ -85,7 +93,10 @@ fn every_layer_is_in_the_table() {
 /// `lib.rs` names the layers and hands nothing through.
 #[test]
 fn nothing_comes_through_the_root() {
-    let (_, root) = sources().into_iter().find(|(path, _)| path == "src/lib.rs").unwrap();
+    let (_, root) = sources()
+        .into_iter()
+        .find(|(path, _)| path == "src/lib.rs")
+        .unwrap();
     assert!(!root.contains("use "), "{root}");
 }
 
@@ -96,7 +107,10 @@ fn outside(word: &str, allowed: impl Fn(&str) -> bool) -> Vec<String> {
         .filter(|(_, text)| text.contains(word))
         .map(|(path, _)| path)
         .partition(|path| allowed(path));
-    assert!(!inside.is_empty(), "`{word}` stands nowhere: is this rule still about anything?");
+    assert!(
+        !inside.is_empty(),
+        "`{word}` stands nowhere: is this rule still about anything?"
+    );
     outside
 }
 
@@ -110,12 +124,22 @@ fn some_things_have_one_room() {
         none
     );
     // Unmaintained: see deny.toml.
-    assert_eq!(outside("backoff::", |path| path == "src/blueconic/retry.rs"), none);
+    assert_eq!(
+        outside("backoff::", |path| path == "src/blueconic/retry.rs"),
+        none
+    );
     let sql = |path: &str| path.starts_with("src/postgres/");
     assert_eq!(outside("sqlx::query", sql), none);
     assert_eq!(outside("sqlx::raw_sql", sql), none);
-    assert_eq!(outside("reqwest::", |path| path.starts_with("src/blueconic/")), none);
-    assert_eq!(outside("croner::", |path| path.starts_with("src/schedule/") || path.starts_with("src/config/")), none);
+    assert_eq!(
+        outside("reqwest::", |path| path.starts_with("src/blueconic/")),
+        none
+    );
+    assert_eq!(
+        outside("croner::", |path| path.starts_with("src/schedule/")
+            || path.starts_with("src/config/")),
+        none
+    );
 }
 
 /// Each file says why it exists before anything else.

@@ -38,9 +38,8 @@ async fn stored(database: &Database, pages: i64) {
         let migrated: bool = database
             .one("select to_regclass('sync.cursors') is not null")
             .await;
-        let position = format!(
-            "sync.cursors where resource = 'profiles' and (position->>'pages')::bigint >= {pages}"
-        );
+        let position =
+            format!("sync.cursors where resource = 'profiles' and (position->>'pages')::bigint >= {pages}");
         (migrated && database.count(&position).await > 0).then_some(())
     })
     .await;
@@ -58,20 +57,36 @@ async fn killed_at_any_moment_it_goes_on_and_ends_equal() {
         tokio::time::sleep(Duration::from_millis(pause)).await; // anywhere within a page
         running.signal(Signal::SIGKILL);
         let ended = running.ended(LONG).await;
-        assert_eq!(ended.code(), 137, "round {round}, {pages} pages, {pause} ms\n{}", ended.stderr);
+        assert_eq!(
+            ended.code(),
+            137,
+            "round {round}, {pages} pages, {pause} ms\n{}",
+            ended.stderr
+        );
     }
     scene.program.expect(0, &["backfill", "--full"]).await;
     assert_equal(&scene.database, &scene.tenant).await;
     let asked = scene.tenant.requests().count(Route::Profiles);
     assert!(asked < 40 + 5 * 5, "{asked} requests for 40 pages and 5 kills");
     let database = &scene.database;
-    assert!(database.count("sync.runs where resource = 'profiles' and position_from is not null").await >= 3);
+    assert!(
+        database
+            .count("sync.runs where resource = 'profiles' and position_from is not null")
+            .await
+            >= 3
+    );
     assert_eq!(database.count("sync.runs where status = 'running'").await, 0);
     assert_eq!(
-        database.count("sync.runs where status = 'interrupted' and resource = 'profiles'").await,
+        database
+            .count("sync.runs where status = 'interrupted' and resource = 'profiles'")
+            .await,
         5
     );
-    assert_eq!(database.count("sync.walk_seen").await, 0, "emptied when the walk closed");
+    assert_eq!(
+        database.count("sync.walk_seen").await,
+        0,
+        "emptied when the walk closed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +105,9 @@ async fn asked_to_end_it_stores_its_position_and_says_so() {
             .remove(0);
         assert_eq!((status.as_str(), to), ("interrupted", true));
         assert_eq!(
-            database.count("sync.leases where expires_at > sync.clock()").await,
+            database
+                .count("sync.leases where expires_at > sync.clock()")
+                .await,
             0,
             "nobody has to wait for its lease"
         );
@@ -100,7 +117,11 @@ async fn asked_to_end_it_stores_its_position_and_says_so() {
         assert!(asked < 30, "{asked} requests: the walk began anew");
         assert_equal(database, &scene.tenant).await;
         assert_eq!(
-            database.count("sync.runs where resource = 'profiles' and mode = 'full' and position_from is not null").await,
+            database
+                .count(
+                    "sync.runs where resource = 'profiles' and mode = 'full' and position_from is not null"
+                )
+                .await,
             1
         );
     }
@@ -135,8 +156,14 @@ async fn bodies_that_are_cut_anywhere_lose_nothing() {
         let cut = Kind::CutAfter(rand::random_range(1..60_000));
         let end = Kind::EndAfter(rand::random_range(1..60_000));
         succeeds_in_spite_of(&[
-            (&format!("{round}: {cut:?}"), at_profiles(When::Every(3), 4, cut.clone())),
-            (&format!("{round}: {end:?}"), at_profiles(When::Every(4), 3, end.clone())),
+            (
+                &format!("{round}: {cut:?}"),
+                at_profiles(When::Every(3), 4, cut.clone()),
+            ),
+            (
+                &format!("{round}: {end:?}"),
+                at_profiles(When::Every(4), 3, end.clone()),
+            ),
         ])
         .await;
     }
@@ -172,7 +199,13 @@ async fn slow_and_broken_connections_are_waited_out() {
         ("reset", at_profiles(When::Request(2), 2, Kind::Reset)),
         (
             "slow",
-            at_profiles(When::Request(4), 1, Kind::Slow { bytes_per_second: 60_000 }),
+            at_profiles(
+                When::Request(4),
+                1,
+                Kind::Slow {
+                    bytes_per_second: 60_000,
+                },
+            ),
         ),
         (
             "stalled beyond the time-out",
@@ -186,7 +219,10 @@ async fn slow_and_broken_connections_are_waited_out() {
             ),
         ),
         ("empty", at_profiles(When::Request(8), 1, Kind::Empty)),
-        ("late", at_profiles(When::Request(10), 1, Kind::Delay(Duration::from_secs(2)))),
+        (
+            "late",
+            at_profiles(When::Request(10), 1, Kind::Delay(Duration::from_secs(2))),
+        ),
     ])
     .await;
 }
@@ -250,7 +286,12 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     scene.database.pool.close().await;
     tokio::task::block_in_place(|| cluster.crash());
     let ended = running.ended(LONG).await;
-    assert!(matches!(ended.code(), 0 | 1), "{}\n{}", ended.code(), ended.stderr);
+    assert!(
+        matches!(ended.code(), 0 | 1),
+        "{}\n{}",
+        ended.code(),
+        ended.stderr
+    );
     if ended.code() == 1 {
         ended.tells(&["database"]);
         program.expect(0, &["backfill", "--full"]).await;

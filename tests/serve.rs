@@ -32,7 +32,12 @@ async fn complete(database: &Database) -> Option<()> {
     let made: bool = database
         .one("select to_regclass('blueconic.freshness') is not null")
         .await;
-    (made && database.count("blueconic.freshness where complete_as_of is not null").await == 4).then_some(())
+    (made
+        && database
+            .count("blueconic.freshness where complete_as_of is not null")
+            .await
+            == 4)
+        .then_some(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,16 +63,26 @@ async fn it_fills_a_fresh_database_and_keeps_it_current() {
     }
     program.expect(0, &["healthcheck"]).await;
     let (code, metrics) = get(address, "/metrics").await.unwrap();
-    assert!(code == 200 && metrics.contains("resource=\"profiles\""), "{metrics}");
+    assert!(
+        code == 200 && metrics.contains("resource=\"profiles\""),
+        "{metrics}"
+    );
     let (code, page) = get(address, "/").await.unwrap();
-    assert!(code == 200 && page.contains("Profiles") && page.contains("<html"), "{page}");
+    assert!(
+        code == 200 && page.contains("Profiles") && page.contains("<html"),
+        "{page}"
+    );
 
     tenant.touch(17, "name", &["Touched"]);
     let added = tenant.add_profiles(2);
     let id = tenant.id(added + 1);
     eventually("the schedule brings what changed", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
-        (database.count(&format!("blueconic.profiles where id = '{id}'")).await == 1).then_some(())
+        (database
+            .count(&format!("blueconic.profiles where id = '{id}'"))
+            .await
+            == 1)
+            .then_some(())
     })
     .await;
     assert_profiles_equal(&database, &tenant).await;
@@ -75,7 +90,10 @@ async fn it_fills_a_fresh_database_and_keeps_it_current() {
     running.signal(Signal::SIGTERM);
     running.ended(Duration::from_secs(10)).await.expect(0);
     assert_eq!(database.count("sync.runs where status = 'running'").await, 0);
-    assert!(get(address, "/healthz").await.is_none(), "nobody listens any more");
+    assert!(
+        get(address, "/healthz").await.is_none(),
+        "nobody listens any more"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,14 +111,20 @@ async fn asked_to_end_in_the_middle_of_a_walk_it_ends_in_time() {
     let mut running = program.start(&["serve"]);
     eventually("the walk is under way", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
-        (tenant.requests().count(blueconic_sync::demo::faults::Route::Profiles) > 5).then_some(())
+        (tenant
+            .requests()
+            .count(blueconic_sync::demo::faults::Route::Profiles)
+            > 5)
+        .then_some(())
     })
     .await;
     running.signal(Signal::SIGINT);
     running.ended(Duration::from_secs(10)).await.expect(0);
     assert_eq!(
         database
-            .count("sync.runs where resource = 'profiles' and status = 'interrupted' and position_to is not null")
+            .count(
+                "sync.runs where resource = 'profiles' and status = 'interrupted' and position_to is not null"
+            )
             .await,
         1
     );

@@ -16,6 +16,7 @@ use super::walk::offset::{OffsetWalk, Step};
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
     context.engine.watcher.began(context.lease.slot, false);
+    forget_left_open(context).await?;
     let mut readings = 0;
     loop {
         let walk = Walk {
@@ -44,6 +45,15 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         context
             .progress
             .notice("the list did not add up to its total; reading it again");
+    }
+}
+
+/// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
+async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+    let store = &context.engine.store;
+    match store.cursor(context.lease.slot).await?.position {
+        Some(Position::Offset(left)) => store.forget(context.lease, left.walk_id).await,
+        _ => Ok(()),
     }
 }
 
