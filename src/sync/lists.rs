@@ -32,7 +32,12 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         };
         context.progress.change(counts);
         if read.is_complete() {
-            let ended = sweep::run(context, Sweep::of_list(walk)).await?;
+            // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
+            let ended = if read.unidentified() == 0 {
+                sweep::run(context, Sweep::of_list(walk)).await?
+            } else {
+                Ended::well(&context.progress.read())
+            };
             close(context, walk, Some(began_at)).await?;
             return Ok(ended);
         }
