@@ -11,3 +11,5 @@ mod answers;
 mod bodies;
 #[path = "client/tokens.rs"]
 mod tokens;
+#[path = "client/walk.rs"]
+mod walk;
