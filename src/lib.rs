@@ -1,6 +1,7 @@
 //! `blueconic-sync` keeps a PostgreSQL database equal to a BlueConic tenant.
 //!
-//! The folders are layers and imports run down only; ARCHITECTURE.md draws them. Nothing is imported through this file.
+//! The folders are layers and imports run down only; ARCHITECTURE.md draws them, `tests/layers.rs` holds them.
+//! Nothing is imported through this file.
 //!
 //! | to learn | begin at |
 //! |---|---|

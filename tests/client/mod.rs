@@ -5,3 +5,4 @@ mod tenant;
 mod answers;
 mod bodies;
 mod tokens;
+mod walk;
