@@ -50,7 +50,7 @@ async fn an_increment_brings_what_was_touched_and_reads_little() {
     // Nothing more to read, nothing to write.
     program.expect(0, &["backfill", "profiles"]).await;
     assert_eq!(
-        last_run(&scene, "rows_inserted + rows_updated + rows_removed").await,
+        last_run(&scene, "(rows_inserted + rows_updated + rows_removed)").await,
         "0"
     );
 }

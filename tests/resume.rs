@@ -303,6 +303,12 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     let options = scene.database.options.clone();
     scene.database.pool = sqlx::PgPool::connect_with(options).await.unwrap();
     assert_equal(&scene.database, &scene.tenant).await;
-    assert_eq!(scene.database.count("blueconic.profile_tombstones").await, 0);
+    assert_eq!(
+        scene
+            .database
+            .count("blueconic.profile_tombstones where reason <> 'merged'")
+            .await,
+        0
+    );
     scene.database.pool.close().await;
 }
