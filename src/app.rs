@@ -254,7 +254,8 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
             Some(Removals::Percent(share)) => RemovalBound::Percent(share),
         },
         approved_removals: approved,
-        lookups: LOOKUPS,
+        // A person who approved so many removals wants them all.
+        lookups: approved.map_or(LOOKUPS, |approved| approved.max(LOOKUPS)),
         lookups_at_once: settings.limits.concurrent_requests.get() as usize,
     }
 }

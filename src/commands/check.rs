@@ -12,6 +12,7 @@ use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter};
 use crate::model::ports::{Clock, Source, SystemClock};
+use crate::postgres::error::Error;
 use crate::postgres::{embedded, pool};
 use crate::resources::registry::{self, Entry};
 
@@ -121,13 +122,17 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
         lines.push(Line::of("pooler", &fault));
     }
     if let Err(error) = store.verify_schema().await {
-        let fault = Fault::from(error);
-        lines.push(Line {
-            what: "schema",
-            state: "pending",
-            detail: fault.sentence(),
-            hint: fault.hint,
-            exit: Exit::Done,
+        // Migrations that are still to be applied are no fault: `backfill` and `serve` apply them.
+        let is_pending = matches!(error, Error::Pending { .. });
+        let line = Line::of("schema", &Fault::from(error));
+        lines.push(if is_pending {
+            Line {
+                state: "pending",
+                exit: Exit::Done,
+                ..line
+            }
+        } else {
+            line
         });
     } else {
         lines.push(Line::ok("schema", "current".to_owned()));

@@ -1,11 +1,12 @@
 //! How a run is watched: a bar on a terminal, a log line every few seconds elsewhere.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::model::ledger::{Counts, RunReport, Status};
 use crate::model::position::Slot;
@@ -46,7 +47,7 @@ impl Bars {
             .or_insert_with(|| {
                 let bar = self.bars.add(ProgressBar::new_spinner());
                 bar.set_prefix(slot.resource);
-                bar.set_style(style("{prefix:<18} {spinner} {pos} read, {msg}"));
+                bar.set_style(style("{prefix:<18} {spinner} {human_pos} read, {wide_msg}"));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bar
             })
@@ -56,7 +57,13 @@ impl Bars {
 
 /// The templates are constants; one that is wrong would show as a plain bar.
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // What cannot be written is not shown.
+        let _ = write!(out, "{:.0}", state.per_sec());
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", rate)
 }
 
 impl Watcher for Bars {
@@ -74,7 +81,7 @@ impl Watcher for Bars {
         {
             bar.set_length(total);
             bar.set_style(style(
-                "{prefix:<18} {bar:30} {pos}/{len}  {per_sec}, {eta} left  {msg}",
+                "{prefix:<18} {bar:20} {human_pos}/{human_len}  {rate}/s, {eta} left  {wide_msg}",
             ));
         }
         bar.set_position(counts.read);

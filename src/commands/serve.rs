@@ -11,7 +11,7 @@ use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::{RunReport, Status};
-use crate::model::ports::{Again, Runner, Task};
+use crate::model::ports::{Again, Runner, Store, Task};
 use crate::model::pulse::Pulse;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
@@ -79,7 +79,14 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
         pulse,
     };
     let store: Arc<PostgresStore> = Arc::new(app.store.clone());
-    let running = scheduler::run(store, jobs(settings), runner, heartbeat, part, shutdown.clone());
+    let running = scheduler::run(
+        store,
+        due_jobs(settings, app).await?,
+        runner,
+        heartbeat,
+        part,
+        shutdown.clone(),
+    );
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return ended.map_err(failed),
@@ -93,6 +100,18 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
         );
         Ok(())
     }
+}
+
+/// The jobs, of which those that a new database runs at once leave out a walk that a backfill has done already.
+async fn due_jobs(settings: &Settings, app: &App) -> Outcome<Vec<Task>> {
+    let mut tasks = jobs(settings);
+    for task in &mut tasks {
+        if task.job.name == "profiles/full" {
+            let cursor = app.store.cursor(task.job.slot).await?;
+            task.at_once &= cursor.watermark.is_none() || cursor.position.is_some();
+        }
+    }
+    Ok(tasks)
 }
 
 /// Runs due jobs with the engine.
@@ -121,15 +140,12 @@ impl Runner for Runs {
     }
 }
 
-/// When a job runs again: an interrupted one goes on at the next start, a failed one soon.
+/// When a job runs again: an interrupted one goes on at the next start, one that met a passing fault soon. What only a
+/// person can mend waits for its time, so that a wrong secret does not lock an account.
 fn again(report: &RunReport) -> Again {
     match (&report.fault, report.ledger.status) {
         (_, Status::Interrupted) => Again::After(Duration::ZERO),
-        (Some(fault), Status::Failed)
-            if !matches!(fault.kind, Kind::Denied { .. } | Kind::Person | Kind::Settings) =>
-        {
-            Again::After(TRY_AGAIN)
-        }
+        (Some(fault), Status::Failed) if fault.is_transient() => Again::After(TRY_AGAIN),
         _ => Again::OnTime,
     }
 }

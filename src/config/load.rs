@@ -200,9 +200,26 @@ fn typed(table: Table) -> Result<Settings, SettingsError> {
         SettingsError::BadValue {
             key,
             value,
-            why: error.message().trim().to_owned(),
+            why: plainly(error.message().trim()),
         }
     })
+}
+
+/// What the libraries below say, in words for people who set a setting.
+fn plainly(message: &str) -> String {
+    let wanted = [
+        ("nonzero u32", "a whole number from 1 to 4294967295 is wanted"),
+        (
+            "relative URL without a base",
+            "an address such as https://example.blueconic.net is wanted",
+        ),
+        (
+            "invalid socket address",
+            "an address such as 127.0.0.1:8080 is wanted",
+        ),
+    ];
+    let plain = wanted.into_iter().find(|(said, _)| message.contains(said));
+    plain.map_or_else(|| message.to_owned(), |(_, plain)| plain.to_owned())
 }
 
 /// The first key whose value alone breaks the defaults; secrets are not among the keys of the table but for a

@@ -133,6 +133,8 @@ enum Class {
     Denied,
     /// A table is missing.
     Unmigrated,
+    /// A pooler hands each transaction to another session.
+    Pooled,
     /// Retrying cannot help.
     Final,
 }
@@ -154,6 +156,8 @@ fn class_of_code(code: &str) -> Class {
         "53100" => Class::DiskFull,
         "42501" => Class::Denied,
         "42P01" | "3F000" | "42703" | "42883" => Class::Unmigrated,
+        // A prepared statement that is there already, or not there any more.
+        "42P05" | "26000" => Class::Pooled,
         code if code.starts_with("08") => Class::Passing,
         _ => Class::Final,
     }
@@ -227,12 +231,15 @@ fn connect_hint(source: &sqlx::Error) -> &'static str {
     match source {
         sqlx::Error::Database(inner) => match inner.code().as_deref() {
             Some("28P01" | "28000") => "check user and password in `DATABASE_URL` (or `DATABASE_URL_FILE`)",
+            Some("08P01") if inner.message().contains("startup parameter") => {
+                "a pooler refuses the connection: add `extra_float_digits` to its `ignore_startup_parameters`"
+            }
             Some("3D000") => "create the database (`createdb NAME`), or correct its name in `DATABASE_URL`",
             _ => "check `DATABASE_URL`",
         },
         sqlx::Error::Tls(_) => "check the server's certificate, or `sslmode` in `DATABASE_URL`",
         _ => {
-            "start PostgreSQL there (`systemctl start postgresql`, or `docker compose up -d db`), correct \
+            "start PostgreSQL there (`systemctl start postgresql`, or `docker compose up -d postgres`), correct \
              `DATABASE_URL`, or leave it out to use the embedded server"
         }
     }
@@ -248,6 +255,10 @@ fn statement_hint(class: Class) -> Option<String> {
              database (`grant create on database NAME to ROLE`)"
         }
         Class::Unmigrated => "run `blueconic-sync migrate`",
+        Class::Pooled => {
+            "a pooler in transaction mode stands before the database: connect to PostgreSQL itself, or to a pooler in \
+             session mode"
+        }
         Class::Conflict | Class::Passing | Class::Final => return None,
     };
     Some(hint.to_owned())
@@ -258,13 +269,21 @@ fn why(error: &Error) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
-        let text = inner.to_string();
+        let text = without_place(&inner.to_string());
         if !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
         source = inner.source();
     }
     (!parts.is_empty()).then(|| parts.join(": "))
+}
+
+/// sqlx adds the line of the server's own source that complained, which helps nobody here.
+fn without_place(text: &str) -> String {
+    match text.rsplit_once(" at line ") {
+        Some((said, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => said.to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 impl From<Error> for Fault {

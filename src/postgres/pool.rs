@@ -36,7 +36,15 @@ pub(crate) struct Pools {
 
 /// Reads a connection string.
 pub fn parse(url: &SecretString) -> Result<PgConnectOptions, Error> {
-    url.expose_secret().parse().map_err(Error::Address)
+    let url = url.expose_secret();
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        let why = "it does not begin with postgres:// (nor is it `embedded`)";
+        return Err(Error::Address(sqlx::Error::Configuration(why.into())));
+    }
+    url.parse().map_err(Error::Address)
 }
 
 /// Where a database is, for people: host and port or socket, database, user; never the password.

@@ -62,7 +62,9 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
              (select jsonb_build_object(
                 'holder', l.holder, 'fence', l.fence, 'expires_at', l.expires_at, 'run_id', l.run_id,
                 'held', l.expires_at > sync.clock())
-              from sync.leases as l where l.name = $1 || '/' || $2) as lease
+              from sync.leases as l where l.name = $1 || '/' || $2) as lease,
+             (select min(s.next_run_at) from sync.schedule as s
+              where s.resource = $1 and s.scope = $2) as next_run_at
            from (values ($1::text, $2::text)) as slot (resource, scope)
            left join blueconic.freshness as f on f.resource = slot.resource
            left join sync.cursors as c on c.resource = slot.resource and c.scope = slot.scope"#,
@@ -82,6 +84,7 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
         "lag_seconds": row.lag_seconds,
         "open_gaps": row.open_gaps,
         "lease": row.lease,
+        "next_run_at": row.next_run_at,
     }))
 }
 

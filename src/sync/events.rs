@@ -68,7 +68,7 @@ pub(super) async fn run<S: Source, T: Store>(
     }
     if unreachable > 0 {
         context.progress.notice(&format!(
-            "{unreachable} stretches of audit events cannot be read any more; they stand in sync.gaps"
+            "audit events cannot be read any more in {unreachable} stretch(es) of time; sync.gaps holds them"
         ));
     }
     Ok(Ended::well(&context.progress.read()))

@@ -64,6 +64,11 @@ pub(super) async fn run<S: Source, T: Store>(
         context.engine.watcher.began(context.lease.slot, true);
         return after_full_walk(context, walk, true).await;
     }
+    if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
+        context
+            .progress
+            .notice("a full walk is open or wanted first: it reads everything, whatever `--since` says");
+    }
     let mut restarts = 0;
     loop {
         let resumed = resumable.is_some();
