@@ -1,7 +1,7 @@
 //! Whatever is wrong outside is told: what failed, why, what to do, with the exit code of the contract.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
@@ -243,12 +243,7 @@ async fn check_changes_nothing() {
         program,
     } = scene(small(20)).await;
     let fresh = program.expect(0, &["check"]).await;
-    assert!(
-        fresh.stdout.contains("migrate"),
-        "{}{}",
-        fresh.stdout,
-        fresh.stderr
-    );
+    fresh.tells(&["blueconic-sync migrate"]);
     assert_eq!(
         database
             .count("pg_namespace where nspname in ('blueconic', 'sync')")
@@ -382,6 +377,47 @@ async fn broken_elements_are_kept_with_their_reasons_until_they_load() {
             .await,
         3
     );
+}
+
+/// Lists cannot be asked for by id: what cannot be recognized today must not be removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_cannot_be_read_keeps_its_row() {
+    let listing = |second: &str| {
+        format!(r#"{{"startIndex":0,"totalResults":2,"segments":[{{"id":"one","name":"One"}},{second}]}}"#)
+    };
+    let body = Arc::new(Mutex::new(listing(r#"{"id":"two","name":"Two"}"#)));
+    let served = Arc::clone(&body);
+    let json = |text: String| ([("content-type", "application/json")], text);
+    let token = json(r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#.to_owned());
+    let router = axum::Router::new()
+        .route("/rest/v2/oauth/token", axum::routing::post(async move || token))
+        .route(
+            "/rest/v2/segments",
+            axum::routing::get(async move || json(served.lock().unwrap().clone())),
+        );
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", door.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(door, router).await });
+    let database = Database::empty().await;
+    let program = Program::new(&url, &database.url);
+    program.expect(0, &["backfill", "segments"]).await;
+    for (second, code) in [
+        (r#"{"name":tru,"id":"two"}"#, 3),
+        (r#"{"id":"two","name":tru}"#, 3),
+        (r#"{"id":"three","name":"Three"}"#, 0),
+    ] {
+        *body.lock().unwrap() = listing(second);
+        program.expect(code, &["backfill", "segments"]).await;
+        let left = database
+            .texts("select id from blueconic.segments order by id")
+            .await;
+        let expected = if code == 0 {
+            ["one", "three"]
+        } else {
+            ["one", "two"]
+        };
+        assert_eq!(left, expected, "{second}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

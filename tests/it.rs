@@ -1,10 +1,5 @@
 //! All tests from outside, in one binary: each file is named by what it shows. `support` holds the harness.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test fails by panicking, and tells one story from its beginning to its end"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -130,7 +130,6 @@ fn some_things_have_one_room() {
     );
     let sql = |path: &str| path.starts_with("src/postgres/");
     assert_eq!(outside("sqlx::query", sql), none);
-    assert_eq!(outside("sqlx::raw_sql", sql), none);
     assert_eq!(
         outside("reqwest::", |path| path.starts_with("src/blueconic/")),
         none

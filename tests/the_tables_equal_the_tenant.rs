@@ -1,5 +1,7 @@
 //! After a complete run the tables say what the tenant says, row by row, whatever form its answers have.
 
+use std::sync::Arc;
+
 use blueconic_sync::demo::faults::Route;
 use blueconic_sync::demo::settings::{AuditOrder, AuditSelection, Settings, UserSpelling};
 use blueconic_sync::demo::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
@@ -124,6 +126,7 @@ async fn also_compressed_and_with_characters_that_postgresql_cannot_store() {
         zero_characters: true,
         compress: true,
         group_properties_listed: true,
+        properties: 40,
         ..small(1_500)
     };
     let Scene {
@@ -180,7 +183,7 @@ async fn odd_elements_are_stored_as_well_as_they_can_be() {
         .await;
     assert_eq!(
         stored,
-        "{\"name\": [\"a\u{fffd}b\", \"c\", \"\u{fffd}\"], \"visits\": [\"3\", \"4\"]}"
+        "{\"name\": [\"a\u{fffd}b\", \"c\", \"\u{fffd}\"], \"visits\": [\"3\", null, \"4\"]}"
     );
     let (replaced,): (i64,) = database
         .rows("select replaced_characters from sync.runs where resource = 'profiles'")
@@ -248,5 +251,55 @@ async fn audit_events_that_fit_into_a_page_are_exact() {
         program.expect(0, &["backfill", "audit_events"]).await;
         assert_eq!(assert_events_within(&database, &tenant).await, 0, "{order:?}");
         assert_eq!(database.count("blueconic.audit_events").await, 900);
+    }
+}
+
+/// The comparison that all of this rests on sees a difference in any table, on either side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_would_be_seen() {
+    let scene = Arc::new(scene(small(60)).await);
+    scene.program.expect(0, &["backfill"]).await;
+    assert_equal(&scene.database, &scene.tenant).await;
+    let first = "id = (select min(id) from blueconic.profiles)";
+    for (spoil, mend) in [
+        (
+            "update blueconic.segments set tags = tags || 'x'::text".to_owned(),
+            "update blueconic.segments set tags = array_remove(tags, 'x')".to_owned(),
+        ),
+        (
+            "update blueconic.profile_properties set indexed = not indexed where id = 'lastmodifieddate'".to_owned(),
+            "update blueconic.profile_properties set indexed = not indexed where id = 'lastmodifieddate'".to_owned(),
+        ),
+        (
+            format!("update blueconic.profiles set properties = properties || '{{\"x\": []}}' where {first}"),
+            format!("update blueconic.profiles set properties = properties - 'x' where {first}"),
+        ),
+        (
+            format!("update blueconic.profiles set segment_ids = segment_ids || 'allvisitors'::text where {first}"),
+            format!(
+                "update blueconic.profiles set segment_ids = segment_ids[:cardinality(segment_ids) - 1] where {first}"
+            ),
+        ),
+        (
+            format!("update blueconic.profiles set modified_at = modified_at + interval '1 ms' where {first}"),
+            format!("update blueconic.profiles set modified_at = modified_at - interval '1 ms' where {first}"),
+        ),
+        (
+            "insert into blueconic.audit_events select occurred_at, event_key, occurrence + 1, user_name, application,
+               object_type, operation, ip_address, objects, 'infinity' from blueconic.audit_events
+             order by occurrence desc limit 1"
+                .to_owned(),
+            "delete from blueconic.audit_events where synced_at = 'infinity'".to_owned(),
+        ),
+        (format!("delete from blueconic.profiles where {first}"), String::new()),
+    ] {
+        scene.database.run(&spoil).await;
+        let looking = Arc::clone(&scene);
+        let seen = tokio::spawn(async move { assert_equal(&looking.database, &looking.tenant).await }).await;
+        assert!(seen.is_err_and(|error| error.is_panic()), "not seen: {spoil}");
+        if !mend.is_empty() {
+            scene.database.run(&mend).await;
+            assert_equal(&scene.database, &scene.tenant).await;
+        }
     }
 }
