@@ -2,6 +2,19 @@
 //!
 //! The folders are layers and imports run down only; ARCHITECTURE.md draws them, `tests/layers.rs` holds them.
 //! Nothing is imported through this file.
+//!
+//! | to learn | begin at |
+//! |---|---|
+//! | what can be typed | [`cli`], then one file per command in [`commands`] |
+//! | which part stands behind which port | [`app`], [`model::ports`] |
+//! | how a resource is read | [`sync::engine`] |
+//! | how the API is spoken to | [`blueconic::client`] |
+//! | what a resource means | [`resources::registry`] |
+//! | where the SQL is | [`postgres`] |
+//! | when things run | [`schedule`] |
+//! | what is shown | [`web`] |
+//! | what can be set | [`config::settings`] |
+//! | what tests read from | [`demo`] |
 
 pub mod app;
 pub mod blueconic;

@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::settings::LogFormat;
 
 /// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
+const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
                               tokio_cron_scheduler=warn";
 
 /// Why nothing can be logged.
@@ -186,7 +186,7 @@ mod tests {
             "{error}"
         );
         for unset in [Ok(String::new()), Err(VarError::NotPresent)] {
-            assert!(filter(unset).unwrap().to_string().contains("sqlx=warn"));
+            assert!(filter(unset).unwrap().to_string().contains("sqlx=error"));
         }
     }
 

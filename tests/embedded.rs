@@ -1,9 +1,5 @@
 //! The embedded PostgreSQL from outside: real clusters, several processes, and every way to die.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking; the helper process talks over its stdout"
-)]
+#![expect(clippy::print_stdout, reason = "the helper process talks over its stdout")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -84,7 +80,12 @@ struct Holder {
 impl Holder {
     fn spawn(data_dir: Option<&Path>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "hold_until_killed", "--ignored", "--nocapture"]);
+        command.args([
+            "--exact",
+            "embedded::hold_until_killed",
+            "--ignored",
+            "--nocapture",
+        ]);
         command
             .env(HOLD, data_dir.unwrap_or(Path::new("")))
             .stdout(Stdio::piped())
@@ -376,7 +377,12 @@ fn a_temporary_cluster_that_cannot_be_made_says_why_and_leaves_nothing() {
     assert!(status.success());
 
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "hold_until_killed", "--ignored", "--nocapture"]);
+    command.args([
+        "--exact",
+        "embedded::hold_until_killed",
+        "--ignored",
+        "--nocapture",
+    ]);
     command
         .env(HOLD, "")
         .env("PGBIN", &programs)
@@ -418,7 +424,8 @@ fn an_ordinary_user_has_all_of_it_too() {
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(&program);
+        .arg(&program)
+        .arg("embedded::");
     let output = command
         .env("HOME", "/nonexistent")
         .env_remove("TMPDIR")
@@ -432,7 +439,7 @@ fn an_ordinary_user_has_all_of_it_too() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(
-        text.contains("test a_killed_process_leaves_no_server_and_no_file ... ok"),
+        text.contains("test embedded::a_killed_process_leaves_no_server_and_no_file ... ok"),
         "{text}"
     );
 }

@@ -1,5 +1,4 @@
 //! What only a process of its own can show: signals and log lines. This binary starts itself again for each.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +13,13 @@ use nix::unistd::Pid;
 /// Runs one of the ignored tests below in a process of its own.
 fn start(test: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            &format!("process::{test}"),
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env_remove("RUST_LOG")
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())

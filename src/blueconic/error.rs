@@ -130,7 +130,7 @@ pub enum ClientError {
         location: String,
     },
     /// 401 or 403 with a fresh token.
-    #[error("{call}: the tenant denies it (HTTP {status})")]
+    #[error("{call}: the tenant denies it (HTTP {status}); it needs the scope `{scope}`")]
     Denied {
         /// The call.
         call: String,

@@ -10,9 +10,9 @@ use crate::blueconic::client::Client;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::page::Meter;
+use crate::model::page::{Lookup, Meter};
 use crate::model::ports::{Clock, Source, SystemClock};
-use crate::postgres::pool;
+use crate::postgres::{embedded, pool};
 use crate::resources::registry::{self, Entry};
 
 use super::output;
@@ -89,8 +89,8 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
 /// The database: reachable, new enough, migrated, and this tenant's.
 async fn database(settings: &Settings) -> Vec<Line> {
     if settings.database.is_embedded()
-        && app::data_dir(settings).is_ok_and(|folder| !folder.join("data").exists())
-        && !crate::postgres::embedded::is_in_image()
+        && app::data_dir(settings).is_ok_and(|folder| !embedded::is_made(&folder))
+        && !embedded::is_in_image()
     {
         let detail = "embedded; it will be made by the first `backfill`, `serve` or `migrate`".to_owned();
         return vec![Line::ok("database", detail)];
@@ -166,8 +166,29 @@ async fn tenant(settings: &Settings) -> Vec<Line> {
         .filter(|entry| entry.enabled)
     {
         lines.push(resource(&client, &entry, settings).await);
+        lines.extend(look_up(&client, &entry).await);
     }
     lines
+}
+
+/// An id that no tenant has: a look-up of it shows whether look-ups are allowed.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Whether the resource's elements can be asked for by id, which a sweep needs before it removes anything.
+async fn look_up(client: &Client<MemoryTokens>, entry: &Entry) -> Option<Line> {
+    let request = entry.resource.lookup(NOBODY)?;
+    match client.one(&request, &Meter::default()).await {
+        Lookup::Unclear(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
+            let line = Line::of("removals", &fault);
+            let detail = format!(
+                "{}; without it nothing is ever removed from {}",
+                line.detail, entry.name
+            );
+            Some(Line { detail, ..line })
+        }
+        Lookup::Unclear(fault) => Some(Line::of("removals", &fault)),
+        Lookup::Gone | Lookup::Found(_) => Some(Line::ok("removals", format!("scope {}", request.scope))),
+    }
 }
 
 async fn resource(client: &Client<MemoryTokens>, entry: &Entry, settings: &Settings) -> Line {

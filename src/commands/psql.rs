@@ -1,7 +1,7 @@
 //! `psql`: opens psql on the configured database. The password goes through the environment, never a command line.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -12,7 +12,7 @@ use crate::cli::Psql;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::postgres::embedded::Embedded;
+use crate::postgres::embedded::{Embedded, is_made};
 
 use super::{demo, output};
 
@@ -39,10 +39,10 @@ pub async fn run(arguments: &Psql, settings: &Settings) -> Outcome<Exit> {
 async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
     let own = app::data_dir(settings)?;
     let demo = demo::data_dir(settings)?;
-    if arguments.demo || (!own.exists() && demo.exists()) {
-        if !demo.exists() {
+    if arguments.demo || (!is_made(&own) && is_made(&demo)) {
+        if !is_made(&demo) {
             return Err(Fault::new(Kind::Final, "there is no demo to look at")
-                .because(format!("{} does not exist", demo.display()))
+                .because(format!("there is no cluster in {}", demo.display()))
                 .hint("run `blueconic-sync demo --keep` first"));
         }
         output::aside("(the demo's database)");
@@ -114,11 +114,11 @@ async fn psql(
         Ok(status) if status.success() => Ok(Exit::Done),
         // psql has said on stderr what was wrong.
         Ok(_) => Ok(Exit::Failed),
-        Err(error) => Err(not_started(&program.to_owned(), &error)),
+        Err(error) => Err(not_started(program, &error)),
     }
 }
 
-fn not_started(program: &PathBuf, error: &std::io::Error) -> Fault {
+fn not_started(program: &Path, error: &std::io::Error) -> Fault {
     Fault::new(Kind::Final, format!("`{}` cannot be started", program.display()))
         .because(error)
         .hint("install PostgreSQL's client (Debian, Ubuntu: apt-get install postgresql-client), or use any other with your DATABASE_URL")

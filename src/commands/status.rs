@@ -98,8 +98,14 @@ fn row(resource: &Value) -> Vec<String> {
         shown("rows_removed"),
         shown("rows_rejected"),
         resource["open_gaps"].as_u64().unwrap_or(0).to_string(),
-        text(&resource["lease"]["holder"]).unwrap_or("-").to_owned(),
+        holder(&resource["lease"]).unwrap_or("-").to_owned(),
     ]
+}
+
+/// Who holds the lease now; one that was given back holds nobody.
+fn holder(lease: &Value) -> Option<&str> {
+    let held = lease["held"].as_bool().unwrap_or(false);
+    text(&lease["holder"]).filter(|_| held)
 }
 
 /// What the last run of a resource has to say if it did not end well.

@@ -190,6 +190,11 @@ pub fn default_data_dir() -> Result<PathBuf, EmbeddedError> {
         .ok_or(EmbeddedError::NoHome)
 }
 
+/// Whether a cluster has been made in this folder.
+pub fn is_made(data_dir: &Path) -> bool {
+    data_dir.join("pgdata").join("PG_VERSION").exists()
+}
+
 /// Whether this process runs in our container image, where an embedded database is refused.
 pub fn is_in_image() -> bool {
     std::env::var_os(IN_IMAGE).is_some_and(|value| value == "1")

@@ -282,7 +282,7 @@ impl SweepStatements {
             ),
             unseen: format!(
                 "select stored.{id} from {name} as stored where stored.{id} > $3 and {unseen}
-                 order by stored.{id} limit $4"
+                 order by stored.{id} collate \"C\" limit $4"
             ),
             lock: format!(
                 "select stored.{id} from {name} as stored where stored.{id} = any ($3) and {unseen}

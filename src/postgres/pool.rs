@@ -64,9 +64,10 @@ pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result
     first.close().await.doing("closing the first connection")?;
     let load = limits.load_connections.max(1);
     let control = limits.max_connections.saturating_sub(load).max(2);
+    let idle_limit = idle_limit(limits.lease_ttl);
     Ok(Pools {
-        control: pool(options.clone(), control, "0".to_owned()),
-        data: pool(options, load, idle_limit(limits.lease_ttl)),
+        control: pool(options.clone(), control, idle_limit.clone(), Joins::AsPlanned),
+        data: pool(options, load, idle_limit, Joins::ByKey),
     })
 }
 
@@ -107,14 +108,34 @@ fn idle_limit(lease_ttl: Duration) -> String {
     format!("{}ms", (lease_ttl * 2 / 3).as_millis().max(1))
 }
 
+/// How a session joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joins {
+    /// As the planner likes.
+    AsPlanned,
+    /// By looking up each key. A batch joins some thousand staged rows with tables of millions, and nothing tells the
+    /// planner how many are staged: left alone it reads profiles, aliases and tombstones whole for every batch (seen
+    /// with 200,000 profiles).
+    ByKey,
+}
+
+impl Joins {
+    const fn others(self) -> &'static str {
+        match self {
+            Self::AsPlanned => "on",
+            Self::ByKey => "off",
+        }
+    }
+}
+
 /// `idle_limit` is PostgreSQL's `idle_in_transaction_session_timeout`.
-fn pool(options: PgConnectOptions, size: u32, idle_limit: String) -> PgPool {
+fn pool(options: PgConnectOptions, size: u32, idle_limit: String, joins: Joins) -> PgPool {
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(move |connection, _| {
             let idle_limit = idle_limit.clone();
-            Box::pin(async move { prepare(connection, &idle_limit).await })
+            Box::pin(async move { prepare(connection, &idle_limit, joins).await })
         })
         .connect_lazy_with(options)
 }
@@ -122,11 +143,13 @@ fn pool(options: PgConnectOptions, size: u32, idle_limit: String) -> PgPool {
 /// Settings of a session: set after the start-up, since poolers refuse them in it. A batch is sorted before it is
 /// merged, which needs more than the usual 4 MB; compiling a query takes longer than these run; lz4 compresses
 /// several times as fast as the default where the server has it.
-async fn prepare(connection: &mut PgConnection, idle_limit: &str) -> Result<(), sqlx::Error> {
+async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "select set_config(wanted.name, wanted.value, false)
          from (values
            ('idle_in_transaction_session_timeout', $1),
+           ('enable_hashjoin', $2),
+           ('enable_mergejoin', $2),
            ('work_mem', '64MB'),
            ('jit', 'off'),
            ('TimeZone', 'UTC'),
@@ -134,7 +157,8 @@ async fn prepare(connection: &mut PgConnection, idle_limit: &str) -> Result<(), 
          ) as wanted (name, value)
          join pg_settings as known on known.name = wanted.name
          where known.enumvals is null or wanted.value = any (known.enumvals)",
-        idle_limit
+        idle_limit,
+        joins.others()
     )
     .fetch_all(connection)
     .await?;

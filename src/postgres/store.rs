@@ -188,7 +188,7 @@ impl Store for PostgresStore {
         walk: Walk,
         verdicts: &[(String, Verdict)],
     ) -> Outcome<u64> {
-        Ok(sweep::remove(&self.pools.data, table, lease, walk, verdicts).await?)
+        Ok(sweep::remove(self.control(), table, lease, walk, verdicts).await?)
     }
 
     async fn after_full_walk(&self, table: &'static Table) -> Outcome<()> {

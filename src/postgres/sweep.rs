@@ -18,8 +18,13 @@ use crate::postgres::{leases, profiles, seen};
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
 
-/// How many rows there are, and how many would go.
+/// How many rows there are, and how many would go. The seen ids of a whole walk came since statistics were last
+/// gathered: without them the planner takes `sync.walk_seen` for small and reads it once for each row.
 pub(crate) async fn candidates(pool: &PgPool, table: &Table, walk: Walk) -> Result<Candidates, Error> {
+    sqlx::query("analyze sync.walk_seen")
+        .execute(pool)
+        .await
+        .doing(DOING)?;
     let sql = SweepStatements::of(table);
     let (stored, unseen): (i64, i64) = sqlx::query_as(AssertSqlSafe(sql.candidates))
         .bind(walk.id)

@@ -71,10 +71,16 @@ pub(super) async fn prepare<L: Loader>(
     let (elements, prints) = fingerprints(resource, raw, &mut batch);
     let known = loader.known(&prints).await?;
     batch.tally.read = raw.elements as u64;
+    // An element that cannot be loaded is there all the same, if its id can be read.
+    let rejected = batch
+        .rejects
+        .iter()
+        .filter_map(|reject| reject.element_id.clone());
     batch.seen = prints
         .iter()
         .filter(|print| !print.id.is_empty())
         .map(|print| print.id.clone())
+        .chain(rejected)
         .collect();
     for (place, ((element, print), known)) in elements.into_iter().zip(prints).zip(known).enumerate() {
         match known {

@@ -16,6 +16,7 @@ use super::walk::offset::{OffsetWalk, Step};
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
     context.engine.watcher.began(context.lease.slot, false);
+    forget_left_open(context).await?;
     let mut readings = 0;
     loop {
         let walk = Walk {
@@ -31,7 +32,12 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         };
         context.progress.change(counts);
         if read.is_complete() {
-            let ended = sweep::run(context, Sweep::of_list(walk)).await?;
+            // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
+            let ended = if read.unidentified() == 0 {
+                sweep::run(context, Sweep::of_list(walk)).await?
+            } else {
+                Ended::well(&context.progress.read())
+            };
             close(context, walk, Some(began_at)).await?;
             return Ok(ended);
         }
@@ -44,6 +50,15 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         context
             .progress
             .notice("the list did not add up to its total; reading it again");
+    }
+}
+
+/// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
+async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+    let store = &context.engine.store;
+    match store.cursor(context.lease.slot).await?.position {
+        Some(Position::Offset(left)) => store.forget(context.lease, left.walk_id).await,
+        _ => Ok(()),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The loop of a cursor walk: one task reads pages, several lanes load batches, and a position moves only with the
 //! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
@@ -83,6 +85,7 @@ pub(super) async fn transfer<S: Source, T: Store>(
         ));
     }
     drop(done);
+    let distinct_before = shared.progress.read().distinct;
     let mut reader = Reader {
         shared,
         jobs,
@@ -91,6 +94,7 @@ pub(super) async fn transfer<S: Source, T: Store>(
         barren: Barren::default(),
         circling: false,
         seen_before: start.seen_at_least,
+        distinct_before,
         unidentified: 0,
     };
     let walked = reader.walk(start).await;
@@ -117,6 +121,8 @@ struct Reader<S, T> {
     circling: bool,
     /// Ids that earlier executions of this walk are known to have recorded.
     seen_before: u64,
+    /// What this run had counted before this transfer: a walk that starts over within a run has recorded nothing yet.
+    distinct_before: u64,
     /// Rejected elements without a readable id in the pages whose tails are loaded.
     unidentified: u64,
 }
@@ -167,7 +173,7 @@ impl<S: Source, T: Store> Reader<S, T> {
     /// What is known once the last tail is loaded.
     fn walked(&self, position: CursorPosition) -> Walked {
         let unidentified = position.unidentified + self.unidentified;
-        let seen_at_least = self.seen_before + self.shared.progress.read().distinct;
+        let seen_at_least = self.seen_at_least();
         Walked {
             position: CursorPosition {
                 seen_at_least,
@@ -176,6 +182,11 @@ impl<S: Source, T: Store> Reader<S, T> {
             },
             to_the_end: !self.circling,
         }
+    }
+
+    /// Ids that are known to be recorded for this walk.
+    fn seen_at_least(&self) -> u64 {
+        self.seen_before + self.shared.progress.read().distinct - self.distinct_before
     }
 
     /// Reads one page, again and again until it ends whole or the retry budget is spent.
@@ -299,7 +310,7 @@ impl<S: Source, T: Store> Reader<S, T> {
         while let Some((page, tail, brought)) = self.pages.next_tail() {
             let mut position = tail.position;
             // Batches are counted once they are committed, so the table holds at least so many.
-            position.seen_at_least = self.seen_before + self.shared.progress.read().distinct;
+            position.seen_at_least = self.seen_at_least();
             position.unidentified += self.unidentified + brought.unidentified;
             self.hand_over(Job {
                 page,
@@ -377,7 +388,9 @@ async fn load_batches<S: Source, T: Store>(
     loop {
         let next = waiting.lock().await.recv().await;
         let Some(job) = next else { return };
-        let outcome = load_patiently(&shared, &mut loader, &job).await;
+        // A batch that vanished without a word would be waited for for ever.
+        let loading = AssertUnwindSafe(load_patiently(&shared, &mut loader, &job)).catch_unwind();
+        let outcome = loading.await.unwrap_or_else(|_| Err(broke_off()));
         if outcome.is_err() {
             // A connection in an unknown state is not used again.
             loader = None;
@@ -392,6 +405,12 @@ async fn load_batches<S: Source, T: Store>(
             return;
         }
     }
+}
+
+fn broke_off() -> Fault {
+    Fault::new(Kind::Final, "a batch could not be loaded")
+        .because("of a defect of blueconic-sync; the log has its place")
+        .hint("please report it; nothing of the batch was stored, and the next run goes on before it")
 }
 
 /// Loads a batch; while the database is away, waits for it. Merges are idempotent, so a batch whose commit was not

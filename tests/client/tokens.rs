@@ -11,7 +11,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::{Claim, Clock, Source, SystemClock, TokenName, TokenStore};
 
-use crate::tenant::{SECRET, Tenant, TestClock, granted, html, json, listing, read_on, status};
+use crate::client::tenant::{SECRET, Tenant, TestClock, granted, html, json, listing, read_on, status};
 
 const KEY: (&str, &str) = (
     "BLUECONIC_SYNC_KEY",

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::memory::Memory;
+use crate::schedule::memory::Memory;
 
 const HOLD: Duration = Duration::from_secs(30);
 

@@ -3,7 +3,7 @@
 use blueconic_sync::model::batch::{GapReason, Span};
 use blueconic_sync::model::ports::{Lease, Store as _};
 
-use crate::support::{AUDIT, Fixture, advance, fixture, time};
+use crate::store::fixture::{AUDIT, Fixture, advance, fixture, time};
 
 fn span(from: i64, to: i64) -> Span {
     Span {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ledger::{Counts, Ledger, Status};
-use blueconic_sync::model::ports::{Acquired, Loader as _, Store as _};
+use blueconic_sync::model::ports::{Acquired, Cursor, Loader as _, Store as _};
 
-use crate::support::{
+use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture, fixture_with_lease_of,
     load, position, run, time,
 };
@@ -175,7 +175,7 @@ async fn loading_connections_may_not_idle_as_long_as_a_lease_lives() {
 async fn a_cursor_moves_with_its_batch_and_a_watermark_never_back() {
     let db = fixture().await;
     let (lease, walk) = db.walk(PROFILES_FULL).await;
-    assert_eq!(db.store.cursor(PROFILES_FULL).await.unwrap(), Default::default());
+    assert_eq!(db.store.cursor(PROFILES_FULL).await.unwrap(), Cursor::default());
     let mut loader = db.profiles(&lease, Some(walk)).await;
     let mut batch = Batch::default();
     add_profile(&mut batch, "p", None, "x");
@@ -202,7 +202,7 @@ async fn a_cursor_moves_with_its_batch_and_a_watermark_never_back() {
     );
     assert_eq!(
         db.store.cursor(PROFILES_INCREMENT).await.unwrap(),
-        Default::default()
+        Cursor::default()
     );
 }
 

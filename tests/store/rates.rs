@@ -11,7 +11,7 @@ use std::time::Instant;
 use blueconic_sync::model::batch::{Batch, Fingerprint, Known};
 use blueconic_sync::model::ports::{Loader as _, Store as _};
 
-use crate::support::{Fixture, PROFILES, PROFILES_FULL, fixture, hash, time};
+use crate::store::fixture::{Fixture, PROFILES, PROFILES_FULL, fixture, hash, time};
 
 const PROFILES_COUNT: usize = 200_000;
 const BATCH: usize = 5_000;
@@ -140,7 +140,7 @@ async fn rates() {
         );
         // 2 KB a batch: the lease's lock, the commit, and what the server writes for itself meanwhile.
         assert!(
-            wal < 2_048 * starts.len() as i64 + 65_536,
+            wal < 2_048 * i64::try_from(starts.len()).unwrap() + 65_536,
             "{wal} bytes of WAL for nothing"
         );
     }

@@ -5,7 +5,7 @@ use blueconic_sync::model::ledger::{Counts, Ledger, Status};
 use blueconic_sync::model::page::RejectReason;
 use blueconic_sync::model::ports::Store as _;
 
-use crate::support::{PROFILES_FULL, add_profile, fixture, load};
+use crate::store::fixture::{PROFILES_FULL, add_profile, fixture, load};
 
 fn reject(id: Option<&str>, content: u8) -> Reject {
     Reject {

@@ -6,7 +6,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{Job, JobStore as _};
 use chrono::TimeDelta;
 
-use crate::support::{PROFILES_INCREMENT, SEGMENTS, another_store, fixture};
+use crate::store::fixture::{PROFILES_INCREMENT, SEGMENTS, another_store, fixture};
 
 const HOLD: Duration = Duration::from_secs(20);
 

@@ -3,7 +3,9 @@
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::ports::{Loader as _, Store as _};
 
-use crate::support::{PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position};
+use crate::store::fixture::{
+    PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position,
+};
 
 fn seen(ids: &[&str]) -> Batch {
     Batch {

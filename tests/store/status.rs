@@ -3,11 +3,11 @@
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::ledger::{Counts, Ledger, Status};
-use blueconic_sync::model::ports::{Observer as _, Store as _};
+use blueconic_sync::model::ports::{Cursor, Observer as _, Store as _};
 use blueconic_sync::postgres::{reset, status};
 use url::Url;
 
-use crate::support::{
+use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, add_profile, advance, fixture, load, position, time,
 };
 
@@ -140,7 +140,7 @@ async fn reset_forgets_positions_and_no_data_and_waits_for_runs() {
         .unwrap();
     reset::resource(&db.store, "profiles").await.unwrap();
     for slot in [PROFILES_FULL, PROFILES_INCREMENT] {
-        assert_eq!(db.store.cursor(slot).await.unwrap(), Default::default());
+        assert_eq!(db.store.cursor(slot).await.unwrap(), Cursor::default());
     }
     assert_eq!(db.store.seen(walk.id).await.unwrap(), (0, 0));
     assert_eq!(db.one::<i64>("select count(*) from blueconic.profiles").await, 1);

@@ -5,7 +5,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{Candidates, Store as _, Verdict};
 use bytes::Bytes;
 
-use crate::support::{
+use crate::store::fixture::{
     Fixture, PROFILES, PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, fixture, load,
 };
 

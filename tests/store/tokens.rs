@@ -6,7 +6,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{Claim, Settled, TokenName, TokenStore as _};
 use blueconic_sync::postgres::store::PostgresStore;
 
-use crate::support::{another_store, fixture};
+use crate::store::fixture::{another_store, fixture};
 
 const HOLD: Duration = Duration::from_secs(20);
 
@@ -24,7 +24,7 @@ async fn claim(store: &PostgresStore, seen: i64, hold: Duration) -> Claim {
 
 fn token(sealed: &[u8]) -> Settled {
     Settled::Token {
-        life: Duration::from_secs(3600),
+        life: Duration::from_hours(1),
         sealed: Some(("key".to_owned(), sealed.to_vec())),
     }
 }
@@ -120,7 +120,7 @@ async fn a_failure_keeps_the_token_that_is_there() {
         Claim::Yours { version: 2 }
     ));
     let keyless = Settled::Token {
-        life: Duration::from_secs(60),
+        life: Duration::from_mins(1),
         sealed: None,
     };
     let row = db.store.settle(&name(), 2, keyless).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::states::{Running, away, hostile, troubled, well};
+use crate::web::states::{Running, away, hostile, troubled, well};
 
 /// Samples by name and labels; checks the format on the way.
 fn parse(text: &str) -> BTreeMap<String, f64> {

@@ -1,6 +1,6 @@
 //! What the status page says, and what it never lets through.
 
-use crate::states::{Running, approval, away, fresh, hostile, troubled, well};
+use crate::web::states::{Running, approval, away, fresh, hostile, troubled, well};
 
 async fn page(state: serde_json::Value) -> String {
     let (code, html) = Running::with(Ok(state)).await.get("/").await;

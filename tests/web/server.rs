@@ -10,7 +10,7 @@ use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::server::Door;
 use serde_json::Value;
 
-use crate::states::{Fixed, Running, away, settings, well};
+use crate::web::states::{Fixed, Running, away, settings, well};
 
 #[tokio::test]
 async fn a_process_whose_schedule_goes_round_is_healthy() {

@@ -78,6 +78,11 @@ impl OffsetWalk {
         self.ids.len() as u64
     }
 
+    /// Rejected elements without a readable id: whichever row is theirs was not seen, though they are there.
+    pub(crate) fn unidentified(&self) -> u64 {
+        self.unidentified
+    }
+
     /// The total that the last page told.
     pub(crate) fn total(&self) -> Option<u64> {
         self.total

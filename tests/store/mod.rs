@@ -1,12 +1,8 @@
 //! The store against a real PostgreSQL: what it promises of merges, leases, tokens, gaps and migrations.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may, and is no library"
-)]
+#![expect(clippy::expect_used, reason = "a test may, and is no library")]
 
 mod connection;
+mod fixture;
 mod gaps;
 mod leases;
 mod merged_profiles;
@@ -18,6 +14,5 @@ mod schedule;
 mod schema;
 mod seen;
 mod status;
-mod support;
 mod sweep;
 mod tokens;

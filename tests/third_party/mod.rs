@@ -1,7 +1,5 @@
 //! The service against servers that other people wrote, fed with the vendor's own document. They need Node and that
 //! document, so they are behind the feature `third-party`; `script/test --third-party` sets both up.
-#![cfg(feature = "third-party")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may, and is no library")]
 
 mod certificates;
 mod compressed_and_encrypted;

@@ -1,12 +1,6 @@
-//! One private PostgreSQL for the whole test process, a migrated database for each test, and rows to load. With
-//! `BLUECONIC_SYNC_TEST_DATABASE_URL` the databases are made on that server instead.
+//! A migrated database for each test, a store over it, and rows to load.
 
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
@@ -19,106 +13,14 @@ use blueconic_sync::postgres::pool::Limits;
 use blueconic_sync::postgres::store::PostgresStore;
 use chrono::TimeZone as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-/// A server of this process's own: it ends when the process does, however that ends, since the shell that watches it
-/// reads a pipe that breaks then.
-struct Server {
-    options: PgConnectOptions,
-    _watcher: Option<Child>,
-}
+use crate::support::cluster::Cluster;
+use crate::support::database::create;
 
-static SERVER: OnceLock<Server> = OnceLock::new();
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-static COUNTER: AtomicU32 = AtomicU32::new(0);
-
-const WATCHER: &str = r#"
-"$1/initdb" -D "$2/data" -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
-  -c log_min_messages=fatal >"$2/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -INT $server
-wait $server
-rm -rf "$2"
-"#;
-
-fn server() -> &'static Server {
-    SERVER.get_or_init(|| match std::env::var("BLUECONIC_SYNC_TEST_DATABASE_URL") {
-        Ok(url) => Server {
-            options: url.parse().unwrap(),
-            _watcher: None,
-        },
-        Err(_) => start(),
-    })
-}
-
-fn start() -> Server {
-    let binaries = binaries();
-    let folder = tempfile::Builder::new()
-        .prefix("bcs-store-")
-        .tempdir()
-        .unwrap()
-        .keep();
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", WATCHER, "sh"])
-        .arg(&binaries)
-        .arg(&folder)
-        .stdin(Stdio::piped());
-    if nix::unistd::geteuid().is_root() {
-        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
-        std::os::unix::fs::chown(&folder, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
-        command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
-    }
-    let watcher = command.spawn().unwrap();
-    wait_until_ready(&binaries, &folder);
-    let options = PgConnectOptions::new_without_pgpass()
-        .socket(&folder)
-        .username("postgres")
-        .database("postgres");
-    Server {
-        options,
-        _watcher: Some(watcher),
-    }
-}
-
-fn wait_until_ready(binaries: &Path, folder: &Path) {
-    let began = Instant::now();
-    loop {
-        let ready = Command::new(binaries.join("pg_isready"))
-            .args(["-q", "-d", "postgres", "-h"])
-            .arg(folder)
-            .status()
-            .unwrap();
-        if ready.success() {
-            return;
-        }
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "the test server does not start"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn binaries() -> PathBuf {
-    let mut folders: Vec<PathBuf> = std::env::var_os("PGBIN").map(PathBuf::from).into_iter().collect();
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    folders.extend(versions.map(|version| version.path().join("bin")));
-    folders.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
-    folders
-        .into_iter()
-        .find(|folder| folder.join("initdb").exists())
-        .unwrap()
-}
 
 /// A database of the test's own, migrated.
 pub(crate) async fn database() -> PgConnectOptions {
@@ -134,12 +36,9 @@ async fn migrated_template() -> String {
 
 /// A database without anything in it, or a copy.
 pub(crate) async fn empty_database(template: Option<&str>) -> PgConnectOptions {
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("store_{}_{number}", std::process::id());
-    let mut admin = PgConnection::connect_with(&server().options).await.unwrap();
-    let template = template.unwrap_or("template1");
-    run(&mut admin, &format!("create database {name} template {template}")).await;
-    server().options.clone().database(&name)
+    let cluster = Cluster::shared();
+    let name = create(cluster, template.unwrap_or("template1")).await;
+    cluster.options.clone().database(&name)
 }
 
 /// Runs any statement.

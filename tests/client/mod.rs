@@ -1,0 +1,8 @@
+//! The client against a server on a real socket: what it sends, what it repeats, what it gives up on, and what it says.
+
+mod tenant;
+
+mod answers;
+mod bodies;
+mod tokens;
+mod walk;

@@ -1,0 +1,30 @@
+//! All tests from outside, in one binary: each file is named by what it shows. `support` holds the harness.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells one story from its beginning to its end"
+)]
+
+mod support;
+
+mod client;
+mod embedded;
+mod process;
+mod schedule;
+mod store;
+mod tenant;
+#[cfg(feature = "third-party")]
+mod third_party;
+mod web;
+
+mod a_second_backfill_writes_nothing;
+mod bad_input_is_told;
+mod distribution_rules;
+mod documented;
+mod increments;
+mod json_and_status;
+mod layers;
+mod resume;
+mod serve;
+mod the_tables_equal_the_tenant;

@@ -1,0 +1,194 @@
+//! What scripts read: the summary of a backfill and the status, in the shapes of the contract.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{Scene, scene, small};
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+const RUN: [&str; 23] = [
+    "id",
+    "resource",
+    "mode",
+    "status",
+    "started_at",
+    "finished_at",
+    "source_total",
+    "rows_read",
+    "rows_distinct",
+    "rows_inserted",
+    "rows_updated",
+    "rows_unchanged",
+    "rows_removed",
+    "rows_rejected",
+    "pages",
+    "requests",
+    "retries",
+    "bytes_read",
+    "position_from",
+    "position_to",
+    "error",
+    "hint",
+    "unexplained",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_tells_its_runs_in_json() {
+    let Scene {
+        tenant,
+        database,
+        program,
+    } = scene(small(120)).await;
+    let ended = program.expect(0, &["backfill", "--full", "--json"]).await;
+    let summary = ended.json();
+    assert_eq!(keys(&summary), BTreeSet::from(["exit_code", "runs", "status"]));
+    assert_eq!(
+        (summary["exit_code"].as_i64(), summary["status"].as_str()),
+        (Some(0), Some("succeeded"))
+    );
+    let runs = summary["runs"].as_array().unwrap();
+    let resources: Vec<&str> = runs.iter().map(|run| run["resource"].as_str().unwrap()).collect();
+    assert_eq!(
+        resources,
+        ["segments", "profile_properties", "profiles", "audit_events"]
+    );
+    let columns: Vec<String> = database
+        .texts("select column_name::text from information_schema.columns where table_schema = 'sync' and table_name = 'runs'")
+        .await;
+    let columns: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
+    assert!(RUN.iter().all(|name| columns.contains(name)), "{columns:?}");
+    for run in runs {
+        assert_eq!(keys(run), columns);
+        // The same as the table says.
+        let id = run["id"].as_str().unwrap();
+        let row: Value = database
+            .one(&format!(
+                "select to_jsonb(r) from sync.runs as r where id = '{id}'"
+            ))
+            .await;
+        assert_eq!(*run, row);
+        assert_eq!(run["status"], "succeeded");
+        for counter in ["rows_read", "pages", "requests", "bytes_read"] {
+            assert!(run[counter].as_i64().unwrap() > 0, "{counter} of {run}");
+        }
+    }
+    let profiles = &runs[2];
+    assert_eq!(
+        (
+            &profiles["mode"],
+            &profiles["source_total"],
+            &profiles["rows_read"],
+            &profiles["rows_inserted"]
+        ),
+        (&"full".into(), &120.into(), &120.into(), &120.into())
+    );
+    assert_eq!(runs[3]["mode"], "increment");
+    // Not well: the same shape, another code.
+    tenant.set_scopes(&["read:profile-properties".to_owned()]);
+    let denied = program.expect(3, &["backfill", "--json"]).await.json();
+    assert_eq!(
+        (denied["exit_code"].as_i64(), denied["status"].as_str()),
+        (Some(3), Some("partial"))
+    );
+    let statuses: Vec<&str> = denied["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["failed", "succeeded", "failed", "failed"]);
+    assert!(
+        denied["runs"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("read:segments")
+    );
+    assert!(denied["runs"][0]["hint"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_is_told_in_json_and_for_people() {
+    let Scene {
+        tenant,
+        database: _database,
+        program,
+    } = scene(small(120)).await;
+    // Before the first run there is no schema: named, not made.
+    let fresh = program.run(&["status"]).await;
+    assert_eq!(fresh.code(), 1, "{}", fresh.stderr);
+    fresh.tells(&["blueconic-sync migrate"]);
+    program.expect(0, &["migrate"]).await;
+    let empty = program.expect(0, &["status", "--json"]).await.json();
+    assert!(
+        empty["tenant"].is_null() && empty["resources"][0]["last_run"].is_null(),
+        "{empty}"
+    );
+    program.expect(0, &["backfill"]).await;
+    let status = program.expect(0, &["status", "--json"]).await.json();
+    assert!(
+        ["tenant", "resources", "token"]
+            .iter()
+            .all(|key| keys(&status).contains(key))
+    );
+    assert_eq!(status["tenant"].as_str(), Some(tenant.url()));
+    let slots: Vec<(&str, &str)> = status["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slot| {
+            (
+                slot["resource"].as_str().unwrap(),
+                slot["scope"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        slots,
+        [
+            ("segments", "full"),
+            ("profile_properties", "full"),
+            ("profiles", "full"),
+            ("profiles", "increment"),
+            ("audit_events", "increment"),
+        ]
+    );
+    for slot in status["resources"].as_array().unwrap() {
+        for key in [
+            "resource",
+            "scope",
+            "watermark",
+            "complete_as_of",
+            "last_run",
+            "lag_seconds",
+            "open_gaps",
+            "lease",
+        ] {
+            assert!(keys(slot).contains(key), "{key} is not in {slot}");
+        }
+        assert!(
+            slot["complete_as_of"].is_string() && slot["lag_seconds"].is_number(),
+            "{slot}"
+        );
+        assert_eq!(slot["open_gaps"], 0);
+    }
+    let run = &status["resources"][2]["last_run"];
+    assert!(RUN.iter().all(|key| keys(run).contains(key)), "{run}");
+    assert_eq!(status["token"]["status"], "valid");
+    assert!(status["token"]["expires_at"].is_string());
+    let told = program.expect(0, &["status"]).await.stdout;
+    for word in [
+        tenant.url(),
+        "segments",
+        "profile_properties",
+        "profiles",
+        "audit_events",
+        "succeeded",
+        "120",
+    ] {
+        assert!(told.contains(word), "`{word}` is not in:\n{told}");
+    }
+}

@@ -1,0 +1,151 @@
+//! The house stands as it is drawn: imports run down only, and some things have one room.
+
+use std::collections::BTreeSet;
+
+use crate::support::sources::files;
+
+/// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
+const MAY_KNOW: [(&str, &[&str]); 11] = [
+    ("model", &[]),
+    ("config", &[]),
+    ("blueconic", &["model", "config"]),
+    ("postgres", &["model", "config"]),
+    ("resources", &["model", "config"]),
+    ("sync", &["model"]),
+    ("schedule", &["model", "config"]),
+    ("web", &["model", "config"]),
+    ("demo", &["config"]),
+    ("telemetry", &["config"]),
+    ("shutdown", &[]),
+];
+
+/// A file's own code: without its comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn sources() -> Vec<(String, String)> {
+    let files = files("src", ".rs").into_iter();
+    files
+        .filter(|(path, _)| !path.ends_with("/tests.rs"))
+        .map(|(path, text)| (path, code(&text)))
+        .collect()
+}
+
+/// `src/postgres/pool.rs` and `src/postgres.rs` are of the layer `postgres`.
+fn layer(path: &str) -> &str {
+    let below = path.strip_prefix("src/").unwrap();
+    below.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// What follows `crate::` anywhere, also within braces: `crate::{a::x, b}` would be `a` and `b`.
+fn known(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        assert!(
+            !rest.starts_with('{') && !rest.starts_with('*'),
+            "name one path: {}",
+            &rest[..40]
+        );
+        found.insert(
+            rest.chars()
+                .take_while(|one| one.is_alphanumeric() || *one == '_')
+                .collect(),
+        );
+    }
+    found
+}
+
+#[test]
+fn imports_run_down_only() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (path, text) in sources() {
+        let own = layer(&path);
+        let Some((_, allowed)) = MAY_KNOW.iter().find(|(name, _)| *name == own) else {
+            continue;
+        };
+        for other in known(&text) {
+            seen += 1;
+            if other != own && !allowed.contains(&other.as_str()) {
+                wrong.push(format!("{path} knows `{other}`"));
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} imports were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_layer_is_in_the_table() {
+    let above = BTreeSet::from(["main", "lib", "app", "cli", "commands"]);
+    for (path, _) in sources() {
+        let own = layer(&path);
+        assert!(
+            above.contains(own) || MAY_KNOW.iter().any(|(name, _)| *name == own),
+            "{path} is of no layer"
+        );
+    }
+}
+
+/// `lib.rs` names the layers and hands nothing through.
+#[test]
+fn nothing_comes_through_the_root() {
+    let (_, root) = sources()
+        .into_iter()
+        .find(|(path, _)| path == "src/lib.rs")
+        .unwrap();
+    assert!(!root.contains("use "), "{root}");
+}
+
+/// Where `word` stands in the code of a file that `allowed` does not name.
+fn outside(word: &str, allowed: impl Fn(&str) -> bool) -> Vec<String> {
+    let (inside, outside): (Vec<_>, Vec<_>) = sources()
+        .into_iter()
+        .filter(|(_, text)| text.contains(word))
+        .map(|(path, _)| path)
+        .partition(|path| allowed(path));
+    assert!(
+        !inside.is_empty(),
+        "`{word}` stands nowhere: is this rule still about anything?"
+    );
+    outside
+}
+
+#[test]
+fn some_things_have_one_room() {
+    let none: [String; 0] = [];
+    // The proof that a body ended whole.
+    assert_eq!(
+        outside("PageEnd::whole", |path| path == "src/blueconic/elements.rs"
+            || path.starts_with("src/blueconic/elements/")),
+        none
+    );
+    // Unmaintained: see deny.toml.
+    assert_eq!(
+        outside("backoff::", |path| path == "src/blueconic/retry.rs"),
+        none
+    );
+    let sql = |path: &str| path.starts_with("src/postgres/");
+    assert_eq!(outside("sqlx::query", sql), none);
+    assert_eq!(outside("sqlx::raw_sql", sql), none);
+    assert_eq!(
+        outside("reqwest::", |path| path.starts_with("src/blueconic/")),
+        none
+    );
+    assert_eq!(
+        outside("croner::", |path| path.starts_with("src/schedule/")
+            || path.starts_with("src/config/")),
+        none
+    );
+}
+
+/// Each file says why it exists before anything else.
+#[test]
+fn every_file_opens_with_its_reason() {
+    for (path, text) in files("src", ".rs").into_iter().chain(files("tests", ".rs")) {
+        assert!(text.starts_with("//! "), "{path}");
+    }
+}

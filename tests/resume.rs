@@ -1,0 +1,304 @@
+//! Whatever ends a run, the next one goes on from where it stood, and the tables end equal to the tenant.
+
+use std::time::Duration;
+
+use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
+use blueconic_sync::demo::settings::Settings;
+use nix::sys::signal::Signal;
+
+use crate::support::cluster::Cluster;
+use crate::support::database::Database;
+use crate::support::program::{LONG, Program, Running};
+use crate::support::truth::{assert_equal, assert_profiles_equal};
+use crate::support::{Scene, eventually, scene, small};
+
+/// Small pages and a tenant that takes its time: there is a middle in which things can happen.
+async fn slow_scene(profiles: u64) -> Scene {
+    let mut scene = scene(Settings {
+        latency: Duration::from_millis(25),
+        ..small(profiles)
+    })
+    .await;
+    scene.program = scene.program.set("resources.profiles.page_size", "100");
+    scene
+}
+
+/// Waits until so many pages of profiles were asked for.
+async fn asked_for(scene: &Scene, running: &mut Running, pages: usize) {
+    eventually("pages are asked for", LONG, async || {
+        assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
+        (scene.tenant.requests().count(Route::Profiles) >= pages).then_some(())
+    })
+    .await;
+}
+
+/// Waits until the position of profiles is stored beyond so many pages.
+async fn stored(database: &Database, pages: i64) {
+    eventually("a position is stored", LONG, async || {
+        let migrated: bool = database
+            .one("select to_regclass('sync.cursors') is not null")
+            .await;
+        let position =
+            format!("sync.cursors where resource = 'profiles' and (position->>'pages')::bigint >= {pages}");
+        (migrated && database.count(&position).await > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_it_goes_on_and_ends_equal() {
+    let scene = slow_scene(4_000).await;
+    for round in 0_u64..5 {
+        let before = scene.tenant.requests().count(Route::Profiles);
+        let mut running = scene.program.start(&["backfill", "--full", "profiles"]);
+        let pages = before + 2 + usize::try_from(rand::random_range(0_u64..5)).unwrap();
+        asked_for(&scene, &mut running, pages).await;
+        let pause = rand::random_range(0..40);
+        tokio::time::sleep(Duration::from_millis(pause)).await; // anywhere within a page
+        running.signal(Signal::SIGKILL);
+        let ended = running.ended(LONG).await;
+        assert_eq!(
+            ended.code(),
+            137,
+            "round {round}, {pages} pages, {pause} ms\n{}",
+            ended.stderr
+        );
+    }
+    scene.program.expect(0, &["backfill", "--full"]).await;
+    assert_equal(&scene.database, &scene.tenant).await;
+    let asked = scene.tenant.requests().count(Route::Profiles);
+    assert!(asked < 40 + 5 * 5, "{asked} requests for 40 pages and 5 kills");
+    let database = &scene.database;
+    assert!(
+        database
+            .count("sync.runs where resource = 'profiles' and position_from is not null")
+            .await
+            >= 3
+    );
+    assert_eq!(database.count("sync.runs where status = 'running'").await, 0);
+    assert_eq!(
+        database
+            .count("sync.runs where status = 'interrupted' and resource = 'profiles'")
+            .await,
+        5
+    );
+    assert_eq!(
+        database.count("sync.walk_seen").await,
+        0,
+        "emptied when the walk closed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_it_stores_its_position_and_says_so() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let scene = slow_scene(3_000).await;
+        let mut running = scene.program.start(&["backfill", "--full"]);
+        asked_for(&scene, &mut running, 6).await;
+        running.signal(signal);
+        let ended = running.ended(Duration::from_secs(10)).await;
+        ended.expect(130);
+        let database = &scene.database;
+        let (status, to): (String, bool) = database
+            .rows("select status, position_to is not null from sync.runs where resource = 'profiles'")
+            .await
+            .remove(0);
+        assert_eq!((status.as_str(), to), ("interrupted", true));
+        assert_eq!(
+            database
+                .count("sync.leases where expires_at > sync.clock()")
+                .await,
+            0,
+            "nobody has to wait for its lease"
+        );
+        scene.tenant.requests().forget();
+        scene.program.expect(0, &["backfill"]).await;
+        let asked = scene.tenant.requests().count(Route::Profiles);
+        assert!(asked < 30, "{asked} requests: the walk began anew");
+        assert_equal(database, &scene.tenant).await;
+        assert_eq!(
+            database
+                .count(
+                    "sync.runs where resource = 'profiles' and mode = 'full' and position_from is not null"
+                )
+                .await,
+            1
+        );
+    }
+}
+
+async fn succeeds_in_spite_of(faults: &[(&str, Fault)]) {
+    let scene = scene(small(1_500)).await;
+    for (_, fault) in faults {
+        scene.tenant.faults().push(fault.clone());
+    }
+    let program = scene
+        .program
+        .set("resources.profiles.page_size", "100")
+        .set("tenant.read_timeout", "1s");
+    let ended = program.run(&["backfill", "--full"]).await;
+    let names: Vec<&str> = faults.iter().map(|(name, _)| *name).collect();
+    assert_eq!(ended.code(), 0, "{names:?}\n{}", ended.stderr);
+    assert!(scene.tenant.faults().given() > 0, "{names:?} never came");
+    assert_equal(&scene.database, &scene.tenant).await;
+}
+
+fn at_profiles(when: When, limit: u64, kind: Kind) -> Fault {
+    Fault {
+        limit: Some(limit),
+        ..Fault::at(Route::Profiles, when, kind)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_cut_anywhere_lose_nothing() {
+    for round in 0..3 {
+        let cut = Kind::CutAfter(rand::random_range(1..60_000));
+        let end = Kind::EndAfter(rand::random_range(1..60_000));
+        succeeds_in_spite_of(&[
+            (
+                &format!("{round}: {cut:?}"),
+                at_profiles(When::Every(3), 4, cut.clone()),
+            ),
+            (
+                &format!("{round}: {end:?}"),
+                at_profiles(When::Every(4), 3, end.clone()),
+            ),
+        ])
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statuses_that_pass_are_waited_out() {
+    let status = |status, retry_after| Kind::Status { status, retry_after };
+    succeeds_in_spite_of(&[
+        ("503", at_profiles(When::Every(2), 5, status(503, None))),
+        (
+            "503 with seconds",
+            at_profiles(When::Request(3), 1, status(503, Some(RetryAfter::Seconds(1)))),
+        ),
+        (
+            "429 with a date",
+            at_profiles(
+                When::Request(5),
+                1,
+                status(429, Some(RetryAfter::Date(Duration::from_secs(1)))),
+            ),
+        ),
+        ("429", at_profiles(When::Request(7), 2, status(429, None))),
+        ("500", at_profiles(When::Request(9), 1, status(500, None))),
+        ("tokens die", at_profiles(When::Request(11), 1, Kind::TokensDie)),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_broken_connections_are_waited_out() {
+    succeeds_in_spite_of(&[
+        ("reset", at_profiles(When::Request(2), 2, Kind::Reset)),
+        (
+            "slow",
+            at_profiles(
+                When::Request(4),
+                1,
+                Kind::Slow {
+                    bytes_per_second: 60_000,
+                },
+            ),
+        ),
+        (
+            "stalled beyond the time-out",
+            at_profiles(
+                When::Request(6),
+                1,
+                Kind::Stall {
+                    after: 20_000,
+                    pause: Duration::from_secs(3),
+                },
+            ),
+        ),
+        ("empty", at_profiles(When::Request(8), 1, Kind::Empty)),
+        (
+            "late",
+            at_profiles(When::Request(10), 1, Kind::Delay(Duration::from_secs(2))),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_cursor_starts_the_walk_again() {
+    let scene = scene(small(1_000)).await;
+    scene.tenant.faults().push(at_profiles(
+        When::Page(5),
+        1,
+        Kind::Status {
+            status: 400,
+            retry_after: None,
+        },
+    ));
+    let program = scene.program.set("resources.profiles.page_size", "100");
+    program.expect(0, &["backfill", "--full"]).await;
+    assert_equal(&scene.database, &scene.tenant).await;
+    let starts = scene
+        .tenant
+        .requests()
+        .of(Route::Profiles)
+        .iter()
+        .filter(|request| request.query.contains("cursor=*") || request.query.contains("cursor=%2A"))
+        .count();
+    assert_eq!(starts, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_names_the_first_or_waits_for_it() {
+    let scene = slow_scene(10_000).await;
+    let mut first = scene.program.start(&["backfill", "--full", "profiles"]);
+    asked_for(&scene, &mut first, 3).await;
+    let holder: String = scene
+        .database
+        .one("select holder from sync.leases where name = 'profiles/full'")
+        .await;
+    let waiting = scene.program.start(&["backfill", "--full", "profiles", "--wait"]);
+    let second = scene.program.run(&["backfill", "--full", "profiles"]).await;
+    assert!(!first.has_ended(), "the first was too quick to show anything");
+    second.expect(1);
+    second.tells(&[&holder, "--wait"]);
+    first.ended(LONG).await.expect(0);
+    waiting.ended(LONG).await.expect(0);
+    assert_profiles_equal(&scene.database, &scene.tenant).await;
+}
+
+/// A crash takes the unlogged table of seen ids with it. That must never look like an empty tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_crashes_in_the_middle_loses_nothing() {
+    let cluster = Cluster::start();
+    let mut scene = slow_scene(4_000).await;
+    scene.database = Database::on(&cluster).await;
+    let program: Program = scene.program.with("DATABASE_URL", &scene.database.url);
+    program.expect(0, &["backfill"]).await;
+    scene.tenant.touch(3_500, "name", &["Late"]);
+    scene.tenant.requests().forget();
+    let mut running = program.start(&["backfill", "--full"]);
+    asked_for(&scene, &mut running, 8).await;
+    stored(&scene.database, 2).await;
+    scene.database.pool.close().await;
+    tokio::task::block_in_place(|| cluster.crash());
+    let ended = running.ended(LONG).await;
+    assert!(
+        matches!(ended.code(), 0 | 1),
+        "{}\n{}",
+        ended.code(),
+        ended.stderr
+    );
+    if ended.code() == 1 {
+        ended.tells(&["database"]);
+        program.expect(0, &["backfill", "--full"]).await;
+    }
+    let options = scene.database.options.clone();
+    scene.database.pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    assert_equal(&scene.database, &scene.tenant).await;
+    assert_eq!(scene.database.count("blueconic.profile_tombstones").await, 0);
+    scene.database.pool.close().await;
+}

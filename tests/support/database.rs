@@ -1,0 +1,94 @@
+//! A database of a test's own, and questions to it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, PgPool};
+
+use super::cluster::Cluster;
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// Makes a database on a server, empty or a copy of another one.
+pub(crate) async fn create(cluster: &Cluster, template: &str) -> String {
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("it_{}_{number}", std::process::id());
+    let mut admin = PgConnection::connect_with(&cluster.options).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "create database {name} template {template}"
+    )))
+    .execute(&mut admin)
+    .await
+    .unwrap();
+    name
+}
+
+/// A database to be filled by the binary.
+pub(crate) struct Database {
+    /// For `DATABASE_URL`.
+    pub(crate) url: String,
+    pub(crate) options: PgConnectOptions,
+    pub(crate) pool: PgPool,
+}
+
+impl Database {
+    pub(crate) async fn empty() -> Self {
+        Self::on(Cluster::shared()).await
+    }
+
+    pub(crate) async fn on(cluster: &Cluster) -> Self {
+        let name = create(cluster, "template0").await;
+        let options = cluster.options.clone().database(&name);
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .connect_lazy_with(options.clone());
+        Self {
+            url: cluster.url_of(&name),
+            options,
+            pool,
+        }
+    }
+
+    /// The one value that a query gives.
+    pub(crate) async fn one<T>(&self, sql: &str) -> T
+    where
+        (T,): for<'row> FromRow<'row, PgRow>,
+        T: Send + Unpin,
+    {
+        let (value,): (T,) = sqlx::query_as(AssertSqlSafe(sql))
+            .fetch_one(&self.pool)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        value
+    }
+
+    /// How many rows a table or a condition on it has: `count("sync.gaps where closed_at is null")`.
+    pub(crate) async fn count(&self, from: &str) -> i64 {
+        self.one(&format!("select count(*) from {from}")).await
+    }
+
+    /// All rows of a query with columns of one type.
+    pub(crate) async fn rows<R>(&self, sql: &str) -> Vec<R>
+    where
+        R: for<'row> FromRow<'row, PgRow> + Send + Unpin,
+    {
+        sqlx::query_as(AssertSqlSafe(sql))
+            .fetch_all(&self.pool)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The texts that a query gives.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let rows: Vec<(String,)> = self.rows(sql).await;
+        rows.into_iter().map(|(text,)| text).collect()
+    }
+
+    /// Runs statements.
+    pub(crate) async fn run(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,66 @@
+//! The harness: a private PostgreSQL, a database for each test, simulated tenants, the real binary, and the comparison
+//! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides.
+
+pub(crate) mod cluster;
+pub(crate) mod database;
+pub(crate) mod program;
+pub(crate) mod sources;
+pub(crate) mod truth;
+
+use std::time::{Duration, Instant};
+
+use blueconic_sync::demo::settings::Settings;
+use blueconic_sync::demo::tenant::{Tenant, start};
+
+use database::Database;
+use program::Program;
+
+/// A tenant, an empty database, and the binary that knows both.
+pub(crate) struct Scene {
+    pub(crate) tenant: Tenant,
+    pub(crate) database: Database,
+    pub(crate) program: Program,
+}
+
+/// Sets a scene.
+pub(crate) async fn scene(settings: Settings) -> Scene {
+    let tenant = start(settings).await.unwrap();
+    let database = Database::empty().await;
+    let program = Program::new(tenant.url(), &database.url);
+    Scene {
+        tenant,
+        database,
+        program,
+    }
+}
+
+/// A tenant of so many profiles with few properties, so that a test is quick.
+pub(crate) fn small(profiles: u64) -> Settings {
+    Settings {
+        profiles,
+        properties: 8,
+        audit_events: 200,
+        // Data is as of midnight, retention as of now: 29 days would be over the edge in the evening.
+        audit_history: Duration::from_hours(28 * 24),
+        ..Settings::default()
+    }
+}
+
+/// Looks again until it is so.
+pub(crate) async fn eventually<F, T>(what: &str, within: Duration, mut look: F) -> T
+where
+    F: AsyncFnMut() -> Option<T>,
+{
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            began.elapsed() < within,
+            "not within {} s: {what}",
+            within.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

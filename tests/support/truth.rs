@@ -1,0 +1,231 @@
+//! Compares the tables with what a tenant holds, in SQL: the truth is copied into temporary tables, and what either
+//! side has alone is shown. Arrays of ids compare as sets, values of properties in their order.
+
+use blueconic_sync::demo::tenant::Tenant;
+use blueconic_sync::demo::truth::{AuditEvent, Profile};
+use serde_json::{Map, Value, json};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::database::Database;
+
+/// Sorted: the order of these arrays has no meaning.
+const SORTED: &str = "
+create or replace function pg_temp.sorted(texts text[]) returns text[] language sql immutable as
+$$ select coalesce(array_agg(t order by t collate \"C\"), '{}') from unnest(texts) as t $$;
+create or replace function pg_temp.sorted(texts jsonb) returns text[] language sql immutable as
+$$ select coalesce(array_agg(t order by t collate \"C\"), '{}')
+   from jsonb_array_elements_text(coalesce(nullif(texts, 'null'), '[]')) as t $$;
+create or replace function pg_temp.moment(milliseconds jsonb) returns timestamptz language sql immutable as
+$$ select timestamptz 'epoch' + (nullif(milliseconds, 'null'))::bigint * interval '1 millisecond' $$;
+";
+
+const SEGMENTS: (&str, &str) = (
+    "select id, name, description, pg_temp.sorted(tags), profile_count, creator, created_at, modified_at, inverse_of,
+        inversed_by
+     from blueconic.segments",
+    "select j->>'id', j->>'name', j->>'description', pg_temp.sorted(j->'tags'), (j->>'profile_count')::bigint,
+        j->>'creator', pg_temp.moment(j->'created'), pg_temp.moment(j->'modified'), j->>'inverse_of',
+        j->>'inversed_by'
+     from truth",
+);
+
+const PROPERTIES: (&str, &str) = (
+    "select id, name, description, filter_type, \"precision\", currency, data_sensitivity, permission_level,
+        merge_strategy, indexed, pg_temp.sorted(tags), profile_count, created_at, modified_at
+     from blueconic.profile_properties",
+    "select j->>'id', j->>'name', j->>'description', j->>'filter_type', (j->>'precision')::int, j->>'currency',
+        j->>'data_sensitivity', j->>'permission_level', j->>'merge_strategy', (j->>'indexed')::bool,
+        pg_temp.sorted(j->'tags'), (j->>'profile_count')::bigint, pg_temp.moment(j->'created'),
+        pg_temp.moment(j->'modified')
+     from truth",
+);
+
+const PROFILES: (&str, &str) = (
+    "select id, created_at, modified_at, privacy_legislation, permission_level,
+        pg_temp.sorted(consented_objectives), pg_temp.sorted(refused_objectives), pg_temp.sorted(segment_ids),
+        properties
+     from blueconic.profiles",
+    "select j->>'id', pg_temp.moment(j->'created'), pg_temp.moment(j->'modified'), j->>'legislation', j->>'level',
+        pg_temp.sorted(j->'consented'), pg_temp.sorted(j->'refused'), pg_temp.sorted(j->'segments'),
+        j->'properties'
+     from truth",
+);
+
+const ALIASES: (&str, &str) = (
+    "select profile_id, survivor_id from blueconic.profile_aliases",
+    "select j->>'loser', j->>'survivor' from truth",
+);
+
+const EVENTS: (&str, &str) = (
+    "select occurred_at, user_name, application, object_type, operation, ip_address,
+        (select coalesce(jsonb_agg(o order by o), '[]') from jsonb_array_elements(objects) as o)
+     from blueconic.audit_events",
+    "select pg_temp.moment(j->'date'), j->>'user', j->>'application', j->>'type', j->>'operation', j->>'ip',
+        (select coalesce(jsonb_agg(o order by o), '[]')
+         from jsonb_array_elements(coalesce(nullif(j->'objects', 'null'), '[]')) as o)
+     from truth",
+);
+
+/// All tables equal the tenant.
+pub(crate) async fn assert_equal(database: &Database, tenant: &Tenant) {
+    assert_lists_equal(database, tenant).await;
+    assert_profiles_equal(database, tenant).await;
+    assert_events_equal(database, tenant).await;
+}
+
+/// Segments and profile properties equal the tenant's.
+pub(crate) async fn assert_lists_equal(database: &Database, tenant: &Tenant) {
+    let segments = tenant.segments().into_iter().map(|segment| {
+        json!({
+            "id": segment.id, "name": segment.name, "description": segment.description, "tags": segment.tags,
+            "profile_count": segment.profile_count, "creator": segment.creator, "created": segment.creation_date,
+            "modified": segment.last_modified_date, "inverse_of": segment.inverse_of,
+            "inversed_by": segment.inversed_by,
+        })
+    });
+    assert_same(database, "segments", SEGMENTS, segments).await;
+    let properties = tenant.properties().into_iter().map(|property| {
+        json!({
+            "id": property.id, "name": property.name, "description": property.description,
+            "filter_type": property.filter_type, "precision": property.precision,
+            "currency": property.currency.map(|currency| currency.iso_code),
+            "data_sensitivity": property.data_sensitivity, "permission_level": property.permission_level,
+            "merge_strategy": property.merge_strategy, "indexed": property.indexed, "tags": property.tags,
+            "profile_count": property.profile_count, "created": property.creation_date,
+            "modified": property.last_modified_date,
+        })
+    });
+    assert_same(database, "profile_properties", PROPERTIES, properties).await;
+}
+
+/// Profiles and aliases equal the tenant's.
+pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) {
+    assert_same(database, "profiles", PROFILES, tenant.profiles().map(profile)).await;
+    let aliases = tenant.aliases().into_iter();
+    let aliases = aliases.map(|(loser, survivor)| json!({ "loser": loser, "survivor": survivor }));
+    assert_same(database, "profile_aliases", ALIASES, aliases).await;
+}
+
+/// Audit events equal the tenant's, with their multiplicities.
+pub(crate) async fn assert_events_equal(database: &Database, tenant: &Tenant) {
+    let events = tenant.audit_events().into_iter().map(event);
+    assert_same(database, "audit_events", EVENTS, events).await;
+    let skipped = database
+        .count("(select from blueconic.audit_events group by event_key having max(occurrence) <> count(*) - 1) as s")
+        .await;
+    assert_eq!(skipped, 0, "occurrences count 0, 1, 2 …");
+}
+
+/// No event that the tenant has not, and every event that is missing lies in a recorded gap. Gives the number of the
+/// missing.
+pub(crate) async fn assert_events_within(database: &Database, tenant: &Tenant) -> i64 {
+    let events = tenant.audit_events().into_iter().map(event);
+    let mut connection = database.pool.acquire().await.unwrap();
+    fill(&mut connection, events).await;
+    let (stored, truth) = EVENTS;
+    let invented = differences(&mut connection, &format!("({stored}) except all ({truth})")).await;
+    assert!(
+        invented.is_empty(),
+        "stored, but not at the tenant: {invented:#?}"
+    );
+    let unexplained = format!(
+        "select missing.* from (({truth}) except all ({stored})) as missing (occurred_at)
+         where not exists (
+           select from sync.gaps as g
+           where g.resource = 'audit_events' and g.closed_at is null
+             and missing.occurred_at > g.from_at and missing.occurred_at <= g.to_at
+         )"
+    );
+    let unexplained = differences(&mut connection, &unexplained).await;
+    assert!(unexplained.is_empty(), "missing without a gap: {unexplained:#?}");
+    let missing = format!("select count(*) from (({truth}) except all ({stored})) as m");
+    sqlx::query_scalar(AssertSqlSafe(missing))
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap()
+}
+
+/// A profile as its row should be.
+pub(crate) fn profile(profile: Profile) -> Value {
+    let created = profile
+        .values("creationdate")
+        .and_then(|values| values.first()?.parse().ok());
+    let mut properties = Map::new();
+    for property in profile.properties.iter().flatten() {
+        let values = property.values.iter().map(|value| Value::from(storable(value)));
+        let known = properties
+            .entry(storable(&property.id))
+            .or_insert_with(|| json!([]));
+        known.as_array_mut().unwrap().extend(values);
+    }
+    json!({
+        "id": profile.id, "created": profile.creation_date.or(created), "modified": profile.modified_at,
+        "legislation": profile.privacy_legislation, "level": profile.permission_level,
+        "consented": profile.consented_objectives, "refused": profile.refused_objectives,
+        "segments": profile.segment_ids, "properties": properties,
+    })
+}
+
+fn event(event: AuditEvent) -> Value {
+    let objects = event.objects.map(|objects| {
+        let objects = objects
+            .into_iter()
+            .map(|(id, name)| json!({ "id": id, "name": name }));
+        objects.collect::<Vec<Value>>()
+    });
+    json!({
+        "date": event.date, "user": event.user_name, "application": event.application, "type": event.object_type,
+        "operation": event.operation, "ip": event.ip_address, "objects": objects,
+    })
+}
+
+/// What PostgreSQL cannot store is one U+FFFD.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+async fn assert_same(
+    database: &Database,
+    table: &str,
+    (stored, truth): (&str, &str),
+    rows: impl Iterator<Item = Value>,
+) {
+    let mut connection = database.pool.acquire().await.unwrap();
+    let expected = fill(&mut connection, rows).await;
+    let surplus = differences(&mut connection, &format!("({stored}) except all ({truth})")).await;
+    let missing = differences(&mut connection, &format!("({truth}) except all ({stored})")).await;
+    assert!(
+        surplus.is_empty() && missing.is_empty(),
+        "{table} differs from the tenant ({expected} rows there)\nstored, but not there: {surplus:#?}\nthere, but not stored: {missing:#?}"
+    );
+}
+
+/// The head of what a query gives, as JSON.
+async fn differences(connection: &mut PgConnection, query: &str) -> Vec<String> {
+    let sql = format!("select to_jsonb(d)::text from ({query}) as d limit 4");
+    sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_all(connection)
+        .await
+        .unwrap_or_else(|error| panic!("{query}: {error}"))
+}
+
+/// Copies rows into the temporary table `truth(j)`.
+async fn fill(connection: &mut PgConnection, rows: impl Iterator<Item = Value>) -> u64 {
+    let prepare = format!("{SORTED} drop table if exists truth; create temp table truth (j jsonb not null);");
+    sqlx::raw_sql(AssertSqlSafe(prepare))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let mut copy = connection.copy_in_raw("copy truth from stdin").await.unwrap();
+    let mut part = String::new();
+    for row in rows {
+        // The text format of COPY has the backslash for itself; JSON has no bare line end or tab.
+        part.push_str(&row.to_string().replace('\\', "\\\\"));
+        part.push('\n');
+        if part.len() > 1 << 20 {
+            copy.send(std::mem::take(&mut part).into_bytes()).await.unwrap();
+        }
+    }
+    copy.send(part.into_bytes()).await.unwrap();
+    copy.finish().await.unwrap()
+}
