@@ -161,7 +161,7 @@ async fn a_full_walk_removes_what_is_gone_and_says_why() {
             "select properties from blueconic.profiles where id = '{back}'"
         ))
         .await;
-    assert_eq!(row, profile(tenant.profile(100).unwrap())["properties"]);
+    assert_eq!(row, profile(&tenant.profile(100).unwrap())["properties"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

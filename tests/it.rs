@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::too_many_lines,
     reason = "a test fails by panicking, and tells one story from its beginning to its end"
 )]
 

@@ -100,7 +100,13 @@ pub(crate) async fn assert_lists_equal(database: &Database, tenant: &Tenant) {
 
 /// Profiles and aliases equal the tenant's.
 pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) {
-    assert_same(database, "profiles", PROFILES, tenant.profiles().map(profile)).await;
+    assert_same(
+        database,
+        "profiles",
+        PROFILES,
+        tenant.profiles().map(|one| profile(&one)),
+    )
+    .await;
     let aliases = tenant.aliases().into_iter();
     let aliases = aliases.map(|(loser, survivor)| json!({ "loser": loser, "survivor": survivor }));
     assert_same(database, "profile_aliases", ALIASES, aliases).await;
@@ -146,7 +152,7 @@ pub(crate) async fn assert_events_within(database: &Database, tenant: &Tenant) -
 }
 
 /// A profile as its row should be.
-pub(crate) fn profile(profile: Profile) -> Value {
+pub(crate) fn profile(profile: &Profile) -> Value {
     let created = profile
         .values("creationdate")
         .and_then(|values| values.first()?.parse().ok());
