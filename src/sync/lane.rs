@@ -46,9 +46,7 @@ pub(super) struct RehashBudget(AtomicI64);
 impl RehashBudget {
     /// Room for 5% of `rows`.
     pub(super) fn for_table_of(rows: u64) -> Self {
-        Self(AtomicI64::new(
-            i64::try_from(rows / 20).unwrap_or(i64::MAX),
-        ))
+        Self(AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)))
     }
 
     /// Takes up to `wanted` from the budget.
