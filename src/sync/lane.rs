@@ -44,11 +44,9 @@ pub(super) struct Prepared {
 pub(super) struct RehashBudget(AtomicI64);
 
 impl RehashBudget {
-    /// Room for 5% of `rows`, and for a thousand in any case.
+    /// Room for 5% of `rows`.
     pub(super) fn for_table_of(rows: u64) -> Self {
-        Self(AtomicI64::new(
-            i64::try_from(rows / 20).unwrap_or(i64::MAX).max(1000),
-        ))
+        Self(AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)))
     }
 
     /// Takes up to `wanted` from the budget.

@@ -21,13 +21,14 @@ pub(crate) struct Certificate {
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// `name` tells one authority from another.
+    pub(crate) fn new(name: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let authority = Self { folder };
-        authority.openssl(
+        authority.openssl(&format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 \
-             -subj /CN=authority -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign",
-        );
+             -subj /CN={name} -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign"
+        ));
         authority
     }
 

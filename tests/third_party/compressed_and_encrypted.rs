@@ -23,7 +23,7 @@ async fn tenant() -> Tenant {
 /// A backfill through a server that compresses, with one body cut on the tenant's side of it.
 async fn arrives_whole(kind: Kind, encoding: &str) {
     let tenant = tenant().await;
-    let authority = Authority::new();
+    let authority = Authority::new("own");
     let front = Front::start(kind, tenant.url(), &authority.issue(HOST, 2)).await;
     let mut service = Service::before(&front.url).await;
     service.set("SSL_CERT_FILE", &authority.file());
@@ -58,15 +58,21 @@ fn held(tenant: &Tenant) -> BTreeMap<String, Value> {
     profiles.collect()
 }
 
-/// All bodies of data were compressed, on connections that were used again; nginx ended one after seven.
+/// All bodies were compressed, on connections that were used again; nginx ended one after seven. A client that went away
+/// is a 499 to nginx and a 0 to Caddy: the page that was asked for ahead is given up when the one before it breaks.
 fn answers_were_as_ordered(front: &Front, kind: Kind, encoding: &str) {
-    let answers = front.answers();
-    let listings = answers
+    let mut answers = front.answers();
+    let all = format!("{answers:?}");
+    let asked = answers.len();
+    let given_up = answers
         .iter()
-        .filter(|answer| answer.path != "/rest/v2/oauth/token");
-    let encodings: BTreeSet<&str> = listings.map(|answer| answer.encoding.as_str()).collect();
+        .filter(|answer| matches!(answer.status, 0 | 499))
+        .count();
+    assert!(given_up <= 1, "{all}");
+    answers.retain(|answer| answer.status == 200);
+    assert_eq!(answers.len() + given_up, asked, "{all}");
+    let encodings: BTreeSet<&str> = answers.iter().map(|answer| answer.encoding.as_str()).collect();
     assert_eq!(encodings, BTreeSet::from([encoding]), "{answers:?}");
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     let connections: BTreeSet<&str> = answers.iter().map(|answer| answer.connection.as_str()).collect();
     assert!(connections.len() * 2 < answers.len(), "{answers:?}");
     if kind != Kind::CaddyZstd {
@@ -93,8 +99,8 @@ async fn zstd_through_caddy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_certificate_is_refused_before_anything_is_sent() {
     let tenant = tenant().await;
-    let authority = Authority::new();
-    let stranger = Authority::new();
+    let authority = Authority::new("own");
+    let stranger = Authority::new("stranger");
     for (what, certificate, trusted, reason) in [
         (
             "not known",
@@ -102,7 +108,7 @@ async fn a_wrong_certificate_is_refused_before_anything_is_sent() {
             stranger.file(),
             "UnknownIssuer",
         ),
-        ("expired", authority.issue(HOST, -1), authority.file(), "expired"),
+        ("expired", authority.issue(HOST, -1), authority.file(), "Expired"),
         (
             "another's",
             authority.issue("192.0.2.1", 2),

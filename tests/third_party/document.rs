@@ -1,7 +1,7 @@
 //! The vendor's document: found, read, and repaired where its examples are not the JSON that they are meant to be.
 //! It knows nothing of the service: what is expected of tables is worked out from here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -54,7 +54,7 @@ impl Document {
     pub(crate) fn servable(&self) -> String {
         const KEY: &str = "\"value\" : ";
         let examples: BTreeMap<&str, String> = self.examples().map(|text| (text, repaired(text))).collect();
-        let mut replaced = 0;
+        let mut replaced = BTreeSet::new();
         let mut served = String::with_capacity(self.text.len());
         let mut rest = self.text.as_str();
         while let Some(at) = rest.find(KEY) {
@@ -63,17 +63,17 @@ impl Document {
             let mut literals = serde_json::Deserializer::from_str(after).into_iter::<Value>();
             let literal = literals.next().unwrap().unwrap();
             let end = literals.byte_offset();
-            match literal.as_str().and_then(|text| examples.get(text)) {
-                Some(json) => {
+            match literal.as_str().and_then(|text| examples.get_key_value(text)) {
+                Some((text, json)) => {
                     served.push_str(json);
-                    replaced += 1;
+                    replaced.insert(*text);
                 }
                 None => served.push_str(&after[..end]),
             }
             rest = &after[end..];
         }
         served.push_str(rest);
-        assert_eq!(replaced, self.examples().count(), "examples made servable");
+        assert_eq!(replaced.len(), examples.len(), "examples made servable");
         served
     }
 }

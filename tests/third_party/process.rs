@@ -17,7 +17,7 @@ wait "$server"
 "#;
 
 /// A busy machine takes its time to start Node.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A server that ends when this is dropped.
 pub(crate) struct Process {

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 /// Far beyond what any of these commands takes, also where everything else runs at once.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// A database and the settings that lead to it and to a tenant.
 pub(crate) struct Service {
