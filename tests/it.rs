@@ -1,9 +1,5 @@
 //! All tests from outside, in one binary: each file is named by what it shows. `support` holds the harness.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![cfg_attr(
-    feature = "third-party",
-    expect(clippy::too_many_lines, reason = "a test tells one story from its beginning to its end")
-)]
 
 mod support;
 
