@@ -1,13 +1,26 @@
 //! An unchanged profile costs no write: PostgreSQL's own counters and its WAL say so.
 
+use std::time::Duration;
+
 use blueconic_sync::demo::shape::Shape;
 
 use crate::support::database::Database;
-use crate::support::{Scene, scene, small};
+use crate::support::{Scene, eventually, scene, small};
 
 /// `n_tup_ins`, `n_tup_upd`, `n_tup_del` of the tables of `blueconic`, partitions included, by name.
 async fn writes(database: &Database) -> Vec<(String, i64, i64, i64)> {
-    // The counters of a session that has ended are there at once; those of the pool's own are not wanted.
+    // A session hands in its last counts when it ends, which is a moment after its client is gone.
+    eventually(
+        "the program's sessions end",
+        Duration::from_secs(30),
+        async || {
+            let sessions: i64 = database
+                .one("select count(*) from pg_stat_activity where application_name like 'blueconic-sync%'")
+                .await;
+            (sessions == 0).then_some(())
+        },
+    )
+    .await;
     database.run("select pg_stat_clear_snapshot()").await;
     database
         .rows(
