@@ -76,8 +76,8 @@ async fn every_request_is_one_that_the_document_knows() {
         "getToken",
     ];
     assert_eq!(used, all);
-    // The five that were deleted; of the one that lost a merge its winner told.
-    assert_eq!(operations["getOneProfile"], 5);
+    // The one of `check`, and the five that were deleted; of the one that lost a merge its winner told.
+    assert_eq!(operations["getOneProfile"], 6);
     for parameter in [
         "cursor",
         "expand",
