@@ -94,7 +94,7 @@ comment on column blueconic.profiles.permission_level is 'What may be stored of 
 comment on column blueconic.profiles.consented_objectives is 'Objectives consented to; empty when there are none.';
 comment on column blueconic.profiles.refused_objectives is 'Objectives refused; empty when there are none.';
 comment on column blueconic.profiles.segment_ids is 'Ids of the segments it is in; profile_segments unnests them, segment_members() finds by one.';
-comment on column blueconic.profiles.properties is 'Property id to its values, always an array of texts: {"email": ["a@b.example"], "visits": ["3"]}.';
+comment on column blueconic.profiles.properties is 'Property id to its values, an array of texts in the order in which they came (a null that came stays one): {"email": ["a@b.example"], "visits": ["3"]}.';
 comment on column blueconic.profiles.source_hash is 'Hash over the element''s bytes as they came: equal bytes need no decoding.';
 comment on column blueconic.profiles.content_hash is 'Hash over its meaning: equal content needs no writing.';
 comment on column blueconic.profiles.synced_at is 'When this row last changed here.';
