@@ -6,13 +6,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// `exec` its arguments with the output in the file `$1`, and end them when stdin does.
+/// Runs its arguments with their output in the file `$1`, and ends them when stdin does. It is deaf to Ctrl-C, which
+/// would end it before the server, and says nothing of how the server ended.
 const WATCHER: &str = r#"
 log=$1; shift
 "$@" >"$log" 2>&1 </dev/null &
 server=$!
+trap '' HUP INT TERM
+exec 2>/dev/null
 cat >/dev/null
-kill -TERM "$server" 2>/dev/null
+kill -TERM "$server"
 wait "$server"
 "#;
 
