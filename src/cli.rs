@@ -150,4 +150,10 @@ pub struct SimulateTenant {
     /// Equal seeds make equal tenants
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Of 1,000 profiles, how many changed a moment ago
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1000))]
+    pub touched_per_thousand: u64,
+    /// Write pages of profiles from memory, as often as they are asked for: faster, and the whole tenant in memory
+    #[arg(long)]
+    pub rendered: bool,
 }

@@ -23,6 +23,7 @@ mod profile_json;
 mod query;
 mod records;
 mod refinement;
+mod rendered;
 mod routes;
 mod server;
 mod state;

@@ -125,6 +125,8 @@ pub struct Settings {
     pub latency: Duration,
     /// Bodies are gzip-encoded for a client that accepts it.
     pub compress: bool,
+    /// Whole listings of profiles are written once and sent from memory afterwards: for a tenant that nobody changes.
+    pub rendered: bool,
     /// The `Date` header.
     pub date_header: DateHeader,
     /// What a lookup of a merged profile answers.
@@ -175,6 +177,7 @@ impl Default for Settings {
             api_path: "/rest/v2".into(),
             latency: Duration::ZERO,
             compress: false,
+            rendered: false,
             date_header: DateHeader::default(),
             merged_lookup: MergedLookup::default(),
             shape: Shape::default(),

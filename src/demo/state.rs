@@ -13,6 +13,7 @@ use crate::demo::faults::Faults;
 use crate::demo::identity::mix;
 use crate::demo::json::Writer;
 use crate::demo::oauth::Oauth;
+use crate::demo::rendered::Rendered;
 use crate::demo::requests::Requests;
 use crate::demo::settings::Settings;
 use crate::demo::shape::Shape;
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) oauth: Oauth,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
+    pub(crate) rendered: Rendered,
     world: RwLock<World>,
     shape: RwLock<Shape>,
     salts: AtomicU64,
@@ -45,6 +47,7 @@ impl State {
             oauth: Oauth::new(&settings),
             faults: Faults::new(settings.seed),
             requests: Requests::default(),
+            rendered: Rendered::default(),
             world: RwLock::new(World::new(&settings, made_at)),
             shape: RwLock::new(settings.shape),
             salts: AtomicU64::new(0),

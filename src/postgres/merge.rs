@@ -277,8 +277,11 @@ impl SweepStatements {
              and not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
         );
         Self {
+            // Read once, not once for each count: the table may be large.
             candidates: format!(
-                "select (select count(*) from {name}), (select count(*) from {name} as stored where {unseen})"
+                "select count(*), count(*) filter (where stored.{SYNCED_AT} < $2 and seen.id is null)
+                 from {name} as stored
+                 left join sync.walk_seen as seen on seen.walk_id = $1 and seen.id = stored.{id}"
             ),
             unseen: format!(
                 "select stored.{id} from {name} as stored where stored.{id} > $3 and {unseen}
@@ -302,10 +305,9 @@ pub(crate) const DROP_LOSERS: &str = "
 with gone as (
   delete from blueconic.profiles as stored
   using (
-    select incoming.id
-    from pg_temp.staged_profiles as incoming
-    join blueconic.profile_aliases as a on a.profile_id = incoming.id
-    where a.noticed_at >= $1
+    select a.profile_id as id
+    from blueconic.profile_aliases as a
+    where a.profile_id = any (array(select id from pg_temp.staged_profiles)) and a.noticed_at >= $1
     union
     select loser.id from unnest($2::text[]) as loser (id)
   ) as loser
@@ -314,16 +316,17 @@ with gone as (
 )
 select coalesce(array_agg(id) filter (where not locked), '{}') from gone";
 
-/// A staged profile that is there now is neither gone nor merged away.
+/// A staged profile that is there now is neither gone nor merged away. The staged ids go as one array, which is looked
+/// up in the index id by id: as a join, staging (without an index) was read once for each alias.
 pub(crate) const FORGET_RETURNED: &str = "
-with returned as (
-  select incoming.id
-  from pg_temp.staged_profiles as incoming
-  join blueconic.profiles as stored on stored.id = incoming.id
-), unburied as (
-  delete from blueconic.profile_tombstones as t using returned as r where t.profile_id = r.id
+with unburied as (
+  delete from blueconic.profile_tombstones as t
+  where t.profile_id = any (array(select id from pg_temp.staged_profiles))
+    and exists (select from blueconic.profiles as stored where stored.id = t.profile_id)
 )
-delete from blueconic.profile_aliases as a using returned as r where a.profile_id = r.id";
+delete from blueconic.profile_aliases as a
+where a.profile_id = any (array(select id from pg_temp.staged_profiles))
+  and exists (select from blueconic.profiles as stored where stored.id = a.profile_id)";
 
 /// A staged profile that turned out to mean the same lends the row its `source_hash`, so that the next walk need not
 /// decode it.

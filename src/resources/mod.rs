@@ -4,6 +4,7 @@
 
 mod audit_events;
 mod dates;
+mod few;
 mod fields;
 mod list;
 mod profile_properties;

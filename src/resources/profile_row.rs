@@ -12,6 +12,7 @@ use crate::model::batch::{Batch, Known};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 use super::dates;
+use super::few::Few;
 use super::fields::{Fields, Raw, Wrong, array, wrong};
 use super::list::{self, LONGEST_ID, Problem};
 
@@ -39,9 +40,10 @@ pub(super) static TABLE: Table = Table {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seeds(pub(super) u64);
 
+/// `V` is how the values of a property are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Profile<'a> {
+struct Profile<'a, V> {
     #[serde(borrow)]
     id: Raw<'a>,
     #[serde(borrow)]
@@ -55,7 +57,7 @@ struct Profile<'a> {
     #[serde(borrow)]
     permissions: Option<Permissions<'a>>,
     #[serde(borrow)]
-    properties: Option<Vec<RawProperty<'a>>>,
+    properties: Option<Vec<RawProperty<'a, V>>>,
     #[serde(borrow)]
     segments: Raw<'a>,
     #[serde(borrow)]
@@ -71,17 +73,16 @@ struct Permissions<'a> {
 }
 
 #[derive(Deserialize)]
-struct RawProperty<'a> {
+struct RawProperty<'a, V> {
     #[serde(borrow)]
     id: Raw<'a>,
-    #[serde(borrow)]
-    values: Raw<'a>,
+    values: Option<V>,
 }
 
 /// A property with its values, in the order in which they came; repeats of one id are united.
 struct Property<'a> {
     id: Cow<'a, str>,
-    values: Vec<Value<'a>>,
+    values: Few<Value<'a>>,
 }
 
 /// One value, ready to be written as JSON.
@@ -117,7 +118,26 @@ pub(super) fn decode<'a>(
     fields: &mut Fields,
     seeds: Seeds,
 ) -> Result<Decoded<'a>, Problem> {
-    let profile: Profile<'a> = serde_json::from_slice(element)?;
+    // As text, each part of it is known to be UTF-8; and the values are cut in the same pass. What does not fit is
+    // read again loosely, which finds the words for what is wrong with it.
+    let strict = std::str::from_utf8(element).ok();
+    match strict.and_then(|text| serde_json::from_str::<Profile<'a, Few<&'a RawValue>>>(text).ok()) {
+        Some(profile) => assemble(profile, wanted, fields, seeds),
+        None => assemble(
+            serde_json::from_slice::<Profile<'a, &'a RawValue>>(element)?,
+            wanted,
+            fields,
+            seeds,
+        ),
+    }
+}
+
+fn assemble<'a, V: IntoValues<'a>>(
+    profile: Profile<'a, V>,
+    wanted: Option<&HashSet<String>>,
+    fields: &mut Fields,
+    seeds: Seeds,
+) -> Result<Decoded<'a>, Problem> {
     let id = list::id_of(profile.id)?;
     let mut properties = properties_of(profile.properties.unwrap_or_default(), fields)?;
     let created = fields.text("creationDate", profile.creation_date)?;
@@ -194,23 +214,39 @@ fn ids(fields: &mut Fields, name: &str, raw: Raw<'_>) -> Result<Vec<String>, Wro
 }
 
 /// Reads the properties and unites the values of an id that comes more than once, in order.
-fn properties_of<'a>(raw: Vec<RawProperty<'a>>, fields: &mut Fields) -> Result<Vec<Property<'a>>, Problem> {
+fn properties_of<'a, V: IntoValues<'a>>(
+    raw: Vec<RawProperty<'a, V>>,
+    fields: &mut Fields,
+) -> Result<Vec<Property<'a>>, Problem> {
     let mut properties: Vec<Property<'a>> = Vec::with_capacity(raw.len());
     for one in raw {
         let id = fields.text("properties[].id", one.id)?;
         let id = id.ok_or_else(|| Wrong("a property has no `id`".to_owned()))?;
-        let values = values_of(one.values, fields)?;
+        let values = match one.values {
+            Some(values) => values.into_values()?.try_map(|value| value_of(value, fields))?,
+            None => Few::None,
+        };
         properties.push(Property { id, values });
     }
     unite(&mut properties);
     Ok(properties)
 }
 
-fn values_of<'a>(raw: Raw<'a>, fields: &mut Fields) -> Result<Vec<Value<'a>>, Wrong> {
-    array("properties[].values", raw)?
-        .into_iter()
-        .map(|value| value_of(value, fields))
-        .collect()
+/// The values of a property as they were read.
+trait IntoValues<'a> {
+    fn into_values(self) -> Result<Few<&'a RawValue>, Wrong>;
+}
+
+impl<'a> IntoValues<'a> for Few<&'a RawValue> {
+    fn into_values(self) -> Result<Self, Wrong> {
+        Ok(self)
+    }
+}
+
+impl<'a> IntoValues<'a> for &'a RawValue {
+    fn into_values(self) -> Result<Few<&'a RawValue>, Wrong> {
+        array("properties[].values", Some(self)).map(Few::from)
+    }
 }
 
 fn value_of<'a>(raw: &'a RawValue, fields: &mut Fields) -> Result<Value<'a>, Wrong> {
@@ -230,7 +266,7 @@ fn unite(properties: &mut Vec<Property<'_>>) {
     properties.dedup_by(|later, kept| {
         let same = later.id == kept.id;
         if same {
-            kept.values.append(&mut later.values);
+            kept.values.append(std::mem::take(&mut later.values));
         }
         same
     });
@@ -240,11 +276,15 @@ fn date_in(properties: &[Property<'_>], id: &str) -> Option<Time> {
     let place = properties
         .binary_search_by(|property| property.id.as_ref().cmp(id))
         .ok()?;
-    properties[place].values.iter().find_map(|value| match value {
-        Value::Verbatim(json) => dates::parse(json.trim_matches('"')),
-        Value::Text(text) => dates::parse(text),
-        Value::Null => None,
-    })
+    properties[place]
+        .values
+        .as_slice()
+        .iter()
+        .find_map(|value| match value {
+            Value::Verbatim(json) => dates::parse(json.trim_matches('"')),
+            Value::Text(text) => dates::parse(text),
+            Value::Null => None,
+        })
 }
 
 impl Decoded<'_> {
@@ -288,7 +328,7 @@ impl Decoded<'_> {
             }
             write_text(&property.id, json);
             json.extend_from_slice(b":[");
-            for (place, value) in property.values.iter().enumerate() {
+            for (place, value) in property.values.as_slice().iter().enumerate() {
                 if place > 0 {
                     json.push(b',');
                 }

@@ -51,6 +51,13 @@ pub(crate) async fn list(
         return Err(Refusal::bad_request(format!("`{name}` is not simulated")));
     }
     let page = page(&state, &segment, &query)?;
+    // Every increment asks for dates of its own: keeping those would only fill the memory.
+    if state.settings.rendered && query.one("refinement").is_none() {
+        let pieces = state.rendered.page(&uri.to_string(), page).await;
+        return Ok(json(Body::from_stream(
+            pieces.map(Ok::<_, std::convert::Infallible>),
+        )));
+    }
     Ok(json(Body::from_stream(
         page.stream().map(Ok::<_, std::convert::Infallible>),
     )))
