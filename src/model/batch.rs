@@ -119,7 +119,7 @@ impl GapReason {
 }
 
 /// The move of a cursor that commits with the last batch of a page that ended whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advance {
     /// Where the walk stands now; none closes it.
     pub position: Option<Position>,

@@ -37,7 +37,7 @@ pub(super) async fn run<S: Source, T: Store>(
     loop {
         let from = scan.from();
         let position = Position::Since(SincePosition { from });
-        let (end, raw) = read_whole(context, &position).await?;
+        let (end, raw) = read_whole(context, &resource.request(&position, 0)).await?;
         let mut decoder = resource.decoder();
         let budget = RehashBudget::for_table_of(0);
         let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &budget).await?;

@@ -24,6 +24,14 @@ impl Raw {
         self.blocks.push(block);
     }
 
+    /// The elements that could be cut off, in order.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &[u8]> {
+        let of_block = |block: &Block| block.elements.clone().into_iter();
+        self.blocks
+            .iter()
+            .flat_map(move |block| of_block(block).map(|range| &block.bytes[range]))
+    }
+
     /// Whether it has reached either bound.
     pub(super) fn is_full(&self, bytes: usize, elements: usize) -> bool {
         self.bytes >= bytes || self.elements >= elements

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
-use crate::model::page::PageEnd;
+use crate::model::page::{PageEnd, Request};
 use crate::model::ports::{Loader, Page, Source, Store, Walk};
 use crate::model::position::{OffsetPosition, Position};
 
@@ -83,8 +83,7 @@ async fn close<S: Source, T: Store>(
     let advance = Advance {
         position: None,
         watermark: complete,
-        gaps: Vec::new(),
-        covered: Vec::new(),
+        ..Advance::default()
     };
     context.engine.store.advance(context.lease, &advance).await?;
     context.engine.store.forget(context.lease, walk.id).await
@@ -125,7 +124,7 @@ async fn page<S: Source, T: Store>(
     position: &Position,
 ) -> Outcome<(PageEnd, Step)> {
     let resource = context.task.resource.as_ref();
-    let (end, raw) = read_whole(context, position).await?;
+    let (end, raw) = read_whole(context, &resource.request(position, 0)).await?;
     let budget = RehashBudget::for_table_of(0);
     let mut decoder = resource.decoder();
     let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &budget).await?;
@@ -144,9 +143,7 @@ async fn page<S: Source, T: Store>(
     let tally = prepared.batch.tally;
     let advance = Advance {
         position: Some(position.clone()),
-        watermark: None,
-        gaps: Vec::new(),
-        covered: Vec::new(),
+        ..Advance::default()
     };
     let written = loader.load(prepared.batch, Some(advance)).await?;
     context.progress.loaded(tally, &written);
@@ -156,15 +153,14 @@ async fn page<S: Source, T: Store>(
 /// Reads one page to its whole end, again when its body breaks off. For listings of small pages.
 pub(super) async fn read_whole<S: Source, T: Store>(
     context: &Context<'_, S, T>,
-    position: &Position,
+    request: &Request,
 ) -> Outcome<(PageEnd, Raw)> {
     let mut attempt = 0;
     loop {
-        let request = context.task.resource.request(position, 0);
         let source = context
             .engine
             .source
-            .open(&request, attempt, context.progress.meter());
+            .open(request, attempt, context.progress.meter());
         let page = context.stop.or(source).await?;
         match context.stop.or(body(page)).await {
             Err(fault) if fault.is_transient() => attempt += 1,

@@ -460,9 +460,7 @@ async fn load<S: Source, T: Store>(
         position.unidentified += prepared.unidentified;
         Advance {
             position: Some(Position::Cursor(position)),
-            watermark: None,
-            gaps: Vec::new(),
-            covered: Vec::new(),
+            ..Advance::default()
         }
     });
     let tally: Tally = prepared.batch.tally;

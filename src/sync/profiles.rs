@@ -10,12 +10,12 @@ use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::Status;
-use crate::model::page::PageEnd;
-use crate::model::ports::{Page, Prelude, Source, Store, Walk};
+use crate::model::ports::{Source, Store, Walk};
 use crate::model::position::{CursorPosition, Position, Scope};
 
 use super::engine::{Context, Ended};
 use super::lane::RehashBudget;
+use super::lists::read_whole;
 use super::pipeline::{self, Shared, Walked};
 use super::sweep::{self, Sweep};
 use super::task::{ProfilesReading, Task};
@@ -134,8 +134,7 @@ fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
     Advance {
         position: position.map(Position::Cursor),
         watermark,
-        gaps: Vec::new(),
-        covered: Vec::new(),
+        ..Advance::default()
     }
 }
 
@@ -220,7 +219,8 @@ async fn prelude<S: Source, T: Store>(
     let mut server_time = None;
     let mut start = 0;
     loop {
-        let end = prelude_page(context, prelude.as_mut(), start).await?;
+        let (end, raw) = read_whole(context, &prelude.request(start)).await?;
+        raw.elements().for_each(|element| prelude.take(element));
         server_time = server_time.or(end.head().server_time);
         start += end.elements();
         let more = end.head().total_results.is_some_and(|total| start < total);
@@ -234,35 +234,6 @@ async fn prelude<S: Source, T: Store>(
         context.progress.notice(&notice);
     }
     Ok((segment, server_time))
-}
-
-async fn prelude_page<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    prelude: &mut dyn Prelude,
-    start: u64,
-) -> Outcome<PageEnd> {
-    let request = prelude.request(start);
-    let mut attempt = 0;
-    loop {
-        let opening = context
-            .engine
-            .source
-            .open(&request, attempt, context.progress.meter());
-        let page = context.stop.or(opening).await?;
-        match context.stop.or(take_all(page, prelude)).await {
-            Err(fault) if fault.is_transient() => attempt += 1,
-            done => return done,
-        }
-    }
-}
-
-async fn take_all<P: Page>(mut page: P, prelude: &mut dyn Prelude) -> Outcome<PageEnd> {
-    while let Some(block) = page.next().await? {
-        for range in &block.elements {
-            prelude.take(&block.bytes[range.clone()]);
-        }
-    }
-    page.finish().await
 }
 
 async fn transfer<S: Source, T: Store>(

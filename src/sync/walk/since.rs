@@ -189,15 +189,7 @@ impl SinceWalk {
             return self.end();
         }
         self.from = millis(full + (short - full) / 2);
-        Step::Read(
-            self.from,
-            Advance {
-                position: None,
-                watermark: None,
-                gaps: Vec::new(),
-                covered: Vec::new(),
-            },
-        )
+        Step::Read(self.from, Advance::default())
     }
 
     /// What an oldest-first scan may store before its end: all up to the bound of the next request.
