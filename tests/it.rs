@@ -11,6 +11,7 @@ mod store;
 mod tenant;
 #[cfg(feature = "third-party")]
 mod third_party;
+mod torture;
 mod web;
 
 mod a_second_backfill_writes_nothing;
