@@ -83,9 +83,13 @@ impl Address {
     }
 }
 
-/// A request in the words of a message: method and path.
+/// A request in the words of a message: method and path. The id of a single object is left out: messages are kept, in
+/// logs and in `sync.runs`, and a profile's id is a person's.
 pub(super) fn call(request: &Request) -> String {
-    format!("GET {}", request.path)
+    match request.path.rsplit_once('/') {
+        Some((before, _id)) if request.array.is_empty() => format!("GET {before}/{{id}}"),
+        _ => format!("GET {}", request.path),
+    }
 }
 
 /// Percent-encodes a value; a blank as `%20`, which every server understands, not as `+`.

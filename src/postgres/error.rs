@@ -109,6 +109,13 @@ pub enum Error {
         /// The tenant's host.
         tenant: String,
     },
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes for the key of the erasures")]
+    Random {
+        /// What it said.
+        #[source]
+        source: rand::rngs::SysError,
+    },
     /// A stored position cannot be read.
     #[error("the stored position of {name} cannot be read")]
     Position {
@@ -221,7 +228,7 @@ impl Error {
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
             Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
-            Self::Fenced { .. } | Self::ClaimLost { .. } => return None,
+            Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => return None,
         };
         Some(hint.to_owned())
     }
