@@ -25,13 +25,12 @@ async fn traces(database: &Database, id: &str) -> Vec<String> {
         )
         .await;
     assert!(tables.len() > 12, "{tables:?}");
-    let hex: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut found = Vec::new();
     for table in tables {
         let rows = database
             .texts(&format!(
                 "select left(t::text, 200) from {table} as t
-                 where position('{id}' in t::text) > 0 or position('{hex}' in t::text) > 0"
+                 where position('{id}' in t::text) > 0 or position(encode(convert_to('{id}', 'UTF8'), 'hex') in t::text) > 0"
             ))
             .await;
         found.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
@@ -289,7 +288,7 @@ async fn later_merges_bring_no_id_back() {
     tenant.advance(Duration::from_secs(5));
     let ended = program.expect(0, &["backfill", "--full"]).await;
     ended.tells(&["replace an erased one"]);
-    assert_silent(&ended, &[erased.clone()]);
+    assert_silent(&ended, std::slice::from_ref(&erased));
     assert_gone(database, &[erased]).await;
     let stored = database
         .count(&format!("blueconic.profiles where id = '{winner}'"))
@@ -366,10 +365,10 @@ async fn an_open_walk_goes_on_and_still_counts_them() {
 /// Real loads and real erasures at once, on two loading connections, again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_is_under_way_does_not_bring_them_back() {
-    const ROUNDS: u64 = 3;
-    const EACH: u64 = 12;
-    let mut scene = scene(small(6_000)).await;
-    scene.program = scene.program.set("resources.profiles.page_size", "500");
+    const ROUNDS: u64 = 2;
+    const EACH: u64 = 10;
+    let mut scene = scene(small(4_000)).await;
+    scene.program = scene.program.set("resources.profiles.page_size", "400");
     let Scene {
         tenant,
         database,
@@ -380,13 +379,13 @@ async fn a_load_that_is_under_way_does_not_bring_them_back() {
     for round in 0..ROUNDS {
         // Everything differs, so that each batch is written.
         tenant.advance(Duration::from_mins(1));
-        for position in 0..6_000 {
+        for position in 0..4_000 {
             tenant.touch(position, "name", &[&format!("round {round}")]);
         }
         let running = program.start(&["backfill", "--full", "profiles"]);
         let mut loading = running;
         for number in 0..EACH {
-            let id = tenant.id(number * 499 + round * 3);
+            let id = tenant.id(number * 399 + round * 3);
             erase(&scene, &[&id]).await;
             assert_gone(database, std::slice::from_ref(&id)).await;
             erased.push(id);
@@ -401,7 +400,7 @@ async fn a_load_that_is_under_way_does_not_bring_them_back() {
         assert_gone(database, &erased).await;
         assert_eq!(last(database, "profiles", "unexplained").await, "0");
     }
-    let expected = 6_000 - i64::try_from(ROUNDS * EACH).unwrap();
+    let expected = 4_000 - i64::try_from(ROUNDS * EACH).unwrap();
     assert_eq!(database.count("blueconic.profiles").await, expected);
     let mut lift = vec!["erase", "--lift", "--yes"];
     lift.extend(erased.iter().map(String::as_str));

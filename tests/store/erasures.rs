@@ -232,7 +232,9 @@ async fn loads_and_erasures_do_not_deadlock() {
             right.load(two, None),
             erase::erase(&db.store, &person)
         );
-        (one.unwrap(), two.unwrap(), erased.unwrap());
+        one.unwrap();
+        two.unwrap();
+        erased.unwrap();
         for table in [
             "profiles where id",
             "profile_aliases where profile_id",

@@ -53,10 +53,10 @@ pub struct Reach {
 /// Looks how many ids the persons of these have. Changes nothing.
 pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<Reach, Error> {
     let mut connection = store.control().acquire().await.doing(DOING)?;
-    let persons = chain::persons(&mut connection, ids).await?;
+    let chains = chain::persons(&mut connection, ids).await?;
     Ok(Reach {
-        persons: persons.len() as u64,
-        ids: persons.iter().map(|ids| ids.len() as u64).sum(),
+        persons: chains.len() as u64,
+        ids: chains.iter().map(|ids| ids.len() as u64).sum(),
     })
 }
 
@@ -76,20 +76,20 @@ pub async fn erase(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Err
 async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
     let mut transaction = store.control().begin().await.doing(DOING)?;
     let at = alone(&mut transaction).await?;
-    let hasher = hasher(&mut transaction, at).await?;
-    let persons = chain::persons(&mut transaction, ids).await?;
+    let keyed = hasher(&mut transaction, at).await?;
+    let chains = chain::persons(&mut transaction, ids).await?;
     let receipt_id = Uuid::now_v7();
     let mut hashes = Vec::new();
-    for person in &persons {
-        hashes.extend(keep(&mut transaction, &hasher, person, receipt_id, at).await?);
+    for chain in &chains {
+        hashes.extend(keep(&mut transaction, &keyed, chain, receipt_id, at).await?);
     }
-    let all: Vec<String> = persons.iter().flatten().cloned().collect();
-    let removed = remove(&mut transaction, &hasher, &all, at).await?;
+    let all: Vec<String> = chains.iter().flatten().cloned().collect();
+    let removed = remove(&mut transaction, &keyed, &all, at).await?;
     transaction.commit().await.doing(DOING)?;
     Ok(Receipt {
         id: receipt_id,
         at,
-        persons: persons.len() as u64,
+        persons: chains.len() as u64,
         hashes,
         removed,
     })
@@ -110,12 +110,12 @@ pub(super) async fn alone(connection: &mut PgConnection) -> Result<Time, Error> 
 /// Keeps the hashes of a person's ids. One that is kept already stays as it is.
 async fn keep(
     connection: &mut PgConnection,
-    hasher: &Hasher,
+    keyed: &Hasher,
     ids: &[String],
     receipt_id: Uuid,
     at: Time,
 ) -> Result<Vec<Kept>, Error> {
-    let hashes: Vec<Vec<u8>> = ids.iter().map(|id| hasher.hash(id).to_vec()).collect();
+    let hashes: Vec<Vec<u8>> = ids.iter().map(|id| keyed.hash(id).to_vec()).collect();
     // Ids that were erased earlier, and turn out to be the same person's, are lifted together with the new ones.
     let person = Uuid::now_v7();
     sqlx::query!(
@@ -150,7 +150,7 @@ async fn keep(
 /// Removes whatever names one of the ids.
 async fn remove(
     connection: &mut PgConnection,
-    hasher: &Hasher,
+    keyed: &Hasher,
     ids: &[String],
     at: Time,
 ) -> Result<Vec<(&'static str, u64)>, Error> {
@@ -163,7 +163,7 @@ async fn remove(
             audit_objects(connection, ids, at).await?,
         ),
         ("sync.rejects", rejects(connection, ids).await?),
-        ("sync.walk_seen", seen(connection, hasher, ids).await?),
+        ("sync.walk_seen", seen(connection, keyed, ids).await?),
         ("sync.runs", runs(connection, ids).await?),
     ])
 }
@@ -242,8 +242,8 @@ async fn rejects(connection: &mut PgConnection, ids: &[String]) -> Result<u64, E
 }
 
 /// An open walk goes on counting them: less than it counted, and its ids would pass for lost in a crash.
-async fn seen(connection: &mut PgConnection, hasher: &Hasher, ids: &[String]) -> Result<u64, Error> {
-    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&hasher.hash(id))).collect();
+async fn seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
+    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&keyed.hash(id))).collect();
     let changed = sqlx::query!(
         "update sync.walk_seen as seen set id = erased.stand_in
          from unnest($1::text[], $2::text[]) as erased (id, stand_in)

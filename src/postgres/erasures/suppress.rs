@@ -50,9 +50,9 @@ impl Erased {
         key: &[u8],
         ids: BTreeSet<String>,
     ) -> Result<Self, Error> {
-        let hasher = Hasher::new(key);
-        let mut hashed: HashMap<IdHash, String> = ids.into_iter().map(|id| (hasher.hash(&id), id)).collect();
-        let hashes: Vec<&[u8]> = hashed.keys().map(<[u8; 32]>::as_slice).collect();
+        let keyed = Hasher::new(key);
+        let mut asked: HashMap<IdHash, String> = ids.into_iter().map(|id| (keyed.hash(&id), id)).collect();
+        let hashes: Vec<&[u8]> = asked.keys().map(<[u8; 32]>::as_slice).collect();
         let erased = sqlx::query_scalar!(
             "select hash from sync.erasures where hash = any ($1)",
             &hashes as &[&[u8]]
@@ -62,7 +62,7 @@ impl Erased {
         .doing(DOING)?;
         let found = erased.iter().filter_map(|hash| {
             let hash: IdHash = hash.as_slice().try_into().ok()?;
-            Some((hashed.remove(&hash)?, hash))
+            Some((asked.remove(&hash)?, hash))
         });
         Ok(Self(found.collect()))
     }
