@@ -43,6 +43,13 @@ comment on function sync.load_beside_erasures() is
   'Keeps erasures away until the transaction ends. Gives the key of the hashes; null when nobody was erased.';
 
 comment on column sync.runs.rows_suppressed is 'Elements left out because their person was erased; audit events of which an object was left out.';
+-- The tenant's cursor is an opaque text in which it may encode the id of a profile: the history of runs is better off
+-- without it.
+update sync.runs set position_from = position_from - 'cursor', position_to = position_to - 'cursor'
+where position_from ? 'cursor' or position_to ? 'cursor';
+comment on column sync.runs.position_from is 'The cursor''s position when the run began, without the tenant''s own text.';
+comment on column sync.runs.position_to is 'The cursor''s position when the run ended, without the tenant''s own text.';
+
 comment on column sync.walk_seen.id is 'An element''s id; of an erased person `erased:` and the hash.';
 comment on table blueconic.audit_events is 'The tenant''s audit log, one partition a month (UTC). Rows never change, except that an erased person leaves objects. Stretches that cannot be known are counted in freshness.open_gaps.';
 comment on column blueconic.audit_events.objects is 'The objects it was done on: an array of {id, name}, without persons who were erased.';

@@ -23,7 +23,8 @@ const REMAINS: [&str; 6] = [
     "logs: those of the PostgreSQL server, where it logs statements with their parameters, and the shell's history",
     "copies that others made of the tables, and values of other profiles that mention the id",
     "blueconic.audit_events.event_key, a SHA-256 over the event as it came, the removed object's id included",
-    "positions of listings (sync.cursors, sync.runs), opaque texts of the tenant in which it may encode an id",
+    "the position of an open walk (sync.cursors), an opaque text of the tenant in which it may encode the id of the \
+     profile that it stands behind, until the walk's next page",
 ];
 
 /// What follows when an erasure is lifted.
