@@ -35,9 +35,19 @@ comment on function sync.erasures_lock() is
 create function sync.load_beside_erasures() returns bytea
 language plpgsql volatile
 as $$
+declare
+  key bytea;
 begin
   perform pg_advisory_xact_lock_shared(sync.erasures_lock());
-  return (select k.key from sync.erasure_key as k where exists (select from sync.erasures));
+  if not exists (select from sync.erasures) then
+    return null;
+  end if;
+  select k.key into key from sync.erasure_key as k;
+  if key is null then
+    raise exception 'sync.erasure_key is empty: nobody can tell who was erased'
+      using hint = 'restore it from a backup, or empty sync.erasures and erase the persons anew';
+  end if;
+  return key;
 end $$;
 comment on function sync.load_beside_erasures() is
   'Keeps erasures away until the transaction ends. Gives the key of the hashes; null when nobody was erased.';

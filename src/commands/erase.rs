@@ -139,6 +139,7 @@ fn receipt_json(receipt: &Receipt, given: usize) -> Value {
         "ids": receipt.hashes.len(),
         "hashes": hashes,
         "removed": removed,
+        "statistics_refreshed": receipt.statistics,
         "remains": REMAINS,
     })
 }
@@ -172,6 +173,11 @@ fn told_of_erasure(receipt: &Receipt) -> String {
     lines.push(
         "gone by itself: staging, in tables of single sessions that are emptied with each batch".to_owned(),
     );
+    if !receipt.statistics {
+        lines.push(
+            "the planner's statistics could not be made anew: run `analyze` on the tables above".to_owned(),
+        );
+    }
     lines.push("what remains elsewhere:".to_owned());
     lines.extend(REMAINS.iter().map(|what| format!("- {what}")));
     lines.join("\n")

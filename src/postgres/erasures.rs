@@ -4,7 +4,8 @@
 
 mod chain;
 pub mod erase;
-mod hash;
+pub(crate) mod hash;
 pub mod lift;
 mod named;
+mod statistics;
 pub(crate) mod suppress;

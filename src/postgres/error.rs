@@ -116,6 +116,9 @@ pub enum Error {
         #[source]
         source: rand::rngs::SysError,
     },
+    /// There are hashes of erased persons, and the key that they were made with is gone.
+    #[error("the key of the erasures (`sync.erasure_key`) is gone: nobody can tell who was erased")]
+    ErasureKeyLost,
     /// A stored position cannot be read.
     #[error("the stored position of {name} cannot be read")]
     Position {
@@ -223,6 +226,9 @@ impl Error {
             Self::Pending { .. } => "run `blueconic-sync migrate`",
             Self::MigrationsLocked { .. } => "wait for it to end, or end it, and try again",
             Self::OtherTenant { .. } => "use another database, or run `blueconic-sync reset tenant --yes`",
+            Self::ErasureKeyLost => {
+                "restore `sync.erasure_key` from a backup, or empty `sync.erasures` and erase the persons anew"
+            }
             Self::NoHost { .. } => "set `tenant.url` to https://HOST",
             Self::Held { .. } => "stop that process, or wait until its run has ended",
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",

@@ -13,6 +13,7 @@ use crate::model::fault::Outcome;
 use crate::model::ports::{Lease, Loader, Walk};
 use crate::model::table::{Merge, Table};
 use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
@@ -40,8 +41,8 @@ pub struct PostgresLoader {
 /// What a transaction learns at its start.
 #[derive(Debug)]
 struct Opening {
-    /// The key of the hashes of erased persons; none when nobody was erased.
-    erasure_key: Option<Vec<u8>>,
+    /// For the hashes of erased persons; none when nobody was erased.
+    hasher: Option<Hasher>,
     now: Time,
     open_rejects: bool,
     other_walks: Vec<Uuid>,
@@ -163,8 +164,8 @@ impl PostgresLoader {
     async fn commit(&mut self, batch: &Batch, advance: Option<&Advance>) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let opening = opening(&mut transaction, self.lease.slot.resource, self.walk).await?;
-        let sifted = match &opening.erasure_key {
-            Some(key) => suppress::sift(&mut transaction, key, self.table, batch).await?,
+        let sifted = match &opening.hasher {
+            Some(hasher) => suppress::sift(&mut transaction, hasher, self.table, batch).await?,
             None => None,
         };
         let (batch, departing, suppressed) = match &sifted {
@@ -221,8 +222,7 @@ async fn opening(
     resource: &str,
     walk: Option<Walk>,
 ) -> Result<Opening, Error> {
-    sqlx::query_as!(
-        Opening,
+    let row = sqlx::query!(
         r#"select sync.load_beside_erasures() as "erasure_key?", sync.clock() as "now!",
              exists (select from sync.rejects where resource = $1 and resolved_at is null) as "open_rejects!",
              array(
@@ -237,7 +237,13 @@ async fn opening(
     )
     .fetch_one(connection)
     .await
-    .doing("beginning to load")
+    .doing("beginning to load")?;
+    Ok(Opening {
+        hasher: row.erasure_key.map(Hasher::of),
+        now: row.now,
+        open_rejects: row.open_rejects,
+        other_walks: row.other_walks,
+    })
 }
 
 /// Tables without anything of their own around the merge.

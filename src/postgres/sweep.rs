@@ -85,9 +85,9 @@ async fn remove_once(
     verdicts: &[(String, Verdict)],
 ) -> Result<u64, Error> {
     let mut transaction = pool.begin().await.doing(REMOVING)?;
-    let (now, key) = suppress::begin(&mut transaction).await?;
-    let erased = match key {
-        Some(key) => Erased::among(&mut transaction, &key, suppress::judged(verdicts)).await?,
+    let (now, hasher) = suppress::begin(&mut transaction).await?;
+    let erased = match hasher {
+        Some(hasher) => Erased::among(&mut transaction, &hasher, suppress::judged(verdicts)).await?,
         None => Erased::default(),
     };
     let leaving: Vec<&str> = ids(verdicts, |verdict| {

@@ -256,6 +256,70 @@ async fn loads_and_erasures_do_not_deadlock() {
     assert_eq!(deadlocks, 0);
 }
 
+/// The building of an index waits for every transaction, and holds the lock that `analyze` wants.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn statistics_wait_for_an_index_without_a_deadlock() {
+    let db = fixture().await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let mut batch = Batch::default();
+    for number in 0..50 {
+        add_profile(&mut batch, &format!("p{number:02}"), Some(1), "x");
+    }
+    load(&mut loader, batch).await;
+    let mut holding = db.look.acquire().await.unwrap();
+    // An old transaction for the index to wait for, while it holds its lock.
+    run(
+        &mut holding,
+        "begin; lock table blueconic.profiles in row exclusive mode",
+    )
+    .await;
+    let mut building = sqlx::PgConnection::connect_with(&db.options).await.unwrap();
+    let index = tokio::spawn(async move {
+        run(
+            &mut building,
+            "create index concurrently made on blueconic.profiles (synced_at)",
+        )
+        .await;
+    });
+    eventually("the index is being built", Duration::from_secs(20), async || {
+        let waiting: i64 = db
+            .one("select count(*) from pg_locks where locktype = 'virtualxid' and not granted")
+            .await;
+        (waiting > 0).then_some(())
+    })
+    .await;
+    let store = db.store.clone();
+    let erasing = tokio::spawn(async move { erase::erase(&store, &ids(&["p07"])).await.unwrap() });
+    // Longer than the server takes to look for a deadlock.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    run(&mut holding, "commit").await;
+    assert!(erasing.await.unwrap().statistics);
+    index.await.unwrap();
+    assert_eq!(stored(&db).await.len(), 49);
+}
+
+/// Failing closed: hashes that nobody can compute any more would let everybody back in.
+#[tokio::test]
+async fn without_the_key_nothing_is_loaded_and_nobody_erased() {
+    let db = fixture().await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    erase::erase(&db.store, &ids(&["person"])).await.unwrap();
+    run(
+        &mut db.look.acquire().await.unwrap(),
+        "delete from sync.erasure_key",
+    )
+    .await;
+    let mut batch = Batch::default();
+    add_profile(&mut batch, "person", Some(1), "x");
+    let fault = loader.load(batch, None).await.unwrap_err();
+    assert!(fault.sentence().contains("sync.erasure_key is empty"), "{fault}");
+    let error = erase::erase(&db.store, &ids(&["another"])).await.unwrap_err();
+    assert!(error.to_string().contains("sync.erasure_key"), "{error}");
+    assert_eq!(stored(&db).await, Vec::<String>::new());
+}
+
 /// What a load pays while nobody was erased: one function call in a statement that is sent anyway.
 #[tokio::test]
 async fn without_erasures_a_load_takes_one_lock_and_asks_nothing_more() {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::postgres::bigint::to_count;
 use crate::postgres::erasures::hash::{Hasher, hasher, hex, stand_in};
-use crate::postgres::erasures::{chain, named};
+use crate::postgres::erasures::{chain, named, statistics};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::retry::Attempts;
 use crate::postgres::store::PostgresStore;
@@ -30,6 +30,8 @@ pub struct Receipt {
     pub hashes: Vec<Kept>,
     /// Rows by table that were removed, or changed where the row itself stays.
     pub removed: Vec<(&'static str, u64)>,
+    /// Whether the planner's statistics of these tables were made anew: they hold samples of what rows said.
+    pub statistics: bool,
 }
 
 /// What is kept of one id.
@@ -69,8 +71,12 @@ pub async fn erase(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Err
             Err(error) => attempts.again(error).await?,
         }
     };
-    refresh_statistics(store, &receipt).await?;
-    Ok(receipt)
+    let touched = receipt.removed.iter().filter(|(_, rows)| *rows > 0);
+    let statistics = statistics::refresh(store, touched.map(|(table, _)| *table)).await;
+    Ok(Receipt {
+        statistics,
+        ..receipt
+    })
 }
 
 async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
@@ -92,6 +98,7 @@ async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Er
         persons: chains.len() as u64,
         hashes,
         removed,
+        statistics: false,
     })
 }
 
@@ -276,19 +283,4 @@ async fn runs(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Erro
     .await
     .doing(DOING)?;
     Ok(to_count(changed))
-}
-
-/// The planner's statistics hold samples of what the rows said, and readers may look at them. `analyze` outside the
-/// transaction: inside, it could wait in a circle with the building of an index.
-async fn refresh_statistics(store: &PostgresStore, receipt: &Receipt) -> Result<(), Error> {
-    const DOING: &str = "taking erased persons out of the planner's statistics";
-    for (table, rows) in &receipt.removed {
-        if *rows > 0 {
-            sqlx::query(sqlx::AssertSqlSafe(format!("analyze {table}")))
-                .execute(store.control())
-                .await
-                .doing(DOING)?;
-        }
-    }
-    Ok(())
 }

@@ -27,11 +27,15 @@ impl fmt::Debug for Hasher {
 }
 
 impl Hasher {
-    /// With the key from `sync.erasure_key`.
-    pub(crate) fn new(key: &[u8]) -> Self {
+    fn new(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104)")]
         let keyed = Hmac::new_from_slice(key).expect("a key of any length");
         Self(keyed)
+    }
+
+    /// With the key as it came from the database; its bytes are wiped.
+    pub(crate) fn of(key: Vec<u8>) -> Self {
+        Self::new(&Zeroizing::new(key))
     }
 
     /// The hash of an id.
@@ -65,6 +69,13 @@ pub(super) async fn hasher(connection: &mut PgConnection, now: Time) -> Result<H
     if let Some(hasher) = existing(connection).await? {
         return Ok(hasher);
     }
+    let erasures = sqlx::query_scalar!(r#"select exists (select from sync.erasures) as "any!""#)
+        .fetch_one(&mut *connection)
+        .await
+        .doing(DOING)?;
+    if erasures {
+        return Err(Error::ErasureKeyLost);
+    }
     let mut key = Zeroizing::new([0_u8; 32]);
     SysRng
         .try_fill_bytes(key.as_mut_slice())
@@ -85,9 +96,8 @@ pub(super) async fn existing(connection: &mut PgConnection) -> Result<Option<Has
     let key = sqlx::query_scalar!("select key from sync.erasure_key")
         .fetch_optional(connection)
         .await
-        .doing("reading the key of the erasures")?
-        .map(Zeroizing::new);
-    Ok(key.map(|key| Hasher::new(&key)))
+        .doing("reading the key of the erasures")?;
+    Ok(key.map(Hasher::of))
 }
 
 #[cfg(test)]

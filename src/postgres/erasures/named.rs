@@ -97,6 +97,18 @@ mod tests {
         assert!(ids(r#"{"id":"a\u0062c"}"#).contains(&"abc".to_owned()));
     }
 
+    proptest::proptest! {
+        /// Whatever the id is made of, whatever stands around it, and however much of its front is lost.
+        #[test]
+        fn a_quoted_id_is_always_found(id in ".{1,40}", around in ".{0,40}", lost in 0_usize..60) {
+            let text = serde_json::json!({ "a": around, "id": id, "z": around }).to_string();
+            let stands = text.find("\"id\"").unwrap_or(0);
+            let lost = (0..=lost.min(stands)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let text = &text[lost..];
+            proptest::prop_assert!(ids(text).contains(&id), "{}", text);
+        }
+    }
+
     #[test]
     fn short_ids_are_searched_for_between_quotes_alone() {
         assert_eq!(spellings("7"), ["\"7\""]);

@@ -31,12 +31,12 @@ pub(crate) struct Sifted {
 }
 
 /// The first statement of a transaction that writes what the tenant said, where no other one does it along.
-pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option<Vec<u8>>), Error> {
+pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option<Hasher>), Error> {
     let row = sqlx::query!(r#"select sync.load_beside_erasures() as "key?", sync.clock() as "now!""#)
         .fetch_one(connection)
         .await
         .doing(DOING)?;
-    Ok((row.now, row.key))
+    Ok((row.now, row.key.map(Hasher::of)))
 }
 
 /// Which of these ids were erased.
@@ -47,15 +47,14 @@ impl Erased {
     /// Asks for them.
     pub(crate) async fn among(
         connection: &mut PgConnection,
-        key: &[u8],
+        hasher: &Hasher,
         ids: BTreeSet<String>,
     ) -> Result<Self, Error> {
-        let keyed = Hasher::new(key);
-        let mut asked: HashMap<IdHash, String> = ids.into_iter().map(|id| (keyed.hash(&id), id)).collect();
-        let hashes: Vec<&[u8]> = asked.keys().map(<[u8; 32]>::as_slice).collect();
+        let mut asked: HashMap<IdHash, String> = ids.into_iter().map(|id| (hasher.hash(&id), id)).collect();
+        let wanted: Vec<&[u8]> = asked.keys().map(<[u8; 32]>::as_slice).collect();
         let erased = sqlx::query_scalar!(
             "select hash from sync.erasures where hash = any ($1)",
-            &hashes as &[&[u8]]
+            &wanted as &[&[u8]]
         )
         .fetch_all(connection)
         .await
@@ -84,7 +83,7 @@ impl Erased {
 /// Takes erased persons out of a batch and out of what is staged of it; none when there is nothing to take out.
 pub(crate) async fn sift(
     connection: &mut PgConnection,
-    key: &[u8],
+    hasher: &Hasher,
     table: &Table,
     batch: &Batch,
 ) -> Result<Option<Sifted>, Error> {
@@ -94,7 +93,7 @@ pub(crate) async fn sift(
         Merge::Occurrence if !batch.rows.is_empty() => ids.extend(staged_objects(connection).await?),
         Merge::Occurrence | Merge::Upsert => {}
     }
-    let erased = Erased::among(connection, key, ids).await?;
+    let erased = Erased::among(connection, hasher, ids).await?;
     if erased.is_empty() {
         return Ok(None);
     }
