@@ -18,6 +18,7 @@ mod a_second_backfill_writes_nothing;
 mod bad_input_is_told;
 mod distribution_rules;
 mod documented;
+mod erase;
 mod increments;
 mod json_and_status;
 mod layers;

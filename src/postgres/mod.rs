@@ -5,6 +5,7 @@ mod bigint;
 mod copy;
 mod cursors;
 pub mod embedded;
+pub mod erasures;
 pub mod error;
 mod gaps;
 mod leases;

@@ -9,13 +9,14 @@ use crate::model::position::Slot;
 use crate::postgres::bigint::from_count;
 use crate::postgres::error::{Doing, Error};
 
-/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us.
+/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us. Positions
+/// are kept without the tenant's own cursor, an opaque text in which it encodes the id of a profile.
 pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<(), Error> {
     interrupt_stale(connection, slot).await?;
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
-           (select c.position from sync.cursors as c where c.resource = $2 and c.scope = $3)",
+           (select c.position - 'cursor' from sync.cursors as c where c.resource = $2 and c.scope = $3)",
         run_id,
         slot.resource,
         slot.scope.as_str()
@@ -103,7 +104,7 @@ pub(crate) async fn close(
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
-           position_to = (select c.position from sync.cursors as c where c.resource = $5 and c.scope = $6)
+           position_to = (select c.position - 'cursor' from sync.cursors as c where c.resource = $5 and c.scope = $6)
          where id = $1 and status = 'running'",
         lease.run_id,
         ledger.status.as_str(),

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test may, and is no library")]
 
 mod connection;
+mod erasures;
 mod fixture;
 mod gaps;
 mod leases;
