@@ -11,7 +11,7 @@ use crate::model::ledger::Ledger;
 use crate::model::ports::{Acquired, Holder, Lease};
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::{rejects, runs};
+use crate::postgres::{boundary, rejects, runs};
 
 /// Asks for the lease and opens a run with it. Looking at a held lease takes no lock, so that those who wait for one
 /// never stand in its holder's way.
@@ -79,7 +79,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
         return held_meanwhile(pool, &name).await;
     };
     runs::open(&mut transaction, slot, run_id).await?;
-    transaction.commit().await.doing(DOING)?;
+    boundary::cross("lease/take", DOING, transaction.commit()).await?;
     Ok(Acquired::Lease(Lease { slot, fence, run_id }))
 }
 
@@ -103,15 +103,14 @@ async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
 /// Holds the lease for another time to live. An expired one that nobody took is still ours.
 pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<(), Error> {
     let name = lease.slot.lease_name();
-    let renewed = sqlx::query!(
+    let renew = sqlx::query!(
         "update sync.leases set expires_at = sync.clock() + $3 where name = $1 and fence = $2",
         name,
         lease.fence,
         interval(ttl)
     )
-    .execute(pool)
-    .await
-    .doing("renewing the lease")?;
+    .execute(pool);
+    let renewed = boundary::cross("lease/renew", "renewing the lease", renew).await?;
     match renewed.rows_affected() {
         0 => Err(Error::Fenced { name }),
         _ => Ok(()),
@@ -147,7 +146,7 @@ pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Resu
     .execute(&mut *transaction)
     .await
     .doing(DOING)?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("lease/close", DOING, transaction.commit()).await
 }
 
 /// A duration for SQL, to the microsecond.

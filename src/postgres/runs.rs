@@ -7,6 +7,7 @@ use crate::model::ledger::{Counts, Ledger};
 use crate::model::ports::Lease;
 use crate::model::position::Slot;
 use crate::postgres::bigint::from_count;
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
 /// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us.
@@ -55,7 +56,7 @@ async fn write_counts<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     run_id: Uuid,
     counts: &Counts,
-) -> Result<(), Error> {
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update sync.runs set
            source_total = $2, rows_read = $3, rows_distinct = $4, rows_inserted = $5, rows_updated = $6,
@@ -83,14 +84,14 @@ async fn write_counts<'e>(
         from_count(counts.bytes_read),
     )
     .execute(executor)
-    .await
-    .doing("writing the run's counts")?;
+    .await?;
     Ok(())
 }
 
 /// The counts so far, for those who look on.
 pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> Result<(), Error> {
-    write_counts(pool, lease.run_id, counts).await
+    const DOING: &str = "writing the run's counts";
+    boundary::cross("progress", DOING, write_counts(pool, lease.run_id, counts)).await
 }
 
 /// The closing entry.
@@ -99,7 +100,8 @@ pub(crate) async fn close(
     lease: &Lease,
     ledger: &Ledger,
 ) -> Result<(), Error> {
-    write_counts(&mut *connection, lease.run_id, &ledger.counts).await?;
+    let written = write_counts(&mut *connection, lease.run_id, &ledger.counts).await;
+    written.doing("writing the run's counts")?;
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
