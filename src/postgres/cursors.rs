@@ -7,6 +7,7 @@ use crate::model::batch::Advance;
 use crate::model::ports::Cursor;
 use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::seen;
 
 /// The cursor of a slot; an empty one when there is no row.
 pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
@@ -28,13 +29,16 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     })
 }
 
-/// Moves the cursor, within the transaction of what it stands for.
+/// Moves the cursor, within the transaction of what it stands for. Leaving a walk forgets the ids that it saw: later,
+/// after a crash in between, nobody would know that they are there.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     slot: Slot,
     advance: &Advance,
     now: Time,
 ) -> Result<(), Error> {
+    let walk_id = advance.position.as_ref().and_then(Position::walk_id);
+    seen::forget_former(connection, slot, walk_id).await?;
     sqlx::query!(
         "insert into sync.cursors (resource, scope, position, watermark, updated_at)
          values ($1, $2, $3, $4, $5)

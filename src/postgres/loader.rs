@@ -19,7 +19,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Surroundings;
 use crate::postgres::retry::Attempts;
-use crate::postgres::{cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
+use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
 
 /// A loading connection with its staging.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ impl PostgresLoader {
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
         }
         leases::assert(&mut transaction, &self.lease).await?;
-        transaction.commit().await.doing("committing a batch")?;
+        boundary::cross("load", "committing a batch", transaction.commit()).await?;
         Ok(written)
     }
 }

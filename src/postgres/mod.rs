@@ -2,6 +2,7 @@
 //! nothing of HTTP, of the tenant's JSON, or of when something runs.
 
 mod bigint;
+mod boundary;
 mod copy;
 mod cursors;
 pub mod embedded;
