@@ -1,0 +1,8 @@
+//! Proofs by generated inputs: properties that must hold for any tenant, any body, any order of things.
+
+mod audit_walk;
+mod audit_walk_in_sql;
+mod event_store;
+mod event_tenant;
+mod plain_events;
+mod scenario;
