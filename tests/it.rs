@@ -6,6 +6,7 @@ mod support;
 mod client;
 mod embedded;
 mod process;
+mod proofs;
 mod schedule;
 mod store;
 mod tenant;
