@@ -197,6 +197,24 @@ impl App {
         }
         let store = database.store(settings).await?;
         store.claim_tenant(&url).await?;
+        Self::assemble(settings, url, database, store)
+    }
+
+    /// Opens the database without changing its schema, and makes sure that it is not another tenant's.
+    pub async fn look(settings: &Settings) -> Outcome<Self> {
+        let url = settings
+            .tenant
+            .access()
+            .map_err(|error| settings_fault(&error))?
+            .url;
+        let database = Database::open(settings).await?;
+        let store = database.store(settings).await?;
+        store.verify_schema().await?;
+        store.verify_tenant(&url).await?;
+        Self::assemble(settings, url, database, store)
+    }
+
+    fn assemble(settings: &Settings, url: Url, database: Database, store: PostgresStore) -> Outcome<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
         let entries = registry::entries(settings, &clock);

@@ -15,12 +15,16 @@ mod torture;
 mod web;
 
 mod a_second_backfill_writes_nothing;
+mod audit_alarm;
 mod bad_input_is_told;
 mod distribution_rules;
 mod documented;
 mod increments;
 mod json_and_status;
 mod layers;
+mod ledger;
 mod resume;
 mod serve;
+mod sweeps;
 mod the_tables_equal_the_tenant;
+mod verification;

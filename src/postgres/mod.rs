@@ -3,6 +3,7 @@
 
 mod bigint;
 mod copy;
+mod counts;
 mod cursors;
 pub mod embedded;
 pub mod error;
@@ -17,6 +18,7 @@ mod profiles;
 mod rejects;
 pub mod reset;
 mod retry;
+mod revise;
 mod runs;
 mod schedule;
 mod seen;

@@ -68,10 +68,22 @@ async fn a_gap_covered_in_the_middle_splits() {
     assert_eq!(pieces, 1, "pieces keep run, time and reason");
     cover(&db, &lease, &[(30, 70), (90, 95)]).await;
     assert_eq!(open(&db).await, [(0, 30), (70, 90), (95, 100)]);
+    // What analysts see.
+    let seen = db
+        .texts(
+            "select concat_ws(' ', resource, reason, extract(epoch from to_at - from_at)::int, noticed_at <= now())
+             from blueconic.gaps order by from_at",
+        )
+        .await;
+    assert_eq!(
+        seen,
+        [30, 20, 5].map(|seconds| format!("audit_events interrupted {seconds} t"))
+    );
     cover(&db, &lease, &[(100, 200)]).await;
     assert_eq!(open(&db).await.len(), 3, "bounds are exclusive and inclusive");
     cover(&db, &lease, &[(0, 100)]).await;
     assert_eq!(open(&db).await, []);
+    assert_eq!(db.one::<i64>("select count(*) from blueconic.gaps").await, 0);
     assert_eq!(
         db.one::<i64>("select count(*) from sync.gaps where closed_at is not null")
             .await,

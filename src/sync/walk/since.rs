@@ -7,6 +7,8 @@ use crate::model::Time;
 use crate::model::batch::{Advance, GapReason, Span};
 use crate::sync::task::EventOrder;
 
+use super::pressure::Pressure;
+
 /// Distinct dates in a page after which its order is trusted.
 const TRUSTED_AFTER: usize = 5;
 /// The tenant's clean-up is not exact: keep so far away from the end of its retention.
@@ -98,6 +100,26 @@ impl SinceWalk {
     /// The lower bound (exclusive) of the next request.
     pub(crate) fn from(&self) -> Time {
         self.from
+    }
+
+    /// How near the page is to hiding events; none where nothing can be hidden. To be asked before the page is taken in,
+    /// since only the scan's first page, which reaches back behind the watermark, tells.
+    pub(crate) fn pressure(&self, dates: &[Time]) -> Option<Pressure> {
+        let watermark = self.frame.watermark?;
+        let order = self.frame.order.or_else(|| order_of(dates));
+        if self.from != self.first || watermark < self.first || order == Some(EventOrder::OldestFirst) {
+            return None;
+        }
+        let newer: Vec<Time> = dates.iter().copied().filter(|date| *date > watermark).collect();
+        let events = newer.len() as u64;
+        // A page that is full of them tells nothing of what came before its oldest.
+        let oldest = newer.into_iter().min().filter(|_| events >= self.frame.page_size);
+        let since = oldest.unwrap_or(watermark);
+        Some(Pressure::new(
+            events,
+            self.frame.page_size,
+            self.frame.now - since,
+        ))
     }
 
     /// Takes in a page: how many elements it held, and their dates in order of arrival.
@@ -428,6 +450,32 @@ mod tests {
             }
         }
         panic!("no end")
+    }
+
+    #[test]
+    fn only_what_can_be_hidden_presses() {
+        let percent = |order, watermark, events: &[i64]| {
+            let walk = SinceWalk::new(Frame {
+                order,
+                ..frame(watermark)
+            });
+            walk.pressure(&dates(events)).map(|pressure| pressure.percent)
+        };
+        let newest = [9_005, 9_004, 9_003, 9_002, 9_001, 4_990];
+        assert_eq!(percent(None, Some(5_000), &newest), Some(83));
+        assert_eq!(
+            percent(None, None, &newest),
+            None,
+            "the first scan has nothing to lose"
+        );
+        assert_eq!(percent(Some(EventOrder::OldestFirst), Some(5_000), &newest), None);
+        let mut oldest = newest;
+        oldest.reverse();
+        assert_eq!(percent(None, Some(5_000), &oldest), None);
+        assert_eq!(
+            percent(Some(EventOrder::NewestFirst), Some(5_000), &[9_000]),
+            Some(16)
+        );
     }
 
     #[test]
