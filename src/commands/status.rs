@@ -158,9 +158,18 @@ fn row(resource: &Value) -> Vec<String> {
         shown("rows_removed"),
         shown("rows_rejected"),
         told("unexplained"),
-        resource["open_gaps"].as_u64().unwrap_or(0).to_string(),
+        gaps(resource),
         holder(&resource["lease"]).unwrap_or("-").to_owned(),
     ]
+}
+
+/// Gaps that no scan can close are said to be so.
+fn gaps(resource: &Value) -> String {
+    let number = |key: &str| resource[key].as_u64().unwrap_or(0);
+    match (number("open_gaps"), number("lasting_gaps")) {
+        (open, 0) => open.to_string(),
+        (open, lasting) => format!("{open} ({lasting} for good)"),
+    }
 }
 
 /// Who holds the lease now; one that was given back holds nobody.

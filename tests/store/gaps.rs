@@ -94,6 +94,40 @@ async fn a_gap_covered_in_the_middle_splits() {
     assert_eq!(open(&db).await, [(0, 30)]);
 }
 
+/// Analysts and operators are to tell a gap that may still close from one that stays.
+#[tokio::test]
+async fn gaps_that_no_scan_can_close_are_counted_apart() {
+    let db = fixture().await;
+    let lease = db.lease(AUDIT).await;
+    let now = db.store.now().await.unwrap();
+    let days_ago = |days| now - chrono::TimeDelta::days(days);
+    for (days, reason) in [
+        (2, GapReason::Saturated),
+        (10, GapReason::Retention),
+        (20, GapReason::Unreachable),
+        (40, GapReason::Unreachable),
+        (5, GapReason::Interrupted),
+    ] {
+        let mut moved = advance();
+        let gap = Span {
+            from: days_ago(days + 1),
+            to: days_ago(days),
+        };
+        moved.gaps = vec![(gap, reason)];
+        db.store.advance(&lease, &moved).await.unwrap();
+    }
+    let told = blueconic_sync::postgres::status::read(&db.store).await.unwrap();
+    let slots = told["resources"].as_array().unwrap();
+    let events = slots
+        .iter()
+        .find(|slot| slot["resource"] == "audit_events")
+        .unwrap();
+    assert_eq!(
+        (&events["open_gaps"], &events["lasting_gaps"]),
+        (&5.into(), &3.into())
+    );
+}
+
 #[tokio::test]
 async fn what_is_covered_and_recorded_at_once_stays_recorded() {
     let db = fixture().await;
