@@ -289,6 +289,9 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     let ended = running.ended(LONG).await;
     ended.expect(0);
     ended.tells(&["were lost in a crash of PostgreSQL", "the walk starts over"]);
+    // At once, and not after 40 pages in vain.
+    let asked = scene.tenant.requests().count(Route::Profiles);
+    assert!(asked < 40 + 32, "{asked} requests for 40 pages");
     let options = scene.database.options.clone();
     scene.database.pool = sqlx::PgPool::connect_with(options).await.unwrap();
     assert_equal(&scene.database, &scene.tenant).await;

@@ -79,9 +79,13 @@ pub(super) async fn run<S: Source, T: Store>(
         };
         let walk_id = start.walk_id;
         match transfer(context, start).await {
-            Err(fault) if fault.kind == Kind::CursorRefused && restarts < RESTARTS => {
+            Err(fault) if starts_over(&fault) && restarts < RESTARTS => {
                 restarts += 1;
-                start_over(context, walk_id, "the tenant no longer accepts the stored cursor").await?;
+                let why = match fault.kind {
+                    Kind::CursorRefused => "the tenant no longer accepts the stored cursor",
+                    _ => SEEN_LOST,
+                };
+                start_over(context, walk_id, why).await?;
             }
             Err(fault) => return Err(fault),
             Ok(walked) if restarts < RESTARTS && has_lost_ids(context, &walked.position).await? => {
@@ -128,6 +132,11 @@ async fn has_lost_ids<S: Source, T: Store>(
 ) -> Outcome<bool> {
     let (_, read) = context.engine.store.seen(walk.walk_id).await?;
     Ok(read < walk.seen_at_least)
+}
+
+/// Whether a walk that ended so can begin anew at once.
+fn starts_over(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::CursorRefused | Kind::WalkLost)
 }
 
 /// Closes a walk so that this run begins another one.
@@ -275,6 +284,7 @@ async fn transfer<S: Source, T: Store>(
         progress: context.progress.clone(),
         stop: context.stop.clone(),
         rehash: RehashBudget::for_table_of(stored),
+        recorded_before: start.seen_at_least,
     };
     Box::pin(pipeline::transfer(Arc::new(shared), start)).await
 }
