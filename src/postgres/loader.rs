@@ -123,7 +123,7 @@ impl PostgresLoader {
         mut batch: Batch,
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
-        batch.rows.settle();
+        let repeated = from_length(batch.rows.settle());
         if self.littered {
             self.sweep_staging().await?;
         }
@@ -132,7 +132,8 @@ impl PostgresLoader {
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
             partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
-        let written = self.commit_persistently(&batch, advance.as_ref()).await?;
+        let mut written = self.commit_persistently(&batch, advance.as_ref()).await?;
+        written.repeated = repeated;
         self.contents.clear();
         if self.littered {
             self.sweep_staging().await?;

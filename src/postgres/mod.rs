@@ -4,6 +4,7 @@
 mod bigint;
 mod boundary;
 mod copy;
+mod counts;
 mod cursors;
 pub mod embedded;
 pub mod erasures;
@@ -19,6 +20,7 @@ mod profiles;
 mod rejects;
 pub mod reset;
 mod retry;
+mod revise;
 mod runs;
 mod schedule;
 mod seen;

@@ -64,7 +64,8 @@ async fn write_counts<'e>(
            source_total = $2, rows_read = $3, rows_distinct = $4, rows_inserted = $5, rows_updated = $6,
            rows_unchanged = $7, rows_removed = $8, rows_rejected = $9, rows_rehashed = $10,
            rows_suppressed = $11, rows_missed = $12, replaced_characters = $13, unexplained = $14,
-           pages = $15, requests = $16, retries = $17, bytes_read = $18
+           pages = $15, requests = $16, retries = $17, bytes_read = $18, rows_repeated = $19,
+           rows_elsewhere = $20, page_fill_percent = $21
          where id = $1 and status = 'running'",
         run_id,
         counts.source_total.map(from_count),
@@ -84,6 +85,9 @@ async fn write_counts<'e>(
         from_count(counts.requests),
         from_count(counts.retries),
         from_count(counts.bytes_read),
+        from_count(counts.repeated),
+        from_count(counts.elsewhere),
+        counts.page_fill.map(from_count),
     )
     .execute(executor)
     .await?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use url::Url;
@@ -21,7 +22,7 @@ use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::retry::Attempts;
 use crate::postgres::tenant::{self, Tenant};
-use crate::postgres::{boundary, cursors, gaps, leases, runs, seen, sweep};
+use crate::postgres::{boundary, counts, cursors, gaps, leases, revise, runs, seen, sweep};
 
 /// The index that makes membership fast; a first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
@@ -193,11 +194,31 @@ impl Store for PostgresStore {
         Ok(sweep::remove(self.control(), table, lease, walk, verdicts).await?)
     }
 
+    async fn revise(&self, lease: &Lease, walk: Walk, found: &[(String, Bytes)]) -> Outcome<u64> {
+        Ok(revise::revise(self.control(), lease, walk, found).await?)
+    }
+
+    async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {
+        Ok(cursors::remember_asked(self.control(), lease, through).await?)
+    }
+
     async fn after_full_walk(&self, table: &'static Table) -> Outcome<()> {
         if table.merge == Merge::Profile {
             index_memberships(self.control()).await?;
         }
         Ok(analyze(self.control(), table).await?)
+    }
+
+    async fn rows(&self, table: &'static Table) -> Outcome<u64> {
+        Ok(counts::rows(self.control(), table).await?)
+    }
+
+    async fn rows_estimated(&self, table: &'static Table) -> Outcome<u64> {
+        Ok(counts::rows_estimated(self.control(), table).await?)
+    }
+
+    async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
+        Ok(counts::memberships(self.control()).await?)
     }
 
     async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<Span>> {

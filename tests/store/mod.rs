@@ -3,7 +3,6 @@
 
 mod connection;
 mod erasures;
-mod fixture;
 pub(crate) mod fixture;
 mod gaps;
 mod leases;

@@ -14,6 +14,8 @@ use crate::sync::task::EventOrder;
 use order::order_of;
 use spans::{add, minus, within};
 
+use super::pressure::Pressure;
+
 mod order;
 mod spans;
 #[cfg(test)]
@@ -121,6 +123,26 @@ impl SinceWalk {
     /// The lower bound (exclusive) of the next request.
     pub(crate) fn from(&self) -> Time {
         self.from
+    }
+
+    /// How near the page is to hiding events; none where nothing can be hidden. To be asked before the page is taken in,
+    /// since only the scan's first page, which reaches back behind the watermark, tells.
+    pub(crate) fn pressure(&self, dates: &[Time]) -> Option<Pressure> {
+        let watermark = self.frame.watermark?;
+        let order = self.frame.order.or_else(|| order_of(dates));
+        if self.from != self.first || watermark < self.first || order == Some(EventOrder::OldestFirst) {
+            return None;
+        }
+        let newer: Vec<Time> = dates.iter().copied().filter(|date| *date > watermark).collect();
+        let events = newer.len() as u64;
+        // A page that is full of them tells nothing of what came before its oldest.
+        let oldest = newer.into_iter().min().filter(|_| events >= self.frame.page_size);
+        let since = oldest.unwrap_or(watermark);
+        Some(Pressure::new(
+            events,
+            self.frame.page_size,
+            self.frame.now - since,
+        ))
     }
 
     /// Takes in a page: how many elements it held, and their dates in order of arrival.

@@ -252,3 +252,29 @@ fn pages_that_follow_one_another_cover_one_stretch() {
         );
     }
 }
+
+#[test]
+fn only_what_can_be_hidden_presses() {
+    let percent = |order, watermark, events: &[i64]| {
+        let walk = begun(Frame {
+            order,
+            ..frame(watermark)
+        });
+        walk.pressure(&dates(events)).map(|pressure| pressure.percent)
+    };
+    let newest = [9_005, 9_004, 9_003, 9_002, 9_001, 4_990];
+    assert_eq!(percent(None, Some(5_000), &newest), Some(83));
+    assert_eq!(
+        percent(None, None, &newest),
+        None,
+        "the first scan has nothing to lose"
+    );
+    assert_eq!(percent(Some(EventOrder::OldestFirst), Some(5_000), &newest), None);
+    let mut oldest = newest;
+    oldest.reverse();
+    assert_eq!(percent(None, Some(5_000), &oldest), None);
+    assert_eq!(
+        percent(Some(EventOrder::NewestFirst), Some(5_000), &[9_000]),
+        Some(16)
+    );
+}
