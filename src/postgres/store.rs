@@ -167,6 +167,10 @@ impl Store for PostgresStore {
         Ok(seen::forget(self.control(), lease, walk_id).await?)
     }
 
+    async fn witnesses(&self, walk_id: Uuid, limit: u32) -> Outcome<Vec<String>> {
+        Ok(seen::witnesses(self.control(), walk_id, limit).await?)
+    }
+
     async fn candidates(&self, table: &'static Table, walk: Walk) -> Outcome<Candidates> {
         Ok(sweep::candidates(self.control(), table, walk).await?)
     }

@@ -5,6 +5,7 @@ mod events;
 mod lane;
 mod lease;
 mod lists;
+mod missed;
 mod pages;
 mod pipeline;
 mod profiles;
