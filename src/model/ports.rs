@@ -197,11 +197,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`.
     fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
     /// At most so many ids that the walk itself read: things that the tenant had a while ago.
-    fn witnesses(
-        &self,
-        walk_id: Uuid,
-        limit: u32,
-    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    fn witnesses(&self, walk_id: Uuid, limit: u32) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Forgets the seen ids of a walk.
     fn forget(&self, lease: &Lease, walk_id: Uuid) -> impl Future<Output = Outcome<()>> + Send;
     /// How many rows of the table a sweep of this walk would remove.
