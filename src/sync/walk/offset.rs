@@ -42,7 +42,9 @@ impl OffsetWalk {
         let before = self.ids.len();
         self.ids.extend(ids);
         self.unidentified += unidentified;
-        self.shifted |= self.total.is_some_and(|before| total.is_some_and(|now| now != before));
+        self.shifted |= self
+            .total
+            .is_some_and(|before| total.is_some_and(|now| now != before));
         self.total = total.or(self.total);
         self.next += elements;
         let brought_something = self.ids.len() > before || unidentified > 0;
