@@ -166,6 +166,7 @@ impl PostgresLoader {
             since: self.since,
             contents: &self.contents,
             now: opening.now,
+            beside_a_sweep: !opening.other_walks.is_empty(),
         };
         let mut written = match self.table.merge {
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,

@@ -26,6 +26,8 @@ pub(crate) struct Surroundings<'load> {
     pub(crate) contents: &'load HashMap<String, [u8; 16]>,
     /// The transaction's time.
     pub(crate) now: Time,
+    /// Whether another walk is open, whose sweep may be removing rows at this moment.
+    pub(crate) beside_a_sweep: bool,
 }
 
 /// Merges what is staged, and all that comes with it.
@@ -35,7 +37,12 @@ pub(crate) async fn merge(
     around: Surroundings<'_>,
 ) -> Result<Written, Error> {
     let losers = losers(batch);
-    let locked = locked(batch, &losers);
+    let unchanged = if around.beside_a_sweep {
+        unchanged(batch, &losers)
+    } else {
+        BTreeSet::new()
+    };
+    let locked = locked(batch, &losers, &unchanged);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
@@ -48,7 +55,12 @@ pub(crate) async fn merge(
         forget_returned(connection).await?;
     }
     refresh_hashes(connection, batch, around.contents, &mut written).await?;
-    remove_placeholders(connection, batch, &locked).await?;
+    if !batch.rehash.is_empty() || !unchanged.is_empty() {
+        let rows = remove_placeholders(connection, &locked).await?;
+        if around.beside_a_sweep && rows > 0 {
+            return Err(Error::Gone { rows });
+        }
+    }
     Ok(written)
 }
 
@@ -62,15 +74,38 @@ fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
         .collect()
 }
 
+/// Ids that were read and are stored as they came, so that no row is staged for them. A sweep that was told before
+/// that they are gone may remove them between the comparison and this transaction: their locks make one wait for the
+/// other, and what is gone by then has to be read as new.
+fn unchanged<'batch>(batch: &'batch Batch, losers: &BTreeMap<&'batch str, &str>) -> BTreeSet<&'batch str> {
+    let rejected = batch
+        .rejects
+        .iter()
+        .filter_map(|reject| reject.element_id.as_deref());
+    let unloaded: BTreeSet<&str> = losers.keys().copied().chain(rejected).collect();
+    let seen = batch.seen.iter().map(String::as_str);
+    seen.filter(|id| !id.is_empty() && !unloaded.contains(id))
+        .collect()
+}
+
 /// Ids that the transaction touches without a staged row.
-fn locked<'batch>(batch: &'batch Batch, losers: &BTreeMap<&'batch str, &str>) -> Vec<&'batch str> {
-    let staged: BTreeSet<&[u8]> = if losers.is_empty() && batch.rehash.is_empty() {
+fn locked<'batch>(
+    batch: &'batch Batch,
+    losers: &BTreeMap<&'batch str, &str>,
+    unchanged: &BTreeSet<&'batch str>,
+) -> Vec<&'batch str> {
+    let staged: BTreeSet<&[u8]> = if losers.is_empty() && batch.rehash.is_empty() && unchanged.is_empty() {
         BTreeSet::new()
     } else {
         batch.rows.keys().collect()
     };
     let rehashed = batch.rehash.iter().map(|(id, _)| id.as_str());
-    let ids: BTreeSet<&str> = losers.keys().copied().chain(rehashed).collect();
+    let ids: BTreeSet<&str> = losers
+        .keys()
+        .copied()
+        .chain(rehashed)
+        .chain(unchanged.iter().copied())
+        .collect();
     ids.into_iter()
         .filter(|id| !staged.contains(id.as_bytes()))
         .collect()
@@ -264,21 +299,15 @@ async fn refresh_hashes(
     Ok(())
 }
 
-/// A row whose hash was to be refreshed may be gone by now: then its placeholder was inserted.
-async fn remove_placeholders(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    locked: &[&str],
-) -> Result<(), Error> {
-    if batch.rehash.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
+/// A row whose hash was to be refreshed, or that was not to change, may be gone by now: then its placeholder was
+/// inserted. Gives back how many were.
+async fn remove_placeholders(connection: &mut PgConnection, locked: &[&str]) -> Result<u64, Error> {
+    let removed = sqlx::query!(
         "delete from blueconic.profiles where id = any ($1) and source_hash = ''::bytea",
         locked as &[&str]
     )
     .execute(connection)
     .await
     .doing("removing placeholders")?;
-    Ok(())
+    Ok(removed.rows_affected())
 }

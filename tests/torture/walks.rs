@@ -45,21 +45,59 @@ fn faults() -> Vec<Fault> {
     let bytes = random.random_range(0..40_000);
     let off = random.random_range(1..60) * if random.random() { 1 } else { -1 };
     match random.random_range(0..20) {
-        0 => vec![once(page(&mut random), status(503, None)), once(page(&mut random), status(503, None))],
+        0 => vec![
+            once(page(&mut random), status(503, None)),
+            once(page(&mut random), status(503, None)),
+        ],
         1 => vec![once(page(&mut random), status(429, None))],
         2 => vec![once(page(&mut random), status(429, Some(RetryAfter::Seconds(1))))],
-        3 => vec![once(page(&mut random), Kind::TokensDie), once(page(&mut random), Kind::TokensDie)],
+        3 => vec![
+            once(page(&mut random), Kind::TokensDie),
+            once(page(&mut random), Kind::TokensDie),
+        ],
         4 => vec![once(page(&mut random), status(401, None))],
-        5 => vec![Fault { limit: Some(2), ..once(page(&mut random), status(401, None)) }],
-        6 => vec![once(page(&mut random), Kind::CutAfter(bytes)), once(page(&mut random), Kind::EndAfter(bytes))],
-        7 => vec![Fault { limit: Some(4), ..once(page(&mut random), Kind::CutAfter(bytes)) }],
-        8 => vec![once(page(&mut random), Kind::Slow { bytes_per_second: 400_000 })],
-        9 => vec![once(page(&mut random), Kind::Stall { after: bytes, pause: Duration::from_millis(1_500) })],
-        10 => vec![once(page(&mut random), Kind::Html), once(page(&mut random), Kind::Empty)],
-        11 => vec![once(page(&mut random), Kind::Reset), once(page(&mut random), Kind::Reset)],
-        12 => vec![once(When::Page(random.random_range(2..=PAGES)), status(400, None))],
+        5 => vec![Fault {
+            limit: Some(2),
+            ..once(page(&mut random), status(401, None))
+        }],
+        6 => vec![
+            once(page(&mut random), Kind::CutAfter(bytes)),
+            once(page(&mut random), Kind::EndAfter(bytes)),
+        ],
+        7 => vec![Fault {
+            limit: Some(4),
+            ..once(page(&mut random), Kind::CutAfter(bytes))
+        }],
+        8 => vec![once(
+            page(&mut random),
+            Kind::Slow {
+                bytes_per_second: 400_000,
+            },
+        )],
+        9 => vec![once(
+            page(&mut random),
+            Kind::Stall {
+                after: bytes,
+                pause: Duration::from_millis(1_500),
+            },
+        )],
+        10 => vec![
+            once(page(&mut random), Kind::Html),
+            once(page(&mut random), Kind::Empty),
+        ],
+        11 => vec![
+            once(page(&mut random), Kind::Reset),
+            once(page(&mut random), Kind::Reset),
+        ],
+        12 => vec![once(
+            When::Page(random.random_range(2..=PAGES)),
+            status(400, None),
+        )],
         // Longer than the patience: the run fails and says so.
-        13 => vec![Fault { limit: None, ..once(page(&mut random), status(503, None)) }],
+        13 => vec![Fault {
+            limit: None,
+            ..once(page(&mut random), status(503, None))
+        }],
         14 => vec![once(page(&mut random), Kind::Stale)],
         15 => vec![once(page(&mut random), bent(usize::MAX, 0, false))],
         16 => vec![once(page(&mut random), bent(0, 0, true))],
@@ -69,7 +107,10 @@ fn faults() -> Vec<Fault> {
         _ => {
             let when = page(&mut random);
             let lie = -i64::try_from(PAGE).unwrap();
-            vec![once(when, bent(usize::MAX, lie, false)), always(bent(0, lie, false))]
+            vec![
+                once(when, bent(usize::MAX, lie, false)),
+                always(bent(0, lie, false)),
+            ]
         }
     }
 }
@@ -89,7 +130,11 @@ async fn status_of(scene: &Scene, ended: &Ended) -> String {
     };
     assert_eq!(ended.code(), code, "{status}\n{}", ended.stderr);
     if code != 0 {
-        assert!(ended.stderr.contains("profiles"), "it does not say what failed:\n{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("profiles"),
+            "it does not say what failed:\n{}",
+            ended.stderr
+        );
     }
     status
 }
@@ -120,7 +165,9 @@ async fn faulty_walks_remove_nothing() {
     for _ in 0..tries(6, 200) {
         for _ in 0..4 {
             let position = rand::rng().random_range(0..PROFILES);
-            scene.tenant.touch(position, "name", &[&rand::random::<u32>().to_string()]);
+            scene
+                .tenant
+                .touch(position, "name", &[&rand::random::<u32>().to_string()]);
         }
         let faults = faults();
         let told = format!("{faults:?}");
@@ -139,7 +186,11 @@ async fn faulty_walks_remove_nothing() {
             scene.program.expect(0, &["backfill", "--full", "profiles"]).await;
             case.recovered(began.elapsed());
         }
-        judge(&mut case, departures(&scene.database, &scene.tenant, "allvisitors").await, &told);
+        judge(
+            &mut case,
+            departures(&scene.database, &scene.tenant, "allvisitors").await,
+            &told,
+        );
         let removed = scene.database.count("blueconic.profile_tombstones").await;
         case.wrongly_deleted(u64::try_from(removed).unwrap());
         case.tried(1);
