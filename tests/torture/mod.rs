@@ -6,5 +6,6 @@ mod table;
 mod drifting;
 mod loading;
 mod lookups;
+mod replicas;
 mod vanishing;
 mod walks;
