@@ -36,8 +36,8 @@ pub(crate) async fn observe(
     let route = Route::of(request.uri().path(), &state.settings.api_path);
     let under_way = state.requests.begin(entry(&state, route, &request));
     let fault = state.faults.draw(route, Query::of(request.uri()).one("cursor"));
-    let stale = matches!(fault, Some((Kind::Stale, _)));
-    *request.uri_mut() = state.requests.answering(route, request.uri(), stale);
+    let from_cache = matches!(fault, Some((Kind::Stale, _)));
+    *request.uri_mut() = state.requests.answering(route, request.uri(), from_cache);
     // Sleeping for no time at all still costs a tick of the timer.
     if !state.settings.latency.is_zero() {
         tokio::time::sleep(state.settings.latency).await;

@@ -52,7 +52,7 @@ pub(super) async fn load<S: Source, T: Store>(
 fn block(element: &Bytes) -> Block {
     Block {
         bytes: element.clone(),
-        elements: vec![0..element.len()],
+        elements: std::iter::once(0..element.len()).collect(),
         broken: Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A replica with a schedule of its own.
 fn replica(program: &Program, number: u64) -> Running {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (increments, walks) = if number % 2 == 0 {
+    let (increments, walks) = if number.is_multiple_of(2) {
         ("* * * * * *", "*/3 * * * * *")
     } else {
         ("*/2 * * * * *", "1-59/4 * * * * *")
@@ -92,7 +92,6 @@ async fn two_replicas_share_the_work_and_take_over() {
     scene.program.expect(0, &["backfill"]).await;
     let mut case = Case::new("two replicas, one of them killed");
     let mut replicas = [replica(&scene.program, 0), replica(&scene.program, 1)];
-    let mut started = 2;
     for round in 0..u64::from(tries(1, 30)) {
         change(&scene, round);
         let ids: Vec<u32> = replicas.iter().map(Running::id).collect();
@@ -118,8 +117,7 @@ async fn two_replicas_share_the_work_and_take_over() {
             case.recovered(took);
         }
         case.tried(1);
-        let next = replica(&scene.program, started);
-        started += 1;
+        let next = replica(&scene.program, round);
         std::mem::replace(&mut replicas[victim], next).ended(LONG).await;
     }
     // Both go on side by side for a while, then all that changed is there.
