@@ -32,6 +32,8 @@ pub struct PostgresLoader {
     /// What [`Loader::known`] said since the last load, so that a hash is refreshed only on a row that still means
     /// the same.
     contents: HashMap<String, [u8; 16]>,
+    /// Ids whose rows were there when [`Loader::known`] was asked, since the last load.
+    compared: Vec<String>,
     /// Whether staging holds rows of a load that failed.
     littered: bool,
 }
@@ -69,6 +71,7 @@ impl PostgresLoader {
             since,
             sql,
             contents: HashMap::new(),
+            compared: Vec::new(),
             littered: false,
         })
     }
@@ -104,6 +107,11 @@ impl PostgresLoader {
                 Some(content) => self.differs(&prints[place].id, &content),
             };
         }
+        let there = prints
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| **known != Known::Absent);
+        self.compared.extend(there.map(|(print, _)| print.id.clone()));
         Ok(known)
     }
 
@@ -130,6 +138,7 @@ impl PostgresLoader {
         }
         let written = self.commit_persistently(&batch, advance.as_ref()).await?;
         self.contents.clear();
+        self.compared.clear();
         if self.littered {
             self.sweep_staging().await?;
         }
@@ -166,7 +175,11 @@ impl PostgresLoader {
             since: self.since,
             contents: &self.contents,
             now: opening.now,
-            beside_a_sweep: !opening.other_walks.is_empty(),
+            compared: if opening.other_walks.is_empty() {
+                &[]
+            } else {
+                &self.compared
+            },
         };
         let mut written = match self.table.merge {
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,

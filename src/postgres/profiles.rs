@@ -26,8 +26,9 @@ pub(crate) struct Surroundings<'load> {
     pub(crate) contents: &'load HashMap<String, [u8; 16]>,
     /// The transaction's time.
     pub(crate) now: Time,
-    /// Whether another walk is open, whose sweep may be removing rows at this moment.
-    pub(crate) beside_a_sweep: bool,
+    /// While another walk is open, whose sweep may be removing rows at this moment: ids whose rows were there when they
+    /// were compared.
+    pub(crate) compared: &'load [String],
 }
 
 /// Merges what is staged, and all that comes with it.
@@ -37,12 +38,7 @@ pub(crate) async fn merge(
     around: Surroundings<'_>,
 ) -> Result<Written, Error> {
     let losers = losers(batch);
-    let unchanged = if around.beside_a_sweep {
-        unchanged(batch, &losers)
-    } else {
-        BTreeSet::new()
-    };
-    let locked = locked(batch, &losers, &unchanged);
+    let locked = locked(batch, &losers, around.compared);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
@@ -55,9 +51,9 @@ pub(crate) async fn merge(
         forget_returned(connection).await?;
     }
     refresh_hashes(connection, batch, around.contents, &mut written).await?;
-    if !batch.rehash.is_empty() || !unchanged.is_empty() {
+    if !batch.rehash.is_empty() || !around.compared.is_empty() {
         let rows = remove_placeholders(connection, &locked).await?;
-        if around.beside_a_sweep && rows > 0 {
+        if rows > 0 && !around.compared.is_empty() {
             return Err(Error::Gone { rows });
         }
     }
@@ -74,27 +70,15 @@ fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Ids that were read and are stored as they came, so that no row is staged for them. A sweep that was told before
-/// that they are gone may remove them between the comparison and this transaction: their locks make one wait for the
-/// other, and what is gone by then has to be read as new.
-fn unchanged<'batch>(batch: &'batch Batch, losers: &BTreeMap<&'batch str, &str>) -> BTreeSet<&'batch str> {
-    let rejected = batch
-        .rejects
-        .iter()
-        .filter_map(|reject| reject.element_id.as_deref());
-    let unloaded: BTreeSet<&str> = losers.keys().copied().chain(rejected).collect();
-    let seen = batch.seen.iter().map(String::as_str);
-    seen.filter(|id| !id.is_empty() && !unloaded.contains(id))
-        .collect()
-}
-
-/// Ids that the transaction touches without a staged row.
+/// Ids that the transaction touches without a staged row. Those that were only compared are among them: a sweep that was
+/// told before that they are gone may remove them between the comparison and this transaction. The locks make one wait
+/// for the other, and what is gone by then has to be read as new.
 fn locked<'batch>(
     batch: &'batch Batch,
     losers: &BTreeMap<&'batch str, &str>,
-    unchanged: &BTreeSet<&'batch str>,
+    compared: &'batch [String],
 ) -> Vec<&'batch str> {
-    let staged: BTreeSet<&[u8]> = if losers.is_empty() && batch.rehash.is_empty() && unchanged.is_empty() {
+    let staged: BTreeSet<&[u8]> = if losers.is_empty() && batch.rehash.is_empty() && compared.is_empty() {
         BTreeSet::new()
     } else {
         batch.rows.keys().collect()
@@ -104,7 +88,7 @@ fn locked<'batch>(
         .keys()
         .copied()
         .chain(rehashed)
-        .chain(unchanged.iter().copied())
+        .chain(compared.iter().map(String::as_str))
         .collect();
     ids.into_iter()
         .filter(|id| !staged.contains(id.as_bytes()))
