@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::client::tenant::{TestClock, listing, read};
 use crate::torture::table::{Case, in_full};
 
-const PROFILES: usize = 400;
+const PROFILES: usize = 1000;
 const KIB: usize = 1024;
 
 /// A tenant that answers with whatever bytes it is told to, then hangs up.
