@@ -132,11 +132,25 @@ impl World {
     fn come_back(&mut self) {
         if let Some((_, profile)) = self.any(|profile| !profile.in_segment) {
             profile.in_segment = true;
-        } else if let Some((id, mut profile)) = self.gone.pop_first() {
-            profile.modified = self.now;
+        } else if let Some(id) = self.gone.keys().next().copied() {
+            self.return_of(id);
+        }
+    }
+
+    /// This one is in the segment again, whatever became of it.
+    fn return_of(&mut self, id: u32) {
+        if let Some(profile) = self.gone.remove(&id) {
+            self.profiles.insert(id, profile);
+        }
+        let now = self.now;
+        if let Some(profile) = self
+            .profiles
+            .get_mut(&id)
+            .filter(|profile| !profile.in_segment || profile.modified < now)
+        {
+            profile.modified = now;
             profile.version += 1;
             profile.in_segment = true;
-            self.profiles.insert(id, profile);
         }
     }
 
@@ -251,7 +265,17 @@ impl Source for LivingSource {
     async fn one(&self, request: &Request, _meter: &Meter) -> Lookup {
         let id = request.path.rsplit_once("/p").unwrap().1.parse().unwrap();
         self.pass_time().await;
-        let found = self.0.lock().unwrap().look_up(id);
+        let (found, nap) = {
+            let mut world = self.0.lock().unwrap();
+            let found = world.look_up(id);
+            // Some return as soon as they were called gone, and increments have the time to load them.
+            if world.lives && world.random.random_bool(0.4) {
+                world.now += 1_000;
+                world.return_of(id);
+            }
+            (found, world.random.random_range(0..40) * u64::from(world.lives))
+        };
+        tokio::time::sleep(std::time::Duration::from_millis(nap)).await;
         self.pass_time().await;
         found
     }
