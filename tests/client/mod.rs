@@ -1,6 +1,6 @@
 //! The client against a server on a real socket: what it sends, what it repeats, what it gives up on, and what it says.
 
-mod tenant;
+pub(crate) mod tenant;
 
 mod answers;
 mod bodies;

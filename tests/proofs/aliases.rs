@@ -67,7 +67,7 @@ fn name(graph: usize, id: u8) -> String {
 
 async fn empty(db: &Fixture) {
     let sql = "truncate blueconic.profiles, blueconic.profile_aliases, blueconic.profile_tombstones";
-    run(&mut *db.look.acquire().await.unwrap(), sql).await;
+    run(&mut db.look.acquire().await.unwrap(), sql).await;
 }
 
 async fn close(db: &Fixture, lease: &Lease) {

@@ -4,10 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::model::Time;
-use blueconic_sync::model::ports::{Clock, Resource, SystemClock};
-use blueconic_sync::resources::registry;
 use chrono::SecondsFormat;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
@@ -15,6 +12,7 @@ use proptest::test_runner::{Config, TestCaseResult};
 use super::audit_walk::Stage;
 use super::event_store::EventStore;
 use super::event_tenant::{Event, Tenant, moment};
+use super::reader::resource_with;
 use super::scenario::{Scenario, scenario};
 use crate::store::fixture::{Fixture, fixture, run};
 
@@ -26,30 +24,6 @@ fn json(event: &Event) -> Vec<u8> {
         r#"{{"date":"{date}","objectType":"LISTENER","operation":"UPDATE","userName":"{kind}","objects":[]}}"#
     )
     .into_bytes()
-}
-
-fn audit_events(page_size: u32) -> Arc<dyn Resource> {
-    let variables: Variables = [
-        ("BLUECONIC_URL", "http://127.0.0.1:1".to_owned()),
-        ("BLUECONIC_CLIENT_ID", "app".to_owned()),
-        ("BLUECONIC_CLIENT_SECRET", "secret".to_owned()),
-        (
-            "BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__PAGE_SIZE",
-            page_size.to_string(),
-        ),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.into()))
-    .collect();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entries = registry::entries(&load(None, &variables).unwrap(), &clock);
-    Arc::clone(
-        &entries
-            .iter()
-            .find(|entry| entry.name == "audit_events")
-            .unwrap()
-            .resource,
-    )
 }
 
 type Row = (Vec<u8>, i32);
@@ -87,8 +61,8 @@ async fn compare(db: &Fixture, model: &EventStore) -> TestCaseResult {
 
 async fn tell(db: &Fixture, scenario: &Scenario) -> TestCaseResult {
     let empty = "truncate blueconic.audit_events, sync.gaps, sync.cursors";
-    run(&mut *db.look.acquire().await.unwrap(), empty).await;
-    let resource = audit_events(scenario.page_size);
+    run(&mut db.look.acquire().await.unwrap(), empty).await;
+    let resource = resource_with("audit_events", scenario.page_size);
     let model = EventStore::default();
     let in_memory = Stage::new(
         scenario,

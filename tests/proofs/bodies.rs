@@ -6,8 +6,8 @@ use blueconic_sync::model::ports::{Loader as _, Store as _};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::Config;
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 
 use super::reader::{self, check, check_event, resources};
 use crate::store::fixture::{AUDIT, PROFILES_FULL, SEGMENTS, fixture};
@@ -269,7 +269,9 @@ fn ten_thousand_bodies_are_read_alike_in_any_chunks_and_never_taken_for_whole_wh
         let made: Vec<Vec<u8>> = elements.iter().map(|(kind, seed)| element(*kind, *seed)).collect();
         let mut body = envelope(form, &made.join(&b','));
         let sent = body.clone();
-        damages.iter().for_each(|damage| damage.to(&mut body));
+        for damage in &damages {
+            damage.to(&mut body);
+        }
         // Byte for byte costs a look for each: only where that ends.
         let lengths = if body.len() > 600 { vec![lengths[0].max(body.len() / 40)] } else { lengths };
         let read = check(&body, &lengths, LARGEST);
@@ -317,7 +319,7 @@ async fn whatever_becomes_a_row_can_be_stored() {
             let mut batch = Batch::default();
             let mut decoder = resource.decoder();
             for seed in 0..400 {
-                let kind = if seed % 4 == 0 { 1 } else { 0 };
+                let kind = u8::from(seed % 4 == 0);
                 let element = element(kind, round * 1000 + seed);
                 if reader::read([&envelope(0, &element)[..]], LARGEST, true)
                     .elements

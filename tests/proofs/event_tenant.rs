@@ -184,6 +184,15 @@ pub(super) struct Ready {
     end: PageEnd,
 }
 
+impl Ready {
+    pub(super) fn new(block: Block, end: PageEnd) -> Self {
+        Self {
+            block: Some(block),
+            end,
+        }
+    }
+}
+
 impl Source for EventSource {
     type Page = Ready;
 
@@ -221,10 +230,7 @@ impl Source for EventSource {
             elements,
             broken: Vec::new(),
         };
-        Ok(Ready {
-            block: Some(block),
-            end: PageEnd::whole(head, found.len() as u64),
-        })
+        Ok(Ready::new(block, PageEnd::whole(head, found.len() as u64)))
     }
 
     async fn one(&self, _request: &Request, _meter: &Meter) -> Lookup {

@@ -6,6 +6,8 @@ mod audit_walk_in_sql;
 mod bodies;
 mod event_store;
 mod event_tenant;
+mod living_tenant;
 mod plain_events;
 mod reader;
 mod scenario;
+mod sweep_while_living;

@@ -11,19 +11,19 @@ use blueconic_sync::model::ports::{Clock, Resource, SystemClock};
 use blueconic_sync::resources::registry;
 
 /// The array that holds the elements.
-pub const ARRAY: &str = "profiles";
+pub(crate) const ARRAY: &str = "profiles";
 
 /// What came of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Read {
+pub(crate) struct Read {
     /// Whole elements in order.
-    pub elements: Vec<Vec<u8>>,
+    pub(crate) elements: Vec<Vec<u8>>,
     /// Elements that could not be handed on, in order.
-    pub broken: Vec<Broken>,
+    pub(crate) broken: Vec<Broken>,
     /// The proof that the body ended whole, or why it did not.
-    pub end: Result<PageEnd, Malformed>,
+    pub(crate) end: Result<PageEnd, Malformed>,
     /// The most bytes that the reader held room for.
-    pub held: usize,
+    pub(crate) held: usize,
 }
 
 impl Read {
@@ -38,7 +38,7 @@ impl Read {
 }
 
 /// Reads chunks. `eager` looks after each of them; otherwise enough are gathered first, as the client does it.
-pub fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize, eager: bool) -> Read {
+pub(crate) fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize, eager: bool) -> Read {
     let mut walker = Elements::new(ARRAY, largest, None);
     let mut read = Read {
         elements: Vec::new(),
@@ -72,7 +72,7 @@ pub fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize, eage
 }
 
 /// Cuts bytes into chunks of these lengths, over and over.
-pub fn chunks<'a>(body: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+pub(crate) fn chunks<'a>(body: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut chunks = Vec::new();
     let mut rest = body;
     for length in lengths.iter().cycle() {
@@ -88,7 +88,7 @@ pub fn chunks<'a>(body: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
 
 /// All that must hold for any body, however it is cut: the same result; no proof for what is not whole by the judgement
 /// of another reader; every element accounted for; no more memory than the bound.
-pub fn check(body: &[u8], lengths: &[usize], largest: usize) -> Read {
+pub(crate) fn check(body: &[u8], lengths: &[usize], largest: usize) -> Read {
     let at_once = read([body], largest, true);
     let cut = read(chunks(body, lengths), largest, true);
     let gathered = read(chunks(body, lengths), largest, false);
@@ -135,7 +135,7 @@ pub fn check(body: &[u8], lengths: &[usize], largest: usize) -> Read {
 }
 
 /// Two elements of the largest size and what is gathered, twice, since a buffer grows by doubling; and a chunk.
-pub fn bound(largest: usize, chunk: usize) -> usize {
+pub(crate) fn bound(largest: usize, chunk: usize) -> usize {
     2 * (2 * (largest + 1).max(64 * 1024) + chunk)
 }
 
@@ -179,27 +179,39 @@ fn decoded(element: &[u8]) {
 }
 
 /// All resources, as the defaults set them.
-pub fn resources() -> &'static [Arc<dyn Resource>] {
+pub(crate) fn resources() -> &'static [Arc<dyn Resource>] {
     static RESOURCES: OnceLock<Vec<Arc<dyn Resource>>> = OnceLock::new();
-    RESOURCES.get_or_init(|| {
-        let variables: Variables = [
-            ("BLUECONIC_URL", "http://127.0.0.1:1"),
-            ("BLUECONIC_CLIENT_ID", "app"),
-            ("BLUECONIC_CLIENT_SECRET", "secret"),
-        ]
+    RESOURCES.get_or_init(|| all_with(&[]))
+}
+
+/// A resource by its name, with pages of another size.
+pub(crate) fn resource_with(name: &str, page_size: u32) -> Arc<dyn Resource> {
+    let key = format!("BLUECONIC_SYNC__RESOURCES__{}__PAGE_SIZE", name.to_uppercase());
+    let resources = all_with(&[(&key, &page_size.to_string())]);
+    resources
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .collect();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let settings = load(None, &variables).unwrap();
-        let entries = registry::entries(&settings, &clock);
-        entries.into_iter().map(|entry| entry.resource).collect()
-    })
+        .find(|resource| resource.name() == name)
+        .unwrap()
+}
+
+fn all_with(more: &[(&str, &str)]) -> Vec<Arc<dyn Resource>> {
+    let variables: Variables = [
+        ("BLUECONIC_URL", "http://127.0.0.1:1"),
+        ("BLUECONIC_CLIENT_ID", "app"),
+        ("BLUECONIC_CLIENT_SECRET", "secret"),
+    ]
+    .iter()
+    .chain(more)
+    .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+    .collect();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entries = registry::entries(&load(None, &variables).unwrap(), &clock);
+    entries.into_iter().map(|entry| entry.resource).collect()
 }
 
 /// The canonical form of an audit event: the same key whatever the order of its keys and objects and whatever the
 /// objects are called, another key for another date, user or object.
-pub fn check_event(element: &[u8]) {
+pub(crate) fn check_event(element: &[u8]) {
     let Ok(mut event) = serde_json::from_slice::<serde_json::Value>(element) else {
         return;
     };

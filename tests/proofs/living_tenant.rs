@@ -1,0 +1,303 @@
+//! A tenant whose profiles appear, change, leave, go, merge and return while it is read, behind the engine's own port.
+//! It changes with every request, also between answering and being heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use blueconic_sync::model::Time;
+use blueconic_sync::model::fault::Outcome;
+use blueconic_sync::model::page::{Block, Head, Lookup, Meter, PageEnd, Request};
+use blueconic_sync::model::ports::Source;
+use bytes::Bytes;
+use chrono::DateTime;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use super::event_tenant::Ready;
+
+const SEGMENT: &str = "allvisitors";
+
+/// A profile as the tenant has it.
+#[derive(Debug, Clone, Default)]
+struct Profile {
+    /// In milliseconds since the epoch.
+    modified: i64,
+    version: u32,
+    in_segment: bool,
+    replaces: BTreeSet<u32>,
+}
+
+/// All that the tenant knows.
+pub(super) struct World {
+    pub(super) now: i64,
+    /// Whether it changes while it is read.
+    pub(super) lives: bool,
+    profiles: BTreeMap<u32, Profile>,
+    gone: BTreeMap<u32, Profile>,
+    losers: BTreeMap<u32, u32>,
+    random: StdRng,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, profiles: usize) -> Self {
+        let mut world = Self {
+            now: 1_760_000_000_000,
+            lives: false,
+            profiles: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            losers: BTreeMap::new(),
+            random: StdRng::seed_from_u64(seed),
+        };
+        while world.profiles.len() < profiles {
+            world.appear();
+        }
+        world
+    }
+
+    /// The profiles that the walked segment holds, with their versions.
+    pub(super) fn alive(&self) -> BTreeMap<String, u32> {
+        let alive = self.profiles.iter().filter(|(_, profile)| profile.in_segment);
+        alive.map(|(id, profile)| (name(*id), profile.version)).collect()
+    }
+
+    fn turn(&mut self) {
+        if !self.lives {
+            return;
+        }
+        self.now += self.random.random_range(1..700);
+        for _ in 0..self.random.random_range(0..3) {
+            match self.random.random_range(0..8) {
+                0 => self.appear(),
+                1 | 2 => self.change(),
+                3 => self.leave(),
+                4 => self.go(),
+                5 => self.merge(),
+                _ => self.come_back(),
+            }
+        }
+    }
+
+    fn appear(&mut self) {
+        let id = self.random.random_range(0..1_000_000);
+        if !self.losers.contains_key(&id) && !self.gone.contains_key(&id) {
+            let profile = self.profiles.entry(id).or_default();
+            profile.modified = self.now;
+            profile.version += 1;
+            profile.in_segment = true;
+        }
+    }
+
+    /// One of them, changed: every change moves the date.
+    fn any(&mut self, which: impl Fn(&Profile) -> bool) -> Option<(u32, &mut Profile)> {
+        let now = self.now;
+        let fitting = self.profiles.iter_mut().filter(|(_, profile)| which(profile));
+        let (id, profile) = fitting.choose(&mut self.random)?;
+        profile.modified = now;
+        profile.version += 1;
+        Some((*id, profile))
+    }
+
+    fn change(&mut self) {
+        self.any(|profile| profile.in_segment);
+    }
+
+    fn leave(&mut self) {
+        if let Some((_, profile)) = self.any(|profile| profile.in_segment) {
+            profile.in_segment = false;
+        }
+    }
+
+    fn go(&mut self) {
+        if let Some((id, _)) = self.any(|profile| profile.replaces.is_empty())
+            && let Some(profile) = self.profiles.remove(&id)
+        {
+            self.gone.insert(id, profile);
+        }
+    }
+
+    fn merge(&mut self) {
+        let Some((loser, _)) = self.any(|profile| profile.replaces.is_empty()) else {
+            return;
+        };
+        self.profiles.remove(&loser);
+        if let Some((winner, profile)) = self.any(|profile| profile.in_segment) {
+            profile.replaces.insert(loser);
+            self.losers.insert(loser, winner);
+        }
+    }
+
+    /// Who left is in the segment again, or who was gone is there again.
+    fn come_back(&mut self) {
+        if let Some((_, profile)) = self.any(|profile| !profile.in_segment) {
+            profile.in_segment = true;
+        } else if let Some(id) = self.gone.keys().next().copied() {
+            self.return_of(id);
+        }
+    }
+
+    /// This one is in the segment again, whatever became of it.
+    fn return_of(&mut self, id: u32) {
+        if let Some(profile) = self.gone.remove(&id) {
+            self.profiles.insert(id, profile);
+        }
+        let now = self.now;
+        if let Some(profile) = self
+            .profiles
+            .get_mut(&id)
+            .filter(|profile| !profile.in_segment || profile.modified < now)
+        {
+            profile.modified = now;
+            profile.version += 1;
+            profile.in_segment = true;
+        }
+    }
+
+    fn listing(&self, request: &Request) -> (Vec<Value>, Value) {
+        let of = |name: &str| request.query.iter().find(|(key, _)| *key == name);
+        let after = of("cursor").and_then(|(_, cursor)| cursor.parse::<u32>().ok());
+        let count: usize = of("count").unwrap().1.parse().unwrap();
+        let range = of("refinement").map(|(_, text)| serde_json::from_str::<Value>(text).unwrap());
+        let bound = |key: &str, open: i64| {
+            let date = range
+                .as_ref()
+                .map(|range| DateTime::parse_from_rfc3339(range[key].as_str().unwrap()));
+            date.map_or(open, |date| date.unwrap().timestamp_millis())
+        };
+        let (from, to) = (bound("fromDate", i64::MIN), bound("toDate", i64::MAX));
+        let matching = self
+            .profiles
+            .iter()
+            .filter(|(_, profile)| profile.in_segment && (from..=to).contains(&profile.modified));
+        let total = matching.clone().count();
+        let rest = matching.filter(|(id, _)| after.is_none_or(|after| **id > after));
+        let found: Vec<(u32, Value)> = rest
+            .take(count)
+            .map(|(id, profile)| (*id, element(*id, profile)))
+            .collect();
+        let next = found
+            .last()
+            .filter(|_| found.len() == count)
+            .map(|(id, _)| id.to_string());
+        let head = json!({ "next": next, "total": total });
+        (found.into_iter().map(|(_, element)| element).collect(), head)
+    }
+
+    fn look_up(&self, id: u32) -> Lookup {
+        let found = match (self.profiles.get(&id), self.losers.get(&id)) {
+            (_, Some(winner)) => json!({ "id": name(id), "replacedBy": name(*winner) }),
+            (Some(profile), None) => element(id, profile),
+            (None, None) => return Lookup::Gone,
+        };
+        Lookup::Found(Bytes::from(found.to_string()))
+    }
+}
+
+fn name(id: u32) -> String {
+    format!("p{id}")
+}
+
+fn element(id: u32, profile: &Profile) -> Value {
+    let replaces: Vec<String> = profile.replaces.iter().map(|id| name(*id)).collect();
+    let segments = if profile.in_segment {
+        json!([{ "id": SEGMENT }])
+    } else {
+        json!([])
+    };
+    json!({
+        "id": name(id),
+        "segments": segments,
+        "replaces": replaces,
+        "properties": [
+            { "id": "lastmodifieddate", "values": [profile.modified.to_string()] },
+            { "id": "version", "values": [profile.version.to_string()] },
+        ],
+    })
+}
+
+/// The tenant as the engine reads it.
+#[derive(Clone)]
+pub(super) struct LivingSource(pub(super) Arc<Mutex<World>>);
+
+impl LivingSource {
+    /// Others get their turn, and things happen.
+    async fn pass_time(&self) {
+        let (turns, nap) = {
+            let mut world = self.0.lock().unwrap();
+            world.turn();
+            (world.random.random_range(0..4), world.random.random_bool(0.2))
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        if nap {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
+impl Source for LivingSource {
+    type Page = Ready;
+
+    async fn open(&self, request: &Request, _attempt: u32, meter: &Meter) -> Outcome<Ready> {
+        meter.request();
+        self.pass_time().await;
+        let (elements, head, now) = {
+            let world = self.0.lock().unwrap();
+            let (elements, head) = if request.path == "/segments" {
+                let segment = json!({ "id": SEGMENT, "name": "All", "profileCount": 1 });
+                (vec![segment], json!({ "next": null, "total": 1 }))
+            } else {
+                world.listing(request)
+            };
+            (elements, head, world.now)
+        };
+        self.pass_time().await;
+        let head = Head {
+            next_cursor: head["next"].as_str().map(str::to_owned),
+            total_results: head["total"].as_u64(),
+            server_time: Some(second(now)),
+        };
+        Ok(ready(&elements, head))
+    }
+
+    async fn one(&self, request: &Request, _meter: &Meter) -> Lookup {
+        let id = request.path.rsplit_once("/p").unwrap().1.parse().unwrap();
+        self.pass_time().await;
+        let (found, nap) = {
+            let mut world = self.0.lock().unwrap();
+            let found = world.look_up(id);
+            // Some return as soon as they were called gone, and increments have the time to load them.
+            if world.lives && world.random.random_bool(0.4) {
+                world.now += 1_000;
+                world.return_of(id);
+            }
+            (found, world.random.random_range(0..40) * u64::from(world.lives))
+        };
+        tokio::time::sleep(std::time::Duration::from_millis(nap)).await;
+        self.pass_time().await;
+        found
+    }
+}
+
+/// As HTTP has it: in whole seconds.
+fn second(millis: i64) -> Time {
+    DateTime::from_timestamp(millis / 1000, 0).unwrap()
+}
+
+fn ready(elements: &[Value], head: Head) -> Ready {
+    let mut bytes = Vec::new();
+    let mut ranges = Vec::new();
+    for element in elements {
+        let start = bytes.len();
+        bytes.extend_from_slice(element.to_string().as_bytes());
+        ranges.push(start..bytes.len());
+    }
+    let block = Block {
+        bytes: Bytes::from(bytes),
+        elements: ranges,
+        broken: Vec::new(),
+    };
+    Ready::new(block, PageEnd::whole(head, elements.len() as u64))
+}
