@@ -48,6 +48,8 @@ pub enum Command {
     Status(Status),
     /// Forget a resource's cursor, so that its next run starts over; deletes no data
     Reset(Reset),
+    /// Remove persons everywhere here and keep them from coming back; the tenant is not touched
+    Erase(Erase),
     /// Open psql on the configured database
     Psql(Psql),
     /// Ask a running `serve` for its health; exit code 0 if it is well
@@ -123,6 +125,23 @@ pub struct Reset {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `erase`.
+#[derive(Debug, Args)]
+pub struct Erase {
+    /// The ids of profiles; all ids that were merged with one are the same person's and go with it
+    #[arg(value_name = "PROFILE_ID", required = true)]
+    pub ids: Vec<String>,
+    /// Let them come back instead: the next full walk brings what the tenant still has
+    #[arg(long)]
+    pub lift: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the receipt machine-readable
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `psql`.

@@ -1,7 +1,7 @@
 //! Where requests go: the tenant's address, the API's path below it, and queries that arrive as they were meant.
 
 use url::Url;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::{self, byte_serialize};
 
 use crate::blueconic::error::ClientError;
 use crate::config::settings::Tenant;
@@ -83,9 +83,32 @@ impl Address {
     }
 }
 
-/// A request in the words of a message: method and path.
+/// A request in the words of a message: method and path. The id of a single object is left out: messages are kept, in
+/// logs and in `sync.runs`, and a profile's id is a person's.
 pub(super) fn call(request: &Request) -> String {
-    format!("GET {}", request.path)
+    match single(request) {
+        Some((before, _id)) => format!("GET {before}/{ID}"),
+        None => format!("GET {}", request.path),
+    }
+}
+
+/// A server's own words about a request, without the id that it asked for.
+pub(super) fn without_id(request: &Request, words: &str) -> String {
+    let Some((_, encoded)) = single(request).filter(|(_, id)| !id.is_empty()) else {
+        return words.to_owned();
+    };
+    let plain: String = form_urlencoded::parse(encoded.as_bytes())
+        .map(|(id, _)| id)
+        .collect();
+    words.replace(encoded, ID).replace(&plain, ID)
+}
+
+/// What stands for an id in a message.
+const ID: &str = "{id}";
+
+/// The path of a single object: what is before its id, and the id as it is sent.
+fn single(request: &Request) -> Option<(&str, &str)> {
+    request.path.rsplit_once('/').filter(|_| request.array.is_empty())
 }
 
 /// Percent-encodes a value; a blank as `%20`, which every server understands, not as `+`.
@@ -93,4 +116,28 @@ fn encode(value: &str) -> String {
     byte_serialize(value.as_bytes())
         .collect::<String>()
         .replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_a_listing_and_no_single_object() {
+        let request = |path: &str, array| Request {
+            path: path.to_owned(),
+            query: Vec::new(),
+            array,
+            scope: "read:profiles",
+        };
+        let listing = request("/segments/all/profiles", "profiles");
+        assert_eq!(call(&listing), "GET /segments/all/profiles");
+        assert_eq!(without_id(&listing, "no profiles"), "no profiles");
+        let one = request("/profiles/a%20b%2Bc", "");
+        assert_eq!(call(&one), "GET /profiles/{id}");
+        assert_eq!(
+            without_id(&one, "`a b+c` is not at /profiles/a%20b%2Bc"),
+            "`{id}` is not at /profiles/{id}"
+        );
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
+use crate::blueconic::address;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::retry;
 use crate::model::Time;
@@ -72,11 +73,16 @@ pub(super) async fn refusal(
 ) -> ClientError {
     let status = response.status();
     if status.is_redirection() {
-        return redirected(&response, call);
+        return ClientError::Redirected {
+            call,
+            status: status.as_u16(),
+            location: address::without_id(request, &location(&response)),
+        };
     }
     let retry_after = retry_after(&response, wall);
     let web_page = content_type(&response).contains("html");
     let message = redact(&words(&read_some(response).await), secret);
+    let message = address::without_id(request, &message);
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ClientError::Denied {
             call,
@@ -95,13 +101,22 @@ pub(super) async fn refusal(
     }
 }
 
-/// The error for a redirect: where it points, without the query (which may hold what was sent).
+/// The error for a redirect.
 pub(super) fn redirected(response: &Response, call: String) -> ClientError {
+    ClientError::Redirected {
+        call,
+        status: response.status().as_u16(),
+        location: location(response),
+    }
+}
+
+/// Where a redirect points, without the query (which may hold what was sent).
+fn location(response: &Response) -> String {
     let location = response
         .headers()
         .get(LOCATION)
         .and_then(|value| value.to_str().ok());
-    let location = location
+    location
         .and_then(|text| response.url().join(text).ok())
         .map_or_else(
             || "nowhere".to_owned(),
@@ -112,12 +127,7 @@ pub(super) fn redirected(response: &Response, call: String) -> ClientError {
                 let _ = url.set_password(None);
                 clean(url.as_str(), SHOWN)
             },
-        );
-    ClientError::Redirected {
-        call,
-        status: response.status().as_u16(),
-        location,
-    }
+        )
 }
 
 /// `Retry-After` as a time to wait.

@@ -131,7 +131,7 @@ impl<T: TokenStore> Client<T> {
         }
         let call = address::call(request);
         if response.status() == StatusCode::OK {
-            return Ok((look(response, &call).await?, permit));
+            return Ok((look(response, request).await?, permit));
         }
         let fault = answer::refusal(response, call, request, token.expose(), self.steady.wall()).await;
         if fault.is_overload() {
@@ -251,11 +251,12 @@ impl<T: TokenStore> Source for Client<T> {
 }
 
 /// Waits for the first bytes and makes sure that they can be the API's: a web page under a 200 is repeated here.
-async fn look(mut response: Response, call: &str) -> Result<Body, ClientError> {
+async fn look(mut response: Response, request: &Request) -> Result<Body, ClientError> {
+    let call = address::call(request);
     let mut first = BytesMut::new();
     while first.trim_ascii().is_empty() {
         let chunk = response.chunk().await;
-        match chunk.map_err(|error| ClientError::transport(call, error))? {
+        match chunk.map_err(|error| ClientError::transport(&call, error))? {
             Some(chunk) => first.extend_from_slice(&chunk),
             None => break,
         }
@@ -270,19 +271,21 @@ async fn look(mut response: Response, call: &str) -> Result<Body, ClientError> {
             first: Some(first.freeze()),
         });
     }
-    Err(foreign(&response, &first, call))
+    Err(foreign(&response, &first, request))
 }
 
-fn foreign(response: &Response, start: &[u8], call: &str) -> ClientError {
+fn foreign(response: &Response, start: &[u8], request: &Request) -> ClientError {
     let content_type = answer::content_type(response);
-    let shown = answer::clean(&String::from_utf8_lossy(start), 120);
+    // Before it is cut to size: half an id is one, too.
+    let words = address::without_id(request, &String::from_utf8_lossy(start));
+    let shown = answer::clean(&words, 120);
     let why = if shown.is_empty() {
         "the answer is empty".to_owned()
     } else {
         format!("the answer ({content_type}) is not a JSON object: {shown}")
     };
     ClientError::Foreign {
-        call: call.to_owned(),
+        call: address::call(request),
         why,
         settled: false,
     }

@@ -2,7 +2,9 @@
 
 pub mod backfill;
 pub mod check;
+mod confirm;
 pub mod demo;
+pub mod erase;
 mod exit;
 pub mod healthcheck;
 pub mod migrate;
@@ -33,6 +35,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
         Command::Status(arguments) => Box::pin(status::run(&arguments, &settings, &terminal)).await,
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
+        Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
         Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
         Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments)).await,

@@ -1,7 +1,5 @@
 //! `reset`: forgets a cursor, so that the next run starts over. Deletes no data.
 
-use std::io::{self, BufRead, Write};
-
 use crate::app::Database;
 use crate::cli::Reset;
 use crate::commands::Exit;
@@ -9,11 +7,12 @@ use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::reset;
 
+use super::confirm::confirmed;
 use super::{backfill, output};
 
 /// Runs the command.
 pub async fn run(arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
-    if !arguments.yes && !confirmed(&arguments.resource)? {
+    if !arguments.yes && !asked(&arguments.resource)? {
         output::aside("nothing was changed");
         return Ok(Exit::Done);
     }
@@ -42,7 +41,7 @@ async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> 
 }
 
 /// Asks a person; without one, `--yes` is wanted.
-fn confirmed(resource: &str) -> Outcome<bool> {
+fn asked(resource: &str) -> Outcome<bool> {
     if !backfill::is_interactive() {
         return Err(Fault::new(
             Kind::Settings,
@@ -52,17 +51,9 @@ fn confirmed(resource: &str) -> Outcome<bool> {
         .hint(format!("say `blueconic-sync reset {resource} --yes`")));
     }
     let question = if resource == "tenant" {
-        "Forget which tenant this database belongs to, and all cursors and tokens? [y/N] ".to_owned()
+        "Forget which tenant this database belongs to, and all cursors and tokens?".to_owned()
     } else {
-        format!("Forget the cursor of {resource}? The next run starts over. [y/N] ")
+        format!("Forget the cursor of {resource}? The next run starts over.")
     };
-    let failed = |error: io::Error| Fault::new(Kind::Final, "the answer cannot be read").because(error);
-    let mut stderr = io::stderr();
-    stderr
-        .write_all(question.as_bytes())
-        .and_then(|()| stderr.flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    confirmed(&question)
 }

@@ -29,7 +29,7 @@ pub enum Known {
 }
 
 /// Rows by and for one table, with all that commits with them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Batch {
     /// Encoded rows to be merged.
     pub rows: Rows,

@@ -12,14 +12,14 @@ const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 const TEXT_OID: u32 = 25;
 
 /// Encoded rows with their keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Rows {
     bytes: Vec<u8>,
     index: Vec<Row>,
 }
 
 /// Where one row stands, and by what it is ordered and compared.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     key: Vec<u8>,
     start: usize,
@@ -76,6 +76,11 @@ impl Rows {
         }
         self.index = kept;
         before - self.index.len()
+    }
+
+    /// Drops the rows whose key is not wanted; the others stay in their order.
+    pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
+        self.index.retain(|row| wanted(&row.key));
     }
 
     /// The encoded tuples in the order of the last [`Rows::settle`].

@@ -7,7 +7,7 @@ use crate::model::batch::Advance;
 use crate::model::ports::{Cursor, Lease};
 use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::leases;
+use crate::postgres::{boundary, leases, seen};
 
 /// The cursor of a slot; an empty one when there is no row.
 pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
@@ -30,13 +30,16 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     })
 }
 
-/// Moves the cursor, within the transaction of what it stands for.
+/// Moves the cursor, within the transaction of what it stands for. Leaving a walk forgets the ids that it saw: later,
+/// after a crash in between, nobody would know that they are there.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     slot: Slot,
     advance: &Advance,
     now: Time,
 ) -> Result<(), Error> {
+    let walk_id = advance.position.as_ref().and_then(Position::walk_id);
+    seen::forget_former(connection, slot, walk_id).await?;
     sqlx::query!(
         "insert into sync.cursors (resource, scope, position, watermark, updated_at)
          values ($1, $2, $3, $4, $5)
@@ -73,7 +76,7 @@ pub(crate) async fn remember_asked(pool: &PgPool, lease: &Lease, through: Option
     .await
     .doing(DOING)?;
     leases::assert(&mut transaction, lease).await?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("asked", DOING, transaction.commit()).await
 }
 
 /// A full walk brings all that an increment up to its start would bring: the increment goes on from there.

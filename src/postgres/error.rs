@@ -109,6 +109,16 @@ pub enum Error {
         /// The tenant's host.
         tenant: String,
     },
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes for the key of the erasures")]
+    Random {
+        /// What it said.
+        #[source]
+        source: rand::rngs::SysError,
+    },
+    /// There are hashes of erased persons, and the key that they were made with is gone.
+    #[error("the key of the erasures (`sync.erasure_key`) is gone: nobody can tell who was erased")]
+    ErasureKeyLost,
     /// A stored position cannot be read.
     #[error("the stored position of {name} cannot be read")]
     Position {
@@ -216,12 +226,15 @@ impl Error {
             Self::Pending { .. } => "run `blueconic-sync migrate`",
             Self::MigrationsLocked { .. } => "wait for it to end, or end it, and try again",
             Self::OtherTenant { .. } => "use another database, or run `blueconic-sync reset tenant --yes`",
+            Self::ErasureKeyLost => {
+                "restore `sync.erasure_key` from a backup, or empty `sync.erasures` and erase the persons anew"
+            }
             Self::NoHost { .. } => "set `tenant.url` to https://HOST",
             Self::Held { .. } => "stop that process, or wait until its run has ended",
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
             Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
-            Self::Fenced { .. } | Self::ClaimLost { .. } => return None,
+            Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => return None,
         };
         Some(hint.to_owned())
     }

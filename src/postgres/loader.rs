@@ -13,11 +13,13 @@ use crate::model::fault::Outcome;
 use crate::model::ports::{Lease, Loader, Walk};
 use crate::model::table::{Merge, Table};
 use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::erasures::hash::Hasher;
+use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Surroundings;
 use crate::postgres::retry::Attempts;
-use crate::postgres::{cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
+use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
 
 /// A loading connection with its staging.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct PostgresLoader {
 /// What a transaction learns at its start.
 #[derive(Debug)]
 struct Opening {
+    /// For the hashes of erased persons; none when nobody was erased.
+    hasher: Option<Hasher>,
     now: Time,
     open_rejects: bool,
     other_walks: Vec<Uuid>,
@@ -161,11 +165,20 @@ impl PostgresLoader {
     async fn commit(&mut self, batch: &Batch, advance: Option<&Advance>) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let opening = opening(&mut transaction, self.lease.slot.resource, self.walk).await?;
+        let sifted = match &opening.hasher {
+            Some(hasher) => suppress::sift(&mut transaction, hasher, self.table, batch).await?,
+            None => None,
+        };
+        let (batch, departing, suppressed) = match &sifted {
+            Some(sifted) => (&sifted.batch, sifted.departing.as_slice(), sifted.suppressed),
+            None => (batch, &[][..], 0),
+        };
         let around = Surroundings {
             sql: &self.sql,
             lease: &self.lease,
             since: self.since,
             contents: &self.contents,
+            departing,
             now: opening.now,
         };
         let mut written = match self.table.merge {
@@ -174,13 +187,14 @@ impl PostgresLoader {
         };
         rejects::record(&mut transaction, &self.lease, &batch.rejects, opening.now).await?;
         written.rejected = from_length(batch.rejects.len());
+        written.suppressed = suppressed;
         written.new_ids = record_seen(&mut transaction, batch, self.walk, &self.lease, &opening).await?;
         if let Some(advance) = advance {
             gaps::apply(&mut transaction, &self.lease, advance, opening.now).await?;
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
         }
         leases::assert(&mut transaction, &self.lease).await?;
-        transaction.commit().await.doing("committing a batch")?;
+        boundary::cross("load", "committing a batch", transaction.commit()).await?;
         Ok(written)
     }
 }
@@ -202,15 +216,15 @@ async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
         .doing("reading the database's clock")
 }
 
-/// One round trip for all that the transaction has to know, so that the usual batch skips what is not needed.
+/// One round trip for all that the transaction has to know, so that the usual batch skips what is not needed. The lock
+/// against erasures comes first, before the time.
 async fn opening(
     connection: &mut PgConnection,
     resource: &str,
     walk: Option<Walk>,
 ) -> Result<Opening, Error> {
-    sqlx::query_as!(
-        Opening,
-        r#"select sync.clock() as "now!",
+    let row = sqlx::query!(
+        r#"select sync.load_beside_erasures() as "erasure_key?", sync.clock() as "now!",
              exists (select from sync.rejects where resource = $1 and resolved_at is null) as "open_rejects!",
              array(
                select (c.position ->> 'walk_id')::uuid
@@ -224,7 +238,13 @@ async fn opening(
     )
     .fetch_one(connection)
     .await
-    .doing("beginning to load")
+    .doing("beginning to load")?;
+    Ok(Opening {
+        hasher: row.erasure_key.map(Hasher::of),
+        now: row.now,
+        open_rejects: row.open_rejects,
+        other_walks: row.other_walks,
+    })
 }
 
 /// Tables without anything of their own around the merge.

@@ -341,3 +341,27 @@ from pg_temp.staged_profiles as incoming
 where stored.id = incoming.id
   and stored.content_hash = incoming.content_hash
   and stored.source_hash <> incoming.source_hash";
+
+/// Takes the erased ids `$1` out of staging.
+pub(crate) const UNSTAGE_PROFILES: &str = "delete from pg_temp.staged_profiles where id = any ($1)";
+
+/// What staged audit events are about: ids and names, each once.
+pub(crate) const STAGED_OBJECTS: &str = "
+select distinct word.said
+from pg_temp.staged_audit_events as e
+cross join lateral jsonb_array_elements(e.objects) as object
+cross join lateral (values (object ->> 'id'), (object ->> 'name')) as word (said)
+where word.said <> ''";
+
+/// Takes the objects that name one of `$1` out of staged audit events.
+pub(crate) const UNSTAGE_OBJECTS: &str = "
+update pg_temp.staged_audit_events as e
+set objects = (
+  select coalesce(jsonb_agg(object order by place), '[]')
+  from jsonb_array_elements(e.objects) with ordinality as one (object, place)
+  where (coalesce(object ->> 'id', '') <> all ($1)) and (coalesce(object ->> 'name', '') <> all ($1))
+)
+where exists (
+  select from jsonb_array_elements(e.objects) as object
+  where object ->> 'id' = any ($1) or object ->> 'name' = any ($1)
+)";

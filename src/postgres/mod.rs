@@ -2,10 +2,12 @@
 //! nothing of HTTP, of the tenant's JSON, or of when something runs.
 
 mod bigint;
+mod boundary;
 mod copy;
 mod counts;
 mod cursors;
 pub mod embedded;
+pub mod erasures;
 pub mod error;
 mod gaps;
 mod leases;

@@ -24,6 +24,8 @@ pub(crate) struct Surroundings<'load> {
     pub(crate) since: Time,
     /// What `known` said of the rows whose hashes are to be refreshed.
     pub(crate) contents: &'load HashMap<String, [u8; 16]>,
+    /// Losers of merges into erased persons: they leave as every loser does, and nothing remembers them.
+    pub(crate) departing: &'load [String],
     /// The transaction's time.
     pub(crate) now: Time,
 }
@@ -35,14 +37,19 @@ pub(crate) async fn merge(
     around: Surroundings<'_>,
 ) -> Result<Written, Error> {
     let losers = losers(batch);
-    let locked = locked(batch, &losers);
+    let leaving: Vec<&str> = losers
+        .keys()
+        .copied()
+        .chain(around.departing.iter().map(String::as_str))
+        .collect();
+    let locked = locked(batch, &leaving);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
     }
     let inserted = merge_rows(connection, batch, &locked, around, &mut written).await?;
     record_aliases(connection, &losers, around.now).await?;
-    drop_losers(connection, &losers, &inserted, around, &mut written).await?;
+    drop_losers(connection, &leaving, &inserted, around, &mut written).await?;
     bury(connection, &losers, around).await?;
     if !batch.rows.is_empty() {
         forget_returned(connection).await?;
@@ -63,14 +70,14 @@ fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
 }
 
 /// Ids that the transaction touches without a staged row.
-fn locked<'batch>(batch: &'batch Batch, losers: &BTreeMap<&'batch str, &str>) -> Vec<&'batch str> {
-    let staged: BTreeSet<&[u8]> = if losers.is_empty() && batch.rehash.is_empty() {
+fn locked<'batch>(batch: &'batch Batch, leaving: &[&'batch str]) -> Vec<&'batch str> {
+    let staged: BTreeSet<&[u8]> = if leaving.is_empty() && batch.rehash.is_empty() {
         BTreeSet::new()
     } else {
         batch.rows.keys().collect()
     };
     let rehashed = batch.rehash.iter().map(|(id, _)| id.as_str());
-    let ids: BTreeSet<&str> = losers.keys().copied().chain(rehashed).collect();
+    let ids: BTreeSet<&str> = leaving.iter().copied().chain(rehashed).collect();
     ids.into_iter()
         .filter(|id| !staged.contains(id.as_bytes()))
         .collect()
@@ -128,15 +135,14 @@ pub(crate) async fn record_aliases(
 /// What was inserted a moment ago and goes again was never there for anybody.
 async fn drop_losers(
     connection: &mut PgConnection,
-    losers: &BTreeMap<&str, &str>,
+    leaving: &[&str],
     inserted: &[String],
     around: Surroundings<'_>,
     written: &mut Written,
 ) -> Result<(), Error> {
-    let ids: Vec<&str> = losers.keys().copied().collect();
     let gone: Vec<String> = sqlx::query_scalar(DROP_LOSERS)
         .bind(around.since)
-        .bind(ids)
+        .bind(leaving)
         .fetch_one(connection)
         .await
         .doing("removing merged profiles")?;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sqlx::{PgConnection, PgPool};
 
 use crate::model::ports::{Lease, Walk};
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases;
 use crate::postgres::retry::Attempts;
@@ -51,7 +52,7 @@ async fn revise_once(
     lock(&mut transaction, &ids).await?;
     let written = overwrite(&mut transaction, walk, found).await?;
     leases::assert(&mut transaction, lease).await?;
-    transaction.commit().await.doing(DOING)?;
+    boundary::cross("revise", DOING, transaction.commit()).await?;
     Ok(written)
 }
 

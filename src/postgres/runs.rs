@@ -7,15 +7,18 @@ use crate::model::ledger::{Counts, Ledger};
 use crate::model::ports::Lease;
 use crate::model::position::Slot;
 use crate::postgres::bigint::from_count;
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us.
-pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<(), Error> {
-    interrupt_stale(connection, slot).await?;
+/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us; says
+/// whether there was such a run. Positions are kept without the tenant's own cursor, an opaque text in which it encodes
+/// the id of a profile.
+pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
+    let took_over = interrupt_stale(connection, slot).await?;
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
-           (select c.position from sync.cursors as c where c.resource = $2 and c.scope = $3)",
+           (select c.position - 'cursor' from sync.cursors as c where c.resource = $2 and c.scope = $3)",
         run_id,
         slot.resource,
         slot.scope.as_str()
@@ -23,10 +26,10 @@ pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid
     .execute(connection)
     .await
     .doing("opening the run")?;
-    Ok(())
+    Ok(took_over)
 }
 
-async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<(), Error> {
+async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<bool, Error> {
     let closed = sqlx::query!(
         "update sync.runs set
            status = 'interrupted',
@@ -47,7 +50,7 @@ async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<()
             slot.lease_name()
         );
     }
-    Ok(())
+    Ok(closed.rows_affected() > 0)
 }
 
 /// Writes the counts of an open run; a run that was taken over stays as its successor closed it.
@@ -55,7 +58,7 @@ async fn write_counts<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     run_id: Uuid,
     counts: &Counts,
-) -> Result<(), Error> {
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update sync.runs set
            source_total = $2, rows_read = $3, rows_distinct = $4, rows_inserted = $5, rows_updated = $6,
@@ -87,14 +90,14 @@ async fn write_counts<'e>(
         counts.page_fill.map(from_count),
     )
     .execute(executor)
-    .await
-    .doing("writing the run's counts")?;
+    .await?;
     Ok(())
 }
 
 /// The counts so far, for those who look on.
 pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> Result<(), Error> {
-    write_counts(pool, lease.run_id, counts).await
+    const DOING: &str = "writing the run's counts";
+    boundary::cross("progress", DOING, write_counts(pool, lease.run_id, counts)).await
 }
 
 /// The closing entry.
@@ -103,11 +106,12 @@ pub(crate) async fn close(
     lease: &Lease,
     ledger: &Ledger,
 ) -> Result<(), Error> {
-    write_counts(&mut *connection, lease.run_id, &ledger.counts).await?;
+    let written = write_counts(&mut *connection, lease.run_id, &ledger.counts).await;
+    written.doing("writing the run's counts")?;
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
-           position_to = (select c.position from sync.cursors as c where c.resource = $5 and c.scope = $6)
+           position_to = (select c.position - 'cursor' from sync.cursors as c where c.resource = $5 and c.scope = $6)
          where id = $1 and status = 'running'",
         lease.run_id,
         ledger.status.as_str(),

@@ -9,11 +9,12 @@ use crate::model::Time;
 use crate::model::ports::{Candidates, Lease, Verdict, Walk};
 use crate::model::table::{Merge, Table};
 use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::SweepStatements;
 use crate::postgres::profiles::{Grave, put_tombstones};
 use crate::postgres::retry::Attempts;
-use crate::postgres::{leases, profiles, seen};
+use crate::postgres::{boundary, leases, profiles, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -84,7 +85,11 @@ async fn remove_once(
     verdicts: &[(String, Verdict)],
 ) -> Result<u64, Error> {
     let mut transaction = pool.begin().await.doing(REMOVING)?;
-    let now = clock(&mut transaction).await?;
+    let (now, hasher) = suppress::begin(&mut transaction).await?;
+    let erased = match hasher {
+        Some(hasher) => Erased::among(&mut transaction, &hasher, suppress::judged(verdicts)).await?,
+        None => Erased::default(),
+    };
     let leaving: Vec<&str> = ids(verdicts, |verdict| {
         matches!(
             verdict,
@@ -93,22 +98,16 @@ async fn remove_once(
     });
     let gone = delete(&mut transaction, sql, walk, &leaving).await?;
     if table.merge == Merge::Profile {
-        bury(&mut transaction, verdicts, &gone, lease, now).await?;
+        bury(&mut transaction, verdicts, &gone, &erased, lease, now).await?;
     }
-    let missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
+    let mut missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
+    missed.retain(|id| !erased.has(id));
     if !missed.is_empty() {
         seen::protect(&mut transaction, walk.id, &missed).await?;
     }
     leases::assert(&mut transaction, lease).await?;
-    transaction.commit().await.doing(REMOVING)?;
+    boundary::cross("sweep", REMOVING, transaction.commit()).await?;
     Ok(from_length(gone.len()))
-}
-
-async fn clock(connection: &mut PgConnection) -> Result<Time, Error> {
-    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(connection)
-        .await
-        .doing(REMOVING)
 }
 
 /// The ids with such a verdict, in order and once each.
@@ -150,11 +149,12 @@ async fn delete(
         .doing(REMOVING)
 }
 
-/// Tombstones, and aliases for merges, of the rows that went.
+/// Tombstones, and aliases for merges, of the rows that went; none that would name an erased person.
 async fn bury(
     connection: &mut PgConnection,
     verdicts: &[(String, Verdict)],
     gone: &[String],
+    erased: &Erased,
     lease: &Lease,
     now: Time,
 ) -> Result<(), Error> {
@@ -164,7 +164,11 @@ async fn bury(
         .collect();
     let mut gone: Vec<&str> = gone.iter().map(String::as_str).collect();
     gone.sort_unstable();
-    let graves: Vec<Grave<'_>> = gone.iter().filter_map(|id| grave(id, by_id.get(id)?)).collect();
+    let graves: Vec<Grave<'_>> = gone
+        .iter()
+        .filter_map(|id| grave(id, by_id.get(id)?))
+        .filter(|grave| !erased.has(grave.id) && !grave.survivor.is_some_and(|survivor| erased.has(survivor)))
+        .collect();
     let losers = graves
         .iter()
         .filter_map(|grave| Some((grave.id, grave.survivor?)))

@@ -98,16 +98,14 @@ impl Scan {
     fn from(&self) -> Time {
         self.walk
             .as_ref()
-            .map_or_else(|| SinceWalk::new(self.frame).from(), SinceWalk::from)
+            .map_or_else(|| self.frame.first(), SinceWalk::from)
     }
 
     /// The walk, begun with the tenant's time if this is the first answer.
     fn begin(&mut self, server_time: Option<Time>) -> &mut SinceWalk {
         let frame = self.frame;
-        self.walk.get_or_insert_with(|| {
-            let asked = SinceWalk::new(frame);
-            asked.told(server_time.unwrap_or(frame.now))
-        })
+        self.walk
+            .get_or_insert_with(|| SinceWalk::begin(frame, server_time))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::failpoint::{self, Side};
 use crate::model::batch::{Advance, Tally, Written};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::PageEnd;
@@ -164,6 +165,7 @@ impl<S: Source, T: Store> Reader<S, T> {
                     position: next.clone(),
                 },
             );
+            reach("page/ended", Side::After)?;
             self.send_tails().await?;
             position = next;
             if last {
@@ -315,12 +317,14 @@ impl<S: Source, T: Store> Reader<S, T> {
             // Batches are counted once they are committed, so the table holds at least so many.
             position.seen_at_least = self.seen_at_least();
             position.unidentified += self.unidentified + brought.unidentified;
+            reach("page/tail", Side::Before)?;
             self.hand_over(Job {
                 page,
                 raw: tail.raw,
                 position: Some(position),
             })
             .await?;
+            reach("page/tail", Side::After)?;
         }
         Ok(())
     }
@@ -379,6 +383,10 @@ impl<S: Source, T: Store> Reader<S, T> {
         }
         Ok(())
     }
+}
+
+fn reach(place: &str, side: Side) -> Outcome<()> {
+    failpoint::at(place, side).map_err(|error| Fault::new(Kind::Final, "the walk broke off").because(error))
 }
 
 /// One lane: takes batches until there are no more.

@@ -2,7 +2,8 @@
 #![expect(clippy::expect_used, reason = "a test may, and is no library")]
 
 mod connection;
-mod fixture;
+mod erasures;
+pub(crate) mod fixture;
 mod gaps;
 mod leases;
 mod merged_profiles;

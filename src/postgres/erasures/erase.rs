@@ -1,0 +1,287 @@
+//! Removing persons: everything that names them goes in one transaction, and their hashes come. Its lock is its first and
+//! keeps every load and sweep away, so that the order of its other locks meets nobody's.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::model::Time;
+use crate::postgres::bigint::to_count;
+use crate::postgres::boundary;
+use crate::postgres::erasures::hash::{Hasher, hasher, hex, stand_in};
+use crate::postgres::erasures::{chain, named, statistics};
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::retry::Attempts;
+use crate::postgres::store::PostgresStore;
+
+const DOING: &str = "erasing persons";
+
+/// The longest id that there can be, in bytes.
+pub const LONGEST_ID: usize = named::LONGEST_ID;
+
+/// What was done, without an id.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// Its name in `sync.erasures`.
+    pub id: Uuid,
+    /// When, by the database's clock.
+    pub at: Time,
+    /// How many persons the ids stand for.
+    pub persons: u64,
+    /// Every id that was one of theirs, as what is kept of it.
+    pub hashes: Vec<Kept>,
+    /// Rows by table that were removed, or changed where the row itself stays.
+    pub removed: Vec<(&'static str, u64)>,
+    /// Whether the planner's statistics of these tables were made anew: they hold samples of what rows said.
+    pub statistics: bool,
+}
+
+/// What is kept of one id.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The hash, in hexadecimal.
+    pub hash: String,
+    /// Whether it had been erased before.
+    pub before: bool,
+}
+
+/// How many ids would go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Persons.
+    pub persons: u64,
+    /// Their ids, with those that were merged.
+    pub ids: u64,
+}
+
+/// Looks how many ids the persons of these have. Changes nothing.
+pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<Reach, Error> {
+    let mut connection = store.control().acquire().await.doing(DOING)?;
+    let chains = chain::persons(&mut connection, ids).await?;
+    Ok(Reach {
+        persons: chains.len() as u64,
+        ids: chains.iter().map(|ids| ids.len() as u64).sum(),
+    })
+}
+
+/// Erases the persons that these ids stand for. Doing it again does nothing more.
+pub async fn erase(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
+    let mut attempts = Attempts::default();
+    let receipt = loop {
+        match erase_once(store, ids).await {
+            Ok(receipt) => break receipt,
+            Err(error) => attempts.again(error).await?,
+        }
+    };
+    let touched = receipt.removed.iter().filter(|(_, rows)| *rows > 0);
+    let statistics = statistics::refresh(store, touched.map(|(table, _)| *table)).await;
+    Ok(Receipt {
+        statistics,
+        ..receipt
+    })
+}
+
+async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
+    let mut transaction = store.control().begin().await.doing(DOING)?;
+    let at = alone(&mut transaction).await?;
+    let keyed = hasher(&mut transaction, at).await?;
+    let chains = chain::persons(&mut transaction, ids).await?;
+    let receipt_id = Uuid::now_v7();
+    let mut hashes = Vec::new();
+    for chain in &chains {
+        hashes.extend(keep(&mut transaction, &keyed, chain, receipt_id, at).await?);
+    }
+    let all: Vec<String> = chains.iter().flatten().cloned().collect();
+    let removed = remove(&mut transaction, &keyed, &all, at).await?;
+    boundary::cross("erase", DOING, transaction.commit()).await?;
+    Ok(Receipt {
+        id: receipt_id,
+        at,
+        persons: chains.len() as u64,
+        hashes,
+        removed,
+        statistics: false,
+    })
+}
+
+/// Waits for the loads that are under way and keeps others out until the commit. Gives the database's time.
+pub(super) async fn alone(connection: &mut PgConnection) -> Result<Time, Error> {
+    sqlx::query!("select pg_advisory_xact_lock(sync.erasures_lock())")
+        .fetch_one(&mut *connection)
+        .await
+        .doing(DOING)?;
+    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
+        .fetch_one(connection)
+        .await
+        .doing(DOING)
+}
+
+/// Keeps the hashes of a person's ids. One that is kept already stays as it is.
+async fn keep(
+    connection: &mut PgConnection,
+    keyed: &Hasher,
+    ids: &[String],
+    receipt_id: Uuid,
+    at: Time,
+) -> Result<Vec<Kept>, Error> {
+    let hashes: Vec<Vec<u8>> = ids.iter().map(|id| keyed.hash(id).to_vec()).collect();
+    // Ids that were erased earlier, and turn out to be the same person's, are lifted together with the new ones.
+    let person = Uuid::now_v7();
+    sqlx::query!(
+        "update sync.erasures set person = $2
+         where person = any (array(select e.person from sync.erasures as e where e.hash = any ($1)))",
+        &hashes,
+        person
+    )
+    .execute(&mut *connection)
+    .await
+    .doing(DOING)?;
+    let fresh = sqlx::query_scalar!(
+        "insert into sync.erasures (hash, person, erased_at, receipt_id)
+         select hash, $2, $3, $4 from unnest($1::bytea[]) as hash
+         on conflict (hash) do nothing
+         returning hash",
+        &hashes,
+        person,
+        at,
+        receipt_id
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)?;
+    let kept = hashes.iter().map(|hash| Kept {
+        hash: hex(hash),
+        before: !fresh.contains(hash),
+    });
+    Ok(kept.collect())
+}
+
+/// Removes whatever names one of the ids.
+async fn remove(
+    connection: &mut PgConnection,
+    keyed: &Hasher,
+    ids: &[String],
+    at: Time,
+) -> Result<Vec<(&'static str, u64)>, Error> {
+    Ok(vec![
+        ("blueconic.profiles", profiles(connection, ids).await?),
+        ("blueconic.profile_aliases", aliases(connection, ids).await?),
+        ("blueconic.profile_tombstones", tombstones(connection, ids).await?),
+        (
+            "blueconic.audit_events",
+            audit_objects(connection, ids, at).await?,
+        ),
+        ("sync.rejects", rejects(connection, ids).await?),
+        ("sync.walk_seen", seen(connection, keyed, ids).await?),
+        ("sync.runs", runs(connection, ids).await?),
+    ])
+}
+
+async fn profiles(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let gone = sqlx::query!("delete from blueconic.profiles where id = any ($1)", ids)
+        .execute(connection)
+        .await
+        .doing(DOING)?;
+    Ok(gone.rows_affected())
+}
+
+async fn aliases(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let gone = sqlx::query!(
+        "delete from blueconic.profile_aliases where profile_id = any ($1) or survivor_id = any ($1)",
+        ids
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(gone.rows_affected())
+}
+
+async fn tombstones(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let gone = sqlx::query!(
+        "delete from blueconic.profile_tombstones where profile_id = any ($1) or survivor_id = any ($1)",
+        ids
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(gone.rows_affected())
+}
+
+/// The object goes, the event stays: its key keeps it from being loaded again with the object.
+async fn audit_objects(connection: &mut PgConnection, ids: &[String], at: Time) -> Result<u64, Error> {
+    let changed = sqlx::query!(
+        "update blueconic.audit_events as e
+         set synced_at = $2, objects = (
+           select coalesce(jsonb_agg(one.object order by one.place), '[]')
+           from jsonb_array_elements(e.objects) with ordinality as one (object, place)
+           where coalesce(one.object ->> 'id', '') <> all ($1)
+             and coalesce(one.object ->> 'name', '') <> all ($1)
+         )
+         where jsonb_typeof(e.objects) = 'array' and exists (
+           select from jsonb_array_elements(
+             case jsonb_typeof(e.objects) when 'array' then e.objects else '[]' end
+           ) as object
+           where object ->> 'id' = any ($1) or object ->> 'name' = any ($1)
+         )",
+        ids,
+        at
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(changed.rows_affected())
+}
+
+/// Also another's element that names one of the ids: if it still cannot be loaded it is told of again, without them.
+async fn rejects(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
+    let gone = sqlx::query!(
+        "delete from sync.rejects as r
+         where r.element_id = any ($1) or exists (
+           select from unnest($2::text[]) as spelling
+           where position(spelling in r.raw) > 0 or position(spelling in r.detail) > 0
+         )",
+        ids,
+        &spellings
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(gone.rows_affected())
+}
+
+/// An open walk goes on counting them: less than it counted, and its ids would pass for lost in a crash.
+async fn seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
+    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&keyed.hash(id))).collect();
+    let changed = sqlx::query!(
+        "update sync.walk_seen as seen set id = erased.stand_in
+         from unnest($1::text[], $2::text[]) as erased (id, stand_in)
+         where seen.id = erased.id",
+        ids,
+        &stand_ins
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(changed.rows_affected())
+}
+
+/// Errors of runs that name one. (Messages do not name profiles any more; a tenant's own words may.)
+async fn runs(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
+    let changed = sqlx::query_scalar!(
+        r#"with withheld as (
+             update sync.runs as r set error = 'withheld: it named a person who was erased', hint = null
+             where (r.error is not null or r.hint is not null) and exists (
+               select from unnest($1::text[]) as spelling
+               where position(spelling in concat(r.error, ' ', r.hint)) > 0
+             )
+             returning 1
+           )
+           select count(*) as "count!" from withheld"#,
+        &spellings
+    )
+    .fetch_one(connection)
+    .await
+    .doing(DOING)?;
+    Ok(to_count(changed))
+}

@@ -1,0 +1,331 @@
+//! Leaving erased persons out of what is loaded. Happens within the transaction that loads, after its lock: what an
+//! erasure committed before is known, and none can come in between. Costs nothing while nobody was erased.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::PgConnection;
+
+use crate::model::Time;
+use crate::model::batch::{Batch, Reject};
+use crate::model::ports::Verdict;
+use crate::model::table::{Merge, Table};
+use crate::postgres::bigint::from_length;
+use crate::postgres::erasures::hash::{Hasher, IdHash, stand_in};
+use crate::postgres::erasures::named;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge::{STAGED_OBJECTS, UNSTAGE_OBJECTS, UNSTAGE_PROFILES};
+
+const DOING: &str = "leaving out erased persons";
+/// What stands in a reject's text in place of an erased id.
+const WITHHELD: &str = "(erased)";
+
+/// A batch without the erased persons.
+#[derive(Debug)]
+pub(crate) struct Sifted {
+    /// What may be loaded. Erased ids among the seen ones are replaced by what stands for them, so that they count.
+    pub(crate) batch: Batch,
+    /// Ids that were merged into an erased person: they leave without an alias or a tombstone.
+    pub(crate) departing: Vec<String>,
+    /// Elements that were left out, and audit events of which an object was.
+    pub(crate) suppressed: u64,
+}
+
+/// The first statement of a transaction that writes what the tenant said, where no other one does it along.
+pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option<Hasher>), Error> {
+    let row = sqlx::query!(r#"select sync.load_beside_erasures() as "key?", sync.clock() as "now!""#)
+        .fetch_one(connection)
+        .await
+        .doing(DOING)?;
+    Ok((row.now, row.key.map(Hasher::of)))
+}
+
+/// Which of these ids were erased.
+#[derive(Debug, Default)]
+pub(crate) struct Erased(HashMap<String, IdHash>);
+
+impl Erased {
+    /// Asks for them.
+    pub(crate) async fn among(
+        connection: &mut PgConnection,
+        hasher: &Hasher,
+        ids: BTreeSet<String>,
+    ) -> Result<Self, Error> {
+        let mut asked: HashMap<IdHash, String> = ids.into_iter().map(|id| (hasher.hash(&id), id)).collect();
+        let wanted: Vec<&[u8]> = asked.keys().map(<[u8; 32]>::as_slice).collect();
+        let erased = sqlx::query_scalar!(
+            "select hash from sync.erasures where hash = any ($1)",
+            &wanted as &[&[u8]]
+        )
+        .fetch_all(connection)
+        .await
+        .doing(DOING)?;
+        let found = erased.iter().filter_map(|hash| {
+            let hash: IdHash = hash.as_slice().try_into().ok()?;
+            Some((asked.remove(&hash)?, hash))
+        });
+        Ok(Self(found.collect()))
+    }
+
+    /// Whether an id is one.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+}
+
+/// Takes erased persons out of a batch and out of what is staged of it; none when there is nothing to take out.
+pub(crate) async fn sift(
+    connection: &mut PgConnection,
+    hasher: &Hasher,
+    table: &Table,
+    batch: &Batch,
+) -> Result<Option<Sifted>, Error> {
+    let mut ids = named_by(&batch.rejects);
+    match table.merge {
+        Merge::Profile => ids.extend(profiles_in(batch)),
+        Merge::Occurrence if !batch.rows.is_empty() => ids.extend(staged_objects(connection).await?),
+        Merge::Occurrence | Merge::Upsert => {}
+    }
+    let erased = Erased::among(connection, hasher, ids).await?;
+    if erased.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match table.merge {
+        Merge::Profile => {
+            unstage(connection, batch, &erased).await?;
+            without_profiles(batch, &erased)
+        }
+        Merge::Occurrence if !batch.rows.is_empty() => Sifted {
+            suppressed: unstage_objects(connection, &erased).await?,
+            ..with_rejects_redacted(batch, &erased)
+        },
+        Merge::Occurrence | Merge::Upsert => with_rejects_redacted(batch, &erased),
+    }))
+}
+
+/// Every profile id that a batch would write somewhere.
+fn profiles_in(batch: &Batch) -> impl Iterator<Item = String> {
+    let merged = batch
+        .aliases
+        .iter()
+        .flat_map(|(loser, survivor)| [loser, survivor]);
+    let rehashed = batch.rehash.iter().map(|(id, _)| id);
+    let staged = batch.rows.keys().filter_map(|key| std::str::from_utf8(key).ok());
+    let others = batch.seen.iter().chain(merged).chain(rehashed);
+    others.map(String::as_str).chain(staged).map(str::to_owned)
+}
+
+fn named_by(rejects: &[Reject]) -> BTreeSet<String> {
+    let texts = rejects.iter().flat_map(|reject| [&reject.raw, &reject.detail]);
+    let named = texts
+        .flat_map(|text| named::candidates(text))
+        .map(|candidate| candidate.id);
+    let own = rejects.iter().filter_map(|reject| reject.element_id.clone());
+    own.chain(named).collect()
+}
+
+async fn staged_objects(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar(STAGED_OBJECTS)
+        .fetch_all(connection)
+        .await
+        .doing(DOING)
+}
+
+async fn unstage(connection: &mut PgConnection, batch: &Batch, erased: &Erased) -> Result<(), Error> {
+    if batch.rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(UNSTAGE_PROFILES)
+        .bind(erased.ids())
+        .execute(connection)
+        .await
+        .doing(DOING)?;
+    Ok(())
+}
+
+async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Result<u64, Error> {
+    let changed = sqlx::query(UNSTAGE_OBJECTS)
+        .bind(erased.ids())
+        .execute(connection)
+        .await
+        .doing(DOING)?;
+    Ok(changed.rows_affected())
+}
+
+fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
+    let mut sifted = batch.clone();
+    let staged = |key: &[u8]| std::str::from_utf8(key).is_ok_and(|id| erased.has(id));
+    sifted.rows.retain(|key| !staged(key));
+    sifted.rehash.retain(|(id, _)| !erased.has(id));
+    for id in &mut sifted.seen {
+        if let Some(hash) = erased.0.get(id) {
+            *id = stand_in(hash);
+        }
+    }
+    let left_out = batch.seen.iter().filter(|id| erased.has(id)).count();
+    let (kept, theirs): (Vec<Reject>, Vec<Reject>) = sifted
+        .rejects
+        .into_iter()
+        .partition(|reject| !is_theirs(reject, erased));
+    sifted.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
+    let unread = theirs.iter().filter(|reject| reject.element_id.is_none()).count();
+    let departing = batch
+        .aliases
+        .iter()
+        .filter(|(loser, survivor)| erased.has(survivor) && !erased.has(loser))
+        .map(|(loser, _)| loser.clone())
+        .collect();
+    sifted
+        .aliases
+        .retain(|(loser, survivor)| !erased.has(loser) && !erased.has(survivor));
+    warn_of_successors(batch, erased);
+    Sifted {
+        batch: sifted,
+        departing,
+        suppressed: from_length(left_out + unread),
+    }
+}
+
+/// An element whose id could not be read, and that names an erased one, is taken for theirs.
+fn is_theirs(reject: &Reject, erased: &Erased) -> bool {
+    match &reject.element_id {
+        Some(id) => erased.has(id),
+        None => names_erased(&reject.raw, erased) || names_erased(&reject.detail, erased),
+    }
+}
+
+fn names_erased(text: &str, erased: &Erased) -> bool {
+    named::candidates(text).any(|candidate| erased.has(&candidate.id))
+}
+
+/// Whoever erased a person wants to know that the tenant has merged them into somebody who is loaded. Ids are not said.
+fn warn_of_successors(batch: &Batch, erased: &Erased) {
+    let successors = batch
+        .aliases
+        .iter()
+        .filter(|(loser, survivor)| erased.has(loser) && !erased.has(survivor))
+        .count();
+    if successors > 0 {
+        tracing::warn!(
+            profiles = successors,
+            "{successors} loaded profile(s) replace an erased one at the tenant: another id, which `erase` was not told of"
+        );
+    }
+}
+
+fn with_rejects_redacted(batch: &Batch, erased: &Erased) -> Sifted {
+    let mut sifted = batch.clone();
+    sifted.rejects = sifted
+        .rejects
+        .into_iter()
+        .map(|reject| redacted(reject, erased))
+        .collect();
+    Sifted {
+        batch: sifted,
+        departing: Vec::new(),
+        suppressed: 0,
+    }
+}
+
+/// Another's element that names an erased id is told of without it.
+fn redacted(reject: Reject, erased: &Erased) -> Reject {
+    Reject {
+        detail: without_erased(&reject.detail, erased),
+        raw: without_erased(&reject.raw, erased),
+        ..reject
+    }
+}
+
+fn without_erased(text: &str, erased: &Erased) -> String {
+    let forms: BTreeSet<&str> = named::candidates(text)
+        .filter(|candidate| erased.has(&candidate.id))
+        .map(|candidate| candidate.form)
+        .collect();
+    forms
+        .into_iter()
+        .fold(text.to_owned(), |text, form| text.replace(form, WITHHELD))
+}
+
+/// Every id that a sweep would write somewhere.
+pub(crate) fn judged(verdicts: &[(String, Verdict)]) -> BTreeSet<String> {
+    let survivors = verdicts.iter().filter_map(|(_, verdict)| match verdict {
+        Verdict::Merged { survivor } => Some(survivor.clone()),
+        _ => None,
+    });
+    verdicts
+        .iter()
+        .map(|(id, _)| id.clone())
+        .chain(survivors)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::page::RejectReason;
+
+    fn erased(ids: &[&str]) -> Erased {
+        Erased(ids.iter().map(|id| ((*id).to_owned(), [7; 32])).collect())
+    }
+
+    fn reject(id: Option<&str>, raw: &str) -> Reject {
+        Reject {
+            element_id: id.map(str::to_owned),
+            reason: RejectReason::WrongShape,
+            detail: "a field".to_owned(),
+            raw: raw.to_owned(),
+            raw_bytes: 9,
+            sha256: [0; 32],
+        }
+    }
+
+    #[test]
+    fn an_erased_person_counts_and_leaves_nothing() {
+        let pair = |loser: &str, survivor: &str| (loser.to_owned(), survivor.to_owned());
+        let mut batch = Batch {
+            seen: ["gone", "here", "gone"].map(str::to_owned).to_vec(),
+            rehash: vec![("gone".to_owned(), [1; 16]), ("here".to_owned(), [1; 16])],
+            aliases: vec![pair("gone", "here"), pair("late", "gone"), pair("x", "here")],
+            rejects: vec![
+                reject(Some("gone"), "{}"),
+                reject(None, r#"{"id":"gone""#),
+                reject(Some("other"), r#"{"replaces":["gone"]}"#),
+                reject(None, "{}"),
+            ],
+            ..Batch::default()
+        };
+        batch.rows.row(b"gone", None, 1).text("gone");
+        batch.rows.row(b"here", None, 1).text("here");
+        let sifted = without_profiles(&batch, &erased(&["gone"]));
+        assert_eq!(sifted.batch.rows.keys().collect::<Vec<_>>(), [b"here"]);
+        assert_eq!(sifted.batch.rehash.len(), 1);
+        assert_eq!(sifted.batch.aliases, [pair("x", "here")]);
+        assert_eq!(sifted.departing, ["late"]);
+        assert_eq!(sifted.suppressed, 3);
+        let raws: Vec<&str> = sifted.batch.rejects.iter().map(|one| one.raw.as_str()).collect();
+        assert_eq!(raws, [r#"{"replaces":["(erased)"]}"#, "{}"]);
+        assert_eq!(
+            (sifted.batch.seen.len(), sifted.batch.seen[1].as_str()),
+            (3, "here")
+        );
+        assert_eq!(sifted.batch.seen[0], sifted.batch.seen[2]);
+        assert!(!format!("{:?}", sifted.batch).contains("\"gone\""));
+    }
+
+    #[test]
+    fn a_broken_event_is_told_of_without_the_person() {
+        let batch = Batch {
+            rejects: vec![reject(None, r#"{"objects":[{"id":"gone"}]"#)],
+            ..Batch::default()
+        };
+        let sifted = with_rejects_redacted(&batch, &erased(&["gone"]));
+        assert_eq!(sifted.batch.rejects[0].raw, r#"{"objects":[{"id":"(erased)"}]"#);
+    }
+}
