@@ -358,6 +358,7 @@ fn embedded_program(tenant: &Tenant, data_dir: &Path) -> Program {
 fn look_at(cluster: &Embedded) -> Database {
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     Database {
+        name: options.get_database().unwrap().to_owned(),
         url: cluster.url(),
         pool: PgPool::connect_lazy_with(options.clone()),
         options,

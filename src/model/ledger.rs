@@ -43,7 +43,8 @@ impl Status {
 ///
 /// `read = inserted + updated + unchanged + rejected + suppressed + repeated + elsewhere`
 ///
-/// ([`Counts::unaccounted`] is 0.) What goes beside it: `distinct`, since an id may come twice; `removed`, since what is
+/// ([`Counts::unaccounted`] is 0.) Of audit events, `suppressed` goes beside the sum: they are loaded without the object
+/// that is an erased person. What else goes beside it: `distinct`, since an id may come twice; `removed`, since what is
 /// gone is not read; `missed` and `rehashed`, which say more of elements that are counted already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -94,12 +95,18 @@ pub struct Counts {
 
 impl Counts {
     /// Elements that were read and are in none of the counts; anything but 0 is a defect of the books.
-    pub fn unaccounted(&self) -> i64 {
+    /// `suppressed_are_left_out`: not so of audit events.
+    pub fn unaccounted(&self, suppressed_are_left_out: bool) -> i64 {
+        let suppressed = if suppressed_are_left_out {
+            self.suppressed
+        } else {
+            0
+        };
         let accounted = self.inserted
             + self.updated
             + self.unchanged
             + self.rejected
-            + self.suppressed
+            + suppressed
             + self.repeated
             + self.elsewhere;
         self.read.cast_signed() - accounted.cast_signed()

@@ -11,6 +11,7 @@ use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Acquired, Candidates, Cursor, Lease, Loader, Store, Verdict, Walk};
 use blueconic_sync::model::position::Slot;
 use blueconic_sync::model::table::Table;
+use bytes::Bytes;
 use uuid::Uuid;
 
 /// A stretch that may lack events.
@@ -99,6 +100,7 @@ impl Store for EventStore {
         Ok(Cursor {
             position: None,
             watermark: self.0.lock().unwrap().watermark,
+            asked_through: None,
         })
     }
 
@@ -144,6 +146,26 @@ impl Store for EventStore {
     }
 
     async fn after_full_walk(&self, _table: &'static Table) -> Outcome<()> {
+        Err(not_for_events())
+    }
+
+    async fn revise(&self, _lease: &Lease, _walk: Walk, _found: &[(String, Bytes)]) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
+    async fn remember_asked(&self, _lease: &Lease, _through: Option<&str>) -> Outcome<()> {
+        Err(not_for_events())
+    }
+
+    async fn rows(&self, _table: &'static Table) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
+    async fn rows_estimated(&self, _table: &'static Table) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
+    async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
         Err(not_for_events())
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Batch, Fingerprint, Known, Reject};
 use blueconic_sync::model::page::{Broken, Lookup, RejectReason, Request};
-use blueconic_sync::model::ports::{Decoder, Prelude, Resource, Verdict};
+use blueconic_sync::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
 use blueconic_sync::model::position::Position;
 use blueconic_sync::model::table::{Merge, Table};
 use chrono::SecondsFormat;
@@ -69,6 +69,10 @@ impl Resource for PlainEvents {
 
     fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
         Verdict::Kept
+    }
+
+    fn census(&self) -> Option<Box<dyn Census>> {
+        None
     }
 
     fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {

@@ -169,13 +169,13 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
             *id = stand_in(hash);
         }
     }
-    let left_out = batch.seen.iter().filter(|id| erased.has(id)).count();
     let (kept, theirs): (Vec<Reject>, Vec<Reject>) = sifted
         .rejects
         .into_iter()
         .partition(|reject| !is_theirs(reject, erased));
     sifted.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
-    let unread = theirs.iter().filter(|reject| reject.element_id.is_none()).count();
+    // Each element once: a loser of a merge is no row anyway, and a copy within the batch is counted as such.
+    let left_out = batch.rows.len() - sifted.rows.len() + theirs.len();
     let departing = batch
         .aliases
         .iter()
@@ -189,7 +189,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
     Sifted {
         batch: sifted,
         departing,
-        suppressed: from_length(left_out + unread),
+        suppressed: from_length(left_out),
     }
 }
 

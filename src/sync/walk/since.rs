@@ -129,7 +129,8 @@ impl SinceWalk {
     /// since only the scan's first page, which reaches back behind the watermark, tells.
     pub(crate) fn pressure(&self, dates: &[Time]) -> Option<Pressure> {
         let watermark = self.frame.watermark?;
-        let (first, order) = (self.frame.first(), order_of(dates, self.frame.order));
+        let first = self.frame.first();
+        let order = order_of(dates, self.frame.order);
         if self.from != first || watermark < first || order == Some(EventOrder::OldestFirst) {
             return None;
         }
@@ -138,11 +139,9 @@ impl SinceWalk {
         // A page that is full of them tells nothing of what came before its oldest.
         let oldest = newer.into_iter().min().filter(|_| events >= self.frame.page_size);
         let since = oldest.unwrap_or(watermark);
-        Some(Pressure::new(
-            events,
-            self.frame.page_size,
-            self.frame.now - since,
-        ))
+        // By the tenant's clock, where it told it.
+        let now = self.frame.now.max(self.known_through + self.frame.settle);
+        Some(Pressure::new(events, self.frame.page_size, now - since))
     }
 
     /// Takes in a page: how many elements it held, and their dates in order of arrival.

@@ -269,9 +269,15 @@ fn only_what_can_be_hidden_presses() {
         None,
         "the first scan has nothing to lose"
     );
-    assert_eq!(percent(Some(EventOrder::OldestFirst), Some(5_000), &newest), None);
     let mut oldest = newest;
     oldest.reverse();
+    assert_eq!(percent(Some(EventOrder::OldestFirst), Some(5_000), &oldest), None);
+    let contradicted = percent(Some(EventOrder::OldestFirst), Some(5_000), &newest);
+    assert_eq!(
+        contradicted,
+        Some(83),
+        "the page counts for more than the setting"
+    );
     assert_eq!(percent(None, Some(5_000), &oldest), None);
     assert_eq!(
         percent(Some(EventOrder::NewestFirst), Some(5_000), &[9_000]),
