@@ -3,9 +3,11 @@
 use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use crate::blueconic::client::Client;
@@ -28,6 +30,8 @@ use crate::sync::task::{
 
 /// Elements of a batch, where its bytes do not end it before.
 const BATCH_ELEMENTS: usize = 4000;
+/// How often an embedded cluster is looked after. Loading waits two minutes for a database that is away.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
 const LOOKUPS: u64 = 10_000;
 
@@ -36,7 +40,9 @@ pub type SyncEngine = Engine<Client<PostgresStore>, PostgresStore>;
 
 /// The database of the settings; an embedded cluster lives as long as this.
 pub struct Database {
-    embedded: Option<Embedded>,
+    embedded: Option<Arc<Embedded>>,
+    /// Starts the embedded cluster again when it was killed; for those who stay.
+    keeper: Option<AbortOnDropHandle<()>>,
     options: PgConnectOptions,
 }
 
@@ -47,6 +53,7 @@ impl Database {
             let url = SecretString::from(settings.database.url.expose());
             return Ok(Self {
                 embedded: None,
+                keeper: None,
                 options: pool::parse(&url)?,
             });
         }
@@ -68,9 +75,20 @@ impl Database {
     pub fn of_embedded(cluster: Embedded) -> Outcome<Self> {
         let options = pool::parse(&SecretString::from(cluster.url()))?;
         Ok(Self {
-            embedded: Some(cluster),
+            embedded: Some(Arc::new(cluster)),
+            keeper: None,
             options,
         })
+    }
+
+    /// From now on starts an embedded cluster again whenever its server was killed or crashed. Its address stays, so
+    /// that the pools connect again by themselves.
+    pub fn keep_alive(&mut self) {
+        self.keeper = self
+            .embedded
+            .clone()
+            .filter(|cluster| cluster.is_kept())
+            .map(|cluster| AbortOnDropHandle::new(tokio::spawn(keep_alive(cluster))));
     }
 
     /// How it is reached.
@@ -80,7 +98,7 @@ impl Database {
 
     /// Its cluster, if it is an embedded one.
     pub fn embedded(&self) -> Option<&Embedded> {
-        self.embedded.as_ref()
+        self.embedded.as_deref()
     }
 
     /// Where it is, in words without a secret.
@@ -108,9 +126,29 @@ impl Database {
 
     /// Lets go of an embedded cluster.
     pub async fn close(self) -> Outcome<()> {
-        match self.embedded {
+        if let Some(keeper) = self.keeper {
+            keeper.abort();
+            // It ends with its abortion, and with it the other hold on the cluster.
+            let _aborted = keeper.await;
+        }
+        match self.embedded.and_then(Arc::into_inner) {
             Some(cluster) => cluster.stop().await.map_err(|error| embedded_fault(&error)),
             None => Ok(()),
+        }
+    }
+}
+
+/// Looks after a cluster for as long as the task lives.
+async fn keep_alive(cluster: Arc<Embedded>) {
+    loop {
+        tokio::time::sleep(LOOK_AFTER).await;
+        if cluster.is_ready() {
+            continue;
+        }
+        tracing::warn!(data_dir = %cluster.data_dir().display(), "the embedded PostgreSQL is gone; starting it again");
+        if let Err(error) = cluster.revive().await {
+            let fault = embedded_fault(&error);
+            tracing::error!(%fault, hint = fault.hint, "the embedded PostgreSQL does not start again; trying on");
         }
     }
 }
@@ -186,7 +224,8 @@ impl App {
     }
 
     /// The same over a database that is open already.
-    pub async fn over(settings: &Settings, url: Url, database: Database) -> Outcome<Self> {
+    pub async fn over(settings: &Settings, url: Url, mut database: Database) -> Outcome<Self> {
+        database.keep_alive();
         for migration in database.migrate().await? {
             tracing::info!(
                 version = migration.version,
@@ -197,6 +236,24 @@ impl App {
         }
         let store = database.store(settings).await?;
         store.claim_tenant(&url).await?;
+        Self::assemble(settings, url, database, store)
+    }
+
+    /// Opens the database without changing its schema, and makes sure that it is not another tenant's.
+    pub async fn look(settings: &Settings) -> Outcome<Self> {
+        let url = settings
+            .tenant
+            .access()
+            .map_err(|error| settings_fault(&error))?
+            .url;
+        let database = Database::open(settings).await?;
+        let store = database.store(settings).await?;
+        store.verify_schema().await?;
+        store.verify_tenant(&url).await?;
+        Self::assemble(settings, url, database, store)
+    }
+
+    fn assemble(settings: &Settings, url: Url, database: Database, store: PostgresStore) -> Outcome<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
         let entries = registry::entries(settings, &clock);
@@ -268,7 +325,7 @@ pub struct Wish {
     /// In place of the watermark.
     pub since: Option<Time>,
     /// How far audit events reach back behind the watermark.
-    pub overlap: Option<std::time::Duration>,
+    pub overlap: Option<Duration>,
 }
 
 /// A task for the engine.

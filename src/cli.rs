@@ -72,6 +72,7 @@ pub struct Demo {
 
 /// `backfill`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags that are set one by one")]
 pub struct Backfill {
     /// Which resources; all enabled ones when none is named
     #[arg(value_name = "RESOURCE", value_parser = registry::NAMES)]
@@ -88,6 +89,9 @@ pub struct Backfill {
     /// Wait for another process that is syncing the same resource, for as long as it takes
     #[arg(long)]
     pub wait: bool,
+    /// Afterwards compare the tenant's own counts with the tables, by segment; exit code 3 if they differ
+    #[arg(long)]
+    pub verify: bool,
     /// Print a machine-readable summary on stdout
     #[arg(long)]
     pub json: bool,
@@ -104,6 +108,9 @@ pub struct Serve {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct Status {
+    /// Also compare the tenant's own counts with the tables, by segment; exit code 3 if they differ
+    #[arg(long)]
+    pub verify: bool,
     /// Print it machine-readable
     #[arg(long)]
     pub json: bool,

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod failpoint;
 pub mod model;
 pub mod postgres;
 pub mod resources;

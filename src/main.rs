@@ -13,6 +13,8 @@ use blueconic_sync::telemetry::{self, Terminal};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _orders = blueconic_sync::failpoint::listen();
     let exit = run(Cli::parse()).unwrap_or_else(|fault| {
         complain(&fault);
         Exit::of_fault(&fault)

@@ -2,12 +2,15 @@
 //! and progress bars share a terminal: bars that are attached step aside for each line.
 
 use std::env::VarError;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::MultiProgress;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -49,7 +52,9 @@ impl TelemetryError {
 ///
 /// The terminal that it gives back is where progress bars are attached.
 pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryError> {
-    let filter = filter(std::env::var("RUST_LOG"))?;
+    let asked = std::env::var("RUST_LOG");
+    let for_a_person = asked.is_err();
+    let filter = filter(asked)?;
     let shared = Terminal::default();
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(shared.clone());
@@ -61,12 +66,24 @@ pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryErro
             .with_span_list(false);
         registry.with(json).try_init()?;
     } else {
-        let colour = terminal && wants_colour();
-        registry
-            .with(lines.with_target(false).with_ansi(colour))
-            .try_init()?;
+        let text = lines.with_target(false).with_ansi(terminal && wants_colour());
+        if for_a_person {
+            registry.with(text.fmt_fields(debug_fn(sentence))).try_init()?;
+        } else {
+            // Who sets `RUST_LOG` looks for something.
+            registry.with(text).try_init()?;
+        }
     }
     Ok(shared)
+}
+
+/// Writes a field as far as a person needs it: sentences carry their numbers, so only what they leave out follows.
+fn sentence(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    match field.name() {
+        "message" => write!(line, "{value:?}"),
+        name @ ("fault" | "why" | "hint" | "data_dir") => write!(line, " {name}={value:?}"),
+        _ => Ok(()),
+    }
 }
 
 const fn is_json(format: LogFormat, terminal: bool) -> bool {

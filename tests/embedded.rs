@@ -8,12 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use blueconic_sync::demo::faults::Route;
+use blueconic_sync::demo::settings::Settings;
+use blueconic_sync::demo::tenant::{self, Tenant};
 use blueconic_sync::postgres::embedded::{Embedded, EmbeddedError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Executor};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Executor, PgPool};
 use tempfile::TempDir;
+
+use crate::support::database::Database;
+use crate::support::program::{LONG, Program};
+use crate::support::truth::{assert_ledgers_add_up, assert_profiles_equal};
+use crate::support::{self, small};
 
 /// Tells the helper process what to hold: a data folder, or nothing for a temporary cluster.
 const HOLD: &str = "BLUECONIC_SYNC_TEST_HOLD";
@@ -268,7 +276,7 @@ async fn starters_at_the_same_moment_share_one_cluster() {
 #[tokio::test]
 async fn a_server_that_was_killed_comes_back_at_the_same_address() {
     let folder = folder();
-    let mut cluster = Embedded::start(&folder.path().join("data")).await.unwrap();
+    let cluster = Embedded::start(&folder.path().join("data")).await.unwrap();
     let url = cluster.url();
     execute(&url, "create table kept as select 7 as n").await;
     cluster.revive().await.unwrap();
@@ -277,6 +285,83 @@ async fn a_server_that_was_killed_comes_back_at_the_same_address() {
     assert_eq!(cluster.url(), url);
     assert_eq!(number(&url, "select n from kept").await, 7);
     cluster.stop().await.unwrap();
+}
+
+/// Under the real binary: the server is started again, what was lost with it is read again, and the run ends well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_outlives_its_killed_server() {
+    let folder = folder();
+    let data_dir = folder.path().join("data");
+    let tenant = Settings {
+        latency: Duration::from_millis(25),
+        ..small(3_000)
+    };
+    let tenant = tenant::start(tenant).await.unwrap();
+    let program = embedded_program(&tenant, &data_dir).set("resources.profiles.page_size", "100");
+    let mut running = program.start(&["backfill"]);
+    support::eventually("pages are asked for", LONG, async || {
+        assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
+        (tenant.requests().count(Route::Profiles) >= 10).then_some(())
+    })
+    .await;
+    tokio::task::block_in_place(|| kill_server(&data_dir));
+    let ended = running.ended(LONG).await;
+    ended.expect(0);
+    ended.tells(&["the embedded PostgreSQL is gone; starting it again"]);
+    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let database = look_at(&cluster);
+    assert_profiles_equal(&database, &tenant).await;
+    assert_ledgers_add_up(&database).await;
+    database.pool.close().await;
+    cluster.stop().await.unwrap();
+    assert_eq!(processes(&data_dir), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_outlives_its_killed_server() {
+    let folder = folder();
+    let data_dir = folder.path().join("data");
+    let tenant = tenant::start(small(200)).await.unwrap();
+    let program = embedded_program(&tenant, &data_dir)
+        .set("web.bind", "127.0.0.1:0")
+        .set("schedule.heartbeat", "1s")
+        .set("resources.segments.schedule", "* * * * * *");
+    let mut running = program.start(&["serve"]);
+    let succeeded = |text: &str| text.matches("segments/full succeeded").count();
+    support::eventually("the first runs are over", LONG, async || {
+        assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
+        let told = running.stderr();
+        (succeeded(&told) > 0 && told.contains("audit_events/increment succeeded")).then_some(())
+    })
+    .await;
+    for _ in 0..2 {
+        let before = succeeded(&running.stderr());
+        tokio::task::block_in_place(|| kill_server(&data_dir));
+        support::eventually("it runs again", LONG, async || {
+            assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
+            (succeeded(&running.stderr()) > before + 1).then_some(())
+        })
+        .await;
+    }
+    running.signal(Signal::SIGTERM);
+    running.ended(LONG).await.expect(0);
+    assert_eq!(processes(&data_dir), [], "nothing stays behind");
+}
+
+fn embedded_program(tenant: &Tenant, data_dir: &Path) -> Program {
+    Program::new(tenant.url(), "")
+        .without("DATABASE_URL")
+        .set("database.data_dir", data_dir.to_str().unwrap())
+        .with("PATH", &std::env::var("PATH").unwrap())
+}
+
+fn look_at(cluster: &Embedded) -> Database {
+    let options: PgConnectOptions = cluster.url().parse().unwrap();
+    Database {
+        url: cluster.url(),
+        pool: PgPool::connect_lazy_with(options.clone()),
+        options,
+    }
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use crate::support::sources::files;
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 11] = [
+const MAY_KNOW: [(&str, &[&str]); 12] = [
+    ("failpoint", &[]),
     ("model", &[]),
     ("config", &[]),
     ("blueconic", &["model", "config"]),
-    ("postgres", &["model", "config"]),
+    ("postgres", &["model", "config", "failpoint"]),
     ("resources", &["model", "config"]),
-    ("sync", &["model"]),
+    ("sync", &["model", "failpoint"]),
     ("schedule", &["model", "config"]),
     ("web", &["model", "config"]),
     ("demo", &["config"]),

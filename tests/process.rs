@@ -21,6 +21,8 @@ fn start(test: &str, variables: &[(&str, &str)]) -> Child {
             "--test-threads=1",
         ])
         .env_remove("RUST_LOG")
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -107,6 +109,7 @@ fn text_has_no_colour_where_none_is_wanted() {
     for (variables, coloured) in [
         (vec![("SHAPE", "text")], true),
         (vec![("SHAPE", "text"), ("NO_COLOR", "1")], false),
+        (vec![("SHAPE", "text"), ("TERM", "dumb")], false),
     ] {
         let lines = lines(&variables);
         assert_eq!(
@@ -116,6 +119,13 @@ fn text_has_no_colour_where_none_is_wanted() {
         );
         assert!(lines.iter().any(|line| line.contains("INFO")), "{lines:?}");
     }
+}
+
+#[test]
+fn text_for_a_person_says_its_numbers_once() {
+    let told = |variables: &[(&str, &str)]| lines(variables).join("\n");
+    assert!(!told(&[("SHAPE", "text")]).contains("rows"));
+    assert!(told(&[("SHAPE", "text"), ("NO_COLOR", "1"), ("RUST_LOG", "info")]).contains("rows=7"));
 }
 
 #[test]

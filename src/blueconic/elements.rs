@@ -21,7 +21,7 @@ const GATHER: usize = 64 * 1024;
 
 /// Why a body is not the page that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// Its structure is lost: as after a garbled or cut transfer.
     #[error("{why} at byte {at} of the body")]
     Garbled {
@@ -77,7 +77,7 @@ struct Cut {
 }
 
 /// The walker over one body.
-pub(super) struct Elements {
+pub struct Elements {
     array: &'static str,
     largest: usize,
     buffer: BytesMut,
@@ -94,7 +94,7 @@ pub(super) struct Elements {
 
 impl Elements {
     /// A walker for the elements of `array`, none of them larger than `largest` bytes.
-    pub(super) fn new(array: &'static str, largest: usize, server_time: Option<Time>) -> Self {
+    pub fn new(array: &'static str, largest: usize, server_time: Option<Time>) -> Self {
         Self {
             array,
             largest,
@@ -115,12 +115,17 @@ impl Elements {
     }
 
     /// Whether more bytes are wanted before [`Self::take`] is worth its while.
-    pub(super) fn is_hungry(&self) -> bool {
+    pub fn is_hungry(&self) -> bool {
         !self.over && self.buffer.len() < self.want
     }
 
+    /// Bytes that the walker holds room for: what its memory is measured by.
+    pub fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Takes in the next bytes of the body.
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+    pub fn push(&mut self, chunk: &[u8]) {
         if self.buffer.capacity() - self.buffer.len() < chunk.len() {
             let wanted = self.want.saturating_sub(self.buffer.len());
             self.buffer.reserve(wanted.max(chunk.len()));
@@ -129,22 +134,22 @@ impl Elements {
     }
 
     /// The body has ended without a fault of the transport.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.over = true;
     }
 
     /// Whether the body has ended.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.over
     }
 
     /// The envelope's scalars so far.
-    pub(super) fn head(&self) -> &Head {
+    pub fn head(&self) -> &Head {
         &self.head
     }
 
     /// The whole elements at hand; none when more bytes are needed, or at the end.
-    pub(super) fn take(&mut self) -> Result<Option<Block>, Malformed> {
+    pub fn take(&mut self) -> Result<Option<Block>, Malformed> {
         let mut cut = Cut::default();
         while self.step(&mut cut)? == Step::On {}
         let block = self.block(cut);
@@ -159,7 +164,7 @@ impl Elements {
     }
 
     /// Attests that the body ended whole, or says what is missing.
-    pub(super) fn whole(self) -> Result<PageEnd, Malformed> {
+    pub fn whole(self) -> Result<PageEnd, Malformed> {
         if !(self.over && matches!(self.place, Place::Closed) && self.buffer.is_empty()) {
             return Err(self.garbled(0, "the body was not read to its end"));
         }
@@ -236,9 +241,11 @@ impl Elements {
         let rest = &self.buffer[cut.at..];
         match measure(rest) {
             Measured::Whole(end) => match solid_behind(rest, end) {
-                Some(b',' | b']') => Ok(self.cut_off(cut, end)),
+                Some((_, b',' | b']')) => Ok(self.cut_off(cut, end)),
+                // So much whitespace delimits a number, too; what stands behind it is looked at later, and in the same
+                // way whether it is in sight or not.
+                Some((at, _)) if at > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
                 Some(_) => self.salvage(cut, RejectReason::NotJson, "text behind the value".to_owned()),
-                // So much whitespace delimits a number, too; what stands behind it is looked at later.
                 None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
                 None => Ok(Step::Pause),
             },
@@ -286,7 +293,7 @@ impl Elements {
             }
             Scan::End(end) => {
                 cut.at += end;
-                cut.broken.push(salvage.finish());
+                cut.broken.push(self.judged(salvage.finish()));
                 self.count += 1;
                 Ok(Step::On)
             }
@@ -295,6 +302,18 @@ impl Elements {
                 cut.at += at;
                 Err(self.unexpected(cut, byte))
             }
+        }
+    }
+
+    /// Too large goes before anything else that is wrong with an element: when that is seen depends on the chunks.
+    fn judged(&self, broken: Broken) -> Broken {
+        if usize::try_from(broken.length).is_ok_and(|length| length <= self.largest) {
+            return broken;
+        }
+        Broken {
+            reason: RejectReason::TooLarge,
+            detail: self.too_large(),
+            ..broken
         }
     }
 

@@ -30,9 +30,10 @@ fn may_be_half_a_number(bytes: &[u8]) -> bool {
     matches!(bytes.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
 }
 
-/// The first byte behind the value that is not whitespace.
-pub(super) fn solid_behind(bytes: &[u8], end: usize) -> Option<u8> {
-    bytes[end..].iter().copied().find(|byte| !is_blank(*byte))
+/// The first byte behind the value that is not whitespace, and where it stands.
+pub(super) fn solid_behind(bytes: &[u8], end: usize) -> Option<(usize, u8)> {
+    let blank = bytes[end..].iter().position(|byte| !is_blank(*byte))?;
+    Some((end + blank, bytes[end + blank]))
 }
 
 /// Whitespace as JSON has it.

@@ -5,7 +5,7 @@ mod address;
 mod answer;
 pub mod auth;
 pub mod client;
-mod elements;
+pub mod elements;
 pub mod error;
 mod measure;
 pub mod page;

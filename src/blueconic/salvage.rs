@@ -15,12 +15,26 @@ pub(super) struct Salvage {
     scanner: Scanner,
     reason: RejectReason,
     detail: String,
+    /// Everything so far.
+    sum: Sum,
+    /// Everything up to the last byte that is not whitespace. What follows belongs to the element only if something
+    /// else comes behind it: its hash must not depend on how it is set apart from the next.
+    solid: Sum,
     head: Vec<u8>,
+}
+
+/// What is kept of bytes that are not.
+#[derive(Clone, Default)]
+struct Sum {
     length: u64,
     hash: Sha256,
-    /// Whitespace that belongs to the element only if something follows it, so that the hash of an element does not
-    /// depend on how it is set apart from the next.
-    blank: Vec<u8>,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        self.hash.update(bytes);
+    }
 }
 
 impl Salvage {
@@ -29,17 +43,16 @@ impl Salvage {
             scanner: Scanner::inside(b']'),
             reason,
             detail,
+            sum: Sum::default(),
+            solid: Sum::default(),
             head: Vec::new(),
-            length: 0,
-            hash: Sha256::new(),
-            blank: Vec::new(),
         }
     }
 
     /// An element that is at hand whole.
     pub(super) fn whole(reason: RejectReason, detail: String, bytes: &[u8]) -> Broken {
         let mut salvage = Self::begin(reason, detail);
-        salvage.keep(bytes);
+        salvage.take(bytes);
         salvage.finish()
     }
 
@@ -55,29 +68,26 @@ impl Salvage {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        let solid = bytes.trim_ascii_end();
-        if !solid.is_empty() || self.blank.len() > HEAD {
-            let blank = std::mem::take(&mut self.blank);
-            self.keep(&blank);
-            self.keep(solid);
-        }
-        self.blank.extend_from_slice(&bytes[solid.len()..]);
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
+        let solid = bytes.trim_ascii_end().len();
         let room = HEAD.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..room]);
-        self.length = self.length.saturating_add(bytes.len() as u64);
-        self.hash.update(bytes);
+        self.sum.add(&bytes[..solid]);
+        if solid > 0 {
+            self.solid = self.sum.clone();
+        }
+        self.sum.add(&bytes[solid..]);
     }
 
-    pub(super) fn finish(self) -> Broken {
+    pub(super) fn finish(mut self) -> Broken {
+        let length = self.solid.length;
+        // The head is at most 64 KiB: a length that does not fit is beyond it.
+        self.head.truncate(usize::try_from(length).unwrap_or(usize::MAX));
         Broken {
             reason: self.reason,
             detail: self.detail,
             head: Bytes::from(self.head),
-            length: self.length,
-            sha256: self.hash.finalize().into(),
+            length,
+            sha256: self.solid.hash.finalize().into(),
         }
     }
 }

@@ -14,9 +14,10 @@ use crate::model::position::Scope;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::shutdown;
-use crate::sync::task::WhenHeld;
+use crate::sync::task::{Task, WhenHeld};
 use crate::telemetry::Terminal;
 
+use super::verification::Verified;
 use super::{output, progress};
 
 /// Runs the command.
@@ -50,14 +51,29 @@ async fn read_all(
     let (watcher, attached) = progress::watcher(terminal);
     let engine = app.engine(settings, arguments.approve_removals, watcher);
     let reports = run_each(arguments, settings, app, &engine, shutdown).await;
+    let verified = if arguments.verify && !shutdown.is_requested() {
+        let tasks = tasks(arguments, settings, app);
+        Some(Verified::of(
+            Box::pin(engine.verify(&tasks, &shutdown.token())).await,
+        ))
+    } else {
+        None
+    };
     drop(attached);
-    let exit = Exit::worst(reports.iter().map(Exit::of_run));
+    let runs = reports.iter().map(Exit::of_run);
+    let exit = Exit::worst(runs.chain(verified.as_ref().map(Verified::exit)));
     if arguments.json {
-        output::line(&summary(&app.store, &reports, exit).await?.to_string());
+        let mut summary = summary(&app.store, &reports, exit).await?;
+        if let Some(verified) = &verified {
+            summary["verification"] = verified.json();
+        }
+        output::line(&summary.to_string());
     } else {
         tell(&reports);
+        verified.iter().for_each(Verified::tell);
     }
-    for fault in reports.iter().filter_map(complaint) {
+    let verified = verified.iter().flat_map(Verified::complaints);
+    for fault in reports.iter().filter_map(complaint).chain(verified) {
         complain(&fault);
     }
     Ok(exit)
@@ -70,6 +86,18 @@ async fn run_each(
     engine: &SyncEngine,
     shutdown: &shutdown::Shutdown,
 ) -> Vec<RunReport> {
+    let mut reports = Vec::new();
+    for task in tasks(arguments, settings, app) {
+        reports.extend(Box::pin(engine.run(&task, &shutdown.token())).await);
+        if shutdown.is_requested() {
+            break;
+        }
+    }
+    reports
+}
+
+/// What is to be read.
+fn tasks(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<Task> {
     let when_held = if arguments.wait {
         WhenHeld::Wait
     } else {
@@ -80,15 +108,9 @@ async fn run_each(
         since: arguments.since,
         overlap: None,
     };
-    let mut reports = Vec::new();
-    for entry in wanted(arguments, &app.entries) {
-        let task = app::task(settings, entry, wish, when_held);
-        reports.extend(Box::pin(engine.run(&task, &shutdown.token())).await);
-        if shutdown.is_requested() {
-            break;
-        }
-    }
-    reports
+    wanted(arguments, &app.entries)
+        .map(|entry| app::task(settings, entry, wish, when_held))
+        .collect()
 }
 
 /// The named resources, or all that are enabled, in dependency order.

@@ -15,6 +15,7 @@ pub mod reset;
 pub mod serve;
 pub mod simulate_tenant;
 pub mod status;
+mod verification;
 
 pub use exit::Exit;
 pub use output::complain;
@@ -32,7 +33,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Migrate => Box::pin(migrate::run(&settings)).await,
         Command::Backfill(arguments) => Box::pin(backfill::run(&arguments, &settings, &terminal)).await,
         Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
-        Command::Status(arguments) => Box::pin(status::run(&arguments, &settings)).await,
+        Command::Status(arguments) => Box::pin(status::run(&arguments, &settings, &terminal)).await,
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,

@@ -27,8 +27,9 @@ pub(super) fn watcher(terminal: &Terminal) -> (Arc<dyn Watcher>, Option<Attached
     let attached = terminal.attach(&bars);
     (
         Arc::new(Bars {
-            bars,
+            stack: bars,
             by_slot: Mutex::default(),
+            counting: Mutex::default(),
         }),
         Some(attached),
     )
@@ -36,8 +37,9 @@ pub(super) fn watcher(terminal: &Terminal) -> (Arc<dyn Watcher>, Option<Attached
 
 /// Bars, one a run.
 struct Bars {
-    bars: MultiProgress,
+    stack: MultiProgress,
     by_slot: Mutex<HashMap<Slot, ProgressBar>>,
+    counting: Mutex<Option<ProgressBar>>,
 }
 
 impl Bars {
@@ -45,7 +47,7 @@ impl Bars {
         let mut bars = self.by_slot.lock().unwrap_or_else(PoisonError::into_inner);
         bars.entry(slot)
             .or_insert_with(|| {
-                let bar = self.bars.add(ProgressBar::new_spinner());
+                let bar = self.stack.add(ProgressBar::new_spinner());
                 bar.set_prefix(slot.resource);
                 bar.set_style(style("{prefix:<18} {spinner} {human_pos} read, {wide_msg}"));
                 bar.enable_steady_tick(Duration::from_millis(120));
@@ -92,6 +94,24 @@ impl Watcher for Bars {
         self.bar(slot).println(format!("{}: {sentence}", slot.resource));
     }
 
+    fn counted(&self, segments: usize, of: usize) {
+        let mut counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = counting.get_or_insert_with(|| {
+            let bar = self.stack.add(ProgressBar::new(0));
+            bar.set_style(style(
+                "{prefix:<18} {bar:20} {human_pos}/{human_len} segments  {eta} left",
+            ));
+            bar.set_prefix("counts");
+            bar
+        });
+        bar.set_length(of as u64);
+        bar.set_position(segments as u64);
+        if segments == of {
+            bar.finish_and_clear();
+            *counting = None;
+        }
+    }
+
     fn ended(&self, report: &RunReport) {
         let bar = self.bar(report.slot);
         bar.set_style(style("{prefix:<18} {msg}"));
@@ -117,6 +137,7 @@ fn written(counts: &Counts) -> String {
 #[derive(Default)]
 pub(super) struct Lines {
     last: Mutex<HashMap<Slot, Instant>>,
+    counted: Mutex<Option<Instant>>,
 }
 
 impl Lines {
@@ -174,6 +195,15 @@ impl Watcher for Lines {
             "{}: {sentence}",
             slot.lease_name()
         );
+    }
+
+    fn counted(&self, segments: usize, of: usize) {
+        let mut last = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.get_or_insert_with(Instant::now);
+        if last.elapsed() >= LINE_EVERY {
+            *last = Instant::now();
+            tracing::info!(segments, of, "the tenant has counted {segments} of {of} segments");
+        }
     }
 
     fn ended(&self, report: &RunReport) {

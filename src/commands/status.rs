@@ -2,27 +2,74 @@
 
 use serde_json::Value;
 
-use crate::app::Database;
+use crate::app::{self, App, Database, Wish};
 use crate::cli::Status;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::Outcome;
 use crate::model::ports::Observer;
+use crate::shutdown::Shutdown;
+use crate::sync::task::{Task, WhenHeld};
+use crate::telemetry::Terminal;
 
-use super::output;
+use super::verification::Verified;
+use super::{backfill, output, progress};
 
 /// Runs the command.
-pub async fn run(arguments: &Status, settings: &Settings) -> Outcome<Exit> {
+pub async fn run(arguments: &Status, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
+    if arguments.verify {
+        return run_verifying(arguments, settings, terminal).await;
+    }
     let database = Database::open(settings).await?;
     let read = read(&database, settings).await;
     database.close().await?;
-    let status = read?;
-    if arguments.json {
-        output::line(&status.to_string());
-    } else {
-        tell(&status);
-    }
+    show(arguments, &read?, None);
     Ok(Exit::Done)
+}
+
+/// With the tenant's counts beside the tables'; its token is the service's, or a new one for it.
+async fn run_verifying(arguments: &Status, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
+    let shutdown = backfill::listen()?;
+    let app = App::look(settings).await?;
+    let outcome = Box::pin(verify(settings, terminal, &app, &shutdown)).await;
+    app.close().await?;
+    let (status, verified) = outcome?;
+    show(arguments, &status, Some(&verified));
+    verified.complaints().iter().for_each(output::complain);
+    Ok(verified.exit())
+}
+
+async fn verify(
+    settings: &Settings,
+    terminal: &Terminal,
+    app: &App,
+    shutdown: &Shutdown,
+) -> Outcome<(Value, Verified)> {
+    let (watcher, _attached) = progress::watcher(terminal);
+    let engine = app.engine(settings, None, watcher);
+    let tasks: Vec<Task> = app
+        .entries
+        .iter()
+        .filter(|entry| entry.enabled)
+        .map(|entry| app::task(settings, entry, Wish::default(), WhenHeld::Leave))
+        .collect();
+    let verified = Verified::of(engine.verify(&tasks, &shutdown.token()).await);
+    Ok((app.store.status().await?, verified))
+}
+
+fn show(arguments: &Status, status: &Value, verified: Option<&Verified>) {
+    if arguments.json {
+        let mut status = status.clone();
+        if let Some(verified) = verified {
+            status["verification"] = verified.json();
+        }
+        output::line(&status.to_string());
+        return;
+    }
+    tell(status);
+    if let Some(verified) = verified {
+        verified.tell();
+    }
 }
 
 async fn read(database: &Database, settings: &Settings) -> Outcome<Value> {
@@ -50,10 +97,12 @@ fn tell(status: &Value) {
         "scope",
         "complete as of",
         "last run",
+        "at the tenant",
         "read",
         "written",
         "removed",
         "rejected",
+        "unexplained",
         "gaps",
         "lease",
     ];
@@ -83,6 +132,16 @@ fn row(resource: &Value) -> Vec<String> {
             output::count(number(key))
         }
     };
+    // Not every listing tells a total, and a walk that did not end explains nothing.
+    let told = |key: &str| {
+        run[key].as_i64().map_or_else(
+            || "-".to_owned(),
+            |number| {
+                let sign = if number < 0 { "-" } else { "" };
+                format!("{sign}{}", output::count(number.unsigned_abs()))
+            },
+        )
+    };
     let written = if run.is_null() {
         "-".to_owned()
     } else {
@@ -93,13 +152,24 @@ fn row(resource: &Value) -> Vec<String> {
         text(&resource["scope"]).unwrap_or("?").to_owned(),
         text(&resource["complete_as_of"]).map_or_else(|| "-".to_owned(), moment),
         ended,
+        told("source_total"),
         shown("rows_read"),
         written,
         shown("rows_removed"),
         shown("rows_rejected"),
-        resource["open_gaps"].as_u64().unwrap_or(0).to_string(),
+        told("unexplained"),
+        gaps(resource),
         holder(&resource["lease"]).unwrap_or("-").to_owned(),
     ]
+}
+
+/// Gaps that no scan can close are said to be so.
+fn gaps(resource: &Value) -> String {
+    let number = |key: &str| resource[key].as_u64().unwrap_or(0);
+    match (number("open_gaps"), number("lasting_gaps")) {
+        (open, 0) => open.to_string(),
+        (open, lasting) => format!("{open} ({lasting} for good)"),
+    }
 }
 
 /// Who holds the lease now; one that was given back holds nobody.
@@ -108,14 +178,14 @@ fn holder(lease: &Value) -> Option<&str> {
     text(&lease["holder"]).filter(|_| held)
 }
 
-/// What the last run of a resource has to say if it did not end well.
+/// What the last run of a resource has to say if it did not end well, or will not for long.
 fn trouble(resource: &Value) {
     let run = &resource["last_run"];
-    let Some(error) = text(&run["error"]) else { return };
     let name = text(&resource["resource"]).unwrap_or("?");
-    output::line(&format!("\n{name}: {error}"));
-    if let Some(hint) = text(&run["hint"]) {
-        output::line(&format!("  do: {hint}"));
+    match (text(&run["error"]), text(&run["hint"])) {
+        (Some(error), Some(hint)) => output::line(&format!("\n{name}: {error}\n  do: {hint}")),
+        (Some(advice), None) | (None, Some(advice)) => output::line(&format!("\n{name}: {advice}")),
+        (None, None) => {}
     }
 }
 

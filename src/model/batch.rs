@@ -52,6 +52,8 @@ pub struct Tally {
     pub read: u64,
     /// Elements that were the same as the row in the table.
     pub unchanged: u64,
+    /// Elements that are no row of the table, and no reject either.
+    pub elsewhere: u64,
     /// Characters replaced by U+FFFD.
     pub replaced_characters: u64,
 }
@@ -146,8 +148,10 @@ pub struct Written {
     pub rehashed: u64,
     /// Rows left out because their person was erased.
     pub suppressed: u64,
-    /// Rejects that were not recorded for this element before.
+    /// Elements that were rejected.
     pub rejected: u64,
+    /// Rows that were staged more than once; the newest copy of each is counted in its own place.
+    pub repeated: u64,
     /// Ids that this walk had not read before.
     pub new_ids: u64,
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     },
     /// The tenant no longer accepts the cursor that was sent (400): the walk starts over.
     CursorRefused,
+    /// What the walk had recorded on the way is lost (a crash of PostgreSQL): the walk starts over.
+    WalkLost,
     /// The thing asked for does not exist at the tenant (404).
     Absent,
     /// The lease went to another holder: nothing of the transaction in hand was written.

@@ -38,19 +38,27 @@ impl Status {
 }
 
 /// The counts of a run. Rows unless another unit is said.
+///
+/// At every moment each element that was read is in exactly one of the others:
+///
+/// `read = inserted + updated + unchanged + rejected + suppressed + repeated + elsewhere`
+///
+/// ([`Counts::unaccounted`] is 0.) What goes beside it: `distinct`, since an id may come twice; `removed`, since what is
+/// gone is not read; `missed` and `rehashed`, which say more of elements that are counted already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// What the tenant says there is (`totalResults` of the last page).
     pub source_total: Option<u64>,
-    /// Elements read, repeats included.
+    /// Elements read, repeats included; also candidates of the sweep that a look-up found changed.
     pub read: u64,
-    /// Distinct ids among them.
+    /// Distinct ids among them that this walk had not read before. Audit events have no id: those stored or found
+    /// stored, so that one which two pages brought counts twice.
     pub distinct: u64,
     /// Rows inserted.
     pub inserted: u64,
     /// Rows whose content changed.
     pub updated: u64,
-    /// Rows that were the same.
+    /// Elements that left their row as it was: the same, older, or of a row that was removed in the same moment.
     pub unchanged: u64,
     /// Rows removed.
     pub removed: u64,
@@ -60,12 +68,20 @@ pub struct Counts {
     pub rehashed: u64,
     /// Elements left out because their person was erased.
     pub suppressed: u64,
+    /// Further copies of an element within one batch; its newest copy is counted in its own place.
+    pub repeated: u64,
+    /// Elements that are no row of this table: losers of merges, which become aliases, and properties of groups.
+    pub elsewhere: u64,
     /// Candidates of the sweep that the tenant still has.
     pub missed: u64,
     /// Characters that PostgreSQL cannot store, replaced by U+FFFD.
     pub replaced_characters: u64,
-    /// `source_total - distinct` where that is not explained by the rejects or by changes during the walk.
+    /// `source_total` less what the whole walk read (distinct ids, and rejects without a readable id); none where the
+    /// tenant tells no total or the walk did not end. Within 10 rows or 1% of profiles it is what changed meanwhile and
+    /// only stands here; beyond it, and for lists at once, the run is `partial`.
     pub unexplained: Option<i64>,
+    /// Audit events newer than the watermark, in percent of a page.
+    pub page_fill: Option<u64>,
     /// Pages that ended whole.
     pub pages: u64,
     /// Requests sent.
@@ -74,6 +90,20 @@ pub struct Counts {
     pub retries: u64,
     /// Decompressed bytes of bodies.
     pub bytes_read: u64,
+}
+
+impl Counts {
+    /// Elements that were read and are in none of the counts; anything but 0 is a defect of the books.
+    pub fn unaccounted(&self) -> i64 {
+        let accounted = self.inserted
+            + self.updated
+            + self.unchanged
+            + self.rejected
+            + self.suppressed
+            + self.repeated
+            + self.elsewhere;
+        self.read.cast_signed() - accounted.cast_signed()
+    }
 }
 
 /// The closing entry of a run.

@@ -63,6 +63,8 @@ pub trait Resource: Send + Sync + 'static {
     fn lookup(&self, id: &str) -> Option<Request>;
     /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
+    /// How the tenant counts this resource, where it counts it by segment; none for a list, which is counted by reading.
+    fn census(&self) -> Option<Box<dyn Census>>;
     /// What the engine has to learn before it can read (profiles: which segment to walk). `wanted` is the segment of a
     /// walk that is under way; none means the configured one.
     fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>>;
@@ -95,6 +97,25 @@ pub trait Prelude: Send {
     fn resolve(self: Box<Self>) -> Outcome<(String, Option<String>)>;
 }
 
+/// How the tenant counts profiles: what `--verify` compares the tables with.
+pub trait Census: Send + Sync {
+    /// Reads an element of the listing of segments (the listing of the [`Prelude`]); none if it has no id.
+    fn segment(&self, element: &[u8]) -> Option<SegmentCount>;
+    /// The smallest request whose `totalResults` is the number of profiles in a segment.
+    fn profiles_in(&self, segment: &str) -> Request;
+}
+
+/// A segment as the listing of segments tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentCount {
+    /// Its id.
+    pub id: String,
+    /// Its name, or nothing.
+    pub name: String,
+    /// `profileCount`, which may be absent and may lag.
+    pub profile_count: Option<u64>,
+}
+
 /// What a look-up says of a stored row that a walk did not see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -107,7 +128,8 @@ pub enum Verdict {
     },
     /// It exists, outside of the walked segment.
     OutOfScope,
-    /// It is in the segment: the walk missed it. Its element, to be loaded where it is newer.
+    /// It is in the segment: the walk missed it. What the look-up brought of it, as a JSON object by column, for
+    /// [`Store::revise`]; empty where nothing tells how new it is.
     Missed(Bytes),
     /// Nothing follows from the answer: the row stays.
     Kept,
@@ -155,6 +177,8 @@ pub struct Cursor {
     pub position: Option<Position>,
     /// Complete through.
     pub watermark: Option<Time>,
+    /// Up to which id the last sweep asked for its candidates; none when it asked for all.
+    pub asked_through: Option<String>,
 }
 
 /// What may be removed by a sweep.
@@ -212,6 +236,21 @@ pub trait Store: Clone + Send + Sync + 'static {
         after: &str,
         limit: u32,
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Overwrites candidates that a look-up showed to be newer than their row, column by column: what the look-up did
+    /// not bring keeps its value, and both hashes are zeroed, so that the next walk decodes the profile whatever its
+    /// bytes. `found` is an id with a JSON object of columns. Asserts the lease. Gives back the number of rows written.
+    fn revise(
+        &self,
+        lease: &Lease,
+        walk: Walk,
+        found: &[(String, Bytes)],
+    ) -> impl Future<Output = Outcome<u64>> + Send;
+    /// Remembers up to which id a sweep has asked; none when it asked for all. Asserts the lease.
+    fn remember_asked(
+        &self,
+        lease: &Lease,
+        through: Option<&str>,
+    ) -> impl Future<Output = Outcome<()>> + Send;
     /// Removes rows by verdict (with tombstones and aliases where the table has them), unless they were loaded
     /// meanwhile; `Missed` ids are marked as seen. Asserts the lease. Gives back the number of rows removed.
     fn remove(
@@ -223,6 +262,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<u64>> + Send;
     /// Builds what a first full load does without (the index of `segment_ids`) and refreshes the planner's statistics.
     fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<()>> + Send;
+    /// How many rows the table has, counted.
+    fn rows(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
+    /// How many rows the table has, as the planner believes: at no cost, and counted where it believes nothing yet.
+    fn rows_estimated(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
+    /// How many profiles each segment has in the tables, by segment id; segments without any are left out.
+    fn memberships(&self) -> impl Future<Output = Outcome<Vec<(String, u64)>>> + Send;
     /// The open gaps of a resource.
     fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<Span>>> + Send;
 }

@@ -54,6 +54,17 @@ pub enum Position {
     Since(SincePosition),
 }
 
+impl Position {
+    /// The walk's name in `sync.walk_seen`, where it keeps ids there.
+    pub const fn walk_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Offset(place) => Some(place.walk_id),
+            Self::Cursor(place) => Some(place.walk_id),
+            Self::Since(_) => None,
+        }
+    }
+}
+
 /// A place in a listing paged by `startIndex`. Such a listing shifts under the reader, so a restarted run begins anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetPosition {

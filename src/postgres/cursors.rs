@@ -4,14 +4,15 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::ports::Cursor;
+use crate::model::ports::{Cursor, Lease};
 use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::{boundary, leases, seen};
 
 /// The cursor of a slot; an empty one when there is no row.
 pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     let row = sqlx::query!(
-        "select position, watermark from sync.cursors where resource = $1 and scope = $2",
+        "select position, watermark, asked_through from sync.cursors where resource = $1 and scope = $2",
         slot.resource,
         slot.scope.as_str()
     )
@@ -25,16 +26,20 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     Ok(Cursor {
         position: position.map_err(|source| unreadable(slot, source))?,
         watermark: row.watermark,
+        asked_through: row.asked_through,
     })
 }
 
-/// Moves the cursor, within the transaction of what it stands for.
+/// Moves the cursor, within the transaction of what it stands for. Leaving a walk forgets the ids that it saw: later,
+/// after a crash in between, nobody would know that they are there.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     slot: Slot,
     advance: &Advance,
     now: Time,
 ) -> Result<(), Error> {
+    let walk_id = advance.position.as_ref().and_then(Position::walk_id);
+    seen::forget_former(connection, slot, walk_id).await?;
     sqlx::query!(
         "insert into sync.cursors (resource, scope, position, watermark, updated_at)
          values ($1, $2, $3, $4, $5)
@@ -55,6 +60,23 @@ pub(crate) async fn advance(
         ("profiles", Scope::Full, Some(watermark)) => lift_increment(connection, slot, watermark, now).await,
         _ => Ok(()),
     }
+}
+
+/// Where the asking of a sweep stopped, so that the next one begins behind it.
+pub(crate) async fn remember_asked(pool: &PgPool, lease: &Lease, through: Option<&str>) -> Result<(), Error> {
+    const DOING: &str = "storing where a sweep stopped";
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    sqlx::query!(
+        "update sync.cursors set asked_through = $3 where resource = $1 and scope = $2",
+        lease.slot.resource,
+        lease.slot.scope.as_str(),
+        through
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    leases::assert(&mut transaction, lease).await?;
+    boundary::cross("asked", DOING, transaction.commit()).await
 }
 
 /// A full walk brings all that an increment up to its start would bring: the increment goes on from there.

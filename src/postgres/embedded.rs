@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{Connection, Executor};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 pub use crate::postgres::embedded::error::EmbeddedError;
@@ -49,7 +50,8 @@ pub struct Embedded {
     home: Home,
     programs: Programs,
     keep: Keep,
-    hold: Hold,
+    /// Behind a lock, since whoever revives the cluster takes hold of it anew.
+    hold: Mutex<Hold>,
 }
 
 /// What keeps the cluster alive, and tells the last holder that it is the last.
@@ -96,22 +98,32 @@ impl Embedded {
             home,
             programs,
             keep,
-            hold,
+            hold: Mutex::new(hold),
         })
+    }
+
+    /// Whether the server says of itself that it takes connections; one that was killed does not.
+    pub fn is_ready(&self) -> bool {
+        Postmaster::of(&self.home.data()).state() == State::Ready
+    }
+
+    /// Whether its data outlive it. A temporary cluster's belong to its holders and are not served twice.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.keep, Keep::Kept)
     }
 
     /// Joins or starts the cluster anew if PostgreSQL has gone (killed, or crashed); does nothing while it runs.
     /// The address stays the same, so that a pool simply connects again.
-    pub async fn revive(&mut self) -> Result<(), EmbeddedError> {
-        let is_ready = Postmaster::of(&self.home.data()).state() == State::Ready;
-        if is_ready && ensure_database(&self.home).await.is_ok() {
+    pub async fn revive(&self) -> Result<(), EmbeddedError> {
+        if self.is_ready() && ensure_database(&self.home).await.is_ok() {
             return Ok(());
         }
         let turn = self.home.turn().await?;
+        let mut current = self.hold.lock().await;
         let hold = obtain(&self.home, &self.programs, self.keep).await?;
-        let former = std::mem::replace(&mut self.hold, hold);
+        let former = std::mem::replace(&mut *current, hold);
         drop(turn);
-        match (former.started, &mut self.hold.started) {
+        match (former.started, &mut current.started) {
             // Two of ours: the former has ended, or the second could not have begun.
             (Some(former), Some(_)) => collect(&self.home, former),
             (former, current) => {
@@ -145,6 +157,7 @@ impl Embedded {
     /// Lets go. If nobody else holds the cluster, waits until it has shut down.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
         let Self { home, hold, .. } = self;
+        let hold = hold.into_inner();
         let turn = home.turn().await?;
         let supervisor = home.open_lock("supervisor.lock")?;
         let is_last = home.try_lock(&hold.holders, "holders.lock")?;

@@ -11,7 +11,7 @@ use crate::model::ledger::Ledger;
 use crate::model::ports::{Acquired, Holder, Lease};
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::{rejects, runs};
+use crate::postgres::{boundary, rejects, runs};
 
 /// Asks for the lease and opens a run with it. Looking at a held lease takes no lock, so that those who wait for one
 /// never stand in its holder's way.
@@ -57,7 +57,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     .execute(&mut *transaction)
     .await
     .doing(DOING)?;
-    sqlx::query!("select from sync.leases where name = $1 for update", name)
+    let former = sqlx::query_scalar!("select holder from sync.leases where name = $1 for update", name)
         .fetch_one(&mut *transaction)
         .await
         .doing(DOING)?;
@@ -78,9 +78,39 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
         transaction.rollback().await.doing(DOING)?;
         return held_meanwhile(pool, &name).await;
     };
-    runs::open(&mut transaction, slot, run_id).await?;
-    transaction.commit().await.doing(DOING)?;
+    let took_over = runs::open(&mut transaction, slot, run_id).await?;
+    boundary::cross("lease/take", DOING, transaction.commit()).await?;
+    if took_over && former != holder {
+        end_sessions(pool, &former).await;
+    }
     Ok(Acquired::Lease(Lease { slot, fence, run_id }))
+}
+
+/// What a holder's sessions are called, by the part of its name that is its own.
+pub(crate) fn session_name(holder: &str) -> String {
+    let own = holder
+        .rmatch_indices(':')
+        .nth(1)
+        .map_or(holder, |(at, _)| &holder[at + 1..]);
+    format!("blueconic-sync {own}")
+}
+
+/// A process that stands still in the middle of COPY keeps its transaction open, which no time limit of the server ends
+/// and an index that is built concurrently waits for. One that is alive after all connects again.
+async fn end_sessions(pool: &PgPool, holder: &str) {
+    let ended = sqlx::query_scalar!(
+        r#"select count(pg_terminate_backend(pid)) as "ended!" from pg_stat_activity
+           where application_name = $1 and datname = current_database() and usename = current_user
+             and pid <> pg_backend_pid()"#,
+        session_name(holder)
+    )
+    .fetch_one(pool)
+    .await;
+    match ended {
+        Ok(0) => {}
+        Ok(sessions) => tracing::info!(sessions, "ended the sessions of `{holder}`, which stands still"),
+        Err(error) => tracing::warn!(%error, "the sessions of `{holder}` could not be ended"),
+    }
 }
 
 /// Somebody was faster: who it is, even if it has let go again by now.
@@ -103,15 +133,14 @@ async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
 /// Holds the lease for another time to live. An expired one that nobody took is still ours.
 pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<(), Error> {
     let name = lease.slot.lease_name();
-    let renewed = sqlx::query!(
+    let renew = sqlx::query!(
         "update sync.leases set expires_at = sync.clock() + $3 where name = $1 and fence = $2",
         name,
         lease.fence,
         interval(ttl)
     )
-    .execute(pool)
-    .await
-    .doing("renewing the lease")?;
+    .execute(pool);
+    let renewed = boundary::cross("lease/renew", "renewing the lease", renew).await?;
     match renewed.rows_affected() {
         0 => Err(Error::Fenced { name }),
         _ => Ok(()),
@@ -147,7 +176,7 @@ pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Resu
     .execute(&mut *transaction)
     .await
     .doing(DOING)?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("lease/close", DOING, transaction.commit()).await
 }
 
 /// A duration for SQL, to the microsecond.

@@ -19,7 +19,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Surroundings;
 use crate::postgres::retry::Attempts;
-use crate::postgres::{cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
+use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
 
 /// A loading connection with its staging.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl PostgresLoader {
         mut batch: Batch,
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
-        batch.rows.settle();
+        let repeated = from_length(batch.rows.settle());
         if self.littered {
             self.sweep_staging().await?;
         }
@@ -132,7 +132,8 @@ impl PostgresLoader {
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
             partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
-        let written = self.commit_persistently(&batch, advance.as_ref()).await?;
+        let mut written = self.commit_persistently(&batch, advance.as_ref()).await?;
+        written.repeated = repeated;
         self.contents.clear();
         if self.littered {
             self.sweep_staging().await?;
@@ -193,7 +194,7 @@ impl PostgresLoader {
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
         }
         leases::assert(&mut transaction, &self.lease).await?;
-        transaction.commit().await.doing("committing a batch")?;
+        boundary::cross("load", "committing a batch", transaction.commit()).await?;
         Ok(written)
     }
 }

@@ -298,6 +298,11 @@ impl SweepStatements {
     }
 }
 
+/// How many rows a table has.
+pub(crate) fn count_of(table: &Table) -> String {
+    format!("select count(*) from blueconic.{}", quoted(table.name))
+}
+
 /// Takes out every staged profile that carries an alias noticed since the walk began (`$1`), and the losers `$2`; a
 /// later statement than the merge, so that it sees what a concurrent transaction committed while the merge waited for
 /// its locks. Gives back the ids that were more than placeholders.

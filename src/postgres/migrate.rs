@@ -9,6 +9,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::pool;
 
@@ -96,13 +97,18 @@ async fn apply_alone(connection: &mut PgConnection, guard: &mut PgConnection) ->
     // Another process may have applied them while the lock was waited for.
     let pending = pending(connection).await?;
     if !pending.is_empty() {
-        migrator()
-            .run_direct(None, connection, false)
-            .await
-            .map_err(refusal)?;
+        run(connection).await?;
     }
     transaction.rollback().await.doing(DOING)?;
     Ok(pending)
+}
+
+/// Each migration is a transaction of its own.
+async fn run(connection: &mut PgConnection) -> Result<(), Error> {
+    let migrator = migrator();
+    let applied = async { Ok(migrator.run_direct(None, connection, false).await) };
+    let applied = boundary::cross("migrate", "applying the migrations", applied).await?;
+    applied.map_err(refusal)
 }
 
 fn refusal(error: MigrateError) -> Error {

@@ -2,7 +2,9 @@
 //! nothing of HTTP, of the tenant's JSON, or of when something runs.
 
 mod bigint;
+mod boundary;
 mod copy;
+mod counts;
 mod cursors;
 pub mod embedded;
 pub mod erasures;
@@ -18,6 +20,7 @@ mod profiles;
 mod rejects;
 pub mod reset;
 mod retry;
+mod revise;
 mod runs;
 mod schedule;
 mod seen;

@@ -4,18 +4,18 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::Time;
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 
 /// Makes this month's partition and the next two.
 pub(crate) async fn ahead(connection: &mut PgConnection, table: &str) -> Result<(), Error> {
-    sqlx::query!(
+    let make = sqlx::query!(
         "select sync.make_month_partitions($1, sync.clock(), sync.clock() + interval '2 months')",
         table
     )
-    .fetch_one(connection)
-    .await
-    .doing("making partitions ahead")?;
+    .fetch_one(connection);
+    boundary::cross("partitions/ahead", "making partitions ahead", make).await?;
     Ok(())
 }
 
@@ -33,10 +33,9 @@ pub(crate) async fn for_staged(
         .await
         .doing("looking for the months of a batch")?;
     for month in months {
-        sqlx::query!("select sync.make_month_partitions($1, $2, $2)", table, month)
-            .fetch_one(&mut *connection)
-            .await
-            .doing("making partitions")?;
+        let make = sqlx::query!("select sync.make_month_partitions($1, $2, $2)", table, month)
+            .fetch_one(&mut *connection);
+        boundary::cross("partitions/staged", "making partitions", make).await?;
     }
     Ok(())
 }

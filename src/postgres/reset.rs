@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
@@ -21,7 +22,7 @@ pub async fn resource(store: &PostgresStore, resource: &str) -> Result<(), Error
     .execute(&mut *transaction)
     .await
     .doing(DOING)?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("reset/resource", DOING, transaction.commit()).await
 }
 
 /// Forgets the tenant, all cursors and all tokens.
@@ -45,7 +46,7 @@ pub async fn tenant(store: &PostgresStore) -> Result<(), Error> {
         .execute(&mut *connection)
         .await
         .doing(DOING)?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("reset/tenant", DOING, transaction.commit()).await
 }
 
 /// A run would write its cursor again at its next page. The locks keep new runs out until the commit; raising the

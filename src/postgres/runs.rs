@@ -7,12 +7,14 @@ use crate::model::ledger::{Counts, Ledger};
 use crate::model::ports::Lease;
 use crate::model::position::Slot;
 use crate::postgres::bigint::from_count;
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us. Positions
-/// are kept without the tenant's own cursor, an opaque text in which it encodes the id of a profile.
-pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<(), Error> {
-    interrupt_stale(connection, slot).await?;
+/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us; says
+/// whether there was such a run. Positions are kept without the tenant's own cursor, an opaque text in which it encodes
+/// the id of a profile.
+pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
+    let took_over = interrupt_stale(connection, slot).await?;
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
@@ -24,10 +26,10 @@ pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid
     .execute(connection)
     .await
     .doing("opening the run")?;
-    Ok(())
+    Ok(took_over)
 }
 
-async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<(), Error> {
+async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<bool, Error> {
     let closed = sqlx::query!(
         "update sync.runs set
            status = 'interrupted',
@@ -48,7 +50,7 @@ async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<()
             slot.lease_name()
         );
     }
-    Ok(())
+    Ok(closed.rows_affected() > 0)
 }
 
 /// Writes the counts of an open run; a run that was taken over stays as its successor closed it.
@@ -56,13 +58,14 @@ async fn write_counts<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     run_id: Uuid,
     counts: &Counts,
-) -> Result<(), Error> {
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update sync.runs set
            source_total = $2, rows_read = $3, rows_distinct = $4, rows_inserted = $5, rows_updated = $6,
            rows_unchanged = $7, rows_removed = $8, rows_rejected = $9, rows_rehashed = $10,
            rows_suppressed = $11, rows_missed = $12, replaced_characters = $13, unexplained = $14,
-           pages = $15, requests = $16, retries = $17, bytes_read = $18
+           pages = $15, requests = $16, retries = $17, bytes_read = $18, rows_repeated = $19,
+           rows_elsewhere = $20, page_fill_percent = $21
          where id = $1 and status = 'running'",
         run_id,
         counts.source_total.map(from_count),
@@ -82,16 +85,19 @@ async fn write_counts<'e>(
         from_count(counts.requests),
         from_count(counts.retries),
         from_count(counts.bytes_read),
+        from_count(counts.repeated),
+        from_count(counts.elsewhere),
+        counts.page_fill.map(from_count),
     )
     .execute(executor)
-    .await
-    .doing("writing the run's counts")?;
+    .await?;
     Ok(())
 }
 
 /// The counts so far, for those who look on.
 pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> Result<(), Error> {
-    write_counts(pool, lease.run_id, counts).await
+    const DOING: &str = "writing the run's counts";
+    boundary::cross("progress", DOING, write_counts(pool, lease.run_id, counts)).await
 }
 
 /// The closing entry.
@@ -100,7 +106,8 @@ pub(crate) async fn close(
     lease: &Lease,
     ledger: &Ledger,
 ) -> Result<(), Error> {
-    write_counts(&mut *connection, lease.run_id, &ledger.counts).await?;
+    let written = write_counts(&mut *connection, lease.run_id, &ledger.counts).await;
+    written.doing("writing the run's counts")?;
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,

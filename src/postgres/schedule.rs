@@ -6,6 +6,7 @@ use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Job, JobStore};
 use crate::model::position::Slot;
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::{PostgresStore, clock};
@@ -69,7 +70,7 @@ impl PostgresStore {
     }
 
     async fn put_job(&self, job: &Job, next_run_at: Time) -> Result<(), Error> {
-        sqlx::query!(
+        let statement = sqlx::query!(
             "insert into sync.schedule (job, resource, scope, cron, time_zone, next_run_at)
              values ($1, $2, $3, $4, $5, $6)
              on conflict (job) do update set
@@ -82,22 +83,20 @@ impl PostgresStore {
             job.time_zone,
             next_run_at
         )
-        .execute(self.control())
-        .await
-        .doing("writing the schedule")?;
+        .execute(self.control());
+        boundary::cross("schedule/put", "writing the schedule", statement).await?;
         Ok(())
     }
 
     async fn keep_jobs(&self, names: &[String]) -> Result<(), Error> {
-        sqlx::query!("delete from sync.schedule where job <> all ($1)", names)
-            .execute(self.control())
-            .await
-            .doing("removing jobs from the schedule")?;
+        let statement =
+            sqlx::query!("delete from sync.schedule where job <> all ($1)", names).execute(self.control());
+        boundary::cross("schedule/keep", "removing jobs from the schedule", statement).await?;
         Ok(())
     }
 
     async fn claim_job(&self, name: &str, holder: &str, hold: Duration) -> Result<bool, Error> {
-        let claimed = sqlx::query!(
+        let statement = sqlx::query!(
             "update sync.schedule set
                claimed_by = $2, claimed_until = sync.clock() + $3, last_run_at = sync.clock()
              where job = $1 and next_run_at <= sync.clock()
@@ -106,22 +105,20 @@ impl PostgresStore {
             holder,
             interval(hold)
         )
-        .execute(self.control())
-        .await
-        .doing("claiming a job")?;
+        .execute(self.control());
+        let claimed = boundary::cross("schedule/claim", "claiming a job", statement).await?;
         Ok(claimed.rows_affected() == 1)
     }
 
     async fn extend_job(&self, name: &str, holder: &str, hold: Duration) -> Result<(), Error> {
-        let extended = sqlx::query!(
+        let statement = sqlx::query!(
             "update sync.schedule set claimed_until = sync.clock() + $3 where job = $1 and claimed_by = $2",
             name,
             holder,
             interval(hold)
         )
-        .execute(self.control())
-        .await
-        .doing("holding a job")?;
+        .execute(self.control());
+        let extended = boundary::cross("schedule/extend", "holding a job", statement).await?;
         match extended.rows_affected() {
             0 => Err(Error::Fenced {
                 name: name.to_owned(),
@@ -131,16 +128,15 @@ impl PostgresStore {
     }
 
     async fn job_done(&self, name: &str, holder: &str, next_run_at: Time) -> Result<(), Error> {
-        sqlx::query!(
+        let statement = sqlx::query!(
             "update sync.schedule set next_run_at = $3, claimed_by = null, claimed_until = null
              where job = $1 and claimed_by = $2",
             name,
             holder,
             next_run_at
         )
-        .execute(self.control())
-        .await
-        .doing("letting a job go")?;
+        .execute(self.control());
+        boundary::cross("schedule/done", "letting a job go", statement).await?;
         Ok(())
     }
 }

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use crate::model::batch::Batch;
 use crate::model::ports::Lease;
+use crate::model::position::Slot;
 use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::leases;
+use crate::postgres::{boundary, leases};
 
 /// The ids of a batch, in order and once each, so that two transactions lock them in one order.
 pub(crate) fn ordered(batch: &Batch) -> Vec<&str> {
@@ -70,6 +71,26 @@ pub(crate) async fn count(pool: &PgPool, walk_id: Uuid) -> Result<(u64, u64), Er
     Ok((to_count(row.seen), to_count(row.read)))
 }
 
+/// Forgets the walk that a cursor names, unless it is this one.
+pub(crate) async fn forget_former(
+    connection: &mut PgConnection,
+    slot: Slot,
+    walk_id: Option<Uuid>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "delete from sync.walk_seen as seen using sync.cursors as c
+         where c.resource = $1 and c.scope = $2 and seen.walk_id = (c.position ->> 'walk_id')::uuid
+           and (c.position ->> 'walk_id')::uuid is distinct from $3",
+        slot.resource,
+        slot.scope.as_str(),
+        walk_id
+    )
+    .execute(connection)
+    .await
+    .doing("forgetting the ids that a walk saw")?;
+    Ok(())
+}
+
 /// Forgets a walk.
 pub(crate) async fn forget(pool: &PgPool, lease: &Lease, walk_id: Uuid) -> Result<(), Error> {
     const DOING: &str = "forgetting the ids that a walk saw";
@@ -79,5 +100,5 @@ pub(crate) async fn forget(pool: &PgPool, lease: &Lease, walk_id: Uuid) -> Resul
         .await
         .doing(DOING)?;
     leases::assert(&mut transaction, lease).await?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("forget", DOING, transaction.commit()).await
 }

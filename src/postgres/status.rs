@@ -48,11 +48,16 @@ pub async fn read(store: &PostgresStore) -> Result<Value, Error> {
     }))
 }
 
+/// Gaps last when no scan can close them: by their reason, or because the tenant keeps events for 30 days only.
 async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
     let row = sqlx::query!(
         r#"select
              f.complete_as_of as "complete_as_of?",
              coalesce(f.open_gaps, 0) as "open_gaps!",
+             (select count(*) from blueconic.gaps as g
+              where g.resource = $1
+                and (g.reason in ('retention', 'saturated') or g.to_at < sync.clock() - interval '30 days')
+             ) as "lasting_gaps!",
              extract(epoch from sync.clock() - f.complete_as_of)::float8 as lag_seconds,
              c.watermark as "watermark?",
              c.position as "position?",
@@ -83,6 +88,7 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
         "last_run": row.last_run,
         "lag_seconds": row.lag_seconds,
         "open_gaps": row.open_gaps,
+        "lasting_gaps": row.lasting_gaps,
         "lease": row.lease,
         "next_run_at": row.next_run_at,
     }))

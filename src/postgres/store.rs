@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use url::Url;
@@ -21,7 +22,7 @@ use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::retry::Attempts;
 use crate::postgres::tenant::{self, Tenant};
-use crate::postgres::{cursors, gaps, leases, runs, seen, sweep};
+use crate::postgres::{boundary, counts, cursors, gaps, leases, revise, runs, seen, sweep};
 
 /// The index that makes membership fast; a first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
@@ -44,10 +45,12 @@ struct Own {
 impl PostgresStore {
     /// Connects. `slots` are the resources and scopes that this program knows, in the order in which they are shown.
     pub async fn connect(options: PgConnectOptions, limits: Limits, slots: Vec<Slot>) -> Result<Self, Error> {
+        let holder = holder();
+        let options = options.application_name(&leases::session_name(&holder));
         Ok(Self {
             pools: pool::connect(options, limits).await?,
             own: Arc::new(Own {
-                holder: holder(),
+                holder,
                 lease_ttl: limits.lease_ttl,
                 slots,
             }),
@@ -191,11 +194,31 @@ impl Store for PostgresStore {
         Ok(sweep::remove(self.control(), table, lease, walk, verdicts).await?)
     }
 
+    async fn revise(&self, lease: &Lease, walk: Walk, found: &[(String, Bytes)]) -> Outcome<u64> {
+        Ok(revise::revise(self.control(), lease, walk, found).await?)
+    }
+
+    async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {
+        Ok(cursors::remember_asked(self.control(), lease, through).await?)
+    }
+
     async fn after_full_walk(&self, table: &'static Table) -> Outcome<()> {
         if table.merge == Merge::Profile {
             index_memberships(self.control()).await?;
         }
         Ok(analyze(self.control(), table).await?)
+    }
+
+    async fn rows(&self, table: &'static Table) -> Outcome<u64> {
+        Ok(counts::rows(self.control(), table).await?)
+    }
+
+    async fn rows_estimated(&self, table: &'static Table) -> Outcome<u64> {
+        Ok(counts::rows_estimated(self.control(), table).await?)
+    }
+
+    async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
+        Ok(counts::memberships(self.control()).await?)
     }
 
     async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<Span>> {
@@ -218,7 +241,7 @@ async fn move_cursor(pool: &PgPool, lease: &Lease, advance: &Advance) -> Result<
     gaps::apply(&mut transaction, lease, advance, now).await?;
     cursors::advance(&mut transaction, lease.slot, advance, now).await?;
     leases::assert(&mut transaction, lease).await?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("advance", DOING, transaction.commit()).await
 }
 
 /// Concurrently, so that an increment can load meanwhile; what a failed attempt left is made anew.
@@ -234,16 +257,13 @@ async fn index_memberships(pool: &PgPool) -> Result<(), Error> {
     if valid == Some(true) {
         return Ok(());
     }
-    sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids")
-        .execute(pool)
-        .await
-        .doing(DOING)?;
-    sqlx::query(
+    let drop = sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids").execute(pool);
+    boundary::cross("index/drop", DOING, drop).await?;
+    let make = sqlx::query(
         "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)",
     )
-    .execute(pool)
-    .await
-    .doing(DOING)?;
+    .execute(pool);
+    boundary::cross("index/make", DOING, make).await?;
     Ok(())
 }
 
@@ -264,9 +284,7 @@ async fn analyze(pool: &PgPool, table: &Table) -> Result<(), Error> {
     if old == Some(false) {
         return Ok(());
     }
-    sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name)))
-        .execute(pool)
-        .await
-        .doing(DOING)?;
+    let analyze = sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name))).execute(pool);
+    boundary::cross("analyze", DOING, analyze).await?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::SweepStatements;
 use crate::postgres::profiles::{Grave, put_tombstones};
 use crate::postgres::retry::Attempts;
-use crate::postgres::{leases, profiles, seen};
+use crate::postgres::{boundary, leases, profiles, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -106,7 +106,7 @@ async fn remove_once(
         seen::protect(&mut transaction, walk.id, &missed).await?;
     }
     leases::assert(&mut transaction, lease).await?;
-    transaction.commit().await.doing(REMOVING)?;
+    boundary::cross("sweep", REMOVING, transaction.commit()).await?;
     Ok(from_length(gone.len()))
 }
 

@@ -4,6 +4,7 @@ use sqlx::PgPool;
 use url::Url;
 
 use crate::model::Time;
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
 /// The row of `sync.tenant`.
@@ -34,13 +35,12 @@ pub(crate) async fn verify(pool: &PgPool, url: &Url) -> Result<(), Error> {
 /// Makes the database this tenant's if it is nobody's, and refuses another.
 pub(crate) async fn claim(pool: &PgPool, url: &Url) -> Result<(), Error> {
     identity(url)?;
-    sqlx::query!(
+    let write = sqlx::query!(
         "insert into sync.tenant (url, first_seen_at) values ($1, sync.clock()) on conflict do nothing",
         shown(url)
     )
-    .execute(pool)
-    .await
-    .doing("writing the tenant of this database")?;
+    .execute(pool);
+    boundary::cross("tenant", "writing the tenant of this database", write).await?;
     verify(pool, url).await
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::fault::Outcome;
 use crate::model::ports::{Claim, Settled, TokenName, TokenRow, TokenStore};
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
@@ -52,7 +53,7 @@ impl PostgresStore {
     /// One update decides: of all who have seen this version, the first whose update finds no claim standing.
     async fn claim_token(&self, name: &TokenName, seen: i64, hold: Duration) -> Result<Claim, Error> {
         const DOING: &str = "claiming the turn to ask for a token";
-        sqlx::query!(
+        let open = sqlx::query!(
             "insert into sync.tokens (tenant, client_id, grant_type, version, status)
              values ($1, $2, $3, 0, 'refreshing')
              on conflict do nothing",
@@ -60,10 +61,9 @@ impl PostgresStore {
             name.client_id,
             name.grant_type
         )
-        .execute(self.control())
-        .await
-        .doing(DOING)?;
-        let claimed = sqlx::query_scalar!(
+        .execute(self.control());
+        boundary::cross("token/open", DOING, open).await?;
+        let claim = sqlx::query_scalar!(
             "update sync.tokens set
                status = 'refreshing', refreshing_by = $5, refreshing_until = sync.clock() + $6
              where tenant = $1 and client_id = $2 and grant_type = $3 and version = $4
@@ -76,10 +76,8 @@ impl PostgresStore {
             self.holder(),
             interval(hold)
         )
-        .fetch_optional(self.control())
-        .await
-        .doing(DOING)?;
-        match claimed {
+        .fetch_optional(self.control());
+        match boundary::cross("token/claim", DOING, claim).await? {
             Some(version) => Ok(Claim::Yours { version: version + 1 }),
             None => self.claimed_by_another(name, seen).await,
         }
@@ -114,7 +112,7 @@ impl PostgresStore {
         sealed: Option<(String, Vec<u8>)>,
     ) -> Result<Option<TokenRow>, Error> {
         let (key_id, ciphertext) = sealed.unzip();
-        sqlx::query_as!(
+        let store = sqlx::query_as!(
             TokenRow,
             r#"update sync.tokens set
                  version = $4::bigint, status = 'valid', issued_at = sync.clock(), expires_at = sync.clock() + $6,
@@ -132,9 +130,8 @@ impl PostgresStore {
             key_id,
             ciphertext
         )
-        .fetch_optional(self.control())
-        .await
-        .doing("storing the token")
+        .fetch_optional(self.control());
+        boundary::cross("token/store", "storing the token", store).await
     }
 
     /// The token that was there stays: it serves until it dies.
@@ -145,7 +142,7 @@ impl PostgresStore {
         error: &str,
         reauth: bool,
     ) -> Result<Option<TokenRow>, Error> {
-        sqlx::query_as!(
+        let fail = sqlx::query_as!(
             TokenRow,
             r#"update sync.tokens set
                  status = case when $7 then 'reauth_required' else 'failed' end,
@@ -161,13 +158,12 @@ impl PostgresStore {
             error,
             reauth
         )
-        .fetch_optional(self.control())
-        .await
-        .doing("storing why no token came")
+        .fetch_optional(self.control());
+        boundary::cross("token/fail", "storing why no token came", fail).await
     }
 
     async fn expire_token(&self, name: &TokenName, version: i64) -> Result<(), Error> {
-        sqlx::query!(
+        let expire = sqlx::query!(
             "update sync.tokens set
                expires_at = least(expires_at, sync.clock()),
                status = case status when 'valid' then 'failed' else status end
@@ -177,9 +173,8 @@ impl PostgresStore {
             name.grant_type,
             version
         )
-        .execute(self.control())
-        .await
-        .doing("dropping the token")?;
+        .execute(self.control());
+        boundary::cross("token/drop", "dropping the token", expire).await?;
         Ok(())
     }
 }

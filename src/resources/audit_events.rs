@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::page::{Broken, Lookup, RejectReason, Request};
-use crate::model::ports::{Clock, Decoder, Prelude, Resource, Verdict};
+use crate::model::ports::{Census, Clock, Decoder, Prelude, Resource, Verdict};
 use crate::model::position::Position;
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
@@ -105,6 +105,10 @@ impl Resource for AuditEvents {
 
     fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
         Verdict::Kept
+    }
+
+    fn census(&self) -> Option<Box<dyn Census>> {
+        None
     }
 
     fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::page::{Broken, Lookup, RejectReason, Request};
-use crate::model::ports::{Decoder, Prelude, Resource, Verdict};
+use crate::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
 use crate::model::position::Position;
 use crate::model::table::Table;
 
@@ -158,6 +158,10 @@ impl<L: List> Resource for ListResource<L> {
     fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
         // What a complete and stable listing no longer holds is gone; there is nothing to ask by id.
         Verdict::Deleted
+    }
+
+    fn census(&self) -> Option<Box<dyn Census>> {
+        None
     }
 
     fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {

@@ -3,6 +3,7 @@
 //! No I/O, no SQL, no HTTP. A plain list is one row in [`registry`] and one migration; see `list.rs`.
 
 mod audit_events;
+mod census;
 mod dates;
 mod few;
 mod fields;
@@ -12,4 +13,5 @@ mod profile_row;
 mod profiles;
 pub mod registry;
 mod reject;
+mod revision;
 mod segments;

@@ -13,18 +13,20 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Broken, Lookup, Request};
-use crate::model::ports::{Decoder, Prelude, Resource, Verdict};
+use crate::model::ports::{Census, Decoder, Prelude, Resource, SegmentCount, Verdict};
 use crate::model::position::Position;
 use crate::model::table::Table;
 
+use super::census::{self, SegmentCensus};
 use super::fields::Fields;
-use super::list::{self, Problem};
+use super::list;
 use super::profile_row::{self, Seeds};
-use super::{reject, segments};
+use super::{reject, revision, segments};
 
 /// The properties that carry the dates; asked for whatever the settings list.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
-const ARRAY: &str = "profiles";
+/// The envelope's array.
+pub(super) const ARRAY: &str = "profiles";
 /// The scope of a look-up by id.
 const LOOKUP_SCOPE: &str = "read:profiles";
 
@@ -52,6 +54,11 @@ impl Profiles {
             seeds: Seeds(xxh3_64(fingerprint.as_bytes())),
             properties,
         }
+    }
+
+    /// The properties that are stored; none means all.
+    fn wanted(&self) -> Option<HashSet<String>> {
+        (!self.properties.is_empty()).then(|| self.properties.iter().cloned().collect())
     }
 }
 
@@ -118,8 +125,15 @@ impl Resource for Profiles {
         match found {
             Lookup::Gone => Verdict::Deleted,
             Lookup::Unclear(_) => Verdict::Kept,
-            Lookup::Found(bytes) => judge(id, segment, bytes),
+            Lookup::Found(bytes) => match judge(id, segment, bytes) {
+                Verdict::Missed(found) => Verdict::Missed(revision::columns(&found, self.wanted().as_ref())),
+                verdict => verdict,
+            },
         }
+    }
+
+    fn census(&self) -> Option<Box<dyn Census>> {
+        Some(Box::new(SegmentCensus))
     }
 
     fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
@@ -147,9 +161,8 @@ impl Resource for Profiles {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        let wanted = (!self.properties.is_empty()).then(|| self.properties.iter().cloned().collect());
         Box::new(ProfileDecoder {
-            wanted,
+            wanted: self.wanted(),
             seeds: self.seeds,
         })
     }
@@ -176,7 +189,8 @@ fn quick_id(element: &[u8]) -> Option<&str> {
     std::str::from_utf8(id).ok()
 }
 
-fn path_of(segment: &str) -> String {
+/// The path of a segment's profiles.
+pub(super) fn path_of(segment: &str) -> String {
     format!("/segments/{}/profiles", encoded(segment))
 }
 
@@ -272,7 +286,7 @@ impl Decoder for ProfileDecoder {
 struct SegmentChoice {
     wanted: String,
     found: bool,
-    largest: Option<(i64, String, String)>,
+    largest: Option<(u64, String, String)>,
 }
 
 impl Prelude for SegmentChoice {
@@ -287,9 +301,15 @@ impl Prelude for SegmentChoice {
     }
 
     fn take(&mut self, element: &[u8]) {
-        let Ok((id, name, count)) = counted(element) else {
+        let Some(SegmentCount {
+            id,
+            name,
+            profile_count,
+        }) = census::counted(element)
+        else {
             return;
         };
+        let count = profile_count.unwrap_or(0);
         self.found |= id == self.wanted;
         if self.largest.as_ref().is_none_or(|(most, _, _)| count > *most) {
             self.largest = Some((count, id, name));
@@ -314,34 +334,6 @@ impl Prelude for SegmentChoice {
         );
         Ok((id, Some(notice)))
     }
-}
-
-/// Id, name and profile count of a segment.
-fn counted(element: &[u8]) -> Result<(String, String, i64), Problem> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Counted<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-        #[serde(borrow)]
-        name: Option<&'a RawValue>,
-        #[serde(borrow)]
-        profile_count: Option<&'a RawValue>,
-    }
-    let segment: Counted<'_> = serde_json::from_slice(element)?;
-    let mut fields = Fields::default();
-    let id = list::id_of(segment.id)?;
-    let name = fields
-        .text("name", segment.name)?
-        .unwrap_or_default()
-        .into_owned();
-    Ok((
-        id,
-        name,
-        fields
-            .integer("profileCount", segment.profile_count)?
-            .unwrap_or(0),
-    ))
 }
 
 #[cfg(test)]

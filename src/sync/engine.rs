@@ -151,7 +151,14 @@ impl<S: Source, T: Store> Engine<S, T> {
             Reading::Profiles(reading) => Box::pin(profiles::run(&context, *reading)).await,
         };
         drop(keeper);
-        let (ledger, mut fault) = closing_entry(outcome, progress.read());
+        let counts = progress.read();
+        debug_assert_eq!(
+            counts.unaccounted(),
+            0,
+            "the ledger of {} does not add up: {counts:?}",
+            lease.slot.lease_name()
+        );
+        let (ledger, mut fault) = closing_entry(outcome, counts);
         if let Err(unclosed) = self.store.close(&lease, &ledger).await {
             tracing::warn!(fault = %unclosed, "the run could not be closed in `sync.runs`");
             fault = fault.or(Some(unclosed));

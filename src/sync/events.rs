@@ -14,6 +14,7 @@ use super::engine::{Context, Ended};
 use super::lane::{self, RehashBudget};
 use super::lists::read_whole;
 use super::task::EventsReading;
+use super::walk::pressure::Pressure;
 use super::walk::since::{Frame, SinceWalk, Step};
 
 /// Scans the events since the watermark.
@@ -34,6 +35,7 @@ pub(super) async fn run<S: Source, T: Store>(
         frame: frame(reading, stored, context.engine.clock.now()),
     };
     let mut unreachable = 0;
+    let mut pressure = None;
     loop {
         let from = scan.from();
         let position = Position::Since(SincePosition { from });
@@ -41,9 +43,9 @@ pub(super) async fn run<S: Source, T: Store>(
         let mut decoder = resource.decoder();
         let budget = RehashBudget::for_table_of(0);
         let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &budget).await?;
-        let step = scan
-            .begin(end.head().server_time)
-            .page(end.elements(), decoder.dates());
+        let walk = scan.begin(end.head().server_time);
+        pressure = pressure.or(walk.pressure(decoder.dates()));
+        let step = walk.page(end.elements(), decoder.dates());
         let (next, advance) = match step {
             Step::Read(next, advance) => (Some(next), advance),
             Step::End(advance) => (None, advance),
@@ -60,6 +62,7 @@ pub(super) async fn run<S: Source, T: Store>(
         context.progress.change(|counts| {
             counts.pages += 1;
             counts.distinct = counts.inserted + counts.unchanged;
+            counts.page_fill = pressure.map(|pressure| pressure.percent);
         });
         context.stop.check()?;
         if next.is_none() {
@@ -71,7 +74,17 @@ pub(super) async fn run<S: Source, T: Store>(
             "audit events cannot be read any more in {unreachable} stretch(es) of time; sync.gaps holds them"
         ));
     }
-    Ok(Ended::well(&context.progress.read()))
+    let ended = Ended::well(&context.progress.read());
+    Ok(match pressure.and_then(Pressure::advice) {
+        None => ended,
+        Some(advice) => {
+            context.progress.notice(&advice);
+            Ended {
+                hint: ended.hint.or(Some(advice)),
+                ..ended
+            }
+        }
+    })
 }
 
 /// A scan whose frame is fixed by the first answer's `Date`.
@@ -85,16 +98,14 @@ impl Scan {
     fn from(&self) -> Time {
         self.walk
             .as_ref()
-            .map_or_else(|| SinceWalk::new(self.frame).from(), SinceWalk::from)
+            .map_or_else(|| self.frame.first(), SinceWalk::from)
     }
 
     /// The walk, begun with the tenant's time if this is the first answer.
     fn begin(&mut self, server_time: Option<Time>) -> &mut SinceWalk {
         let frame = self.frame;
-        self.walk.get_or_insert_with(|| {
-            let asked = SinceWalk::new(frame);
-            asked.told(server_time.unwrap_or(frame.now))
-        })
+        self.walk
+            .get_or_insert_with(|| SinceWalk::begin(frame, server_time))
     }
 }
 

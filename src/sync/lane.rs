@@ -91,7 +91,11 @@ pub(super) async fn prepare<L: Loader>(
     for (place, ((element, print), known)) in elements.into_iter().zip(prints).zip(known).enumerate() {
         match known {
             Known::Same => batch.tally.unchanged += 1,
-            known => decoder.decode(element, print, known, &mut batch),
+            known => {
+                let before = accounted(&batch);
+                decoder.decode(element, print, known, &mut batch);
+                batch.tally.elsewhere += u64::from(accounted(&batch) == before);
+            }
         }
         if place % 256 == 255 {
             // Decoding is pure computing: let others on this thread have their turn.
@@ -106,6 +110,11 @@ pub(super) async fn prepare<L: Loader>(
         .filter(|reject| reject.element_id.is_none())
         .count() as u64;
     Ok(Prepared { batch, unidentified })
+}
+
+/// Elements that became something which is counted.
+fn accounted(batch: &Batch) -> u64 {
+    batch.rows.len() as u64 + batch.rejects.len() as u64 + batch.tally.unchanged
 }
 
 /// The elements with an identity, side by side with it; the others become rejects.

@@ -4,12 +4,13 @@ use uuid::Uuid;
 
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
-use crate::model::page::{PageEnd, Request};
+use crate::model::page::{Meter, PageEnd, Request};
 use crate::model::ports::{Loader, Page, Source, Store, Walk};
 use crate::model::position::{OffsetPosition, Position};
 
 use super::engine::{Context, Ended};
 use super::lane::{self, Raw, RehashBudget};
+use super::lease::Stop;
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
 
@@ -34,7 +35,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         if read.is_complete() {
             // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
             let ended = if read.unidentified() == 0 {
-                sweep::run(context, Sweep::of_list(walk)).await?
+                sweep::run(context, Sweep::of_list(walk, read.distinct())).await?
             } else {
                 Ended::well(&context.progress.read())
             };
@@ -155,14 +156,21 @@ pub(super) async fn read_whole<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     request: &Request,
 ) -> Outcome<(PageEnd, Raw)> {
+    let source = context.engine.source.as_ref();
+    read_whole_from(source, context.stop, context.progress.meter(), request).await
+}
+
+/// The same outside of a run.
+pub(super) async fn read_whole_from<S: Source>(
+    source: &S,
+    stop: &Stop,
+    meter: &Meter,
+    request: &Request,
+) -> Outcome<(PageEnd, Raw)> {
     let mut attempt = 0;
     loop {
-        let source = context
-            .engine
-            .source
-            .open(request, attempt, context.progress.meter());
-        let page = context.stop.or(source).await?;
-        match context.stop.or(body(page)).await {
+        let page = stop.or(source.open(request, attempt, meter)).await?;
+        match stop.or(body(page)).await {
             Err(fault) if fault.is_transient() => attempt += 1,
             done => return done,
         }

@@ -11,4 +11,5 @@ mod profiles;
 pub mod progress;
 mod sweep;
 pub mod task;
+mod verify;
 mod walk;

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::failpoint::{self, Side};
 use crate::model::batch::{Advance, Tally, Written};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::PageEnd;
@@ -20,6 +21,7 @@ use super::lane::{self, Raw, RehashBudget};
 use super::lease::Stop;
 use super::pages::{Brought, Pages, Tail};
 use super::progress::Progress;
+use super::sweep::SEEN_LOST;
 use super::task::Bounds;
 use super::walk::cursor::{self, Barren, Step};
 
@@ -45,6 +47,15 @@ pub(super) struct Shared<S, T> {
     pub(super) progress: Progress,
     pub(super) stop: Stop,
     pub(super) rehash: RehashBudget,
+    /// Ids that earlier executions of this walk are known to have recorded.
+    pub(super) recorded_before: u64,
+}
+
+impl<S, T> Shared<S, T> {
+    /// Ids that are known to be recorded for this walk. A run begins each of its walks with a count of none.
+    fn recorded(&self) -> u64 {
+        self.recorded_before + self.progress.read().distinct
+    }
 }
 
 /// How a transfer ended.
@@ -85,7 +96,6 @@ pub(super) async fn transfer<S: Source, T: Store>(
         ));
     }
     drop(done);
-    let distinct_before = shared.progress.read().distinct;
     let mut reader = Reader {
         shared,
         jobs,
@@ -93,8 +103,6 @@ pub(super) async fn transfer<S: Source, T: Store>(
         pages: Pages::default(),
         barren: Barren::default(),
         circling: false,
-        seen_before: start.seen_at_least,
-        distinct_before,
         unidentified: 0,
     };
     let walked = reader.walk(start).await;
@@ -119,10 +127,6 @@ struct Reader<S, T> {
     pages: Pages,
     barren: Barren,
     circling: bool,
-    /// Ids that earlier executions of this walk are known to have recorded.
-    seen_before: u64,
-    /// What this run had counted before this transfer: a walk that starts over within a run has recorded nothing yet.
-    distinct_before: u64,
     /// Rejected elements without a readable id in the pages whose tails are loaded.
     unidentified: u64,
 }
@@ -161,6 +165,7 @@ impl<S: Source, T: Store> Reader<S, T> {
                     position: next.clone(),
                 },
             );
+            reach("page/ended", Side::After)?;
             self.send_tails().await?;
             position = next;
             if last {
@@ -186,7 +191,7 @@ impl<S: Source, T: Store> Reader<S, T> {
 
     /// Ids that are known to be recorded for this walk.
     fn seen_at_least(&self) -> u64 {
-        self.seen_before + self.shared.progress.read().distinct - self.distinct_before
+        self.shared.recorded()
     }
 
     /// Reads one page, again and again until it ends whole or the retry budget is spent.
@@ -312,12 +317,14 @@ impl<S: Source, T: Store> Reader<S, T> {
             // Batches are counted once they are committed, so the table holds at least so many.
             position.seen_at_least = self.seen_at_least();
             position.unidentified += self.unidentified + brought.unidentified;
+            reach("page/tail", Side::Before)?;
             self.hand_over(Job {
                 page,
                 raw: tail.raw,
                 position: Some(position),
             })
             .await?;
+            reach("page/tail", Side::After)?;
         }
         Ok(())
     }
@@ -378,6 +385,10 @@ impl<S: Source, T: Store> Reader<S, T> {
     }
 }
 
+fn reach(place: &str, side: Side) -> Outcome<()> {
+    failpoint::at(place, side).map_err(|error| Fault::new(Kind::Final, "the walk broke off").because(error))
+}
+
 /// One lane: takes batches until there are no more.
 async fn load_batches<S: Source, T: Store>(
     shared: Arc<Shared<S, T>>,
@@ -421,16 +432,33 @@ async fn load_patiently<S: Source, T: Store>(
     job: &Job,
 ) -> Outcome<Brought> {
     let began = Instant::now();
+    let mut was_away = false;
     loop {
         match load(shared, loader, job).await {
             Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
                 tracing::warn!(%fault, "a batch could not be loaded; trying again");
                 *loader = None;
+                was_away = true;
                 shared.stop.pause(LANE_PAUSE).await?;
             }
+            Ok(_) if was_away && has_lost_ids(shared).await => return Err(ids_lost()),
             outcome => return outcome,
         }
     }
+}
+
+/// Whether the database that came back is one that had crashed, and lost the seen ids with it: reading on to the end
+/// would be in vain. What cannot be asked now is asked at the walk's end.
+async fn has_lost_ids<S: Source, T: Store>(shared: &Shared<S, T>) -> bool {
+    // Batches are counted once they are committed, so the table holds at least as many as were counted before.
+    let counted = shared.recorded();
+    let found = shared.store.seen(shared.walk.id).await;
+    found.is_ok_and(|(_, read)| read < counted)
+}
+
+fn ids_lost() -> Fault {
+    Fault::new(Kind::WalkLost, SEEN_LOST)
+        .hint("what was read is loaded and nothing was removed; the next run walks again")
 }
 
 async fn load<S: Source, T: Store>(

@@ -17,13 +17,13 @@ use super::engine::{Context, Ended};
 use super::lane::RehashBudget;
 use super::lists::read_whole;
 use super::pipeline::{self, Shared, Walked};
-use super::sweep::{self, Sweep};
+use super::sweep::{self, SEEN_LOST, Sweep};
 use super::task::{ProfilesReading, Task};
 use super::walk::cursor::{self, Completeness};
 
 /// How long a finished walk waits for a person's approval.
 const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
-/// How often a walk whose cursor was refused begins anew within one run.
+/// How often a walk whose cursor was refused, or whose seen ids were lost, begins anew within one run.
 const RESTARTS: u32 = 3;
 
 /// In which scope a task runs; none when there is nothing to increment from yet.
@@ -79,14 +79,19 @@ pub(super) async fn run<S: Source, T: Store>(
         };
         let walk_id = start.walk_id;
         match transfer(context, start).await {
-            Err(fault) if fault.kind == Kind::CursorRefused && restarts < RESTARTS => {
+            Err(fault) if starts_over(&fault) && restarts < RESTARTS => {
                 restarts += 1;
-                context
-                    .progress
-                    .notice("the tenant no longer accepts the stored cursor; the walk starts over");
-                give_up(context, walk_id).await?;
+                let why = match fault.kind {
+                    Kind::CursorRefused => "the tenant no longer accepts the stored cursor",
+                    _ => SEEN_LOST,
+                };
+                start_over(context, walk_id, why).await?;
             }
             Err(fault) => return Err(fault),
+            Ok(walked) if restarts < RESTARTS && has_lost_ids(context, &walked.position).await? => {
+                restarts += 1;
+                start_over(context, walk_id, SEEN_LOST).await?;
+            }
             Ok(walked) => return finish(context, walked, reading).await,
         }
     }
@@ -98,8 +103,7 @@ async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<
     let Some(Position::Cursor(walk)) = store.cursor(context.lease.slot).await?.position else {
         return Ok(None);
     };
-    let (seen, _) = store.seen(walk.walk_id).await?;
-    let kept = seen >= walk.seen_at_least;
+    let kept = !has_lost_ids(context, &walk).await?;
     let usable = match &walk.finished {
         None => kept,
         Some(finished) => {
@@ -112,12 +116,39 @@ async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<
         return Ok(Some(walk));
     }
     if !kept {
-        context.progress.notice(
-            "the ids that the open walk had seen were lost in a crash of PostgreSQL; the walk starts over",
-        );
+        context
+            .progress
+            .notice(&format!("{SEEN_LOST}; the walk starts over"));
     }
     give_up(context, walk.walk_id).await?;
     Ok(None)
+}
+
+/// Whether PostgreSQL crashed under the walk and emptied `sync.walk_seen`, which is unlogged. Only ids that the walk
+/// read itself are compared: what an increment protects meanwhile must not fill the hole.
+async fn has_lost_ids<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walk: &CursorPosition,
+) -> Outcome<bool> {
+    let (_, read) = context.engine.store.seen(walk.walk_id).await?;
+    Ok(read < walk.seen_at_least)
+}
+
+/// Whether a walk that ended so can begin anew at once.
+fn starts_over(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::CursorRefused | Kind::WalkLost)
+}
+
+/// Closes a walk so that this run begins another one.
+async fn start_over<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walk_id: Uuid,
+    why: &str,
+) -> Outcome<()> {
+    context.progress.notice(&format!("{why}; the walk starts over"));
+    // The next walk counts its own ids.
+    context.progress.change(|counts| counts.distinct = 0);
+    give_up(context, walk_id).await
 }
 
 /// Closes a walk that will not be gone on with.
@@ -242,11 +273,7 @@ async fn transfer<S: Source, T: Store>(
 ) -> Outcome<Walked> {
     let engine = context.engine;
     let walk = walk_of(&start);
-    let stored = engine
-        .store
-        .candidates(context.task.resource.table(), walk)
-        .await?
-        .stored;
+    let stored = engine.store.rows_estimated(context.task.resource.table()).await?;
     let shared = Shared {
         source: Arc::clone(&engine.source),
         store: engine.store.clone(),
@@ -257,6 +284,7 @@ async fn transfer<S: Source, T: Store>(
         progress: context.progress.clone(),
         stop: context.stop.clone(),
         rehash: RehashBudget::for_table_of(stored),
+        recorded_before: start.seen_at_least,
     };
     Box::pin(pipeline::transfer(Arc::new(shared), start)).await
 }
@@ -275,12 +303,12 @@ async fn finish<S: Source, T: Store>(
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
-    let (seen, distinct) = store.seen(walked.position.walk_id).await?;
+    let (_, distinct) = store.seen(walked.position.walk_id).await?;
     let position = cursor::finished(walked.position, store.now().await?, distinct);
-    if seen < position.seen_at_least {
+    if distinct < position.seen_at_least {
         give_up(context, position.walk_id).await?;
         return Ok(Ended::partial(
-            "the ids that this walk had seen were lost in a crash of PostgreSQL".to_owned(),
+            SEEN_LOST.to_owned(),
             "what was read is loaded and nothing was removed; the next run walks again",
         ));
     }
@@ -375,7 +403,8 @@ async fn after_full_walk<S: Source, T: Store>(
             "what was read is loaded and nothing was removed; the next run walks again",
         ));
     }
-    let ended = sweep::run(context, Sweep::of_profiles(walk_of(&position), segment)).await?;
+    let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);
+    let ended = sweep::run(context, Sweep::of_profiles(walk_of(&position), read, segment)).await?;
     if ended.status == Status::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {

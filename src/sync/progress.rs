@@ -17,6 +17,8 @@ pub trait Watcher: Send + Sync + 'static {
     fn notice(&self, slot: Slot, sentence: &str);
     /// It has ended.
     fn ended(&self, report: &RunReport);
+    /// The tenant was asked for the counts of so many segments of so many.
+    fn counted(&self, segments: usize, of: usize);
 }
 
 /// Looks on and says nothing.
@@ -28,6 +30,7 @@ impl Watcher for Silent {
     fn counts(&self, _slot: Slot, _counts: &Counts) {}
     fn notice(&self, _slot: Slot, _sentence: &str) {}
     fn ended(&self, _report: &RunReport) {}
+    fn counted(&self, _segments: usize, _of: usize) {}
 }
 
 /// The counts of one run, shared by all that take part in it.
@@ -67,6 +70,8 @@ impl Progress {
             counts.rejected += written.rejected;
             counts.rehashed += written.rehashed;
             counts.suppressed += written.suppressed;
+            counts.repeated += written.repeated;
+            counts.elsewhere += tally.elsewhere;
         });
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 
@@ -13,12 +14,16 @@ use crate::model::ports::{Candidates, Source, Store, Verdict, Walk};
 
 use super::engine::{Context, Ended};
 
+/// What became of the seen ids, for a notice or an error.
+pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
 /// Candidates that are fetched and judged at once.
 const CHUNK: u32 = 200;
 
 /// A walk whose reading is complete.
 pub(super) struct Sweep {
     walk: Walk,
+    /// Distinct ids that the walk read.
+    read: u64,
     /// The walked segment, for elements that can be asked for by id.
     segment: Option<String>,
 }
@@ -26,23 +31,35 @@ pub(super) struct Sweep {
 /// What became of the candidates.
 #[derive(Debug, Default)]
 struct Swept {
-    removed: u64,
-    missed: u64,
     looked_up: u64,
     /// The answer that ended the asking.
     denied: Option<Fault>,
+    /// PostgreSQL crashed meanwhile, so that nothing tells any more which rows the walk saw.
+    lost: bool,
+}
+
+impl Swept {
+    /// Whether nothing more may be done.
+    fn is_stopped(&self) -> bool {
+        self.denied.is_some() || self.lost
+    }
 }
 
 impl Sweep {
     /// Of a list: what is not in it any more is gone.
-    pub(super) fn of_list(walk: Walk) -> Self {
-        Self { walk, segment: None }
+    pub(super) fn of_list(walk: Walk, read: u64) -> Self {
+        Self {
+            walk,
+            read,
+            segment: None,
+        }
     }
 
     /// Of the profiles in a segment: each candidate is asked for by id.
-    pub(super) fn of_profiles(walk: Walk, segment: String) -> Self {
+    pub(super) fn of_profiles(walk: Walk, read: u64, segment: String) -> Self {
         Self {
             walk,
+            read,
             segment: Some(segment),
         }
     }
@@ -56,14 +73,16 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>, sweep:
     if candidates.unseen == 0 {
         return Ok(Ended::well(&context.progress.read()));
     }
+    if has_lost_ids(context, &sweep).await? {
+        return Ok(lost());
+    }
     if let Some(ended) = too_many(context, candidates) {
         return Ok(ended);
     }
     let swept = judge_all(context, &sweep).await?;
-    context.progress.change(|counts| {
-        counts.removed += swept.removed;
-        counts.missed += swept.missed;
-    });
+    if swept.lost {
+        return Ok(lost());
+    }
     let Some(fault) = swept.denied else {
         return Ok(Ended::well(&context.progress.read()));
     };
@@ -75,6 +94,19 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>, sweep:
         error,
         fault.hint.as_deref().unwrap_or("nothing was removed"),
     ))
+}
+
+/// Whether PostgreSQL crashed since the walk ended: rows that it saw would look as if they were gone.
+async fn has_lost_ids<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<bool> {
+    let (_, read) = context.engine.store.seen(sweep.walk.id).await?;
+    Ok(read < sweep.read)
+}
+
+fn lost() -> Ended {
+    Ended::partial(
+        SEEN_LOST.to_owned(),
+        "everything is loaded; what is gone at the tenant is removed after the next whole reading",
+    )
 }
 
 /// The bounds on removals: by number, and never more than half without a person's word.
@@ -100,35 +132,106 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
     })
 }
 
+/// Judges candidates from where the last sweep stopped to the end, then from the start to there; stops at the bound on
+/// look-ups and remembers where.
 async fn judge_all<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<Swept> {
-    let table = context.task.resource.table();
+    let store = &context.engine.store;
+    let asked = match &sweep.segment {
+        Some(_) => store.cursor(context.lease.slot).await?.asked_through,
+        None => None,
+    };
     let mut swept = Swept::default();
-    let mut after = String::new();
-    loop {
-        context.stop.check()?;
-        let ids = context
-            .engine
-            .store
-            .unseen(table, sweep.walk, &after, CHUNK)
-            .await?;
-        let Some(last) = ids.last() else { return Ok(swept) };
-        after.clone_from(last);
-        let verdicts = judge(context, sweep, ids, &mut swept).await?;
-        if swept.denied.is_some() {
+    let mut rounds = vec![(asked.clone().unwrap_or_default(), None)];
+    if let Some(asked) = &asked {
+        rounds.push((String::new(), Some(asked.clone())));
+    }
+    for (after, through) in rounds {
+        let stopped = judge_between(context, sweep, after, through.as_deref(), &mut swept).await?;
+        if swept.is_stopped() {
             return Ok(swept);
         }
-        swept.removed += context
-            .engine
-            .store
-            .remove(table, context.lease, sweep.walk, &verdicts)
-            .await?;
-        if swept.looked_up >= context.engine.bounds.lookups {
+        if stopped.is_some() {
+            store.remember_asked(context.lease, stopped.as_deref()).await?;
             context.progress.notice(
-                "more candidates for removal than may be asked for at once; the rest follows next time",
+                "more candidates for removal than may be asked for at once; the next full walk asks for the rest first",
             );
             return Ok(swept);
         }
     }
+    if asked.is_some() {
+        store.remember_asked(context.lease, None).await?;
+    }
+    Ok(swept)
+}
+
+/// Judges the candidates after one id and up to another. Gives the last id that was asked for when the look-ups are
+/// used up.
+async fn judge_between<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    sweep: &Sweep,
+    mut after: String,
+    through: Option<&str>,
+    swept: &mut Swept,
+) -> Outcome<Option<String>> {
+    let table = context.task.resource.table();
+    loop {
+        context.stop.check()?;
+        let left = context.engine.bounds.lookups.saturating_sub(swept.looked_up);
+        if sweep.segment.is_some() && left == 0 {
+            return Ok(Some(after));
+        }
+        let limit = match &sweep.segment {
+            Some(_) => CHUNK.min(u32::try_from(left).unwrap_or(CHUNK)),
+            None => CHUNK,
+        };
+        let mut ids = context
+            .engine
+            .store
+            .unseen(table, sweep.walk, &after, limit)
+            .await?;
+        ids.retain(|id| through.is_none_or(|through| id.as_str() <= through));
+        let Some(last) = ids.last() else { return Ok(None) };
+        after.clone_from(last);
+        // After the candidates were listed: if the ids are whole now, they were then.
+        swept.lost = has_lost_ids(context, sweep).await?;
+        if swept.lost {
+            return Ok(None);
+        }
+        let verdicts = judge(context, sweep, ids, swept).await?;
+        if swept.is_stopped() {
+            return Ok(None);
+        }
+        carry_out(context, sweep, &verdicts).await?;
+    }
+}
+
+/// Writes what is newer, removes what is gone, and counts both.
+async fn carry_out<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    sweep: &Sweep,
+    verdicts: &[(String, Verdict)],
+) -> Outcome<()> {
+    let store = &context.engine.store;
+    let missed: Vec<(String, Bytes)> = verdicts
+        .iter()
+        .filter_map(|(id, verdict)| match verdict {
+            Verdict::Missed(columns) => Some((id.clone(), columns.clone())),
+            _ => None,
+        })
+        .collect();
+    let revised = match missed.as_slice() {
+        [] => 0,
+        missed => store.revise(context.lease, sweep.walk, missed).await?,
+    };
+    let table = context.task.resource.table();
+    let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
+    context.progress.change(|counts| {
+        counts.removed += removed;
+        counts.missed += missed.len() as u64;
+        counts.read += revised;
+        counts.updated += revised;
+    });
+    Ok(())
 }
 
 /// Asks for each candidate, a few at a time.
@@ -168,7 +271,6 @@ async fn judge<S: Source, T: Store>(
             return Ok(Vec::new());
         }
         let verdict = Arc::clone(resource).verdict(&id, segment, &lookup);
-        swept.missed += u64::from(matches!(verdict, Verdict::Missed(_)));
         verdicts.push((id, verdict));
     }
     Ok(verdicts)

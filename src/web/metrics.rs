@@ -18,7 +18,7 @@ const STATUSES: [&str; 6] = [
     "needs_approval",
 ];
 /// The counters of a run that count rows: column and label.
-const ROWS: [(&str, &str); 9] = [
+const ROWS: [(&str, &str); 12] = [
     ("rows_read", "read"),
     ("rows_distinct", "distinct"),
     ("rows_inserted", "inserted"),
@@ -28,9 +28,12 @@ const ROWS: [(&str, &str); 9] = [
     ("rows_rejected", "rejected"),
     ("rows_rehashed", "rehashed"),
     ("rows_suppressed", "suppressed"),
+    ("rows_repeated", "repeated"),
+    ("rows_elsewhere", "elsewhere"),
+    ("rows_missed", "missed"),
 ];
 /// The other counters: column, metric and help.
-const COUNTERS: [(&str, &str, &str); 5] = [
+const COUNTERS: [(&str, &str, &str); 6] = [
     (
         "pages",
         "last_run_pages",
@@ -51,6 +54,11 @@ const COUNTERS: [(&str, &str, &str); 5] = [
         "source_total",
         "source_total_rows",
         "What the tenant said it has, in the last run.",
+    ),
+    (
+        "page_fill_percent",
+        "last_run_page_fill_percent",
+        "Audit events since the watermark in percent of a page; beyond 100 a tenant that answers newest first hides some.",
     ),
 ];
 

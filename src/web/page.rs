@@ -182,7 +182,8 @@ fn token_sentence(token: &Token, now: Time) -> (Mood, String) {
 // ---------------------------------------------------------------------------------------------- a resource
 
 fn mood_of(resource: &Resource) -> Mood {
-    let gaps = if resource.open_gaps.unwrap_or(0) > 0 {
+    // What can never be closed is a fact, not something to watch.
+    let gaps = if resource.open_gaps.unwrap_or(0) > resource.lasting_gaps {
         Mood::Watch
     } else {
         Mood::Quiet
@@ -328,6 +329,11 @@ fn facts(html: &mut Html, resource: &Resource, now: Time) {
             .raw("</dd>");
     }
     match resource.open_gaps {
+        Some(gaps) if gaps > 0 && gaps <= resource.lasting_gaps => {
+            html.raw("<dt>Open gaps</dt><dd>")
+                .text(words::number(gaps))
+                .raw(" for good</dd>");
+        }
         Some(gaps @ 1..) => {
             html.raw("<dt>Open gaps</dt><dd class=\"watch\">")
                 .text(words::number(gaps))

@@ -23,6 +23,8 @@ pub(super) struct Resource {
     pub(super) last_success_at: Option<Time>,
     pub(super) lag_seconds: Option<f64>,
     pub(super) open_gaps: Option<i64>,
+    /// Those among them that no scan can close.
+    pub(super) lasting_gaps: i64,
     pub(super) next_run_at: Option<Time>,
     pub(super) holder: Option<String>,
     pub(super) run: Option<Run>,
@@ -77,6 +79,7 @@ impl Resource {
             last_success_at: time(value, "last_success_at").or_else(|| run.as_ref()?.succeeded_at()),
             lag_seconds: value.get("lag_seconds").and_then(Value::as_f64),
             open_gaps: value.get("open_gaps").and_then(count_of_gaps),
+            lasting_gaps: value.get("lasting_gaps").and_then(Value::as_i64).unwrap_or(0),
             next_run_at: time(value, "next_run_at").or_else(|| planned(schedule, &name, &scope)),
             holder: value.get("lease").and_then(|lease| holder(lease, now)),
             run,

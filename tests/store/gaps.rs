@@ -68,10 +68,22 @@ async fn a_gap_covered_in_the_middle_splits() {
     assert_eq!(pieces, 1, "pieces keep run, time and reason");
     cover(&db, &lease, &[(30, 70), (90, 95)]).await;
     assert_eq!(open(&db).await, [(0, 30), (70, 90), (95, 100)]);
+    // What analysts see.
+    let seen = db
+        .texts(
+            "select concat_ws(' ', resource, reason, extract(epoch from to_at - from_at)::int, noticed_at <= now())
+             from blueconic.gaps order by from_at",
+        )
+        .await;
+    assert_eq!(
+        seen,
+        [30, 20, 5].map(|seconds| format!("audit_events interrupted {seconds} t"))
+    );
     cover(&db, &lease, &[(100, 200)]).await;
     assert_eq!(open(&db).await.len(), 3, "bounds are exclusive and inclusive");
     cover(&db, &lease, &[(0, 100)]).await;
     assert_eq!(open(&db).await, []);
+    assert_eq!(db.one::<i64>("select count(*) from blueconic.gaps").await, 0);
     assert_eq!(
         db.one::<i64>("select count(*) from sync.gaps where closed_at is not null")
             .await,
@@ -80,6 +92,40 @@ async fn a_gap_covered_in_the_middle_splits() {
     // A closed stretch can open again.
     record(&db, &lease, &[(0, 30)], GapReason::Retention).await;
     assert_eq!(open(&db).await, [(0, 30)]);
+}
+
+/// Analysts and operators are to tell a gap that may still close from one that stays.
+#[tokio::test]
+async fn gaps_that_no_scan_can_close_are_counted_apart() {
+    let db = fixture().await;
+    let lease = db.lease(AUDIT).await;
+    let now = db.store.now().await.unwrap();
+    let days_ago = |days| now - chrono::TimeDelta::days(days);
+    for (days, reason) in [
+        (2, GapReason::Saturated),
+        (10, GapReason::Retention),
+        (20, GapReason::Unreachable),
+        (40, GapReason::Unreachable),
+        (5, GapReason::Interrupted),
+    ] {
+        let mut moved = advance();
+        let gap = Span {
+            from: days_ago(days + 1),
+            to: days_ago(days),
+        };
+        moved.gaps = vec![(gap, reason)];
+        db.store.advance(&lease, &moved).await.unwrap();
+    }
+    let told = blueconic_sync::postgres::status::read(&db.store).await.unwrap();
+    let slots = told["resources"].as_array().unwrap();
+    let events = slots
+        .iter()
+        .find(|slot| slot["resource"] == "audit_events")
+        .unwrap();
+    assert_eq!(
+        (&events["open_gaps"], &events["lasting_gaps"]),
+        (&5.into(), &3.into())
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 mod connection;
 mod erasures;
-mod fixture;
+pub(crate) mod fixture;
 mod gaps;
 mod leases;
 mod merged_profiles;

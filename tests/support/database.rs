@@ -25,6 +25,7 @@ pub(crate) async fn create(cluster: &Cluster, template: &str) -> String {
 
 /// A database to be filled by the binary.
 pub(crate) struct Database {
+    pub(crate) name: String,
     /// For `DATABASE_URL`.
     pub(crate) url: String,
     pub(crate) options: PgConnectOptions,
@@ -37,16 +38,33 @@ impl Database {
     }
 
     pub(crate) async fn on(cluster: &Cluster) -> Self {
-        let name = create(cluster, "template0").await;
+        Self::copy(cluster, "template0").await
+    }
+
+    /// A copy of a database that nobody is connected to.
+    pub(crate) async fn copy(cluster: &Cluster, template: &str) -> Self {
+        let name = create(cluster, template).await;
         let options = cluster.options.clone().database(&name);
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_lazy_with(options.clone());
         Self {
             url: cluster.url_of(&name),
+            name,
             options,
             pool,
         }
+    }
+
+    /// Removes it, for a test that makes many.
+    pub(crate) async fn remove(self, cluster: &Cluster) {
+        self.pool.close().await;
+        let mut admin = PgConnection::connect_with(&cluster.options).await.unwrap();
+        let drop = format!("drop database {} with (force)", self.name);
+        sqlx::raw_sql(AssertSqlSafe(drop))
+            .execute(&mut admin)
+            .await
+            .unwrap();
     }
 
     /// The one value that a query gives.

@@ -66,11 +66,32 @@ const EVENTS: (&str, &str) = (
      from truth",
 );
 
+/// Each element that a run read is in exactly one of its counts, and no run that ended well leaves more unexplained
+/// than changes explain.
+pub(crate) async fn assert_ledgers_add_up(database: &Database) {
+    let wrong = database
+        .texts(
+            "select to_jsonb(r)::text from sync.runs as r
+             where rows_read <> rows_inserted + rows_updated + rows_unchanged + rows_rejected + rows_suppressed
+                 + rows_repeated + rows_elsewhere
+               or rows_distinct > rows_read
+               or (status = 'succeeded' and error is not null)
+               or (status in ('partial', 'failed', 'needs_approval') and error is null)
+               or (status = 'succeeded' and abs(unexplained) > greatest(10, source_total / 100))
+               or (status = 'succeeded' and unexplained <> 0 and resource <> 'profiles')",
+        )
+        .await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let runs = database.count("sync.runs where status <> 'running'").await;
+    assert!(runs > 0, "there is no ledger to look at");
+}
+
 /// All tables equal the tenant.
 pub(crate) async fn assert_equal(database: &Database, tenant: &Tenant) {
     assert_lists_equal(database, tenant).await;
     assert_profiles_equal(database, tenant).await;
     assert_events_equal(database, tenant).await;
+    assert_ledgers_add_up(database).await;
 }
 
 /// Segments and profile properties equal the tenant's.

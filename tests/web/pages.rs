@@ -91,6 +91,22 @@ async fn trouble_comes_with_its_sentence_and_what_to_do() {
     );
 }
 
+/// A gap that no scan can close is told and is nothing to watch.
+#[tokio::test]
+async fn gaps_for_good_do_not_look_like_a_fault() {
+    let calm = page(well()).await;
+    let mut state = well();
+    let resources = state["resources"].as_array_mut().unwrap();
+    resources[0]["open_gaps"] = 2.into();
+    let watched = page(state.clone()).await;
+    state["resources"][0]["lasting_gaps"] = 2.into();
+    let told = page(state).await;
+    assert_in_order(&told, &["Open gaps", ">2 for good<"]);
+    let moods = |html: &str| html.matches("watch").count();
+    assert!(moods(&watched) > moods(&calm));
+    assert_eq!(moods(&told), moods(&calm));
+}
+
 #[tokio::test]
 async fn what_needs_a_person_says_which_command() {
     let html = page(approval()).await;

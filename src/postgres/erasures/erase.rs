@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::postgres::bigint::to_count;
+use crate::postgres::boundary;
 use crate::postgres::erasures::hash::{Hasher, hasher, hex, stand_in};
 use crate::postgres::erasures::{chain, named, statistics};
 use crate::postgres::error::{Doing, Error};
@@ -91,7 +92,7 @@ async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Er
     }
     let all: Vec<String> = chains.iter().flatten().cloned().collect();
     let removed = remove(&mut transaction, &keyed, &all, at).await?;
-    transaction.commit().await.doing(DOING)?;
+    boundary::cross("erase", DOING, transaction.commit()).await?;
     Ok(Receipt {
         id: receipt_id,
         at,

@@ -2,6 +2,7 @@
 
 use crate::model::Time;
 use crate::postgres::bigint::from_length;
+use crate::postgres::boundary;
 use crate::postgres::erasures::erase::alone;
 use crate::postgres::erasures::hash::{Hasher, existing, hex, stand_in};
 use crate::postgres::error::{Doing, Error};
@@ -42,7 +43,7 @@ pub async fn lift(store: &PostgresStore, ids: &[String]) -> Result<Lifted, Error
     .await
     .doing(DOING)?;
     remember_seen(&mut transaction, &hasher, ids).await?;
-    transaction.commit().await.doing(DOING)?;
+    boundary::cross("lift", DOING, transaction.commit()).await?;
     Ok(Lifted {
         at,
         unknown: from_length(given.iter().filter(|hash| !lifted.contains(hash)).count()),

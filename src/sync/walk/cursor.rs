@@ -63,6 +63,11 @@ pub(crate) struct Completeness {
     pub(crate) within_tolerance: bool,
 }
 
+/// What changes during a walk explain: 10 rows or 1%.
+pub(crate) fn tolerance(total: u64) -> u64 {
+    (total / 100).max(10)
+}
+
 /// Compares the distinct ids that a walk read with what the tenant said at its last page. Rejected elements without
 /// a readable id were there too.
 pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>) -> Completeness {
@@ -73,10 +78,9 @@ pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>)
         };
     };
     let read = distinct + unidentified;
-    let tolerance = (total / 100).max(10);
     Completeness {
         difference: Some(i64::try_from(total).unwrap_or(i64::MAX) - i64::try_from(read).unwrap_or(i64::MAX)),
-        within_tolerance: total.abs_diff(read) <= tolerance,
+        within_tolerance: total.abs_diff(read) <= tolerance(total),
     }
 }
 

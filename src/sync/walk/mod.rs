@@ -3,4 +3,5 @@
 
 pub(super) mod cursor;
 pub(super) mod offset;
+pub(super) mod pressure;
 pub(super) mod since;

@@ -1,0 +1,52 @@
+//! Places at which a test makes the program die, stand still or fail: around every commit, and where the engine lets go
+//! of a page. Without the feature `failpoints` nothing of it is compiled. It knows nothing of what happens at a place.
+//!
+//! `FAILPOINTS` orders what happens, in the syntax of the crate `fail`: `load/before=2*off->return(kill)` kills the
+//! process at the third batch that is about to be committed. `kill` is SIGKILL, `stop` SIGSTOP, and `error` a broken
+//! connection.
+
+use std::io;
+
+/// Which side of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Nothing of it has happened.
+    Before,
+    /// It has happened, and nobody has heard of it.
+    After,
+}
+
+/// Does what is ordered at this side of a place. The error is the one that was ordered.
+#[cfg(feature = "failpoints")]
+pub fn at(place: &str, side: Side) -> io::Result<()> {
+    let side = match side {
+        Side::Before => "before",
+        Side::After => "after",
+    };
+    let name = format!("{place}/{side}");
+    match fail::eval(&name, |order| order.unwrap_or_default()).as_deref() {
+        None => Ok(()),
+        Some("kill") => signal(nix::sys::signal::Signal::SIGKILL),
+        Some("stop") => signal(nix::sys::signal::Signal::SIGSTOP),
+        Some(order) => Err(io::Error::other(format!("`{order}` was ordered at {name}"))),
+    }
+}
+
+/// Does nothing: no test is looking.
+#[cfg(not(feature = "failpoints"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
+#[inline]
+pub fn at(_place: &str, _side: Side) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+fn signal(signal: nix::sys::signal::Signal) -> io::Result<()> {
+    nix::sys::signal::kill(nix::unistd::Pid::this(), signal).map_err(io::Error::from)
+}
+
+/// Reads the orders from the environment. They hold while what it gives back lives.
+#[cfg(feature = "failpoints")]
+pub fn listen() -> fail::FailScenario<'static> {
+    fail::FailScenario::setup()
+}

@@ -1,0 +1,50 @@
+//! How many rows there are: what `--verify` compares with the tenant, and what a run has to know roughly.
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::model::table::Table;
+use crate::postgres::bigint::to_count;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge;
+
+/// All rows of a table, counted.
+pub(crate) async fn rows(pool: &PgPool, table: &Table) -> Result<u64, Error> {
+    let count: i64 = sqlx::query_scalar(AssertSqlSafe(merge::count_of(table)))
+        .fetch_one(pool)
+        .await
+        .doing("counting rows")?;
+    Ok(to_count(count))
+}
+
+/// As the planner believes; a table that it knows nothing of is small or new, and is counted.
+pub(crate) async fn rows_estimated(pool: &PgPool, table: &Table) -> Result<u64, Error> {
+    let believed = sqlx::query_scalar!(
+        r#"select c.reltuples::bigint as "rows!" from pg_class as c
+           where c.oid = to_regclass('blueconic.' || quote_ident($1))"#,
+        table.name
+    )
+    .fetch_optional(pool)
+    .await
+    .doing("estimating rows")?;
+    match believed {
+        Some(known @ 0..) => Ok(to_count(known)),
+        _ => rows(pool, table).await,
+    }
+}
+
+/// Members by segment, in one pass over the table.
+pub(crate) async fn memberships(pool: &PgPool) -> Result<Vec<(String, u64)>, Error> {
+    let rows = sqlx::query!(
+        r#"select member.segment_id as "segment_id!", count(*) as "members!"
+           from blueconic.profiles as p
+           cross join lateral unnest(p.segment_ids) as member (segment_id)
+           group by member.segment_id"#
+    )
+    .fetch_all(pool)
+    .await
+    .doing("counting the members of segments")?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.segment_id, to_count(row.members)))
+        .collect())
+}

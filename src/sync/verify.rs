@@ -1,0 +1,320 @@
+//! Comparing the tenant's own counts with those of the tables, apart from any run: reads counts and changes nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures_util::{StreamExt, stream};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::batch::Batch;
+use crate::model::batch::Known;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::{Meter, PageEnd, Request};
+use crate::model::ports::{Census, Prelude, Resource, SegmentCount, Source, Store};
+use crate::model::position::{OffsetPosition, Position};
+use crate::model::verification::{Comparison, SegmentComparison, Verification};
+
+use super::engine::Engine;
+use super::lane::Raw;
+use super::lease::Stop;
+use super::lists::read_whole_from;
+use super::task::{Reading, Task};
+use super::walk::cursor::tolerance;
+use super::walk::offset::{OffsetWalk, Step};
+
+/// A listing of segments whose total never comes true is read no further.
+const MOST_SEGMENTS: u64 = 100_000;
+
+impl<S: Source, T: Store> Engine<S, T> {
+    /// Asks the tenant for its counts of what the tasks read, and compares the tables with them. A resource that is
+    /// denied is told; any other fault ends it.
+    pub async fn verify(&self, tasks: &[Task], shutdown: &CancellationToken) -> Outcome<Verification> {
+        let counting = Counting {
+            engine: self,
+            stop: Stop::new(shutdown.clone()),
+            meter: Meter::default(),
+        };
+        let mut found = Verification::default();
+        for task in tasks {
+            let resource = task.resource.as_ref();
+            let outcome = match task.reading {
+                Reading::List => counting.list(resource, &mut found).await,
+                Reading::Profiles(_) => counting.profiles(resource, &mut found).await,
+                Reading::Events(_) => {
+                    found.uncounted.push(resource.name());
+                    Ok(())
+                }
+            };
+            match outcome {
+                Err(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
+                    found.denied.push((resource.name(), fault));
+                }
+                other => other?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What counting needs.
+struct Counting<'a, S, T> {
+    engine: &'a Engine<S, T>,
+    stop: Stop,
+    meter: Meter,
+}
+
+impl<S: Source, T: Store> Counting<'_, S, T> {
+    async fn page(&self, request: &Request) -> Outcome<(PageEnd, Raw)> {
+        let source = self.engine.source.as_ref();
+        read_whole_from(source, &self.stop, &self.meter, request).await
+    }
+
+    /// A list is counted by reading it, since its total may count what belongs into no table (properties of groups).
+    async fn list(&self, resource: &dyn Resource, found: &mut Verification) -> Outcome<()> {
+        let mut readings = 0;
+        let by_the_tenant = loop {
+            let (walk, rows) = self.read_list(resource).await?;
+            if walk.is_complete() {
+                break rows;
+            }
+            readings += 1;
+            if readings > walk.read_again() {
+                let name = resource.name();
+                found.notices.push(format!(
+                    "the list of `{name}` does not add up to its total, also when read again"
+                ));
+                break walk.total().unwrap_or(rows);
+            }
+        };
+        found.tables.push(Comparison {
+            name: resource.name().to_owned(),
+            by_the_tenant: Some(by_the_tenant),
+            in_the_table: self.engine.store.rows(resource.table()).await?,
+            tolerance: Some(0),
+        });
+        Ok(())
+    }
+
+    /// Reads a list once; gives how many rows the table should have.
+    async fn read_list(&self, resource: &dyn Resource) -> Outcome<(OffsetWalk, u64)> {
+        let mut walk = OffsetWalk::default();
+        let mut keys: HashSet<Vec<u8>> = HashSet::new();
+        let mut unidentified = 0;
+        let mut start_index = 0;
+        loop {
+            let position = Position::Offset(OffsetPosition {
+                walk_id: uuid::Uuid::nil(),
+                start_index,
+            });
+            let (end, raw) = self.page(&resource.request(&position, 0)).await?;
+            let read = ListPage::of(resource, &raw, end.elements());
+            keys.extend(read.keys);
+            unidentified += read.unidentified;
+            let total = end.head().total_results;
+            match walk.page(end.elements(), read.ids.into_iter(), read.unidentified, total) {
+                Step::Read(next) => start_index = next,
+                Step::End => return Ok((walk, keys.len() as u64 + unidentified)),
+            }
+        }
+    }
+
+    /// Profiles are counted by segment, in the heads of the segments' own listings.
+    async fn profiles(&self, resource: &dyn Resource, found: &mut Verification) -> Outcome<()> {
+        let (Some(census), Some(prelude)) = (resource.census(), resource.prelude(None)) else {
+            return Ok(());
+        };
+        let (listed, walked) = self.segments(census.as_ref(), prelude, found).await?;
+        let mut totals = self
+            .totals(census.as_ref(), listed.keys().cloned().collect())
+            .await?;
+        let members: HashMap<String, u64> = self.engine.store.memberships().await?.into_iter().collect();
+        // What only the tables know may be gone at the tenant, or hidden from the listing.
+        let unlisted: Vec<String> = members
+            .keys()
+            .filter(|id| !listed.contains_key(*id))
+            .cloned()
+            .collect();
+        totals.extend(self.totals(census.as_ref(), unlisted).await?);
+        let stored = self.engine.store.rows(resource.table()).await?;
+        found.tables.push(whole(
+            resource.name(),
+            totals.get(&walked).copied().flatten(),
+            stored,
+        ));
+        let judged = judged(&totals, &walked, found);
+        found.segments = compare(&listed, &totals, &members, judged);
+        found.walked = Some(walked);
+        Ok(())
+    }
+
+    /// The segments that the tenant lists, by id, and the one that is walked.
+    async fn segments(
+        &self,
+        census: &dyn Census,
+        mut prelude: Box<dyn Prelude>,
+        found: &mut Verification,
+    ) -> Outcome<(BTreeMap<String, SegmentCount>, String)> {
+        let mut listed = BTreeMap::new();
+        let mut start = 0;
+        loop {
+            let (end, raw) = self.page(&prelude.request(start)).await?;
+            for element in raw.elements() {
+                prelude.take(element);
+                listed.extend(census.segment(element).map(|one| (one.id.clone(), one)));
+            }
+            start += end.elements();
+            let more = end.head().total_results.is_some_and(|total| start < total);
+            if !more || end.elements() == 0 || start >= MOST_SEGMENTS {
+                break;
+            }
+        }
+        let (walked, notice) = prelude.resolve()?;
+        found.notices.extend(notice);
+        Ok((listed, walked))
+    }
+
+    /// `totalResults` by segment; a segment that is gone has none of the profiles.
+    async fn totals(
+        &self,
+        census: &dyn Census,
+        segments: Vec<String>,
+    ) -> Outcome<BTreeMap<String, Option<u64>>> {
+        let of = segments.len();
+        let mut answers = stream::iter(segments)
+            .map(|id| async move {
+                let request = census.profiles_in(&id);
+                let total = match self.page(&request).await {
+                    Ok((end, _)) => end.head().total_results,
+                    Err(fault) if fault.kind == Kind::Absent => Some(0),
+                    Err(fault) => return Err(fault),
+                };
+                Ok::<_, Fault>((id, total))
+            })
+            .buffered(self.engine.bounds.lookups_at_once);
+        let mut totals = BTreeMap::new();
+        while let Some(answer) = answers.next().await {
+            let (id, total) = answer?;
+            totals.insert(id, total);
+            self.engine.watcher.counted(totals.len(), of);
+        }
+        Ok(totals)
+    }
+}
+
+/// What a page of a list holds.
+struct ListPage {
+    ids: Vec<String>,
+    /// Keys of rows, and of elements that should have become rows.
+    keys: Vec<Vec<u8>>,
+    /// Elements without a readable id.
+    unidentified: u64,
+}
+
+impl ListPage {
+    fn of(resource: &dyn Resource, raw: &Raw, elements: u64) -> Self {
+        let mut batch = Batch::default();
+        let mut decoder = resource.decoder();
+        let mut ids = Vec::new();
+        let mut readable = 0;
+        for element in raw.elements() {
+            match resource.fingerprint(element) {
+                Ok(print) => {
+                    ids.push(print.id.clone());
+                    decoder.decode(element, print, Known::Absent, &mut batch);
+                    readable += 1;
+                }
+                Err(reject) => batch.rejects.push(reject),
+            }
+        }
+        let rejected = batch
+            .rejects
+            .iter()
+            .filter_map(|reject| reject.element_id.as_ref());
+        let rejected = rejected.map(|id| id.as_bytes().to_vec());
+        Self {
+            ids,
+            keys: batch.rows.keys().map(<[u8]>::to_vec).chain(rejected).collect(),
+            unidentified: elements - readable,
+        }
+    }
+}
+
+fn whole(name: &str, by_the_tenant: Option<u64>, in_the_table: u64) -> Comparison {
+    Comparison {
+        name: name.to_owned(),
+        by_the_tenant,
+        in_the_table,
+        tolerance: by_the_tenant.map(tolerance),
+    }
+}
+
+/// Which segments have to agree: all, if the walked one holds everybody; else itself alone, since the tables hold only
+/// those of another one's profiles that are in both.
+fn judged<'a>(
+    totals: &BTreeMap<String, Option<u64>>,
+    walked: &'a str,
+    found: &mut Verification,
+) -> Option<&'a str> {
+    let everybody = totals.get(walked).copied().flatten().unwrap_or(0);
+    let larger = totals
+        .iter()
+        .find(|(_, total)| total.is_some_and(|total| total > everybody))?;
+    found.notices.push(format!(
+        "profiles are read from the segment `{walked}`, and the segment `{}` is larger: only `{walked}` has to agree",
+        larger.0
+    ));
+    Some(walked)
+}
+
+/// Largest first.
+fn compare(
+    listed: &BTreeMap<String, SegmentCount>,
+    totals: &BTreeMap<String, Option<u64>>,
+    members: &HashMap<String, u64>,
+    judged: Option<&str>,
+) -> Vec<SegmentComparison> {
+    let mut segments: Vec<SegmentComparison> = totals
+        .iter()
+        .map(|(id, total)| {
+            let is_judged = judged.is_none_or(|judged| judged == id);
+            SegmentComparison {
+                name: listed.get(id).map(|one| one.name.clone()).unwrap_or_default(),
+                profile_count: listed.get(id).and_then(|one| one.profile_count),
+                profiles: Comparison {
+                    name: id.clone(),
+                    by_the_tenant: *total,
+                    in_the_table: members.get(id).copied().unwrap_or(0),
+                    tolerance: total.filter(|_| is_judged).map(tolerance),
+                },
+            }
+        })
+        .collect();
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.profiles.by_the_tenant));
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_beside_a_part_of_the_tenant_need_not_agree() {
+        let totals = |others: &[(&str, u64)]| -> BTreeMap<String, Option<u64>> {
+            others
+                .iter()
+                .map(|(id, total)| ((*id).to_owned(), Some(*total)))
+                .collect()
+        };
+        let members = HashMap::from([("all".to_owned(), 100), ("some".to_owned(), 3)]);
+        let mut found = Verification::default();
+        let whole = totals(&[("all", 100), ("some", 40)]);
+        let all = judged(&whole, "all", &mut found);
+        found.segments = compare(&BTreeMap::new(), &whole, &members, all);
+        assert_eq!(found.differences().len(), 1);
+        assert!(found.notices.is_empty());
+        let part = totals(&[("all", 400), ("some", 3)]);
+        let own = judged(&part, "some", &mut found);
+        found.segments = compare(&BTreeMap::new(), &part, &members, own);
+        assert!(found.differences().is_empty() && found.notices.len() == 1);
+        assert_eq!(found.segments[0].profiles.difference(), Some(300));
+    }
+}

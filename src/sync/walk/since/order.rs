@@ -1,0 +1,31 @@
+//! In which order a page came. Knows dates and nothing else.
+
+use crate::model::Time;
+use crate::sync::task::EventOrder;
+
+/// Distinct dates in a page after which its order is trusted.
+const TRUSTED_AFTER: usize = 5;
+
+/// The order of a page: as the settings say, unless the page itself speaks against it; else where it has one and shows
+/// enough distinct dates to be trusted.
+pub(super) fn order_of(dates: &[Time], told: Option<EventOrder>) -> Option<EventOrder> {
+    if let Some(told) = told {
+        return Some(told).filter(|order| is_in(dates, *order));
+    }
+    let mut distinct: Vec<Time> = dates.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < TRUSTED_AFTER {
+        return None;
+    }
+    [EventOrder::OldestFirst, EventOrder::NewestFirst]
+        .into_iter()
+        .find(|order| is_in(dates, *order))
+}
+
+fn is_in(dates: &[Time], order: EventOrder) -> bool {
+    match order {
+        EventOrder::OldestFirst => dates.is_sorted(),
+        EventOrder::NewestFirst => dates.iter().rev().is_sorted(),
+    }
+}

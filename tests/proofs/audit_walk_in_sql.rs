@@ -1,0 +1,125 @@
+//! The model of the tables that `audit_walk` trusts, held against the SQL: the same tenants, the real resource, the real
+//! PostgreSQL, and after every scan the same rows, the same open gaps, the same watermark.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::model::Time;
+use blueconic_sync::model::ports::{Clock, Resource, SystemClock};
+use blueconic_sync::resources::registry;
+use chrono::SecondsFormat;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseResult};
+
+use super::audit_walk::Stage;
+use super::event_store::EventStore;
+use super::event_tenant::{Event, Tenant, moment};
+use super::scenario::{Scenario, scenario};
+use crate::store::fixture::{Fixture, fixture, run};
+
+/// An event as the tenant writes it.
+fn json(event: &Event) -> Vec<u8> {
+    let date = moment(event.date).to_rfc3339_opts(SecondsFormat::Millis, true);
+    let kind = event.kind;
+    format!(
+        r#"{{"date":"{date}","objectType":"LISTENER","operation":"UPDATE","userName":"{kind}","objects":[]}}"#
+    )
+    .into_bytes()
+}
+
+fn audit_events(page_size: u32) -> Arc<dyn Resource> {
+    let variables: Variables = [
+        ("BLUECONIC_URL", "http://127.0.0.1:1".to_owned()),
+        ("BLUECONIC_CLIENT_ID", "app".to_owned()),
+        ("BLUECONIC_CLIENT_SECRET", "secret".to_owned()),
+        (
+            "BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__PAGE_SIZE",
+            page_size.to_string(),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.into()))
+    .collect();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entries = registry::entries(&load(None, &variables).unwrap(), &clock);
+    Arc::clone(
+        &entries
+            .iter()
+            .find(|entry| entry.name == "audit_events")
+            .unwrap()
+            .resource,
+    )
+}
+
+type Row = (Vec<u8>, i32);
+
+async fn compare(db: &Fixture, model: &EventStore) -> TestCaseResult {
+    let rows: Vec<Row> = sqlx::query_as("select event_key, occurrence from blueconic.audit_events")
+        .fetch_all(&db.look)
+        .await
+        .unwrap();
+    let rows: BTreeSet<Vec<u8>> = rows
+        .into_iter()
+        .map(|(key, occurrence)| [&key[..], &occurrence.to_be_bytes()].concat())
+        .collect();
+    let open: Vec<(Time, Time, String)> =
+        sqlx::query_as("select from_at, to_at, reason from sync.gaps where closed_at is null")
+            .fetch_all(&db.look)
+            .await
+            .unwrap();
+    let watermark: Option<Time> = sqlx::query_scalar("select watermark from sync.cursors")
+        .fetch_optional(&db.look)
+        .await
+        .unwrap()
+        .flatten();
+    let tables = model.0.lock().unwrap().clone();
+    prop_assert_eq!(rows, tables.rows);
+    let expected: BTreeSet<(Time, Time, String)> = tables
+        .open
+        .iter()
+        .map(|(span, reason)| (span.from, span.to, reason.as_str().to_owned()))
+        .collect();
+    prop_assert_eq!(open.into_iter().collect::<BTreeSet<_>>(), expected);
+    prop_assert_eq!(watermark, tables.watermark);
+    Ok(())
+}
+
+async fn tell(db: &Fixture, scenario: &Scenario) -> TestCaseResult {
+    let empty = "truncate blueconic.audit_events, sync.gaps, sync.cursors";
+    run(&mut *db.look.acquire().await.unwrap(), empty).await;
+    let resource = audit_events(scenario.page_size);
+    let model = EventStore::default();
+    let in_memory = Stage::new(
+        scenario,
+        Tenant::new(scenario, json),
+        model.clone(),
+        Arc::clone(&resource),
+    );
+    let in_sql = Stage::new(scenario, Tenant::new(scenario, json), db.store.clone(), resource);
+    for scan in &scenario.scans {
+        let mut ended = Vec::new();
+        in_memory.tenant.lock().unwrap().now += scan.pause;
+        ended.push(in_memory.scan(scan).await);
+        in_sql.tenant.lock().unwrap().now += scan.pause;
+        ended.push(in_sql.scan(scan).await);
+        prop_assert_eq!(ended[0], ended[1]);
+        compare(db, &model).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_model_of_the_tables_does_what_the_sql_does() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let db = runtime.block_on(fixture());
+    let config = Config {
+        cases: 24,
+        max_shrink_iters: 50,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    proptest!(config, |(scenario in scenario())| {
+        runtime.block_on(tell(&db, &scenario))?;
+    });
+}

@@ -1,0 +1,210 @@
+//! The sweep's finer points: a profile that a walk missed and that is newer, and more candidates than may be asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blueconic_sync::app::{self, App, Wish};
+use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::settings::Settings;
+use blueconic_sync::demo::faults::Route;
+use blueconic_sync::model::ledger::Status;
+use blueconic_sync::model::ports::SystemClock;
+use blueconic_sync::model::position::Scope;
+use blueconic_sync::sync::engine::Engine;
+use blueconic_sync::sync::progress::Silent;
+use blueconic_sync::sync::task::{Bounds, RemovalBound, WhenHeld};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::truth::assert_profiles_equal;
+use crate::support::{Scene, scene, small};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missed_profile_that_is_newer_is_written_column_by_column() {
+    let Scene {
+        tenant,
+        database,
+        program,
+    } = scene(small(400)).await;
+    program.expect(0, &["backfill"]).await;
+    let with_level = (50..400)
+        .find(|position| tenant.profile(*position).unwrap().permission_level.is_some())
+        .unwrap();
+    let (newer, same) = (tenant.id(with_level), tenant.id(with_level + 1));
+    let row = |id: &str| format!("select to_jsonb(p) from blueconic.profiles as p where id = '{id}'");
+    let before: [Value; 2] = [database.one(&row(&newer)).await, database.one(&row(&same)).await];
+    tenant.advance(Duration::from_mins(1));
+    let segment = tenant.segments()[2].id.clone();
+    let was_in = tenant.profile(with_level).unwrap().segment_ids.contains(&segment);
+    assert!(tenant.set_member(with_level, &segment, !was_in));
+    tenant.touch(
+        with_level,
+        "name",
+        &["Changed while nobody looked", "quote \" and \\"],
+    );
+    tenant.skip(with_level);
+    tenant.skip(with_level + 1);
+    program.expect(0, &["backfill", "--full", "profiles"]).await;
+    let after: [Value; 2] = [database.one(&row(&newer)).await, database.one(&row(&same)).await];
+    assert_eq!(
+        before[1], after[1],
+        "what is not newer is left alone, its synced_at too"
+    );
+    let expected = crate::support::truth::profile(&tenant.profile(with_level).unwrap());
+    assert_eq!(after[0]["properties"], expected["properties"]);
+    let ids = |value: &Value| -> BTreeSet<String> {
+        let ids = value.as_array().unwrap().iter();
+        ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&after[0]["segment_ids"]), ids(&expected["segments"]));
+    assert_eq!(
+        after[0]["permission_level"], before[0]["permission_level"],
+        "the look-up does not bring it"
+    );
+    assert!(after[0]["modified_at"].as_str() > before[0]["modified_at"].as_str());
+    assert_eq!(after[0]["source_hash"], format!("\\x{}", "0".repeat(32)));
+    let counts: (i64, i64, i64) = database
+        .rows(
+            "select rows_missed, rows_updated, rows_removed from sync.runs order by started_at desc limit 1",
+        )
+        .await[0];
+    assert_eq!(counts, (2, 1, 0));
+    // The next walk decodes it and finds both hashes.
+    tenant.list_truly();
+    program.expect(0, &["backfill", "--full", "profiles"]).await;
+    assert_profiles_equal(&database, &tenant).await;
+    let zeroed = "blueconic.profiles where source_hash = decode(repeat('00', 16), 'hex') or content_hash = source_hash";
+    assert_eq!(database.count(zeroed).await, 0);
+    program.expect(0, &["backfill", "--full", "profiles"]).await;
+    let written: i64 = database
+        .one("select rows_inserted + rows_updated + rows_rehashed from sync.runs order by started_at desc limit 1")
+        .await;
+    assert_eq!(written, 0);
+}
+
+/// Seen ids that vanish are never an empty tenant: a walk starts over within the run, a few times, and a list or a walk
+/// that cannot be swept says so. (The crash itself is in `resume.rs`; here the loss never ends.)
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_seen_ids_nothing_is_swept() {
+    let Scene {
+        tenant,
+        database,
+        program,
+    } = scene(small(300)).await;
+    program.expect(0, &["backfill"]).await;
+    database
+        .run(
+            "create function sync.lose() returns trigger language plpgsql as
+             $$ begin delete from sync.walk_seen; return new; end $$;
+             create trigger lose before insert or update on sync.cursors
+             for each row execute function sync.lose()",
+        )
+        .await;
+    let segment = tenant.segments()[4].id.clone();
+    assert!(tenant.remove_segment(&segment) && tenant.delete(7));
+    tenant.requests().forget();
+    for resource in ["segments", "profiles"] {
+        let ended = program.expect(3, &["backfill", "--full", resource]).await;
+        ended.tells(&["were lost in a crash of PostgreSQL"]);
+    }
+    let walks = tenant.requests().count(Route::Profiles);
+    assert_eq!(walks, 4, "one and three restarts");
+    assert_eq!(tenant.requests().count(Route::Profile), 0);
+    assert_eq!(database.count("blueconic.profiles").await, 300);
+    assert_eq!(database.count("blueconic.segments").await, 9);
+    crate::support::truth::assert_ledgers_add_up(&database).await;
+    database.run("drop trigger lose on sync.cursors").await;
+    program.expect(0, &["backfill", "--full"]).await;
+    assert_profiles_equal(&database, &tenant).await;
+    assert_eq!(database.count("blueconic.segments").await, 8);
+}
+
+fn settings(scene: &Scene) -> Settings {
+    let variables: Variables = [
+        ("BLUECONIC_URL", scene.tenant.url()),
+        ("BLUECONIC_CLIENT_ID", "simulated-client"),
+        ("BLUECONIC_CLIENT_SECRET", "simulated-secret"),
+        ("DATABASE_URL", &scene.database.url),
+        ("BLUECONIC_SYNC__LIMITS__REQUESTS_PER_SECOND", "10000"),
+        ("BLUECONIC_SYNC__LIMITS__BURST", "10000"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.into()))
+    .into_iter()
+    .collect();
+    load(None, &variables).unwrap()
+}
+
+/// With room for 4 look-ups in a sweep, 10 candidates take three sweeps, each of which begins where the last stopped:
+/// those that turned out to be there after all would else be asked for again and again, and the rest never.
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
+    let scene = scene(small(300)).await;
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let bounds = Bounds {
+        batch_bytes: 1 << 20,
+        batch_elements: 1_000,
+        lanes: 2,
+        lease_ttl: Duration::from_secs(5),
+        removals: RemovalBound::Rows(100),
+        approved_removals: None,
+        lookups: 4,
+        lookups_at_once: 4,
+    };
+    let engine = Engine::new(
+        Arc::clone(&app.client),
+        app.store.clone(),
+        Arc::new(SystemClock),
+        bounds,
+        Arc::new(Silent),
+    );
+    let wish = Wish {
+        scope: Some(Scope::Full),
+        ..Wish::default()
+    };
+    let entry = app.entries.iter().find(|entry| entry.name == "profiles").unwrap();
+    let task = app::task(&settings, entry, wish, WhenHeld::LookOn);
+    let walk = async || {
+        scene.tenant.requests().forget();
+        let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
+        assert_eq!(report.ledger.status, Status::Succeeded, "{:?}", report.ledger);
+        let asked: Vec<String> = scene
+            .tenant
+            .requests()
+            .of(Route::Profile)
+            .iter()
+            .map(|request| request.path.rsplit('/').next().unwrap().to_owned())
+            .collect();
+        let through: Option<String> = scene
+            .database
+            .one("select asked_through from sync.cursors where resource = 'profiles' and scope = 'full'")
+            .await;
+        (asked, through)
+    };
+    assert_eq!(walk().await.1, None);
+    // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
+    for position in 0..10 {
+        scene.tenant.skip(position * 4);
+    }
+    let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();
+    candidates.sort();
+    for expected in [&candidates[..4], &candidates[4..8]] {
+        let (mut asked, through) = walk().await;
+        asked.sort();
+        assert_eq!(asked, expected);
+        assert_eq!(through.as_ref(), expected.last());
+    }
+    // Round again: the last two, then the first two.
+    let (asked, through) = walk().await;
+    let asked: BTreeSet<String> = asked.into_iter().collect();
+    let wanted = candidates[8..].iter().chain(&candidates[..2]).cloned().collect();
+    assert_eq!(asked, wanted);
+    assert_eq!(through.as_ref(), Some(&candidates[1]));
+    // All of what is left fits: nothing has to be remembered.
+    scene.tenant.list_truly();
+    scene.tenant.skip(0);
+    let (asked, through) = walk().await;
+    assert_eq!((asked, through), (vec![scene.tenant.id(0)], None));
+    app.close().await.unwrap();
+}
