@@ -26,7 +26,7 @@ pub(crate) struct Sifted {
     pub(crate) batch: Batch,
     /// Ids that were merged into an erased person: they leave without an alias or a tombstone.
     pub(crate) departing: Vec<String>,
-    /// Elements that were left out, and audit events of which an object was.
+    /// Elements that were left out and are counted nowhere else. Not events of which an object was: they are stored.
     pub(crate) suppressed: u64,
 }
 
@@ -102,10 +102,10 @@ pub(crate) async fn sift(
             unstage(connection, batch, &erased).await?;
             without_profiles(batch, &erased)
         }
-        Merge::Occurrence if !batch.rows.is_empty() => Sifted {
-            suppressed: unstage_objects(connection, &erased).await?,
-            ..with_rejects_redacted(batch, &erased)
-        },
+        Merge::Occurrence if !batch.rows.is_empty() => {
+            unstage_objects(connection, &erased).await?;
+            with_rejects_redacted(batch, &erased)
+        }
         Merge::Occurrence | Merge::Upsert => with_rejects_redacted(batch, &erased),
     }))
 }
@@ -150,13 +150,13 @@ async fn unstage(connection: &mut PgConnection, batch: &Batch, erased: &Erased) 
     Ok(())
 }
 
-async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Result<u64, Error> {
-    let changed = sqlx::query(UNSTAGE_OBJECTS)
+async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Result<(), Error> {
+    sqlx::query(UNSTAGE_OBJECTS)
         .bind(erased.ids())
         .execute(connection)
         .await
         .doing(DOING)?;
-    Ok(changed.rows_affected())
+    Ok(())
 }
 
 fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
@@ -169,13 +169,12 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
             *id = stand_in(hash);
         }
     }
-    let left_out = batch.seen.iter().filter(|id| erased.has(id)).count();
+    let unstaged = batch.rows.len() - sifted.rows.len();
     let (kept, theirs): (Vec<Reject>, Vec<Reject>) = sifted
         .rejects
         .into_iter()
         .partition(|reject| !is_theirs(reject, erased));
     sifted.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
-    let unread = theirs.iter().filter(|reject| reject.element_id.is_none()).count();
     let departing = batch
         .aliases
         .iter()
@@ -189,7 +188,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
     Sifted {
         batch: sifted,
         departing,
-        suppressed: from_length(left_out + unread),
+        suppressed: from_length(unstaged + theirs.len()),
     }
 }
 
