@@ -81,7 +81,8 @@ pub(super) async fn refusal(
     }
     let retry_after = retry_after(&response, wall);
     let web_page = content_type(&response).contains("html");
-    let message = redact(&words(&read_some(response).await), secret);
+    let body = read_some(response).await;
+    let message = redact(&words(&body), secret);
     let message = address::without_id(request, &message);
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ClientError::Denied {
@@ -90,7 +91,7 @@ pub(super) async fn refusal(
             status: status.as_u16(),
             message,
         },
-        StatusCode::NOT_FOUND if !web_page => ClientError::Absent { call, message },
+        StatusCode::NOT_FOUND if !web_page && is_own(&body) => ClientError::Absent { call, message },
         StatusCode::BAD_REQUEST if carries_cursor(request) => ClientError::CursorRefused { call, message },
         _ => ClientError::Status {
             call,
@@ -134,6 +135,13 @@ fn location(response: &Response) -> String {
 pub(super) fn retry_after(response: &Response, wall: Time) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     retry::parse_retry_after(header, wall)
+}
+
+/// Whether an error body can be the API's: it answers in JSON or not at all. A page or a plain text (`default backend -
+/// 404`) comes from something in front of it, and says nothing about what was asked for.
+fn is_own(body: &[u8]) -> bool {
+    let text = body.trim_ascii();
+    text.is_empty() || text.starts_with(b"{")
 }
 
 fn carries_cursor(request: &Request) -> bool {
@@ -239,6 +247,20 @@ mod tests {
         ];
         for (body, sentence) in cases {
             assert_eq!(words(body.as_bytes()), sentence);
+        }
+    }
+
+    #[test]
+    fn only_json_or_nothing_is_the_apis_own_word() {
+        for (body, own) in [
+            ("", true),
+            (" \r\n", true),
+            (r#"{"code":4}"#, true),
+            ("default backend - 404", false),
+            ("<html>", false),
+            ("[]", false),
+        ] {
+            assert_eq!(is_own(body.as_bytes()), own, "{body}");
         }
     }
 

@@ -109,6 +109,30 @@ pub enum Kind {
         /// How long nothing comes.
         pause: Duration,
     },
+    /// A page of a listing that is whole and well-formed, and does not say what is so.
+    Bent(Bend),
+    /// The answer to the request that this route was asked before, as out of a cache.
+    Stale,
+    /// The answer of something that stands in front of the tenant.
+    Foreign {
+        /// The status code.
+        status: u16,
+        /// The header `Content-Type`.
+        content_type: &'static str,
+        /// The body.
+        body: &'static str,
+    },
+}
+
+/// How a page of a listing is bent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bend {
+    /// So many elements at its end are left out.
+    pub short_by: usize,
+    /// `totalResults` is so much more than is so.
+    pub total_off: i64,
+    /// `nextCursor` is left out.
+    pub no_next: bool,
 }
 
 /// One fault to order.

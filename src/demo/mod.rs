@@ -4,6 +4,7 @@
 mod answer;
 mod auditing;
 mod base;
+mod bent;
 mod bodies;
 mod catalogue;
 mod changes;

@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
+use crate::demo::bent::bent;
 use crate::demo::bodies::{self, gzip, holding, with_fault};
 use crate::demo::faults::{Kind, RetryAfter, Route};
 use crate::demo::query::Query;
@@ -29,12 +30,14 @@ pub(crate) struct Connection {
 pub(crate) async fn observe(
     Shared(state): Shared<Arc<State>>,
     Extension(connection): Extension<Connection>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let route = Route::of(request.uri().path(), &state.settings.api_path);
     let under_way = state.requests.begin(entry(&state, route, &request));
     let fault = state.faults.draw(route, Query::of(request.uri()).one("cursor"));
+    let from_cache = matches!(fault, Some((Kind::Stale, _)));
+    *request.uri_mut() = state.requests.answering(route, request.uri(), from_cache);
     // Sleeping for no time at all still costs a tick of the timer.
     if !state.settings.latency.is_zero() {
         tokio::time::sleep(state.settings.latency).await;
@@ -98,6 +101,12 @@ async fn faulty(
     match kind {
         Kind::Status { status, retry_after } => refusal(state, *status, *retry_after, turn),
         Kind::Html => html(StatusCode::OK),
+        Kind::Foreign {
+            status,
+            content_type,
+            body,
+        } => foreign(*status, content_type, body),
+        Kind::Bent(bend) => bent(next.run(request).await, *bend).await,
         Kind::Empty => StatusCode::OK.into_response(),
         Kind::TokensDie => {
             state.oauth.revoke_all();
@@ -112,7 +121,7 @@ async fn faulty(
             // The connection's task drops this before it would ever end.
             std::future::pending().await
         }
-        Kind::CutAfter(_) | Kind::EndAfter(_) | Kind::Slow { .. } | Kind::Stall { .. } => {
+        Kind::CutAfter(_) | Kind::EndAfter(_) | Kind::Slow { .. } | Kind::Stall { .. } | Kind::Stale => {
             next.run(request).await
         }
     }
@@ -144,6 +153,11 @@ fn refusal(state: &State, status: u16, retry_after: Option<RetryAfter>, turn: u6
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response
+}
+
+fn foreign(status: u16, content_type: &'static str, body: &'static str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 fn html(status: StatusCode) -> Response {

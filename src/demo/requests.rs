@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::http::Uri;
+
 use crate::demo::faults::Route;
 
 /// One request.
@@ -36,6 +38,8 @@ struct Log {
     forgotten: usize,
     under_way: HashMap<Route, Concurrency>,
     all: Concurrency,
+    /// What each route answered last.
+    answered: HashMap<Route, Uri>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +79,16 @@ impl Requests {
             route,
             at: log.forgotten + log.requests.len() - 1,
         }
+    }
+
+    /// What a request is answered with: what it asked for, or, out of a stale cache, what was answered before it.
+    pub(crate) fn answering(&self, route: Route, asked: &Uri, stale: bool) -> Uri {
+        let mut log = lock(&self.log);
+        if stale && let Some(before) = log.answered.get(&route) {
+            return before.clone();
+        }
+        log.answered.insert(route, asked.clone());
+        asked.clone()
     }
 
     /// All requests since the start, or since they were forgotten.

@@ -126,10 +126,14 @@ pub enum Verdict {
         /// The id that remains.
         survivor: String,
     },
+    /// Another profile answered in its place, and does not say that it replaces it: a merge, if it does so again.
+    Redirected {
+        /// Who answered.
+        survivor: String,
+    },
     /// It exists, outside of the walked segment.
     OutOfScope,
-    /// It is in the segment: the walk missed it. What the look-up brought of it, as a JSON object by column, for
-    /// [`Store::revise`]; empty where nothing tells how new it is.
+    /// It is in the segment: the walk missed it. Its element, to be loaded where it is newer.
     Missed(Bytes),
     /// Nothing follows from the answer: the row stays.
     Kept,
@@ -220,6 +224,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`.
     fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// At most so many ids that the walk itself read: things that the tenant had a while ago.
+    fn witnesses(&self, walk_id: Uuid, limit: u32) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Forgets the seen ids of a walk.
     fn forget(&self, lease: &Lease, walk_id: Uuid) -> impl Future<Output = Outcome<()>> + Send;
     /// How many rows of the table a sweep of this walk would remove.
@@ -236,15 +242,6 @@ pub trait Store: Clone + Send + Sync + 'static {
         after: &str,
         limit: u32,
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
-    /// Overwrites candidates that a look-up showed to be newer than their row, column by column: what the look-up did
-    /// not bring keeps its value, and both hashes are zeroed, so that the next walk decodes the profile whatever its
-    /// bytes. `found` is an id with a JSON object of columns. Asserts the lease. Gives back the number of rows written.
-    fn revise(
-        &self,
-        lease: &Lease,
-        walk: Walk,
-        found: &[(String, Bytes)],
-    ) -> impl Future<Output = Outcome<u64>> + Send;
     /// Remembers up to which id a sweep has asked; none when it asked for all. Asserts the lease.
     fn remember_asked(
         &self,

@@ -103,6 +103,12 @@ pub enum Error {
         /// Until when without renewing.
         expires_at: Time,
     },
+    /// Rows that were the same as what was read have been removed since they were compared.
+    #[error("{rows} rows went while their batch was loaded")]
+    Gone {
+        /// How many.
+        rows: u64,
+    },
     /// The turn to ask for a token was taken over.
     #[error("the claim to ask for a token of {tenant} was taken over")]
     ClaimLost {
@@ -176,8 +182,10 @@ fn class_of_code(code: &str) -> Class {
 impl Error {
     /// Whether the same thing may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
-        self.cause()
-            .is_some_and(|cause| matches!(class(cause), Class::Conflict | Class::Passing))
+        matches!(self, Self::Gone { .. })
+            || self
+                .cause()
+                .is_some_and(|cause| matches!(class(cause), Class::Conflict | Class::Passing))
     }
 
     /// Whether the transaction lost against another and can be run again at once.
@@ -234,7 +242,7 @@ impl Error {
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
             Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
-            Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => return None,
+            Self::Gone { .. } | Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => return None,
         };
         Some(hint.to_owned())
     }

@@ -34,6 +34,8 @@ pub struct PostgresLoader {
     /// What [`Loader::known`] said since the last load, so that a hash is refreshed only on a row that still means
     /// the same.
     contents: HashMap<String, [u8; 16]>,
+    /// Ids whose rows were there when [`Loader::known`] was asked, since the last load.
+    compared: Vec<String>,
     /// Whether staging holds rows of a load that failed.
     littered: bool,
 }
@@ -73,6 +75,7 @@ impl PostgresLoader {
             since,
             sql,
             contents: HashMap::new(),
+            compared: Vec::new(),
             littered: false,
         })
     }
@@ -108,6 +111,11 @@ impl PostgresLoader {
                 Some(content) => self.differs(&prints[place].id, &content),
             };
         }
+        let there = prints
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| **known != Known::Absent);
+        self.compared.extend(there.map(|(print, _)| print.id.clone()));
         Ok(known)
     }
 
@@ -135,6 +143,7 @@ impl PostgresLoader {
         let mut written = self.commit_persistently(&batch, advance.as_ref()).await?;
         written.repeated = repeated;
         self.contents.clear();
+        self.compared.clear();
         if self.littered {
             self.sweep_staging().await?;
         }
@@ -180,6 +189,11 @@ impl PostgresLoader {
             contents: &self.contents,
             departing,
             now: opening.now,
+            compared: if opening.other_walks.is_empty() {
+                &[]
+            } else {
+                &self.compared
+            },
         };
         let mut written = match self.table.merge {
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,

@@ -20,7 +20,6 @@ mod profiles;
 mod rejects;
 pub mod reset;
 mod retry;
-mod revise;
 mod runs;
 mod schedule;
 mod seen;

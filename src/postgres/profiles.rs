@@ -28,6 +28,9 @@ pub(crate) struct Surroundings<'load> {
     pub(crate) departing: &'load [String],
     /// The transaction's time.
     pub(crate) now: Time,
+    /// While another walk is open, whose sweep may be removing rows at this moment: ids whose rows were there when they
+    /// were compared.
+    pub(crate) compared: &'load [String],
 }
 
 /// Merges what is staged, and all that comes with it.
@@ -42,7 +45,7 @@ pub(crate) async fn merge(
         .copied()
         .chain(around.departing.iter().map(String::as_str))
         .collect();
-    let locked = locked(batch, &leaving);
+    let locked = locked(batch, &leaving, around.compared);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
@@ -55,7 +58,12 @@ pub(crate) async fn merge(
         forget_returned(connection).await?;
     }
     refresh_hashes(connection, batch, around.contents, &mut written).await?;
-    remove_placeholders(connection, batch, &locked).await?;
+    if !batch.rehash.is_empty() || !around.compared.is_empty() {
+        let rows = remove_placeholders(connection, &locked).await?;
+        if rows > 0 && !around.compared.is_empty() {
+            return Err(Error::Gone { rows });
+        }
+    }
     Ok(written)
 }
 
@@ -69,15 +77,26 @@ fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Ids that the transaction touches without a staged row.
-fn locked<'batch>(batch: &'batch Batch, leaving: &[&'batch str]) -> Vec<&'batch str> {
-    let staged: BTreeSet<&[u8]> = if leaving.is_empty() && batch.rehash.is_empty() {
+/// Ids that the transaction touches without a staged row. Those that were only compared are among them: a sweep that was
+/// told before that they are gone may remove them between the comparison and this transaction. The locks make one wait
+/// for the other, and what is gone by then has to be read as new.
+fn locked<'batch>(
+    batch: &'batch Batch,
+    leaving: &[&'batch str],
+    compared: &'batch [String],
+) -> Vec<&'batch str> {
+    let staged: BTreeSet<&[u8]> = if leaving.is_empty() && batch.rehash.is_empty() && compared.is_empty() {
         BTreeSet::new()
     } else {
         batch.rows.keys().collect()
     };
     let rehashed = batch.rehash.iter().map(|(id, _)| id.as_str());
-    let ids: BTreeSet<&str> = leaving.iter().copied().chain(rehashed).collect();
+    let ids: BTreeSet<&str> = leaving
+        .iter()
+        .copied()
+        .chain(rehashed)
+        .chain(compared.iter().map(String::as_str))
+        .collect();
     ids.into_iter()
         .filter(|id| !staged.contains(id.as_bytes()))
         .collect()
@@ -270,21 +289,15 @@ async fn refresh_hashes(
     Ok(())
 }
 
-/// A row whose hash was to be refreshed may be gone by now: then its placeholder was inserted.
-async fn remove_placeholders(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    locked: &[&str],
-) -> Result<(), Error> {
-    if batch.rehash.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
+/// A row whose hash was to be refreshed, or that was not to change, may be gone by now: then its placeholder was
+/// inserted. Gives back how many were.
+async fn remove_placeholders(connection: &mut PgConnection, locked: &[&str]) -> Result<u64, Error> {
+    let removed = sqlx::query!(
         "delete from blueconic.profiles where id = any ($1) and source_hash = ''::bytea",
         locked as &[&str]
     )
     .execute(connection)
     .await
     .doing("removing placeholders")?;
-    Ok(())
+    Ok(removed.rows_affected())
 }

@@ -91,6 +91,18 @@ pub(crate) async fn forget_former(
     Ok(())
 }
 
+/// A few ids that the walk itself read, if there are any.
+pub(crate) async fn witnesses(pool: &PgPool, walk_id: Uuid, limit: u32) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar!(
+        "select id from sync.walk_seen where walk_id = $1 and read limit $2",
+        walk_id,
+        i64::from(limit)
+    )
+    .fetch_all(pool)
+    .await
+    .doing("looking for ids that a walk saw")
+}
+
 /// Forgets a walk.
 pub(crate) async fn forget(pool: &PgPool, lease: &Lease, walk_id: Uuid) -> Result<(), Error> {
     const DOING: &str = "forgetting the ids that a walk saw";

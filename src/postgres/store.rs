@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use url::Url;
@@ -22,7 +21,7 @@ use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::retry::Attempts;
 use crate::postgres::tenant::{self, Tenant};
-use crate::postgres::{boundary, counts, cursors, gaps, leases, revise, runs, seen, sweep};
+use crate::postgres::{boundary, counts, cursors, gaps, leases, runs, seen, sweep};
 
 /// The index that makes membership fast; a first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
@@ -170,6 +169,10 @@ impl Store for PostgresStore {
         Ok(seen::forget(self.control(), lease, walk_id).await?)
     }
 
+    async fn witnesses(&self, walk_id: Uuid, limit: u32) -> Outcome<Vec<String>> {
+        Ok(seen::witnesses(self.control(), walk_id, limit).await?)
+    }
+
     async fn candidates(&self, table: &'static Table, walk: Walk) -> Outcome<Candidates> {
         Ok(sweep::candidates(self.control(), table, walk).await?)
     }
@@ -192,10 +195,6 @@ impl Store for PostgresStore {
         verdicts: &[(String, Verdict)],
     ) -> Outcome<u64> {
         Ok(sweep::remove(self.control(), table, lease, walk, verdicts).await?)
-    }
-
-    async fn revise(&self, lease: &Lease, walk: Walk, found: &[(String, Bytes)]) -> Outcome<u64> {
-        Ok(revise::revise(self.control(), lease, walk, found).await?)
     }
 
     async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {

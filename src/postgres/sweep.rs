@@ -183,7 +183,7 @@ fn grave<'sweep>(id: &'sweep str, verdict: &'sweep Verdict) -> Option<Grave<'swe
         Verdict::Deleted => ("deleted", None),
         Verdict::Merged { survivor } => ("merged", Some(survivor.as_str())),
         Verdict::OutOfScope => ("out_of_scope", None),
-        Verdict::Missed(_) | Verdict::Kept => return None,
+        Verdict::Redirected { .. } | Verdict::Missed(_) | Verdict::Kept => return None,
     };
     Some(Grave { id, reason, survivor })
 }

@@ -13,5 +13,4 @@ mod profile_row;
 mod profiles;
 pub mod registry;
 mod reject;
-mod revision;
 mod segments;

@@ -98,13 +98,13 @@ enum Value<'a> {
 /// A decoded profile.
 pub(super) struct Decoded<'a> {
     id: String,
-    pub(super) created_at: Option<Time>,
-    pub(super) modified_at: Option<Time>,
-    pub(super) privacy_legislation: Option<Cow<'a, str>>,
-    pub(super) permission_level: Option<Cow<'a, str>>,
-    pub(super) consented_objectives: Vec<Cow<'a, str>>,
-    pub(super) refused_objectives: Vec<Cow<'a, str>>,
-    pub(super) segment_ids: Vec<Cow<'a, str>>,
+    created_at: Option<Time>,
+    modified_at: Option<Time>,
+    privacy_legislation: Option<Cow<'a, str>>,
+    permission_level: Option<Cow<'a, str>>,
+    consented_objectives: Vec<Cow<'a, str>>,
+    refused_objectives: Vec<Cow<'a, str>>,
+    segment_ids: Vec<Cow<'a, str>>,
     properties: Vec<Property<'a>>,
     replaced_by: Option<String>,
     replaces: Vec<String>,
@@ -317,13 +317,6 @@ impl Decoded<'_> {
             .jsonb(&json)
             .bytea(&source)
             .bytea(&content);
-    }
-
-    /// The properties as one JSON object.
-    pub(super) fn properties_as_json(&self) -> Vec<u8> {
-        let mut json = Vec::new();
-        self.write_properties(&mut json);
-        json
     }
 
     /// The properties as one JSON object, in the order of their ids.

@@ -21,7 +21,7 @@ use super::census::{self, SegmentCensus};
 use super::fields::Fields;
 use super::list;
 use super::profile_row::{self, Seeds};
-use super::{reject, revision, segments};
+use super::{reject, segments};
 
 /// The properties that carry the dates; asked for whatever the settings list.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
@@ -83,13 +83,7 @@ impl Resource for Profiles {
             ("expand", "profiles.profile.permissions".to_owned()),
             ("expand", "profiles.profile.replace".to_owned()),
         ];
-        if !position.properties.is_empty() {
-            let listed = position.properties.iter().map(String::as_str);
-            let always = ALWAYS
-                .into_iter()
-                .filter(|id| position.properties.iter().all(|own| own != id));
-            query.extend(listed.chain(always).map(|id| ("profileProperty", id.to_owned())));
-        }
+        query.extend(selected(&position.properties));
         if let Some((from, to)) = position.range {
             query.push(("refinement", modified_within(from, to)));
         }
@@ -112,7 +106,11 @@ impl Resource for Profiles {
     }
 
     fn lookup(&self, id: &str) -> Option<Request> {
-        let query = vec![("expand", "profile.segments".to_owned())];
+        let mut query = vec![
+            ("expand", "profile.segments".to_owned()),
+            ("expand", "profile.permissions.exceptions".to_owned()),
+        ];
+        query.extend(selected(&self.properties));
         Some(Request {
             path: format!("/profiles/{}", encoded(id)),
             query,
@@ -125,10 +123,7 @@ impl Resource for Profiles {
         match found {
             Lookup::Gone => Verdict::Deleted,
             Lookup::Unclear(_) => Verdict::Kept,
-            Lookup::Found(bytes) => match judge(id, segment, bytes) {
-                Verdict::Missed(found) => Verdict::Missed(revision::columns(&found, self.wanted().as_ref())),
-                verdict => verdict,
-            },
+            Lookup::Found(bytes) => judge(id, segment, bytes),
         }
     }
 
@@ -189,6 +184,15 @@ fn quick_id(element: &[u8]) -> Option<&str> {
     std::str::from_utf8(id).ok()
 }
 
+/// The properties to ask for; none: all of them come.
+fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String)> {
+    let always = ALWAYS
+        .into_iter()
+        .filter(|id| !properties.is_empty() && properties.iter().all(|own| own != id));
+    let listed = properties.iter().map(String::as_str);
+    listed.chain(always).map(|id| ("profileProperty", id.to_owned()))
+}
+
 /// The path of a segment's profiles.
 pub(super) fn path_of(segment: &str) -> String {
     format!("/segments/{}/profiles", encoded(segment))
@@ -220,7 +224,8 @@ fn modified_within(from: Time, to: Time) -> String {
     .to_string()
 }
 
-/// What a profile that was looked up says of itself.
+/// What a profile that was looked up says of itself. Who names no segments is in none: whether look-ups name them at all
+/// is asked of witnesses.
 fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
     #[derive(Deserialize)]
     struct Found<'a> {
@@ -229,32 +234,37 @@ fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
         #[serde(borrow, rename = "replacedBy")]
         replaced_by: Option<&'a RawValue>,
         #[serde(borrow)]
+        replaces: Option<&'a RawValue>,
+        #[serde(borrow)]
         segments: Option<&'a RawValue>,
     }
     let Ok(found) = serde_json::from_slice::<Found<'_>>(bytes) else {
         return Verdict::Kept;
     };
     let mut fields = Fields::default();
+    let Ok(Some(answered)) = fields.text("id", found.id) else {
+        return Verdict::Kept;
+    };
+    if answered != id {
+        let replaced = fields.texts("replaces", found.replaces).unwrap_or_default();
+        let survivor = answered.into_owned();
+        return match replaced.iter().any(|one| one == id) {
+            _ if survivor.is_empty() => Verdict::Kept,
+            true => Verdict::Merged { survivor },
+            // A look-up need not tell whom a profile replaces; one that tells others does not replace this one.
+            false if replaced.is_empty() => Verdict::Redirected { survivor },
+            false => Verdict::Kept,
+        };
+    }
     let Ok(replaced_by) = fields.text("replacedBy", found.replaced_by) else {
         return Verdict::Kept;
     };
-    let answered = fields.text("id", found.id).ok().flatten().unwrap_or_default();
-    match replaced_by.filter(|survivor| !survivor.is_empty()) {
-        Some(survivor) => {
-            return Verdict::Merged {
-                survivor: survivor.into_owned(),
-            };
-        }
-        None if answered.is_empty() => return Verdict::Kept,
-        None if answered != id => {
-            return Verdict::Merged {
-                survivor: answered.into_owned(),
-            };
-        }
-        None => {}
+    if let Some(survivor) = replaced_by.filter(|survivor| !survivor.is_empty()) {
+        return Verdict::Merged {
+            survivor: survivor.into_owned(),
+        };
     }
     match profile_row::segment_ids(&mut fields, found.segments) {
-        Ok(_) if found.segments.is_none() => Verdict::Kept,
         Ok(ids) if ids.iter().any(|one| one == segment) => Verdict::Missed(bytes.clone()),
         Ok(_) => Verdict::OutOfScope,
         Err(_) => Verdict::Kept,
@@ -367,11 +377,25 @@ mod tests {
             Verdict::Merged { survivor: "b".into() }
         );
         assert_eq!(
-            judged(r#"{"id":"b","segments":[]}"#),
+            judged(r#"{"id":"b","replaces":["x","a"],"segments":[]}"#),
             Verdict::Merged { survivor: "b".into() }
         );
+        assert_eq!(judged(r#"{"id":"a"}"#), Verdict::OutOfScope);
+        for redirected in [
+            r#"{"id":"b","segments":[]}"#,
+            r#"{"id":"b","replacedBy":"c"}"#,
+        ] {
+            assert_eq!(
+                judged(redirected),
+                Verdict::Redirected { survivor: "b".into() },
+                "{redirected}"
+            );
+        }
         for unclear in [
-            r#"{"id":"a"}"#,
+            r#"{"id":"","segments":[]}"#,
+            r#"{"id":"b","replaces":["c"],"segments":[{"id":"all"}]}"#,
+            r#"{"replacedBy":"c"}"#,
+            r#"{"id":"a","replacedBy":{}}"#,
             "{}",
             "[]",
             "<html>",

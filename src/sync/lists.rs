@@ -19,6 +19,8 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
     context.engine.watcher.began(context.lease.slot, false);
     forget_left_open(context).await?;
     let mut readings = 0;
+    // What a complete reading did not bring goes only if the next one brings exactly the same.
+    let mut before: Option<OffsetWalk> = None;
     loop {
         let walk = Walk {
             id: Uuid::now_v7(),
@@ -32,7 +34,8 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
             counts.unexplained = read.difference();
         };
         context.progress.change(counts);
-        if read.is_complete() {
+        let stable = before.take().is_some_and(|before| before.is_same_as(&read));
+        if read.is_complete() && (stable || nothing_missing(context, walk).await?) {
             // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
             let ended = if read.unidentified() == 0 {
                 sweep::run(context, Sweep::of_list(walk, read.distinct())).await?
@@ -48,10 +51,22 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
             close(context, walk, None).await?;
             return Ok(incomplete(&read));
         }
-        context
-            .progress
-            .notice("the list did not add up to its total; reading it again");
+        if read.is_complete() {
+            tracing::debug!("rows are missing in the list; reading it again before any is removed");
+            before = Some(read);
+        } else {
+            context
+                .progress
+                .notice("the list did not add up to its total; reading it again");
+        }
     }
+}
+
+/// Whether the reading brought every row that is stored.
+async fn nothing_missing<S: Source, T: Store>(context: &Context<'_, S, T>, walk: Walk) -> Outcome<bool> {
+    let table = context.task.resource.table();
+    let candidates = context.engine.store.candidates(table, walk).await?;
+    Ok(candidates.unseen == 0)
 }
 
 /// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
@@ -64,11 +79,15 @@ async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T>) -> O
 }
 
 fn incomplete(read: &OffsetWalk) -> Ended {
-    let error = format!(
-        "the tenant tells of {} elements, {} different ones came, also when read again",
-        read.total().unwrap_or_default(),
-        read.distinct()
-    );
+    let error = if read.is_complete() {
+        "the list was another each time it was read".to_owned()
+    } else {
+        format!(
+            "the tenant tells of {} elements, {} different ones came, also when read again",
+            read.total().unwrap_or_default(),
+            read.distinct()
+        )
+    };
     Ended::partial(
         error,
         "what came is loaded and nothing was removed; the next run reads the list again",

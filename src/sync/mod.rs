@@ -5,6 +5,8 @@ mod events;
 mod lane;
 mod lease;
 mod lists;
+mod lookups;
+mod missed;
 mod pages;
 mod pipeline;
 mod profiles;

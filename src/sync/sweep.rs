@@ -1,23 +1,21 @@
 //! Removing what a complete walk no longer saw. Every guard errs on the side of keeping: a row that stays too long is
 //! found by the next walk, a row that is removed wrongly is lost to the analyst.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream;
-
-use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::fault::Outcome;
 use crate::model::ledger::Status;
-use crate::model::page::Lookup;
 use crate::model::ports::{Candidates, Source, Store, Verdict, Walk};
 
 use super::engine::{Context, Ended};
+use super::lookups::{self, Doubt};
+use super::missed;
+use super::walk::cursor;
 
 /// What became of the seen ids, for a notice or an error.
 pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
 /// Candidates that are fetched and judged at once.
 const CHUNK: u32 = 200;
+/// Ids that the walk read, one of which has to be found by a look-up before "there is none" is believed of others.
+const WITNESSES: u32 = 3;
 
 /// A walk whose reading is complete.
 pub(super) struct Sweep {
@@ -31,9 +29,13 @@ pub(super) struct Sweep {
 /// What became of the candidates.
 #[derive(Debug, Default)]
 struct Swept {
+    removed: u64,
+    missed: u64,
     looked_up: u64,
-    /// The answer that ended the asking.
-    denied: Option<Fault>,
+    /// Candidates about which the tenant gave no clear word.
+    unclear: u64,
+    /// Why none can be judged, or the first that could not.
+    doubt: Option<Doubt>,
     /// PostgreSQL crashed meanwhile, so that nothing tells any more which rows the walk saw.
     lost: bool,
 }
@@ -41,7 +43,7 @@ struct Swept {
 impl Swept {
     /// Whether nothing more may be done.
     fn is_stopped(&self) -> bool {
-        self.denied.is_some() || self.lost
+        self.lost || self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
     }
 }
 
@@ -83,16 +85,35 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>, sweep:
     if swept.lost {
         return Ok(lost());
     }
-    let Some(fault) = swept.denied else {
+    if swept.missed > cursor::tolerance(candidates.stored) {
+        return Ok(Ended::partial(
+            format!(
+                "the listing left {} profiles out that are there: it may have left out new ones, too",
+                swept.missed
+            ),
+            "those that were known are loaded all the same; the next full walk reads everything again",
+        ));
+    }
+    let Some(doubt) = swept.doubt else {
         return Ok(Ended::well(&context.progress.read()));
     };
-    let error = format!(
-        "{} rows may be gone at the tenant, but none can be asked for by id: {fault}",
-        candidates.unseen
-    );
+    let rows = if doubt.for_all {
+        format!(
+            "{} rows may be gone at the tenant, but none can be asked for by id",
+            candidates.unseen.saturating_sub(swept.removed + swept.missed)
+        )
+    } else {
+        format!(
+            "{} rows may be gone at the tenant, but its answers about them do not say so",
+            swept.unclear
+        )
+    };
     Ok(Ended::partial(
-        error,
-        fault.hint.as_deref().unwrap_or("nothing was removed"),
+        format!("{rows}: {}", doubt.why),
+        doubt
+            .hint
+            .as_deref()
+            .unwrap_or("they are kept; the next full walk asks again"),
     ))
 }
 
@@ -197,45 +218,23 @@ async fn judge_between<S: Source, T: Store>(
         if swept.lost {
             return Ok(None);
         }
-        let verdicts = judge(context, sweep, ids, swept).await?;
+        let asked = ids.len() as u64;
+        let verdicts = judged(context, sweep, ids, swept).await?;
         if swept.is_stopped() {
             return Ok(None);
         }
-        carry_out(context, sweep, &verdicts).await?;
+        let unclear = count(&verdicts, |verdict| *verdict == Verdict::Kept);
+        swept.unclear += unclear;
+        carry_out(context, sweep, &verdicts, swept).await?;
+        if unclear == asked {
+            // Nobody said anything of use: asking on would only take time.
+            return Ok(None);
+        }
     }
 }
 
-/// Writes what is newer, removes what is gone, and counts both.
-async fn carry_out<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    sweep: &Sweep,
-    verdicts: &[(String, Verdict)],
-) -> Outcome<()> {
-    let store = &context.engine.store;
-    let missed: Vec<(String, Bytes)> = verdicts
-        .iter()
-        .filter_map(|(id, verdict)| match verdict {
-            Verdict::Missed(columns) => Some((id.clone(), columns.clone())),
-            _ => None,
-        })
-        .collect();
-    let revised = match missed.as_slice() {
-        [] => 0,
-        missed => store.revise(context.lease, sweep.walk, missed).await?,
-    };
-    let table = context.task.resource.table();
-    let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
-    context.progress.change(|counts| {
-        counts.removed += removed;
-        counts.missed += missed.len() as u64;
-        counts.read += revised;
-        counts.updated += revised;
-    });
-    Ok(())
-}
-
-/// Asks for each candidate, a few at a time.
-async fn judge<S: Source, T: Store>(
+/// What the tenant says of candidates. What is not in a list any more is gone; profiles are asked for.
+async fn judged<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     sweep: &Sweep,
     ids: Vec<String>,
@@ -244,34 +243,38 @@ async fn judge<S: Source, T: Store>(
     let Some(segment) = &sweep.segment else {
         return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
     };
-    let resource = &context.task.resource;
-    let answers = stream::iter(ids)
-        .map(|id| async move {
-            let lookup = match resource.lookup(&id) {
-                Some(request) => {
-                    context
-                        .engine
-                        .source
-                        .one(&request, context.progress.meter())
-                        .await
-                }
-                None => Lookup::Unclear(Fault::new(Kind::Final, "there is no look-up by id")),
-            };
-            (id, lookup)
-        })
-        .buffered(context.engine.bounds.lookups_at_once);
-    let answers: Vec<(String, Lookup)> = context.stop.or(async { Ok(answers.collect().await) }).await?;
-    let mut verdicts = Vec::with_capacity(answers.len());
-    for (id, lookup) in answers {
-        swept.looked_up += 1;
-        if let Lookup::Unclear(fault) = &lookup
-            && matches!(fault.kind, Kind::Denied { .. })
-        {
-            swept.denied = Some(fault.clone());
-            return Ok(Vec::new());
-        }
-        let verdict = Arc::clone(resource).verdict(&id, segment, &lookup);
-        verdicts.push((id, verdict));
+    let witnesses = context.engine.store.witnesses(sweep.walk.id, WITNESSES).await?;
+    let first = swept.looked_up == 0;
+    swept.looked_up += ids.len() as u64;
+    let judged = lookups::judge(context, segment, ids, &witnesses, first).await?;
+    if let Some(doubt) = judged.doubt
+        && (doubt.for_all || swept.doubt.is_none())
+    {
+        swept.doubt = Some(doubt);
     }
-    Ok(verdicts)
+    Ok(judged.verdicts)
+}
+
+fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) -> bool) -> u64 {
+    verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count() as u64
+}
+
+/// Removes what is gone, loads what was missed, and counts both.
+async fn carry_out<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    sweep: &Sweep,
+    verdicts: &[(String, Verdict)],
+    swept: &mut Swept,
+) -> Outcome<()> {
+    let table = context.task.resource.table();
+    let store = &context.engine.store;
+    let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
+    let missed = count(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
+    swept.removed += removed;
+    swept.missed += missed;
+    context.progress.change(|counts| {
+        counts.removed += removed;
+        counts.missed += missed;
+    });
+    missed::load(context, verdicts).await
 }

@@ -1,13 +1,13 @@
 //! Removing what a walk did not see, and nothing else.
 
-use blueconic_sync::model::batch::{Batch, Fingerprint, Known};
+use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::ports::{Candidates, Loader as _, Store as _, Verdict};
+use blueconic_sync::model::ports::{Candidates, Store as _, Verdict};
 use bytes::Bytes;
 
 use crate::store::fixture::{
     Fixture, PROFILES, PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, advance, fixture,
-    load, position, time,
+    load, position,
 };
 
 async fn stored(db: &Fixture, ids: &[&str]) {
@@ -109,78 +109,6 @@ async fn each_verdict_has_its_consequence() {
     );
     assert_eq!(db.store.unseen(&PROFILES, walk, "", 9).await.unwrap(), ["kept"]);
     assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 1));
-}
-
-#[tokio::test]
-async fn a_look_up_overwrites_what_is_older_and_nothing_else() {
-    let db = fixture().await;
-    let (lease, walk) = db.walk(PROFILES_FULL).await;
-    let mut loader = db.profiles(&lease, Some(walk)).await;
-    let mut batch = Batch::default();
-    for id in ["equal", "newer", "older", "seen", "touched"] {
-        add_profile(&mut batch, id, Some(10), "x");
-    }
-    add_profile(&mut batch, "undated", None, "x");
-    load(&mut loader, batch).await;
-    release(&db).await;
-    let (lease, walk) = db.walk(PROFILES_FULL).await;
-    let mut loader = db.profiles(&lease, Some(walk)).await;
-    let mut batch = Batch {
-        seen: vec!["seen".to_owned()],
-        ..Batch::default()
-    };
-    add_profile(&mut batch, "touched", Some(11), "loaded since");
-    batch.seen.retain(|id| id != "touched");
-    load(&mut loader, batch).await;
-    let found = |id: &str, modified: i64| {
-        let columns = serde_json::json!({
-            "modified_at": time(modified), "properties": {"name": ["looked up"]}, "segment_ids": ["s9"],
-        });
-        (id.to_owned(), Bytes::from(columns.to_string()))
-    };
-    let all = [
-        found("seen", 99),
-        found("newer", 11),
-        found("equal", 10),
-        found("older", 9),
-        found("touched", 99),
-        found("undated", 1),
-        found("never here", 99),
-        ("nothing known".to_owned(), Bytes::new()),
-    ];
-    assert_eq!(db.store.revise(&lease, walk, &all).await.unwrap(), 2);
-    let written = db
-        .texts(
-            "select concat_ws(' ', id, properties #>> '{name,0}', segment_ids::text, refused_objectives::text,
-               privacy_legislation, synced_at > (select min(synced_at) from blueconic.profiles))
-             from blueconic.profiles where source_hash = decode(repeat('00', 16), 'hex') and content_hash = source_hash
-             order by id",
-        )
-        .await;
-    assert_eq!(
-        written,
-        [
-            "newer looked up {s9} {o1} GDPR t",
-            "undated looked up {s9} {o1} GDPR t"
-        ]
-    );
-    // Whatever the bytes: it is decoded again.
-    let print = Fingerprint {
-        id: "newer".to_owned(),
-        source: [7; 16],
-    };
-    assert_eq!(
-        loader.known(&[print]).await.unwrap(),
-        [Known::Differs { content: [0; 16] }]
-    );
-    release(&db).await;
-    db.lease(PROFILES_FULL).await;
-    let fenced = db
-        .store
-        .revise(&lease, walk, &[found("older", 99)])
-        .await
-        .unwrap_err();
-    assert_eq!(fenced.kind, Kind::Fenced);
 }
 
 #[tokio::test]

@@ -133,6 +133,44 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
     assert_same(database, "profile_aliases", ALIASES, aliases).await;
 }
 
+/// How the stored profiles depart from those that the tenant has in a segment.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Departures {
+    /// At the tenant, but not stored.
+    pub(crate) lost: u64,
+    /// Stored other than the tenant has them, or more often.
+    pub(crate) other: u64,
+    /// Stored, but not in the segment any more.
+    pub(crate) stale: u64,
+}
+
+/// Compares profiles as [`assert_profiles_equal`] does, and counts.
+pub(crate) async fn departures(database: &Database, tenant: &Tenant, segment: &str) -> Departures {
+    let listed = tenant
+        .profiles()
+        .filter(|one| one.segment_ids.iter().any(|id| id == segment));
+    let mut connection = database.pool.acquire().await.unwrap();
+    fill(&mut connection, listed.map(|one| profile(&one))).await;
+    let (stored, truth) = PROFILES;
+    let sql = format!(
+        "with there as ({truth}), here as ({stored}), surplus as (select * from here except all select * from there)
+         select
+           (select count(*) from truth where j->>'id' not in (select id from blueconic.profiles)),
+           (select count(*) from surplus where id in (select j->>'id' from truth)),
+           (select count(*) from surplus where id not in (select j->>'id' from truth))"
+    );
+    let (lost, other, stale): (i64, i64, i64) = sqlx::query_as(AssertSqlSafe(sql))
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    let count = |rows: i64| u64::try_from(rows).unwrap();
+    Departures {
+        lost: count(lost),
+        other: count(other),
+        stale: count(stale),
+    }
+}
+
 /// Audit events equal the tenant's, with their multiplicities.
 pub(crate) async fn assert_events_equal(database: &Database, tenant: &Tenant) {
     let events = tenant.audit_events().into_iter().map(event);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
+use blueconic_sync::demo::faults::{Bend, Fault, Kind, RetryAfter, Route, When};
 use blueconic_sync::demo::settings::Settings;
 use reqwest::Response;
 
@@ -208,4 +208,59 @@ async fn a_tenant_that_stops_drops_its_connections() {
     asker.tenant.stop().await;
     assert!(answer.bytes().await.is_err(), "the body never ended");
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn pages_can_be_whole_and_not_true() {
+    let asker = Asker::new(Settings {
+        profiles: 50,
+        ..fixed()
+    })
+    .await;
+    let path = "/segments/allvisitors/profiles";
+    let faults = asker.tenant.faults();
+    let bent = |short_by, total_off, no_next| {
+        Kind::Bent(Bend {
+            short_by,
+            total_off,
+            no_next,
+        })
+    };
+    let first = asker.json(path, &[("count", "20")]).await;
+    faults.push(Fault::at(Route::Profiles, When::Request(1), bent(3, -7, true)));
+    let page = asker.json(path, &[("count", "20")]).await;
+    assert_eq!(page["profiles"].as_array().unwrap().len(), 17);
+    assert_eq!(page["totalResults"], 43);
+    assert!(page.get("nextCursor").is_none());
+
+    // The page before comes once more, whatever is asked for.
+    faults.clear();
+    faults.push(Fault::at(Route::Profiles, When::Request(1), Kind::Stale));
+    let next = first["nextCursor"].as_str().unwrap();
+    let query = [("count", "20"), ("cursor", next)];
+    assert_eq!(asker.json(path, &query).await, first);
+    assert_ne!(asker.json(path, &query).await, first);
+
+    // So does another profile than the one that was asked for.
+    let profile = |position| format!("/profiles/{}", asker.tenant.id(position));
+    let before = asker.json(&profile(1), &[]).await;
+    faults.push(Fault::at(Route::Profile, When::Request(1), Kind::Stale));
+    assert_eq!(asker.json(&profile(2), &[]).await, before);
+    assert_ne!(asker.json(&profile(2), &[]).await, before);
+
+    faults.push(Fault::at(
+        Route::Profile,
+        When::Request(1),
+        Kind::Foreign {
+            status: 404,
+            content_type: "text/plain",
+            body: "default backend - 404",
+        },
+    ));
+    let answer = asker.ask(&profile(2), &[]).await;
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (404, &"text/plain".parse().unwrap())
+    );
+    assert_eq!(answer.text().await.unwrap(), "default backend - 404");
 }

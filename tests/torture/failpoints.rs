@@ -36,12 +36,16 @@ enum Scene {
     ResetTenant,
     /// The service, over a filled database.
     Serve,
+    /// `erase` of a person, who is let back afterwards.
+    Erase,
+    /// `erase --lift` of a person who was erased.
+    Lift,
 }
 
-use Scene::{Again, First, NoToken, ResetResource, ResetTenant, Serve, TokensDie};
+use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 30] = [
+const PLACES: [(&str, Scene, u32); 33] = [
     ("migrate", First, 0),
     ("tenant", First, 0),
     ("token/open", First, 0),
@@ -62,11 +66,14 @@ const PLACES: [(&str, Scene, u32); 30] = [
     ("advance", Again, 4),
     ("forget", Again, 3),
     ("sweep", Again, 0),
+    ("asked", Again, 0),
     ("index/drop", First, 0),
     ("index/make", First, 0),
     ("analyze", First, 0),
     ("reset/resource", ResetResource, 0),
     ("reset/tenant", ResetTenant, 0),
+    ("erase", Erase, 0),
+    ("lift", Lift, 0),
     ("schedule/put", Serve, 3),
     ("schedule/keep", Serve, 0),
     ("schedule/claim", Serve, 3),
@@ -255,11 +262,23 @@ async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
         TokensDie | NoToken => Some(world.alone.lock().await),
         _ => None,
     };
-    let ended = die(world, death.scene, &dying).await;
+    let person = person(&world.tenant);
+    if death.place.starts_with("asked") {
+        // As if the last sweep had asked for as many as it may.
+        let stopped = "update sync.cursors set asked_through = '8' where resource = 'profiles' and scope = 'full'";
+        database.run(stopped).await;
+    }
+    if death.scene == Lift {
+        program.expect(0, &["erase", &person, "--yes"]).await;
+    }
+    let ended = die(world, death.scene, &dying, &person).await;
     assert_eq!(ended.code(), 137, "{order}: it did not die\n{}", ended.stderr);
     let restarted = Instant::now();
     if death.scene == Serve {
         serve_to_the_end(&program, &database).await;
+    }
+    if matches!(death.scene, Erase | Lift) {
+        program.expect(0, &["erase", &person, "--lift", "--yes"]).await;
     }
     let ended = program.run(&["backfill", "--full"]).await;
     assert_eq!(ended.code(), 0, "after {order}:\n{}", ended.stderr);
@@ -285,8 +304,21 @@ async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
     database.remove(Cluster::shared()).await;
 }
 
-async fn die(world: &World, scene: Scene, dying: &Program) -> Ended {
+/// Somebody who was never merged.
+fn person(tenant: &Tenant) -> String {
+    let merged = tenant.aliases();
+    let of_a_merge = |id: &String| merged.iter().any(|(loser, survivor)| loser == id || survivor == id);
+    tenant
+        .profiles()
+        .map(|profile| profile.id)
+        .find(|id| !of_a_merge(id))
+        .unwrap()
+}
+
+async fn die(world: &World, scene: Scene, dying: &Program, person: &str) -> Ended {
     match scene {
+        Erase => dying.run(&["erase", person, "--yes"]).await,
+        Lift => dying.run(&["erase", person, "--lift", "--yes"]).await,
         First | Again => dying.run(&["backfill", "--full"]).await,
         ResetResource => dying.run(&["reset", "profiles", "--yes"]).await,
         ResetTenant => dying.run(&["reset", "tenant", "--yes"]).await,

@@ -6,9 +6,15 @@ mod business;
 mod table;
 
 mod database;
+mod drifting;
 mod ended;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod harried;
 mod killed;
+mod loading;
+mod lookups;
+mod replicas;
 mod stopped;
+mod vanishing;
+mod walks;

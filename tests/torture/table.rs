@@ -44,6 +44,11 @@ impl Case {
         self.tries += tries;
     }
 
+    /// How many tries there were so far.
+    pub(crate) fn tries(&self) -> u64 {
+        self.tries
+    }
+
     /// Rows that the tenant has and the table has not.
     pub(crate) fn lost(&mut self, rows: u64) {
         self.lost += rows;

@@ -124,7 +124,11 @@ fn listed_detail(query: &Query) -> Result<Detail, Refusal> {
 }
 
 fn single_detail(query: &Query) -> Result<Detail, Refusal> {
-    let mut detail = common_detail(query);
+    // The document's example of one profile has `replaces` without asking for it.
+    let mut detail = Detail {
+        replaces: true,
+        ..common_detail(query)
+    };
     for expansion in query.all("expand") {
         match expansion {
             "profile.permissions.exceptions" => detail.permissions = true,
@@ -175,11 +179,12 @@ fn timeline(query: &Query) -> Result<TimelineDetail, Refusal> {
 /// One profile by its id.
 pub(crate) async fn one(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     state.allow(&headers, "read:profiles")?;
+    // Not what the route matched: out of a stale cache, another profile is answered. Ids need no decoding.
+    let id = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
     let detail = single_detail(&Query::of(&uri))?;
     let gone = || Refusal::not_found("The specified profile doesn't exist.");
     let world = state.world();

@@ -63,7 +63,7 @@ pub(crate) struct Completeness {
     pub(crate) within_tolerance: bool,
 }
 
-/// What changes during a walk explain: 10 rows or 1%.
+/// How many of so many profiles a walk may miss or have too many, since they change while it goes.
 pub(crate) fn tolerance(total: u64) -> u64 {
     (total / 100).max(10)
 }

@@ -15,6 +15,8 @@ pub(crate) struct OffsetWalk {
     ids: HashSet<String>,
     unidentified: u64,
     total: Option<u64>,
+    /// The total was not the same on all pages: what it counts shifted while it was read.
+    shifted: bool,
     ended_in_vain: bool,
 }
 
@@ -40,6 +42,9 @@ impl OffsetWalk {
         let before = self.ids.len();
         self.ids.extend(ids);
         self.unidentified += unidentified;
+        self.shifted |= self
+            .total
+            .is_some_and(|before| total.is_some_and(|now| now != before));
         self.total = total.or(self.total);
         self.next += elements;
         let brought_something = self.ids.len() > before || unidentified > 0;
@@ -68,9 +73,14 @@ impl OffsetWalk {
         Some(total - read)
     }
 
-    /// Whether what was read adds up to the total.
+    /// Whether what was read adds up to the total, which stayed the same.
     pub(crate) fn is_complete(&self) -> bool {
-        self.difference().is_none_or(|difference| difference == 0)
+        !self.shifted && self.difference().is_none_or(|difference| difference == 0)
+    }
+
+    /// Whether another reading brought exactly the same ids.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.ids == other.ids
     }
 
     /// Distinct ids read.
@@ -123,6 +133,15 @@ mod tests {
         assert_eq!(walk.difference(), Some(142));
         // The first page and this one once more: two reads.
         assert_eq!(walk.read_again(), 1);
+    }
+
+    #[test]
+    fn a_total_that_shrinks_between_two_pages_makes_no_complete_listing() {
+        let mut walk = OffsetWalk::default();
+        assert_eq!(walk.page(3, ids(0..3), 0, Some(9)), Step::Read(3));
+        assert_eq!(walk.page(3, ids(3..6), 0, Some(6)), Step::End);
+        assert_eq!((walk.difference(), walk.is_complete()), (Some(0), false));
+        assert_eq!(walk.read_again(), 2);
     }
 
     #[test]

@@ -129,8 +129,8 @@ impl SinceWalk {
     /// since only the scan's first page, which reaches back behind the watermark, tells.
     pub(crate) fn pressure(&self, dates: &[Time]) -> Option<Pressure> {
         let watermark = self.frame.watermark?;
-        let order = self.frame.order.or_else(|| order_of(dates));
-        if self.from != self.first || watermark < self.first || order == Some(EventOrder::OldestFirst) {
+        let (first, order) = (self.frame.first(), order_of(dates, self.frame.order));
+        if self.from != first || watermark < first || order == Some(EventOrder::OldestFirst) {
             return None;
         }
         let newer: Vec<Time> = dates.iter().copied().filter(|date| *date > watermark).collect();

@@ -1,0 +1,69 @@
+//! Pages that are whole and well-formed and yet not true: too short, with a total that is not so, without the cursor
+//! of the page behind. What a server in trouble may send, and nobody can see from one page alone.
+
+use axum::body::{Body, to_bytes};
+use axum::http::header;
+use axum::response::Response;
+use serde_json::Value;
+
+use crate::demo::faults::Bend;
+
+/// The arrays of the listings.
+const ARRAYS: [&str; 3] = ["profiles", "segments", "profileProperties"];
+
+/// The page with what was ordered for it; an answer that is no page stays as it is.
+pub(crate) async fn bent(response: Response, bend: Bend) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(whole) = to_bytes(body, usize::MAX).await else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let Some(page) = page(&whole, bend) else {
+        return Response::from_parts(parts, whole.into());
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, page.into())
+}
+
+fn page(whole: &[u8], bend: Bend) -> Option<String> {
+    let mut page: Value = serde_json::from_slice(whole).ok()?;
+    let members = page.as_object_mut()?;
+    let array = ARRAYS.iter().find(|array| members.contains_key(**array))?;
+    let elements = members.get_mut(*array)?.as_array_mut()?;
+    elements.truncate(elements.len().saturating_sub(bend.short_by));
+    if let Some(total) = members.get("totalResults").and_then(Value::as_i64) {
+        members.insert("totalResults".to_owned(), (total + bend.total_off).max(0).into());
+    }
+    if bend.no_next {
+        members.remove("nextCursor");
+    }
+    Some(page.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_bent_as_ordered_and_nothing_else_is() {
+        let whole = br#"{"totalResults":9,"nextCursor":"c","profiles":[{"id":"a"},{"id":"b"}]}"#;
+        let told = |bend| page(whole, bend).unwrap_or_default();
+        assert_eq!(
+            told(Bend {
+                short_by: 1,
+                total_off: -2,
+                no_next: false
+            }),
+            r#"{"nextCursor":"c","profiles":[{"id":"a"}],"totalResults":7}"#
+        );
+        assert_eq!(
+            told(Bend {
+                short_by: usize::MAX,
+                total_off: -20,
+                no_next: true
+            }),
+            r#"{"profiles":[],"totalResults":0}"#
+        );
+        assert_eq!(page(br#"{"message":"no"}"#, Bend::default()), None);
+        assert_eq!(page(b"<html>", Bend::default()), None);
+    }
+}

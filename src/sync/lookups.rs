@@ -1,0 +1,164 @@
+//! Asking the tenant for single profiles before a sweep removes them. Only its clear word counts: a proxy or a cache
+//! between here and there may answer in its place, so that profiles which the walk itself read stand witness. No message
+//! names a profile: it would stay in the log when the person is erased.
+
+use futures_util::{StreamExt, stream};
+
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::Lookup;
+use crate::model::ports::{Source, Store, Verdict};
+
+use super::engine::Context;
+
+/// What look-ups said of candidates.
+pub(super) struct Judged {
+    /// Each with its verdict; none at all where nothing can be believed.
+    pub(super) verdicts: Vec<(String, Verdict)>,
+    /// Why none can be judged, or the first that could not.
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// Why candidates stay though they may be gone.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    pub(super) why: String,
+    pub(super) hint: Option<String>,
+    /// Whether it holds for all that would be asked.
+    pub(super) for_all: bool,
+}
+
+impl Judged {
+    fn none(doubt: Doubt) -> Self {
+        Self {
+            verdicts: Vec::new(),
+            doubt: Some(doubt),
+        }
+    }
+}
+
+/// Asks for each candidate, a few at a time. That one is gone counts only if a witness is found as it should be, before
+/// the `first` candidates and after those of which one would go.
+pub(super) async fn judge<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    segment: &str,
+    ids: Vec<String>,
+    witnesses: &[String],
+    first: bool,
+) -> Outcome<Judged> {
+    if first && let Some(doubt) = doubt_of_all(context, segment, witnesses).await? {
+        return Ok(Judged::none(doubt));
+    }
+    let mut judged = Judged {
+        verdicts: Vec::with_capacity(ids.len()),
+        doubt: None,
+    };
+    let mut answers = stream::iter(ids)
+        .map(|id| async move {
+            let answer = ask(context, segment, &id).await;
+            (id, answer)
+        })
+        .buffered(context.engine.bounds.lookups_at_once);
+    while let Some((id, answer)) = context.stop.or(async { Ok(answers.next().await) }).await? {
+        let (verdict, lookup) = answer;
+        if verdict == Verdict::Kept {
+            let doubt = doubt(lookup)?;
+            if doubt.for_all {
+                return Ok(Judged::none(doubt));
+            }
+            judged.doubt.get_or_insert(doubt);
+        }
+        judged.verdicts.push((id, verdict));
+    }
+    let removes = |verdict: &Verdict| !matches!(verdict, Verdict::Kept | Verdict::Missed(_));
+    if judged.verdicts.iter().any(|(_, verdict)| removes(verdict))
+        && let Some(doubt) = doubt_of_all(context, segment, witnesses).await?
+    {
+        return Ok(Judged::none(doubt));
+    }
+    Ok(judged)
+}
+
+/// Asks once; where another profile answered, twice: an answer that was meant for somebody else does not come again.
+async fn ask<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    segment: &str,
+    id: &str,
+) -> (Verdict, Lookup) {
+    let resource = &context.task.resource;
+    let lookup = look_up(context, id).await;
+    let verdict = resource.verdict(id, segment, &lookup);
+    let Verdict::Redirected { survivor } = &verdict else {
+        return (verdict, lookup);
+    };
+    let again = look_up(context, id).await;
+    let confirmed = resource.verdict(id, segment, &again) == verdict;
+    let verdict = if confirmed {
+        Verdict::Merged {
+            survivor: survivor.clone(),
+        }
+    } else {
+        Verdict::Kept
+    };
+    (verdict, again)
+}
+
+async fn look_up<S: Source, T: Store>(context: &Context<'_, S, T>, id: &str) -> Lookup {
+    match context.task.resource.lookup(id) {
+        Some(request) => {
+            let meter = context.progress.meter();
+            context.engine.source.one(&request, meter).await
+        }
+        None => Lookup::Unclear(Fault::new(Kind::Final, "there is no look-up by id")),
+    }
+}
+
+/// Why a candidate is kept. A tenant that is away ends the run as everywhere else: the walk is stored as finished, and
+/// the next run goes on with its sweep.
+fn doubt(lookup: Lookup) -> Outcome<Doubt> {
+    match lookup {
+        Lookup::Unclear(fault) if fault.is_transient() => Err(fault),
+        Lookup::Unclear(fault) => Ok(Doubt {
+            why: fault.sentence(),
+            for_all: matches!(fault.kind, Kind::Denied { .. }),
+            hint: fault.hint,
+        }),
+        Lookup::Gone | Lookup::Found(_) => Ok(Doubt {
+            why: "an answer is not about the profile that was asked for".to_owned(),
+            for_all: false,
+            hint: None,
+        }),
+    }
+}
+
+/// A proxy that leads elsewhere answers 404 too, and a cache may answer for somebody else. So one of those that the walk
+/// itself read has to be found in its segment; a walk that read nothing comes here only with a person's approval, which
+/// then has to do.
+async fn doubt_of_all<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    segment: &str,
+    witnesses: &[String],
+) -> Outcome<Option<Doubt>> {
+    let mut first = None;
+    for id in witnesses {
+        let lookup = context.stop.or(async { Ok(look_up(context, id).await) }).await?;
+        let why = match context.task.resource.verdict(id, segment, &lookup) {
+            Verdict::Missed(_) => return Ok(None),
+            Verdict::Kept => {
+                first.get_or_insert(doubt(lookup)?);
+                continue;
+            }
+            Verdict::Deleted => "the tenant says that it has none of those either that it listed a while ago",
+            Verdict::Merged { .. } | Verdict::Redirected { .. } | Verdict::OutOfScope => {
+                "those that it listed a while ago are not found there either"
+            }
+        };
+        first.get_or_insert(Doubt {
+            why: why.to_owned(),
+            hint: Some(
+                "see whether a proxy leads the requests for `/profiles/` elsewhere; nothing was removed".to_owned(),
+            ),
+            for_all: true,
+        });
+    }
+    Ok(first.map(|doubt| Doubt { for_all: true, ..doubt }))
+}

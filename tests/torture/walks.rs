@@ -1,0 +1,201 @@
+//! Walks that meet faults at random pages before their sweep, while nothing is deleted at the tenant: nothing may be
+//! removed, and what says that it succeeded has to equal the tenant.
+
+use std::time::{Duration, Instant};
+
+use blueconic_sync::demo::faults::{Bend, Fault, Kind, RetryAfter, Route, When};
+use blueconic_sync::demo::settings::Settings;
+use rand::RngExt as _;
+
+use crate::support::program::Ended;
+use crate::support::truth::{Departures, assert_profiles_equal, departures};
+use crate::support::{Scene, scene, small};
+
+use super::table::{Case, tries};
+
+/// Pages of more profiles than a walk may miss and still pass for complete.
+const PROFILES: u64 = 240;
+const PAGE: u64 = 24;
+const PAGES: u64 = PROFILES / PAGE;
+
+fn once(when: When, kind: Kind) -> Fault {
+    Fault {
+        limit: Some(1),
+        ..Fault::at(Route::Profiles, when, kind)
+    }
+}
+
+fn always(kind: Kind) -> Fault {
+    Fault::at(Route::Profiles, When::Always, kind)
+}
+
+fn bent(short_by: usize, total_off: i64, no_next: bool) -> Kind {
+    Kind::Bent(Bend {
+        short_by,
+        total_off,
+        no_next,
+    })
+}
+
+/// What goes wrong in one walk.
+fn faults() -> Vec<Fault> {
+    let mut random = rand::rng();
+    let page = |random: &mut rand::rngs::ThreadRng| When::Page(random.random_range(1..=PAGES));
+    let status = |status, retry_after| Kind::Status { status, retry_after };
+    let bytes = random.random_range(0..40_000);
+    let off = random.random_range(1..60) * if random.random() { 1 } else { -1 };
+    match random.random_range(0..20) {
+        0 => vec![
+            once(page(&mut random), status(503, None)),
+            once(page(&mut random), status(503, None)),
+        ],
+        1 => vec![once(page(&mut random), status(429, None))],
+        2 => vec![once(page(&mut random), status(429, Some(RetryAfter::Seconds(1))))],
+        3 => vec![
+            once(page(&mut random), Kind::TokensDie),
+            once(page(&mut random), Kind::TokensDie),
+        ],
+        4 => vec![once(page(&mut random), status(401, None))],
+        5 => vec![Fault {
+            limit: Some(2),
+            ..once(page(&mut random), status(401, None))
+        }],
+        6 => vec![
+            once(page(&mut random), Kind::CutAfter(bytes)),
+            once(page(&mut random), Kind::EndAfter(bytes)),
+        ],
+        7 => vec![Fault {
+            limit: Some(4),
+            ..once(page(&mut random), Kind::CutAfter(bytes))
+        }],
+        8 => vec![once(
+            page(&mut random),
+            Kind::Slow {
+                bytes_per_second: 400_000,
+            },
+        )],
+        9 => vec![once(
+            page(&mut random),
+            Kind::Stall {
+                after: bytes,
+                pause: Duration::from_millis(1_500),
+            },
+        )],
+        10 => vec![
+            once(page(&mut random), Kind::Html),
+            once(page(&mut random), Kind::Empty),
+        ],
+        11 => vec![
+            once(page(&mut random), Kind::Reset),
+            once(page(&mut random), Kind::Reset),
+        ],
+        12 => vec![once(
+            When::Page(random.random_range(2..=PAGES)),
+            status(400, None),
+        )],
+        // Longer than the patience: the run fails and says so.
+        13 => vec![Fault {
+            limit: None,
+            ..once(page(&mut random), status(503, None))
+        }],
+        14 => vec![once(page(&mut random), Kind::Stale)],
+        15 => vec![once(page(&mut random), bent(usize::MAX, 0, false))],
+        16 => vec![once(page(&mut random), bent(0, 0, true))],
+        17 => vec![always(bent(0, off, false))],
+        18 => vec![once(page(&mut random), bent(0, off, false))],
+        // A page that is empty, and totals that agree with it: only asking for each candidate shows the lie.
+        _ => {
+            let when = page(&mut random);
+            let lie = -i64::try_from(PAGE).unwrap();
+            vec![
+                once(when, bent(usize::MAX, lie, false)),
+                always(bent(0, lie, false)),
+            ]
+        }
+    }
+}
+
+/// The status that the run stored, which has to fit its exit code.
+async fn status_of(scene: &Scene, ended: &Ended) -> String {
+    let status: String = scene
+        .database
+        .one("select status from sync.runs where resource = 'profiles' order by started_at desc limit 1")
+        .await;
+    let code = match status.as_str() {
+        "succeeded" => 0,
+        "partial" => 3,
+        "failed" if ended.stderr.contains("read:segments") => 3,
+        "failed" => 1,
+        other => panic!("`{other}`\n{}", ended.stderr),
+    };
+    assert_eq!(ended.code(), code, "{status}\n{}", ended.stderr);
+    if code != 0 {
+        assert!(
+            ended.stderr.contains("profiles"),
+            "it does not say what failed:\n{}",
+            ended.stderr
+        );
+    }
+    status
+}
+
+fn judge(case: &mut Case, departed: Departures, told: &str) {
+    if departed != Departures::default() {
+        case.note(format!("{departed:?} after {told}"));
+    }
+    case.lost(departed.lost);
+    case.doubled(departed.other + departed.stale);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faulty_walks_remove_nothing() {
+    let mut scene = scene(Settings {
+        merged_per_thousand: 0,
+        ..small(PROFILES)
+    })
+    .await;
+    scene.program = scene
+        .program
+        .set("resources.profiles.page_size", &PAGE.to_string())
+        .set("tenant.read_timeout", "1s")
+        .set("retry.give_up_after", "3s");
+    scene.program.expect(0, &["backfill", "--full"]).await;
+    let mut case = Case::new("walks with faults at random pages, before a sweep");
+    let (mut succeeded, mut given) = (0, 0);
+    for _ in 0..tries(6, 200) {
+        for _ in 0..4 {
+            let position = rand::rng().random_range(0..PROFILES);
+            scene
+                .tenant
+                .touch(position, "name", &[&rand::random::<u32>().to_string()]);
+        }
+        let faults = faults();
+        let told = format!("{faults:?}");
+        for fault in faults {
+            scene.tenant.faults().push(fault);
+        }
+        let before = scene.tenant.faults().given();
+        let ended = scene.program.run(&["backfill", "--full", "profiles"]).await;
+        given += u64::from(scene.tenant.faults().given() > before);
+        let status = status_of(&scene, &ended).await;
+        scene.tenant.faults().clear();
+        if status == "succeeded" {
+            succeeded += 1;
+        } else {
+            let began = Instant::now();
+            scene.program.expect(0, &["backfill", "--full", "profiles"]).await;
+            case.recovered(began.elapsed());
+        }
+        judge(
+            &mut case,
+            departures(&scene.database, &scene.tenant, "allvisitors").await,
+            &told,
+        );
+        let removed = scene.database.count("blueconic.profile_tombstones").await;
+        assert_eq!(removed, 0, "removed after {told}");
+        case.tried(1);
+    }
+    assert_profiles_equal(&scene.database, &scene.tenant).await;
+    case.note(format!("{given} met their fault, {succeeded} succeeded at once"));
+    case.told();
+}
