@@ -52,7 +52,7 @@ end $$;
 comment on function sync.load_beside_erasures() is
   'Keeps erasures away until the transaction ends. Gives the key of the hashes; null when nobody was erased.';
 
-comment on column sync.runs.rows_suppressed is 'Elements left out because their person was erased; audit events of which an object was left out.';
+comment on column sync.runs.rows_suppressed is 'Elements left out because their person was erased. An audit event that loses an object is stored, and counted as such.';
 -- The tenant's cursor is an opaque text in which it may encode the id of a profile: the history of runs is better off
 -- without it.
 update sync.runs set position_from = position_from - 'cursor', position_to = position_to - 'cursor'

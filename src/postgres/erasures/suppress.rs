@@ -26,7 +26,7 @@ pub(crate) struct Sifted {
     pub(crate) batch: Batch,
     /// Ids that were merged into an erased person: they leave without an alias or a tombstone.
     pub(crate) departing: Vec<String>,
-    /// Elements that were left out, and audit events of which an object was.
+    /// Elements that were left out and are counted nowhere else. Not events of which an object was: they are stored.
     pub(crate) suppressed: u64,
 }
 
@@ -102,10 +102,10 @@ pub(crate) async fn sift(
             unstage(connection, batch, &erased).await?;
             without_profiles(batch, &erased)
         }
-        Merge::Occurrence if !batch.rows.is_empty() => Sifted {
-            suppressed: unstage_objects(connection, &erased).await?,
-            ..with_rejects_redacted(batch, &erased)
-        },
+        Merge::Occurrence if !batch.rows.is_empty() => {
+            unstage_objects(connection, &erased).await?;
+            with_rejects_redacted(batch, &erased)
+        }
         Merge::Occurrence | Merge::Upsert => with_rejects_redacted(batch, &erased),
     }))
 }
@@ -150,13 +150,13 @@ async fn unstage(connection: &mut PgConnection, batch: &Batch, erased: &Erased) 
     Ok(())
 }
 
-async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Result<u64, Error> {
-    let changed = sqlx::query(UNSTAGE_OBJECTS)
+async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Result<(), Error> {
+    sqlx::query(UNSTAGE_OBJECTS)
         .bind(erased.ids())
         .execute(connection)
         .await
         .doing(DOING)?;
-    Ok(changed.rows_affected())
+    Ok(())
 }
 
 fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
