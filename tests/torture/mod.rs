@@ -7,3 +7,5 @@ mod table;
 
 #[cfg(feature = "failpoints")]
 mod failpoints;
+mod harried;
+mod killed;

@@ -1,0 +1,108 @@
+//! A backfill that is ended again and again before it is done, and what each next process asks for twice.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use blueconic_sync::demo::faults::Route;
+use blueconic_sync::demo::tenant::Tenant;
+use nix::sys::signal::Signal;
+
+use super::business::Business;
+use super::table::Case;
+use crate::support::cluster::Cluster;
+use crate::support::database::Database;
+use crate::support::eventually;
+use crate::support::program::{Ended, LONG, Program};
+
+/// One backfill of one tenant.
+pub(crate) struct Harried<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) database: Database,
+    pub(crate) program: Program,
+    pub(crate) arguments: &'a [&'a str],
+    /// Which pages are counted.
+    pub(crate) route: Route,
+    /// What was asked for by the processes before.
+    asked: HashSet<String>,
+    /// Requests for pages, of all processes.
+    pub(crate) requests: usize,
+    /// The most pages that one process asked for again.
+    pub(crate) most_repeated: usize,
+}
+
+impl<'a> Harried<'a> {
+    /// Into an empty database.
+    pub(crate) async fn new(
+        tenant: &'a Tenant,
+        program: &Program,
+        arguments: &'a [&'a str],
+        route: Route,
+    ) -> Self {
+        let database = Database::empty().await;
+        let program = program.with("DATABASE_URL", &database.url);
+        tenant.requests().forget();
+        Self {
+            tenant,
+            database,
+            program,
+            arguments,
+            route,
+            asked: HashSet::new(),
+            requests: 0,
+            most_repeated: 0,
+        }
+    }
+
+    /// Starts a process, and signals it at a random moment of its work. Gives how it ended.
+    pub(crate) async fn end(&mut self, signal: Signal, within: Duration) -> Ended {
+        let mut running = self.program.start(self.arguments);
+        let pause = within.mul_f64(rand::random());
+        // One in ten before its work begins: while it migrates, signs in, or waits for the lease.
+        if rand::random_ratio(9, 10) {
+            eventually("it is at work", LONG, async || {
+                let asked = self.tenant.requests().count(self.route) > 0;
+                (asked || running.has_ended()).then_some(())
+            })
+            .await;
+        }
+        tokio::time::sleep(pause).await;
+        if !running.has_ended() {
+            running.signal(signal);
+        }
+        let ended = running.ended(LONG).await;
+        self.note_requests();
+        ended
+    }
+
+    /// The run that is let be. Gives how long it took.
+    pub(crate) async fn finish(&mut self) -> Duration {
+        let began = Instant::now();
+        self.program.expect(0, self.arguments).await;
+        self.note_requests();
+        began.elapsed()
+    }
+
+    fn note_requests(&mut self) {
+        let pages = self.tenant.requests().of(self.route);
+        self.tenant.requests().forget();
+        let pages: HashSet<String> = pages
+            .into_iter()
+            .map(|page| {
+                self.requests += 1;
+                page.query
+            })
+            .collect();
+        let repeated = pages.intersection(&self.asked).count();
+        self.most_repeated = self.most_repeated.max(repeated);
+        self.asked.extend(pages);
+    }
+
+    /// Compares with an undisturbed backfill, and with what the books say.
+    pub(crate) async fn judge(self, expected: &Business, case: &mut Case) {
+        expected.compare(&self.database, case).await;
+        for left in ["sync.runs where status = 'running'", "sync.walk_seen"] {
+            assert_eq!(self.database.count(left).await, 0, "{left}");
+        }
+        self.database.remove(Cluster::shared()).await;
+    }
+}
