@@ -134,8 +134,12 @@ pub(crate) struct Running {
 impl Running {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().unwrap();
-        kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
+        kill(Pid::from_raw(self.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// What it wrote to stderr so far.

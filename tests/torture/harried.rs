@@ -30,6 +30,13 @@ pub(crate) struct Harried<'a> {
     pub(crate) most_repeated: usize,
 }
 
+/// How a process ended after its signal.
+pub(crate) struct Signalled {
+    pub(crate) ended: Ended,
+    /// How long it took.
+    pub(crate) after: Duration,
+}
+
 impl<'a> Harried<'a> {
     /// Into an empty database.
     pub(crate) async fn new(
@@ -53,8 +60,8 @@ impl<'a> Harried<'a> {
         }
     }
 
-    /// Starts a process, and signals it at a random moment of its work. Gives how it ended.
-    pub(crate) async fn end(&mut self, signal: Signal, within: Duration) -> Ended {
+    /// Starts a process, and signals it at a random moment of its work.
+    pub(crate) async fn end(&mut self, signal: Signal, within: Duration) -> Signalled {
         let mut running = self.program.start(self.arguments);
         let pause = within.mul_f64(rand::random());
         // One in ten before its work begins: while it migrates, signs in, or waits for the lease.
@@ -69,9 +76,23 @@ impl<'a> Harried<'a> {
         if !running.has_ended() {
             running.signal(signal);
         }
+        let signalled = Instant::now();
         let ended = running.ended(LONG).await;
         self.note_requests();
-        ended
+        Signalled {
+            ended,
+            after: signalled.elapsed(),
+        }
+    }
+
+    /// How many rows there are, also where a process was ended before it made the tables.
+    pub(crate) async fn count_if_migrated(&self, from: &str) -> i64 {
+        let migrated = "select to_regclass('sync.leases') is not null";
+        if self.database.one::<bool>(migrated).await {
+            self.database.count(from).await
+        } else {
+            0
+        }
     }
 
     /// The run that is let be. Gives how long it took.

@@ -45,7 +45,7 @@ async fn kill(plan: Plan) {
         let mut harried = Harried::new(&tenant, &program, plan.arguments, plan.route).await;
         let (mut here, mut ended_by_itself) = (0, false);
         while here < plan.kills_each && killed < plan.kills && !ended_by_itself {
-            let ended = harried.end(Signal::SIGKILL, plan.within).await;
+            let ended = harried.end(Signal::SIGKILL, plan.within).await.ended;
             ended_by_itself = ended.code() == 0;
             if !ended_by_itself {
                 ended.expect(137);
@@ -101,7 +101,7 @@ async fn a_backfill() {
             }
         },
         page_size: ("resources.profiles.page_size", if full { "2000" } else { "100" }),
-        arguments: &["backfill", "--full"],
+        arguments: &["backfill"],
         route: Route::Profiles,
         kills: tries(5, 200),
         kills_each: tries(5, 10),

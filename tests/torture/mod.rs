@@ -5,7 +5,9 @@ mod business;
 #[allow(dead_code, reason = "not every build has every case")]
 mod table;
 
+mod ended;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod harried;
 mod killed;
+mod stopped;
