@@ -6,7 +6,7 @@ use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
 use blueconic_sync::demo::settings::Settings;
 use nix::sys::signal::Signal;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, Restart};
 use crate::support::database::Database;
 use crate::support::program::{LONG, Program, Running};
 use crate::support::truth::{assert_equal, assert_profiles_equal};
@@ -284,7 +284,7 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     asked_for(&scene, &mut running, 8).await;
     stored(&scene.database, 2).await;
     scene.database.pool.close().await;
-    tokio::task::block_in_place(|| cluster.crash());
+    tokio::task::block_in_place(|| cluster.restart(Restart::Immediate));
     let ended = running.ended(LONG).await;
     assert!(
         matches!(ended.code(), 0 | 1 | 3),

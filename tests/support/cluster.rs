@@ -11,22 +11,27 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 
 /// It ends when the process does, however that ends, since the shell that watches it reads a pipe that breaks then.
-/// A line in that pipe asks for an immediate restart, as a crash would make it. Deaf to Ctrl-C, which ends the tests and
-/// would leave the folder behind.
+/// A line in that pipe asks for a restart (immediate, as a crash would make it, or fast), or for a disk that is full
+/// or has room again; a server that the full disk brought down is then started. Deaf to Ctrl-C, which ends the tests
+/// and would leave the folder behind.
 const WATCHER: &str = r#"
 trap '' INT TERM HUP
-"$1/initdb" -D "$2/data" -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
+mkdir -p "$2/disk"
+"$1/initdb" -D "$2/disk/data" $3 -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
 start() {
-  "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
-    -c max_wal_size=4GB -c log_min_messages=fatal >>"$2/log" 2>&1 </dev/null &
+  "$1/postgres" -D "$2/disk/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
+    -c max_wal_size=$4 -c log_min_messages=fatal >>"$2/log" 2>&1 </dev/null &
   server=$!
 }
-start "$1" "$2"
-while read -r _; do
-  kill -QUIT $server
-  wait $server
-  echo stopped
-  start "$1" "$2"
+start "$@"
+while read -r order; do
+  case $order in
+    immediate) kill -QUIT $server; wait $server; start "$@" ;;
+    fast) kill -INT $server; wait $server; start "$@" ;;
+    fill) dd if=/dev/zero of="$2/disk/filler" bs=8k 2>/dev/null ;;
+    free) rm -f "$2/disk/filler"; if ! [ -e "$2/disk/data/postmaster.pid" ]; then start "$@"; fi ;;
+  esac
+  echo "$order"
 done
 # Its data go with it: no checkpoint. Who waits for the end of our output must not wait for the removal.
 exec 2>/dev/null
@@ -42,6 +47,22 @@ pub(crate) struct Cluster {
     pub(crate) options: PgConnectOptions,
     url: String,
     own: Option<Own>,
+}
+
+/// How a server is ended before it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// In order, but with all that is under way broken off.
+    Fast,
+    /// At once, as a crash does.
+    Immediate,
+}
+
+/// Where the log of changes (WAL) of a server on a small disk lies. A server that cannot write it goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    OnTheDisk,
+    Elsewhere,
 }
 
 /// What a server of our own has beyond an address.
@@ -66,24 +87,67 @@ impl Cluster {
 
     /// One more.
     pub(crate) fn start() -> Self {
-        let binaries = binaries();
-        let folder = tempfile::Builder::new()
-            .prefix("bcs-it-")
-            .tempdir()
-            .unwrap()
-            .keep();
+        let folder = folder();
         let mut command = Command::new("sh");
+        if let Some(nobody) = nobody() {
+            command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+        }
+        Self::watched(command, folder, "", "4GB")
+    }
+
+    /// One more, on a disk of so many MiB that nothing else uses; its log of changes lies there too, or elsewhere.
+    /// None where this machine lets nobody make such a disk.
+    pub(crate) fn on_small_disk(mebibytes: u32, log: Log) -> Option<Self> {
+        let folder = folder();
+        let disk = folder.join("disk");
+        let mount = format!(
+            "mount -t tmpfs -o size={mebibytes}m,mode=777 tmpfs '{}'",
+            disk.display()
+        );
+        // The disk goes with its namespace, however the tests end. PostgreSQL wants to be nobody in particular.
+        let command = |inner: &str| {
+            let mut command = Command::new("unshare");
+            match nobody() {
+                Some(nobody) => {
+                    let (user, group) = (nobody.uid, nobody.gid);
+                    let become_nobody = format!("setpriv --reuid={user} --regid={group} --clear-groups");
+                    command.args(["--mount", "sh", "-c"]);
+                    command.arg(format!("{mount} && exec {become_nobody} {inner}"));
+                }
+                None => {
+                    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+                    command.arg(format!(
+                        "{mount} && exec unshare --user --map-user=1000 --map-group=1000 {inner}"
+                    ));
+                }
+            }
+            command
+        };
+        std::fs::create_dir(&disk).unwrap();
+        let possible = command("true").stderr(Stdio::null()).status();
+        if !possible.is_ok_and(|status| status.success()) {
+            std::fs::remove_dir_all(&folder).unwrap();
+            return None;
+        }
+        let mut command = command("sh \"$@\"");
+        command.arg("sh");
+        let elsewhere = format!("-X {}/log-of-changes", folder.display());
+        let option = match log {
+            Log::OnTheDisk => "",
+            Log::Elsewhere => &elsewhere,
+        };
+        Some(Self::watched(command, folder, option, "64MB"))
+    }
+
+    fn watched(mut command: Command, folder: PathBuf, initdb_option: &str, max_wal_size: &str) -> Self {
+        let binaries = binaries();
         command
             .args(["-c", WATCHER, "sh"])
             .arg(&binaries)
             .arg(&folder)
+            .args([initdb_option, max_wal_size])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        if nix::unistd::geteuid().is_root() {
-            let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
-            std::os::unix::fs::chown(&folder, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
-            command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
-        }
         let mut watcher = command.spawn().unwrap();
         let answers = BufReader::new(watcher.stdout.take().unwrap());
         wait_until_ready(&binaries, &folder);
@@ -111,14 +175,43 @@ impl Cluster {
         format!("{head}://{host}/{database}?{query}")
     }
 
-    /// Ends all of it at once, as a crash does, and starts it again; back when it takes connections.
-    pub(crate) fn crash(&self) {
-        let own = self.own.as_ref().unwrap();
-        let mut watcher = own.watcher.lock().unwrap();
-        watcher.0.stdin.as_mut().unwrap().write_all(b"crash\n").unwrap();
+    /// Ends it and starts it again; back when it takes connections.
+    pub(crate) fn restart(&self, how: Restart) {
+        self.order(match how {
+            Restart::Fast => "fast",
+            Restart::Immediate => "immediate",
+        });
+        self.wait_until_ready();
+    }
+
+    /// Leaves no byte on a small disk.
+    pub(crate) fn fill_disk(&self) {
+        self.order("fill");
+    }
+
+    /// Makes room again, and starts the server if it went down; back when it takes connections.
+    pub(crate) fn free_disk(&self) {
+        self.order("free");
+        self.wait_until_ready();
+    }
+
+    fn order(&self, order: &str) {
+        let mut watcher = self.own.as_ref().unwrap().watcher.lock().unwrap();
+        let line = format!("{order}\n");
+        watcher
+            .0
+            .stdin
+            .as_mut()
+            .unwrap()
+            .write_all(line.as_bytes())
+            .unwrap();
         let mut answer = String::new();
         watcher.1.read_line(&mut answer).unwrap();
-        assert_eq!(answer, "stopped\n");
+        assert_eq!(answer, line);
+    }
+
+    fn wait_until_ready(&self) {
+        let own = self.own.as_ref().unwrap();
         wait_until_ready(&own.binaries, &own.folder);
     }
 }
@@ -131,6 +224,23 @@ impl Drop for Cluster {
             watcher.wait().unwrap();
         }
     }
+}
+
+/// A folder for a cluster, of the user that it runs as.
+fn folder() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("bcs-it-").tempdir();
+    let folder = folder.unwrap().keep();
+    if let Some(nobody) = nobody() {
+        std::os::unix::fs::chown(&folder, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
+    }
+    folder
+}
+
+/// As whom it runs where these tests run as root, which PostgreSQL refuses.
+fn nobody() -> Option<nix::unistd::User> {
+    nix::unistd::geteuid()
+        .is_root()
+        .then(|| nix::unistd::User::from_name("nobody").unwrap().unwrap())
 }
 
 fn wait_until_ready(binaries: &Path, folder: &Path) {

@@ -5,6 +5,7 @@ mod business;
 #[allow(dead_code, reason = "not every build has every case")]
 mod table;
 
+mod database;
 mod ended;
 #[cfg(feature = "failpoints")]
 mod failpoints;
