@@ -3,6 +3,7 @@
 use bytes::{BufMut as _, BytesMut};
 use sqlx::PgConnection;
 
+use crate::failpoint::{self, Side};
 use crate::model::rows::Rows;
 
 /// Signature, flags and the length of the header's extension.
@@ -31,5 +32,6 @@ pub(crate) async fn send(
     }
     message.put_i16(TRAILER);
     copy.send(&message[..]).await?;
+    failpoint::at("copy", Side::Before)?;
     copy.finish().await
 }

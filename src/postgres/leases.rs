@@ -57,7 +57,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     .execute(&mut *transaction)
     .await
     .doing(DOING)?;
-    sqlx::query!("select from sync.leases where name = $1 for update", name)
+    let former = sqlx::query_scalar!("select holder from sync.leases where name = $1 for update", name)
         .fetch_one(&mut *transaction)
         .await
         .doing(DOING)?;
@@ -78,9 +78,39 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
         transaction.rollback().await.doing(DOING)?;
         return held_meanwhile(pool, &name).await;
     };
-    runs::open(&mut transaction, slot, run_id).await?;
+    let took_over = runs::open(&mut transaction, slot, run_id).await?;
     boundary::cross("lease/take", DOING, transaction.commit()).await?;
+    if took_over && former != holder {
+        end_sessions(pool, &former).await;
+    }
     Ok(Acquired::Lease(Lease { slot, fence, run_id }))
+}
+
+/// What a holder's sessions are called, by the part of its name that is its own.
+pub(crate) fn session_name(holder: &str) -> String {
+    let own = holder
+        .rmatch_indices(':')
+        .nth(1)
+        .map_or(holder, |(at, _)| &holder[at + 1..]);
+    format!("blueconic-sync {own}")
+}
+
+/// A process that stands still in the middle of COPY keeps its transaction open, which no time limit of the server ends
+/// and an index that is built concurrently waits for. One that is alive after all connects again.
+async fn end_sessions(pool: &PgPool, holder: &str) {
+    let ended = sqlx::query_scalar!(
+        r#"select count(pg_terminate_backend(pid)) as "ended!" from pg_stat_activity
+           where application_name = $1 and datname = current_database() and usename = current_user
+             and pid <> pg_backend_pid()"#,
+        session_name(holder)
+    )
+    .fetch_one(pool)
+    .await;
+    match ended {
+        Ok(0) => {}
+        Ok(sessions) => tracing::info!(sessions, "ended the sessions of `{holder}`, which stands still"),
+        Err(error) => tracing::warn!(%error, "the sessions of `{holder}` could not be ended"),
+    }
 }
 
 /// Somebody was faster: who it is, even if it has let go again by now.

@@ -65,7 +65,6 @@ pub fn address(options: &PgConnectOptions) -> String {
 
 /// Opens one connection, refuses an old server, and builds the pools.
 pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result<Pools, Error> {
-    let options = options.application_name("blueconic-sync");
     let mut first = first_connection(&options).await?;
     refuse_old_server(&mut first, &options).await?;
     // The pools dial their own: what has been learned is that the address is right.

@@ -10,9 +10,10 @@ use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us.
-pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<(), Error> {
-    interrupt_stale(connection, slot).await?;
+/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us; says
+/// whether there was such a run.
+pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
+    let took_over = interrupt_stale(connection, slot).await?;
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
@@ -24,10 +25,10 @@ pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid
     .execute(connection)
     .await
     .doing("opening the run")?;
-    Ok(())
+    Ok(took_over)
 }
 
-async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<(), Error> {
+async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<bool, Error> {
     let closed = sqlx::query!(
         "update sync.runs set
            status = 'interrupted',
@@ -48,7 +49,7 @@ async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<()
             slot.lease_name()
         );
     }
-    Ok(())
+    Ok(closed.rows_affected() > 0)
 }
 
 /// Writes the counts of an open run; a run that was taken over stays as its successor closed it.

@@ -44,10 +44,12 @@ struct Own {
 impl PostgresStore {
     /// Connects. `slots` are the resources and scopes that this program knows, in the order in which they are shown.
     pub async fn connect(options: PgConnectOptions, limits: Limits, slots: Vec<Slot>) -> Result<Self, Error> {
+        let holder = holder();
+        let options = options.application_name(&leases::session_name(&holder));
         Ok(Self {
             pools: pool::connect(options, limits).await?,
             own: Arc::new(Own {
-                holder: holder(),
+                holder,
                 lease_ttl: limits.lease_ttl,
                 slots,
             }),

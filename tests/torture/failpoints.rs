@@ -74,8 +74,9 @@ const PLACES: [(&str, Scene, u32); 30] = [
     ("schedule/done", Serve, 2),
 ];
 
-/// The engine's own, of which one side alone exists.
-const SIDES: [(&str, Scene, u32); 3] = [
+/// Places of which one side alone exists.
+const SIDES: [(&str, Scene, u32); 4] = [
+    ("copy/before", First, 11),
     ("page/ended/after", First, 9),
     ("page/tail/before", Again, 5),
     ("page/tail/after", First, 12),
@@ -86,13 +87,12 @@ fn in_source() -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for (path, text) in files("src", ".rs") {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for call in [
-            "boundary::cross( \"",
-            "boundary::cross(\"",
-            "reach(\"",
-            "reach( \"",
-        ] {
-            for rest in flat.split(call).skip(1) {
+        let calls = ["boundary::cross(", "failpoint::at(", "reach("];
+        for call in calls
+            .into_iter()
+            .flat_map(|call| [format!("{call}\""), format!("{call} \"")])
+        {
+            for rest in flat.split(&call).skip(1) {
                 let place = rest.split('"').next().unwrap();
                 assert!(!place.is_empty(), "{path}");
                 places.insert(place.to_owned());

@@ -24,8 +24,9 @@ const ARGUMENTS: [&str; 3] = ["backfill", "--full", "profiles"];
 enum Stop {
     /// At a random moment.
     Anywhere,
-    /// With everything written and the lease asserted, right before the commit.
-    BeforeCommit(u32),
+    /// At a place where it holds something in the database: right before a commit, with everything written and the
+    /// lease asserted, or in the middle of COPY, whose transaction no time limit ends.
+    At(&'static str, u32),
 }
 
 /// Every row with its transaction, and every entry of the books: nothing of it may change.
@@ -69,11 +70,8 @@ async fn one(tenant: &Tenant, expected: &Business, stop: Stop, at_the_end: bool,
     tenant.requests().forget();
     let mut first = match stop {
         Stop::Anywhere => program.start(&ARGUMENTS),
-        Stop::BeforeCommit(hit) => program
-            .with(
-                "FAILPOINTS",
-                &format!("load/before={hit}*off->1*return(stop)->off"),
-            )
+        Stop::At(place, hit) => program
+            .with("FAILPOINTS", &format!("{place}={hit}*off->1*return(stop)->off"))
             .start(&ARGUMENTS),
     };
     match stop {
@@ -86,7 +84,7 @@ async fn one(tenant: &Tenant, expected: &Business, stop: Stop, at_the_end: bool,
             assert!(!first.has_ended(), "it was too quick:\n{}", first.stderr());
             first.signal(Signal::SIGSTOP);
         }
-        Stop::BeforeCommit(_) => {
+        Stop::At(..) => {
             eventually("it stands still", LONG, async || {
                 stands_still(&first).then_some(())
             })
@@ -150,7 +148,9 @@ async fn a_holder_that_stands_still_writes_nothing_after_the_takeover() {
     for number in 0..tries(3, 50) {
         let stop = match number % 3 {
             #[cfg(feature = "failpoints")]
-            1 => Stop::BeforeCommit(rand::random_range(1..30)),
+            1 => Stop::At("load/before", rand::random_range(1..30)),
+            #[cfg(feature = "failpoints")]
+            2 => Stop::At("copy/before", rand::random_range(1..30)),
             _ => Stop::Anywhere,
         };
         one(&tenant, &expected, stop, number % 2 == 0, &mut case).await;
