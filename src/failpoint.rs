@@ -3,9 +3,11 @@
 //!
 //! `FAILPOINTS` orders what happens, in the syntax of the crate `fail`: `load/before=2*off->return(kill)` kills the
 //! process at the third batch that is about to be committed. `kill` is SIGKILL, `stop` SIGSTOP, and `error` a broken
-//! connection.
+//! connection. `FAILPOINTS_CLOCK` sets the process's clock off by so many seconds.
 
 use std::io;
+
+use chrono::TimeDelta;
 
 /// Which side of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub fn at(place: &str, side: Side) -> io::Result<()> {
         Side::After => "after",
     };
     let name = format!("{place}/{side}");
-    match fail::eval(&name, |order| order.unwrap_or_default()).as_deref() {
+    match fail::eval(&name, Option::unwrap_or_default).as_deref() {
         None => Ok(()),
         Some("kill") => signal(nix::sys::signal::Signal::SIGKILL),
         Some("stop") => signal(nix::sys::signal::Signal::SIGSTOP),
@@ -34,7 +36,6 @@ pub fn at(place: &str, side: Side) -> io::Result<()> {
 
 /// Does nothing: no test is looking.
 #[cfg(not(feature = "failpoints"))]
-#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
 #[inline]
 pub fn at(_place: &str, _side: Side) -> io::Result<()> {
     Ok(())
@@ -43,6 +44,24 @@ pub fn at(_place: &str, _side: Side) -> io::Result<()> {
 #[cfg(feature = "failpoints")]
 fn signal(signal: nix::sys::signal::Signal) -> io::Result<()> {
     nix::sys::signal::kill(nix::unistd::Pid::this(), signal).map_err(io::Error::from)
+}
+
+/// How far the process's clock is off.
+#[cfg(feature = "failpoints")]
+pub fn clock_error() -> TimeDelta {
+    static ERROR: std::sync::LazyLock<TimeDelta> = std::sync::LazyLock::new(|| {
+        let seconds = std::env::var("FAILPOINTS_CLOCK").ok();
+        let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+        TimeDelta::seconds(seconds.unwrap_or(0))
+    });
+    *ERROR
+}
+
+/// The machine's clock is all there is.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub const fn clock_error() -> TimeDelta {
+    TimeDelta::zero()
 }
 
 /// Reads the orders from the environment. They hold while what it gives back lives.

@@ -7,7 +7,7 @@ use crate::support::sources::files;
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
 const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("failpoint", &[]),
-    ("model", &[]),
+    ("model", &["failpoint"]),
     ("config", &[]),
     ("blueconic", &["model", "config"]),
     ("postgres", &["model", "config", "failpoint"]),

@@ -1,10 +1,10 @@
-//! Whatever ends a run, the next one goes on from where it stood, and the tables end equal to the tenant.
+//! Whatever the tenant answers, the walk goes on from where it stood, and the tables end equal to it. What ends the
+//! process itself is in `tests/torture`.
 
 use std::time::Duration;
 
 use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
 use blueconic_sync::demo::settings::Settings;
-use nix::sys::signal::Signal;
 
 use crate::support::cluster::{Cluster, Restart};
 use crate::support::database::Database;
@@ -30,101 +30,6 @@ async fn asked_for(scene: &Scene, running: &mut Running, pages: usize) {
         (scene.tenant.requests().count(Route::Profiles) >= pages).then_some(())
     })
     .await;
-}
-
-/// Waits until the position of profiles is stored beyond so many pages.
-async fn stored(database: &Database, pages: i64) {
-    eventually("a position is stored", LONG, async || {
-        let migrated: bool = database
-            .one("select to_regclass('sync.cursors') is not null")
-            .await;
-        let position =
-            format!("sync.cursors where resource = 'profiles' and (position->>'pages')::bigint >= {pages}");
-        (migrated && database.count(&position).await > 0).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_it_goes_on_and_ends_equal() {
-    let scene = slow_scene(4_000).await;
-    for round in 0_u64..5 {
-        let before = scene.tenant.requests().count(Route::Profiles);
-        let mut running = scene.program.start(&["backfill", "--full", "profiles"]);
-        let pages = before + 2 + usize::try_from(rand::random_range(0_u64..5)).unwrap();
-        asked_for(&scene, &mut running, pages).await;
-        let pause = rand::random_range(0..40);
-        tokio::time::sleep(Duration::from_millis(pause)).await; // anywhere within a page
-        running.signal(Signal::SIGKILL);
-        let ended = running.ended(LONG).await;
-        assert_eq!(
-            ended.code(),
-            137,
-            "round {round}, {pages} pages, {pause} ms\n{}",
-            ended.stderr
-        );
-    }
-    scene.program.expect(0, &["backfill", "--full"]).await;
-    assert_equal(&scene.database, &scene.tenant).await;
-    let asked = scene.tenant.requests().count(Route::Profiles);
-    assert!(asked < 40 + 5 * 5, "{asked} requests for 40 pages and 5 kills");
-    let database = &scene.database;
-    assert!(
-        database
-            .count("sync.runs where resource = 'profiles' and position_from is not null")
-            .await
-            >= 3
-    );
-    assert_eq!(database.count("sync.runs where status = 'running'").await, 0);
-    assert_eq!(
-        database
-            .count("sync.runs where status = 'interrupted' and resource = 'profiles'")
-            .await,
-        5
-    );
-    assert_eq!(
-        database.count("sync.walk_seen").await,
-        0,
-        "emptied when the walk closed"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_it_stores_its_position_and_says_so() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let scene = slow_scene(3_000).await;
-        let mut running = scene.program.start(&["backfill", "--full"]);
-        asked_for(&scene, &mut running, 6).await;
-        running.signal(signal);
-        let ended = running.ended(Duration::from_secs(10)).await;
-        ended.expect(130);
-        let database = &scene.database;
-        let (status, to): (String, bool) = database
-            .rows("select status, position_to is not null from sync.runs where resource = 'profiles'")
-            .await
-            .remove(0);
-        assert_eq!((status.as_str(), to), ("interrupted", true));
-        assert_eq!(
-            database
-                .count("sync.leases where expires_at > sync.clock()")
-                .await,
-            0,
-            "nobody has to wait for its lease"
-        );
-        scene.tenant.requests().forget();
-        scene.program.expect(0, &["backfill"]).await;
-        let asked = scene.tenant.requests().count(Route::Profiles);
-        assert!(asked < 30, "{asked} requests: the walk began anew");
-        assert_equal(database, &scene.tenant).await;
-        assert_eq!(
-            database
-                .count(
-                    "sync.runs where resource = 'profiles' and mode = 'full' and position_from is not null"
-                )
-                .await,
-            1
-        );
-    }
 }
 
 async fn succeeds_in_spite_of(faults: &[(&str, Fault)]) {

@@ -16,6 +16,7 @@ use super::ledger::{Counts, Ledger};
 use super::page::{Block, Broken, Head, Lookup, Meter, PageEnd, Request};
 use super::position::{Position, Slot};
 use super::table::Table;
+use crate::failpoint;
 
 // ---------------------------------------------------------------------------------------------- reading
 
@@ -466,7 +467,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        chrono::Utc::now()
+        chrono::Utc::now() + failpoint::clock_error()
     }
 
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

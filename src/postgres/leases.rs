@@ -13,6 +13,9 @@ use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, rejects, runs};
 
+/// Times to live: replicas may be set differently, but not so differently.
+const LONGER_THAN_ANY: u32 = 10;
+
 /// Asks for the lease and opens a run with it. Looking at a held lease takes no lock, so that those who wait for one
 /// never stand in its holder's way.
 pub(crate) async fn acquire(
@@ -21,21 +24,24 @@ pub(crate) async fn acquire(
     holder: &str,
     ttl: Duration,
 ) -> Result<Acquired, Error> {
-    if let Some(held) = look(pool, &slot.lease_name()).await? {
+    if let Some(held) = look(pool, &slot.lease_name(), ttl).await? {
         return Ok(Acquired::Held(held));
     }
     take(pool, slot, holder, ttl).await
 }
 
-async fn look(pool: &PgPool, name: &str) -> Result<Option<Holder>, Error> {
+/// A lease that runs for far longer than any holder asks for is from before the database's clock was set back.
+async fn look(pool: &PgPool, name: &str, ttl: Duration) -> Result<Option<Holder>, Error> {
     let row = sqlx::query!(
-        r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases where name = $1"#,
-        name
+        r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases
+           where name = $1 and expires_at > sync.clock() and expires_at <= sync.clock() + $2"#,
+        name,
+        interval(ttl * LONGER_THAN_ANY)
     )
     .fetch_optional(pool)
     .await
     .doing("looking at the lease")?;
-    Ok(row.filter(|row| row.expires_at > row.now).map(|row| Holder {
+    Ok(row.map(|row| Holder {
         name: row.holder,
         run_id: row.run_id,
         expires_at: row.expires_at,
@@ -64,12 +70,13 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     let run_id = Uuid::now_v7();
     let fence = sqlx::query_scalar!(
         "update sync.leases set holder = $2, fence = fence + 1, expires_at = sync.clock() + $3, run_id = $4
-         where name = $1 and expires_at <= sync.clock()
+         where name = $1 and (expires_at <= sync.clock() or expires_at > sync.clock() + $5)
          returning fence",
         name,
         holder,
         interval(ttl),
-        run_id
+        run_id,
+        interval(ttl * LONGER_THAN_ANY)
     )
     .fetch_optional(&mut *transaction)
     .await
@@ -169,7 +176,7 @@ pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Resu
     runs::close(&mut transaction, lease, ledger).await?;
     rejects::forget_old(&mut transaction, lease.slot.resource).await?;
     sqlx::query!(
-        "update sync.leases set expires_at = sync.clock() where name = $1 and fence = $2",
+        "update sync.leases set expires_at = 'epoch' where name = $1 and fence = $2",
         lease.slot.lease_name(),
         lease.fence
     )

@@ -26,7 +26,6 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
             id: Uuid::now_v7(),
             opened_at: context.engine.store.now().await?,
         };
-        let began_at = context.engine.clock.now();
         let read = reading(context, walk).await?;
         let counts = |counts: &mut crate::model::ledger::Counts| {
             counts.distinct = read.distinct();
@@ -42,7 +41,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
             } else {
                 Ended::well(&context.progress.read())
             };
-            close(context, walk, Some(began_at)).await?;
+            close(context, walk, Some(walk.opened_at)).await?;
             return Ok(ended);
         }
         context.engine.store.forget(context.lease, walk.id).await?;

@@ -175,16 +175,21 @@ async fn open<S: Source, T: Store>(
     reading: ProfilesReading,
 ) -> Outcome<CursorPosition> {
     let (segment, server_time) = prelude(context, None).await?;
-    let now = server_time.unwrap_or_else(|| context.engine.clock.now());
+    let opened_at = context.engine.store.now().await?;
+    // Where the tenant tells no time, of our two clocks the one that claims less counts: complete through the earlier,
+    // asked for up to the later.
+    let ours = context.engine.clock.now();
+    let began_at = server_time.unwrap_or_else(|| ours.min(opened_at));
+    let until = server_time.unwrap_or_else(|| ours.max(opened_at));
     // Without the tenant's own time, clocks may differ: reach back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
     let position = CursorPosition {
         walk_id: Uuid::now_v7(),
         segment,
         cursor: "*".to_owned(),
-        range: range(context, reading, overlap, now).await?,
-        began_at: now,
-        opened_at: context.engine.store.now().await?,
+        range: range(context, reading, overlap, until).await?,
+        began_at,
+        opened_at,
         properties: context.task.resource.selection(),
         pages: 0,
         read: 0,
@@ -318,7 +323,7 @@ async fn finish<S: Source, T: Store>(
         return Ok(incomplete(&position, distinct, walked.to_the_end));
     }
     match position.range {
-        Some((from, to)) => after_increment(context, &position, from, to, reading).await,
+        Some((from, _)) => after_increment(context, &position, from, reading).await,
         None => after_full_walk(context, position, false).await,
     }
 }
@@ -356,12 +361,11 @@ async fn after_increment<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     position: &CursorPosition,
     from: Time,
-    to: Time,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     // An increment from a later date than the watermark leaves a hole: the watermark stays in front of it.
     let leaves_hole = reading.since.is_some() && watermark(context).await?.is_none_or(|before| before < from);
-    let watermark = (!leaves_hole).then_some(to);
+    let watermark = (!leaves_hole).then_some(position.began_at);
     context
         .engine
         .store

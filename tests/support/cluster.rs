@@ -107,19 +107,16 @@ impl Cluster {
         // The disk goes with its namespace, however the tests end. PostgreSQL wants to be nobody in particular.
         let command = |inner: &str| {
             let mut command = Command::new("unshare");
-            match nobody() {
-                Some(nobody) => {
-                    let (user, group) = (nobody.uid, nobody.gid);
-                    let become_nobody = format!("setpriv --reuid={user} --regid={group} --clear-groups");
-                    command.args(["--mount", "sh", "-c"]);
-                    command.arg(format!("{mount} && exec {become_nobody} {inner}"));
-                }
-                None => {
-                    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-                    command.arg(format!(
-                        "{mount} && exec unshare --user --map-user=1000 --map-group=1000 {inner}"
-                    ));
-                }
+            if let Some(nobody) = nobody() {
+                let (user, group) = (nobody.uid, nobody.gid);
+                let become_nobody = format!("setpriv --reuid={user} --regid={group} --clear-groups");
+                command.args(["--mount", "sh", "-c"]);
+                command.arg(format!("{mount} && exec {become_nobody} {inner}"));
+            } else {
+                command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+                command.arg(format!(
+                    "{mount} && exec unshare --user --map-user=1000 --map-group=1000 {inner}"
+                ));
             }
             command
         };

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, PgPool};
 
 use super::cluster::Cluster;
@@ -28,7 +28,6 @@ pub(crate) struct Database {
     pub(crate) name: String,
     /// For `DATABASE_URL`.
     pub(crate) url: String,
-    pub(crate) options: PgConnectOptions,
     pub(crate) pool: PgPool,
 }
 
@@ -45,13 +44,10 @@ impl Database {
     pub(crate) async fn copy(cluster: &Cluster, template: &str) -> Self {
         let name = create(cluster, template).await;
         let options = cluster.options.clone().database(&name);
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy_with(options.clone());
+        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
         Self {
             url: cluster.url_of(&name),
             name,
-            options,
             pool,
         }
     }

@@ -142,11 +142,6 @@ impl Running {
         kill(Pid::from_raw(self.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// The process's number.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id().unwrap()
-    }
-
     /// What it wrote to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.so_far()

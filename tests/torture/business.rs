@@ -49,6 +49,10 @@ impl Business {
     }
 
     /// Adds what another database lacks, and what it has besides, to a case.
+    #[expect(
+        clippy::print_stdout,
+        reason = "says which table it was, where the case fails"
+    )]
     pub(crate) async fn compare(&self, database: &Database, case: &mut Case) {
         for table in TABLES {
             if digest(database, table).await == self.tables[table] {

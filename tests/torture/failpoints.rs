@@ -284,7 +284,6 @@ async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
     assert_eq!(ended.code(), 0, "after {order}:\n{}", ended.stderr);
     let recovered = restarted.elapsed();
     drop(alone);
-    println!("{order}: {:.1} s", recovered.as_secs_f64());
     let mut case = case.lock().await;
     case.tried(1);
     case.recovered(recovered);

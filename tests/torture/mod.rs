@@ -5,6 +5,8 @@ mod business;
 #[allow(dead_code, reason = "not every build has every case")]
 mod table;
 
+#[cfg(feature = "failpoints")]
+mod clock;
 mod cut;
 mod database;
 mod drifting;

@@ -88,6 +88,10 @@ impl Case {
     }
 
     /// Adds a row that says why nothing was tried.
+    #[expect(
+        clippy::print_stderr,
+        reason = "a person should see it also without the table"
+    )]
     pub(crate) fn left_out(mut self, why: &str) {
         self.note = format!("LEFT OUT: {why}");
         eprintln!("{}", self.row());
