@@ -360,8 +360,7 @@ fn look_at(cluster: &Embedded) -> Database {
     Database {
         name: options.get_database().unwrap().to_owned(),
         url: cluster.url(),
-        pool: PgPool::connect_lazy_with(options.clone()),
-        options,
+        pool: PgPool::connect_lazy_with(options),
     }
 }
 

@@ -55,6 +55,16 @@ fn at_profiles(when: When, limit: u64, kind: Kind) -> Fault {
     }
 }
 
+/// Waits until the position of profiles is stored beyond so many pages.
+async fn stored(database: &Database, pages: i64) {
+    eventually("a position is stored", LONG, async || {
+        let position =
+            format!("sync.cursors where resource = 'profiles' and (position->>'pages')::bigint >= {pages}");
+        (database.count(&position).await > 0).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_are_cut_anywhere_lose_nothing() {
     for round in 0..3 {
@@ -197,8 +207,7 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     // At once, and not after 40 pages in vain.
     let asked = scene.tenant.requests().count(Route::Profiles);
     assert!(asked < 40 + 32, "{asked} requests for 40 pages");
-    let options = scene.database.options.clone();
-    scene.database.pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    scene.database.pool = sqlx::PgPool::connect(&scene.database.url).await.unwrap();
     assert_equal(&scene.database, &scene.tenant).await;
     assert_eq!(
         scene

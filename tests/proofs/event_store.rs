@@ -11,7 +11,6 @@ use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Acquired, Candidates, Cursor, Lease, Loader, Store, Verdict, Walk};
 use blueconic_sync::model::position::Slot;
 use blueconic_sync::model::table::Table;
-use bytes::Bytes;
 use uuid::Uuid;
 
 /// A stretch that may lack events.
@@ -149,7 +148,7 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
-    async fn revise(&self, _lease: &Lease, _walk: Walk, _found: &[(String, Bytes)]) -> Outcome<u64> {
+    async fn witnesses(&self, _walk_id: Uuid, _limit: u32) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 
