@@ -203,7 +203,11 @@ enum Damage {
 
 impl Damage {
     fn to(&self, body: &mut Vec<u8>) {
-        let at = |index: &Index, body: &[u8]| index.index(body.len().max(1));
+        let at = |index: &Index, body: &[u8]| index.index(body.len());
+        if body.is_empty() {
+            // An earlier cut left nothing to damage.
+            return;
+        }
         match self {
             Self::Cut(index) => body.truncate(at(index, body)),
             Self::Byte(index, byte) => {
