@@ -81,14 +81,20 @@ async fn a_fenced_load_writes_nothing() {
         other.acquire(PROFILES_FULL).await.unwrap(),
         Acquired::Lease(_)
     ));
-    let mut batch = Batch {
-        aliases: vec![("l".to_owned(), "w".to_owned())],
-        ..Batch::default()
+    let batch = || {
+        let mut batch = Batch {
+            aliases: vec![("l".to_owned(), "w".to_owned())],
+            ..Batch::default()
+        };
+        add_profile(&mut batch, "p", None, "x");
+        batch
     };
-    add_profile(&mut batch, "p", None, "x");
     let mut moved = advance();
     moved.watermark = Some(time(1));
-    let fault = loader.load(batch, Some(moved.clone())).await.unwrap_err();
+    let fault = loader.load(batch(), Some(moved.clone())).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::Transient, "the takeover ended its sessions");
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let fault = loader.load(batch(), Some(moved.clone())).await.unwrap_err();
     assert_eq!(fault.kind, Kind::Fenced);
     assert_eq!(
         db.store.advance(&lease, &moved).await.unwrap_err().kind,
