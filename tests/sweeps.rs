@@ -152,6 +152,9 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
     };
     let entry = app.entries.iter().find(|entry| entry.name == "profiles").unwrap();
     let task = app::task(&settings, entry, wish, WhenHeld::LookOn);
+    // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
+    let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();
+    candidates.sort();
     let walk = async || {
         scene.tenant.requests().forget();
         let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
@@ -162,6 +165,7 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
             .of(Route::Profile)
             .iter()
             .map(|request| request.path.rsplit('/').next().unwrap().to_owned())
+            .filter(|id| candidates.contains(id)) // and not a witness
             .collect();
         let through: Option<String> = scene
             .database
@@ -170,12 +174,9 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         (asked, through)
     };
     assert_eq!(walk().await.1, None);
-    // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
     for position in 0..10 {
         scene.tenant.skip(position * 4);
     }
-    let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();
-    candidates.sort();
     for expected in [&candidates[..4], &candidates[4..8]] {
         let (mut asked, through) = walk().await;
         asked.sort();

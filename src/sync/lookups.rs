@@ -36,7 +36,7 @@ impl Judged {
     }
 }
 
-/// Asks for each candidate, a few at a time. That one is gone counts only if a witness is found as it should be, before
+/// Asks for each candidate, a few at a time. That one is gone counts only if witnesses are found as they should be, before
 /// the `first` candidates and after those of which one would go.
 pub(super) async fn judge<S: Source, T: Store>(
     context: &Context<'_, S, T>,
@@ -130,8 +130,8 @@ fn doubt(lookup: Lookup) -> Outcome<Doubt> {
     }
 }
 
-/// A proxy that leads elsewhere answers 404 too, and a cache may answer for somebody else. So one of those that the walk
-/// itself read has to be found in its segment; a walk that read nothing comes here only with a person's approval, which
+/// A proxy that leads elsewhere answers 404 too, and a cache may answer all with one profile. So two of those that the walk
+/// itself read have to be found in its segment; a walk that read nothing comes here only with a person's approval, which
 /// then has to do.
 async fn doubt_of_all<S: Source, T: Store>(
     context: &Context<'_, S, T>,
@@ -139,9 +139,14 @@ async fn doubt_of_all<S: Source, T: Store>(
     witnesses: &[String],
 ) -> Outcome<Option<Doubt>> {
     let mut first = None;
+    let mut wanted = witnesses.len().min(2);
     for id in witnesses {
         let lookup = context.stop.or(async { Ok(look_up(context, id).await) }).await?;
         let why = match context.task.resource.verdict(id, segment, &lookup) {
+            Verdict::Missed(_) if wanted > 1 => {
+                wanted -= 1;
+                continue;
+            }
             Verdict::Missed(_) => return Ok(None),
             Verdict::Kept => {
                 first.get_or_insert(doubt(lookup)?);

@@ -14,7 +14,7 @@ use super::walk::cursor;
 pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
 /// Candidates that are fetched and judged at once.
 const CHUNK: u32 = 200;
-/// Ids that the walk read, one of which has to be found by a look-up before "there is none" is believed of others.
+/// Ids that the walk read, two of which have to be found by look-ups before "there is none" is believed of others.
 const WITNESSES: u32 = 3;
 
 /// A walk whose reading is complete.

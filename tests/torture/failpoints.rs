@@ -45,7 +45,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 33] = [
+const PLACES: [(&str, Scene, u32); 34] = [
     ("migrate", First, 0),
     ("tenant", First, 0),
     ("token/open", First, 0),
@@ -73,6 +73,7 @@ const PLACES: [(&str, Scene, u32); 33] = [
     ("reset/resource", ResetResource, 0),
     ("reset/tenant", ResetTenant, 0),
     ("erase", Erase, 0),
+    ("erase/analyze", Erase, 2),
     ("lift", Lift, 0),
     ("schedule/put", Serve, 3),
     ("schedule/keep", Serve, 0),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
@@ -50,5 +51,5 @@ async fn analyze(store: &PostgresStore, table: &str) -> Result<(), Error> {
         .execute(&mut *transaction)
         .await
         .doing(DOING)?;
-    transaction.commit().await.doing(DOING)
+    boundary::cross("erase/analyze", DOING, transaction.commit()).await
 }
