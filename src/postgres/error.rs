@@ -242,7 +242,9 @@ impl Error {
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
             Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
-            Self::Gone { .. } | Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => return None,
+            Self::Gone { .. } | Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => {
+                return None;
+            }
         };
         Some(hint.to_owned())
     }

@@ -381,10 +381,7 @@ mod tests {
             Verdict::Merged { survivor: "b".into() }
         );
         assert_eq!(judged(r#"{"id":"a"}"#), Verdict::OutOfScope);
-        for redirected in [
-            r#"{"id":"b","segments":[]}"#,
-            r#"{"id":"b","replacedBy":"c"}"#,
-        ] {
+        for redirected in [r#"{"id":"b","segments":[]}"#, r#"{"id":"b","replacedBy":"c"}"#] {
             assert_eq!(
                 judged(redirected),
                 Verdict::Redirected { survivor: "b".into() },

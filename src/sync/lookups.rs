@@ -79,11 +79,7 @@ pub(super) async fn judge<S: Source, T: Store>(
 }
 
 /// Asks once; where another profile answered, twice: an answer that was meant for somebody else does not come again.
-async fn ask<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    segment: &str,
-    id: &str,
-) -> (Verdict, Lookup) {
+async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, segment: &str, id: &str) -> (Verdict, Lookup) {
     let resource = &context.task.resource;
     let lookup = look_up(context, id).await;
     let verdict = resource.verdict(id, segment, &lookup);
@@ -160,10 +156,14 @@ async fn doubt_of_all<S: Source, T: Store>(
         first.get_or_insert(Doubt {
             why: why.to_owned(),
             hint: Some(
-                "see whether a proxy leads the requests for `/profiles/` elsewhere; nothing was removed".to_owned(),
+                "see whether a proxy leads the requests for `/profiles/` elsewhere; nothing was removed"
+                    .to_owned(),
             ),
             for_all: true,
         });
     }
-    Ok(first.map(|doubt| Doubt { for_all: true, ..doubt }))
+    Ok(first.map(|doubt| Doubt {
+        for_all: true,
+        ..doubt
+    }))
 }

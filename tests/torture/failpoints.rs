@@ -266,7 +266,8 @@ async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
     let person = person(&world.tenant);
     if death.place.starts_with("asked") {
         // As if the last sweep had asked for as many as it may.
-        let stopped = "update sync.cursors set asked_through = '8' where resource = 'profiles' and scope = 'full'";
+        let stopped =
+            "update sync.cursors set asked_through = '8' where resource = 'profiles' and scope = 'full'";
         database.run(stopped).await;
     }
     if death.scene == Lift {
@@ -307,7 +308,11 @@ async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
 /// Somebody who was never merged.
 fn person(tenant: &Tenant) -> String {
     let merged = tenant.aliases();
-    let of_a_merge = |id: &String| merged.iter().any(|(loser, survivor)| loser == id || survivor == id);
+    let of_a_merge = |id: &String| {
+        merged
+            .iter()
+            .any(|(loser, survivor)| loser == id || survivor == id)
+    };
     tenant
         .profiles()
         .map(|profile| profile.id)
@@ -336,7 +341,13 @@ async fn die(world: &World, scene: Scene, dying: &Program, person: &str) -> Ende
             }
             running.ended(LONG).await
         }
-        Serve => service(dying).start(&["serve"]).ended(LONG).await,
+        Serve => {
+            // Jobs that last: a claim is extended after a third of the time that it holds.
+            let slow = service(dying)
+                .set("limits.requests_per_second", "5")
+                .set("limits.burst", "1");
+            slow.start(&["serve"]).ended(LONG).await
+        }
     }
 }
 

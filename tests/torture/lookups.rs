@@ -113,7 +113,9 @@ async fn only_the_tenants_clear_word_removes() {
             {
                 continue;
             }
-            if round % 2 == 1 && matches!(kind, Kind::Foreign { status: 200, body, .. } if body.contains("\"id\"")) {
+            if round % 2 == 1
+                && matches!(kind, Kind::Foreign { status: 200, body, .. } if body.contains("\"id\""))
+            {
                 continue;
             }
             // From the first look-up on, or after the sweep has found that look-ups work.
