@@ -76,8 +76,9 @@ async fn every_request_is_one_that_the_document_knows() {
         "getToken",
     ];
     assert_eq!(used, all);
-    // The five that were deleted, and the one that `check` makes up; of the one that lost a merge its winner told.
-    assert_eq!(operations["getOneProfile"], 6);
+    // The five that were deleted, two witnesses before and after them, and the one that `check` makes up; of the one that
+    // lost a merge its winner told.
+    assert_eq!(operations["getOneProfile"], 5 + 2 * 2 + 1);
     for parameter in [
         "cursor",
         "expand",
