@@ -117,7 +117,7 @@ async fn an_unexplained_difference_has_a_sentence() {
         "{unexplained} {error}"
     );
     let told = program.expect(0, &["status"]).await.stdout;
-    for word in ["unexplained", "at the tenant", " 40 ", "460 different ones came"] {
+    for word in ["unexplained", "at the tenant", " 40\n", "460 different ones came"] {
         assert!(told.contains(word), "`{word}` is not in:\n{told}");
     }
     assert_ledgers_add_up(&database).await;

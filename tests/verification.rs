@@ -191,3 +191,26 @@ async fn beside_a_smaller_walk_other_segments_need_not_agree() {
     database.run("delete from blueconic.profiles").await;
     program.expect(3, &["status", "--verify"]).await.tells(&[&part]);
 }
+
+/// The tenant still counts those who were erased here: more of them than any walk may miss are no difference.
+#[tokio::test(flavor = "multi_thread")]
+async fn erased_persons_are_no_difference() {
+    let Scene { tenant, program, .. } = scene(Settings {
+        merged_per_thousand: 0,
+        ..small(300)
+    })
+    .await;
+    program.expect(0, &["backfill"]).await;
+    let ids: Vec<String> = (0..15).map(|position| tenant.id(position)).collect();
+    let erase = ["erase", "--yes"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str));
+    program.expect(0, &erase.collect::<Vec<&str>>()).await;
+    let ended = program.expect(0, &["backfill", "--full", "--verify"]).await;
+    assert!(
+        ended.stdout.contains("15 ids were erased here"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stderr.contains("15 left out as erased"), "{}", ended.stderr);
+}

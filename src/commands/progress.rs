@@ -1,7 +1,7 @@
 //! How a run is watched: a bar on a terminal, a log line every few seconds elsewhere.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -125,12 +125,23 @@ impl Watcher for Bars {
 }
 
 fn written(counts: &Counts) -> String {
-    format!(
+    let mut text = format!(
         "{} new, {} changed, {} same",
         output::count(counts.inserted),
         output::count(counts.updated),
         output::count(counts.unchanged)
-    )
+    );
+    for (number, what) in [
+        (counts.removed, "removed"),
+        (counts.rejected, "rejected"),
+        (counts.suppressed, "left out as erased"),
+    ] {
+        if number > 0 {
+            // Writing into a String cannot fail.
+            let _ = write!(text, ", {} {what}", output::count(number));
+        }
+    }
+    text
 }
 
 /// Log lines, for a container's log or a file.

@@ -87,7 +87,7 @@ fn tell(status: &Value) {
     ));
     let token = &status["token"];
     let token = match (text(&token["status"]), text(&token["expires_at"])) {
-        (Some(status), Some(expires)) => format!("{status}, until {}", moment(expires)),
+        (Some(status), Some(expires)) => format!("{status}, until {} UTC", moment(expires)),
         (Some(status), None) => status.to_owned(),
         (None, _) => "none yet".to_owned(),
     };
@@ -95,13 +95,14 @@ fn tell(status: &Value) {
     let head = [
         "resource",
         "scope",
-        "complete as of",
-        "last run",
+        "complete as of (UTC)",
+        "last run (UTC)",
         "at the tenant",
         "read",
         "written",
         "removed",
         "rejected",
+        "erased",
         "unexplained",
         "gaps",
         "lease",
@@ -109,10 +110,30 @@ fn tell(status: &Value) {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let resources = status["resources"].as_array().map_or(&[][..], Vec::as_slice);
     rows.extend(resources.iter().map(row));
-    output::line(&output::table(&rows));
+    output::line(&output::table(&without_idle_columns(rows)));
     for resource in resources {
         trouble(resource);
     }
+}
+
+/// Without the columns behind what was read and written that say nothing of any resource: a table as wide as a terminal.
+fn without_idle_columns(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    const ALWAYS: usize = 7;
+    let says_something = |column: usize| {
+        column < ALWAYS
+            || rows
+                .iter()
+                .skip(1)
+                .any(|row| row.get(column).is_some_and(|cell| cell != "0" && cell != "-"))
+    };
+    let columns = rows.first().map_or(0, Vec::len);
+    let kept: Vec<bool> = (0..columns).map(says_something).collect();
+    rows.into_iter()
+        .map(|row| {
+            let cells = row.into_iter().zip(&kept);
+            cells.filter(|(_, kept)| **kept).map(|(cell, _)| cell).collect()
+        })
+        .collect()
 }
 
 fn row(resource: &Value) -> Vec<String> {
@@ -157,6 +178,7 @@ fn row(resource: &Value) -> Vec<String> {
         written,
         shown("rows_removed"),
         shown("rows_rejected"),
+        shown("rows_suppressed"),
         told("unexplained"),
         gaps(resource),
         holder(&resource["lease"]).unwrap_or("-").to_owned(),
@@ -197,6 +219,24 @@ fn text(value: &Value) -> Option<&str> {
 fn moment(text: &str) -> String {
     chrono::DateTime::parse_from_rfc3339(text).map_or_else(
         |_| text.to_owned(),
-        |time| time.to_utc().format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        |time| time.to_utc().format("%Y-%m-%d %H:%M:%S").to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_there_when_one_resource_has_something_in_it() {
+        let row = |cells: [&str; 9]| cells.map(str::to_owned).to_vec();
+        let rows = vec![
+            row(["a", "b", "c", "d", "e", "f", "g", "removed", "gaps"]),
+            row(["", "", "", "-", "-", "0", "0", "0", "-"]),
+            row(["", "", "", "-", "-", "0", "0", "0", "2"]),
+        ];
+        let shown = without_idle_columns(rows);
+        assert_eq!(shown[0][7..], ["gaps"]);
+        assert_eq!(shown[2][7..], ["2"]);
+    }
 }

@@ -48,3 +48,12 @@ pub(crate) async fn memberships(pool: &PgPool) -> Result<Vec<(String, u64)>, Err
         .map(|row| (row.segment_id, to_count(row.members)))
         .collect())
 }
+
+/// Ids that were erased.
+pub(crate) async fn erased(pool: &PgPool) -> Result<u64, Error> {
+    let erased = sqlx::query_scalar!(r#"select count(*) as "erased!" from sync.erasures"#)
+        .fetch_one(pool)
+        .await
+        .doing("counting erasures")?;
+    Ok(to_count(erased))
+}

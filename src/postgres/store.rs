@@ -216,6 +216,10 @@ impl Store for PostgresStore {
         Ok(counts::rows_estimated(self.control(), table).await?)
     }
 
+    async fn erased(&self) -> Outcome<u64> {
+        Ok(counts::erased(self.control()).await?)
+    }
+
     async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
         Ok(counts::memberships(self.control()).await?)
     }

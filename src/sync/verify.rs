@@ -135,13 +135,21 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
             .collect();
         totals.extend(self.totals(census.as_ref(), unlisted).await?);
         let stored = self.engine.store.rows(resource.table()).await?;
+        // The tenant still counts those who were erased here.
+        let erased = self.engine.store.erased().await?;
+        if erased > 0 {
+            found.notices.push(format!(
+                "{erased} ids were erased here: as many profiles of the tenant are rightly in no table"
+            ));
+        }
         found.tables.push(whole(
             resource.name(),
             totals.get(&walked).copied().flatten(),
             stored,
+            erased,
         ));
         let judged = judged(&totals, &walked, found);
-        found.segments = compare(&listed, &totals, &members, judged);
+        found.segments = compare(&listed, &totals, &members, judged, erased);
         found.walked = Some(walked);
         Ok(())
     }
@@ -238,12 +246,12 @@ impl ListPage {
     }
 }
 
-fn whole(name: &str, by_the_tenant: Option<u64>, in_the_table: u64) -> Comparison {
+fn whole(name: &str, by_the_tenant: Option<u64>, in_the_table: u64, erased: u64) -> Comparison {
     Comparison {
         name: name.to_owned(),
         by_the_tenant,
         in_the_table,
-        tolerance: by_the_tenant.map(tolerance),
+        tolerance: by_the_tenant.map(|total| tolerance(total) + erased),
     }
 }
 
@@ -271,6 +279,7 @@ fn compare(
     totals: &BTreeMap<String, Option<u64>>,
     members: &HashMap<String, u64>,
     judged: Option<&str>,
+    erased: u64,
 ) -> Vec<SegmentComparison> {
     let mut segments: Vec<SegmentComparison> = totals
         .iter()
@@ -283,7 +292,7 @@ fn compare(
                     name: id.clone(),
                     by_the_tenant: *total,
                     in_the_table: members.get(id).copied().unwrap_or(0),
-                    tolerance: total.filter(|_| is_judged).map(tolerance),
+                    tolerance: total.filter(|_| is_judged).map(|total| tolerance(total) + erased),
                 },
             }
         })
@@ -308,12 +317,14 @@ mod tests {
         let mut found = Verification::default();
         let whole = totals(&[("all", 100), ("some", 40)]);
         let all = judged(&whole, "all", &mut found);
-        found.segments = compare(&BTreeMap::new(), &whole, &members, all);
+        found.segments = compare(&BTreeMap::new(), &whole, &members, all, 0);
         assert_eq!(found.differences().len(), 1);
+        found.segments = compare(&BTreeMap::new(), &whole, &members, all, 27);
+        assert!(found.differences().is_empty(), "37 fewer, 27 of them erased");
         assert!(found.notices.is_empty());
         let part = totals(&[("all", 400), ("some", 3)]);
         let own = judged(&part, "some", &mut found);
-        found.segments = compare(&BTreeMap::new(), &part, &members, own);
+        found.segments = compare(&BTreeMap::new(), &part, &members, own, 0);
         assert!(found.differences().is_empty() && found.notices.len() == 1);
         assert_eq!(found.segments[0].profiles.difference(), Some(300));
     }

@@ -148,6 +148,10 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
+    async fn erased(&self) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
     async fn witnesses(&self, _walk_id: Uuid, _limit: u32) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
