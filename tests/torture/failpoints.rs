@@ -73,7 +73,7 @@ const PLACES: [(&str, Scene, u32); 34] = [
     ("reset/resource", ResetResource, 0),
     ("reset/tenant", ResetTenant, 0),
     ("erase", Erase, 0),
-    ("erase/analyze", Erase, 2),
+    ("erase/analyze", Erase, 0),
     ("lift", Lift, 0),
     ("schedule/put", Serve, 3),
     ("schedule/keep", Serve, 0),
