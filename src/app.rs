@@ -210,15 +210,16 @@ pub struct App {
     clock: Arc<dyn Clock>,
 }
 
+fn tenant_url(settings: &Settings) -> Outcome<Url> {
+    let access = settings.tenant.access();
+    Ok(access.map_err(|error| settings_fault(&error))?.url)
+}
+
 impl App {
     /// Opens the database, applies its migrations, makes sure that it is this tenant's, and makes a client.
     /// Sends nothing to the tenant.
     pub async fn start(settings: &Settings) -> Outcome<Self> {
-        let url = settings
-            .tenant
-            .access()
-            .map_err(|error| settings_fault(&error))?
-            .url;
+        let url = tenant_url(settings)?;
         let database = Database::open(settings).await?;
         Self::over(settings, url, database).await
     }
@@ -241,11 +242,7 @@ impl App {
 
     /// Opens the database without changing its schema, and makes sure that it is not another tenant's.
     pub async fn look(settings: &Settings) -> Outcome<Self> {
-        let url = settings
-            .tenant
-            .access()
-            .map_err(|error| settings_fault(&error))?
-            .url;
+        let url = tenant_url(settings)?;
         let database = Database::open(settings).await?;
         let store = database.store(settings).await?;
         store.verify_schema().await?;

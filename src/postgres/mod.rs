@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod erasures;
 pub mod error;
 mod gaps;
+mod hex;
 mod leases;
 pub mod loader;
 mod merge;

@@ -9,6 +9,7 @@ use crate::model::batch::Reject;
 use crate::model::ports::Lease;
 use crate::postgres::bigint::from_count;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::hex::hex;
 
 /// Records rejects. One that is open already is brought up to date.
 pub(crate) async fn record(
@@ -64,18 +65,7 @@ pub(crate) async fn record(
 
 /// What `rejects_open` calls an element: its id, else its bytes.
 fn key(reject: &Reject) -> String {
-    use std::fmt::Write as _;
-    if let Some(id) = &reject.element_id {
-        return id.clone();
-    }
-    reject
-        .sha256
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    reject.element_id.clone().unwrap_or_else(|| hex(&reject.sha256))
 }
 
 /// Closes the open rejects of elements that loaded.

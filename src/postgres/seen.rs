@@ -91,6 +91,25 @@ pub(crate) async fn forget_former(
     Ok(())
 }
 
+/// Gives recorded ids other names, each the one in the same place, in every walk. Gives how many there were.
+pub(crate) async fn rename(
+    connection: &mut PgConnection,
+    ids: &[String],
+    names: &[String],
+) -> Result<u64, Error> {
+    let renamed = sqlx::query!(
+        "update sync.walk_seen as seen set id = renamed.name
+         from unnest($1::text[], $2::text[]) as renamed (id, name)
+         where seen.id = renamed.id",
+        ids,
+        names
+    )
+    .execute(connection)
+    .await
+    .doing("renaming ids that walks saw")?;
+    Ok(renamed.rows_affected())
+}
+
 /// A few ids that the walk itself read, if there are any.
 pub(crate) async fn witnesses(pool: &PgPool, walk_id: Uuid, limit: u32) -> Result<Vec<String>, Error> {
     sqlx::query_scalar!(

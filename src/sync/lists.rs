@@ -2,10 +2,11 @@
 
 use uuid::Uuid;
 
+use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
 use crate::model::page::{Meter, PageEnd, Request};
-use crate::model::ports::{Loader, Page, Source, Store, Walk};
+use crate::model::ports::{Loader, Page, Prelude, Source, Store, Walk};
 use crate::model::position::{OffsetPosition, Position};
 
 use super::engine::{Context, Ended};
@@ -13,6 +14,9 @@ use super::lane::{self, Raw, RehashBudget};
 use super::lease::Stop;
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
+
+/// A listing whose total never comes true must not be read for ever.
+const LONGEST_PRELUDE: u64 = 100_000;
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
@@ -97,7 +101,7 @@ fn incomplete(read: &OffsetWalk) -> Ended {
 async fn close<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     walk: Walk,
-    complete: Option<crate::model::Time>,
+    complete: Option<Time>,
 ) -> Outcome<()> {
     let advance = Advance {
         position: None,
@@ -191,6 +195,31 @@ pub(super) async fn read_whole_from<S: Source>(
         match stop.or(body(page)).await {
             Err(fault) if fault.is_transient() => attempt += 1,
             done => return done,
+        }
+    }
+}
+
+/// Reads the listing of a prelude, shows it each element, and gives the tenant's time.
+pub(super) async fn read_prelude<S: Source>(
+    source: &S,
+    stop: &Stop,
+    meter: &Meter,
+    prelude: &mut dyn Prelude,
+    mut each: impl FnMut(&[u8]) + Send,
+) -> Outcome<Option<Time>> {
+    let mut server_time = None;
+    let mut start = 0;
+    loop {
+        let (end, raw) = read_whole_from(source, stop, meter, &prelude.request(start)).await?;
+        for element in raw.elements() {
+            prelude.take(element);
+            each(element);
+        }
+        server_time = server_time.or(end.head().server_time);
+        start += end.elements();
+        let more = end.head().total_results.is_some_and(|total| start < total);
+        if !more || end.elements() == 0 || start >= LONGEST_PRELUDE {
+            return Ok(server_time);
         }
     }
 }

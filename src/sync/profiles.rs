@@ -15,7 +15,7 @@ use crate::model::position::{CursorPosition, Position, Scope};
 
 use super::engine::{Context, Ended};
 use super::lane::RehashBudget;
-use super::lists::read_whole;
+use super::lists::read_prelude;
 use super::pipeline::{self, Shared, Walked};
 use super::sweep::{self, SEEN_LOST, Sweep};
 use super::task::{ProfilesReading, Task};
@@ -88,11 +88,14 @@ pub(super) async fn run<S: Source, T: Store>(
                 start_over(context, walk_id, why).await?;
             }
             Err(fault) => return Err(fault),
-            Ok(walked) if restarts < RESTARTS && has_lost_ids(context, &walked.position).await? => {
+            Ok(walked) => {
+                let (_, read) = context.engine.store.seen(walk_id).await?;
+                if read >= walked.position.seen_at_least || restarts >= RESTARTS {
+                    return finish(context, walked, read, reading).await;
+                }
                 restarts += 1;
                 start_over(context, walk_id, SEEN_LOST).await?;
             }
-            Ok(walked) => return finish(context, walked, reading).await,
         }
     }
 }
@@ -252,19 +255,9 @@ async fn prelude<S: Source, T: Store>(
         .resource
         .prelude(wanted)
         .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
-    let mut server_time = None;
-    let mut start = 0;
-    loop {
-        let (end, raw) = read_whole(context, &prelude.request(start)).await?;
-        raw.elements().for_each(|element| prelude.take(element));
-        server_time = server_time.or(end.head().server_time);
-        start += end.elements();
-        let more = end.head().total_results.is_some_and(|total| start < total);
-        // A listing whose total never comes true must not be read for ever.
-        if !more || end.elements() == 0 || start >= 100_000 {
-            break;
-        }
-    }
+    let source = context.engine.source.as_ref();
+    let meter = context.progress.meter();
+    let server_time = read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
     let (segment, notice) = prelude.resolve()?;
     if let Some(notice) = notice {
         context.progress.notice(&notice);
@@ -305,10 +298,10 @@ fn walk_of(position: &CursorPosition) -> Walk {
 async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     walked: Walked,
+    distinct: u64,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
-    let (_, distinct) = store.seen(walked.position.walk_id).await?;
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     if distinct < position.seen_at_least {
         give_up(context, position.walk_id).await?;

@@ -16,13 +16,10 @@ use crate::model::verification::{Comparison, SegmentComparison, Verification};
 use super::engine::Engine;
 use super::lane::Raw;
 use super::lease::Stop;
-use super::lists::read_whole_from;
+use super::lists::{read_prelude, read_whole_from};
 use super::task::{Reading, Task};
 use super::walk::cursor::tolerance;
 use super::walk::offset::{OffsetWalk, Step};
-
-/// A listing of segments whose total never comes true is read no further.
-const MOST_SEGMENTS: u64 = 100_000;
 
 impl<S: Source, T: Store> Engine<S, T> {
     /// Asks the tenant for its counts of what the tasks read, and compares the tables with them. A resource that is
@@ -162,19 +159,9 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         found: &mut Verification,
     ) -> Outcome<(BTreeMap<String, SegmentCount>, String)> {
         let mut listed = BTreeMap::new();
-        let mut start = 0;
-        loop {
-            let (end, raw) = self.page(&prelude.request(start)).await?;
-            for element in raw.elements() {
-                prelude.take(element);
-                listed.extend(census.segment(element).map(|one| (one.id.clone(), one)));
-            }
-            start += end.elements();
-            let more = end.head().total_results.is_some_and(|total| start < total);
-            if !more || end.elements() == 0 || start >= MOST_SEGMENTS {
-                break;
-            }
-        }
+        let source = self.engine.source.as_ref();
+        let each = |element: &[u8]| listed.extend(census.segment(element).map(|one| (one.id.clone(), one)));
+        read_prelude(source, &self.stop, &self.meter, prelude.as_mut(), each).await?;
         let (walked, notice) = prelude.resolve()?;
         found.notices.extend(notice);
         Ok((listed, walked))

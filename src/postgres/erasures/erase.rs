@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::postgres::bigint::to_count;
-use crate::postgres::boundary;
-use crate::postgres::erasures::hash::{Hasher, hasher, hex, stand_in};
+use crate::postgres::erasures::hash::{Hasher, hasher, stand_in};
 use crate::postgres::erasures::{chain, named, statistics};
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::hex::hex;
 use crate::postgres::retry::Attempts;
 use crate::postgres::store::PostgresStore;
+use crate::postgres::{boundary, seen};
 
 const DOING: &str = "erasing persons";
 
@@ -162,6 +163,7 @@ async fn remove(
     ids: &[String],
     at: Time,
 ) -> Result<Vec<(&'static str, u64)>, Error> {
+    let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
     Ok(vec![
         ("blueconic.profiles", profiles(connection, ids).await?),
         ("blueconic.profile_aliases", aliases(connection, ids).await?),
@@ -170,9 +172,9 @@ async fn remove(
             "blueconic.audit_events",
             audit_objects(connection, ids, at).await?,
         ),
-        ("sync.rejects", rejects(connection, ids).await?),
-        ("sync.walk_seen", seen(connection, keyed, ids).await?),
-        ("sync.runs", runs(connection, ids).await?),
+        ("sync.rejects", rejects(connection, ids, &spellings).await?),
+        ("sync.walk_seen", stand_in_seen(connection, keyed, ids).await?),
+        ("sync.runs", runs(connection, &spellings).await?),
     ])
 }
 
@@ -232,8 +234,7 @@ async fn audit_objects(connection: &mut PgConnection, ids: &[String], at: Time) 
 }
 
 /// Also another's element that names one of the ids: if it still cannot be loaded it is told of again, without them.
-async fn rejects(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
-    let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
+async fn rejects(connection: &mut PgConnection, ids: &[String], spellings: &[String]) -> Result<u64, Error> {
     let gone = sqlx::query!(
         "delete from sync.rejects as r
          where r.element_id = any ($1) or exists (
@@ -241,7 +242,7 @@ async fn rejects(connection: &mut PgConnection, ids: &[String]) -> Result<u64, E
            where position(spelling in r.raw) > 0 or position(spelling in r.detail) > 0
          )",
         ids,
-        &spellings
+        spellings
     )
     .execute(connection)
     .await
@@ -250,24 +251,13 @@ async fn rejects(connection: &mut PgConnection, ids: &[String]) -> Result<u64, E
 }
 
 /// An open walk goes on counting them: less than it counted, and its ids would pass for lost in a crash.
-async fn seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
+async fn stand_in_seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
     let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&keyed.hash(id))).collect();
-    let changed = sqlx::query!(
-        "update sync.walk_seen as seen set id = erased.stand_in
-         from unnest($1::text[], $2::text[]) as erased (id, stand_in)
-         where seen.id = erased.id",
-        ids,
-        &stand_ins
-    )
-    .execute(connection)
-    .await
-    .doing(DOING)?;
-    Ok(changed.rows_affected())
+    seen::rename(connection, ids, &stand_ins).await
 }
 
 /// Errors of runs that name one. (Messages do not name profiles any more; a tenant's own words may.)
-async fn runs(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
-    let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
+async fn runs(connection: &mut PgConnection, spellings: &[String]) -> Result<u64, Error> {
     let changed = sqlx::query_scalar!(
         r#"with withheld as (
              update sync.runs as r set error = 'withheld: it named a person who was erased', hint = null
@@ -278,7 +268,7 @@ async fn runs(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Erro
              returning 1
            )
            select count(*) as "count!" from withheld"#,
-        &spellings
+        spellings
     )
     .fetch_one(connection)
     .await

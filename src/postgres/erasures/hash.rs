@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Time;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::hex::hex;
 
 /// The hash of one id.
 pub(crate) type IdHash = [u8; 32];
@@ -49,18 +50,6 @@ impl Hasher {
 /// What stands for an erased id in `sync.walk_seen`: there an id is only counted.
 pub(crate) fn stand_in(hash: &IdHash) -> String {
     format!("erased:{}", hex(hash))
-}
-
-/// Bytes as PostgreSQL's `encode(…, 'hex')` writes them.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// The database's key, made now if this is its first erasure. Under the erasures' lock, so that nobody else makes one.

@@ -2,11 +2,12 @@
 
 use crate::model::Time;
 use crate::postgres::bigint::from_length;
-use crate::postgres::boundary;
 use crate::postgres::erasures::erase::alone;
-use crate::postgres::erasures::hash::{Hasher, existing, hex, stand_in};
+use crate::postgres::erasures::hash::{existing, stand_in};
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::hex::hex;
 use crate::postgres::store::PostgresStore;
+use crate::postgres::{boundary, seen};
 
 const DOING: &str = "lifting erasures";
 
@@ -42,31 +43,13 @@ pub async fn lift(store: &PostgresStore, ids: &[String]) -> Result<Lifted, Error
     .fetch_all(&mut *transaction)
     .await
     .doing(DOING)?;
-    remember_seen(&mut transaction, &hasher, ids).await?;
+    // An open walk that has met the person would count them twice if it met them again.
+    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&hasher.hash(id))).collect();
+    seen::rename(&mut transaction, &stand_ins, ids).await?;
     boundary::cross("lift", DOING, transaction.commit()).await?;
     Ok(Lifted {
         at,
         unknown: from_length(given.iter().filter(|hash| !lifted.contains(hash)).count()),
         hashes: lifted.iter().map(|hash| hex(hash)).collect(),
     })
-}
-
-/// An open walk that has met the person would count them twice if it met them again.
-async fn remember_seen(
-    connection: &mut sqlx::PgConnection,
-    hasher: &Hasher,
-    ids: &[String],
-) -> Result<(), Error> {
-    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&hasher.hash(id))).collect();
-    sqlx::query!(
-        "update sync.walk_seen as seen set id = lifted.id
-         from unnest($1::text[], $2::text[]) as lifted (id, stand_in)
-         where seen.id = lifted.stand_in",
-        ids,
-        &stand_ins
-    )
-    .execute(connection)
-    .await
-    .doing(DOING)?;
-    Ok(())
 }
