@@ -225,6 +225,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`. An id may have more than one.
     fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// Whether the table has no row.
+    fn is_empty(&self, table: &'static Table) -> impl Future<Output = Outcome<bool>> + Send;
     /// How many different ids the walk itself read.
     fn distinct(&self, walk_id: Uuid) -> impl Future<Output = Outcome<u64>> + Send;
     /// At most so many ids that the walk itself read: things that the tenant had a while ago.

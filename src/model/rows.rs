@@ -88,6 +88,20 @@ impl Rows {
         self.index.iter().map(|row| &self.bytes[row.start..row.end])
     }
 
+    /// The tuples of both in the order of their keys; each is in order already and no key is in both.
+    pub fn tuples_with<'rows>(&'rows self, others: &'rows Self) -> impl Iterator<Item = &'rows [u8]> {
+        let mut mine = self.keys().zip(self.tuples()).peekable();
+        let mut theirs = others.keys().zip(others.tuples()).peekable();
+        std::iter::from_fn(move || {
+            let take_mine = match (mine.peek(), theirs.peek()) {
+                (Some((own, _)), Some((other, _))) => own < other,
+                (own, _) => own.is_some(),
+            };
+            let next = if take_mine { mine.next() } else { theirs.next() };
+            next.map(|(_, tuple)| tuple)
+        })
+    }
+
     /// The keys in the same order.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.index.iter().map(|row| row.key.as_slice())
@@ -165,7 +179,7 @@ impl RowWriter<'_> {
     /// `timestamptz` or null.
     pub fn timestamp(&mut self, value: Option<Time>) -> &mut Self {
         match value {
-            Some(value) => self.field(&(value.timestamp_micros() - POSTGRES_EPOCH_MICROS).to_be_bytes()),
+            Some(value) => self.field(&timestamp(value).to_be_bytes()),
             None => self.null(),
         }
     }
@@ -217,6 +231,11 @@ impl RowWriter<'_> {
             row.end = end;
         }
     }
+}
+
+/// A `timestamptz`: microseconds since 2000.
+pub fn timestamp(time: Time) -> i64 {
+    time.timestamp_micros() - POSTGRES_EPOCH_MICROS
 }
 
 /// A length as COPY wants it. Elements are bounded by `limits.element_size` far below two GiB.

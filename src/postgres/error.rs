@@ -1,6 +1,8 @@
 //! The one error of this layer: what was tried, why it failed, and what an operator should do. Nothing in it can
 //! hold a password: addresses are built from host, port, database and user alone.
 
+use std::borrow::Cow;
+
 use sqlx::migrate::MigrateError;
 
 use crate::model::Time;
@@ -109,6 +111,9 @@ pub enum Error {
         /// How many.
         rows: u64,
     },
+    /// Rows that were taken to be nobody's have to go through staging.
+    #[error("a fresh batch cannot go straight into the table")]
+    NotFresh,
     /// The turn to ask for a token was taken over.
     #[error("the claim to ask for a token of {tenant} was taken over")]
     ClaimLost {
@@ -193,6 +198,16 @@ impl Error {
         self.cause().is_some_and(|cause| class(cause) == Class::Conflict)
     }
 
+    /// Whether rows that were taken to be nobody's are there already, or may not go straight into the table.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        let code = |cause: &sqlx::Error| {
+            cause
+                .as_database_error()
+                .and_then(|inner| inner.code().map(Cow::into_owned))
+        };
+        matches!(self, Self::NotFresh) || self.cause().and_then(code).is_some_and(|code| code == "23505")
+    }
+
     /// The driver's error below.
     fn cause(&self) -> Option<&sqlx::Error> {
         match self {
@@ -242,7 +257,11 @@ impl Error {
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
             Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
-            Self::Gone { .. } | Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => {
+            Self::Gone { .. }
+            | Self::NotFresh
+            | Self::Fenced { .. }
+            | Self::ClaimLost { .. }
+            | Self::Random { .. } => {
                 return None;
             }
         };
