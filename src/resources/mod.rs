@@ -5,8 +5,8 @@
 mod audit_events;
 mod census;
 mod dates;
-mod few;
 mod fields;
+mod json;
 mod list;
 mod profile_properties;
 mod profile_row;
