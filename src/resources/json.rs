@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::marks::Marks;
+
 /// Levels of nesting; deeper is unusual.
 const DEEPEST: u32 = 32;
 
@@ -56,15 +58,18 @@ pub(super) enum Kind {
 pub(super) struct Scanner<'text> {
     text: &'text str,
     bytes: &'text [u8],
+    marks: &'text Marks,
     at: usize,
 }
 
 impl<'text> Scanner<'text> {
-    /// Begins at the head of a text.
-    pub(super) fn new(text: &'text str) -> Self {
+    /// Begins at the head of a text, whose marks are set here.
+    pub(super) fn new(text: &'text str, marks: &'text mut Marks) -> Self {
+        marks.set(text.as_bytes());
         Self {
             text,
             bytes: text.as_bytes(),
+            marks,
             at: 0,
         }
     }
@@ -135,7 +140,7 @@ impl<'text> Scanner<'text> {
         let start = self.at;
         let mut escapes = Escapes::None;
         loop {
-            let place = special(self.bytes, self.at);
+            let place = self.marks.next(self.at)?;
             match self.bytes.get(place) {
                 Some(b'"') => {
                     self.at = place + 1;
@@ -146,7 +151,7 @@ impl<'text> Scanner<'text> {
                     self.at = place + 1;
                     escapes = escapes.max(self.escape()?);
                 }
-                // The end, or a control character.
+                // A control character.
                 _ => return Err(Unusual),
             }
         }
@@ -262,44 +267,29 @@ impl<'text> Scanner<'text> {
         None
     }
 
+    /// Takes these bytes, if they stand right here.
+    #[inline]
+    pub(super) fn takes_all<const LENGTH: usize>(&mut self, bytes: &[u8; LENGTH]) -> bool {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let takes = rest.first_chunk() == Some(bytes);
+        self.at += if takes { LENGTH } else { 0 };
+        takes
+    }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a place.
+    pub(super) fn back_to(&mut self, place: usize) {
+        self.at = place;
+    }
+
     /// All of the text that is read.
     pub(super) fn whole(&self) -> &'text str {
         self.text
     }
-}
-
-/// Where the next quote, backslash or control character stands; none: the end.
-#[inline]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let found = specials(u64::from_le_bytes(*word));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes
-        .get(at)
-        .is_some_and(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\')
-    {
-        at += 1;
-    }
-    at
-}
-
-/// The highest bit of each of the eight bytes that is a quote, a backslash or a control character. Bits above the lowest
-/// that is set may be wrong, since a borrow runs upwards.
-/// <https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>
-#[inline]
-const fn specials(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    let quotes = word ^ (ONES * b'"' as u64);
-    let backslashes = word ^ (ONES * b'\\' as u64);
-    HIGHS
-        & ((word.wrapping_sub(ONES * b' ' as u64) & !word)
-            | (quotes.wrapping_sub(ONES) & !quotes)
-            | (backslashes.wrapping_sub(ONES) & !backslashes))
 }
 
 /// Appends an escaped text as it is meant. NUL and lone surrogates are unusual: no text of PostgreSQL can hold them.

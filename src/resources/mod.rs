@@ -8,6 +8,7 @@ mod dates;
 mod fields;
 mod json;
 mod list;
+mod marks;
 mod profile_properties;
 mod profile_row;
 mod profiles;

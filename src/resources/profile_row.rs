@@ -14,6 +14,7 @@ use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 use super::fields::Fields;
 use super::list::Problem;
+use super::marks::Marks;
 
 use draft::{Draft, Settled};
 pub(super) use loose::segment_ids;
@@ -49,6 +50,7 @@ pub(super) struct ProfileRows {
     wanted: Vec<String>,
     seeds: Seeds,
     draft: Draft,
+    marks: Marks,
     /// How many profiles were too unusual for the fast reader.
     unusual: u64,
 }
@@ -61,6 +63,7 @@ impl ProfileRows {
             wanted,
             seeds,
             draft: Draft::default(),
+            marks: Marks::default(),
             unusual: 0,
         }
     }
@@ -82,7 +85,7 @@ impl ProfileRows {
 
     fn read(&mut self, element: &str, into: &mut Batch) -> Result<(), Problem> {
         self.draft.clear();
-        if fast::read(element, &mut self.draft).is_ok() {
+        if fast::read(element, &mut self.marks, &mut self.draft).is_ok() {
             return Ok(());
         }
         self.unusual += 1;

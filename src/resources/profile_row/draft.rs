@@ -28,9 +28,13 @@ impl Span {
         &text[self.start as usize..self.end as usize]
     }
 
+    fn bytes(self, text: &str) -> &[u8] {
+        &text.as_bytes()[self.start as usize..self.end as usize]
+    }
+
     /// With the quotes around it.
-    fn quoted(self, text: &str) -> &str {
-        &text[self.start as usize - 1..self.end as usize + 1]
+    fn quoted(self, text: &str) -> &[u8] {
+        &text.as_bytes()[self.start as usize - 1..self.end as usize + 1]
     }
 }
 
@@ -61,9 +65,9 @@ struct Property {
     /// The id's first bytes: nearly always enough to order two properties.
     head: u64,
     id: Text,
-    /// Its values, in the draft's.
-    first: usize,
-    end: usize,
+    /// Its values, in the draft's: fewer than the element has bytes.
+    first: u32,
+    end: u32,
 }
 
 /// What was read of one profile.
@@ -111,16 +115,16 @@ impl Draft {
     }
 
     /// Adds a property whose values were added since `first`.
-    pub(super) fn property(&mut self, element: &str, id: Text, first: usize) {
+    pub(super) fn property(&mut self, element: &str, id: Text, first: u32) {
         let texts = Texts {
             element,
             decoded: &self.decoded,
         };
         self.found.properties.push(Property {
-            head: head(texts.get(id).as_bytes()),
+            head: head(texts.bytes(id)),
             id,
             first,
-            end: self.found.values.len(),
+            end: self.found.begin_values(),
         });
     }
 
@@ -163,8 +167,17 @@ impl Draft {
 
 impl Found {
     /// Notes where the values of a property begin.
-    pub(super) fn begin_values(&self) -> usize {
-        self.values.len()
+    pub(super) fn begin_values(&self) -> u32 {
+        u32::try_from(self.values.len()).unwrap_or(u32::MAX)
+    }
+
+    fn values_of(&self, property: &Property) -> &[Option<Text>] {
+        &self.values[property.first as usize..property.end as usize]
+    }
+
+    /// Forgets the values from `first` on.
+    pub(super) fn forget_values(&mut self, first: u32) {
+        self.values.truncate(first as usize);
     }
 
     /// Adds a value.
@@ -181,6 +194,14 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
+    /// The same as bytes, which costs no look at where characters begin.
+    fn bytes(self, text: Text) -> &'a [u8] {
+        match text {
+            Text::Plain(span) | Text::Escaped(span) | Text::Bare(span) => span.bytes(self.element),
+            Text::Decoded(span) => span.bytes(self.decoded),
+        }
+    }
+
     fn get(self, text: Text) -> &'a str {
         match text {
             Text::Plain(span) | Text::Escaped(span) | Text::Bare(span) => span.of(self.element),
@@ -202,12 +223,13 @@ impl<'a> Texts<'a> {
 
     /// By id; repeats stay in the order in which they came.
     fn order_properties(self, properties: &mut [Property]) {
-        let order = |left: &Property, right: &Property| {
-            let heads = left.head.cmp(&right.head);
-            heads.then_with(|| self.get(left.id).cmp(self.get(right.id)))
-        };
-        if !properties.is_sorted_by(|left, right| order(left, right).is_le()) {
-            properties.sort_by(order);
+        if !properties.is_sorted_by_key(|property| property.head) {
+            properties.sort_by_key(|property| property.head);
+        }
+        for alike in properties.chunk_by_mut(|one, next| one.head == next.head) {
+            if alike.len() > 1 {
+                alike.sort_by(|left, right| self.bytes(left.id).cmp(self.bytes(right.id)));
+            }
         }
     }
 
@@ -225,11 +247,11 @@ impl<'a> Texts<'a> {
     fn date_in(self, found: &Found, id: &str) -> Option<Time> {
         let place = found
             .properties
-            .partition_point(|property| self.get(property.id) < id);
+            .partition_point(|property| self.bytes(property.id) < id.as_bytes());
         found.properties[place..]
             .iter()
             .take_while(|property| self.get(property.id) == id)
-            .flat_map(|property| &found.values[property.first..property.end])
+            .flat_map(|property| found.values_of(property))
             .find_map(|value| self.date(*value.as_ref()?))
     }
 
@@ -278,7 +300,7 @@ impl<'a> Settled<'a> {
     /// Appends the properties as one JSON object, in the order of their ids; repeats of one have their values united.
     pub(super) fn write_properties(&self, json: &mut Vec<u8>) {
         let same = |one: &Property, next: &Property| {
-            one.head == next.head && self.texts.get(one.id) == self.texts.get(next.id)
+            one.head == next.head && self.texts.bytes(one.id) == self.texts.bytes(next.id)
         };
         json.push(b'{');
         for (place, repeats) in self.found.properties.chunk_by(same).enumerate() {
@@ -287,7 +309,7 @@ impl<'a> Settled<'a> {
             }
             self.write(repeats[0].id, json);
             json.extend_from_slice(b":[");
-            let values = repeats.iter().flat_map(|one| &self.found.values[one.first..one.end]);
+            let values = repeats.iter().flat_map(|one| self.found.values_of(one));
             for (place, value) in values.enumerate() {
                 if place > 0 {
                     json.push(b',');
@@ -306,7 +328,7 @@ impl<'a> Settled<'a> {
     fn write(&self, text: Text, json: &mut Vec<u8>) {
         match text {
             Text::Plain(span) | Text::Escaped(span) => {
-                json.extend_from_slice(span.quoted(self.texts.element).as_bytes());
+                json.extend_from_slice(span.quoted(self.texts.element));
             }
             Text::Bare(span) => {
                 json.push(b'"');

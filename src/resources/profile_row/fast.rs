@@ -4,12 +4,13 @@
 
 use crate::resources::json::{Escapes, Kind, Quoted, Scanner, Unusual, Usual, unescape, usual};
 use crate::resources::list::LONGEST_ID;
+use crate::resources::marks::Marks;
 
 use super::draft::{Draft, Span, Text};
 
 /// Reads a profile into an empty draft.
-pub(super) fn read(element: &str, draft: &mut Draft) -> Usual<()> {
-    let mut json = Scanner::new(element);
+pub(super) fn read(element: &str, marks: &mut Marks, draft: &mut Draft) -> Usual<()> {
+    let mut json = Scanner::new(element, marks);
     let mut seen = Seen::default();
     json.object(|json, key| {
         match key {
@@ -95,7 +96,38 @@ fn properties(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
-    json.list(|json| property(json, draft))
+    json.list(|json| {
+        let place = json.place();
+        let first = draft.found.begin_values();
+        if minified(json, draft).is_err() {
+            json.back_to(place);
+            draft.found.forget_values(first);
+            property(json, draft)?;
+        }
+        Ok(())
+    })
+}
+
+/// A property exactly as the vendor writes it: known beforehand, most of it needs no looking at.
+fn minified(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    usual(json.takes_all(br#"{"id":""#))?;
+    let quoted = json.quoted()?;
+    let id = meant(json, quoted, draft)?;
+    usual(json.takes_all(br#","values":["#))?;
+    let first = draft.found.begin_values();
+    if !json.takes_all(b"]}") {
+        loop {
+            usual(json.takes_all(b"\""))?;
+            let value = value(json, draft)?;
+            draft.found.value(Some(value));
+            if !json.takes_all(b",") {
+                break;
+            }
+        }
+        usual(json.takes_all(b"]}"))?;
+    }
+    draft.property(json.whole(), id, first);
+    Ok(())
 }
 
 fn property(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
@@ -124,19 +156,23 @@ fn values(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     }
     json.list(|json| {
         let value = match json.kind()? {
-            Kind::Text => {
-                let quoted = json.quoted()?;
-                match quoted.escapes {
-                    Escapes::Own => Some(Text::Escaped(Span::new(quoted.range).ok_or(Unusual)?)),
-                    Escapes::None | Escapes::Foreign => Some(meant(json, quoted, draft)?),
-                }
-            }
+            Kind::Text => Some(value(json, draft)?),
             Kind::Bare => bare(json)?,
             Kind::Nested => return Err(Unusual),
         };
         draft.found.value(value);
         Ok(())
     })
+}
+
+/// A text that goes into JSON again.
+#[inline]
+fn value(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Text> {
+    let quoted = json.quoted()?;
+    match quoted.escapes {
+        Escapes::Own => Span::new(quoted.range).map(Text::Escaped).ok_or(Unusual),
+        Escapes::None | Escapes::Foreign => meant(json, quoted, draft),
+    }
 }
 
 /// Entries are `{"id": …}` or the bare id.
