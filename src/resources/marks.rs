@@ -78,7 +78,13 @@ mod tests {
     #[test]
     fn the_next_mark_is_found_from_anywhere() {
         let text: Vec<u8> = (0..700_usize)
-            .map(|place| if place.is_multiple_of(7) || place % 150 < 5 { b'"' } else { b' ' })
+            .map(|place| {
+                if place.is_multiple_of(7) || place % 150 < 5 {
+                    b'"'
+                } else {
+                    b' '
+                }
+            })
             .collect();
         let mut found = Marks::default();
         for length in 0..text.len() {

@@ -118,9 +118,9 @@ fn write(
         .timestamp(profile.modified_at)
         .text_or_null(profile.privacy_legislation)
         .text_or_null(profile.permission_level)
-        .text_array(profile.consented_objectives())
-        .text_array(profile.refused_objectives())
-        .text_array(profile.segment_ids())
+        .text_array_of(profile.consented_objectives())
+        .text_array_of(profile.refused_objectives())
+        .text_array_of(profile.segment_ids())
         .jsonb_with(|json| profile.write_properties(json));
     // As it is encoded, each part has its length before it: equal bytes are an equal meaning.
     let content = xxh3_128_with_seed(row.since(meaning), seeds.0).to_be_bytes();

@@ -350,6 +350,10 @@ mod tests {
         assert_eq!(quick_id(br#"{"id":"a\u0041"}"#), None);
         assert_eq!(quick_id(br#"{"id":""}"#), None);
         assert_eq!(quick_id(br#"{"id":7}"#), None);
+        for control in [&b"{\"id\":\"a\0\"}"[..], b"{\"id\":\"a\nb\"}"] {
+            assert_eq!(quick_id(control), None);
+            assert!(list::identity(control).is_err());
+        }
         assert_eq!(list::identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(), "aA");
         assert_eq!(list::identity(br#"{"id":7}"#).ok().unwrap(), "7");
     }

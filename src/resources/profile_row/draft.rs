@@ -34,7 +34,7 @@ impl Span {
 
     /// With the quotes around it.
     fn quoted(self, text: &str) -> &[u8] {
-        &text.as_bytes()[self.start as usize - 1..self.end as usize + 1]
+        &text.as_bytes()[self.start as usize - 1..=self.end as usize]
     }
 }
 

@@ -28,11 +28,15 @@ pub(super) fn read(element: &str, marks: &mut Marks, draft: &mut Draft) -> Usual
             }
             b"consentedObjectives" => {
                 seen.once(3)?;
-                texts(json, draft, |draft, text| draft.found.consented_objectives.push(text))?;
+                texts(json, draft, |draft, text| {
+                    draft.found.consented_objectives.push(text);
+                })?;
             }
             b"refusedObjectives" => {
                 seen.once(4)?;
-                texts(json, draft, |draft, text| draft.found.refused_objectives.push(text))?;
+                texts(json, draft, |draft, text| {
+                    draft.found.refused_objectives.push(text);
+                })?;
             }
             b"permissions" => {
                 seen.once(5)?;
@@ -230,11 +234,7 @@ fn an_id(text: Option<Text>) -> Usual<Option<Text>> {
 }
 
 /// An array of texts; a null in it is left out.
-fn texts(
-    json: &mut Scanner<'_>,
-    draft: &mut Draft,
-    mut add: impl FnMut(&mut Draft, Text),
-) -> Usual<()> {
+fn texts(json: &mut Scanner<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }

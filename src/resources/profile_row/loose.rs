@@ -78,7 +78,12 @@ pub(super) fn read(element: &str, fields: &mut Fields, draft: &mut Draft) -> Res
     Ok(())
 }
 
-fn add(element: &str, property: &Property<'_>, fields: &mut Fields, draft: &mut Draft) -> Result<(), Problem> {
+fn add(
+    element: &str,
+    property: &Property<'_>,
+    fields: &mut Fields,
+    draft: &mut Draft,
+) -> Result<(), Problem> {
     let id = fields.text("properties[].id", property.id)?;
     let id = id.ok_or_else(|| Wrong("a property has no `id`".to_owned()))?;
     let first = draft.found.begin_values();
