@@ -302,26 +302,31 @@ impl<'a> Settled<'a> {
         let same = |one: &Property, next: &Property| {
             one.head == next.head && self.texts.bytes(one.id) == self.texts.bytes(next.id)
         };
+        let mut before: Option<&Property> = None;
+        let mut separator: &[u8] = b"";
         json.push(b'{');
-        for (place, repeats) in self.found.properties.chunk_by(same).enumerate() {
-            if place > 0 {
-                json.push(b',');
+        for property in &self.found.properties {
+            if !before.is_some_and(|before| same(before, property)) {
+                json.extend_from_slice(if before.is_some() { b"]," } else { b"" });
+                self.write(property.id, json);
+                json.extend_from_slice(b":[");
+                separator = b"";
             }
-            self.write(repeats[0].id, json);
-            json.extend_from_slice(b":[");
-            let values = repeats.iter().flat_map(|one| self.found.values_of(one));
-            for (place, value) in values.enumerate() {
-                if place > 0 {
-                    json.push(b',');
-                }
-                match value {
-                    Some(text) => self.write(*text, json),
-                    None => json.extend_from_slice(b"null"),
-                }
+            for value in self.found.values_of(property) {
+                json.extend_from_slice(separator);
+                self.write_or_null(*value, json);
+                separator = b",";
             }
-            json.push(b']');
+            before = Some(property);
         }
-        json.push(b'}');
+        json.extend_from_slice(if before.is_some() { b"]}" } else { b"}" });
+    }
+
+    fn write_or_null(&self, value: Option<Text>, json: &mut Vec<u8>) {
+        match value {
+            Some(text) => self.write(text, json),
+            None => json.extend_from_slice(b"null"),
+        }
     }
 
     /// Appends a text as a JSON string.
