@@ -175,11 +175,6 @@ impl Found {
         &self.values[property.first as usize..property.end as usize]
     }
 
-    /// Forgets the values from `first` on.
-    pub(super) fn forget_values(&mut self, first: u32) {
-        self.values.truncate(first as usize);
-    }
-
     /// Adds a value.
     pub(super) fn value(&mut self, value: Option<Text>) {
         self.values.push(value);

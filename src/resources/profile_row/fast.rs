@@ -102,10 +102,9 @@ fn properties(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     }
     json.list(|json| {
         let place = json.place();
-        let first = draft.found.begin_values();
         if minified(json, draft).is_err() {
             json.back_to(place);
-            draft.found.forget_values(first);
+            // Values that it may have added belong to no property.
             property(json, draft)?;
         }
         Ok(())
