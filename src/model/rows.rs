@@ -61,7 +61,7 @@ impl Row {
 
 /// The first eight bytes as a number that is ordered as they are; a shorter text is filled up with zeros, so that equal
 /// numbers say nothing yet.
-pub fn head(bytes: &[u8]) -> u64 {
+fn head(bytes: &[u8]) -> u64 {
     let mut first = [0; 8];
     match bytes.first_chunk() {
         Some(chunk) => first = *chunk,

@@ -16,7 +16,7 @@ use super::fields::Fields;
 use super::list::Problem;
 use super::marks::Marks;
 
-use draft::{Draft, Settled};
+use draft::{Draft, Settled, jsonb_order};
 pub(super) use loose::segment_ids;
 
 /// The table of profiles.
@@ -58,7 +58,7 @@ pub(super) struct ProfileRows {
 impl ProfileRows {
     /// With these properties alone, in any order; none: all. The dates are taken from all that come.
     pub(super) fn new(mut wanted: Vec<String>, seeds: Seeds) -> Self {
-        wanted.sort_unstable();
+        wanted.sort_unstable_by(|one, other| jsonb_order(one).cmp(&jsonb_order(other)));
         Self {
             wanted,
             seeds,

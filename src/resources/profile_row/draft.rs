@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use crate::model::Time;
-use crate::model::rows::head;
 use crate::resources::dates;
 use crate::resources::json;
 
@@ -216,14 +215,15 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// By id; repeats stay in the order in which they came.
+    /// In the order of [`jsonb_order`]; repeats stay in the order in which they came.
     fn order_properties(self, properties: &mut [Property]) {
         if !properties.is_sorted_by_key(|property| property.head) {
             properties.sort_by_key(|property| property.head);
         }
         for alike in properties.chunk_by_mut(|one, next| one.head == next.head) {
             if alike.len() > 1 {
-                alike.sort_by(|left, right| self.bytes(left.id).cmp(self.bytes(right.id)));
+                let order = |property: &Property| jsonb_order(self.get(property.id));
+                alike.sort_by(|left, right| order(left).cmp(&order(right)));
             }
         }
     }
@@ -233,7 +233,10 @@ impl<'a> Texts<'a> {
         let mut wanted = wanted.iter().map(String::as_str).peekable();
         properties.retain(|property| {
             let id = self.get(property.id);
-            while wanted.next_if(|next| *next < id).is_some() {}
+            while wanted
+                .next_if(|next| jsonb_order(next) < jsonb_order(id))
+                .is_some()
+            {}
             wanted.peek() == Some(&id)
         });
     }
@@ -242,7 +245,7 @@ impl<'a> Texts<'a> {
     fn date_in(self, found: &Found, id: &str) -> Option<Time> {
         let place = found
             .properties
-            .partition_point(|property| self.bytes(property.id) < id.as_bytes());
+            .partition_point(|property| jsonb_order(self.get(property.id)) < jsonb_order(id));
         found.properties[place..]
             .iter()
             .take_while(|property| self.get(property.id) == id)
@@ -339,4 +342,18 @@ impl<'a> Settled<'a> {
             Text::Decoded(span) => drop(serde_json::to_writer(json, span.of(self.texts.decoded))),
         }
     }
+}
+/// By what PostgreSQL orders the keys of an object: a shorter one first. In this order they need not be sorted there.
+pub(super) fn jsonb_order(id: &str) -> (usize, &str) {
+    (id.len(), id)
+}
+
+/// A number that is ordered as the ids are; equal ones say nothing yet.
+fn head(id: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    let length = u16::try_from(id.len()).unwrap_or(u16::MAX);
+    head[..2].copy_from_slice(&length.to_be_bytes());
+    let first = id.len().min(6);
+    head[2..2 + first].copy_from_slice(&id[..first]);
+    u64::from_be_bytes(head)
 }
