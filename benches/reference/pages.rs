@@ -30,6 +30,8 @@ pub(crate) struct Pages {
     /// The page that is read, and the one after it.
     current: Option<Incoming>,
     ahead: Option<JoinHandle<Outcome<Incoming>>>,
+    /// What the tenant says how many there are.
+    total: u64,
 }
 
 /// The members before the array that matter here.
@@ -37,6 +39,8 @@ pub(crate) struct Pages {
 struct Head {
     #[serde(rename = "nextCursor")]
     next_cursor: Option<String>,
+    #[serde(rename = "totalResults")]
+    total_results: u64,
 }
 
 impl Pages {
@@ -56,6 +60,7 @@ impl Pages {
             path,
             current: None,
             ahead: None,
+            total: 0,
         };
         pages.ask("*");
         Ok(pages)
@@ -84,6 +89,7 @@ impl Pages {
                 let mut head = begun.split_to(end).to_vec();
                 head.extend_from_slice(b"]}");
                 let head: Head = serde_json::from_slice(&head)?;
+                self.total = head.total_results;
                 if let Some(cursor) = head.next_cursor {
                     self.ask(&cursor);
                 }
@@ -138,6 +144,7 @@ pub(crate) async fn drain(tenant: &Tenant) -> Outcome<Done> {
             done.bytes += frame.len() as u64;
         }
     }
+    done.rows = pages.total;
     Ok(done)
 }
 

@@ -9,8 +9,8 @@ group_limits() {
     use_database limits
     limit drain drain
     limit boundaries boundaries
-    limit 'copy 1' copy-limit --rows 200000 --connections 1
-    limit 'copy 2' copy-limit --rows 200000 --connections 2
+    limit 'copy 1' copy-limit --rows 200000 --connections 1 --session "$session"
+    limit 'copy 2' copy-limit --rows 200000 --connections 2 --session "$session"
 }
 
 group_loads() {

@@ -40,7 +40,7 @@ stop_server() {
 }
 
 # sql STATEMENT [DATABASE]
-sql() { "$programs/psql" -X -qAt -v ON_ERROR_STOP=1 -h "$server" -U postgres -d "${2:-postgres}" -c "$1"; }
+sql() { PGOPTIONS="-c client_min_messages=warning" "$programs/psql" -X -qAt -v ON_ERROR_STOP=1 -h "$server" -U postgres -d "${2:-postgres}" -c "$1"; }
 
 use_database() { export DATABASE_URL="postgres:///$1?host=$server&user=postgres"; }
 
