@@ -141,9 +141,12 @@ async fn copy(connection: &mut PgConnection, rows: &[u8]) -> Outcome<()> {
 }
 
 /// Deletes what was not seen, and makes the index and the statistics if they are wanted. Gives how many rows went.
-pub(crate) async fn end_walk(index: bool) -> Outcome<u64> {
-    // A session of its own: the loaders' settings are for small batches.
-    let mut connection = PgConnection::connect(&variable("DATABASE_URL")?).await?;
+pub(crate) async fn end_walk(database: &Database, index: bool) -> Outcome<u64> {
+    let mut connection = connect(database).await?;
+    // The loaders' settings are for small batches: here all is joined with all.
+    for statement in ["set enable_hashjoin = on", "set enable_mergejoin = on"] {
+        sqlx::query(statement).execute(&mut connection).await?;
+    }
     let deleted = sqlx::query(SWEEP).execute(&mut connection).await?.rows_affected();
     if index {
         for statement in [

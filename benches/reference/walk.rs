@@ -97,7 +97,7 @@ pub(crate) async fn full(tenant: &Tenant, database: &Database, index: bool) -> O
     }
     let mut done = read?;
     done.written = written;
-    done.deleted = database::end_walk(index).await?;
+    done.deleted = database::end_walk(database, index).await?;
     Ok(done)
 }
 

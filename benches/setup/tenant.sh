@@ -13,7 +13,7 @@ start_tenant() {
     tenant_flags="$profiles $*"
     : >"$out/tenant.env"
     "$binary" simulate-tenant --rendered --distinct "$distinct" --as-of "$as_of" --profiles "$profiles" \
-        --audit-events 1000 --port "$port" "$@" >"$out/tenant.env" 2>"$out/tenant.log" &
+        --port "$port" "$@" >"$out/tenant.env" 2>"$out/tenant.log" &
     tenant_process=$!
     until grep -q SECRET "$out/tenant.env"; do
         if ! kill -0 "$tenant_process" 2>/dev/null; then
