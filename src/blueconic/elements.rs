@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
+use crate::blueconic::brackets::{self, Object};
 use crate::blueconic::measure::{Measured, is_blank, measure, solid_behind};
 use crate::blueconic::salvage::Salvage;
 use crate::blueconic::scanner::{Scan, Scanner};
@@ -237,7 +238,27 @@ impl Elements {
         blank.map(|at| rest[at])
     }
 
+    /// Cuts off an element whose strings and brackets are in order and that something sets apart from the next; of any
+    /// other a JSON reader says what is wrong with it.
     fn element(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+        let rest = &self.buffer[cut.at..];
+        if rest[0] != b'{' {
+            return self.value_or_salvage(cut);
+        }
+        match brackets::object(rest) {
+            Object::Ends(end) => match solid_behind(rest, end) {
+                Some((_, b',' | b']')) => Ok(self.cut_off(cut, end)),
+                Some(_) => self.value_or_salvage(cut),
+                None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
+                None => Ok(Step::Pause),
+            },
+            Object::GoesOn if rest.len() <= self.largest => Ok(Step::Pause),
+            Object::GoesOn => self.salvage_large(cut),
+            Object::Odd => self.value_or_salvage(cut),
+        }
+    }
+
+    fn value_or_salvage(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let rest = &self.buffer[cut.at..];
         match measure(rest) {
             Measured::Whole(end) => match solid_behind(rest, end) {

@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 pub mod auth;
+mod brackets;
 pub mod client;
 pub mod elements;
 pub mod error;

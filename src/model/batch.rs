@@ -50,6 +50,8 @@ pub struct Batch {
 pub struct Tally {
     /// Elements read, repeats and rejects included.
     pub read: u64,
+    /// Ids among them that this process had certainly not read in this walk.
+    pub new_ids: u64,
     /// Elements that were the same as the row in the table.
     pub unchanged: u64,
     /// Elements that are no row of the table, and no reject either.
@@ -152,6 +154,6 @@ pub struct Written {
     pub rejected: u64,
     /// Rows that were staged more than once; the newest copy of each is counted in its own place.
     pub repeated: u64,
-    /// Ids that this walk had not read before.
-    pub new_ids: u64,
+    /// Ids that were recorded as read by the walk, repeats among them.
+    pub recorded: u64,
 }

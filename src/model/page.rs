@@ -26,9 +26,10 @@ pub struct Request {
 pub struct Block {
     /// The bytes that the ranges point into.
     pub bytes: Bytes,
-    /// Where each element stands in `bytes`. An element that is not valid JSON is among `broken` instead.
+    /// Where each element stands in `bytes`. Its strings and brackets are in order; whether it is JSON all through is for
+    /// its decoder to say, so that nobody reads again what is known byte for byte.
     pub elements: Vec<Range<usize>>,
-    /// Elements that could not be cut off as JSON, or were larger than the configured bound.
+    /// Elements that could not be cut off, or were larger than the configured bound.
     pub broken: Vec<Broken>,
 }
 

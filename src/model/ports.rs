@@ -187,9 +187,9 @@ pub struct Cursor {
 }
 
 /// What may be removed by a sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Candidates {
-    /// Rows of the table.
+    /// Rows of the table; not counted when there is no candidate.
     pub stored: u64,
     /// Rows that the walk did not see and that were not loaded since it began.
     pub unseen: u64,
@@ -223,8 +223,10 @@ pub trait Store: Clone + Send + Sync + 'static {
         walk: Option<Walk>,
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
 
-    /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`.
+    /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`. An id may have more than one.
     fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// How many different ids the walk itself read.
+    fn distinct(&self, walk_id: Uuid) -> impl Future<Output = Outcome<u64>> + Send;
     /// At most so many ids that the walk itself read: things that the tenant had a while ago.
     fn witnesses(&self, walk_id: Uuid, limit: u32) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Forgets the seen ids of a walk.

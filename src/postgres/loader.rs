@@ -1,11 +1,12 @@
 //! One connection that loads one table: what is known, then batches, each in one transaction together with everything
 //! that must not be true without it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
@@ -21,6 +22,8 @@ use crate::postgres::profiles::Surroundings;
 use crate::postgres::retry::Attempts;
 use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
 
+const LOOKING: &str = "looking for known profiles";
+
 /// A loading connection with its staging.
 #[derive(Debug)]
 pub struct PostgresLoader {
@@ -34,8 +37,9 @@ pub struct PostgresLoader {
     /// What [`Loader::known`] said since the last load, so that a hash is refreshed only on a row that still means
     /// the same.
     contents: HashMap<String, [u8; 16]>,
-    /// Ids whose rows were there when [`Loader::known`] was asked, since the last load.
-    compared: Vec<String>,
+    /// Hashes of the ids whose rows were there when [`Loader::known`] was asked, since the last load: they are wanted
+    /// only while another walk is open.
+    compared: Vec<u64>,
     /// Whether staging holds rows of a load that failed.
     littered: bool,
 }
@@ -86,9 +90,9 @@ impl PostgresLoader {
         }
         let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
         let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
-        // Only what differs comes back: in an unchanged batch nothing.
+        // Only what differs comes back: in an unchanged batch nothing. The index alone tells, without the wide rows.
         let rows = sqlx::query!(
-            r#"select asked.place as "place!", stored.content_hash as "content?"
+            r#"select asked.place as "place!", stored.source_hash is not null as "stored!"
                from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
                left join blueconic.profiles as stored on stored.id = asked.id
                where stored.source_hash is distinct from asked.source_hash"#,
@@ -97,8 +101,9 @@ impl PostgresLoader {
         )
         .fetch_all(&mut *self.connection)
         .await
-        .doing("looking for known profiles")?;
+        .doing(LOOKING)?;
         let mut known = vec![Known::Same; prints.len()];
+        let mut differing = Vec::new();
         for row in rows {
             let Some(place) = usize::try_from(row.place - 1)
                 .ok()
@@ -106,17 +111,49 @@ impl PostgresLoader {
             else {
                 continue;
             };
-            known[place] = match row.content {
-                None => Known::Absent,
-                Some(content) => self.differs(&prints[place].id, &content),
-            };
+            known[place] = Known::Absent;
+            if row.stored {
+                differing.push(place);
+            }
+        }
+        if !differing.is_empty() {
+            self.look_at_contents(prints, &differing, &mut known).await?;
         }
         let there = prints
             .iter()
             .zip(&known)
             .filter(|(_, known)| **known != Known::Absent);
-        self.compared.extend(there.map(|(print, _)| print.id.clone()));
+        self.compared
+            .extend(there.map(|(print, _)| xxh3_64(print.id.as_bytes())));
         Ok(known)
+    }
+
+    /// What the rows with other bytes mean. One that went away since is absent.
+    async fn look_at_contents(
+        &mut self,
+        prints: &[Fingerprint],
+        differing: &[usize],
+        known: &mut [Known],
+    ) -> Result<(), Error> {
+        let ids: Vec<&str> = differing.iter().map(|place| prints[*place].id.as_str()).collect();
+        let rows = sqlx::query!(
+            r#"select asked.place as "place!", stored.content_hash
+               from unnest($1::text[]) with ordinality as asked (id, place)
+               join blueconic.profiles as stored on stored.id = asked.id"#,
+            &ids as &[&str]
+        )
+        .fetch_all(&mut *self.connection)
+        .await
+        .doing(LOOKING)?;
+        for row in rows {
+            let place = usize::try_from(row.place - 1)
+                .ok()
+                .and_then(|at| differing.get(at));
+            if let Some(place) = place {
+                known[*place] = self.differs(&prints[*place].id, &row.content_hash);
+            }
+        }
+        Ok(())
     }
 
     fn differs(&mut self, id: &str, content: &[u8]) -> Known {
@@ -171,16 +208,21 @@ impl PostgresLoader {
     }
 
     /// The one transaction. A drop on the way out rolls it back.
-    async fn commit(&mut self, batch: &Batch, advance: Option<&Advance>) -> Result<Written, Error> {
+    async fn commit(&mut self, loading: &Batch, advance: Option<&Advance>) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let opening = opening(&mut transaction, self.lease.slot.resource, self.walk).await?;
         let sifted = match &opening.hasher {
-            Some(hasher) => suppress::sift(&mut transaction, hasher, self.table, batch).await?,
+            Some(hasher) => suppress::sift(&mut transaction, hasher, self.table, loading).await?,
             None => None,
         };
         let (batch, departing, suppressed) = match &sifted {
             Some(sifted) => (&sifted.batch, sifted.departing.as_slice(), sifted.suppressed),
-            None => (batch, &[][..], 0),
+            None => (loading, &[][..], 0),
+        };
+        let compared = if opening.other_walks.is_empty() {
+            Vec::new()
+        } else {
+            compared(loading, &self.compared)
         };
         let around = Surroundings {
             sql: &self.sql,
@@ -189,11 +231,7 @@ impl PostgresLoader {
             contents: &self.contents,
             departing,
             now: opening.now,
-            compared: if opening.other_walks.is_empty() {
-                &[]
-            } else {
-                &self.compared
-            },
+            compared: &compared,
         };
         let mut written = match self.table.merge {
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
@@ -202,7 +240,7 @@ impl PostgresLoader {
         rejects::record(&mut transaction, &self.lease, &batch.rejects, opening.now).await?;
         written.rejected = from_length(batch.rejects.len());
         written.suppressed = suppressed;
-        written.new_ids = record_seen(&mut transaction, batch, self.walk, &self.lease, &opening).await?;
+        written.recorded = record_seen(&mut transaction, batch, self.walk, &self.lease, &opening).await?;
         if let Some(advance) = advance {
             gaps::apply(&mut transaction, &self.lease, advance, opening.now).await?;
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
@@ -221,6 +259,14 @@ impl Loader for PostgresLoader {
     async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {
         Ok(self.stage_and_commit(batch, advance).await?)
     }
+}
+
+/// Ids of the batch whose rows were there when they were compared.
+fn compared<'batch>(batch: &'batch Batch, hashes: &[u64]) -> Vec<&'batch str> {
+    let hashes: HashSet<&u64> = hashes.iter().collect();
+    let ids = batch.seen.iter().map(String::as_str);
+    ids.filter(|id| hashes.contains(&xxh3_64(id.as_bytes())))
+        .collect()
 }
 
 async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
@@ -285,7 +331,7 @@ async fn merge_plainly(
 }
 
 /// Records the ids, protects them from other open walks, and closes the rejects of those that loaded. Gives back how
-/// many the walk had not read before.
+/// many rows the walk recorded.
 async fn record_seen(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -293,11 +339,11 @@ async fn record_seen(
     lease: &Lease,
     opening: &Opening,
 ) -> Result<u64, Error> {
-    let ids = seen::ordered(batch);
+    let ids = seen::ids(batch);
     if ids.is_empty() {
         return Ok(0);
     }
-    let new_ids = match walk {
+    let recorded = match walk {
         Some(walk) => seen::read_by(connection, walk.id, &ids).await?,
         None => 0,
     };
@@ -313,5 +359,5 @@ async fn record_seen(
         let loaded: Vec<&str> = ids.into_iter().filter(|id| !rejected.contains(id)).collect();
         rejects::resolve(connection, lease.slot.resource, &loaded, opening.now).await?;
     }
-    Ok(new_ids)
+    Ok(recorded)
 }

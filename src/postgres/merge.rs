@@ -257,7 +257,9 @@ const fn nothing(kind: ColumnKind) -> &'static str {
 /// What a sweep asks of a table: `$1` the walk, `$2` when it was opened.
 #[derive(Debug)]
 pub(crate) struct SweepStatements {
-    /// One row: all, and those that would go.
+    /// How many rows the walk (`$1` alone) did not see, whenever they were loaded.
+    pub(crate) missing: String,
+    /// Finds the candidates and writes them down. One row: all rows, and the candidates among them.
     pub(crate) candidates: String,
     /// Ids that would go after `$3`, at most `$4`.
     pub(crate) unseen: String,
@@ -272,27 +274,42 @@ impl SweepStatements {
     pub(crate) fn of(table: &Table) -> Self {
         let name = format!("blueconic.{}", quoted(table.name));
         let id = quoted(table.key[0]);
-        let unseen = format!(
+        let not_seen = format!(
+            "not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
+        );
+        // What was loaded or protected since the candidates were written down stays.
+        let still = format!(
             "stored.{SYNCED_AT} < $2
-             and not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
+             and not exists (
+               select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id} and not seen.read
+             )"
+        );
+        let may_go = format!(
+            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = stored.{id}) and {still}"
         );
         Self {
-            // Read once, not once for each count: the table may be large.
+            // The index alone answers; the usual answer is none.
+            missing: format!("select count(*) from {name} as stored where {not_seen}"),
             candidates: format!(
-                "select count(*), count(*) filter (where stored.{SYNCED_AT} < $2 and seen.id is null)
-                 from {name} as stored
-                 left join sync.walk_seen as seen on seen.walk_id = $1 and seen.id = stored.{id}"
+                "with former as (delete from sync.walk_unseen where walk_id = $1),
+                 found as (
+                   insert into sync.walk_unseen (walk_id, id)
+                   select $1, stored.{id} from {name} as stored where stored.{SYNCED_AT} < $2 and {not_seen}
+                   returning 1
+                 )
+                 select (select count(*) from {name}), (select count(*) from found)"
             ),
             unseen: format!(
-                "select stored.{id} from {name} as stored where stored.{id} > $3 and {unseen}
-                 order by stored.{id} collate \"C\" limit $4"
+                "select u.id from sync.walk_unseen as u join {name} as stored on stored.{id} = u.id
+                 where u.walk_id = $1 and u.id > $3 and {still}
+                 order by u.id limit $4"
             ),
             lock: format!(
-                "select stored.{id} from {name} as stored where stored.{id} = any ($3) and {unseen}
+                "select stored.{id} from {name} as stored where stored.{id} = any ($3) and {may_go}
                  order by stored.{id} for update"
             ),
             remove: format!(
-                "delete from {name} as stored where stored.{id} = any ($3) and {unseen} returning stored.{id}"
+                "delete from {name} as stored where stored.{id} = any ($3) and {may_go} returning stored.{id}"
             ),
         }
     }

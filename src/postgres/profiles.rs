@@ -30,7 +30,7 @@ pub(crate) struct Surroundings<'load> {
     pub(crate) now: Time,
     /// While another walk is open, whose sweep may be removing rows at this moment: ids whose rows were there when they
     /// were compared.
-    pub(crate) compared: &'load [String],
+    pub(crate) compared: &'load [&'load str],
 }
 
 /// Merges what is staged, and all that comes with it.
@@ -83,7 +83,7 @@ fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
 fn locked<'batch>(
     batch: &'batch Batch,
     leaving: &[&'batch str],
-    compared: &'batch [String],
+    compared: &[&'batch str],
 ) -> Vec<&'batch str> {
     let staged: BTreeSet<&[u8]> = if leaving.is_empty() && batch.rehash.is_empty() && compared.is_empty() {
         BTreeSet::new()
@@ -95,7 +95,7 @@ fn locked<'batch>(
         .iter()
         .copied()
         .chain(rehashed)
-        .chain(compared.iter().map(String::as_str))
+        .chain(compared.iter().copied())
         .collect();
     ids.into_iter()
         .filter(|id| !staged.contains(id.as_bytes()))

@@ -15,6 +15,9 @@ pub async fn resource(store: &PostgresStore, resource: &str) -> Result<(), Error
     sqlx::query!(
         "with forgotten as (
            delete from sync.cursors where resource = $1 returning (position ->> 'walk_id')::uuid as walk_id
+         ),
+         unseen as (
+           delete from sync.walk_unseen as unseen using forgotten as f where unseen.walk_id = f.walk_id
          )
          delete from sync.walk_seen as seen using forgotten as f where seen.walk_id = f.walk_id",
         resource
@@ -31,6 +34,10 @@ pub async fn tenant(store: &PostgresStore) -> Result<(), Error> {
     refuse_if_held(&mut transaction, None).await?;
     let connection: &mut PgConnection = &mut transaction;
     sqlx::query!("delete from sync.walk_seen")
+        .execute(&mut *connection)
+        .await
+        .doing(DOING)?;
+    sqlx::query!("delete from sync.walk_unseen")
         .execute(&mut *connection)
         .await
         .doing(DOING)?;

@@ -1,5 +1,5 @@
 //! `sync.walk_seen`: which ids the sweep of an open full walk must leave alone. The hot path of an unchanged walk, so
-//! ids go as one array, and the table is unlogged.
+//! ids go as one array and are only appended, and the table is unlogged.
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -11,29 +11,22 @@ use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, leases};
 
-/// The ids of a batch, in order and once each, so that two transactions lock them in one order.
-pub(crate) fn ordered(batch: &Batch) -> Vec<&str> {
-    let mut ids: Vec<&str> = batch
-        .seen
-        .iter()
-        .map(String::as_str)
-        .filter(|id| !id.is_empty())
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+const FORGETTING: &str = "forgetting the ids that a walk saw";
+
+/// The ids of a batch.
+pub(crate) fn ids(batch: &Batch) -> Vec<&str> {
+    let ids = batch.seen.iter().map(String::as_str);
+    ids.filter(|id| !id.is_empty()).collect()
 }
 
-/// Records what the walk itself read, and says how many of the ids it had not read before.
+/// Records what the walk itself read, and says how many rows that took.
 pub(crate) async fn read_by(
     connection: &mut PgConnection,
     walk_id: Uuid,
     ids: &[&str],
 ) -> Result<u64, Error> {
     let written = sqlx::query!(
-        "insert into sync.walk_seen as stored (walk_id, id, read)
-         select $1, id, true from unnest($2::text[]) as id
-         on conflict (walk_id, id) do update set read = true where not stored.read",
+        "insert into sync.walk_seen (walk_id, id, read) select $1, id, true from unnest($2::text[]) as id",
         walk_id,
         ids as &[&str]
     )
@@ -46,9 +39,7 @@ pub(crate) async fn read_by(
 /// Protects ids from the sweep of another walk that is open.
 pub(crate) async fn protect(connection: &mut PgConnection, walk_id: Uuid, ids: &[&str]) -> Result<(), Error> {
     sqlx::query!(
-        "insert into sync.walk_seen (walk_id, id, read)
-         select $1, id, false from unnest($2::text[]) as id
-         on conflict (walk_id, id) do nothing",
+        "insert into sync.walk_seen (walk_id, id, read) select $1, id, false from unnest($2::text[]) as id",
         walk_id,
         ids as &[&str]
     )
@@ -71,23 +62,54 @@ pub(crate) async fn count(pool: &PgPool, walk_id: Uuid) -> Result<(u64, u64), Er
     Ok((to_count(row.seen), to_count(row.read)))
 }
 
+/// How many different ids the walk itself read.
+pub(crate) async fn distinct(pool: &PgPool, walk_id: Uuid) -> Result<u64, Error> {
+    let ids = sqlx::query_scalar!(
+        r#"select count(*) as "ids!" from (
+             select distinct id from sync.walk_seen where walk_id = $1 and read
+           ) as met"#,
+        walk_id
+    )
+    .fetch_one(pool)
+    .await
+    .doing("counting the different ids that a walk read")?;
+    Ok(to_count(ids))
+}
+
 /// Forgets the walk that a cursor names, unless it is this one.
 pub(crate) async fn forget_former(
     connection: &mut PgConnection,
     slot: Slot,
     walk_id: Option<Uuid>,
 ) -> Result<(), Error> {
-    sqlx::query!(
-        "delete from sync.walk_seen as seen using sync.cursors as c
-         where c.resource = $1 and c.scope = $2 and seen.walk_id = (c.position ->> 'walk_id')::uuid
-           and (c.position ->> 'walk_id')::uuid is distinct from $3",
+    let former = sqlx::query_scalar!(
+        r#"select (position ->> 'walk_id')::uuid as "walk_id!" from sync.cursors
+           where resource = $1 and scope = $2
+             and (position ->> 'walk_id')::uuid is not null
+             and (position ->> 'walk_id')::uuid is distinct from $3"#,
         slot.resource,
         slot.scope.as_str(),
         walk_id
     )
+    .fetch_optional(&mut *connection)
+    .await
+    .doing(FORGETTING)?;
+    match former {
+        Some(former) => forget_walk(connection, former).await,
+        None => Ok(()),
+    }
+}
+
+/// Forgets what a walk saw, and what it did not see.
+pub(crate) async fn forget_walk(connection: &mut PgConnection, walk_id: Uuid) -> Result<(), Error> {
+    sqlx::query!(
+        "with unseen as (delete from sync.walk_unseen where walk_id = $1)
+         delete from sync.walk_seen where walk_id = $1",
+        walk_id
+    )
     .execute(connection)
     .await
-    .doing("forgetting the ids that a walk saw")?;
+    .doing(FORGETTING)?;
     Ok(())
 }
 
@@ -124,12 +146,8 @@ pub(crate) async fn witnesses(pool: &PgPool, walk_id: Uuid, limit: u32) -> Resul
 
 /// Forgets a walk.
 pub(crate) async fn forget(pool: &PgPool, lease: &Lease, walk_id: Uuid) -> Result<(), Error> {
-    const DOING: &str = "forgetting the ids that a walk saw";
-    let mut transaction = pool.begin().await.doing(DOING)?;
-    sqlx::query!("delete from sync.walk_seen where walk_id = $1", walk_id)
-        .execute(&mut *transaction)
-        .await
-        .doing(DOING)?;
+    let mut transaction = pool.begin().await.doing(FORGETTING)?;
+    forget_walk(&mut transaction, walk_id).await?;
     leases::assert(&mut transaction, lease).await?;
-    boundary::cross("forget", DOING, transaction.commit()).await
+    boundary::cross("forget", FORGETTING, transaction.commit()).await
 }

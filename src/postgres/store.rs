@@ -165,6 +165,10 @@ impl Store for PostgresStore {
         Ok(seen::count(self.control(), walk_id).await?)
     }
 
+    async fn distinct(&self, walk_id: Uuid) -> Outcome<u64> {
+        Ok(seen::distinct(self.control(), walk_id).await?)
+    }
+
     async fn forget(&self, lease: &Lease, walk_id: Uuid) -> Outcome<()> {
         Ok(seen::forget(self.control(), lease, walk_id).await?)
     }

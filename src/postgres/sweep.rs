@@ -19,18 +19,37 @@ use crate::postgres::{boundary, leases, profiles, seen};
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
 
-/// How many rows there are, and how many would go. The seen ids of a whole walk came since statistics were last
-/// gathered: without them the planner takes `sync.walk_seen` for small and reads it once for each row.
+/// How many rows there are, and how many would go; these are written down for the steps of the sweep.
 pub(crate) async fn candidates(pool: &PgPool, table: &Table, walk: Walk) -> Result<Candidates, Error> {
-    sqlx::query("analyze sync.walk_seen")
-        .execute(pool)
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    // Nothing tells the planner how many ids a walk saw: statistics would keep some of them after it is forgotten.
+    sqlx::query!(
+        r#"select set_config('enable_nestloop', 'off', true) as "nested!",
+             set_config('enable_mergejoin', 'off', true) as "merged!",
+             set_config('enable_hashjoin', 'on', true) as "hashed!""#
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    let candidates = write_down(&mut transaction, table, walk).await?;
+    boundary::cross("candidates", DOING, transaction.commit()).await?;
+    Ok(candidates)
+}
+
+async fn write_down(connection: &mut PgConnection, table: &Table, walk: Walk) -> Result<Candidates, Error> {
+    let sql = SweepStatements::of(table);
+    let missing: i64 = sqlx::query_scalar(AssertSqlSafe(sql.missing))
+        .bind(walk.id)
+        .fetch_one(&mut *connection)
         .await
         .doing(DOING)?;
-    let sql = SweepStatements::of(table);
+    if missing == 0 {
+        return Ok(Candidates::default());
+    }
     let (stored, unseen): (i64, i64) = sqlx::query_as(AssertSqlSafe(sql.candidates))
         .bind(walk.id)
         .bind(walk.opened_at)
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
         .doing(DOING)?;
     Ok(Candidates {

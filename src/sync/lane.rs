@@ -78,20 +78,19 @@ pub(super) async fn prepare<L: Loader>(
     let known = loader.known(&prints).await?;
     batch.tally.read = raw.elements as u64;
     // An element that cannot be loaded is there all the same, if its id can be read.
-    let rejected = batch
-        .rejects
-        .iter()
-        .filter_map(|reject| reject.element_id.clone());
-    batch.seen = prints
-        .iter()
-        .filter(|print| !print.id.is_empty())
-        .map(|print| print.id.clone())
-        .chain(rejected)
-        .collect();
+    let rejected = batch.rejects.iter();
+    batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
+    batch.seen.reserve(prints.len());
     for (place, ((element, print), known)) in elements.into_iter().zip(prints).zip(known).enumerate() {
         match known {
-            Known::Same => batch.tally.unchanged += 1,
+            Known::Same => {
+                batch.tally.unchanged += 1;
+                batch.seen.push(print.id);
+            }
             known => {
+                batch
+                    .seen
+                    .extend(Some(&print.id).filter(|id| !id.is_empty()).cloned());
                 let before = accounted(&batch);
                 decoder.decode(element, print, known, &mut batch);
                 batch.tally.elsewhere += u64::from(accounted(&batch) == before);

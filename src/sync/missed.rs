@@ -46,7 +46,6 @@ pub(super) async fn load<S: Source, T: Store>(
         tally,
         &Written {
             unchanged: 0,
-            new_ids: 0,
             ..written
         },
     );

@@ -19,7 +19,9 @@ pub(super) struct Tail {
 /// What a page brought, once its tail is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Brought {
-    /// Ids that the walk had not read before.
+    /// Ids that came, repeats among them.
+    pub(super) ids: u64,
+    /// Those that this process had certainly not read before.
     pub(super) new_ids: u64,
     /// Rejected elements whose id could not be read.
     pub(super) unidentified: u64,
@@ -96,6 +98,7 @@ impl Pages {
     /// A batch came back. Gives what the page brought when it was its tail.
     pub(super) fn loaded(&mut self, number: u64, brought: Brought) -> Option<Brought> {
         let page = self.find(number)?;
+        page.brought.ids += brought.ids;
         page.brought.new_ids += brought.new_ids;
         page.brought.unidentified += brought.unidentified;
         if page.under_way > 0 {
@@ -157,6 +160,7 @@ mod tests {
 
     fn ids(new_ids: u64) -> Brought {
         Brought {
+            ids: 2 * new_ids,
             new_ids,
             unidentified: 0,
         }

@@ -2,7 +2,8 @@
 //! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -24,6 +25,7 @@ use super::progress::Progress;
 use super::sweep::SEEN_LOST;
 use super::task::Bounds;
 use super::walk::cursor::{self, Barren, Step};
+use super::walk::novelty::Novelty;
 
 /// Batches that wait between reading and loading.
 const WAITING_BATCHES: usize = 2;
@@ -47,14 +49,16 @@ pub(super) struct Shared<S, T> {
     pub(super) progress: Progress,
     pub(super) stop: Stop,
     pub(super) rehash: RehashBudget,
-    /// Ids that earlier executions of this walk are known to have recorded.
-    pub(super) recorded_before: u64,
+    /// Rows of seen ids that are known to be committed for this walk, those of earlier executions included.
+    pub(super) recorded: AtomicU64,
+    /// What this process has read of the walk.
+    pub(super) novelty: Novelty,
 }
 
 impl<S, T> Shared<S, T> {
-    /// Ids that are known to be recorded for this walk. A run begins each of its walks with a count of none.
+    /// Rows of seen ids that the table holds at least.
     fn recorded(&self) -> u64 {
-        self.recorded_before + self.progress.read().distinct
+        self.recorded.load(Ordering::Relaxed)
     }
 }
 
@@ -71,6 +75,19 @@ struct Job {
     page: u64,
     raw: Raw,
     position: Option<CursorPosition>,
+    /// How many of its ids were new, counted at its first try.
+    new_ids: OnceLock<u64>,
+}
+
+impl Job {
+    fn new(page: u64, raw: Raw, position: Option<CursorPosition>) -> Self {
+        Self {
+            page,
+            raw,
+            position,
+            new_ids: OnceLock::new(),
+        }
+    }
 }
 
 /// What became of it.
@@ -258,12 +275,8 @@ impl<S: Source, T: Store> Reader<S, T> {
         let mut raw = Raw::default();
         while let Some(block) = stop.or(page.next()).await? {
             if raw.is_full(self.shared.bounds.batch_bytes, self.shared.bounds.batch_elements) {
-                self.send(Job {
-                    page: number,
-                    raw: std::mem::take(&mut raw),
-                    position: None,
-                })
-                .await?;
+                self.send(Job::new(number, std::mem::take(&mut raw), None))
+                    .await?;
             }
             raw.push(block);
             if ahead.is_none() {
@@ -318,12 +331,7 @@ impl<S: Source, T: Store> Reader<S, T> {
             position.seen_at_least = self.seen_at_least();
             position.unidentified += self.unidentified + brought.unidentified;
             reach("page/tail", Side::Before)?;
-            self.hand_over(Job {
-                page,
-                raw: tail.raw,
-                position: Some(position),
-            })
-            .await?;
+            self.hand_over(Job::new(page, tail.raw, Some(position))).await?;
             reach("page/tail", Side::After)?;
         }
         Ok(())
@@ -379,7 +387,11 @@ impl<S: Source, T: Store> Reader<S, T> {
         };
         if let Some(whole) = self.pages.loaded(report.page, brought) {
             self.unidentified += whole.unidentified;
-            self.circling |= self.barren.page(whole.new_ids + whole.unidentified);
+            let is_stale = self
+                .shared
+                .novelty
+                .is_stale(whole.new_ids + whole.unidentified, whole.ids);
+            self.circling |= self.barren.page(is_stale);
         }
         Ok(())
     }
@@ -476,7 +488,7 @@ async fn load<S: Source, T: Store>(
         loader.insert(made)
     };
     let mut decoder = shared.resource.decoder();
-    let prepared = lane::prepare(
+    let mut prepared = lane::prepare(
         shared.resource.as_ref(),
         decoder.as_mut(),
         connection,
@@ -491,11 +503,16 @@ async fn load<S: Source, T: Store>(
             ..Advance::default()
         }
     });
+    let ids = prepared.batch.seen.len() as u64;
+    let seen = prepared.batch.seen.iter().map(String::as_str);
+    prepared.batch.tally.new_ids = *job.new_ids.get_or_init(|| shared.novelty.take(seen));
     let tally: Tally = prepared.batch.tally;
     let written: Written = connection.load(prepared.batch, advance).await?;
+    shared.recorded.fetch_add(written.recorded, Ordering::Relaxed);
     shared.progress.loaded(tally, &written);
     Ok(Brought {
-        new_ids: written.new_ids,
+        ids,
+        new_ids: tally.new_ids,
         unidentified: prepared.unidentified,
     })
 }

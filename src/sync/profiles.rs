@@ -20,6 +20,7 @@ use super::pipeline::{self, Shared, Walked};
 use super::sweep::{self, SEEN_LOST, Sweep};
 use super::task::{ProfilesReading, Task};
 use super::walk::cursor::{self, Completeness};
+use super::walk::novelty::Novelty;
 
 /// How long a finished walk waits for a person's approval.
 const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -78,6 +79,10 @@ pub(super) async fn run<S: Source, T: Store>(
             None => open(context, reading).await?,
         };
         let walk_id = start.walk_id;
+        let before = match resumed {
+            true => context.engine.store.distinct(walk_id).await?,
+            false => 0,
+        };
         match transfer(context, start).await {
             Err(fault) if starts_over(&fault) && restarts < RESTARTS => {
                 restarts += 1;
@@ -89,9 +94,15 @@ pub(super) async fn run<S: Source, T: Store>(
             }
             Err(fault) => return Err(fault),
             Ok(walked) => {
-                let (_, read) = context.engine.store.seen(walk_id).await?;
-                if read >= walked.position.seen_at_least || restarts >= RESTARTS {
-                    return finish(context, walked, read, reading).await;
+                if !has_lost_ids(context, &walked.position).await? {
+                    return finish(context, walked, before, reading).await;
+                }
+                if restarts >= RESTARTS {
+                    give_up(context, walk_id).await?;
+                    return Ok(Ended::partial(
+                        SEEN_LOST.to_owned(),
+                        "what was read is loaded and nothing was removed; the next run walks again",
+                    ));
                 }
                 restarts += 1;
                 start_over(context, walk_id, SEEN_LOST).await?;
@@ -282,7 +293,8 @@ async fn transfer<S: Source, T: Store>(
         progress: context.progress.clone(),
         stop: context.stop.clone(),
         rehash: RehashBudget::for_table_of(stored),
-        recorded_before: start.seen_at_least,
+        recorded: start.seen_at_least.into(),
+        novelty: Novelty::default(),
     };
     Box::pin(pipeline::transfer(Arc::new(shared), start)).await
 }
@@ -294,22 +306,20 @@ fn walk_of(position: &CursorPosition) -> Walk {
     }
 }
 
-/// What follows when the listing has come to its end.
+/// What follows when the listing has come to its end. `before`: different ids that earlier runs of the walk had read.
 async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     walked: Walked,
-    distinct: u64,
+    before: u64,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
+    let distinct = store.distinct(walked.position.walk_id).await?;
+    // Counted roughly while it went.
+    context
+        .progress
+        .change(|counts| counts.distinct = distinct - before.min(distinct));
     let position = cursor::finished(walked.position, store.now().await?, distinct);
-    if distinct < position.seen_at_least {
-        give_up(context, position.walk_id).await?;
-        return Ok(Ended::partial(
-            SEEN_LOST.to_owned(),
-            "what was read is loaded and nothing was removed; the next run walks again",
-        ));
-    }
     let completeness = completeness(context, &position, distinct);
     if !walked.to_the_end || !completeness.within_tolerance {
         give_up(context, position.walk_id).await?;

@@ -63,7 +63,7 @@ impl Progress {
             counts.read += tally.read;
             counts.unchanged += tally.unchanged + written.unchanged;
             counts.replaced_characters += tally.replaced_characters;
-            counts.distinct += written.new_ids;
+            counts.distinct += tally.new_ids;
             counts.inserted += written.inserted;
             counts.updated += written.updated;
             counts.removed += written.removed;

@@ -116,6 +116,10 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
+    async fn distinct(&self, _walk_id: Uuid) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
     async fn forget(&self, _lease: &Lease, _walk_id: Uuid) -> Outcome<()> {
         Err(not_for_events())
     }

@@ -133,7 +133,7 @@ async fn a_load_waits_for_an_erasure_and_then_knows_of_it() {
             0
         );
     }
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 2));
+    assert_eq!(db.store.distinct(walk.id).await.unwrap(), 2);
 }
 
 /// A look-up that was under way when its candidate was erased.
@@ -164,6 +164,7 @@ async fn a_sweep_that_comes_late_writes_nothing_of_an_erased_person() {
         ("missed".to_owned(), Verdict::Missed(bytes::Bytes::new())),
         ("plain".to_owned(), merged("winner")),
     ];
+    db.store.candidates(&PROFILES, walk).await.unwrap();
     let removed = db.store.remove(&PROFILES, &lease, walk, &verdicts).await.unwrap();
     assert_eq!(removed, 2);
     let graves = db

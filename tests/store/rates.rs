@@ -129,7 +129,7 @@ async fn rates() {
                 .await
                 .unwrap();
             loading += began.elapsed();
-            assert_eq!(written.new_ids, BATCH as u64);
+            assert_eq!(written.recorded, BATCH as u64);
         }
         let wal = wal(&db).await - before;
         println!(

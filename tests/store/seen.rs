@@ -25,17 +25,19 @@ async fn an_increment_protects_from_the_open_walk_and_does_not_count_for_it() {
     let mut walking = db.profiles(&full, Some(walk)).await;
     let mut incrementing = db.profiles(&increment, Some(other)).await;
 
-    assert_eq!(load(&mut incrementing, seen(&["a", "b", "a"])).await.new_ids, 2);
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 0));
-    assert_eq!(db.store.seen(other.id).await.unwrap(), (2, 2));
-    // What an increment protected is still new to the walk itself; what it read is not.
-    assert_eq!(load(&mut walking, seen(&["a", "c", "c", ""])).await.new_ids, 2);
-    assert_eq!(load(&mut walking, seen(&["a", "c"])).await.new_ids, 0);
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (3, 2));
+    assert_eq!(load(&mut incrementing, seen(&["a", "b", "a"])).await.recorded, 3);
+    assert_eq!(db.store.seen(walk.id).await.unwrap(), (3, 0));
+    assert_eq!(db.store.seen(other.id).await.unwrap(), (3, 3));
+    // What an increment protected the walk has not read; what it reads again counts once.
+    assert_eq!(db.store.distinct(walk.id).await.unwrap(), 0);
+    assert_eq!(load(&mut walking, seen(&["a", "c", "c", ""])).await.recorded, 3);
+    assert_eq!(load(&mut walking, seen(&["a", "c"])).await.recorded, 2);
+    assert_eq!(db.store.seen(walk.id).await.unwrap(), (8, 5));
+    assert_eq!(db.store.distinct(walk.id).await.unwrap(), 2);
 
     db.store.forget(&increment, other.id).await.unwrap();
     assert_eq!(db.store.seen(other.id).await.unwrap(), (0, 0));
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (3, 2));
+    assert_eq!(db.store.seen(walk.id).await.unwrap(), (8, 5));
     // Once the walk is closed, its ids are forgotten with it, and nobody writes for it any more.
     moved.position = None;
     db.store.advance(&full, &moved).await.unwrap();

@@ -63,14 +63,18 @@ async fn each_verdict_has_its_consequence() {
     .await;
     let (lease, walk) = db.walk(PROFILES_FULL).await;
     let mut loader = db.profiles(&lease, Some(walk)).await;
-    // Loaded or seen between the listing of candidates and the removal.
-    let mut batch = Batch {
-        seen: vec!["seen".to_owned()],
-        ..Batch::default()
-    };
+    let found = db.store.candidates(&PROFILES, walk).await.unwrap();
+    assert_eq!(found.unseen, 7);
+    // Loaded or protected between the listing of candidates and the removal.
+    let mut batch = Batch::default();
     add_profile(&mut batch, "touched", None, "changed");
-    batch.seen.retain(|id| id != "touched");
+    batch.seen.clear();
     load(&mut loader, batch).await;
+    sqlx::query("insert into sync.walk_seen values ($1, 'seen', false)")
+        .bind(walk.id)
+        .execute(&db.look)
+        .await
+        .unwrap();
     let verdicts = [
         ("deleted", Verdict::Deleted),
         ("out", Verdict::OutOfScope),
@@ -190,6 +194,7 @@ async fn a_list_loses_its_rows_without_a_trace() {
         id: uuid::Uuid::new_v4(),
         opened_at: blueconic_sync::model::ports::Store::now(&db.store).await.unwrap(),
     };
+    db.store.candidates(&SEGMENTS_TABLE, later).await.unwrap();
     let removed = db
         .store
         .remove(

@@ -14,6 +14,7 @@ const LARGEST: usize = 1 << 20;
 #[derive(Debug, PartialEq)]
 struct Read {
     elements: Vec<Vec<u8>>,
+    /// By length: those that are cut off and those that are not come by two ways.
     broken: Vec<(RejectReason, u64, [u8; 32])>,
     end: Result<(Head, u64), ()>,
 }
@@ -27,14 +28,21 @@ fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize) -> (Read
     };
     let mut drain = |walker: &mut Elements| -> Result<(), Malformed> {
         while let Some(block) = walker.take()? {
-            let cut = block
-                .elements
-                .iter()
-                .map(|range| block.bytes[range.clone()].to_vec());
-            read.elements.extend(cut);
+            for range in &block.elements {
+                let element = &block.bytes[range.clone()];
+                // What a decoder does with an element that is no JSON.
+                if serde_json::from_slice::<&serde_json::value::RawValue>(element).is_ok() {
+                    read.elements.push(element.to_vec());
+                } else {
+                    let broken = (RejectReason::NotJson, element.len() as u64, sha(element));
+                    read.broken.push(broken);
+                }
+            }
             let broken = block.broken.iter();
             read.broken
                 .extend(broken.map(|broken| (broken.reason, broken.length, broken.sha256)));
+            read.broken
+                .sort_unstable_by_key(|(_, length, sha256)| (*length, *sha256));
         }
         Ok(())
     };
@@ -132,8 +140,8 @@ fn broken_elements_are_carried_to_their_end() {
     assert_eq!(
         read.broken,
         [
-            (RejectReason::NotJson, 15, sha(bad)),
             (RejectReason::NotJson, 9, sha(b"undefined")),
+            (RejectReason::NotJson, 15, sha(bad)),
         ]
     );
     assert_eq!(read.end.unwrap().1, 5);

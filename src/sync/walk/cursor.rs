@@ -47,9 +47,9 @@ pub(crate) fn next_cursor(sent: &str, head: &Head) -> Option<String> {
 pub(crate) struct Barren(u32);
 
 impl Barren {
-    /// Takes in a page; true when the listing goes round in circles.
-    pub(crate) fn page(&mut self, new_ids: u64) -> bool {
-        self.0 = if new_ids == 0 { self.0 + 1 } else { 0 };
+    /// Takes in a page that brought nothing new, or one that did; true when the listing goes round in circles.
+    pub(crate) fn page(&mut self, is_stale: bool) -> bool {
+        self.0 = if is_stale { self.0 + 1 } else { 0 };
         self.0 >= BARREN_PAGES
     }
 }
@@ -118,9 +118,9 @@ mod tests {
     #[test]
     fn three_barren_pages_in_a_row_are_a_circle() {
         let mut barren = Barren::default();
-        let verdicts: Vec<bool> = [0, 0, 1, 0, 0, 0]
+        let verdicts: Vec<bool> = [true, true, false, true, true, true]
             .into_iter()
-            .map(|ids| barren.page(ids))
+            .map(|is_stale| barren.page(is_stale))
             .collect();
         assert_eq!(verdicts, [false, false, false, false, false, true]);
     }

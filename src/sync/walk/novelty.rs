@@ -1,0 +1,116 @@
+//! Which ids of a listing this process has not read before: a listing that brings none for some pages goes round in
+//! circles. A filter in little memory (after Bloom), no I/O: the table of seen ids is only appended to, and counting
+//! what is new in it would cost a look-up an id.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+/// 4 MiB, whatever the size of the tenant.
+const WORDS: usize = 1 << 19;
+const BITS: u32 = WORDS.trailing_zeros() + u64::BITS.trailing_zeros();
+/// Bits an id sets.
+const PROBES: u64 = 3;
+/// A page counts as read before only when chance would let it look so less than once in so many cases.
+const ODDS: f64 = 1e9;
+
+/// The ids that were read so far. Shared by all lanes of a walk.
+pub(crate) struct Novelty {
+    words: Vec<AtomicU64>,
+    bits: AtomicU64,
+}
+
+impl Default for Novelty {
+    fn default() -> Self {
+        let mut words = Vec::new();
+        words.resize_with(WORDS, AtomicU64::default);
+        Self {
+            words,
+            bits: AtomicU64::default(),
+        }
+    }
+}
+
+impl Novelty {
+    /// Takes ids in, and says how many of them were certainly new. One that is not counted may be new all the same.
+    pub(crate) fn take<'id>(&self, ids: impl Iterator<Item = &'id str>) -> u64 {
+        let mut set = 0;
+        let new = ids.fold(0, |new, id| {
+            let fresh = self.set(id);
+            set += fresh;
+            new + u64::from(fresh > 0)
+        });
+        self.bits.fetch_add(set, Ordering::Relaxed);
+        new
+    }
+
+    /// Whether a page of so many ids, none of them certainly new, brought nothing new. A filter that is nearly full
+    /// cannot tell.
+    pub(crate) fn is_stale(&self, new: u64, ids: u64) -> bool {
+        new == 0 && self.odds(ids) >= ODDS
+    }
+
+    /// Against how many cases stands one in which so many new ids all look as if they had been read.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of bits and a logarithm of a probability: roughly is enough"
+    )]
+    fn odds(&self, ids: u64) -> f64 {
+        if ids == 0 {
+            return f64::INFINITY;
+        }
+        let full = self.bits.load(Ordering::Relaxed) as f64 / (1_u64 << BITS) as f64;
+        full.powf(-(PROBES as f64) * ids as f64)
+    }
+
+    /// Sets the bits of an id and gives how many were not set yet.
+    #[expect(clippy::cast_possible_truncation, reason = "any part of a hash is one")]
+    fn set(&self, id: &str) -> u64 {
+        let hash = xxh3_128(id.as_bytes());
+        let [first, step] = [hash as u64, (hash >> 64) as u64 | 1];
+        let mut fresh = 0;
+        for probe in 0..PROBES {
+            let bit = first.wrapping_add(step.wrapping_mul(probe)) >> (u64::BITS - BITS);
+            let mask = 1 << (bit % 64);
+            let before = self.words[(bit / 64) as usize].fetch_or(mask, Ordering::Relaxed);
+            fresh += u64::from(before & mask == 0);
+        }
+        fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(range: std::ops::Range<u32>) -> Vec<String> {
+        range.map(|number| format!("id-{number}")).collect()
+    }
+
+    fn take(novelty: &Novelty, range: std::ops::Range<u32>) -> u64 {
+        novelty.take(ids(range).iter().map(String::as_str))
+    }
+
+    #[test]
+    fn a_repeated_page_is_stale_and_a_new_one_is_not() {
+        let novelty = Novelty::default();
+        let new = take(&novelty, 0..1000);
+        assert!(new > 990, "{new}");
+        assert_eq!(take(&novelty, 0..1000), 0);
+        assert!(novelty.is_stale(0, 1000));
+        assert!(novelty.is_stale(0, 1), "a single id among few");
+        assert!(novelty.is_stale(0, 0), "an empty page brings nothing new");
+        assert_eq!(take(&novelty, 1000..1001), 1);
+        assert!(!novelty.is_stale(1, 1000));
+    }
+
+    #[test]
+    fn what_chance_may_have_done_is_not_held_against_a_page() {
+        let novelty = Novelty::default();
+        novelty.bits.store(1 << (BITS - 1), Ordering::Relaxed);
+        assert!(!novelty.is_stale(0, 9), "one in 8^9 is too often");
+        assert!(novelty.is_stale(0, 10));
+        novelty.bits.store((1 << BITS) - 1, Ordering::Relaxed);
+        assert!(!novelty.is_stale(0, 10_000), "a full filter knows everybody");
+    }
+}
