@@ -3,11 +3,10 @@
 
 use std::ops::Range;
 
-use serde_json::Deserializer;
-use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Outcome;
+use crate::ends::Ends;
 
 /// Elements in a batch.
 pub(crate) const BATCH: usize = 1_500;
@@ -32,7 +31,7 @@ pub(crate) struct Element {
 
 impl Batch {
     /// Cuts off what is whole. Says whether the array has ended.
-    pub(crate) fn cut(&mut self) -> Outcome<bool> {
+    pub(crate) fn cut(&mut self, ends: Ends) -> Outcome<bool> {
         loop {
             while let Some(b',' | b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.cut) {
                 self.cut += 1;
@@ -43,21 +42,19 @@ impl Batch {
                 Some(_) => {}
             }
             let rest = &self.bytes[self.cut..];
-            let mut values = Deserializer::from_slice(rest).into_iter::<&RawValue>();
-            let element = match values.next() {
-                Some(Ok(element)) => element.get(),
-                Some(Err(error)) if !error.is_eof() => return Err(error.into()),
-                _ => return Ok(false),
+            let Some(length) = ends.find(rest)? else {
+                return Ok(false);
             };
-            let hash = xxh3_128(element.as_bytes()).to_be_bytes();
+            let element = &rest[..length];
+            let hash = xxh3_128(element).to_be_bytes();
             let id = id_in(element).ok_or("an element does not begin with its id")?;
-            let place = self.cut..self.cut + element.len();
+            let place = self.cut..self.cut + length;
             self.elements.push(Element {
                 id: place.start + id.start..place.start + id.end,
                 place,
                 hash,
             });
-            self.cut += element.len();
+            self.cut += length;
         }
     }
 
@@ -110,8 +107,9 @@ impl Batch {
 }
 
 /// Where the id stands, at the head of an element.
-fn id_in(element: &str) -> Option<Range<usize>> {
-    const BEFORE: &str = "{\"id\":\"";
+fn id_in(element: &[u8]) -> Option<Range<usize>> {
+    const BEFORE: &[u8] = b"{\"id\":\"";
     let rest = element.strip_prefix(BEFORE)?;
-    Some(BEFORE.len()..BEFORE.len() + rest.find('"')?)
+    let length = rest.iter().position(|byte| *byte == b'"')?;
+    Some(BEFORE.len()..BEFORE.len() + length)
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod database;
+mod ends;
 mod pages;
 mod profile;
 mod walk;
@@ -13,6 +14,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::ends::Ends;
 
 /// Whatever went wrong: nothing is tried again.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -35,6 +38,9 @@ enum Command {
     Boundaries {
         #[command(flatten)]
         tenant: Tenant,
+        /// How the ends are found
+        #[arg(long, value_enum, default_value_t)]
+        ends: Ends,
     },
     /// Copy prebuilt rows into staging
     CopyLimit {
@@ -98,7 +104,7 @@ async fn main() -> Outcome<()> {
     let begun = Instant::now();
     let done = match Arguments::parse().command {
         Command::Drain { tenant } => pages::drain(&tenant).await?,
-        Command::Boundaries { tenant } => walk::boundaries(&tenant).await?,
+        Command::Boundaries { tenant, ends } => walk::boundaries(&tenant, ends).await?,
         Command::CopyLimit {
             tenant,
             database,

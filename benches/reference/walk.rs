@@ -6,6 +6,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::batch::Batch;
 use crate::database::{self, Loader};
+use crate::ends::Ends;
 use crate::pages::Pages;
 use crate::profile::write_row;
 use crate::{Database, Done, Outcome, Tenant};
@@ -16,6 +17,7 @@ struct Walk {
     batch: Batch,
     /// Whether a page is being read.
     within: bool,
+    ends: Ends,
     done: Done,
 }
 
@@ -25,6 +27,7 @@ impl Walk {
             pages: Pages::open(tenant).await?,
             batch: Batch::default(),
             within: false,
+            ends: Ends::default(),
             done: Done::default(),
         })
     }
@@ -42,7 +45,7 @@ impl Walk {
             let before = self.batch.bytes.len();
             let goes_on = self.pages.gather(&mut self.batch.bytes).await?;
             self.done.bytes += (self.batch.bytes.len() - before) as u64;
-            if self.batch.cut()? {
+            if self.batch.cut(self.ends)? {
                 self.pages.end_page().await?;
                 self.batch.end_page();
                 self.within = false;
@@ -56,8 +59,11 @@ impl Walk {
 }
 
 /// Finds the elements' ends and hashes them, and throws them away.
-pub(crate) async fn boundaries(tenant: &Tenant) -> Outcome<Done> {
-    let mut walk = Walk::open(tenant).await?;
+pub(crate) async fn boundaries(tenant: &Tenant, ends: Ends) -> Outcome<Done> {
+    let mut walk = Walk {
+        ends,
+        ..Walk::open(tenant).await?
+    };
     while walk.fill().await? {
         walk.batch.forget();
     }

@@ -9,6 +9,7 @@ group_limits() {
     use_database limits
     limit drain drain
     limit boundaries boundaries
+    limit 'raw values' boundaries --ends raw-value
     limit 'copy 1' copy-limit --rows 200000 --connections 1 --session "$session"
     limit 'copy 2' copy-limit --rows 200000 --connections 2 --session "$session"
 }

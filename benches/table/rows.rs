@@ -148,7 +148,8 @@ impl<'a> Size<'a> {
         };
         vec![
             limit("tenant drained, profiles/s", "drain"),
-            limit("boundaries + hash, profiles/s", "boundaries"),
+            limit("ends of elements by `RawValue` + hash, profiles/s", "raw values"),
+            limit("ends of elements by brackets + hash, profiles/s", "boundaries"),
             limit("COPY into staging, 1 connection, rows/s", "copy 1"),
             limit("COPY into staging, 2 connections, rows/s", "copy 2"),
         ]

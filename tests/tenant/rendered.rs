@@ -17,14 +17,14 @@ fn repeating() -> Settings {
 
 /// The bodies of all pages, with the tenant's own address taken out.
 async fn bodies(asker: &Asker, count: &str) -> Vec<String> {
-    let everything = EVERYTHING
-        .into_iter()
-        .filter(|(_, value)| !value.contains("timeline"));
     let (mut bodies, mut cursor) = (Vec::new(), "*".to_owned());
     loop {
-        let query: Vec<_> = everything
-            .clone()
-            .chain([("count", count), ("cursor", cursor.as_str())])
+        let wanted = [("count", count), ("cursor", cursor.as_str())];
+        // A timeline is made anew for each profile.
+        let query: Vec<_> = EVERYTHING
+            .into_iter()
+            .chain(wanted)
+            .filter(|(_, value)| !value.contains("timeline"))
             .collect();
         let answer = asker.ask("/segments/allvisitors/profiles", &query).await;
         let body = answer.text().await.unwrap().replace(asker.tenant.url(), "");
