@@ -164,6 +164,9 @@ pub struct SimulateTenant {
     /// How many audit events it has
     #[arg(long, default_value_t = 5_000)]
     pub audit_events: usize,
+    /// Audit events come oldest first, so that any number of them can be read
+    #[arg(long)]
+    pub audit_oldest_first: bool,
     /// How many properties profiles have
     #[arg(long)]
     pub properties: Option<usize>,
@@ -176,10 +179,23 @@ pub struct SimulateTenant {
     /// Equal seeds make equal tenants
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Of 1,000 profiles, how many changed a moment ago
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1000))]
-    pub touched_per_thousand: u64,
-    /// Write pages of profiles from memory, as often as they are asked for: faster, and the whole tenant in memory
+    /// The data as of this time (RFC 3339), so that two tenants are equal on any day; else as of the last midnight
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<DateTime<Utc>>,
+    /// How many profiles changed, evenly spread
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub touched: u64,
+    /// When they did (RFC 3339), so that two tenants are equal; else a moment ago
+    #[arg(long, value_name = "TIME")]
+    pub touched_at: Option<DateTime<Utc>>,
+    /// How many elements of the listing are no profile as documented, evenly spread
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub broken: u64,
+    /// Send profiles from memory, each written once: the whole tenant stays there
     #[arg(long)]
     pub rendered: bool,
+    /// Only so many profiles differ, all others are like these, under ids and dates of their own: with `--rendered` five
+    /// million of them take no more memory than a few thousand
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub distinct: Option<u64>,
 }

@@ -22,6 +22,8 @@ pub(crate) struct Base {
     pub(crate) identities: Identities,
     pub(crate) profiles: u64,
     pub(crate) slots: Vec<Slot>,
+    /// So many profiles differ; the others are like these, under ids and dates of their own.
+    pub(crate) distinct: u64,
     pub(crate) zero_characters: bool,
     key: u64,
     oldest: i64,
@@ -67,6 +69,10 @@ impl Base {
             identities: Identities::new(settings.seed),
             profiles: settings.profiles,
             slots: slots(settings.properties, settings.seed, now, settings.profiles),
+            distinct: settings
+                .distinct
+                .unwrap_or(u64::MAX)
+                .clamp(1, settings.profiles.max(1)),
             zero_characters: settings.zero_characters,
             key: mix(settings.seed.wrapping_mul(GOLDEN)),
             oldest: now - history,
@@ -77,8 +83,22 @@ impl Base {
         }
     }
 
+    /// Whether there are profiles that differ in ids and dates alone.
+    pub(crate) fn repeats(&self) -> bool {
+        self.distinct < self.profiles
+    }
+
+    /// The position of the profile that this one is like.
+    fn model(&self, position: u64) -> u64 {
+        if self.repeats() {
+            position % self.distinct
+        } else {
+            position
+        }
+    }
+
     fn key(&self, position: u64) -> u64 {
-        mix(position.wrapping_mul(GOLDEN) ^ self.key)
+        mix(self.model(position).wrapping_mul(GOLDEN) ^ self.key)
     }
 
     /// The segments of a profile as bits.
@@ -118,14 +138,14 @@ impl Base {
         let lack = mix(key ^ 0x1ac4);
         let lacking = lack % 1000 < self.lacking_per_thousand;
         let has = |bit: u32| !lacking || lack >> (20 + bit) & 1 == 0;
-        let modified = self.modified(position);
+        let origin = self.modified(self.model(position));
         let choice = mix(key ^ 0xc0de);
         let consented = choice & 0x1f;
         Facts {
             key,
-            created: modified - signed(choice >> 16) % (700 * DAY),
-            origin: modified,
-            modified,
+            created: origin - signed(choice >> 16) % (700 * DAY),
+            origin,
+            modified: self.modified(position),
             shows_creation: has(0),
             has_created: has(1),
             has_properties: !lacking || lack >> 40 & 7 != 0,

@@ -199,12 +199,32 @@ pub(crate) struct Separator {
 }
 
 impl Separator {
+    /// As it is when something stands there already.
+    pub(crate) fn after_one() -> Self {
+        Self { begun: true }
+    }
+
     pub(crate) fn before_next(&mut self, into: &mut Vec<u8>) {
         if self.begun {
             into.push(b',');
         }
         self.begun = true;
     }
+}
+
+/// Appends a number.
+pub(crate) fn write_number(mut number: u64, into: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    into.extend_from_slice(&digits[at..]);
 }
 
 /// Appends the text with the escapes that JSON requires.

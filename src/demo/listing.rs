@@ -119,6 +119,10 @@ impl Scope {
     /// Decides the page of `count` profiles from a position on.
     pub(crate) fn plan(&self, world: &World, start: u64, count: u64) -> Plan {
         let candidates = Candidates::new(world, self);
+        // Of all that there is, and nothing of it changed, nobody has to be looked at.
+        if self.is_all() && world.changes.is_empty() {
+            return self.plain(world, candidates, start, count);
+        }
         let mut last = None;
         let mut found = 0;
         let mut more = false;
@@ -140,6 +144,22 @@ impl Scope {
             next_cursor: last
                 .filter(|_| more)
                 .map(|last| cursor::after(world.base.identities, last)),
+            candidates: Arc::new(candidates),
+        }
+    }
+
+    /// Whether everybody is listed.
+    pub(crate) fn is_all(&self) -> bool {
+        self.segment == 0 && self.filter.is_none()
+    }
+
+    fn plain(&self, world: &World, candidates: Candidates, start: u64, count: u64) -> Plan {
+        let end = start.saturating_add(count).min(world.end).max(start);
+        Plan {
+            total: self.total(world, &candidates),
+            start,
+            end,
+            next_cursor: (end < world.end).then(|| cursor::after(world.base.identities, end - 1)),
             candidates: Arc::new(candidates),
         }
     }

@@ -90,6 +90,11 @@ pub(crate) fn link(address: String, relation: &'static str, writer: &Writer) -> 
 }
 
 impl Page {
+    /// Whether it is a page of everybody in the form of documents, without what is made for a request.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.scope.is_all() && self.writer.shape.is_plain() && !self.profiles.has_timeline()
+    }
+
     /// The body in pieces.
     pub(crate) fn stream(self) -> impl Stream<Item = Bytes> + Send + 'static {
         stream::unfold((self, Stage::Head), |(mut page, stage)| async move {
@@ -127,7 +132,14 @@ impl Page {
         Some((buffer.into(), Stage::Done))
     }
 
-    fn write_element(&mut self, world: &World, position: u64, separator: &mut Separator, into: &mut Vec<u8>) {
+    /// What a listing brings at a position: the profile, and what stands before it.
+    pub(crate) fn write_element(
+        &mut self,
+        world: &World,
+        position: u64,
+        separator: &mut Separator,
+        into: &mut Vec<u8>,
+    ) {
         for extra in world.extras.get(&position).into_iter().flatten() {
             match extra {
                 Extra::Raw(bytes) => {
@@ -152,7 +164,8 @@ impl Page {
         self.profiles.write(world, position, change, into);
     }
 
-    fn write_head(&mut self, into: &mut Vec<u8>) {
+    /// Everything up to the first profile.
+    pub(crate) fn write_head(&mut self, into: &mut Vec<u8>) {
         into.push(b'{');
         if self.writer.shape.unknown_keys {
             self.writer.unknown(1, into);
@@ -170,7 +183,8 @@ impl Page {
         into.push(b'[');
     }
 
-    fn write_tail(&mut self, into: &mut Vec<u8>) {
+    /// Everything behind the last profile.
+    pub(crate) fn write_tail(&mut self, into: &mut Vec<u8>) {
         self.writer.new_line(1, into);
         into.push(b']');
         let tail = std::mem::take(&mut self.tail);

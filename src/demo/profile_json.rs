@@ -7,7 +7,7 @@ use crate::demo::base::Facts;
 use crate::demo::changes::Change;
 use crate::demo::dates::{iso, write_iso};
 use crate::demo::generation::{Sink, tell};
-use crate::demo::json::{Node, Separator, Writer, write_escaped};
+use crate::demo::json::{Node, Separator, Writer, write_escaped, write_number};
 use crate::demo::shape::Shape;
 use crate::demo::timeline;
 use crate::demo::truth::{Profile, Segment, TimelineEvent};
@@ -85,6 +85,11 @@ impl ProfileWriter {
             wanted,
             segments,
         }
+    }
+
+    /// Whether events come, which are made anew for each profile.
+    pub(crate) fn has_timeline(&self) -> bool {
+        self.detail.timeline.is_some()
     }
 
     /// Appends the profile at a position, which is current.
@@ -370,18 +375,8 @@ impl Sink for Direct<'_> {
         write_escaped(part, self.into);
     }
 
-    fn number(&mut self, mut number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.into.extend_from_slice(&digits[at..]);
+    fn number(&mut self, number: u64) {
+        write_number(number, self.into);
     }
 
     fn close(&mut self) {

@@ -42,6 +42,15 @@ impl Query {
         self.all(name).next()
     }
 
+    /// All parameters but these.
+    pub(crate) fn besides(&self, names: &[&str]) -> Vec<(String, String)> {
+        let others = self
+            .pairs
+            .iter()
+            .filter(|(key, _)| !names.contains(&key.as_str()));
+        others.cloned().collect()
+    }
+
     /// A whole number in a range, or the default.
     pub(crate) fn number(&self, name: &str, least: u64, most: u64, default: u64) -> Result<u64, Refusal> {
         let Some(text) = self.one(name) else {

@@ -125,8 +125,10 @@ pub struct Settings {
     pub latency: Duration,
     /// Bodies are gzip-encoded for a client that accepts it.
     pub compress: bool,
-    /// Whole listings of profiles are written once and sent from memory afterwards: for a tenant that nobody changes.
+    /// Profiles are written once and sent from memory afterwards: for a tenant that nobody changes.
     pub rendered: bool,
+    /// So many profiles differ; all others are like these, under ids and dates of their own. `None`: all of them differ.
+    pub distinct: Option<u64>,
     /// The `Date` header.
     pub date_header: DateHeader,
     /// What a lookup of a merged profile answers.
@@ -136,6 +138,8 @@ pub struct Settings {
     /// The tenant's time at its start; `None`: the real time, and the data as of the last midnight (UTC), so that
     /// two tenants of one day are equal.
     pub now: Option<DateTime<Utc>>,
+    /// The data as of this time, whatever the tenant's own time is: two tenants are equal on any day.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 /// Everything that a read-only sync may ask for.
@@ -178,10 +182,12 @@ impl Default for Settings {
             latency: Duration::ZERO,
             compress: false,
             rendered: false,
+            distinct: None,
             date_header: DateHeader::default(),
             merged_lookup: MergedLookup::default(),
             shape: Shape::default(),
             now: None,
+            as_of: None,
         }
     }
 }

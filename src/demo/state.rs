@@ -41,6 +41,10 @@ impl State {
             Some(now) => (now, now),
             None => (real, real - real % DAY),
         };
+        let made_at = settings
+            .as_of
+            .as_ref()
+            .map_or(made_at, DateTime::timestamp_millis);
         Self {
             url,
             clock: Clock::starting_at(starts_at),

@@ -80,6 +80,18 @@ impl World {
         }
     }
 
+    /// The first position from this one on at which a listing may bring something else than was generated.
+    pub(crate) fn next_other(&self, position: u64) -> u64 {
+        let changed = self.changes.range(position..).next().map(|(other, _)| *other);
+        let added = self.extras.range(position..).next().map(|(other, _)| *other);
+        let skipped = self.skipped.range(position..).next().copied();
+        [changed, added, skipped]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
     /// The segments of a profile as bits, none if it is gone.
     pub(crate) fn membership(&self, position: u64, change: Option<&Change>) -> u64 {
         match change {

@@ -7,5 +7,6 @@ mod changes;
 mod document;
 mod faults;
 mod listing;
+mod rendered;
 mod shapes;
 mod tokens;

@@ -17,6 +17,7 @@ use crate::demo::page::{Envelope, Page};
 use crate::demo::profile_json::{Detail, ProfileWriter, SegmentDetail, TimelineDetail};
 use crate::demo::query::Query;
 use crate::demo::refinement;
+use crate::demo::rendered;
 use crate::demo::settings::MergedLookup;
 use crate::demo::state::State;
 use crate::demo::world::Lookup;
@@ -51,11 +52,12 @@ pub(crate) async fn list(
         return Err(Refusal::bad_request(format!("`{name}` is not simulated")));
     }
     let page = page(&state, &segment, &query)?;
-    // Every increment asks for dates of its own: keeping those would only fill the memory.
-    if state.settings.rendered && query.one("refinement").is_none() {
-        let pieces = state.rendered.page(&uri.to_string(), page).await;
+    if state.settings.rendered && page.is_plain() {
+        let stock = state
+            .rendered
+            .stock(query.besides(&["cursor", "count"]), &state.world().base);
         return Ok(json(Body::from_stream(
-            pieces.map(Ok::<_, std::convert::Infallible>),
+            rendered::body(page, stock).map(Ok::<_, std::convert::Infallible>),
         )));
     }
     Ok(json(Body::from_stream(

@@ -1,0 +1,220 @@
+//! PostgreSQL: a session as the product has it, and the few statements that a sync cannot do without.
+
+use std::time::Instant;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Row};
+
+use crate::batch::Batch;
+use crate::profile::{COLUMNS, write_row};
+use crate::{Database, Done, Outcome, variable};
+
+/// Bytes of one message of a copy.
+const MESSAGE: usize = 256 * 1024;
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// What a batch sees is recorded, and of what it brings, what differs comes back.
+const COMPARE: &str = "
+with asked as materialized (
+  select * from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
+), recorded as (
+  insert into reference.seen (id) select id from asked
+)
+select asked.place
+from asked left join blueconic.profiles as stored on stored.id = asked.id
+where stored.source_hash is distinct from asked.source_hash";
+
+/// What the walk did not see goes.
+const SWEEP: &str = "
+delete from blueconic.profiles as stored
+where not exists (select from reference.seen as seen where seen.id = stored.id)";
+
+/// Connects with the settings that were given.
+pub(crate) async fn connect(database: &Database) -> Outcome<PgConnection> {
+    let mut connection = PgConnection::connect(&variable("DATABASE_URL")?).await?;
+    for setting in database.session.split(',').filter(|setting| !setting.is_empty()) {
+        let (name, value) = setting.split_once('=').ok_or("a setting is `name=value`")?;
+        sqlx::query("select set_config($1, $2, false)")
+            .bind(name)
+            .bind(value)
+            .execute(&mut connection)
+            .await?;
+    }
+    Ok(connection)
+}
+
+/// What one walk needs besides the table; made anew.
+pub(crate) async fn begin_walk() -> Outcome<()> {
+    let mut connection = PgConnection::connect(&variable("DATABASE_URL")?).await?;
+    for statement in [
+        "create schema if not exists reference",
+        "drop table if exists reference.seen",
+        "create unlogged table reference.seen (id text collate \"C\" not null)",
+    ] {
+        sqlx::query(statement).execute(&mut connection).await?;
+    }
+    Ok(())
+}
+
+/// A connection that loads, with its staging.
+pub(crate) struct Loader {
+    connection: PgConnection,
+    upsert: String,
+    rows: Vec<u8>,
+}
+
+impl Loader {
+    pub(crate) async fn open(database: &Database) -> Outcome<Self> {
+        let mut connection = connect(database).await?;
+        sqlx::query(
+            "create temporary table staged on commit delete rows as
+             select * from blueconic.profiles with no data",
+        )
+        .execute(&mut connection)
+        .await?;
+        let assignments: Vec<String> = COLUMNS
+            .split(',')
+            .map(str::trim)
+            .filter(|column| *column != "id")
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        let upsert = format!(
+            "insert into blueconic.profiles as stored ({COLUMNS}, synced_at)
+             select {COLUMNS}, now() from staged order by id
+             on conflict (id) do update set {}, synced_at = excluded.synced_at
+             where stored.source_hash <> excluded.source_hash",
+            assignments.join(", ")
+        );
+        Ok(Self {
+            connection,
+            upsert,
+            rows: Vec::new(),
+        })
+    }
+
+    /// Compares a batch with what is stored, and loads what differs. Gives how many rows were written.
+    pub(crate) async fn load(&mut self, mut batch: Batch) -> Outcome<u64> {
+        batch.order();
+        let ids: Vec<&str> = batch.elements.iter().map(|element| batch.id(element)).collect();
+        let hashes: Vec<&[u8]> = batch.elements.iter().map(|element| &element.hash[..]).collect();
+        let places: Vec<i64> = sqlx::query_scalar(COMPARE)
+            .bind(&ids)
+            .bind(&hashes)
+            .fetch_all(&mut self.connection)
+            .await?;
+        if places.is_empty() {
+            return Ok(0);
+        }
+        let mut places: Vec<usize> = places
+            .into_iter()
+            .map(|place| usize::try_from(place - 1))
+            .collect::<Result<_, _>>()?;
+        // By place is by id.
+        places.sort_unstable();
+        self.rows.clear();
+        for place in places {
+            let element = &batch.elements[place];
+            write_row(batch.text(element), &element.hash, &mut self.rows)?;
+        }
+        drop(batch);
+        let mut transaction = self.connection.begin().await?;
+        copy(&mut transaction, &self.rows).await?;
+        let written = sqlx::query(AssertSqlSafe(self.upsert.as_str()))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(written.rows_affected())
+    }
+}
+
+async fn copy(connection: &mut PgConnection, rows: &[u8]) -> Outcome<()> {
+    let statement = format!("copy staged ({COLUMNS}) from stdin (format binary)");
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    copy.send(HEADER).await?;
+    for message in rows.chunks(MESSAGE) {
+        copy.send(message).await?;
+    }
+    copy.send(&TRAILER[..]).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+/// Deletes what was not seen, and makes the index and the statistics if they are wanted. Gives how many rows went.
+pub(crate) async fn end_walk(database: &Database, index: bool) -> Outcome<u64> {
+    let mut connection = connect(database).await?;
+    // The loaders' settings are for small batches: here all is joined with all.
+    for statement in ["set enable_hashjoin = on", "set enable_mergejoin = on"] {
+        sqlx::query(statement).execute(&mut connection).await?;
+    }
+    let deleted = sqlx::query(SWEEP).execute(&mut connection).await?.rows_affected();
+    if index {
+        for statement in [
+            "create index if not exists profiles_segment_ids on blueconic.profiles using gin (segment_ids)",
+            "analyze blueconic.profiles",
+        ] {
+            sqlx::query(statement).execute(&mut connection).await?;
+        }
+    }
+    Ok(deleted)
+}
+
+/// Copies rows into staging and throws them away, on so many connections. The seconds are those of the copying alone.
+pub(crate) async fn copy_limit(
+    database: &Database,
+    rows: u64,
+    batches: Vec<(u64, Vec<u8>)>,
+) -> Outcome<(Done, f64)> {
+    let batches = std::sync::Arc::new(batches);
+    let share = rows / u64::try_from(database.connections)?;
+    let mut loaders = Vec::new();
+    for _ in 0..database.connections {
+        loaders.push(Loader::open(database).await?);
+    }
+    let begun = Instant::now();
+    let tasks: Vec<_> = loaders
+        .into_iter()
+        .map(|mut loader| {
+            let batches = std::sync::Arc::clone(&batches);
+            tokio::spawn(async move {
+                let mut done = Done::default();
+                for (rows, bytes) in batches.iter().cycle() {
+                    if done.rows >= share {
+                        break;
+                    }
+                    let mut transaction = loader.connection.begin().await?;
+                    copy(&mut transaction, bytes).await?;
+                    transaction.commit().await?;
+                    done.rows += rows;
+                    done.bytes += bytes.len() as u64;
+                }
+                Outcome::Ok(done)
+            })
+        })
+        .collect();
+    let mut all = Done::default();
+    for task in tasks {
+        let done = task.await??;
+        all.rows += done.rows;
+        all.bytes += done.bytes;
+    }
+    Ok((all, begun.elapsed().as_secs_f64()))
+}
+
+/// How many rows there are, and a sum over them that no order changes.
+pub(crate) async fn digest() -> Outcome<String> {
+    let columns = COLUMNS.replace(", source_hash, content_hash", "");
+    let statement = format!(
+        "select count(*), coalesce(sum(hashtextextended(row({columns})::text, 0)::numeric), 0)::text
+         from blueconic.profiles"
+    );
+    let mut connection = PgConnection::connect(&variable("DATABASE_URL")?).await?;
+    let row = sqlx::query(AssertSqlSafe(statement))
+        .fetch_one(&mut connection)
+        .await?;
+    Ok(format!(
+        "{} {}",
+        row.try_get::<i64, _>(0)?,
+        row.try_get::<String, _>(1)?
+    ))
+}

@@ -1,0 +1,140 @@
+//! The least that an honest sync of profiles can do, to measure the product against: the same pages, the same
+//! comparison with what is stored, the same ids that were seen, the same rows in the same table, and no more. No leases,
+//! no retries, no rejects, no merges of profiles, no ledger, no way to go on after a crash. Nothing of the product's
+//! path is used here.
+
+mod batch;
+mod database;
+mod ends;
+mod pages;
+mod profile;
+mod walk;
+
+use std::error::Error;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ends::Ends;
+
+/// Whatever went wrong: nothing is tried again.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The least that an honest sync can do. Prints one line of JSON.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read all pages and throw them away
+    Drain {
+        #[command(flatten)]
+        tenant: Tenant,
+    },
+    /// Read all pages, find where the elements end and hash them
+    Boundaries {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// How the ends are found
+        #[arg(long, value_enum, default_value_t)]
+        ends: Ends,
+    },
+    /// Copy prebuilt rows into staging
+    CopyLimit {
+        #[command(flatten)]
+        tenant: Tenant,
+        #[command(flatten)]
+        database: Database,
+        /// How many rows
+        #[arg(long, default_value_t = 200_000)]
+        rows: u64,
+    },
+    /// Read all pages into the table, and delete what was not read
+    Full {
+        #[command(flatten)]
+        tenant: Tenant,
+        #[command(flatten)]
+        database: Database,
+        /// Afterwards also the index and the statistics that the product makes after a first load
+        #[arg(long)]
+        index: bool,
+    },
+    /// A digest of what is stored, without what may rightly differ: hashes, times of loading
+    Digest,
+}
+
+/// Where to read: as the product is told it, `BLUECONIC_URL`, `BLUECONIC_CLIENT_ID` and `BLUECONIC_CLIENT_SECRET`.
+#[derive(Debug, Args)]
+struct Tenant {
+    /// Profiles in a page
+    #[arg(long, default_value_t = 10_000)]
+    page_size: u32,
+}
+
+/// Where to write: `DATABASE_URL`, a database that the product has migrated.
+#[derive(Debug, Args)]
+struct Database {
+    /// Loading connections
+    #[arg(long, default_value_t = 2)]
+    connections: usize,
+    /// Settings of each session, `name=value,…`
+    #[arg(long, default_value = "")]
+    session: String,
+}
+
+/// A variable that has to be set.
+fn variable(name: &str) -> Outcome<String> {
+    std::env::var(name).map_err(|error| format!("{name}: {error}").into())
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+struct Done {
+    rows: u64,
+    bytes: u64,
+    written: u64,
+    deleted: u64,
+}
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let begun = Instant::now();
+    let done = match Arguments::parse().command {
+        Command::Drain { tenant } => pages::drain(&tenant).await?,
+        Command::Boundaries { tenant, ends } => walk::boundaries(&tenant, ends).await?,
+        Command::CopyLimit {
+            tenant,
+            database,
+            rows,
+        } => {
+            let rows_of_a_page = walk::rows_of_a_page(&tenant).await?;
+            return tell_seconds(&database::copy_limit(&database, rows, rows_of_a_page).await?);
+        }
+        Command::Full {
+            tenant,
+            database,
+            index,
+        } => walk::full(&tenant, &database, index).await?,
+        Command::Digest => {
+            tell(&database::digest().await?);
+            return Ok(());
+        }
+    };
+    tell_seconds(&(done, begun.elapsed().as_secs_f64()))
+}
+
+fn tell_seconds((done, seconds): &(Done, f64)) -> Outcome<()> {
+    tell(&format!(
+        r#"{{"rows_read":{},"bytes_read":{},"rows_written":{},"rows_deleted":{},"seconds":{seconds:.4}}}"#,
+        done.rows, done.bytes, done.written, done.deleted
+    ));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+fn tell(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,121 @@
+# shellcheck shell=bash disable=SC2154 # `profiles`, `turn`, `out` and the programs are the caller's
+# The cases of script/bench. Each group works on databases of its own, so that it can be run alone; `loads` and
+# `increment` share theirs.
+
+# What nothing gets past: the tenant, JSON, COPY. The rows that are read are all of the tenant's.
+group_limits() {
+    start_tenant
+    fresh_database limits
+    use_database limits
+    limit drain drain
+    limit boundaries boundaries
+    limit 'raw values' boundaries --ends raw-value
+    limit 'copy 1' copy-limit --rows 200000 --connections 1 --session "$session"
+    limit 'copy 2' copy-limit --rows 200000 --connections 2 --session "$session"
+}
+
+group_loads() {
+    start_tenant
+    fresh_database product
+    fresh_database reference
+    both full
+    compare_digests full
+    both unchanged
+    start_tenant --touched $((profiles / 100)) --touched-at "$touched_at"
+    both changed
+    compare_digests changed
+}
+
+# One that returns 1,000, whatever is stored.
+group_increment() {
+    if [[ $(sql "select count(*) from pg_database where datname = 'product'") == 0 ]]; then
+        fresh_database product
+        start_tenant
+        use_database product
+        "$binary" backfill --full profiles >/dev/null 2>>"$out/product.log"
+    fi
+    start_tenant --touched 1000 --touched-at "$(date -u -d '5 seconds ago' +%FT%TZ)"
+    product product increment profiles
+    if [[ $(answered rows_read) != 1000 ]]; then
+        say "the increment read $(answered rows_read) profiles, not 1,000"
+        return 1
+    fi
+}
+
+group_audit() {
+    start_tenant --audit-events 100000 --audit-oldest-first
+    fresh_database audit
+    product audit audit audit_events
+}
+
+group_latency() {
+    start_tenant --latency 100
+    fresh_database late
+    product late 'late full' --full profiles
+    product late 'late unchanged' --full profiles
+}
+
+group_broken() {
+    start_tenant --broken $((profiles / 100))
+    fresh_database broken
+    product broken 'broken full' --full profiles
+    product broken 'broken unchanged' --full profiles
+}
+
+# Twice is enough: memory is what it is.
+group_memory() {
+    if ((turn > 2)); then return; fi
+    local count
+    start_tenant
+    for count in 1000 10000 100000 1000000; do
+        fresh_database memory
+        export BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE=$count
+        product memory "full, pages of $count" --full profiles
+        product memory "unchanged, pages of $count" --full profiles
+        export BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE=$page_size
+    done
+    sql 'drop database memory'
+    fresh_database lists
+    start_tenant --properties 5000
+    product lists lists segments profile_properties
+}
+
+# From nothing: the migrations are part of it.
+group_first_row() {
+    start_tenant
+    sql 'drop database if exists first'
+    sql 'create database first'
+    use_database first
+    "$table" first-row -- "$binary" backfill --full profiles >"$scratch/took" 2>>"$out/product.log"
+    record 'first row' product seconds "$(awk '{ print $2 }' "$scratch/took")"
+    say "first row: $(<"$scratch/took")"
+}
+
+# Nothing is due for a minute.
+group_idle() {
+    if ((turn > 1)); then return; fi
+    local service before after name
+    start_tenant
+    fresh_database idle
+    use_database idle
+    (
+        for name in SEGMENTS PROFILE_PROPERTIES PROFILES AUDIT_EVENTS; do
+            export "BLUECONIC_SYNC__RESOURCES__${name}__SCHEDULE=0 0 1 1 *"
+        done
+        export BLUECONIC_SYNC__RESOURCES__PROFILES__FULL_SCHEDULE='0 0 1 1 *'
+        exec "$binary" serve --bind 127.0.0.1:0
+    ) >/dev/null 2>>"$out/product.log" &
+    service=$!
+    sleep 20
+    before=$(busy_nanoseconds "$service")
+    sleep 60
+    after=$(busy_nanoseconds "$service")
+    record idle product share "$(awk "BEGIN { print ($after - $before) / 60e9 }")"
+    record idle product resident "$(awk '/^VmRSS/ { print $2 }' "/proc/$service/status")"
+    kill "$service"
+    wait "$service" || true
+    tail -n 2 "$results" >&2
+}
+
+# Finer than the ticks of /proc/PROCESS/stat.
+busy_nanoseconds() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%d", sum }'; }

@@ -1,0 +1,83 @@
+# shellcheck shell=bash disable=SC2154 # `programs`, `out` and `binary` are the caller's
+# A private PostgreSQL for script/bench, with the options of the embedded cluster, and its databases.
+
+# A socket's path may have about 100 characters: /tmp is short everywhere.
+scratch=$(mktemp -d /tmp/blueconic-sync-bench.XXXXXX)
+server=$scratch/server
+mkdir "$server"
+# PostgreSQL refuses root: as root, it runs as `postgres` or `nobody`.
+as_owner=(sh -c)
+if [[ $(id -u) == 0 ]]; then
+    owner=nobody
+    if id -u postgres >/dev/null 2>&1; then owner=postgres; fi
+    chmod 755 "$scratch"
+    chown "$owner" "$server"
+    as_owner=(su -s /bin/sh "$owner" -c)
+fi
+own() { "${as_owner[@]}" "cd '$server' && $1"; }
+
+start_server() {
+    # The options are read from where the embedded cluster has them, so that the two cannot part.
+    local options
+    options=$(sed -n '/^const OPTIONS/,/^];/s/^ *"\([^"]*\)",$/\1/p' src/postgres/embedded/supervisor.rs |
+        grep -v -e '^listen_addresses' -e '^unix_socket' | sed "s/^/-c '/; s/\$/'/" | tr '\n' ' ')
+    own "'$programs/initdb' -D data -U postgres -E UTF8 --locale=C -A trust --no-sync" >"$out/postgres.log" 2>&1
+    printf '%s' "exec '$programs/postgres' -D data -c listen_addresses= -c unix_socket_directories='$server' $options" \
+        >"$scratch/start.sh"
+    chmod 755 "$scratch/start.sh"
+    own "exec sh '$scratch/start.sh'" >>"$out/postgres.log" 2>&1 &
+    for _ in {1..600}; do
+        if "$programs/pg_isready" -q -h "$server" -U postgres; then return 0; fi
+        sleep 0.1
+    done
+    say "PostgreSQL did not start: see $out/postgres.log"
+    return 1
+}
+
+stop_server() {
+    own "'$programs/pg_ctl' -D data -m immediate -w stop" >/dev/null 2>&1 || true
+    rm -rf "$scratch"
+}
+
+# sql STATEMENT [DATABASE]
+sql() { PGOPTIONS="-c client_min_messages=warning" "$programs/psql" -X -qAt -v ON_ERROR_STOP=1 -h "$server" -U postgres -d "${2:-postgres}" -c "$1"; }
+
+use_database() { export DATABASE_URL="postgres:///$1?host=$server&user=postgres"; }
+
+# An empty database, migrated, of this name. Migrating is not a part of any case.
+fresh_database() {
+    sql "drop database if exists $1"
+    if [[ $(sql "select count(*) from pg_database where datname = 'migrated'") == 0 ]]; then
+        sql 'create database migrated'
+        use_database migrated
+        "$binary" migrate >/dev/null 2>>"$out/product.log"
+    fi
+    sql "create database $1 template migrated"
+}
+
+# What stays of a case in the server must not fall into the next one.
+settle() {
+    while [[ $(sql "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()") != 0 ]]; do
+        sleep 0.02
+    done
+}
+
+# CPU seconds of all sessions that have ended: the postmaster has gathered theirs.
+server_cpu() {
+    local postmaster
+    postmaster=$(head -n 1 "$server/data/postmaster.pid" 2>/dev/null || own "head -n 1 data/postmaster.pid")
+    ticks_of "$postmaster" 16 17
+}
+
+# ticks_of PROCESS FIELD…: CPU seconds out of fields of /proc/PROCESS/stat.
+ticks_of() {
+    local process=$1
+    shift
+    sed 's/.*) //' "/proc/$process/stat" |
+        awk -v fields="$*" -v hertz="$(getconf CLK_TCK)" '{
+            count = split(fields, wanted, " ")
+            # The name in parentheses and the id before it are cut off.
+            for (i = 1; i <= count; i++) sum += $(wanted[i] - 2)
+            printf "%.2f", sum / hertz
+        }'
+}

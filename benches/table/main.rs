@@ -1,0 +1,71 @@
+//! What `script/bench` cannot do in a shell: measure a process, wait for a first row, and make the table out of what
+//! was measured. It knows nothing of the product but how it is called.
+
+mod process;
+mod results;
+mod rows;
+mod text;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Whatever went wrong.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// What `script/bench` measures with.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a command and print what it took: one line `NAME VALUE` for each measure
+    Measure {
+        /// Exit codes that count as success
+        #[arg(long, value_delimiter = ',', default_value = "0")]
+        accept: Vec<i32>,
+        /// Where the command's standard output goes
+        #[arg(long)]
+        answer: PathBuf,
+        /// The command
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Run a command that fills `DATABASE_URL` and print when the first profile was there, in seconds since its start
+    FirstRow {
+        /// The command
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
+    /// The table
+    Table {
+        /// Lines of `profiles round case side measure value`, parted by tabs
+        results: PathBuf,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<()> {
+    match Arguments::parse().command {
+        Command::Measure {
+            accept,
+            answer,
+            command,
+        } => tell(&process::measure(&command, &answer, &accept)?),
+        Command::FirstRow { command } => tell(&process::first_row(&command).await?),
+        Command::Table { results } => {
+            let results = results::Results::read(&std::fs::read_to_string(results)?)?;
+            tell(&text::table(&rows::all(&results)));
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+fn tell(text: &str) {
+    println!("{}", text.trim_end());
+}

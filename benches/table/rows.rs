@@ -1,0 +1,420 @@
+//! The rows of the table: what stands in each, and what was wanted of it.
+
+use crate::results::{Case, PRODUCT, REFERENCE, Results, Spread};
+use crate::text::{grouped, megabytes, memory, percent, rate, ratio, seconds};
+
+/// Rows about one size of the tenant.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One row. What is `None` was not measured, or does not apply.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) product: Option<String>,
+    pub(crate) reference: Option<String>,
+    pub(crate) ratio: Option<String>,
+    /// Empty: nothing in particular.
+    pub(crate) target: String,
+    pub(crate) reached: Option<bool>,
+}
+
+/// The most memory that the process may hold, in KiB.
+const MEMORY: f64 = 64.0 * 1024.0;
+/// Seconds of latency in the cases that have one.
+const LATENCY: f64 = 0.1;
+/// Sizes of pages whose memory is looked at.
+const PAGES: [&str; 4] = ["1000", "10000", "100000", "1000000"];
+/// Peers, and how many times as fast as they the product is wanted to be, in a full load and in an unchanged walk.
+const PEERS: [(&str, &str, Option<f64>, Option<f64>); 3] = [
+    (
+        "script",
+        "an obvious script (requests, execute_values, on conflict)",
+        Some(10.0),
+        Some(50.0),
+    ),
+    ("dlt", "dlt (rest_api, merge/upsert)", Some(20.0), None),
+    ("singer", "singer-sdk tap + target-postgres", None, None),
+];
+
+/// All rows: for the tenant that was asked for everything, and for what grows with the tenant.
+pub(crate) fn all(results: &Results) -> Vec<Section> {
+    let sizes = results.sizes();
+    let Some(main) = sizes.last().copied() else {
+        return Vec::new();
+    };
+    let size = Size {
+        results,
+        profiles: main,
+    };
+    let title = |profiles: u64| format!("{} profiles", grouped_count(profiles));
+    let everything = [
+        size.limits(),
+        size.loads(),
+        size.storage(),
+        size.latency(),
+        size.broken(),
+        size.memory(),
+        size.service(),
+        size.peers(),
+    ];
+    let mut sections = vec![Section {
+        title: title(main),
+        rows: everything.concat(),
+    }];
+    for profiles in sizes.iter().rev().skip(1).copied() {
+        let rows: Vec<Row> = Size { results, profiles }
+            .loads()
+            .into_iter()
+            .filter(Row::was_measured)
+            .collect();
+        sections.push(Section {
+            title: title(profiles),
+            rows,
+        });
+    }
+    sections.push(Section {
+        title: "What grows with the tenant".into(),
+        rows: growth(results, &sizes),
+    });
+    sections
+}
+
+impl Row {
+    fn was_measured(&self) -> bool {
+        self.product.is_some() || self.reference.is_some()
+    }
+
+    fn new(what: impl Into<String>, target: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            target: target.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A number of the product that is to be below a bound.
+    fn below(mut self, value: Option<Spread>, write: fn(Spread) -> String, bound: f64) -> Self {
+        self.product = value.map(write);
+        self.reached = value.map(|value| value.median < bound);
+        self
+    }
+
+    /// A ratio that is to be below a bound.
+    fn ratio_below(mut self, value: Option<Spread>, bound: f64) -> Self {
+        self.ratio = value.map(ratio);
+        self.reached = value.map(|value| value.median <= bound);
+        self
+    }
+}
+
+/// What was measured with a tenant of one size.
+#[derive(Clone, Copy, Debug)]
+struct Size<'a> {
+    results: &'a Results,
+    profiles: u64,
+}
+
+impl<'a> Size<'a> {
+    fn case(self, name: &'a str, side: &'a str) -> Case<'a> {
+        Case {
+            profiles: self.profiles,
+            name,
+            side,
+        }
+    }
+
+    fn product(self, name: &'a str, measure: &str) -> Option<Spread> {
+        self.results.spread(self.case(name, PRODUCT), measure)
+    }
+
+    fn rate(self, name: &'a str, side: &'a str) -> Option<Spread> {
+        self.results.rate(self.case(name, side), "rows")
+    }
+
+    /// A case's seconds by those of another, both the product's.
+    fn times(self, name: &'a str, other: &'a str) -> Option<Spread> {
+        let (one, other) = (self.case(name, PRODUCT), self.case(other, PRODUCT));
+        self.results.ratio(one, other, "seconds")
+    }
+
+    fn limits(self) -> Vec<Row> {
+        let limit = |what: &str, name| Row {
+            reference: self.rate(name, REFERENCE).map(rate),
+            ..Row::new(what, "")
+        };
+        vec![
+            limit("tenant drained, profiles/s", "drain"),
+            limit("ends of elements by `RawValue` + hash, profiles/s", "raw values"),
+            limit("ends of elements by brackets + hash, profiles/s", "boundaries"),
+            limit("COPY into staging, 1 connection, rows/s", "copy 1"),
+            limit("COPY into staging, 2 connections, rows/s", "copy 2"),
+        ]
+    }
+
+    fn loads(self) -> Vec<Row> {
+        vec![
+            self.against_reference("full load, profiles/s", "full", Some(0.9)),
+            self.against_reference("unchanged walk, profiles/s", "unchanged", Some(0.8)),
+            self.against_reference("1% changed, profiles/s", "changed", None),
+            Row::new("1% changed / unchanged, time", "≤ 1.2")
+                .ratio_below(self.times("changed", "unchanged"), 1.2),
+            Row {
+                product: self.product("increment", "seconds").map(seconds),
+                ..Row::new("increment of 1,000", "")
+            },
+            Row {
+                product: self.rate("audit", PRODUCT).map(rate),
+                ..Row::new("audit events, events/s", "")
+            },
+        ]
+    }
+
+    fn against_reference(self, what: &str, name: &'a str, wanted: Option<f64>) -> Row {
+        // Of speeds, that is: the inverse of the times.
+        let (product, reference) = (self.case(name, PRODUCT), self.case(name, REFERENCE));
+        let speed = self.results.ratio(reference, product, "seconds");
+        Row {
+            product: self.rate(name, PRODUCT).map(rate),
+            reference: self.rate(name, REFERENCE).map(rate),
+            ratio: speed.map(ratio),
+            reached: speed.zip(wanted).map(|(speed, wanted)| speed.median >= wanted),
+            ..Row::new(
+                what,
+                wanted.map(|wanted| format!("≥ {wanted}")).unwrap_or_default(),
+            )
+        }
+    }
+
+    fn storage(self) -> Vec<Row> {
+        let written = self.product("unchanged", "written");
+        let reference = |name, measure| self.results.spread(self.case(name, REFERENCE), measure);
+        let by_full = |name| {
+            let (one, full) = (self.case(name, PRODUCT), self.case("full", PRODUCT));
+            self.results.ratio(one, full, "wal")
+        };
+        let share = by_full("unchanged");
+        let both = |what: &str, measure| Row {
+            product: self.product("full", measure).map(megabytes),
+            reference: reference("full", measure).map(megabytes),
+            ..Row::new(what, "")
+        };
+        vec![
+            Row {
+                product: written.map(rate),
+                reached: written.map(|written| written.most == 0.0),
+                ..Row::new("rows written by an unchanged walk", "0")
+            },
+            both("WAL of a full load", "wal"),
+            Row {
+                product: self.product("unchanged", "wal").map(megabytes),
+                reference: reference("unchanged", "wal").map(megabytes),
+                ratio: share.map(percent),
+                reached: share.map(|share| share.median < 0.01),
+                ..Row::new(
+                    "WAL of an unchanged walk, and its share of a full load's",
+                    "< 1 %",
+                )
+            },
+            both("profiles with indexes, after a full load", "size"),
+            Row {
+                product: self.product("changed", "size").map(megabytes),
+                reference: reference("changed", "size").map(megabytes),
+                ..Row::new("the same after two more walks, one with 1% changed", "")
+            },
+        ]
+    }
+
+    fn latency(self) -> Vec<Row> {
+        // The pages of the walk, its sign-in and the few requests around it, one after the other.
+        let pages = self.product("late unchanged", "pages");
+        let bound = pages.map(|pages| (pages.median + 5.0) * LATENCY * 1.2);
+        let unchanged = self.product("late unchanged", "seconds");
+        let wanted = bound.map_or("≤ 1.2 × (pages + 5) × 0.1 s".into(), |bound| {
+            format!("≤ {bound:.2} s = 1.2 × (pages + 5) × 0.1 s")
+        });
+        vec![
+            Row {
+                product: self.product("late full", "seconds").map(seconds),
+                ..Row::new("full load at 100 ms a request, time by that without", "≤ 1.3")
+                    .ratio_below(self.times("late full", "full"), 1.3)
+            },
+            Row {
+                product: unchanged.map(seconds),
+                reached: unchanged
+                    .zip(bound)
+                    .map(|(unchanged, bound)| unchanged.median <= bound),
+                ..Row::new("unchanged walk at 100 ms a request", wanted)
+            },
+        ]
+    }
+
+    fn broken(self) -> Vec<Row> {
+        let row = |what: &str, name, whole| Row {
+            product: self.rate(name, PRODUCT).map(rate),
+            ..Row::new(what, "≤ 1.05").ratio_below(self.times(name, whole), 1.05)
+        };
+        vec![
+            row(
+                "full load, 1% broken elements; time by that without",
+                "broken full",
+                "full",
+            ),
+            row(
+                "unchanged walk, 1% broken elements; the same",
+                "broken unchanged",
+                "unchanged",
+            ),
+        ]
+    }
+
+    fn memory(self) -> Vec<Row> {
+        let row = |what: String, name: &'a str| {
+            Row::new(what, "≤ 64 MiB").below(self.product(name, "peak"), memory, MEMORY)
+        };
+        let pages = PAGES.iter().flat_map(|count| {
+            let name = |case: &str| leak(format!("{case}, pages of {count}"));
+            [
+                row(
+                    format!("peak memory, full load, pages of {}", grouped_text(count)),
+                    name("full"),
+                ),
+                row(
+                    format!("peak memory, unchanged walk, pages of {}", grouped_text(count)),
+                    name("unchanged"),
+                ),
+            ]
+        });
+        let all = [
+            ("1% changed", "changed"),
+            ("1% broken, full load", "broken full"),
+            ("audit events", "audit"),
+            ("lists", "lists"),
+        ];
+        pages
+            .chain(all.map(|(what, name)| row(format!("peak memory, {what}"), name)))
+            .collect()
+    }
+
+    fn service(self) -> Vec<Row> {
+        vec![
+            Row::new("start to first row, empty database", "< 1 s").below(
+                self.product("first row", "seconds"),
+                seconds,
+                1.0,
+            ),
+            Row::new("`serve` idle, resident", "< 30 MiB").below(
+                self.product("idle", "resident"),
+                memory,
+                30.0 * 1024.0,
+            ),
+            Row::new("`serve` idle, share of a core", "< 0.1 %").below(
+                self.product("idle", "share"),
+                percent,
+                0.001,
+            ),
+        ]
+    }
+
+    fn peers(self) -> Vec<Row> {
+        PEERS
+            .iter()
+            .flat_map(|(name, what, full, again)| {
+                [
+                    self.peer(&format!("{what}: full load"), "full", name, *full),
+                    self.peer(&format!("{what}: the same again"), "unchanged", name, *again),
+                ]
+            })
+            .collect()
+    }
+
+    /// Peers are slow and read fewer profiles: speeds are compared, each over all rounds.
+    fn peer(self, what: &str, case: &'a str, side: &'a str, wanted: Option<f64>) -> Row {
+        let (own, peer) = (self.rate(case, PRODUCT), self.rate(case, side));
+        let times = own.zip(peer).map(|(own, peer)| own.median / peer.median);
+        let count = self.results.spread(self.case(case, side), "rows");
+        let count = count
+            .map(|count| format!(" ({} profiles)", grouped(count.median)))
+            .unwrap_or_default();
+        Row {
+            product: peer.map(|_| own.map(rate).unwrap_or_default()),
+            reference: peer.map(rate),
+            ratio: times.map(|times| format!("{times:.1}")),
+            reached: times.zip(wanted).map(|(times, wanted)| times >= wanted),
+            ..Row::new(
+                format!("{what}{count}"),
+                wanted
+                    .map(|wanted| format!("≥ {wanted} times"))
+                    .unwrap_or_default(),
+            )
+        }
+    }
+}
+
+/// What one profile costs in a large tenant, by what it costs in a small one.
+fn growth(results: &Results, sizes: &[u64]) -> Vec<Row> {
+    let cost = |name: &'static str| {
+        let by_profile = |profiles: u64| {
+            let case = Case {
+                profiles,
+                name,
+                side: PRODUCT,
+            };
+            results
+                .rate(case, "rows")
+                .map(|rate| (profiles, 1.0 / rate.median))
+        };
+        let measured: Vec<(u64, f64)> = sizes.iter().filter_map(|size| by_profile(*size)).collect();
+        compared(&measured)
+    };
+    let increment: Vec<(u64, f64)> = sizes
+        .iter()
+        .filter_map(|size| {
+            let case = Case {
+                profiles: *size,
+                name: "increment",
+                side: PRODUCT,
+            };
+            Some((*size, results.spread(case, "seconds")?.median))
+        })
+        .collect();
+    vec![
+        grown("full load: cost of a profile", 1.15, cost("full")),
+        grown("unchanged walk: cost of a profile", 1.15, cost("unchanged")),
+        grown("increment of 1,000: time", 1.5, compared(&increment)),
+    ]
+}
+
+/// The largest tenant by the smallest.
+fn compared(measured: &[(u64, f64)]) -> Option<(u64, u64, f64)> {
+    let (small, large) = (measured.first()?, measured.last()?);
+    (small.0 < large.0).then(|| (small.0, large.0, large.1 / small.1))
+}
+
+fn grown(what: &str, bound: f64, compared: Option<(u64, u64, f64)>) -> Row {
+    let between =
+        compared.map(|(small, large, _)| format!("{} by {}", grouped_count(large), grouped_count(small)));
+    Row {
+        product: between,
+        ratio: compared.map(|(_, _, times)| format!("{times:.2}")),
+        reached: compared.map(|(_, _, times)| times <= bound),
+        ..Row::new(what, format!("≤ {bound}"))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "millions")]
+fn grouped_count(count: u64) -> String {
+    grouped(count as f64)
+}
+
+fn grouped_text(count: &str) -> String {
+    count.parse().map_or_else(|_| count.to_owned(), grouped)
+}
+
+/// Names of cases live as long as the table.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}
