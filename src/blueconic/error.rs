@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blueconic::auth::advice::{self, Asked};
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
 
@@ -15,8 +16,10 @@ pub enum ClientError {
     #[error(transparent)]
     Settings(Arc<SettingsError>),
     /// The key that seals tokens is none.
-    #[error("`BLUECONIC_SYNC_KEY` cannot be used: {why}")]
+    #[error("`{variable}` cannot be used: {why}")]
     Key {
+        /// Where it comes from.
+        variable: &'static str,
         /// What is wrong with it; never the key.
         why: String,
     },
@@ -26,12 +29,55 @@ pub enum ClientError {
         /// The address.
         address: String,
     },
-    /// A grant that this version cannot ask with.
-    #[error("the grant `{grant}` is not supported by this version")]
-    Grant {
-        /// The grant.
-        grant: &'static str,
+    /// A person's authorization is kept in the database, sealed: it needs a key.
+    #[error("`tenant.grant` is \"authorization_code\", and there is no key to seal what is granted")]
+    NoKey,
+    /// What a command does needs another grant.
+    #[error("`blueconic-sync login` is for the grant `authorization_code`, and `tenant.grant` is \"client_credentials\"")]
+    OtherGrant,
+    /// Nobody has signed in, or has signed out.
+    #[error("nobody has signed in to the tenant")]
+    NotSignedIn,
+    /// The refresh token is dead.
+    #[error("the authorization has ended: a person has to sign in again (reauth required)")]
+    Reauthorize {
+        /// What the tenant said when it ended.
+        why: String,
     },
+    /// Sealed with another key than ours.
+    #[error("the stored tokens were sealed with another key (`{stored}`) than BLUECONIC_SYNC_KEY (`{own}`)")]
+    OtherKey {
+        /// The id of the key that sealed them.
+        stored: String,
+        /// The id of ours.
+        own: String,
+    },
+    /// Sealed with our key, it says, and does not open.
+    #[error("the stored tokens cannot be opened")]
+    Unsealed {
+        /// What is wrong with them.
+        why: String,
+    },
+    /// The tenant gives no refresh token with a consent.
+    #[error("the tenant gives no refresh token, without which the authorization ends with its first access token")]
+    NoRefreshToken,
+    /// What came back from the consent page is no answer to what was asked.
+    #[error("this is not the answer to this sign-in: {why}")]
+    Redirect {
+        /// What is wrong with it; never the code.
+        why: &'static str,
+    },
+    /// The person, or the tenant, says no on the consent page.
+    #[error("the tenant grants no access ({error})")]
+    Consent {
+        /// OAuth's word.
+        error: String,
+        /// The tenant's own words.
+        description: String,
+    },
+    /// The turn to ask for a token has lapsed before the request left. Never leaves this layer.
+    #[error("the turn to ask for a token has lapsed")]
+    Lapsed,
     /// The HTTP client could not be made (TLS roots).
     #[error("the HTTP client cannot be set up")]
     Setup {
@@ -158,8 +204,10 @@ pub enum ClientError {
         message: String,
     },
     /// The token endpoint says no, finally.
-    #[error("the tenant gives no token ({error}, HTTP {status})")]
+    #[error("the tenant {asked} ({error}, HTTP {status})")]
     Refused {
+        /// What it was asked for.
+        asked: Asked,
         /// The status.
         status: u16,
         /// OAuth's word.
@@ -189,6 +237,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// An answer of the token endpoint that is no usable token.
+    pub(super) fn unusable(why: &str) -> Self {
+        Self::Token { why: why.to_owned() }
+    }
+
     /// Whether it may pass by itself.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -254,7 +307,12 @@ impl ClientError {
             | Self::CursorRefused { message, .. }
             | Self::Absent { message, .. } => words(message),
             Self::Refused { description, .. } => words(description),
-            Self::Garbled { why, .. } | Self::Foreign { why, .. } | Self::Token { why } => words(why),
+            Self::Garbled { why, .. }
+            | Self::Foreign { why, .. }
+            | Self::Token { why }
+            | Self::Reauthorize { why }
+            | Self::Unsealed { why } => words(why),
+            Self::Consent { description, .. } => words(description),
             Self::Store(fault) => fault.why.clone(),
             Self::GaveUp { tries, spent, last } => {
                 let spent = humantime::format_duration(Duration::from_secs(spent.as_secs()));
@@ -276,7 +334,26 @@ impl ClientError {
             Self::Store(fault) => return fault.hint.clone(),
             Self::GaveUp { last, .. } => return last.hint(),
             Self::Denied { scope, .. } => return Some(denied_hint(scope)),
-            Self::Refused { error, .. } => refused_hint(error),
+            Self::Refused { error, asked, .. } => return Some(advice::of(error, *asked)),
+            Self::Consent { error, .. } => return Some(advice::of(error, Asked::Code)),
+            Self::NoKey => {
+                "make a key with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
+            }
+            Self::OtherGrant => {
+                "set `tenant.grant` to \"authorization_code\" if the application in BlueConic has that flow; with client \
+                 credentials nobody signs in"
+            }
+            Self::NotSignedIn | Self::Reauthorize { .. } => "run `blueconic-sync login`",
+            Self::OtherKey { .. } => {
+                "set BLUECONIC_SYNC_KEY to the key that sealed them, or name that one in BLUECONIC_SYNC_OLD_KEY and run \
+                 `blueconic-sync rotate-key`, or sign in again with `blueconic-sync login`"
+            }
+            Self::Unsealed { .. } => "run `blueconic-sync login`: what is stored was changed, or is another row's",
+            Self::NoRefreshToken => {
+                "in BlueConic under Settings > Access management > Applications, allow the application refresh tokens; some \
+                 servers want a scope for that (`tenant.scopes`)"
+            }
+            Self::Redirect { .. } => "use the address that the browser shows after this sign-in, whole",
             Self::Redirected { .. } => {
                 "set BLUECONIC_URL to the tenant's own address, as the browser shows it in BlueConic"
             }
@@ -284,7 +361,6 @@ impl ClientError {
                 "make one with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
             }
             Self::Insecure { .. } => "set BLUECONIC_URL to an address that begins with https://",
-            Self::Grant { .. } => "set `tenant.grant` to \"client_credentials\"",
             Self::Setup { .. } | Self::Certificate { .. } => {
                 "check BLUECONIC_URL; the usual CA certificates come with the package ca-certificates, \
                  one of your own is named in SSL_CERT_FILE"
@@ -320,8 +396,11 @@ impl ClientError {
             Self::Settings(_)
             | Self::Key { .. }
             | Self::Insecure { .. }
-            | Self::Grant { .. }
+            | Self::NoKey
+            | Self::OtherGrant
+            | Self::OtherKey { .. }
             | Self::Redirected { .. } => Kind::Settings,
+            Self::NotSignedIn | Self::Reauthorize { .. } | Self::Unsealed { .. } => Kind::Person,
             Self::Denied { scope, .. } => Kind::Denied {
                 scope: (*scope).to_owned(),
             },
@@ -331,33 +410,6 @@ impl ClientError {
             Self::GaveUp { last, .. } => last.kind(),
             other if other.is_transient() => Kind::Transient,
             _ => Kind::Final,
-        }
-    }
-}
-
-/// What to do about each of OAuth's words.
-fn refused_hint(error: &str) -> &'static str {
-    match error {
-        "invalid_client" => {
-            "compare BLUECONIC_CLIENT_ID and BLUECONIC_CLIENT_SECRET with the application in BlueConic (Settings > Access \
-             management > Applications); a new secret replaces the old one at once"
-        }
-        "unauthorized_client" => {
-            "in BlueConic under Settings > Access management > Applications: switch the application ON, allow its client \
-             credentials flow, and add this machine's address to its allowed IP addresses"
-        }
-        "invalid_scope" => {
-            "in BlueConic under Settings > Access management > Applications: grant the application the scopes that the \
-             resources need (read:segments, read:profiles, read:profile-properties, read:audit-events)"
-        }
-        "unsupported_grant_type" => {
-            "the application does not allow the client credentials flow: choose it in BlueConic under Settings > Access \
-             management > Applications"
-        }
-        "invalid_grant" => "sign in again: the grant was revoked or has lapsed",
-        _ => {
-            "check the application in BlueConic (Settings > Access management > Applications): is it ON, is this machine's \
-             address allowed, do client id and secret match?"
         }
     }
 }
