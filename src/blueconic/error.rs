@@ -33,7 +33,9 @@ pub enum ClientError {
     #[error("`tenant.grant` is \"authorization_code\", and there is no key to seal what is granted")]
     NoKey,
     /// What a command does needs another grant.
-    #[error("`blueconic-sync login` is for the grant `authorization_code`, and `tenant.grant` is \"client_credentials\"")]
+    #[error(
+        "`blueconic-sync login` is for the grant `authorization_code`, and `tenant.grant` is \"client_credentials\""
+    )]
     OtherGrant,
     /// Nobody has signed in, or has signed out.
     #[error("nobody has signed in to the tenant")]
@@ -59,7 +61,9 @@ pub enum ClientError {
         why: String,
     },
     /// The tenant gives no refresh token with a consent.
-    #[error("the tenant gives no refresh token, without which the authorization ends with its first access token")]
+    #[error(
+        "the tenant gives no refresh token, without which the authorization ends with its first access token"
+    )]
     NoRefreshToken,
     /// What came back from the consent page is no answer to what was asked.
     #[error("this is not the answer to this sign-in: {why}")]
@@ -348,7 +352,9 @@ impl ClientError {
                 "set BLUECONIC_SYNC_KEY to the key that sealed them, or name that one in BLUECONIC_SYNC_OLD_KEY and run \
                  `blueconic-sync rotate-key`, or sign in again with `blueconic-sync login`"
             }
-            Self::Unsealed { .. } => "run `blueconic-sync login`: what is stored was changed, or is another row's",
+            Self::Unsealed { .. } => {
+                "run `blueconic-sync login`: what is stored was changed, or is another row's"
+            }
             Self::NoRefreshToken => {
                 "in BlueConic under Settings > Access management > Applications, allow the application refresh tokens; some \
                  servers want a scope for that (`tenant.scopes`)"

@@ -46,7 +46,11 @@ async fn sign_in(
         .address()
         .map_err(|error| app::settings_fault(&error))?;
     for migration in database.migrate().await? {
-        tracing::info!(version = migration.version, "applied migration {}", migration.version);
+        tracing::info!(
+            version = migration.version,
+            "applied migration {}",
+            migration.version
+        );
     }
     let store = database.store(settings).await?;
     store.verify_tenant(&url).await?;
@@ -90,11 +94,12 @@ async fn ask(
         visit.tell(Answer::of(&outcome));
         return outcome;
     }
-    Err(
-        Fault::new(Kind::Final, "no answer from the consent page can reach this process")
-            .because("nothing listens for the browser, and stdin has ended")
-            .hint("set `tenant.redirect_url` to a free port of 127.0.0.1, or paste the address on a terminal"),
+    Err(Fault::new(
+        Kind::Final,
+        "no answer from the consent page can reach this process",
     )
+    .because("nothing listens for the browser, and stdin has ended")
+    .hint("set `tenant.redirect_url` to a free port of 127.0.0.1, or paste the address on a terminal"))
 }
 
 /// The two ways in: a browser on this machine, and lines on stdin.
@@ -150,7 +155,11 @@ fn invite(arguments: &Login, settings: &Settings, consent: &Consent, listens: bo
 
 /// What cannot be opened is opened by the person.
 fn open_browser(url: &Url) {
-    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
     let spawned = Command::new(program)
         .arg(url.as_str())
         .stdin(Stdio::null())

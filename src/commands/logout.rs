@@ -69,9 +69,11 @@ fn told(ended: &Ended, forgotten: bool) -> String {
 /// Asks a person; without one, `--yes` is wanted.
 fn asked(arguments: &Logout) -> Outcome<bool> {
     if !backfill::is_interactive() {
-        return Err(Fault::new(Kind::Settings, "`logout` asks before it ends an authorization")
-            .because("there is no terminal to ask on")
-            .hint("say `blueconic-sync logout --yes`"));
+        return Err(
+            Fault::new(Kind::Settings, "`logout` asks before it ends an authorization")
+                .because("there is no terminal to ask on")
+                .hint("say `blueconic-sync logout --yes`"),
+        );
     }
     confirmed(if arguments.all {
         "End all stored tokens of this client at the tenant, and forget them?"

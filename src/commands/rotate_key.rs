@@ -49,7 +49,12 @@ fn keys(settings: &Settings) -> Outcome<Keys> {
     let new = settings.key.as_ref();
     let new = new.ok_or_else(|| missing("BLUECONIC_SYNC_KEY", "the new key (`openssl rand -base64 32`)"))?;
     let old = settings.old_key.as_ref();
-    let old = old.ok_or_else(|| missing("BLUECONIC_SYNC_OLD_KEY", "the key that the tokens are sealed with"))?;
+    let old = old.ok_or_else(|| {
+        missing(
+            "BLUECONIC_SYNC_OLD_KEY",
+            "the key that the tokens are sealed with",
+        )
+    })?;
     let keys = Keys::new(old, new)?;
     if keys.are_equal() {
         return Err(Fault::new(

@@ -74,14 +74,18 @@ pub(in crate::blueconic) fn of(error: &str, asked: Asked) -> String {
             "run `blueconic-sync login` again: a code is good once and for a short time. If it stays, compare the redirect \
              URL of the application ({PAGE}) with `tenant.redirect_url`: they must be equal to the letter"
         ),
-        "invalid_grant" => "run `blueconic-sync login`: the authorization was revoked or has lapsed".to_owned(),
+        "invalid_grant" => {
+            "run `blueconic-sync login`: the authorization was revoked or has lapsed".to_owned()
+        }
         "invalid_request" => format!(
             "{PAGE}, compare the redirect URL of the application with `tenant.redirect_url`; if the application wants its \
              secret by HTTP Basic, set `tenant.client_auth` to \"basic\""
         ),
-        "unsupported_token_type" => "the tenant does not revoke tokens of this kind; revoke the application's access in \
+        "unsupported_token_type" => {
+            "the tenant does not revoke tokens of this kind; revoke the application's access in \
              BlueConic, then say `blueconic-sync logout --forget`"
-            .to_owned(),
+                .to_owned()
+        }
         _ => format!(
             "{PAGE}, check the application: is its toggle ON, is this machine's address among its allowed IP addresses, do \
              client id and secret match?"
@@ -95,7 +99,12 @@ mod tests {
 
     #[test]
     fn every_word_of_oauth_has_its_sentence() {
-        let asks = [Asked::ClientCredentials, Asked::Code, Asked::Refresh, Asked::Revocation];
+        let asks = [
+            Asked::ClientCredentials,
+            Asked::Code,
+            Asked::Refresh,
+            Asked::Revocation,
+        ];
         for (error, says) in [
             ("invalid_client", "toggle must be ON"),
             ("unauthorized_client", "allowed IP addresses"),

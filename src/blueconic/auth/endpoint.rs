@@ -100,8 +100,8 @@ impl Endpoint {
         let mut text = Zeroizing::new(String::with_capacity(6 + both.len().div_ceil(3) * 4));
         text.push_str("Basic ");
         STANDARD.encode_string(both.as_bytes(), &mut text);
-        let mut value =
-            HeaderValue::from_maybe_shared(wiped(text)).map_err(|_| ClientError::unusable("no header can carry it"))?;
+        let mut value = HeaderValue::from_maybe_shared(wiped(text))
+            .map_err(|_| ClientError::unusable("no header can carry it"))?;
         value.set_sensitive(true);
         Ok(sending.header(AUTHORIZATION, value))
     }

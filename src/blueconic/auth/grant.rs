@@ -72,7 +72,12 @@ impl Grant {
     }
 
     /// Asks, unless the turn lapses before the request leaves.
-    pub(super) async fn ask(&self, wish: &Wish, turn: Option<&Turn>, wall: Time) -> Result<Granted, ClientError> {
+    pub(super) async fn ask(
+        &self,
+        wish: &Wish,
+        turn: Option<&Turn>,
+        wall: Time,
+    ) -> Result<Granted, ClientError> {
         let mut plain = Vec::new();
         let mut secret = Vec::new();
         match wish {
@@ -87,7 +92,10 @@ impl Grant {
                 verifier,
                 redirect_url,
             } => {
-                plain.extend([("grant_type", "authorization_code"), ("redirect_uri", redirect_url)]);
+                plain.extend([
+                    ("grant_type", "authorization_code"),
+                    ("redirect_uri", redirect_url),
+                ]);
                 secret.extend([("code", code.as_str()), ("code_verifier", verifier.as_str())]);
             }
             // Without `scope` the next tokens are for what the first were for.
@@ -133,7 +141,10 @@ fn parse(answer: &Answer, shown: impl Fn(&str) -> String) -> Result<Granted, Cli
             ));
         }
         let start = shown(&String::from_utf8_lossy(bytes));
-        foreign(format!("the answer ({}) is not JSON: {start}", answer.content_type))
+        foreign(format!(
+            "the answer ({}) is not JSON: {start}",
+            answer.content_type
+        ))
     })?;
     let (given, refresh) = (body.access_token.map(Zeroizing::new), body.refresh_token);
     let refresh = refresh.map(Zeroizing::new).filter(|token| !token.is_empty());
@@ -207,11 +218,15 @@ mod tests {
     #[test]
     fn a_refresh_token_is_kept_also_beside_a_token_that_cannot_be_used() {
         let answer = Answer {
-            body: Zeroizing::new(br#"{"access_token":"a","refresh_token":"r","token_type":"Bearer"}"#.to_vec()),
+            body: Zeroizing::new(
+                br#"{"access_token":"a","refresh_token":"r","token_type":"Bearer"}"#.to_vec(),
+            ),
             content_type: "application/json".to_owned(),
         };
         let granted = parse(&answer, str::to_owned);
-        let granted = granted.ok().map(|granted| (granted.access.is_err(), granted.refresh));
+        let granted = granted
+            .ok()
+            .map(|granted| (granted.access.is_err(), granted.refresh));
         assert_eq!(granted, Some((true, Some(Zeroizing::new("r".to_owned())))));
     }
 

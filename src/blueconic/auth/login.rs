@@ -198,7 +198,10 @@ mod tests {
             ("BLUECONIC_URL", "https://x.blueconic.net"),
             ("BLUECONIC_CLIENT_ID", "an id"),
             ("BLUECONIC_CLIENT_SECRET", "s3cret"),
-            ("BLUECONIC_SYNC_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+            (
+                "BLUECONIC_SYNC_KEY",
+                "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+            ),
             ("BLUECONIC_SYNC__TENANT__GRANT", "authorization_code"),
         ];
         let all = all.iter().chain(more);
@@ -213,7 +216,10 @@ mod tests {
         let scopes = ("BLUECONIC_SYNC__TENANT__SCOPES", "read:segments,read:profiles");
         let consent = Consent::new(&settings(&[scopes])).unwrap();
         let url = consent.url();
-        assert!(url.as_str().starts_with("https://x.blueconic.net/rest/v2/oauth/authorize?"));
+        assert!(
+            url.as_str()
+                .starts_with("https://x.blueconic.net/rest/v2/oauth/authorize?")
+        );
         let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
         for (key, value) in [
             ("response_type", "code"),
@@ -263,7 +269,9 @@ mod tests {
 
     #[test]
     fn without_a_key_or_with_another_grant_nobody_is_sent_to_a_page() {
-        let no_key = Consent::new(&settings(&[("BLUECONIC_SYNC_KEY", "")])).err().unwrap();
+        let no_key = Consent::new(&settings(&[("BLUECONIC_SYNC_KEY", "")]))
+            .err()
+            .unwrap();
         assert!(no_key.hint().unwrap().contains("BLUECONIC_SYNC_KEY"));
         let other = ("BLUECONIC_SYNC__TENANT__GRANT", "client_credentials");
         let other = Consent::new(&settings(&[other])).err().unwrap();

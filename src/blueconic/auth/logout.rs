@@ -60,7 +60,10 @@ impl<T: TokenStore> Logout<T> {
 
     /// Whose tokens are stored: those of the grant in the settings, or of every grant.
     pub async fn stored(&self, all: bool) -> Outcome<Vec<TokenName>> {
-        let mut names = self.store.of_client(&self.own.tenant, &self.own.client_id).await?;
+        let mut names = self
+            .store
+            .of_client(&self.own.tenant, &self.own.client_id)
+            .await?;
         names.retain(|name| all || *name == self.own);
         Ok(names)
     }
@@ -144,7 +147,9 @@ impl<T: TokenStore> Logout<T> {
                 secret: &[("token", token.as_str())],
             };
             let wall = self.steady.wall();
-            let asking = self.endpoint.post(&self.url, Asked::Revocation, &fields, None, wall);
+            let asking = self
+                .endpoint
+                .post(&self.url, Asked::Revocation, &fields, None, wall);
             match asking.await {
                 Ok(_) => return Ok(()),
                 Err(fault) => self.retry.pause(&budget, fault).await?,

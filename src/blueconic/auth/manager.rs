@@ -193,10 +193,17 @@ impl<T: TokenStore> Shared<T> {
         let told = format!("{error}: {why}");
         if memory.told.as_ref() != Some(&told) {
             let hint = error.hint().unwrap_or_default();
-            tracing::warn!(why, hint, "the token could not be refreshed ahead of its end: {error}");
+            tracing::warn!(
+                why,
+                hint,
+                "the token could not be refreshed ahead of its end: {error}"
+            );
         }
         memory.told = Some(told);
-        let stands = memory.failure.as_ref().map_or(now, |failure| failure.stands_until);
+        let stands = memory
+            .failure
+            .as_ref()
+            .map_or(now, |failure| failure.stands_until);
         memory.refresh_not_before = stands.max(now + REFRESH_AGAIN);
         memory.refresh_not_before - now
     }

@@ -109,10 +109,7 @@ impl TokenStore for MemoryTokens {
         if seen == 0 {
             rows.entry(name.clone()).or_insert(Row::EMPTY);
         }
-        let Some(row) = rows
-            .get_mut(name)
-            .filter(|row| row.version == seen)
-        else {
+        let Some(row) = rows.get_mut(name).filter(|row| row.version == seen) else {
             return Ok(Claim::Newer);
         };
         if let Some(until) = row.claimed_until.filter(|until| *until > now) {

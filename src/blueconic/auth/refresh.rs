@@ -132,7 +132,9 @@ impl<T: TokenStore> Refresher<T> {
         match granted {
             Ok(granted) => self.take(fence, wish, granted, asked_at).await,
             Err(ClientError::Lapsed) => {
-                tracing::warn!("this process stood still while it had the turn to ask for a token; looking again");
+                tracing::warn!(
+                    "this process stood still while it had the turn to ask for a token; looking again"
+                );
                 Ok(None)
             }
             Err(error) => self.give_up(fence, wish, error).await,
@@ -194,7 +196,13 @@ impl<T: TokenStore> Refresher<T> {
         let row = self.settle(fence, settled, rotated).await?;
         Ok(row.map(|row| {
             let expires_at = row.expires_at.unwrap_or(row.now);
-            Token::new(row.version, held.access, expires_at, (life, life), self.steady.now())
+            Token::new(
+                row.version,
+                held.access,
+                expires_at,
+                (life, life),
+                self.steady.now(),
+            )
         }))
     }
 

@@ -250,7 +250,14 @@ mod tests {
 
     #[test]
     fn what_has_another_form_inside_is_refused() {
-        for plain in [&[][..], &[0], &[3, 1], &[2, 0, 0], &[2, 0, 0, 0, 9, 1], &[1, 0xff]] {
+        for plain in [
+            &[][..],
+            &[0],
+            &[3, 1],
+            &[2, 0, 0],
+            &[2, 0, 0, 0, 9, 1],
+            &[1, 0xff],
+        ] {
             assert_eq!(Held::of(plain).err(), Some(SealError::Form), "{plain:?}");
         }
     }

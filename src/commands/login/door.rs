@@ -66,12 +66,15 @@ impl Door {
             Some(Host::Ipv6(host)) => IpAddr::V6(host),
             _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let listener = TcpListener::bind(SocketAddr::new(host, url.port_or_known_default().unwrap_or(80))).await?;
+        let listener =
+            TcpListener::bind(SocketAddr::new(host, url.port_or_known_default().unwrap_or(80))).await?;
         let router = Router::new().route(url.path(), get(visit)).with_state(visits);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(stopped)
+                .await;
             if let Err(error) = served {
                 tracing::debug!(%error, "the door for the browser did not close by itself");
             }
