@@ -48,8 +48,9 @@ async fn sign_in(
     for migration in database.migrate().await? {
         tracing::info!(
             version = migration.version,
-            "applied migration {}",
-            migration.version
+            "applied migration {} ({})",
+            migration.version,
+            migration.description
         );
     }
     let store = database.store(settings).await?;

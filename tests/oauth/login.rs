@@ -97,7 +97,7 @@ async fn an_address_can_be_pasted() {
 
     // The application leads to a page on the web: nothing listens here.
     let elsewhere = program.set("tenant.redirect_url", "https://rest.example/receiver.html");
-    let mut running = elsewhere.start_reading(&["login", "--no-browser", "--timeout", "2s"]);
+    let mut running = elsewhere.start_reading(&["login", "--no-browser"]);
     eventually("it asks", LONG, async || {
         running.stderr().contains("Paste").then_some(())
     })
@@ -108,9 +108,23 @@ async fn an_address_can_be_pasted() {
             .contains("\n  https://rest.example/receiver.html\n")
     );
     running.write("nothing useful\n").await;
+    // Waiting for its end closes its stdin.
     let ended = running.ended(LONG).await;
     ended.expect(1);
-    ended.tells(&["no `state`", "nobody has signed in within 2s", "--timeout"]);
+    ended.tells(&["no `state`", "stdin has ended", "tenant.redirect_url"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_waited_for_without_end() {
+    let (server, database, program) = scene().await;
+    let ended = program.run(&["login", "--no-browser", "--timeout", "1s"]).await;
+    ended.expect(1);
+    ended.tells(&[
+        "nobody has signed in within 1s",
+        "--timeout",
+        &server.redirect_url,
+    ]);
+    assert_eq!(database.count("sync.tokens").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

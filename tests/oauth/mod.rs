@@ -2,14 +2,14 @@
 //! server is written against a trait, so that the third-party suite runs the very same against one that others wrote.
 
 mod answers;
-mod browser;
+pub(crate) mod browser;
 mod claims;
 mod day;
 mod keys;
 #[cfg(feature = "failpoints")]
 mod killed;
 mod login;
-mod opened;
+pub(crate) mod opened;
 #[cfg(feature = "failpoints")]
 pub(crate) mod scenario;
 pub(crate) mod server;
