@@ -43,7 +43,7 @@ pub enum Command {
     Login(Login),
     /// Sign out: revoke the stored tokens at the tenant and forget them
     Logout(Logout),
-    /// Seal the stored tokens with a new key; the old one comes from BLUECONIC_SYNC_OLD_KEY[_FILE]
+    /// Seal the stored tokens with a new key; the old one comes from `BLUECONIC_SYNC_OLD_KEY`
     RotateKey,
     /// Apply the migrations
     Migrate,

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::address::{self, Address};
 use crate::blueconic::answer;
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::grant::Grant;
 use crate::blueconic::auth::manager::Tokens;
 use crate::blueconic::auth::seal::Seal;
@@ -50,7 +51,7 @@ impl<T: TokenStore> Client<T> {
     pub fn new(settings: &Settings, store: T, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
         let tenant = &settings.tenant;
         if tenant.grant == GrantType::AuthorizationCode && settings.key.is_none() {
-            return Err(ClientError::NoKey);
+            return Err(AuthorizationError::NoKey.into());
         }
         let access = tenant.access()?;
         let address = Address::new(tenant)?;

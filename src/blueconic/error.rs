@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blueconic::auth::advice::{self, Asked};
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
 
@@ -29,56 +30,9 @@ pub enum ClientError {
         /// The address.
         address: String,
     },
-    /// A person's authorization is kept in the database, sealed: it needs a key.
-    #[error("`tenant.grant` is \"authorization_code\", and there is no key to seal what is granted")]
-    NoKey,
-    /// What a command does needs another grant.
-    #[error(
-        "`blueconic-sync login` is for the grant `authorization_code`, and `tenant.grant` is \"client_credentials\""
-    )]
-    OtherGrant,
-    /// Nobody has signed in, or has signed out.
-    #[error("nobody has signed in to the tenant")]
-    NotSignedIn,
-    /// The refresh token is dead.
-    #[error("the authorization has ended: a person has to sign in again (reauth required)")]
-    Reauthorize {
-        /// What the tenant said when it ended.
-        why: String,
-    },
-    /// Sealed with another key than ours.
-    #[error("the stored tokens were sealed with another key (`{stored}`) than BLUECONIC_SYNC_KEY (`{own}`)")]
-    OtherKey {
-        /// The id of the key that sealed them.
-        stored: String,
-        /// The id of ours.
-        own: String,
-    },
-    /// Sealed with our key, it says, and does not open.
-    #[error("the stored tokens cannot be opened")]
-    Unsealed {
-        /// What is wrong with them.
-        why: String,
-    },
-    /// The tenant gives no refresh token with a consent.
-    #[error(
-        "the tenant gives no refresh token, without which the authorization ends with its first access token"
-    )]
-    NoRefreshToken,
-    /// What came back from the consent page is no answer to what was asked.
-    #[error("this is not the answer to this sign-in: {why}")]
-    Redirect {
-        /// What is wrong with it; never the code.
-        why: &'static str,
-    },
-    /// The person, or the tenant, says no on the consent page.
-    #[error("the tenant grants no access ({error})")]
-    Consent {
-        /// OAuth's word.
-        error: String,
-        /// The tenant's own words.
-        description: String,
-    },
+    /// A person's authorization is missing, has ended, or cannot be had.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
     /// The turn to ask for a token has lapsed before the request left. Never leaves this layer.
     #[error("the turn to ask for a token has lapsed")]
     Lapsed,
@@ -311,12 +265,8 @@ impl ClientError {
             | Self::CursorRefused { message, .. }
             | Self::Absent { message, .. } => words(message),
             Self::Refused { description, .. } => words(description),
-            Self::Garbled { why, .. }
-            | Self::Foreign { why, .. }
-            | Self::Token { why }
-            | Self::Reauthorize { why }
-            | Self::Unsealed { why } => words(why),
-            Self::Consent { description, .. } => words(description),
+            Self::Garbled { why, .. } | Self::Foreign { why, .. } | Self::Token { why } => words(why),
+            Self::Authorization(error) => error.why(),
             Self::Store(fault) => fault.why.clone(),
             Self::GaveUp { tries, spent, last } => {
                 let spent = humantime::format_duration(Duration::from_secs(spent.as_secs()));
@@ -339,27 +289,7 @@ impl ClientError {
             Self::GaveUp { last, .. } => return last.hint(),
             Self::Denied { scope, .. } => return Some(denied_hint(scope)),
             Self::Refused { error, asked, .. } => return Some(advice::of(error, *asked)),
-            Self::Consent { error, .. } => return Some(advice::of(error, Asked::Code)),
-            Self::NoKey => {
-                "make a key with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
-            }
-            Self::OtherGrant => {
-                "set `tenant.grant` to \"authorization_code\" if the application in BlueConic has that flow; with client \
-                 credentials nobody signs in"
-            }
-            Self::NotSignedIn | Self::Reauthorize { .. } => "run `blueconic-sync login`",
-            Self::OtherKey { .. } => {
-                "set BLUECONIC_SYNC_KEY to the key that sealed them, or name that one in BLUECONIC_SYNC_OLD_KEY and run \
-                 `blueconic-sync rotate-key`, or sign in again with `blueconic-sync login`"
-            }
-            Self::Unsealed { .. } => {
-                "run `blueconic-sync login`: what is stored was changed, or is another row's"
-            }
-            Self::NoRefreshToken => {
-                "in BlueConic under Settings > Access management > Applications, allow the application refresh tokens; some \
-                 servers want a scope for that (`tenant.scopes`)"
-            }
-            Self::Redirect { .. } => "use the address that the browser shows after this sign-in, whole",
+            Self::Authorization(error) => return Some(error.hint()),
             Self::Redirected { .. } => {
                 "set BLUECONIC_URL to the tenant's own address, as the browser shows it in BlueConic"
             }
@@ -399,14 +329,10 @@ impl ClientError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Settings(_)
-            | Self::Key { .. }
-            | Self::Insecure { .. }
-            | Self::NoKey
-            | Self::OtherGrant
-            | Self::OtherKey { .. }
-            | Self::Redirected { .. } => Kind::Settings,
-            Self::NotSignedIn | Self::Reauthorize { .. } | Self::Unsealed { .. } => Kind::Person,
+            Self::Settings(_) | Self::Key { .. } | Self::Insecure { .. } | Self::Redirected { .. } => {
+                Kind::Settings
+            }
+            Self::Authorization(error) => error.kind(),
             Self::Denied { scope, .. } => Kind::Denied {
                 scope: (*scope).to_owned(),
             },

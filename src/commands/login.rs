@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::app::{self, Database};
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::login::{Consent, Login as SignIn};
 use crate::blueconic::error::ClientError;
 use crate::cli::Login;
@@ -83,14 +84,14 @@ async fn ask(
     while let Some(visit) = visits.recv().await {
         let outcome = match consent.read(&visit.query) {
             Ok(code) => sign_in.finish(consent, code).await,
-            Err(error @ ClientError::Redirect { .. }) => {
-                let fault = Fault::from(error);
+            Err(error @ AuthorizationError::Redirect { .. }) => {
+                let fault = Fault::from(ClientError::from(error));
                 output::complain(&fault);
                 visit.tell(Answer::of::<()>(&Err(fault)));
                 continue;
             }
             // The person, or the tenant, said no: that is an answer.
-            Err(error) => Err(Fault::from(error)),
+            Err(error) => Err(Fault::from(ClientError::from(error))),
         };
         visit.tell(Answer::of(&outcome));
         return outcome;

@@ -132,13 +132,9 @@ impl Authorizations {
         let Some(asked) = self.asked.get(request) else {
             return StatusCode::NOT_FOUND.into_response();
         };
-        let scopes: String = asked
-            .scopes
-            .iter()
-            .map(|scope| format!("<li>{scope}</li>"))
-            .collect();
+        let scopes = asked.scopes.join("</li><li>");
         Html(format!(
-            "<!doctype html><title>Consent</title><h1>Let the application read?</h1><ul>{scopes}</ul>\
+            "<!doctype html><title>Consent</title><h1>Let the application read?</h1><ul><li>{scopes}</li></ul>\
              <form method=\"post\"><input type=\"hidden\" name=\"request\" value=\"{request}\">\
              <button name=\"decision\" value=\"allow\">Allow</button> \
              <button name=\"decision\" value=\"deny\">Deny</button></form>"

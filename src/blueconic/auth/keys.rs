@@ -40,7 +40,7 @@ impl Keys {
         }
         let anew = self.new.reseal(&self.old, sealed, name);
         anew.map(Some).map_err(|error| {
-            let fault = Fault::from(sealed_otherwise(error, key_id.clone(), self.old.id()));
+            let fault = Fault::from(ClientError::from(sealed_otherwise(error, key_id.clone(), self.old.id())));
             let what = format!(
                 "the tokens of {} at {} ({}) do not open with BLUECONIC_SYNC_OLD_KEY (`{}`)",
                 name.client_id,

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::blueconic::address::Address;
 use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::endpoint::{Endpoint, Fields};
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::refresh::{HOLD, LOOK_AGAIN, sealed_otherwise};
 use crate::blueconic::auth::seal::{Held, Seal};
 use crate::blueconic::client;
@@ -87,10 +88,9 @@ impl<T: TokenStore> Logout<T> {
             let held = if revoke { self.open(&row, name)? } else { None };
             let claim = self.store.claim(name, row.version, HOLD).await;
             match claim.map_err(ClientError::Store)? {
-                Claim::Newer => continue,
+                Claim::Newer => {}
                 Claim::Busy { .. } => {
                     self.steady.sleep(LOOK_AGAIN).await;
-                    continue;
                 }
                 Claim::Yours { fence, .. } => {
                     if let Some(held) = held {
@@ -110,10 +110,10 @@ impl<T: TokenStore> Logout<T> {
         let Some(sealed) = &row.ciphertext else {
             return Ok(None);
         };
-        let seal = self.seal.as_ref().ok_or(ClientError::NoKey)?;
+        let seal = self.seal.as_ref().ok_or(AuthorizationError::NoKey)?;
         let held = seal.open(sealed, name).map_err(|error| {
             let stored = row.key_id.clone().unwrap_or_else(|| "none".to_owned());
-            sealed_otherwise(error, stored, seal.id())
+            sealed_otherwise(error, stored, seal.id()).into()
         });
         held.map(Some)
     }

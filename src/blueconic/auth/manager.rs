@@ -205,7 +205,7 @@ impl<T: TokenStore> Shared<T> {
             .as_ref()
             .map_or(now, |failure| failure.stands_until);
         memory.refresh_not_before = stands.max(now + REFRESH_AGAIN);
-        memory.refresh_not_before - now
+        memory.refresh_not_before.saturating_sub(now)
     }
 }
 

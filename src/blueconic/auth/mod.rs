@@ -3,6 +3,7 @@
 
 pub(super) mod advice;
 mod endpoint;
+pub mod error;
 pub(super) mod grant;
 pub mod keys;
 pub mod login;

@@ -5,6 +5,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::grant::{AccessToken, Grant, Granted, Wish};
 use crate::blueconic::auth::seal::{Held, Seal, SealError};
 use crate::blueconic::auth::token::Token;
@@ -100,13 +101,13 @@ impl<T: TokenStore> Refresher<T> {
         if self.name.grant_type == GrantType::ClientCredentials.as_str() {
             return Ok(Wish::ClientCredentials);
         }
-        let row = row.ok_or(ClientError::NotSignedIn)?;
+        let row = row.ok_or(AuthorizationError::NotSignedIn)?;
         if row.status == "reauth_required" {
             let why = row.last_error.clone().unwrap_or_default();
-            return Err(ClientError::Reauthorize { why });
+            return Err(AuthorizationError::Reauthorize { why }.into());
         }
-        let held = self.open(row).ok_or(ClientError::NotSignedIn)??;
-        let refresh = held.refresh.ok_or(ClientError::NotSignedIn)?;
+        let held = self.open(row).ok_or(AuthorizationError::NotSignedIn)??;
+        let refresh = held.refresh.ok_or(AuthorizationError::NotSignedIn)?;
         Ok(Wish::Refresh(refresh))
     }
 
@@ -116,7 +117,7 @@ impl<T: TokenStore> Refresher<T> {
         let sealed = row.ciphertext.as_ref()?;
         Some(seal.open(sealed, &self.name).map_err(|error| {
             let stored = row.key_id.clone().unwrap_or_else(|| "none".to_owned());
-            sealed_otherwise(error, stored, seal.id())
+            sealed_otherwise(error, stored, seal.id()).into()
         }))
     }
 
@@ -218,7 +219,7 @@ impl<T: TokenStore> Refresher<T> {
         self.note(fence, &error, dead, None).await?;
         if dead {
             let why = told(&error);
-            return Err(ClientError::Reauthorize { why });
+            return Err(AuthorizationError::Reauthorize { why }.into());
         }
         Err(error)
     }
@@ -297,14 +298,14 @@ impl<T: TokenStore> Refresher<T> {
 }
 
 /// Why sealed tokens do not open, told by the key that they say they were sealed with.
-pub(super) fn sealed_otherwise(error: SealError, stored: String, own: &str) -> ClientError {
+pub(super) fn sealed_otherwise(error: SealError, stored: String, own: &str) -> AuthorizationError {
     if error == SealError::Closed && stored != own {
-        return ClientError::OtherKey {
+        return AuthorizationError::OtherKey {
             stored,
             own: own.to_owned(),
         };
     }
-    ClientError::Unsealed {
+    AuthorizationError::Unsealed {
         why: error.to_string(),
     }
 }

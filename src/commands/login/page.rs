@@ -13,12 +13,16 @@ pub(super) fn done() -> String {
 
 /// It did not, and why.
 pub(super) fn failed(fault: &Fault) -> String {
-    let mut body = format!("<p>Sorry, that did not work: {}.</p>", escaped(&fault.sentence()));
-    if let Some(hint) = &fault.hint {
-        body.push_str(&format!("<p>What to do: {}.</p>", escaped(hint)));
-    }
-    body.push_str("<p>Nothing was changed. The terminal says the same; you can close this page.</p>");
-    page("You are not signed in", &body)
+    let hint = fault.hint.as_deref().map(escaped);
+    let hint = hint.map_or_else(String::new, |hint| format!("<p>What to do: {hint}.</p>"));
+    page(
+        "You are not signed in",
+        &format!(
+            "<p>Sorry, that did not work: {}.</p>{hint}\
+             <p>Nothing was changed. The terminal says the same; you can close this page.</p>",
+            escaped(&fault.sentence())
+        ),
+    )
 }
 
 /// Nobody waits for an answer any more.
