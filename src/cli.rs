@@ -19,7 +19,8 @@ use crate::resources::registry;
     max_term_width = 100,
     after_help = "Settings come from the defaults, then the file given with --config, then variables such as\n\
         BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE, then BLUECONIC_URL, BLUECONIC_CLIENT_ID,\n\
-        BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE].\n\n\
+        BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE] (and for rotate-key\n\
+        BLUECONIC_SYNC_OLD_KEY[_FILE]).\n\n\
         Exit codes: 0 done · 1 failed · 2 usage or settings · 3 partial · 4 a person must act · 130 interrupted\n\n\
         New here? `blueconic-sync demo` needs nothing but PostgreSQL's programs."
 )]

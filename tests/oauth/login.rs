@@ -182,5 +182,5 @@ async fn a_port_that_is_taken_leaves_the_pasting() {
     let page = page(&mut running).await;
     let redirect = server.consent(&page, true).await;
     running.write(&format!("{redirect}\n")).await;
-    running.ended(Duration::from_secs(60)).await.expect(0);
+    running.ended(Duration::from_mins(1)).await.expect(0);
 }

@@ -13,5 +13,7 @@ pub(crate) mod opened;
 #[cfg(feature = "failpoints")]
 pub(crate) mod scenario;
 pub(crate) mod server;
+#[cfg(feature = "failpoints")]
+mod service;
 mod simulated;
 mod switched;

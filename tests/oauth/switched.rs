@@ -50,7 +50,7 @@ async fn a_toggle_that_is_switched_off_is_one_clear_error_and_no_storm() {
     let before = tenant.requests().count(Route::Token);
     tenant.switch_application(false);
     let clear = "sync.runs where status = 'failed' and error like '%invalid_client%' and hint like '%toggle must be ON%'";
-    eventually("it says so", Duration::from_secs(60), async || {
+    eventually("it says so", Duration::from_mins(1), async || {
         (database.count(clear).await >= 1).then_some(())
     })
     .await;
