@@ -240,16 +240,26 @@ impl PostgresStore {
         life: Duration,
         (key_id, ciphertext): Sealed,
     ) -> Result<TokenRow, Error> {
-        let store = sqlx::query_as!(
+        const DOING: &str = "storing what was granted";
+        let mut transaction = self.control().begin().await.doing(DOING)?;
+        sqlx::query!(
+            "insert into sync.tokens (tenant, client_id, grant_type, version, status)
+             values ($1, $2, $3, 0, 'refreshing')
+             on conflict do nothing",
+            name.tenant,
+            name.client_id,
+            name.grant_type
+        )
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        let row = sqlx::query_as!(
             TokenRow,
-            r#"insert into sync.tokens as t
-                 (tenant, client_id, grant_type, version, status, issued_at, expires_at, key_id, ciphertext)
-               values ($1, $2, $3, 1, 'valid', sync.clock(), sync.clock() + $4, $5, $6)
-               on conflict (tenant, client_id, grant_type) do update set
-                 version = t.version + 1, status = 'valid', fence = t.fence + 1, claims = 0,
-                 issued_at = excluded.issued_at, expires_at = excluded.expires_at,
-                 refreshing_by = null, refreshing_until = null, last_error = null,
-                 key_id = excluded.key_id, ciphertext = excluded.ciphertext
+            r#"update sync.tokens set
+                 version = version + 1, status = 'valid', issued_at = sync.clock(), expires_at = sync.clock() + $4,
+                 refreshing_by = null, refreshing_until = null, fence = fence + 1, claims = 0, last_error = null,
+                 key_id = $5, ciphertext = $6
+               where tenant = $1 and client_id = $2 and grant_type = $3
                returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
             name.tenant,
             name.client_id,
@@ -258,8 +268,11 @@ impl PostgresStore {
             key_id,
             ciphertext
         )
-        .fetch_one(self.control());
-        boundary::cross("token/grant", "storing what was granted", store).await
+        .fetch_one(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        boundary::cross("token/grant", DOING, transaction.commit()).await?;
+        Ok(row)
     }
 
     async fn remove_token(&self, name: &TokenName, fence: i64) -> Result<bool, Error> {
