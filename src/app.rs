@@ -289,7 +289,7 @@ impl App {
 
     /// The same, for those whose time is running out.
     pub async fn close_within(self, patience: Duration) -> Outcome<()> {
-        if !self.client.finish_token(patience).await {
+        if !self.client.close_token(patience).await {
             tracing::warn!("a token was being asked for; what would have come of it is lost");
         }
         self.store.disconnect().await;

@@ -18,6 +18,7 @@ use crate::blueconic::auth::grant::Grant;
 use crate::blueconic::auth::manager::Tokens;
 use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::auth::token::Token;
+use crate::blueconic::auth::turn::wiped;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::page::{Body, StreamedPage, Trace};
@@ -89,6 +90,11 @@ impl<T: TokenStore> Client<T> {
         self.tokens.finish(patience).await
     }
 
+    /// The same at the end, when no request is to follow: from then on none gets a token that is not there.
+    pub async fn close_token(&self, patience: Duration) -> bool {
+        self.tokens.close(patience).await
+    }
+
     /// Sends until there is an answer that can be the API's, or the budget is used up.
     async fn answer(
         &self,
@@ -157,9 +163,8 @@ impl<T: TokenStore> Client<T> {
     ) -> Result<Response, ClientError> {
         let call = address::call(request);
         let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let mut bearer = HeaderValue::from_str(&text).map_err(|_| ClientError::Token {
-            why: "no header can carry it".to_owned(),
-        })?;
+        let mut bearer = HeaderValue::from_maybe_shared(wiped(text))
+            .map_err(|_| ClientError::unusable("no header can carry it"))?;
         bearer.set_sensitive(true);
         meter.request();
         self.retry.earn();

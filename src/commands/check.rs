@@ -171,8 +171,9 @@ async fn as_authorized(settings: &Settings) -> Outcome<Vec<Line>> {
     store.verify_schema().await?;
     let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
     let lines = tenant(&client, settings, &clock).await;
-    // Nobody else asks: what is on its way comes, or has failed.
-    client.finish_token(PATIENCE).await;
+    if !client.close_token(PATIENCE).await {
+        tracing::warn!("a token was being asked for; what would have come of it is lost");
+    }
     store.disconnect().await;
     database.close().await?;
     Ok(lines)

@@ -77,10 +77,11 @@ async fn read(database: &Database, settings: &Settings) -> Outcome<Value> {
     store.verify_schema().await?;
     let mut status = store.status().await?;
     store.disconnect().await;
-    // Where nobody has signed in yet there is no row that could say so.
-    if settings.tenant.grant == Grant::AuthorizationCode && status["token"].is_null() {
+    // Where nobody has signed in yet there is no row that could say so, or that of another grant.
+    let wanted = Grant::AuthorizationCode.as_str();
+    if settings.tenant.grant.as_str() == wanted && status["token"]["grant_type"] != wanted {
         status["token"] = json!({
-            "grant_type": Grant::AuthorizationCode.as_str(),
+            "grant_type": wanted,
             "status": "reauth_required",
             "last_error": "nobody has signed in",
             "hint": "run `blueconic-sync login`",

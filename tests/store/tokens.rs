@@ -24,12 +24,12 @@ async fn claim(store: &PostgresStore, seen: i64, hold: Duration) -> Claim {
 
 /// The fence of a claim that must be ours, after one that was settled or not.
 #[track_caller]
-fn fence(claim: Claim, after_an_unsettled_one: bool) -> i64 {
+fn fence(claim: &Claim, after_an_unsettled_one: bool) -> i64 {
     let Claim::Yours { fence, unsettled } = claim else {
         panic!("not ours: {claim:?}")
     };
-    assert_eq!(unsettled, after_an_unsettled_one);
-    fence
+    assert_eq!(*unsettled, after_an_unsettled_one);
+    *fence
 }
 
 fn sealed(bytes: &[u8]) -> Sealed {
@@ -86,7 +86,7 @@ async fn a_lapsed_claim_is_taken_over_and_its_late_token_refused() {
     let db = fixture().await;
     let slow = &db.store;
     let fast = another_store(&db.options, HOLD).await;
-    let first = fence(claim(slow, 0, Duration::from_millis(100)).await, false);
+    let first = fence(&claim(slow, 0, Duration::from_millis(100)).await, false);
     let Claim::Busy { until } = claim(&fast, 0, HOLD).await else {
         panic!("two claims")
     };
@@ -98,7 +98,7 @@ async fn a_lapsed_claim_is_taken_over_and_its_late_token_refused() {
         .unwrap();
     assert!(matches!(claim(&fast, 0, HOLD).await, Claim::Busy { .. }));
     tokio::time::sleep(Duration::from_millis(150)).await;
-    let second = fence(claim(&fast, 0, HOLD).await, true);
+    let second = fence(&claim(&fast, 0, HOLD).await, true);
     assert!(second > first);
     let late = async || {
         slow.settle(&name(), first, token(b"late"))
@@ -117,15 +117,15 @@ async fn a_lapsed_claim_is_taken_over_and_its_late_token_refused() {
         b"fast"
     );
     // What was settled is settled: the next claim follows on nobody's death.
-    fence(claim(slow, 1, HOLD).await, false);
+    fence(&claim(slow, 1, HOLD).await, false);
 }
 
 #[tokio::test]
 async fn a_failure_keeps_the_token_that_is_there() {
     let db = fixture().await;
-    let first = fence(claim(&db.store, 0, HOLD).await, false);
+    let first = fence(&claim(&db.store, 0, HOLD).await, false);
     db.store.settle(&name(), first, token(b"one")).await.unwrap();
-    let second = fence(claim(&db.store, 1, HOLD).await, false);
+    let second = fence(&claim(&db.store, 1, HOLD).await, false);
     let row = db
         .store
         .settle(&name(), second, failed(false, None))
@@ -139,7 +139,7 @@ async fn a_failure_keeps_the_token_that_is_there() {
     assert_eq!(row.last_error.as_deref(), Some("invalid_grant"));
 
     // Let go of at once, so that the next may try.
-    let third = fence(claim(&db.store, 1, HOLD).await, false);
+    let third = fence(&claim(&db.store, 1, HOLD).await, false);
     let keyless = Settled::Token {
         life: Duration::from_mins(1),
         sealed: None,
@@ -153,13 +153,13 @@ async fn the_end_of_an_authorization_is_a_version_of_its_own() {
     let db = fixture().await;
     let row = db.store.grant(&name(), HOLD, sealed(b"one")).await.unwrap();
     assert_eq!((row.version, row.status.as_str()), (1, "valid"));
-    let ended = fence(claim(&db.store, 1, HOLD).await, false);
+    let ended = fence(&claim(&db.store, 1, HOLD).await, false);
     let row = db.store.settle(&name(), ended, failed(true, None)).await.unwrap();
     assert_eq!((row.version, row.status.as_str()), (2, "reauth_required"));
     // Whoever saw the row before that does not ask again.
     assert!(matches!(claim(&db.store, 1, HOLD).await, Claim::Newer));
     // A person who signs in ends every claim.
-    let stale = fence(claim(&db.store, 2, HOLD).await, false);
+    let stale = fence(&claim(&db.store, 2, HOLD).await, false);
     let row = db.store.grant(&name(), HOLD, sealed(b"two")).await.unwrap();
     assert_eq!(
         (row.version, row.status.as_str(), row.last_error),
@@ -174,7 +174,7 @@ async fn the_end_of_an_authorization_is_a_version_of_its_own() {
 async fn what_came_with_a_failure_takes_the_place_of_what_was_there() {
     let db = fixture().await;
     db.store.grant(&name(), HOLD, sealed(b"one")).await.unwrap();
-    let rotated = fence(claim(&db.store, 1, HOLD).await, false);
+    let rotated = fence(&claim(&db.store, 1, HOLD).await, false);
     let with = failed(false, Some(sealed(b"rotated")));
     let row = db.store.settle(&name(), rotated, with).await.unwrap();
     assert_eq!(
@@ -197,7 +197,7 @@ async fn a_removed_row_is_not_made_again_by_who_saw_it() {
             .unwrap()
             .is_empty()
     );
-    let own = fence(claim(&db.store, 1, HOLD).await, false);
+    let own = fence(&claim(&db.store, 1, HOLD).await, false);
     db.store.remove(&name(), own).await.unwrap();
     assert!(matches!(claim(&db.store, 1, HOLD).await, Claim::Newer));
     assert_eq!(db.store.read(&name()).await.unwrap(), None);
@@ -206,12 +206,12 @@ async fn a_removed_row_is_not_made_again_by_who_saw_it() {
 #[tokio::test]
 async fn a_dropped_version_is_dead_and_a_newer_one_is_not() {
     let db = fixture().await;
-    let first = fence(claim(&db.store, 0, HOLD).await, false);
+    let first = fence(&claim(&db.store, 0, HOLD).await, false);
     db.store.settle(&name(), first, token(b"one")).await.unwrap();
     db.store.drop_version(&name(), 1).await.unwrap();
     let row = db.store.read(&name()).await.unwrap().unwrap();
     assert!(row.expires_at.unwrap() <= row.now);
-    let second = fence(claim(&db.store, 1, HOLD).await, false);
+    let second = fence(&claim(&db.store, 1, HOLD).await, false);
     db.store.settle(&name(), second, token(b"two")).await.unwrap();
     db.store.drop_version(&name(), 1).await.unwrap();
     let row = db.store.read(&name()).await.unwrap().unwrap();

@@ -134,6 +134,12 @@ impl<T: TokenStore> Tokens<T> {
         turn.await.is_ok()
     }
 
+    /// The same, and nobody asks from then on: whoever would, waits for good.
+    pub(in crate::blueconic) async fn close(&self, patience: Duration) -> bool {
+        let turn = tokio::time::timeout(patience, self.shared.turn.lock());
+        turn.await.map(std::mem::forget).is_ok()
+    }
+
     /// Refreshes ahead of the end; gives back when to look again.
     async fn refresh(&self, now: Duration) -> Duration {
         if !self.shared.memory().begin_refresh(now) {

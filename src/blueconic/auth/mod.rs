@@ -13,4 +13,4 @@ pub mod memory;
 mod refresh;
 pub(super) mod seal;
 pub(super) mod token;
-mod turn;
+pub(super) mod turn;

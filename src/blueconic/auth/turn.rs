@@ -99,7 +99,7 @@ impl AsRef<[u8]> for Wiped {
 }
 
 /// A header's value that is wiped with the last copy of it.
-pub(super) fn wiped(text: Zeroizing<String>) -> Bytes {
+pub(in crate::blueconic) fn wiped(text: Zeroizing<String>) -> Bytes {
     Bytes::from_owner(Wiped(text))
 }
 

@@ -3,13 +3,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -68,7 +68,8 @@ impl Door {
         };
         let listener =
             TcpListener::bind(SocketAddr::new(host, url.port_or_known_default().unwrap_or(80))).await?;
-        let router = Router::new().route(url.path(), get(visit)).with_state(visits);
+        let path: Arc<str> = url.path().into();
+        let router = Router::new().fallback(visit).with_state((path, visits));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move {
@@ -90,10 +91,18 @@ impl Door {
     }
 }
 
-async fn visit(State(visits): State<mpsc::Sender<Visit>>, RawQuery(query): RawQuery) -> Response {
+/// Browsers ask for icons, too.
+async fn visit(
+    State((path, visits)): State<(Arc<str>, mpsc::Sender<Visit>)>,
+    method: Method,
+    uri: Uri,
+) -> Response {
+    if uri.path() != &*path || method != Method::GET {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let (reply, answer) = oneshot::channel();
     let visit = Visit {
-        query: query.unwrap_or_default(),
+        query: uri.query().unwrap_or_default().to_owned(),
         reply: Some(reply),
     };
     if visits.send(visit).await.is_err() {
