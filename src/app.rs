@@ -33,7 +33,7 @@ const BATCH_ELEMENTS: usize = 4000;
 /// How often an embedded cluster is looked after. Loading waits two minutes for a database that is away.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of a command waits for a token that is being asked for: lost, an authorization may be lost with it.
-const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(3);
+const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
 const LOOKUPS: u64 = 10_000;
 

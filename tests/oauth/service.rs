@@ -93,7 +93,7 @@ async fn it_renews_without_being_asked() {
     running.ended(LONG).await.expect(0);
 }
 
-/// The tenant takes two seconds over the new tokens, and the process is asked to end meanwhile.
+/// The tenant takes a second over the new tokens, and the process is asked to end meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_on_its_way_is_stored_before_it_ends() {
     let server = Simulated::start().await;
@@ -107,7 +107,7 @@ async fn what_is_on_its_way_is_stored_before_it_ends() {
         let held = opened(&database, KEY).await;
         server.tenant.faults().push(Fault {
             limit: Some(1),
-            ..Fault::at(Route::Token, When::Always, Kind::Delay(Duration::from_secs(2)))
+            ..Fault::at(Route::Token, When::Always, Kind::Delay(Duration::from_secs(1)))
         });
         let before = server.token_requests();
         let running = service(&program).start(&[command]);
