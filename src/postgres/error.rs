@@ -120,6 +120,9 @@ pub enum Error {
         /// The tenant's host.
         tenant: String,
     },
+    /// A token request is under way, and does not end.
+    #[error("a request for a token is under way, and does not end")]
+    TokenBusy,
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes for the key of the erasures")]
     Random {
@@ -228,7 +231,7 @@ impl Error {
             | Self::OtherTenant { .. }
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
-            Self::Held { .. } => Kind::Held,
+            Self::Held { .. } | Self::TokenBusy => Kind::Held,
             _ if self.is_transient() => Kind::Transient,
             _ => Kind::Final,
         }
@@ -253,6 +256,7 @@ impl Error {
                 "restore `sync.erasure_key` from a backup, or empty `sync.erasures` and erase the persons anew"
             }
             Self::NoHost { .. } => "set `tenant.url` to https://HOST",
+            Self::TokenBusy => "try again in a minute",
             Self::Held { .. } => "stop that process, or wait until its run has ended",
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
