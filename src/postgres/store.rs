@@ -284,7 +284,8 @@ select coalesce(greatest(last_analyze, last_autoanalyze) is null
   or n_mod_since_analyze > 50 + n_live_tup / 10, true)
 from pg_stat_user_tables where relid = to_regclass('blueconic.' || quote_ident($1))";
 
-/// Reading a sample of wide rows takes longer than a walk that changes nothing.
+/// Reading a sample of wide rows takes longer than a walk that changes nothing, and the usual sample is the whole table
+/// where it has some ten thousand pages: a tenth of it will do until autovacuum comes.
 async fn analyze(pool: &PgPool, table: &Table) -> Result<(), Error> {
     const DOING: &str = "refreshing the planner's statistics";
     let old: Option<bool> = sqlx::query_scalar(STATISTICS_ARE_OLD)
@@ -295,7 +296,14 @@ async fn analyze(pool: &PgPool, table: &Table) -> Result<(), Error> {
     if old == Some(false) {
         return Ok(());
     }
-    let analyze = sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name))).execute(pool);
-    boundary::cross("analyze", DOING, analyze).await?;
-    Ok(())
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    sqlx::query!("select set_config('default_statistics_target', '10', true)")
+        .fetch_one(&mut *transaction)
+        .await
+        .doing(DOING)?;
+    sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name)))
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
+    boundary::cross("analyze", DOING, transaction.commit()).await
 }
