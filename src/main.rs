@@ -12,10 +12,6 @@ use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::telemetry::{self, Terminal};
 use clap::Parser;
 
-/// It gives back what a run has used: a service that idles between two runs keeps little.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _orders = blueconic_sync::failpoint::listen();

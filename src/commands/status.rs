@@ -1,5 +1,6 @@
 //! `status`: how far each resource is, for a person or a script. Changes nothing.
 
+use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use crate::app::{self, App, Database, Wish};
@@ -127,9 +128,32 @@ fn tell(status: &Value) {
     let resources = status["resources"].as_array().map_or(&[][..], Vec::as_slice);
     rows.extend(resources.iter().map(row));
     output::line(&output::table(&without_idle_columns(rows)));
+    output::line("");
+    output::line(&output::table(&sizes(&status["tables"])));
     for resource in resources {
         trouble(resource);
     }
+}
+
+/// What the tables take on disk.
+fn sizes(tables: &Value) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        ["table", "rows (about)", "size", "of it indexes"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let tables = tables.as_array().map_or(&[][..], Vec::as_slice);
+    rows.extend(tables.iter().map(|table| {
+        let number = |key: &str| table[key].as_u64().unwrap_or(0);
+        let size = |key: &str| ByteSize::b(number(key)).display().iec().to_string();
+        vec![
+            text(&table["name"]).unwrap_or("?").to_owned(),
+            output::count(number("rows_estimated")),
+            size("bytes"),
+            size("index_bytes"),
+        ]
+    }));
+    rows
 }
 
 /// Without the columns behind what was read and written that say nothing of any resource: a table as wide as a terminal.

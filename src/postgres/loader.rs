@@ -44,6 +44,8 @@ pub struct PostgresLoader {
     compared: Vec<u64>,
     /// Whether staging holds rows of a load that failed.
     littered: bool,
+    /// Rows deleted from staging since it was truncated.
+    litter: usize,
     /// Fresh batches that could not go straight into the table.
     bounced: u32,
 }
@@ -94,6 +96,7 @@ impl PostgresLoader {
             contents: HashMap::new(),
             compared: Vec::new(),
             littered: false,
+            litter: 0,
             bounced: 0,
         })
     }
@@ -195,7 +198,8 @@ impl PostgresLoader {
             }
         }
         if self.littered {
-            self.sweep_staging().await?;
+            staging::empty(&mut self.connection, &self.sql).await?;
+            self.littered = false;
         }
         if !batch.rows.is_empty() {
             self.littered = true;
@@ -209,15 +213,11 @@ impl PostgresLoader {
         self.contents.clear();
         self.compared.clear();
         if self.littered {
-            self.sweep_staging().await?;
+            let rows = batch.rows.len();
+            staging::clear(&mut self.connection, &self.sql, rows, &mut self.litter).await?;
+            self.littered = false;
         }
         Ok(written)
-    }
-
-    async fn sweep_staging(&mut self) -> Result<(), Error> {
-        staging::empty(&mut self.connection, &self.sql).await?;
-        self.littered = false;
-        Ok(())
     }
 
     async fn commit_persistently(

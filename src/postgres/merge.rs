@@ -18,8 +18,10 @@ pub(crate) struct Statements {
     pub(crate) staging_name: String,
     /// Makes it.
     pub(crate) create_staging: String,
-    /// Empties it.
+    /// Empties it, and gives its space back.
     pub(crate) empty_staging: String,
+    /// Takes a few rows out of it.
+    pub(crate) clear_staging: String,
     /// Fills it.
     pub(crate) copy: String,
     /// Fills the table itself, with the time last.
@@ -38,6 +40,7 @@ impl Statements {
         Self {
             create_staging: create_staging(table, &staging_name),
             empty_staging: format!("truncate {staging_name}"),
+            clear_staging: format!("delete from {staging_name}"),
             copy: format!(
                 "copy {staging_name} ({}) from stdin (format binary)",
                 names(table, "")

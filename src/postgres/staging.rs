@@ -33,10 +33,33 @@ pub(crate) async fn fill(connection: &mut PgConnection, sql: &Statements, rows: 
         .doing("copying rows into staging")
 }
 
+/// Deleted rows that staging may hold before it is truncated.
+const LITTER: usize = 5_000;
+
 /// Empties staging. Truncating gives the space back, where deleting would let the table grow: autovacuum does not
 /// come to temporary tables.
 pub(crate) async fn empty(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
-    sqlx::query(AssertSqlSafe(sql.empty_staging.as_str()))
+    run(connection, &sql.empty_staging).await
+}
+
+/// Takes out the few rows of a small batch: a new file, which truncating makes, costs more than they do. `litter` counts
+/// the rows that were deleted since the last one.
+pub(crate) async fn clear(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    rows: usize,
+    litter: &mut usize,
+) -> Result<(), Error> {
+    *litter += rows;
+    if *litter > LITTER {
+        *litter = 0;
+        return empty(connection, sql).await;
+    }
+    run(connection, &sql.clear_staging).await
+}
+
+async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Error> {
+    sqlx::query(AssertSqlSafe(statement))
         .execute(connection)
         .await
         .doing("emptying staging")?;

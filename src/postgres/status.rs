@@ -119,12 +119,13 @@ async fn token(store: &PostgresStore) -> Result<Value, Error> {
     }))
 }
 
-/// Rows as the planner believes and bytes with indexes, partitions gathered under their table.
+/// Rows as the planner believes, bytes with indexes, and those of the indexes; partitions gathered under their table.
 async fn tables(store: &PostgresStore) -> Result<Vec<Value>, Error> {
     let rows = sqlx::query!(
         r#"select parent.relname::text as "name!",
              coalesce(sum(greatest(part.reltuples, 0)) filter (where part.relkind = 'r'), 0)::bigint as "rows!",
-             coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint as "bytes!"
+             coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint as "bytes!",
+             coalesce(sum(pg_indexes_size(part.oid)), 0)::bigint as "index_bytes!"
            from pg_class as parent
            join pg_class as part
              on part.oid = parent.oid
@@ -139,6 +140,13 @@ async fn tables(store: &PostgresStore) -> Result<Vec<Value>, Error> {
     .doing(DOING)?;
     Ok(rows
         .into_iter()
-        .map(|row| json!({ "name": row.name, "rows_estimated": row.rows, "bytes": row.bytes }))
+        .map(|row| {
+            json!({
+                "name": row.name,
+                "rows_estimated": row.rows,
+                "bytes": row.bytes,
+                "index_bytes": row.index_bytes,
+            })
+        })
         .collect())
 }
