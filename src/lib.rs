@@ -23,6 +23,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod failpoint;
+pub mod memory;
 pub mod model;
 pub mod postgres;
 pub mod resources;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::sources::files;
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 12] = [
+const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("failpoint", &[]),
     ("model", &["failpoint"]),
     ("config", &[]),
@@ -16,6 +16,7 @@ const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("schedule", &["model", "config"]),
     ("web", &["model", "config"]),
     ("demo", &["config"]),
+    ("memory", &[]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
 ];

@@ -10,6 +10,7 @@ use crate::app::{self, App, SyncEngine, Wish};
 use crate::cli::Serve;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
+use crate::memory;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::{RunReport, Status};
 use crate::model::ports::{Again, Runner, Store, Task};
@@ -143,7 +144,9 @@ impl Runner for Runs {
             overlap: task.overlap,
         };
         let task = app::task(&self.settings, entry, wish, WhenHeld::Leave);
-        match Box::pin(self.engine.run(&task, &cancel)).await {
+        let report = Box::pin(self.engine.run(&task, &cancel)).await;
+        memory::give_back();
+        match report {
             Some(report) => again(&report),
             None => Again::OnTime,
         }

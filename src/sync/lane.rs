@@ -94,9 +94,10 @@ pub(super) async fn prepare<L: Loader>(
         ..Batch::default()
     };
     let (elements, prints) = fingerprints(resource, raw, &mut batch);
-    let known = match standing.empty {
-        true => vec![Known::Absent; prints.len()],
-        false => loader.known(&prints).await?,
+    let known = if standing.empty {
+        vec![Known::Absent; prints.len()]
+    } else {
+        loader.known(&prints).await?
     };
     batch.tally.read = raw.elements as u64;
     // An element that cannot be loaded is there all the same, if its id can be read.

@@ -79,9 +79,10 @@ pub(super) async fn run<S: Source, T: Store>(
             None => open(context, reading).await?,
         };
         let walk_id = start.walk_id;
-        let before = match resumed {
-            true => context.engine.store.distinct(walk_id).await?,
-            false => 0,
+        let before = if resumed {
+            context.engine.store.distinct(walk_id).await?
+        } else {
+            0
         };
         match transfer(context, start).await {
             Err(fault) if starts_over(&fault) && restarts < RESTARTS => {
