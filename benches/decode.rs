@@ -1,8 +1,6 @@
 //! The pieces of a profile's way from a body to a copy, each alone: where elements end, their hashes, their rows, and
 //! the writing of rows by itself. `cargo bench` runs it; on a noisy machine `script/instructions` says more.
 
-#![expect(missing_docs, reason = "criterion's macros make functions without any")]
-
 mod path;
 
 use std::hint::black_box;
