@@ -32,6 +32,8 @@ use crate::sync::task::{
 const BATCH_ELEMENTS: usize = 4000;
 /// How often an embedded cluster is looked after. Loading waits two minutes for a database that is away.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// How long the end of a command waits for a token that is being asked for: lost, an authorization may be lost with it.
+const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
 const LOOKUPS: u64 = 10_000;
 
@@ -282,6 +284,14 @@ impl App {
 
     /// Ends all connections and lets go of an embedded cluster.
     pub async fn close(self) -> Outcome<()> {
+        self.close_within(TOKEN_ON_ITS_WAY).await
+    }
+
+    /// The same, for those whose time is running out.
+    pub async fn close_within(self, patience: Duration) -> Outcome<()> {
+        if !self.client.close_token(patience).await {
+            tracing::warn!("a token was being asked for; what would have come of it is lost");
+        }
         self.store.disconnect().await;
         self.database.close().await
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -18,7 +19,8 @@ use crate::resources::registry;
     max_term_width = 100,
     after_help = "Settings come from the defaults, then the file given with --config, then variables such as\n\
         BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE, then BLUECONIC_URL, BLUECONIC_CLIENT_ID,\n\
-        BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE].\n\n\
+        BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE] (and for rotate-key\n\
+        BLUECONIC_SYNC_OLD_KEY[_FILE]).\n\n\
         Exit codes: 0 done · 1 failed · 2 usage or settings · 3 partial · 4 a person must act · 130 interrupted\n\n\
         New here? `blueconic-sync demo` needs nothing but PostgreSQL's programs."
 )]
@@ -38,6 +40,12 @@ pub enum Command {
     Demo(Demo),
     /// Try settings, database, token and every resource; change nothing
     Check,
+    /// Sign in: let a person grant access on the tenant's consent page (grant `authorization_code`)
+    Login(Login),
+    /// Sign out: revoke the stored tokens at the tenant and forget them
+    Logout(Logout),
+    /// Seal the stored tokens with a new key; the old one comes from `BLUECONIC_SYNC_OLD_KEY`
+    RotateKey,
     /// Apply the migrations
     Migrate,
     /// Read everything once, resuming what was left open
@@ -68,6 +76,31 @@ pub struct Demo {
     /// Keep the database afterwards (always kept where there is no terminal)
     #[arg(long)]
     pub keep: bool,
+}
+
+/// `login`.
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Open no browser: the address is printed, to be opened anywhere
+    #[arg(long)]
+    pub no_browser: bool,
+    /// How long to wait for the person
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+}
+
+/// `logout`.
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// The tokens of every grant that this client has stored, not only of the one in the settings
+    #[arg(long)]
+    pub all: bool,
+    /// Forget them without telling the tenant (for tokens that cannot be opened any more)
+    #[arg(long)]
+    pub forget: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `backfill`.

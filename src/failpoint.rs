@@ -43,7 +43,8 @@ pub fn at(_place: &str, _side: Side) -> io::Result<()> {
 
 #[cfg(feature = "failpoints")]
 fn signal(signal: nix::sys::signal::Signal) -> io::Result<()> {
-    nix::sys::signal::kill(nix::unistd::Pid::this(), signal).map_err(io::Error::from)
+    // To this very thread: sent to the process, it may reach another first, and this one runs on for a moment.
+    nix::sys::signal::raise(signal).map_err(io::Error::from)
 }
 
 /// How far the process's clock is off.

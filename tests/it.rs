@@ -5,6 +5,7 @@ mod support;
 
 mod client;
 mod embedded;
+mod oauth;
 mod process;
 mod proofs;
 mod schedule;

@@ -55,6 +55,16 @@ impl Address {
         self.below("/oauth/token", "POST /oauth/token")
     }
 
+    /// The revocation endpoint.
+    pub(super) fn revocation(&self) -> Result<Url, ClientError> {
+        self.below("/oauth/revoke", "POST /oauth/revoke")
+    }
+
+    /// The consent page.
+    pub(super) fn authorization(&self) -> Result<Url, ClientError> {
+        self.below("/oauth/authorize", "GET /oauth/authorize")
+    }
+
     /// The URL of a request.
     pub(super) fn of(&self, request: &Request) -> Result<Url, ClientError> {
         let mut url = self.below(&request.path, &call(request))?;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
@@ -12,9 +13,12 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::address::{self, Address};
 use crate::blueconic::answer;
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::grant::Grant;
-use crate::blueconic::auth::manager::{Token, Tokens};
+use crate::blueconic::auth::manager::Tokens;
 use crate::blueconic::auth::seal::Seal;
+use crate::blueconic::auth::token::Token;
+use crate::blueconic::auth::turn::wiped;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::page::{Body, StreamedPage, Trace};
@@ -22,11 +26,12 @@ use crate::blueconic::repeats::Repeats;
 use crate::blueconic::retry::{Budget, Retry};
 use crate::blueconic::steady::Steady;
 use crate::blueconic::throttle::{Permit, Throttle};
-use crate::config::settings::{Grant as GrantType, Settings, Tenant};
+use crate::config::settings::{Access, Grant as GrantType, Settings, Tenant};
 use crate::model::Time;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::page::{Lookup, Meter, Request};
-use crate::model::ports::{Clock, Source, TokenName, TokenStore};
+use crate::model::ports::{Clock, Source};
+use crate::model::tokens::{TokenName, TokenStore};
 
 /// Reads from one tenant. Holds connections, the token, and what every request shares: rate, concurrency, retry quota.
 pub struct Client<T> {
@@ -46,20 +51,14 @@ impl<T: TokenStore> Client<T> {
     /// A client for the tenant of the settings, with its token state in `store`. Sends nothing yet.
     pub fn new(settings: &Settings, store: T, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
         let tenant = &settings.tenant;
-        if tenant.grant != GrantType::ClientCredentials {
-            return Err(ClientError::Grant {
-                grant: tenant.grant.as_str(),
-            });
+        if tenant.grant == GrantType::AuthorizationCode && settings.key.is_none() {
+            return Err(AuthorizationError::NoKey.into());
         }
         let access = tenant.access()?;
         let address = Address::new(tenant)?;
         let steady = Steady::new(clock);
         let http = http(tenant, &address)?;
-        let name = TokenName {
-            tenant: address.name(),
-            client_id: access.client_id.clone(),
-            grant_type: tenant.grant.as_str().to_owned(),
-        };
+        let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
         let grant = Grant::new(http.clone(), address.token()?, access);
         let retry = || Retry::new(settings.retry, &settings.limits, steady.clone());
@@ -79,6 +78,21 @@ impl<T: TokenStore> Client<T> {
     /// Gets a token, or uses the one that is there, and says until when it lives: what `check` asks first.
     pub async fn sign_in(&self) -> Outcome<Time> {
         Ok(self.tokens.get().await?.expires_at())
+    }
+
+    /// Sees to it, for as long as it is awaited, that there is a token before anybody wants one.
+    pub async fn keep_token(&self) {
+        self.tokens.keep().await;
+    }
+
+    /// Waits until no token is being asked for, so that none that is on its way is lost; false if that takes longer.
+    pub async fn finish_token(&self, patience: Duration) -> bool {
+        self.tokens.finish(patience).await
+    }
+
+    /// The same at the end, when no request is to follow: from then on none gets a token that is not there.
+    pub async fn close_token(&self, patience: Duration) -> bool {
+        self.tokens.close(patience).await
     }
 
     /// Sends until there is an answer that can be the API's, or the budget is used up.
@@ -149,9 +163,8 @@ impl<T: TokenStore> Client<T> {
     ) -> Result<Response, ClientError> {
         let call = address::call(request);
         let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let mut bearer = HeaderValue::from_str(&text).map_err(|_| ClientError::Token {
-            why: "no header can carry it".to_owned(),
-        })?;
+        let mut bearer = HeaderValue::from_maybe_shared(wiped(text))
+            .map_err(|_| ClientError::unusable("no header can carry it"))?;
         bearer.set_sensitive(true);
         meter.request();
         self.retry.earn();
@@ -313,7 +326,16 @@ async fn whole(mut body: Body, call: &str, limit: usize, meter: &Meter) -> Resul
     }
 }
 
-fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client, ClientError> {
+/// Whose tokens they are.
+pub(super) fn token_name(address: &Address, access: &Access, grant: GrantType) -> TokenName {
+    TokenName {
+        tenant: address.name(),
+        client_id: access.client_id.clone(),
+        grant_type: grant.as_str().to_owned(),
+    }
+}
+
+pub(super) fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client, ClientError> {
     let local = address.is_loopback();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))

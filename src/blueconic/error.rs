@@ -5,6 +5,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blueconic::auth::advice::{self, Asked};
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
 
@@ -15,8 +17,10 @@ pub enum ClientError {
     #[error(transparent)]
     Settings(Arc<SettingsError>),
     /// The key that seals tokens is none.
-    #[error("`BLUECONIC_SYNC_KEY` cannot be used: {why}")]
+    #[error("`{variable}` cannot be used: {why}")]
     Key {
+        /// Where it comes from.
+        variable: &'static str,
         /// What is wrong with it; never the key.
         why: String,
     },
@@ -26,12 +30,12 @@ pub enum ClientError {
         /// The address.
         address: String,
     },
-    /// A grant that this version cannot ask with.
-    #[error("the grant `{grant}` is not supported by this version")]
-    Grant {
-        /// The grant.
-        grant: &'static str,
-    },
+    /// A person's authorization is missing, has ended, or cannot be had.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
+    /// The turn to ask for a token has lapsed before the request left. Never leaves this layer.
+    #[error("the turn to ask for a token has lapsed")]
+    Lapsed,
     /// The HTTP client could not be made (TLS roots).
     #[error("the HTTP client cannot be set up")]
     Setup {
@@ -158,8 +162,10 @@ pub enum ClientError {
         message: String,
     },
     /// The token endpoint says no, finally.
-    #[error("the tenant gives no token ({error}, HTTP {status})")]
+    #[error("the tenant {asked} ({error}, HTTP {status})")]
     Refused {
+        /// What it was asked for.
+        asked: Asked,
         /// The status.
         status: u16,
         /// OAuth's word.
@@ -189,6 +195,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// An answer of the token endpoint that is no usable token.
+    pub(super) fn unusable(why: &str) -> Self {
+        Self::Token { why: why.to_owned() }
+    }
+
     /// Whether it may pass by itself.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -255,6 +266,7 @@ impl ClientError {
             | Self::Absent { message, .. } => words(message),
             Self::Refused { description, .. } => words(description),
             Self::Garbled { why, .. } | Self::Foreign { why, .. } | Self::Token { why } => words(why),
+            Self::Authorization(error) => error.why(),
             Self::Store(fault) => fault.why.clone(),
             Self::GaveUp { tries, spent, last } => {
                 let spent = humantime::format_duration(Duration::from_secs(spent.as_secs()));
@@ -276,7 +288,8 @@ impl ClientError {
             Self::Store(fault) => return fault.hint.clone(),
             Self::GaveUp { last, .. } => return last.hint(),
             Self::Denied { scope, .. } => return Some(denied_hint(scope)),
-            Self::Refused { error, .. } => refused_hint(error),
+            Self::Refused { error, asked, .. } => return Some(advice::of(error, *asked)),
+            Self::Authorization(error) => return Some(error.hint()),
             Self::Redirected { .. } => {
                 "set BLUECONIC_URL to the tenant's own address, as the browser shows it in BlueConic"
             }
@@ -284,7 +297,6 @@ impl ClientError {
                 "make one with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
             }
             Self::Insecure { .. } => "set BLUECONIC_URL to an address that begins with https://",
-            Self::Grant { .. } => "set `tenant.grant` to \"client_credentials\"",
             Self::Setup { .. } | Self::Certificate { .. } => {
                 "check BLUECONIC_URL; the usual CA certificates come with the package ca-certificates, \
                  one of your own is named in SSL_CERT_FILE"
@@ -317,11 +329,10 @@ impl ClientError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Settings(_)
-            | Self::Key { .. }
-            | Self::Insecure { .. }
-            | Self::Grant { .. }
-            | Self::Redirected { .. } => Kind::Settings,
+            Self::Settings(_) | Self::Key { .. } | Self::Insecure { .. } | Self::Redirected { .. } => {
+                Kind::Settings
+            }
+            Self::Authorization(error) => error.kind(),
             Self::Denied { scope, .. } => Kind::Denied {
                 scope: (*scope).to_owned(),
             },
@@ -331,33 +342,6 @@ impl ClientError {
             Self::GaveUp { last, .. } => last.kind(),
             other if other.is_transient() => Kind::Transient,
             _ => Kind::Final,
-        }
-    }
-}
-
-/// What to do about each of OAuth's words.
-fn refused_hint(error: &str) -> &'static str {
-    match error {
-        "invalid_client" => {
-            "compare BLUECONIC_CLIENT_ID and BLUECONIC_CLIENT_SECRET with the application in BlueConic (Settings > Access \
-             management > Applications); a new secret replaces the old one at once"
-        }
-        "unauthorized_client" => {
-            "in BlueConic under Settings > Access management > Applications: switch the application ON, allow its client \
-             credentials flow, and add this machine's address to its allowed IP addresses"
-        }
-        "invalid_scope" => {
-            "in BlueConic under Settings > Access management > Applications: grant the application the scopes that the \
-             resources need (read:segments, read:profiles, read:profile-properties, read:audit-events)"
-        }
-        "unsupported_grant_type" => {
-            "the application does not allow the client credentials flow: choose it in BlueConic under Settings > Access \
-             management > Applications"
-        }
-        "invalid_grant" => "sign in again: the grant was revoked or has lapsed",
-        _ => {
-            "check the application in BlueConic (Settings > Access management > Applications): is it ON, is this machine's \
-             address allowed, do client id and secret match?"
         }
     }
 }

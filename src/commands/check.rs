@@ -1,5 +1,6 @@
 //! `check`: tries settings, database, token and one request for each enabled resource, and changes nothing. Its token
-//! is its own and is not saved.
+//! is its own and is not saved; but an authorization is there once, so with that grant it is the one of the database, which
+//! is renewed and stored where it has to be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,11 @@ use crate::app::{self, Database};
 use crate::blueconic::auth::memory::MemoryTokens;
 use crate::blueconic::client::Client;
 use crate::commands::Exit;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter};
 use crate::model::ports::{Clock, Source, SystemClock};
+use crate::model::tokens::TokenStore;
 use crate::postgres::error::Error;
 use crate::postgres::{embedded, pool};
 use crate::resources::registry::{self, Entry};
@@ -46,6 +48,7 @@ impl Line {
             Kind::Denied { .. } => "denied",
             Kind::Settings => "wrong",
             Kind::Transient => "unreachable",
+            Kind::Person => "needs you",
             _ => "failed",
         };
         let detail = match &fault.kind {
@@ -81,7 +84,11 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
     lines.extend(database(&settings).await);
     // Another tenant's database is refused before any request.
     if lines.iter().all(|line| line.exit != Exit::Settings) {
-        lines.extend(tenant(&settings).await);
+        let asked = match settings.tenant.grant {
+            Grant::ClientCredentials => by_itself(&settings).await,
+            Grant::AuthorizationCode => Box::pin(as_authorized(&settings)).await,
+        };
+        lines.extend(asked.unwrap_or_else(|fault| vec![Line::of("token", &fault)]));
     }
     tell(&lines);
     Ok(Exit::worst(lines.iter().map(|line| line.exit)))
@@ -148,17 +155,32 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
     Ok(lines)
 }
 
-/// The tenant: a token, and one request for each enabled resource.
-async fn tenant(settings: &Settings) -> Vec<Line> {
+/// The tenant, with a token that nobody else sees.
+async fn by_itself(settings: &Settings) -> Outcome<Vec<Line>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let client = match Client::new(
-        settings,
-        MemoryTokens::new(Arc::clone(&clock)),
-        Arc::clone(&clock),
-    ) {
-        Ok(client) => client,
-        Err(error) => return vec![Line::of("token", &Fault::from(error))],
-    };
+    let tokens = MemoryTokens::new(Arc::clone(&clock));
+    let client = Client::new(settings, tokens, Arc::clone(&clock))?;
+    Ok(tenant(&client, settings, &clock).await)
+}
+
+/// The tenant, with the authorization that a person gave.
+async fn as_authorized(settings: &Settings) -> Outcome<Vec<Line>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let database = Database::open(settings).await?;
+    let store = database.store(settings).await?;
+    store.verify_schema().await?;
+    let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
+    let lines = tenant(&client, settings, &clock).await;
+    if !client.close_token(PATIENCE).await {
+        tracing::warn!("a token was being asked for; what would have come of it is lost");
+    }
+    store.disconnect().await;
+    database.close().await?;
+    Ok(lines)
+}
+
+/// A token, and one request for each enabled resource.
+async fn tenant<T: TokenStore>(client: &Client<T>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Line> {
     let mut lines = match client.sign_in().await {
         Ok(expires_at) => vec![Line::ok(
             "token",
@@ -166,12 +188,12 @@ async fn tenant(settings: &Settings) -> Vec<Line> {
         )],
         Err(fault) => return vec![Line::of("token", &fault)],
     };
-    for entry in registry::entries(settings, &clock)
+    for entry in registry::entries(settings, clock)
         .into_iter()
         .filter(|entry| entry.enabled)
     {
-        lines.push(resource(&client, &entry, settings).await);
-        lines.extend(look_up(&client, &entry).await);
+        lines.push(resource(client, &entry, settings).await);
+        lines.extend(look_up(client, &entry).await);
     }
     lines
 }
@@ -180,7 +202,7 @@ async fn tenant(settings: &Settings) -> Vec<Line> {
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Whether the resource's elements can be asked for by id, which a sweep needs before it removes anything.
-async fn look_up(client: &Client<MemoryTokens>, entry: &Entry) -> Option<Line> {
+async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Line> {
     let request = entry.resource.lookup(NOBODY)?;
     match client.one(&request, &Meter::default()).await {
         Lookup::Unclear(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
@@ -196,7 +218,7 @@ async fn look_up(client: &Client<MemoryTokens>, entry: &Entry) -> Option<Line> {
     }
 }
 
-async fn resource(client: &Client<MemoryTokens>, entry: &Entry, settings: &Settings) -> Line {
+async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
     match client.open(&entry.resource.probe(), 0, &Meter::default()).await {
         Ok(_) => Line::ok(entry.name, format!("scope {}", entry.scope)),
         Err(fault) if fault.kind == Kind::Absent && entry.kind == registry::Kind::Profiles => {

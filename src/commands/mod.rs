@@ -7,11 +7,14 @@ pub mod demo;
 pub mod erase;
 mod exit;
 pub mod healthcheck;
+pub mod login;
+pub mod logout;
 pub mod migrate;
 mod output;
 mod progress;
 pub mod psql;
 pub mod reset;
+pub mod rotate_key;
 pub mod serve;
 pub mod simulate_tenant;
 pub mod status;
@@ -30,6 +33,9 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
     match cli.command {
         Command::Demo(arguments) => Box::pin(demo::run(&arguments, settings, &terminal)).await,
         Command::Check => Box::pin(check::run(settings)).await,
+        Command::Login(arguments) => Box::pin(login::run(&arguments, &settings)).await,
+        Command::Logout(arguments) => Box::pin(logout::run(&arguments, &settings)).await,
+        Command::RotateKey => Box::pin(rotate_key::run(&settings)).await,
         Command::Migrate => Box::pin(migrate::run(&settings)).await,
         Command::Backfill(arguments) => Box::pin(backfill::run(&arguments, &settings, &terminal)).await,
         Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,

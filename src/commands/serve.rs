@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App, SyncEngine, Wish};
 use crate::cli::Serve;
@@ -27,6 +28,8 @@ use super::{backfill, progress};
 const TRY_AGAIN: Duration = Duration::from_mins(5);
 /// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds.
 const FAREWELL: Duration = Duration::from_secs(9);
+/// How long it waits, after that, for a token that is being asked for.
+const TOKEN_ON_ITS_WAY: Duration = Duration::from_millis(500);
 
 /// Runs the command.
 pub async fn run(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
@@ -53,8 +56,12 @@ pub async fn run(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     let health = Health::new(pulse.clone(), settings.schedule.heartbeat);
     let page = door.serve(Arc::new(app.store.clone()), health, shutdown.requested());
     let work = Box::pin(schedule(&settings, &app, pulse, shutdown.token()));
+    // A task of its own, so that no request ever waits for a token: the schedule may be busy, or have nothing to do.
+    let client = Arc::clone(&app.client);
+    let keeper = AbortOnDropHandle::new(tokio::spawn(async move { client.keep_token().await }));
     let (page, work) = tokio::join!(page, work);
-    app.close().await?;
+    drop(keeper);
+    app.close_within(TOKEN_ON_ITS_WAY).await?;
     work?;
     page.map_err(|error| web_fault(&error))?;
     tracing::info!("ended");
@@ -92,7 +99,10 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
         ended = &mut running => return ended.map_err(failed),
         () = shutdown.cancelled() => {}
     }
-    if let Ok(ended) = tokio::time::timeout(FAREWELL, running).await {
+    let farewell = tokio::time::timeout(FAREWELL, running);
+    // A token that is being asked for has the same time.
+    let (ended, _stored) = tokio::join!(farewell, app.client.finish_token(FAREWELL));
+    if let Ok(ended) = ended {
         ended.map_err(failed)
     } else {
         tracing::warn!(

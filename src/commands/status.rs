@@ -1,11 +1,11 @@
 //! `status`: how far each resource is, for a person or a script. Changes nothing.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{self, App, Database, Wish};
 use crate::cli::Status;
 use crate::commands::Exit;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::model::fault::Outcome;
 use crate::model::ports::Observer;
 use crate::shutdown::Shutdown;
@@ -75,8 +75,18 @@ fn show(arguments: &Status, status: &Value, verified: Option<&Verified>) {
 async fn read(database: &Database, settings: &Settings) -> Outcome<Value> {
     let store = database.store(settings).await?;
     store.verify_schema().await?;
-    let status = store.status().await?;
+    let mut status = store.status().await?;
     store.disconnect().await;
+    // Where nobody has signed in yet there is no row that could say so, or that of another grant.
+    let wanted = Grant::AuthorizationCode.as_str();
+    if settings.tenant.grant.as_str() == wanted && status["token"]["grant_type"] != wanted {
+        status["token"] = json!({
+            "grant_type": wanted,
+            "status": "reauth_required",
+            "last_error": "nobody has signed in",
+            "hint": "run `blueconic-sync login`",
+        });
+    }
     Ok(status)
 }
 
@@ -91,7 +101,13 @@ fn tell(status: &Value) {
         (Some(status), None) => status.to_owned(),
         (None, _) => "none yet".to_owned(),
     };
-    output::line(&format!("token   {token}\n"));
+    output::line(&format!("token   {token}"));
+    for (word, key) in [("why", "last_error"), ("do", "hint")] {
+        if let Some(said) = text(&status["token"][key]) {
+            output::line(&format!("  {:<6}{said}", format!("{word}:")));
+        }
+    }
+    output::line("");
     let head = [
         "resource",
         "scope",

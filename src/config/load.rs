@@ -46,6 +46,7 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, Sett
     well_known(&mut table, variables)?;
     let mut settings = typed(table)?;
     settings.key = secret(variables, "BLUECONIC_SYNC_KEY", None)?;
+    settings.old_key = secret(variables, "BLUECONIC_SYNC_OLD_KEY", None)?;
     let named = settings.tenant.client_secret_file.clone();
     settings.tenant.client_secret = secret(variables, "BLUECONIC_CLIENT_SECRET", named)?;
     if let Some(url) = secret(variables, "DATABASE_URL", None)? {

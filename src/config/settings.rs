@@ -34,6 +34,9 @@ pub struct Settings {
     /// The 32 bytes that seal tokens at rest, from `BLUECONIC_SYNC_KEY[_FILE]`; base64.
     #[serde(skip)]
     pub key: Option<Secret>,
+    /// The key before it, from `BLUECONIC_SYNC_OLD_KEY[_FILE]`: for `rotate-key` alone.
+    #[serde(skip)]
+    pub old_key: Option<Secret>,
 }
 
 /// The tenant that is read.
@@ -49,6 +52,12 @@ pub struct Tenant {
     pub api_path: String,
     /// The OAuth 2.0 grant.
     pub grant: Grant,
+    /// How the application says who it is.
+    pub client_auth: ClientAuth,
+    /// The scopes that are asked for; empty: all that the application has.
+    pub scopes: Vec<String>,
+    /// Where a consent leads, to the letter as the application in BlueConic has it.
+    pub redirect_url: String,
     /// For a connection to come about.
     #[serde(deserialize_with = "units::duration")]
     pub connect_timeout: Duration,
@@ -80,6 +89,16 @@ impl Grant {
     }
 }
 
+/// How the application says who it is to the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Id and secret in the form, as BlueConic's guide has it.
+    Body,
+    /// HTTP Basic, as BlueConic's own client does it.
+    Basic,
+}
+
 /// What every command that talks to the tenant needs.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -89,6 +108,10 @@ pub struct Access {
     pub client_id: String,
     /// Its secret.
     pub client_secret: Secret,
+    /// How the two are sent.
+    pub client_auth: ClientAuth,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
 }
 
 impl Tenant {
@@ -109,6 +132,8 @@ impl Tenant {
                     "set BLUECONIC_CLIENT_SECRET, or BLUECONIC_CLIENT_SECRET_FILE to a file that holds it",
                 )
             })?,
+            client_auth: self.client_auth,
+            scopes: self.scopes.clone(),
         })
     }
 

@@ -25,6 +25,13 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
             "a path such as /rest/v2 is wanted, without a slash at its end",
         );
     }
+    if let Err(why) = redirect(&settings.tenant.redirect_url) {
+        return bad("tenant.redirect_url", &settings.tenant.redirect_url, why);
+    }
+    let blank = |scope: &&String| scope.is_empty() || scope.contains(char::is_whitespace);
+    if let Some(scope) = settings.tenant.scopes.iter().find(blank) {
+        return bad("tenant.scopes", scope, "scopes are words such as read:segments");
+    }
     if settings.resources.audit_events.page_size.get() > 1000 {
         let given = settings.resources.audit_events.page_size.to_string();
         return bad(
@@ -95,6 +102,30 @@ fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
     Ok(())
 }
 
+/// A code that travels in the clear must not leave this machine.
+fn redirect(given: &str) -> Result<(), &'static str> {
+    let url = Url::parse(given).map_err(|_| "an address such as http://127.0.0.1:8918/callback is wanted")?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err("plain http is for this machine alone (127.0.0.1); https is wanted"),
+        _ => return Err("an address that begins with http://127.0.0.1 or https:// is wanted"),
+    }
+    if url.fragment().is_some() {
+        return Err("an address without `#` is wanted");
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
 fn validate_address(url: &Url) -> Result<(), SettingsError> {
     let bad = |why: &str| {
         // The address is shown without what a person may have put into it.
@@ -108,12 +139,10 @@ fn validate_address(url: &Url) -> Result<(), SettingsError> {
             why: why.to_owned(),
         })
     };
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => return bad("an address such as https://example.blueconic.net is wanted"),
-    };
+    if url.host().is_none() {
+        return bad("an address such as https://example.blueconic.net is wanted");
+    }
+    let loopback = is_loopback(url);
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}

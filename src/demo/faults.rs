@@ -14,6 +14,12 @@ pub enum Route {
     Token,
     /// `POST /oauth/revoke`
     Revoke,
+    /// `GET /oauth/authorize`
+    Authorize,
+    /// `GET` and `POST /oauth/consent`: the page to which `authorize` leads. Not in the document.
+    Consent,
+    /// `POST /oauth/introspect`: whether a token lives. Not in the document.
+    Introspect,
     /// `GET /segments`
     Segments,
     /// `GET /segments/{segment}/profiles`
@@ -38,6 +44,9 @@ impl Route {
         match parts.as_slice() {
             ["oauth", "token"] => Self::Token,
             ["oauth", "revoke"] => Self::Revoke,
+            ["oauth", "authorize"] => Self::Authorize,
+            ["oauth", "consent"] => Self::Consent,
+            ["oauth", "introspect"] => Self::Introspect,
             ["segments"] => Self::Segments,
             ["segments", _, "profiles"] => Self::Profiles,
             ["profiles", _] => Self::Profile,

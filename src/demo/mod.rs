@@ -3,6 +3,7 @@
 
 mod answer;
 mod auditing;
+mod authorization;
 mod base;
 mod bent;
 mod bodies;
@@ -11,6 +12,7 @@ mod changes;
 mod clock;
 mod cursor;
 mod dates;
+mod form;
 mod generation;
 mod identity;
 mod json;

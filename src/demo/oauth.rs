@@ -1,21 +1,21 @@
-//! The tokens of the tenant's one application: client credentials as RFC 6749 has them, tokens that really expire,
-//! and what an administrator can do to them. Authorization codes are not simulated.
+//! The tokens of the tenant's one application: both flows as RFC 6749 has them, tokens that really expire, and what an
+//! administrator can do to them. What lies between a consent and a refresh token is in `authorization`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::demo::answer::{Refusal, json};
+use crate::demo::answer::Refusal;
+use crate::demo::authorization::{Authorizations, Family, Given, Refused, Registered, unguessable};
 use crate::demo::clock::milliseconds;
-use crate::demo::json::{Node, Writer};
+use crate::demo::form::{Denied, Form, read_basic, uncached};
+use crate::demo::json::Node;
+use crate::demo::query::Query;
 use crate::demo::settings::Settings;
-use crate::demo::shape::Shape;
 
 /// The application and its living tokens.
 pub(crate) struct Oauth {
@@ -27,28 +27,19 @@ pub(crate) struct Oauth {
 struct Application {
     client_id: String,
     client_secret: SecretString,
+    redirect_uri: String,
     scopes: Vec<String>,
     enabled: bool,
     tokens: HashMap<String, Token>,
+    authorizations: Authorizations,
 }
 
 struct Token {
     scopes: Vec<String>,
     expires_at: i64,
+    /// The consent that it came of.
+    family: Option<Family>,
 }
-
-/// The errors of RFC 6749, with the document's status and wording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Denied {
-    InvalidRequest(&'static str),
-    InvalidClient { basic: bool },
-    Disabled,
-    UnsupportedGrantType,
-    InvalidScope,
-}
-
-/// The parameters of a form, each at most once.
-struct Form(HashMap<String, String>);
 
 impl Oauth {
     pub(crate) fn new(settings: &Settings) -> Self {
@@ -56,9 +47,11 @@ impl Oauth {
             inner: Mutex::new(Application {
                 client_id: settings.client_id.clone(),
                 client_secret: settings.client_secret.clone(),
+                redirect_uri: settings.redirect_uri.clone(),
                 scopes: settings.scopes.clone(),
                 enabled: true,
                 tokens: HashMap::new(),
+                authorizations: Authorizations::default(),
             }),
             life: milliseconds(settings.token_life),
             missing_scope: StatusCode::from_u16(settings.missing_scope).unwrap_or(StatusCode::FORBIDDEN),
@@ -80,23 +73,91 @@ impl Oauth {
         let grant = form.required("grant_type", "grant_type is missing")?;
         let mut application = self.application();
         application.authenticate(headers, &form)?;
-        if grant != "client_credentials" {
-            return Err(Denied::UnsupportedGrantType);
-        }
-        let scopes = application.scopes(form.0.get("scope"))?;
-        let token = URL_SAFE_NO_PAD.encode(rand::random::<u128>().to_be_bytes());
-        application.tokens.insert(
-            token.clone(),
-            Token {
-                scopes,
-                expires_at: now + self.life,
-            },
-        );
-        Ok(uncached(&Node::Object(vec![
-            ("access_token", Node::text(token)),
+        let given = match grant {
+            "client_credentials" => None,
+            "authorization_code" => Some(application.exchange(&form, now)?),
+            "refresh_token" => {
+                let token = form.required("refresh_token", "refresh_token is missing")?;
+                let given = application.authorizations.refresh(token);
+                Some(application.given(given)?)
+            }
+            _ => return Err(Denied::UnsupportedGrantType),
+        };
+        let token = unguessable();
+        let mut answer = vec![
+            ("access_token", Node::text(token.clone())),
             ("token_type", Node::text("Bearer")),
             ("expires_in", Node::Number(self.life / 1000)),
-        ])))
+        ];
+        let (scopes, family) = match given {
+            None => (application.scopes(form.0.get("scope"))?, None),
+            Some(given) => {
+                answer.push(("refresh_token", Node::text(given.refresh_token)));
+                (given.scopes, Some(given.family))
+            }
+        };
+        let expires_at = now + self.life;
+        application.tokens.insert(
+            token,
+            Token {
+                scopes,
+                expires_at,
+                family,
+            },
+        );
+        Ok(uncached(&Node::Object(answer)))
+    }
+
+    /// `GET /oauth/authorize`.
+    pub(crate) fn authorize(&self, query: &Query, page: &str) -> Response {
+        let mut application = self.application();
+        let Application {
+            client_id,
+            redirect_uri,
+            scopes,
+            enabled,
+            authorizations,
+            ..
+        } = &mut *application;
+        let registered = Registered {
+            client_id,
+            redirect_uri,
+            scopes,
+            enabled: *enabled,
+        };
+        authorizations.authorize(query, &registered, page)
+    }
+
+    /// `GET /oauth/consent`.
+    pub(crate) fn consent(&self, query: &Query) -> Response {
+        let application = self.application();
+        application
+            .authorizations
+            .page(query.one("request").unwrap_or_default())
+    }
+
+    /// `POST /oauth/consent`.
+    pub(crate) fn decide(&self, headers: &HeaderMap, body: &Bytes, now: i64) -> Response {
+        let decided = Form::read(headers, body).and_then(|form| {
+            let allow = form.required("decision", "decision is missing")? == "allow";
+            let request = form.required("request", "request is missing")?;
+            Ok(self.application().authorizations.decide(request, allow, now))
+        });
+        decided.unwrap_or_else(IntoResponse::into_response)
+    }
+
+    /// `POST /oauth/introspect` (RFC 7662), as far as tests ask: whether a token lives.
+    pub(crate) fn introspect(&self, headers: &HeaderMap, body: &Bytes, now: i64) -> Response {
+        let looked = Form::read(headers, body).and_then(|form| {
+            let application = self.application();
+            application.authenticate(headers, &form)?;
+            let token = form.required("token", "token is missing")?;
+            let access = application.tokens.get(token);
+            let active = access.is_some_and(|access| access.expires_at > now)
+                || application.authorizations.is_living(token);
+            Ok(uncached(&Node::Object(vec![("active", Node::Flag(active))])))
+        });
+        looked.unwrap_or_else(IntoResponse::into_response)
     }
 
     /// `POST /oauth/revoke`: 200 also for a token that is dead already.
@@ -104,9 +165,11 @@ impl Oauth {
         let revoked = Form::read(headers, body).and_then(|form| {
             let mut application = self.application();
             application.authenticate(headers, &form)?;
-            application
-                .tokens
-                .remove(form.required("token", "token is missing")?);
+            let token = form.required("token", "token is missing")?;
+            application.tokens.remove(token);
+            if let Some(family) = application.authorizations.family_of(token) {
+                application.end(family);
+            }
             Ok(())
         });
         revoked.map_or_else(IntoResponse::into_response, |()| StatusCode::OK.into_response())
@@ -138,6 +201,16 @@ impl Oauth {
 
     pub(crate) fn revoke_all(&self) {
         self.application().tokens.clear();
+    }
+
+    pub(crate) fn revoke_authorizations(&self) {
+        let mut application = self.application();
+        application.authorizations.end_all();
+        application.tokens.retain(|_, token| token.family.is_none());
+    }
+
+    pub(crate) fn living_refresh_tokens(&self) -> usize {
+        self.application().authorizations.living()
     }
 
     pub(crate) fn living_tokens(&self, now: i64) -> usize {
@@ -203,6 +276,30 @@ impl Application {
         }
     }
 
+    fn exchange(&mut self, form: &Form, now: i64) -> Result<Given, Denied> {
+        let code = form.required("code", "code is missing")?;
+        let redirect_uri = form.required("redirect_uri", "redirect_uri is missing")?;
+        let verifier = form.required("code_verifier", "code_verifier is missing")?;
+        let given = self.authorizations.exchange(code, redirect_uri, verifier, now);
+        self.given(given)
+    }
+
+    fn given(&mut self, outcome: Result<Given, Refused>) -> Result<Given, Denied> {
+        outcome.map_err(|refused| match refused {
+            Refused::Invalid(why) => Denied::InvalidGrant(why),
+            Refused::Reused(family) => {
+                self.end(family);
+                Denied::InvalidGrant("It was used before: all that came of it is revoked")
+            }
+        })
+    }
+
+    /// A consent ends, with everything that came of it.
+    fn end(&mut self, family: Family) {
+        self.authorizations.end(family);
+        self.tokens.retain(|_, token| token.family != Some(family));
+    }
+
     fn scopes(&self, asked: Option<&String>) -> Result<Vec<String>, Denied> {
         let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
             return Ok(self.scopes.clone());
@@ -215,87 +312,4 @@ impl Application {
             Err(Denied::InvalidScope)
         }
     }
-}
-
-/// The two halves are form-encoded before they are joined (RFC 6749, 2.3.1).
-fn read_basic(value: &HeaderValue) -> Option<(String, String)> {
-    let decoded = STANDARD
-        .decode(value.to_str().ok()?.strip_prefix("Basic ")?)
-        .ok()?;
-    let text = String::from_utf8(decoded).ok()?;
-    let (client_id, secret) = text.split_once(':')?;
-    let decode = |part: &str| {
-        let pair = format!("x={part}");
-        url::form_urlencoded::parse(pair.as_bytes())
-            .next()
-            .map(|(_, value)| value.into_owned())
-    };
-    Some((decode(client_id)?, decode(secret)?))
-}
-
-impl Form {
-    fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, Denied> {
-        let kind = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        if !kind.starts_with("application/x-www-form-urlencoded") {
-            return Err(Denied::InvalidRequest("The body is not a form"));
-        }
-        let mut form = HashMap::new();
-        for (name, value) in url::form_urlencoded::parse(body).into_owned() {
-            if form.insert(name, value).is_some() {
-                return Err(Denied::InvalidRequest("A parameter is repeated"));
-            }
-        }
-        Ok(Self(form))
-    }
-
-    fn required(&self, name: &str, missing: &'static str) -> Result<&str, Denied> {
-        let value = self.0.get(name).filter(|value| !value.is_empty());
-        value.map(String::as_str).ok_or(Denied::InvalidRequest(missing))
-    }
-}
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        let (status, error, description) = match self {
-            Self::InvalidRequest(reason) => (StatusCode::BAD_REQUEST, "invalid_request", reason),
-            Self::InvalidClient { .. } => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "Client authentication failed",
-            ),
-            Self::Disabled => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "The application is disabled",
-            ),
-            Self::UnsupportedGrantType => (
-                StatusCode::BAD_REQUEST,
-                "unsupported_grant_type",
-                "Unsupported grant type",
-            ),
-            Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", "Invalid scope"),
-        };
-        let mut response = uncached(&Node::Object(vec![
-            ("error_description", Node::text(description)),
-            ("error", Node::text(error)),
-        ]));
-        *response.status_mut() = status;
-        if matches!(self, Self::InvalidClient { basic: true }) {
-            let challenge = HeaderValue::from_static("Basic realm=\"oauth\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        response
-    }
-}
-
-fn uncached(body: &Node) -> Response {
-    let bytes = Writer::new(Shape::default(), 0).document(body);
-    let mut response = json(bytes.into());
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -113,6 +113,8 @@ pub struct Settings {
     pub client_id: String,
     /// The application's secret.
     pub client_secret: SecretString,
+    /// Where a consent leads back to, to the letter.
+    pub redirect_uri: String,
     /// The scopes of the application.
     pub scopes: Vec<String>,
     /// How long an access token lives.
@@ -175,6 +177,7 @@ impl Default for Settings {
             group_properties_listed: false,
             client_id: "simulated-client".into(),
             client_secret: "simulated-secret".into(),
+            redirect_uri: "http://127.0.0.1:8918/callback".into(),
             scopes: SCOPES.map(str::to_owned).to_vec(),
             token_life: Duration::from_hours(1),
             missing_scope: 403,

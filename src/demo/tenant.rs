@@ -84,6 +84,16 @@ impl Tenant {
         self.state.oauth.revoke_all();
     }
 
+    /// Ends every authorization: its refresh tokens and its access tokens.
+    pub fn revoke_authorizations(&self) {
+        self.state.oauth.revoke_authorizations();
+    }
+
+    /// How many refresh tokens would be taken.
+    pub fn living_refresh_tokens(&self) -> usize {
+        self.state.oauth.living_refresh_tokens()
+    }
+
     /// How many access tokens live.
     pub fn living_tokens(&self) -> usize {
         self.state.oauth.living_tokens(self.now())

@@ -43,6 +43,9 @@ pub struct Batch {
     pub rejects: Vec<Reject>,
     /// What was counted on the way.
     pub tally: Tally,
+    /// Nobody has rows with these ids, as far as is known: they may go straight into the table. A loader copes with one
+    /// that is there all the same.
+    pub fresh: bool,
 }
 
 /// Counts that only the decoding side knows.

@@ -9,6 +9,7 @@ pub mod position;
 pub mod pulse;
 pub mod rows;
 pub mod table;
+pub mod tokens;
 pub mod verification;
 
 /// A moment in UTC. Every time in this program is one; zones exist only in cron expressions.

@@ -225,6 +225,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`. An id may have more than one.
     fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// Whether the table has no row.
+    fn is_empty(&self, table: &'static Table) -> impl Future<Output = Outcome<bool>> + Send;
     /// How many different ids the walk itself read.
     fn distinct(&self, walk_id: Uuid) -> impl Future<Output = Outcome<u64>> + Send;
     /// At most so many ids that the walk itself read: things that the tenant had a while ago.
@@ -293,97 +295,6 @@ pub trait Loader: Send + 'static {
         batch: Batch,
         advance: Option<Advance>,
     ) -> impl Future<Output = Outcome<Written>> + Send;
-}
-
-// ---------------------------------------------------------------------------------------------- tokens
-
-/// Whose token it is: the key of `sync.tokens`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TokenName {
-    /// The tenant's host (lower case) and port.
-    pub tenant: String,
-    /// The application's client id.
-    pub client_id: String,
-    /// `client_credentials` or `authorization_code`.
-    pub grant_type: String,
-}
-
-/// A row of `sync.tokens`. The sealed token is opaque to SQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRow {
-    /// Counts up with each token.
-    pub version: i64,
-    /// `valid`, `refreshing`, `failed`, `reauth_required`.
-    pub status: String,
-    /// When the token was issued.
-    pub issued_at: Option<Time>,
-    /// When it dies.
-    pub expires_at: Option<Time>,
-    /// Which key sealed it.
-    pub key_id: Option<String>,
-    /// The sealed token; none without a key.
-    pub ciphertext: Option<Vec<u8>>,
-    /// The database's clock when the row was read.
-    pub now: Time,
-}
-
-/// What a claim to refresh gives.
-#[derive(Debug)]
-pub enum Claim {
-    /// Ask for a token, then [`TokenStore::settle`] with this version.
-    Yours {
-        /// The version that the new token will have.
-        version: i64,
-    },
-    /// Somebody has been faster: read again.
-    Newer,
-    /// Somebody is at it until then: wait and read again.
-    Busy {
-        /// When the other's claim lapses, by the database's clock.
-        until: Time,
-    },
-}
-
-/// How a claimed refresh ended.
-#[derive(Debug, Clone)]
-pub enum Settled {
-    /// A new token.
-    Token {
-        /// How long it lives.
-        life: Duration,
-        /// Sealed; none without a key.
-        sealed: Option<(String, Vec<u8>)>,
-    },
-    /// It failed; `reauth` says that only a person can help.
-    Failed {
-        /// Without a secret in it.
-        error: String,
-        /// `reauth_required` in place of `failed`.
-        reauth: bool,
-    },
-}
-
-/// The rows of `sync.tokens`. `blueconic::auth` seals and opens, so SQL never sees a token.
-pub trait TokenStore: Send + Sync + 'static {
-    /// Reads the row.
-    fn read(&self, name: &TokenName) -> impl Future<Output = Outcome<Option<TokenRow>>> + Send;
-    /// Claims the turn to ask for the token after version `seen` (0: there is none), for at most `hold`. Commits.
-    fn claim(
-        &self,
-        name: &TokenName,
-        seen: i64,
-        hold: Duration,
-    ) -> impl Future<Output = Outcome<Claim>> + Send;
-    /// Stores what came of it and lets the claim go; [`super::fault::Kind::Fenced`] when the claim had lapsed and was
-    /// taken over. Gives back the row as it now is.
-    fn settle(
-        &self,
-        name: &TokenName,
-        version: i64,
-        with: Settled,
-    ) -> impl Future<Output = Outcome<TokenRow>> + Send;
-    /// Marks a token as dead before its time (401), unless a newer one is there.
-    fn drop_version(&self, name: &TokenName, version: i64) -> impl Future<Output = Outcome<()>> + Send;
 }
 
 // ---------------------------------------------------------------------------------------------- schedule, health

@@ -4,6 +4,8 @@
 //! The format is the tuple part of `COPY … (FORMAT binary)`: an int16 count of fields, then for each an int32 length
 //! (-1 for null) and its bytes, all in network order. Rows know nothing of connections or SQL.
 
+use std::cmp::Ordering;
+
 use super::Time;
 
 /// Microseconds between the Unix epoch and PostgreSQL's (2000-01-01).
@@ -15,16 +17,57 @@ const TEXT_OID: u32 = 25;
 #[derive(Debug, Default, Clone)]
 pub struct Rows {
     bytes: Vec<u8>,
+    /// The keys of all rows, one behind the other.
+    keys: Vec<u8>,
     index: Vec<Row>,
 }
 
-/// Where one row stands, and by what it is ordered and compared.
+/// Where one row and its key stand, and by what it is ordered and compared.
 #[derive(Debug, Clone)]
 struct Row {
-    key: Vec<u8>,
+    /// The key's first bytes: nearly always enough to order two rows.
+    head: u64,
+    key: Span,
+    tuple: Span,
+    modified_at: Option<Time>,
+}
+
+/// A stretch of a buffer.
+#[derive(Debug, Clone, Copy)]
+struct Span {
     start: usize,
     end: usize,
-    modified_at: Option<Time>,
+}
+
+impl Span {
+    fn of(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.start..self.end]
+    }
+}
+
+impl Row {
+    /// By key, then by `modified_at`.
+    fn order(&self, other: &Self, keys: &[u8]) -> Ordering {
+        self.by_key(other, keys)
+            .then_with(|| self.modified_at.cmp(&other.modified_at))
+    }
+
+    fn by_key(&self, other: &Self, keys: &[u8]) -> Ordering {
+        self.head
+            .cmp(&other.head)
+            .then_with(|| self.key.of(keys).cmp(other.key.of(keys)))
+    }
+}
+
+/// The first eight bytes as a number that is ordered as they are; a shorter text is filled up with zeros, so that equal
+/// numbers say nothing yet.
+fn head(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    match bytes.first_chunk() {
+        Some(chunk) => first = *chunk,
+        None => first[..bytes.len()].copy_from_slice(bytes),
+    }
+    u64::from_be_bytes(first)
 }
 
 impl Rows {
@@ -46,14 +89,22 @@ impl Rows {
     /// Begins a row with `fields` fields. `key` orders the batch; of two rows with one key the one with the later
     /// `modified_at` stays (none is older than any; of equal ones the later reading).
     pub fn row(&mut self, key: &[u8], modified_at: Option<Time>, fields: u16) -> RowWriter<'_> {
+        let place = self.keys.len();
+        self.keys.extend_from_slice(key);
         let start = self.bytes.len();
+        self.bytes.extend_from_slice(&fields.to_be_bytes());
         self.index.push(Row {
-            key: key.to_vec(),
-            start,
-            end: start,
+            head: head(key),
+            key: Span {
+                start: place,
+                end: self.keys.len(),
+            },
+            tuple: Span {
+                start,
+                end: self.bytes.len(),
+            },
             modified_at,
         });
-        self.bytes.extend_from_slice(&fields.to_be_bytes());
         RowWriter { rows: self }
     }
 
@@ -61,36 +112,51 @@ impl Rows {
     /// one order. Gives back how many rows were dropped.
     pub fn settle(&mut self) -> usize {
         let before = self.index.len();
-        // Stable: rows of one key stay in the order in which they were read.
-        self.index.sort_by(|left, right| {
-            left.key
-                .cmp(&right.key)
-                .then(left.modified_at.cmp(&right.modified_at))
-        });
-        let mut kept: Vec<Row> = Vec::with_capacity(before);
-        for row in self.index.drain(..) {
-            match kept.last_mut() {
-                Some(last) if last.key == row.key => *last = row,
-                _ => kept.push(row),
-            }
+        let keys = &self.keys;
+        if !self
+            .index
+            .is_sorted_by(|left, right| left.order(right, keys).is_le())
+        {
+            // Stable: rows of one key stay in the order in which they were read.
+            self.index.sort_by(|left, right| left.order(right, keys));
         }
-        self.index = kept;
+        self.index.dedup_by(|later, kept| {
+            let same = later.by_key(kept, keys).is_eq();
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
         before - self.index.len()
     }
 
     /// Drops the rows whose key is not wanted; the others stay in their order.
     pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
-        self.index.retain(|row| wanted(&row.key));
+        self.index.retain(|row| wanted(row.key.of(&self.keys)));
     }
 
     /// The encoded tuples in the order of the last [`Rows::settle`].
     pub fn tuples(&self) -> impl Iterator<Item = &[u8]> {
-        self.index.iter().map(|row| &self.bytes[row.start..row.end])
+        self.index.iter().map(|row| row.tuple.of(&self.bytes))
+    }
+
+    /// The tuples of both in the order of their keys; each is in order already and no key is in both.
+    pub fn tuples_with<'rows>(&'rows self, others: &'rows Self) -> impl Iterator<Item = &'rows [u8]> {
+        let mut mine = self.keys().zip(self.tuples()).peekable();
+        let mut theirs = others.keys().zip(others.tuples()).peekable();
+        std::iter::from_fn(move || {
+            let take_mine = match (mine.peek(), theirs.peek()) {
+                (Some((own, _)), Some((other, _))) => own < other,
+                (own, _) => own.is_some(),
+            };
+            let next = if take_mine { mine.next() } else { theirs.next() };
+            next.map(|(_, tuple)| tuple)
+        })
     }
 
     /// The keys in the same order.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.index.iter().map(|row| row.key.as_slice())
+        self.index.iter().map(|row| row.key.of(&self.keys))
     }
 }
 
@@ -101,6 +167,24 @@ pub struct RowWriter<'rows> {
 }
 
 impl RowWriter<'_> {
+    /// Where the next field will begin, for [`RowWriter::since`].
+    pub fn place(&self) -> usize {
+        self.rows.bytes.len()
+    }
+
+    /// The fields from a place of this row on, as they are encoded: each with its length before it.
+    pub fn since(&self, place: usize) -> &[u8] {
+        &self.rows.bytes[place..]
+    }
+
+    /// Takes the row back, as if it had never begun.
+    pub fn take_back(self) {
+        if let Some(row) = self.rows.index.pop() {
+            self.rows.bytes.truncate(row.tuple.start);
+            self.rows.keys.truncate(row.key.start);
+        }
+    }
+
     /// A null.
     pub fn null(&mut self) -> &mut Self {
         self.raw(&(-1_i32).to_be_bytes());
@@ -122,17 +206,22 @@ impl RowWriter<'_> {
 
     /// `text[]` without nulls.
     pub fn text_array<T: AsRef<str>>(&mut self, values: &[T]) -> &mut Self {
+        self.text_array_of(values.iter().map(AsRef::as_ref))
+    }
+
+    /// The same of texts that stand nowhere side by side.
+    pub fn text_array_of<'text>(&mut self, values: impl ExactSizeIterator<Item = &'text str>) -> &mut Self {
         let place = self.open();
-        let dimensions: u32 = u32::from(!values.is_empty());
+        let dimensions: u32 = u32::from(values.len() > 0);
         self.raw(&dimensions.to_be_bytes());
         self.raw(&0_u32.to_be_bytes());
         self.raw(&TEXT_OID.to_be_bytes());
-        if !values.is_empty() {
+        if values.len() > 0 {
             self.raw(&length(values.len()).to_be_bytes());
             self.raw(&1_u32.to_be_bytes());
         }
         for value in values {
-            self.field(value.as_ref().as_bytes());
+            self.field(value.as_bytes());
         }
         self.close(place);
         self
@@ -165,7 +254,7 @@ impl RowWriter<'_> {
     /// `timestamptz` or null.
     pub fn timestamp(&mut self, value: Option<Time>) -> &mut Self {
         match value {
-            Some(value) => self.field(&(value.timestamp_micros() - POSTGRES_EPOCH_MICROS).to_be_bytes()),
+            Some(value) => self.field(&timestamp(value).to_be_bytes()),
             None => self.null(),
         }
     }
@@ -214,12 +303,96 @@ impl RowWriter<'_> {
     fn end(&mut self) {
         let end = self.rows.bytes.len();
         if let Some(row) = self.rows.index.last_mut() {
-            row.end = end;
+            row.tuple.end = end;
         }
     }
+}
+
+/// A `timestamptz`: microseconds since 2000.
+pub fn timestamp(time: Time) -> i64 {
+    time.timestamp_micros() - POSTGRES_EPOCH_MICROS
 }
 
 /// A length as COPY wants it. Elements are bounded by `limits.element_size` far below two GiB.
 fn length(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(rows: &[(&[u8], Option<i64>)]) -> Rows {
+        let mut batch = Rows::default();
+        for (place, (key, modified_at)) in rows.iter().enumerate() {
+            let modified_at = modified_at.and_then(Time::from_timestamp_millis);
+            batch.row(key, modified_at, 1).text(&place.to_string());
+        }
+        batch
+    }
+
+    /// The keys, each with the place of its row in the batch.
+    fn settled(rows: &[(&[u8], Option<i64>)]) -> Vec<(Vec<u8>, u8)> {
+        let mut batch = batch(rows);
+        let dropped = batch.settle();
+        assert_eq!(dropped + batch.len(), rows.len());
+        let places = batch.tuples().filter_map(|tuple| tuple.last());
+        let places = places.map(|digit| digit - b'0');
+        batch.keys().map(<[u8]>::to_vec).zip(places).collect()
+    }
+
+    #[test]
+    fn rows_are_ordered_bytewise_whatever_they_have_in_common() {
+        let keys: [&[u8]; 9] = [
+            b"",
+            b"\0",
+            b"a",
+            b"a\0",
+            b"abcdefgh",
+            b"abcdefgh\0",
+            b"abcdefghi",
+            b"b",
+            b"\xff",
+        ];
+        let expected: Vec<Vec<u8>> = keys.iter().map(|key| key.to_vec()).collect();
+        for turn in 0..keys.len() {
+            let mut rows = keys.map(|key| (key, None));
+            rows.rotate_left(turn);
+            if turn % 2 == 1 {
+                rows.reverse();
+            }
+            let keys: Vec<Vec<u8>> = settled(&rows).into_iter().map(|(key, _)| key).collect();
+            assert_eq!(keys, expected);
+        }
+    }
+
+    #[test]
+    fn of_one_key_the_latest_stays_and_of_equal_ones_the_later_reading() {
+        for (modified_at, kept) in [
+            ([Some(1), Some(2), None], 1),
+            ([Some(2), Some(1), Some(2)], 2),
+            ([None, None, None], 2),
+            ([Some(3), None, Some(1)], 0),
+        ] {
+            let mut rows = modified_at.map(|time| (&b"key"[..], time)).to_vec();
+            assert_eq!(settled(&rows), [(b"key".to_vec(), kept)]);
+            rows.push((b"a", None));
+            assert_eq!(settled(&rows), [(b"a".to_vec(), 3), (b"key".to_vec(), kept)]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_taken_back_leaves_nothing() {
+        let mut rows = batch(&[(b"b", None)]);
+        let size = rows.size();
+        let mut row = rows.row(b"a", None, 2);
+        let place = row.text("before").place();
+        assert_eq!(row.text("x").since(place), b"\0\0\0\x01x");
+        row.take_back();
+        assert_eq!((rows.len(), rows.size()), (1, size));
+        rows.row(b"c", None, 1).text("1");
+        assert_eq!(rows.keys().collect::<Vec<_>>(), [b"b", b"c"]);
+        rows.retain(|key| key == b"c");
+        assert_eq!(rows.tuples().collect::<Vec<_>>(), [b"\0\x01\0\0\0\x011"]);
+    }
 }

@@ -2,9 +2,11 @@
 
 use bytes::{BufMut as _, BytesMut};
 use sqlx::PgConnection;
+use sqlx::postgres::PgCopyIn;
 
 use crate::failpoint::{self, Side};
-use crate::model::rows::Rows;
+use crate::model::Time;
+use crate::model::rows::{self, Rows};
 
 /// Signature, flags and the length of the header's extension.
 /// <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>
@@ -14,24 +16,71 @@ const TRAILER: i16 = -1;
 /// Tuples are gathered to messages of about this size: each costs a write to the socket.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Runs `statement` with the settled rows, and gives back how many the server took.
+/// Runs `statement` with tuples as they stand, and gives back how many rows the server took.
 pub(crate) async fn send(
     connection: &mut PgConnection,
     statement: &str,
     rows: &Rows,
 ) -> Result<u64, sqlx::Error> {
-    let mut copy = connection.copy_in_raw(statement).await?;
-    let mut message = BytesMut::with_capacity(MESSAGE_BYTES.min(rows.size() + HEADER.len() + 2));
-    message.put_slice(HEADER);
+    let mut stream = Stream::open(connection, statement).await?;
     for tuple in rows.tuples() {
-        if message.len() + tuple.len() > MESSAGE_BYTES && !message.is_empty() {
-            copy.send(&message[..]).await?;
-            message.clear();
-        }
-        message.put_slice(tuple);
+        stream.add(&[tuple]).await?;
     }
-    message.put_i16(TRAILER);
-    copy.send(&message[..]).await?;
-    failpoint::at("copy", Side::Before)?;
-    copy.finish().await
+    stream.finish().await
+}
+
+/// As [`send`], each tuple with one more `timestamptz` at its end.
+pub(crate) async fn send_at<'rows>(
+    connection: &mut PgConnection,
+    statement: &str,
+    tuples: impl Iterator<Item = &'rows [u8]>,
+    at: Time,
+) -> Result<u64, sqlx::Error> {
+    let mut moment = [0; 12];
+    moment[..4].copy_from_slice(&8_i32.to_be_bytes());
+    moment[4..].copy_from_slice(&rows::timestamp(at).to_be_bytes());
+    let mut stream = Stream::open(connection, statement).await?;
+    for tuple in tuples {
+        let Some((fields, columns)) = tuple.split_first_chunk::<2>() else {
+            continue;
+        };
+        let fields = (u16::from_be_bytes(*fields) + 1).to_be_bytes();
+        stream.add(&[&fields, columns, &moment]).await?;
+    }
+    stream.finish().await
+}
+
+/// A stream of tuples on its way.
+struct Stream<'connection> {
+    copy: PgCopyIn<&'connection mut PgConnection>,
+    message: BytesMut,
+}
+
+impl<'connection> Stream<'connection> {
+    async fn open(connection: &'connection mut PgConnection, statement: &str) -> Result<Self, sqlx::Error> {
+        let mut message = BytesMut::with_capacity(MESSAGE_BYTES);
+        message.put_slice(HEADER);
+        let copy = connection.copy_in_raw(statement).await?;
+        Ok(Self { copy, message })
+    }
+
+    /// Adds a tuple that comes in parts.
+    async fn add(&mut self, parts: &[&[u8]]) -> Result<(), sqlx::Error> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if self.message.len() + length > MESSAGE_BYTES {
+            self.copy.send(&self.message[..]).await?;
+            self.message.clear();
+        }
+        for part in parts {
+            self.message.put_slice(part);
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<u64, sqlx::Error> {
+        self.message.put_i16(TRAILER);
+        self.copy.send(&self.message[..]).await?;
+        failpoint::at("copy", Side::Before)?;
+        self.copy.finish().await
+    }
 }

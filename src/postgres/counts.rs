@@ -16,6 +16,14 @@ pub(crate) async fn rows(pool: &PgPool, table: &Table) -> Result<u64, Error> {
     Ok(to_count(count))
 }
 
+/// Whether a table has no row.
+pub(crate) async fn is_empty(pool: &PgPool, table: &Table) -> Result<bool, Error> {
+    sqlx::query_scalar(AssertSqlSafe(merge::emptiness_of(table)))
+        .fetch_one(pool)
+        .await
+        .doing("looking for rows")
+}
+
 /// As the planner believes; a table that it knows nothing of is small or new, and is counted.
 pub(crate) async fn rows_estimated(pool: &PgPool, table: &Table) -> Result<u64, Error> {
     let believed = sqlx::query_scalar!(

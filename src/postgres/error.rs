@@ -1,6 +1,8 @@
 //! The one error of this layer: what was tried, why it failed, and what an operator should do. Nothing in it can
 //! hold a password: addresses are built from host, port, database and user alone.
 
+use std::borrow::Cow;
+
 use sqlx::migrate::MigrateError;
 
 use crate::model::Time;
@@ -109,12 +111,18 @@ pub enum Error {
         /// How many.
         rows: u64,
     },
+    /// Rows that were taken to be nobody's have to go through staging.
+    #[error("a fresh batch cannot go straight into the table")]
+    NotFresh,
     /// The turn to ask for a token was taken over.
     #[error("the claim to ask for a token of {tenant} was taken over")]
     ClaimLost {
         /// The tenant's host.
         tenant: String,
     },
+    /// A token request is under way, and does not end.
+    #[error("a request for a token is under way, and does not end")]
+    TokenBusy,
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes for the key of the erasures")]
     Random {
@@ -193,6 +201,16 @@ impl Error {
         self.cause().is_some_and(|cause| class(cause) == Class::Conflict)
     }
 
+    /// Whether rows that were taken to be nobody's are there already, or may not go straight into the table.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        let code = |cause: &sqlx::Error| {
+            cause
+                .as_database_error()
+                .and_then(|inner| inner.code().map(Cow::into_owned))
+        };
+        matches!(self, Self::NotFresh) || self.cause().and_then(code).is_some_and(|code| code == "23505")
+    }
+
     /// The driver's error below.
     fn cause(&self) -> Option<&sqlx::Error> {
         match self {
@@ -213,7 +231,7 @@ impl Error {
             | Self::OtherTenant { .. }
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
-            Self::Held { .. } => Kind::Held,
+            Self::Held { .. } | Self::TokenBusy => Kind::Held,
             _ if self.is_transient() => Kind::Transient,
             _ => Kind::Final,
         }
@@ -238,11 +256,16 @@ impl Error {
                 "restore `sync.erasure_key` from a backup, or empty `sync.erasures` and erase the persons anew"
             }
             Self::NoHost { .. } => "set `tenant.url` to https://HOST",
+            Self::TokenBusy => "try again in a minute",
             Self::Held { .. } => "stop that process, or wait until its run has ended",
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(class(source)),
             Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
-            Self::Gone { .. } | Self::Fenced { .. } | Self::ClaimLost { .. } | Self::Random { .. } => {
+            Self::Gone { .. }
+            | Self::NotFresh
+            | Self::Fenced { .. }
+            | Self::ClaimLost { .. }
+            | Self::Random { .. } => {
                 return None;
             }
         };

@@ -22,6 +22,8 @@ use crate::postgres::profiles::Surroundings;
 use crate::postgres::retry::Attempts;
 use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
 
+/// After so many fresh batches that were not fresh, all go through staging.
+const BOUNCES: u32 = 3;
 const LOOKING: &str = "looking for known profiles";
 
 /// A loading connection with its staging.
@@ -42,6 +44,17 @@ pub struct PostgresLoader {
     compared: Vec<u64>,
     /// Whether staging holds rows of a load that failed.
     littered: bool,
+    /// Fresh batches that could not go straight into the table.
+    bounced: u32,
+}
+
+/// How rows come into the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Copied into staging, then merged.
+    Staged,
+    /// Copied into the table: nobody has them yet.
+    Straight,
 }
 
 /// What a transaction learns at its start.
@@ -81,6 +94,7 @@ impl PostgresLoader {
             contents: HashMap::new(),
             compared: Vec::new(),
             littered: false,
+            bounced: 0,
         })
     }
 
@@ -169,6 +183,17 @@ impl PostgresLoader {
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
         let repeated = from_length(batch.rows.settle());
+        if batch.fresh && self.table.merge == Merge::Profile && self.bounced < BOUNCES {
+            match self
+                .commit_persistently(&batch, advance.as_ref(), Way::Straight)
+                .await
+            {
+                Err(error) if error.is_duplicate() => self.bounced += 1,
+                loaded => {
+                    return loaded.map(|written| Written { repeated, ..written });
+                }
+            }
+        }
         if self.littered {
             self.sweep_staging().await?;
         }
@@ -177,7 +202,9 @@ impl PostgresLoader {
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
             partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
-        let mut written = self.commit_persistently(&batch, advance.as_ref()).await?;
+        let mut written = self
+            .commit_persistently(&batch, advance.as_ref(), Way::Staged)
+            .await?;
         written.repeated = repeated;
         self.contents.clear();
         self.compared.clear();
@@ -197,10 +224,11 @@ impl PostgresLoader {
         &mut self,
         batch: &Batch,
         advance: Option<&Advance>,
+        way: Way,
     ) -> Result<Written, Error> {
         let mut attempts = Attempts::default();
         loop {
-            match self.commit(batch, advance).await {
+            match self.commit(batch, advance, way).await {
                 Ok(written) => return Ok(written),
                 Err(error) => attempts.again(error).await?,
             }
@@ -208,9 +236,19 @@ impl PostgresLoader {
     }
 
     /// The one transaction. A drop on the way out rolls it back.
-    async fn commit(&mut self, loading: &Batch, advance: Option<&Advance>) -> Result<Written, Error> {
+    async fn commit(
+        &mut self,
+        loading: &Batch,
+        advance: Option<&Advance>,
+        way: Way,
+    ) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
-        let opening = opening(&mut transaction, self.lease.slot.resource, self.walk).await?;
+        let waits = self.table.merge != Merge::Profile;
+        let opening = opening(&mut transaction, self.lease.slot.resource, self.walk, waits).await?;
+        if way == Way::Straight && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
+            // Who was erased is sifted out of what is staged; and beside another walk more than rows is to be locked.
+            return Err(Error::NotFresh);
+        }
         let sifted = match &opening.hasher {
             Some(hasher) => suppress::sift(&mut transaction, hasher, self.table, loading).await?,
             None => None,
@@ -234,6 +272,9 @@ impl PostgresLoader {
             compared: &compared,
         };
         let mut written = match self.table.merge {
+            Merge::Profile if way == Way::Straight => {
+                profiles::insert(&mut transaction, batch, around).await?
+            }
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
             Merge::Upsert | Merge::Occurrence => merge_plainly(&mut transaction, batch, around).await?,
         };
@@ -278,10 +319,14 @@ async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
 
 /// One round trip for all that the transaction has to know, so that the usual batch skips what is not needed. The lock
 /// against erasures comes first, before the time.
+///
+/// A walk that records its ids need not wait until each commit is on disk: a crash that takes the last of them away
+/// empties `sync.walk_seen` as well, by which it is noticed, and what says that a walk is done waits for all before it.
 async fn opening(
     connection: &mut PgConnection,
     resource: &str,
     walk: Option<Walk>,
+    waits: bool,
 ) -> Result<Opening, Error> {
     let row = sqlx::query!(
         r#"select sync.load_beside_erasures() as "erasure_key?", sync.clock() as "now!",
@@ -292,9 +337,11 @@ async fn opening(
                where c.resource = $1 and c.scope = 'full'
                  and (c.position ->> 'walk_id')::uuid is distinct from $2
                  and c.position ->> 'walk_id' is not null
-             ) as "other_walks!""#,
+             ) as "other_walks!",
+             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         resource,
-        walk.map(|walk| walk.id)
+        walk.map(|walk| walk.id),
+        waits || walk.is_none()
     )
     .fetch_one(connection)
     .await

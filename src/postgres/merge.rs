@@ -22,6 +22,8 @@ pub(crate) struct Statements {
     pub(crate) empty_staging: String,
     /// Fills it.
     pub(crate) copy: String,
+    /// Fills the table itself, with the time last.
+    pub(crate) copy_straight: String,
     /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides. One row: inserted, updated, and for
     /// profiles the ids that were inserted.
     pub(crate) merge: String,
@@ -38,6 +40,11 @@ impl Statements {
             empty_staging: format!("truncate {staging_name}"),
             copy: format!(
                 "copy {staging_name} ({}) from stdin (format binary)",
+                names(table, "")
+            ),
+            copy_straight: format!(
+                "copy blueconic.{} ({}, {SYNCED_AT}) from stdin (format binary)",
+                quoted(table.name),
                 names(table, "")
             ),
             merge: match table.merge {
@@ -315,39 +322,43 @@ impl SweepStatements {
     }
 }
 
+/// Whether a table has no row.
+pub(crate) fn emptiness_of(table: &Table) -> String {
+    format!("select not exists (select from blueconic.{})", quoted(table.name))
+}
+
 /// How many rows a table has.
 pub(crate) fn count_of(table: &Table) -> String {
     format!("select count(*) from blueconic.{}", quoted(table.name))
 }
 
-/// Takes out every staged profile that carries an alias noticed since the walk began (`$1`), and the losers `$2`; a
-/// later statement than the merge, so that it sees what a concurrent transaction committed while the merge waited for
-/// its locks. Gives back the ids that were more than placeholders.
+/// Which of the loaded profiles `$1` carry an alias or a tombstone, and whether the alias was noticed since the walk began
+/// (`$2`); a later statement than the merge, so that it sees what a concurrent transaction committed while the merge
+/// waited for its locks. The ids go as one array, which is looked up in the index id by id.
+pub(crate) const GONE_BEFORE: &str = "
+select a.profile_id, a.noticed_at >= $2
+from blueconic.profile_aliases as a where a.profile_id = any ($1)
+union all
+select t.profile_id, false
+from blueconic.profile_tombstones as t where t.profile_id = any ($1)";
+
+/// Takes out the losers `$1`, and gives back the ids that were more than placeholders.
 pub(crate) const DROP_LOSERS: &str = "
 with gone as (
-  delete from blueconic.profiles as stored
-  using (
-    select a.profile_id as id
-    from blueconic.profile_aliases as a
-    where a.profile_id = any (array(select id from pg_temp.staged_profiles)) and a.noticed_at >= $1
-    union
-    select loser.id from unnest($2::text[]) as loser (id)
-  ) as loser
-  where stored.id = loser.id
+  delete from blueconic.profiles as stored where stored.id = any ($1)
   returning stored.id, stored.source_hash = ''::bytea as locked
 )
 select coalesce(array_agg(id) filter (where not locked), '{}') from gone";
 
-/// A staged profile that is there now is neither gone nor merged away. The staged ids go as one array, which is looked
-/// up in the index id by id: as a join, staging (without an index) was read once for each alias.
+/// A loaded profile of `$1` that is there now is neither gone nor merged away.
 pub(crate) const FORGET_RETURNED: &str = "
 with unburied as (
   delete from blueconic.profile_tombstones as t
-  where t.profile_id = any (array(select id from pg_temp.staged_profiles))
+  where t.profile_id = any ($1)
     and exists (select from blueconic.profiles as stored where stored.id = t.profile_id)
 )
 delete from blueconic.profile_aliases as a
-where a.profile_id = any (array(select id from pg_temp.staged_profiles))
+where a.profile_id = any ($1)
   and exists (select from blueconic.profiles as stored where stored.id = a.profile_id)";
 
 /// A staged profile that turned out to mean the same lends the row its `source_hash`, so that the next walk need not

@@ -19,6 +19,7 @@ mod partitions;
 pub mod pool;
 mod profiles;
 mod rejects;
+pub mod reseal;
 pub mod reset;
 mod retry;
 mod runs;

@@ -122,7 +122,7 @@ enum Joins {
     AsPlanned,
     /// By looking up each key. A batch joins some thousand staged rows with tables of millions, and nothing tells the
     /// planner how many are staged: left alone it reads profiles, aliases and tombstones whole for every batch (seen
-    /// with 200,000 profiles).
+    /// with 200,000 profiles), or for every row of it while they are small.
     ByKey,
 }
 
@@ -157,6 +157,7 @@ async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) 
            ('idle_in_transaction_session_timeout', $1),
            ('enable_hashjoin', $2),
            ('enable_mergejoin', $2),
+           ('enable_seqscan', $2),
            ('work_mem', '64MB'),
            ('jit', 'off'),
            ('TimeZone', 'UTC'),

@@ -9,9 +9,11 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::model::Time;
 use crate::model::batch::{Batch, Written};
 use crate::model::ports::Lease;
+use crate::model::rows::Rows;
 use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::{ADOPT_SOURCE_HASH, DROP_LOSERS, FORGET_RETURNED, Statements};
+use crate::postgres::merge::{ADOPT_SOURCE_HASH, DROP_LOSERS, FORGET_RETURNED, GONE_BEFORE, Statements};
 
 /// What a merge has to know besides its batch.
 #[derive(Debug, Clone, Copy)]
@@ -40,23 +42,20 @@ pub(crate) async fn merge(
     around: Surroundings<'_>,
 ) -> Result<Written, Error> {
     let losers = losers(batch);
-    let leaving: Vec<&str> = losers
-        .keys()
-        .copied()
-        .chain(around.departing.iter().map(String::as_str))
-        .collect();
+    let leaving = leaving(&losers, around);
     let locked = locked(batch, &leaving, around.compared);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
     }
     let inserted = merge_rows(connection, batch, &locked, around, &mut written).await?;
-    record_aliases(connection, &losers, around.now).await?;
-    drop_losers(connection, &leaving, &inserted, around, &mut written).await?;
-    bury(connection, &losers, around).await?;
-    if !batch.rows.is_empty() {
-        forget_returned(connection).await?;
-    }
+    let inserted = inserted.iter().map(String::as_str).collect();
+    let leave = Leave {
+        losers,
+        leaving,
+        inserted,
+    };
+    leave.carry_out(connection, batch, around, &mut written).await?;
     refresh_hashes(connection, batch, around.contents, &mut written).await?;
     if !batch.rehash.is_empty() || !around.compared.is_empty() {
         let rows = remove_placeholders(connection, &locked).await?;
@@ -65,6 +64,99 @@ pub(crate) async fn merge(
         }
     }
     Ok(written)
+}
+
+/// Copies a fresh batch straight into the table, losers' placeholders among the rows in one order, and all that comes
+/// with it. An id that is there all the same breaks the transaction off ([`Error::is_duplicate`]).
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    around: Surroundings<'_>,
+) -> Result<Written, Error> {
+    let losers = losers(batch);
+    let leaving = leaving(&losers, around);
+    let mut placeholders = Rows::default();
+    for id in locked(batch, &leaving, &[]) {
+        placeholder(&mut placeholders, id);
+    }
+    if batch.rows.is_empty() && placeholders.is_empty() {
+        return Ok(Written::default());
+    }
+    copy::send_at(
+        connection,
+        &around.sql.copy_straight,
+        batch.rows.tuples_with(&placeholders),
+        around.now,
+    )
+    .await
+    .doing("copying profiles")?;
+    let mut written = Written {
+        inserted: from_length(batch.rows.len()),
+        ..Written::default()
+    };
+    let inserted = text_keys(batch).collect();
+    let leave = Leave {
+        losers,
+        leaving,
+        inserted,
+    };
+    leave.carry_out(connection, batch, around, &mut written).await?;
+    Ok(written)
+}
+
+/// A row of `blueconic.profiles` that only holds its place, as [`Statements::merge`] makes them.
+fn placeholder(rows: &mut Rows, id: &str) {
+    rows.row(id.as_bytes(), None, 11)
+        .text(id)
+        .null()
+        .null()
+        .null()
+        .null()
+        .text_array::<&str>(&[])
+        .text_array::<&str>(&[])
+        .text_array::<&str>(&[])
+        .jsonb(b"{}")
+        .bytea(b"")
+        .bytea(b"");
+}
+
+/// Who leaves with a batch.
+struct Leave<'batch> {
+    losers: BTreeMap<&'batch str, &'batch str>,
+    leaving: Vec<&'batch str>,
+    inserted: BTreeSet<&'batch str>,
+}
+
+impl Leave<'_> {
+    /// Aliases and tombstones of those who leave, and none any more of those who came back.
+    async fn carry_out(
+        self,
+        connection: &mut PgConnection,
+        batch: &Batch,
+        around: Surroundings<'_>,
+        written: &mut Written,
+    ) -> Result<(), Error> {
+        record_aliases(connection, &self.losers, around.now).await?;
+        let met = gone_before(connection, batch, around.since).await?;
+        let merged = met
+            .iter()
+            .filter(|(_, merged)| *merged)
+            .map(|(id, _)| id.as_str());
+        let gone: BTreeSet<&str> = self.leaving.iter().copied().chain(merged).collect();
+        drop_losers(connection, &gone, &self.inserted, written).await?;
+        bury(connection, &self.losers, around).await?;
+        forget_returned(connection, &met).await
+    }
+}
+
+/// The ids of the batch's rows.
+fn text_keys(batch: &Batch) -> impl Iterator<Item = &str> {
+    batch.rows.keys().filter_map(|key| std::str::from_utf8(key).ok())
+}
+
+fn leaving<'load>(losers: &BTreeMap<&'load str, &'load str>, around: Surroundings<'load>) -> Vec<&'load str> {
+    let departing = around.departing.iter().map(String::as_str);
+    losers.keys().copied().chain(departing).collect()
 }
 
 /// Loser to survivor, in order; of several survivors the last.
@@ -151,24 +243,40 @@ pub(crate) async fn record_aliases(
     Ok(())
 }
 
+/// Loaded ids with an alias (true: noticed since the walk began) or a tombstone.
+async fn gone_before(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    since: Time,
+) -> Result<Vec<(String, bool)>, Error> {
+    let ids: Vec<&str> = text_keys(batch).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(GONE_BEFORE)
+        .bind(ids)
+        .bind(since)
+        .fetch_all(connection)
+        .await
+        .doing("looking for profiles that were gone")
+}
+
 /// What was inserted a moment ago and goes again was never there for anybody.
 async fn drop_losers(
     connection: &mut PgConnection,
-    leaving: &[&str],
-    inserted: &[String],
-    around: Surroundings<'_>,
+    losers: &BTreeSet<&str>,
+    inserted: &BTreeSet<&str>,
     written: &mut Written,
 ) -> Result<(), Error> {
+    if losers.is_empty() {
+        return Ok(());
+    }
+    let losers: Vec<&str> = losers.iter().copied().collect();
     let gone: Vec<String> = sqlx::query_scalar(DROP_LOSERS)
-        .bind(around.since)
-        .bind(leaving)
+        .bind(losers)
         .fetch_one(connection)
         .await
         .doing("removing merged profiles")?;
-    if gone.is_empty() {
-        return Ok(());
-    }
-    let inserted: BTreeSet<&str> = inserted.iter().map(String::as_str).collect();
     let fresh = gone.iter().filter(|id| inserted.contains(id.as_str())).count();
     written.inserted -= from_length(fresh);
     written.unchanged += from_length(fresh);
@@ -237,8 +345,14 @@ pub(crate) async fn put_tombstones(
     Ok(())
 }
 
-async fn forget_returned(connection: &mut PgConnection) -> Result<(), Error> {
+async fn forget_returned(connection: &mut PgConnection, met: &[(String, bool)]) -> Result<(), Error> {
+    if met.is_empty() {
+        return Ok(());
+    }
+    let ids: BTreeSet<&str> = met.iter().map(|(id, _)| id.as_str()).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
     sqlx::query(FORGET_RETURNED)
+        .bind(ids)
         .execute(connection)
         .await
         .doing("taking back tombstones")?;

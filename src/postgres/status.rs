@@ -10,6 +10,9 @@ use crate::postgres::migrate;
 use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "reading the status";
+/// What a person has to do when an authorization has ended.
+const SIGN_IN: &str =
+    "run `blueconic-sync login`: the authorization has ended, and only a person can renew it";
 
 impl Observer for PostgresStore {
     async fn ready(&self) -> Outcome<()> {
@@ -97,18 +100,21 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
 /// The token of the tenant that asked last.
 async fn token(store: &PostgresStore) -> Result<Value, Error> {
     let row = sqlx::query!(
-        "select status, expires_at, issued_at, last_error from sync.tokens
+        "select grant_type, status, expires_at, issued_at, last_error from sync.tokens
          order by issued_at desc nulls last limit 1"
     )
     .fetch_optional(store.control())
     .await
     .doing(DOING)?;
     Ok(row.map_or(Value::Null, |row| {
+        let reauth = row.status == "reauth_required";
         json!({
+            "grant_type": row.grant_type,
             "status": row.status,
             "expires_at": row.expires_at,
             "issued_at": row.issued_at,
             "last_error": row.last_error,
+            "hint": reauth.then_some(SIGN_IN),
         })
     }))
 }

@@ -165,6 +165,10 @@ impl Store for PostgresStore {
         Ok(seen::count(self.control(), walk_id).await?)
     }
 
+    async fn is_empty(&self, table: &'static Table) -> Outcome<bool> {
+        Ok(counts::is_empty(self.control(), table).await?)
+    }
+
     async fn distinct(&self, walk_id: Uuid) -> Outcome<u64> {
         Ok(seen::distinct(self.control(), walk_id).await?)
     }

@@ -1,14 +1,16 @@
 //! `sync.tokens`: whose turn it is to ask for a token, and what came of it. The turn is a committed claim, so that no
-//! transaction stays open over HTTP. The token itself is sealed before it comes here.
+//! transaction stays open over HTTP. Tokens are sealed before they come here.
 
 use std::time::Duration;
 
 use crate::model::fault::Outcome;
-use crate::model::ports::{Claim, Settled, TokenName, TokenRow, TokenStore};
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
+
+const READING: &str = "reading the token's state";
 
 impl TokenStore for PostgresStore {
     async fn read(&self, name: &TokenName) -> Outcome<Option<TokenRow>> {
@@ -19,19 +21,44 @@ impl TokenStore for PostgresStore {
         Ok(self.claim_token(name, seen, hold).await?)
     }
 
-    async fn settle(&self, name: &TokenName, version: i64, with: Settled) -> Outcome<TokenRow> {
+    async fn extend(&self, name: &TokenName, fence: i64, hold: Duration) -> Outcome<()> {
+        let extended = self.extend_claim(name, fence, hold).await?;
+        Ok(if extended { Ok(()) } else { Err(lost(name)) }?)
+    }
+
+    async fn settle(&self, name: &TokenName, fence: i64, with: Settled) -> Outcome<TokenRow> {
         let row = match with {
-            Settled::Token { life, sealed } => self.store_token(name, version, life, sealed).await?,
-            Settled::Failed { error, reauth } => self.fail_token(name, version, &error, reauth).await?,
+            Settled::Token { life, sealed } => self.store_token(name, fence, life, sealed).await?,
+            Settled::Failed {
+                error,
+                reauth,
+                sealed,
+            } => self.fail_token(name, fence, &error, reauth, sealed).await?,
         };
-        let lost = || Error::ClaimLost {
-            tenant: name.tenant.clone(),
-        };
-        Ok(row.ok_or_else(lost)?)
+        Ok(row.ok_or_else(|| lost(name))?)
     }
 
     async fn drop_version(&self, name: &TokenName, version: i64) -> Outcome<()> {
         Ok(self.expire_token(name, version).await?)
+    }
+
+    async fn grant(&self, name: &TokenName, life: Duration, sealed: Sealed) -> Outcome<TokenRow> {
+        Ok(self.store_grant(name, life, sealed).await?)
+    }
+
+    async fn remove(&self, name: &TokenName, fence: i64) -> Outcome<()> {
+        let removed = self.remove_token(name, fence).await?;
+        Ok(if removed { Ok(()) } else { Err(lost(name)) }?)
+    }
+
+    async fn of_client(&self, tenant: &str, client_id: &str) -> Outcome<Vec<TokenName>> {
+        Ok(self.tokens_of(tenant, client_id).await?)
+    }
+}
+
+fn lost(name: &TokenName) -> Error {
+    Error::ClaimLost {
+        tenant: name.tenant.clone(),
     }
 }
 
@@ -39,7 +66,7 @@ impl PostgresStore {
     async fn token(&self, name: &TokenName) -> Result<Option<TokenRow>, Error> {
         sqlx::query_as!(
             TokenRow,
-            r#"select version, status, issued_at, expires_at, key_id, ciphertext, sync.clock() as "now!"
+            r#"select version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!"
                from sync.tokens where tenant = $1 and client_id = $2 and grant_type = $3"#,
             name.tenant,
             name.client_id,
@@ -47,7 +74,7 @@ impl PostgresStore {
         )
         .fetch_optional(self.control())
         .await
-        .doing("reading the token's state")
+        .doing(READING)
     }
 
     /// One update decides: of all who have seen this version, the first whose update finds no claim standing.
@@ -62,13 +89,17 @@ impl PostgresStore {
             name.grant_type
         )
         .execute(self.control());
-        boundary::cross("token/open", DOING, open).await?;
-        let claim = sqlx::query_scalar!(
+        // A row that was removed meanwhile is not made again by whoever saw it.
+        if seen == 0 {
+            boundary::cross("token/open", DOING, open).await?;
+        }
+        let claim = sqlx::query!(
             "update sync.tokens set
-               status = 'refreshing', refreshing_by = $5, refreshing_until = sync.clock() + $6
+               status = 'refreshing', refreshing_by = $5, refreshing_until = sync.clock() + $6,
+               fence = fence + 1, claims = claims + 1
              where tenant = $1 and client_id = $2 and grant_type = $3 and version = $4
                and (refreshing_until is null or refreshing_until <= sync.clock())
-             returning version",
+             returning fence, claims",
             name.tenant,
             name.client_id,
             name.grant_type,
@@ -78,7 +109,10 @@ impl PostgresStore {
         )
         .fetch_optional(self.control());
         match boundary::cross("token/claim", DOING, claim).await? {
-            Some(version) => Ok(Claim::Yours { version: version + 1 }),
+            Some(row) => Ok(Claim::Yours {
+                fence: row.fence,
+                unsettled: row.claims > 1,
+            }),
             None => self.claimed_by_another(name, seen).await,
         }
     }
@@ -93,7 +127,7 @@ impl PostgresStore {
         )
         .fetch_optional(self.control())
         .await
-        .doing("reading the token's state")?;
+        .doing(READING)?;
         Ok(match row {
             Some(row) if row.version == seen => match row.refreshing_until {
                 Some(until) => Claim::Busy { until },
@@ -104,59 +138,81 @@ impl PostgresStore {
         })
     }
 
+    async fn extend_claim(&self, name: &TokenName, fence: i64, hold: Duration) -> Result<bool, Error> {
+        let extend = sqlx::query!(
+            "update sync.tokens set refreshing_until = sync.clock() + $5
+             where tenant = $1 and client_id = $2 and grant_type = $3 and fence = $4 and refreshing_by = $6",
+            name.tenant,
+            name.client_id,
+            name.grant_type,
+            fence,
+            interval(hold),
+            self.holder()
+        )
+        .execute(self.control());
+        let extended = boundary::cross("token/extend", "holding the turn to ask for a token", extend).await?;
+        Ok(extended.rows_affected() == 1)
+    }
+
     async fn store_token(
         &self,
         name: &TokenName,
-        version: i64,
+        fence: i64,
         life: Duration,
-        sealed: Option<(String, Vec<u8>)>,
+        sealed: Option<Sealed>,
     ) -> Result<Option<TokenRow>, Error> {
         let (key_id, ciphertext) = sealed.unzip();
         let store = sqlx::query_as!(
             TokenRow,
             r#"update sync.tokens set
-                 version = $4::bigint, status = 'valid', issued_at = sync.clock(), expires_at = sync.clock() + $6,
-                 refreshing_by = null, refreshing_until = null, last_error = null,
-                 key_id = $7, ciphertext = $8
-               where tenant = $1 and client_id = $2 and grant_type = $3
-                 and version = $4::bigint - 1 and refreshing_by = $5
-               returning version, status, issued_at, expires_at, key_id, ciphertext, sync.clock() as "now!""#,
+                 version = version + 1, status = 'valid', issued_at = sync.clock(), expires_at = sync.clock() + $5,
+                 refreshing_by = null, refreshing_until = null, claims = 0, last_error = null,
+                 key_id = $6, ciphertext = $7
+               where tenant = $1 and client_id = $2 and grant_type = $3 and fence = $4 and refreshing_by = $8
+               returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
             name.tenant,
             name.client_id,
             name.grant_type,
-            version,
-            self.holder(),
+            fence,
             interval(life),
             key_id,
-            ciphertext
+            ciphertext,
+            self.holder()
         )
         .fetch_optional(self.control());
         boundary::cross("token/store", "storing the token", store).await
     }
 
-    /// The token that was there stays: it serves until it dies.
+    /// The token that was there stays and serves until it dies, unless something came that takes its place. The end of an
+    /// authorization is a version of its own, so that nobody claims what he saw before it.
     async fn fail_token(
         &self,
         name: &TokenName,
-        version: i64,
+        fence: i64,
         error: &str,
         reauth: bool,
+        sealed: Option<Sealed>,
     ) -> Result<Option<TokenRow>, Error> {
+        let (key_id, ciphertext) = sealed.unzip();
         let fail = sqlx::query_as!(
             TokenRow,
             r#"update sync.tokens set
-                 status = case when $7 then 'reauth_required' else 'failed' end,
-                 last_error = $6, refreshing_by = null, refreshing_until = null
-               where tenant = $1 and client_id = $2 and grant_type = $3
-                 and version = $4::bigint - 1 and refreshing_by = $5
-               returning version, status, issued_at, expires_at, key_id, ciphertext, sync.clock() as "now!""#,
+                 status = case when $6 then 'reauth_required' else 'failed' end,
+                 last_error = $5, refreshing_by = null, refreshing_until = null, claims = 0,
+                 version = case when $6 or $8::bytea is not null then version + 1 else version end,
+                 expires_at = case when $8::bytea is null then expires_at else sync.clock() end,
+                 key_id = coalesce($7, key_id), ciphertext = coalesce($8::bytea, ciphertext)
+               where tenant = $1 and client_id = $2 and grant_type = $3 and fence = $4 and refreshing_by = $9
+               returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
             name.tenant,
             name.client_id,
             name.grant_type,
-            version,
-            self.holder(),
+            fence,
             error,
-            reauth
+            reauth,
+            key_id,
+            ciphertext,
+            self.holder()
         )
         .fetch_optional(self.control());
         boundary::cross("token/fail", "storing why no token came", fail).await
@@ -176,5 +232,74 @@ impl PostgresStore {
         .execute(self.control());
         boundary::cross("token/drop", "dropping the token", expire).await?;
         Ok(())
+    }
+
+    async fn store_grant(
+        &self,
+        name: &TokenName,
+        life: Duration,
+        (key_id, ciphertext): Sealed,
+    ) -> Result<TokenRow, Error> {
+        const DOING: &str = "storing what was granted";
+        let mut transaction = self.control().begin().await.doing(DOING)?;
+        sqlx::query!(
+            "insert into sync.tokens (tenant, client_id, grant_type, version, status)
+             values ($1, $2, $3, 0, 'refreshing')
+             on conflict do nothing",
+            name.tenant,
+            name.client_id,
+            name.grant_type
+        )
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        let row = sqlx::query_as!(
+            TokenRow,
+            r#"update sync.tokens set
+                 version = version + 1, status = 'valid', issued_at = sync.clock(), expires_at = sync.clock() + $4,
+                 refreshing_by = null, refreshing_until = null, fence = fence + 1, claims = 0, last_error = null,
+                 key_id = $5, ciphertext = $6
+               where tenant = $1 and client_id = $2 and grant_type = $3
+               returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
+            name.tenant,
+            name.client_id,
+            name.grant_type,
+            interval(life),
+            key_id,
+            ciphertext
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        boundary::cross("token/grant", DOING, transaction.commit()).await?;
+        Ok(row)
+    }
+
+    async fn remove_token(&self, name: &TokenName, fence: i64) -> Result<bool, Error> {
+        let remove = sqlx::query!(
+            "delete from sync.tokens
+             where tenant = $1 and client_id = $2 and grant_type = $3 and fence = $4 and refreshing_by = $5",
+            name.tenant,
+            name.client_id,
+            name.grant_type,
+            fence,
+            self.holder()
+        )
+        .execute(self.control());
+        let removed = boundary::cross("token/remove", "removing the token's state", remove).await?;
+        Ok(removed.rows_affected() == 1)
+    }
+
+    async fn tokens_of(&self, tenant: &str, client_id: &str) -> Result<Vec<TokenName>, Error> {
+        sqlx::query_as!(
+            TokenName,
+            "select tenant, client_id, grant_type from sync.tokens
+             where tenant = $1 and client_id = $2 order by grant_type",
+            tenant,
+            client_id
+        )
+        .fetch_all(self.control())
+        .await
+        .doing(READING)
     }
 }

@@ -77,8 +77,12 @@ pub(super) fn identity(element: &[u8]) -> Result<String, Problem> {
     id_of(serde_json::from_slice::<Identified<'_>>(element)?.id)
 }
 
-/// Only an object is an element; `serde` would read a list as a struct by position.
+/// Only an object is an element; `serde` would read a list as a struct by position, and lets pass in what it skips what
+/// is no text.
 pub(super) fn object(element: &[u8]) -> Result<(), Problem> {
+    if let Err(error) = std::str::from_utf8(element) {
+        return Err(Problem::Shape(error.to_string()));
+    }
     if element.trim_ascii_start().starts_with(b"{") {
         return Ok(());
     }

@@ -5,9 +5,10 @@
 mod audit_events;
 mod census;
 mod dates;
-mod few;
 mod fields;
+mod json;
 mod list;
+mod marks;
 mod profile_properties;
 mod profile_row;
 mod profiles;

@@ -1,7 +1,6 @@
 //! Profiles: `GET /segments/{segment}/profiles`, walked by cursor, expanded by segments, permissions and merges.
 //! How one profile becomes a row is in `profile_row.rs`.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
@@ -20,7 +19,7 @@ use crate::model::table::Table;
 use super::census::{self, SegmentCensus};
 use super::fields::Fields;
 use super::list;
-use super::profile_row::{self, Seeds};
+use super::profile_row::{self, ProfileRows, Seeds};
 use super::{reject, segments};
 
 /// The properties that carry the dates; asked for whatever the settings list.
@@ -31,7 +30,7 @@ pub(super) const ARRAY: &str = "profiles";
 const LOOKUP_SCOPE: &str = "read:profiles";
 
 /// Counts up when the decoder stores something else for the same bytes, so that equal bytes never hide our own change.
-const DECODER_VERSION: u32 = 1;
+const DECODER_VERSION: u32 = 2;
 
 /// Profiles as a resource.
 pub(super) struct Profiles {
@@ -54,11 +53,6 @@ impl Profiles {
             seeds: Seeds(xxh3_64(fingerprint.as_bytes())),
             properties,
         }
-    }
-
-    /// The properties that are stored; none means all.
-    fn wanted(&self) -> Option<HashSet<String>> {
-        (!self.properties.is_empty()).then(|| self.properties.iter().cloned().collect())
     }
 }
 
@@ -156,10 +150,10 @@ impl Resource for Profiles {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ProfileDecoder {
-            wanted: self.wanted(),
-            seeds: self.seeds,
-        })
+        Box::new(ProfileDecoder(ProfileRows::new(
+            self.properties.clone(),
+            self.seeds,
+        )))
     }
 
     fn selection(&self) -> Vec<String> {
@@ -179,7 +173,10 @@ fn quick_id(element: &[u8]) -> Option<&str> {
         .strip_prefix(b":")?
         .trim_ascii_start()
         .strip_prefix(b"\"")?;
-    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    // A control character makes it no JSON, and NUL no text of PostgreSQL's.
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
     let id = (rest[end] == b'"' && (1..=list::LONGEST_ID).contains(&end)).then(|| &rest[..end])?;
     std::str::from_utf8(id).ok()
 }
@@ -271,19 +268,12 @@ fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
     }
 }
 
-struct ProfileDecoder {
-    wanted: Option<HashSet<String>>,
-    seeds: Seeds,
-}
+struct ProfileDecoder(ProfileRows);
 
 impl Decoder for ProfileDecoder {
     fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch) {
-        let mut fields = Fields::default();
-        let decoded = profile_row::decode(element, self.wanted.as_ref(), &mut fields, self.seeds);
-        into.tally.replaced_characters += fields.replaced;
-        match decoded {
-            Ok(profile) => profile.put(print.source, known, into),
-            Err(problem) => into.rejects.push(list::reject(element, Some(print.id), problem)),
+        if let Err(problem) = self.0.put(element, print.source, known, into) {
+            into.rejects.push(list::reject(element, Some(print.id), problem));
         }
     }
 
@@ -360,6 +350,10 @@ mod tests {
         assert_eq!(quick_id(br#"{"id":"a\u0041"}"#), None);
         assert_eq!(quick_id(br#"{"id":""}"#), None);
         assert_eq!(quick_id(br#"{"id":7}"#), None);
+        for control in [&b"{\"id\":\"a\0\"}"[..], b"{\"id\":\"a\nb\"}"] {
+            assert_eq!(quick_id(control), None);
+            assert!(list::identity(control).is_err());
+        }
         assert_eq!(list::identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(), "aA");
         assert_eq!(list::identity(br#"{"id":7}"#).ok().unwrap(), "7");
     }

@@ -11,7 +11,7 @@ use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
 use super::engine::{Context, Ended};
-use super::lane::{self, RehashBudget};
+use super::lane::{self, Standing};
 use super::lists::read_whole;
 use super::task::EventsReading;
 use super::walk::pressure::Pressure;
@@ -41,8 +41,8 @@ pub(super) async fn run<S: Source, T: Store>(
         let position = Position::Since(SincePosition { from });
         let (end, raw) = read_whole(context, &resource.request(&position, 0)).await?;
         let mut decoder = resource.decoder();
-        let budget = RehashBudget::for_table_of(0);
-        let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &budget).await?;
+        let standing = Standing::of(0);
+        let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &standing).await?;
         let walk = scan.begin(end.head().server_time);
         pressure = pressure.or(walk.pressure(decoder.dates()));
         let step = walk.page(end.elements(), decoder.dates());

@@ -46,21 +46,37 @@ pub(super) struct Prepared {
     pub(super) unidentified: u64,
 }
 
-/// How many rows may still have their `source_hash` alone refreshed in this run: a tenant that answers in another
-/// order each time must not cost a write a row.
+/// What a run knows of its table before it reads.
 #[derive(Debug)]
-pub(super) struct RehashBudget(AtomicI64);
+pub(super) struct Standing {
+    /// How many rows may still have their `source_hash` alone refreshed in this run: a tenant that answers in another
+    /// order each time must not cost a write a row.
+    rehash: AtomicI64,
+    /// The table was empty: nothing that is read can be there.
+    empty: bool,
+}
 
-impl RehashBudget {
-    /// Room for 5% of `rows`.
-    pub(super) fn for_table_of(rows: u64) -> Self {
-        Self(AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)))
+impl Standing {
+    /// A table of about so many rows: 5% of them may be refreshed.
+    pub(super) fn of(rows: u64) -> Self {
+        Self {
+            rehash: AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)),
+            empty: false,
+        }
     }
 
-    /// Takes up to `wanted` from the budget.
+    /// A table without a row.
+    pub(super) fn empty() -> Self {
+        Self {
+            empty: true,
+            ..Self::of(0)
+        }
+    }
+
+    /// Takes up to `wanted` refreshed rows from what may be.
     fn take(&self, wanted: usize) -> usize {
         let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-        let left = self.0.fetch_sub(wanted, Ordering::Relaxed).clamp(0, wanted);
+        let left = self.rehash.fetch_sub(wanted, Ordering::Relaxed).clamp(0, wanted);
         usize::try_from(left).unwrap_or(0)
     }
 }
@@ -71,11 +87,17 @@ pub(super) async fn prepare<L: Loader>(
     decoder: &mut dyn Decoder,
     loader: &mut L,
     raw: &Raw,
-    budget: &RehashBudget,
+    standing: &Standing,
 ) -> Outcome<Prepared> {
-    let mut batch = Batch::default();
+    let mut batch = Batch {
+        fresh: standing.empty,
+        ..Batch::default()
+    };
     let (elements, prints) = fingerprints(resource, raw, &mut batch);
-    let known = loader.known(&prints).await?;
+    let known = match standing.empty {
+        true => vec![Known::Absent; prints.len()],
+        false => loader.known(&prints).await?,
+    };
     batch.tally.read = raw.elements as u64;
     // An element that cannot be loaded is there all the same, if its id can be read.
     let rejected = batch.rejects.iter();
@@ -101,7 +123,7 @@ pub(super) async fn prepare<L: Loader>(
             tokio::task::yield_now().await;
         }
     }
-    let room = budget.take(batch.rehash.len());
+    let room = standing.take(batch.rehash.len());
     batch.rehash.truncate(room);
     let unidentified = batch
         .rejects

@@ -10,7 +10,7 @@ use crate::model::ports::{Loader, Page, Prelude, Source, Store, Walk};
 use crate::model::position::{OffsetPosition, Position};
 
 use super::engine::{Context, Ended};
-use super::lane::{self, Raw, RehashBudget};
+use super::lane::{self, Raw, Standing};
 use super::lease::Stop;
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
@@ -148,9 +148,9 @@ async fn page<S: Source, T: Store>(
 ) -> Outcome<(PageEnd, Step)> {
     let resource = context.task.resource.as_ref();
     let (end, raw) = read_whole(context, &resource.request(position, 0)).await?;
-    let budget = RehashBudget::for_table_of(0);
+    let standing = Standing::of(0);
     let mut decoder = resource.decoder();
-    let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &budget).await?;
+    let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &standing).await?;
     let readable = prepared
         .batch
         .rejects

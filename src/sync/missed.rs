@@ -9,7 +9,7 @@ use crate::model::page::Block;
 use crate::model::ports::{Loader, Source, Store, Verdict};
 
 use super::engine::Context;
-use super::lane::{self, Raw, RehashBudget};
+use super::lane::{self, Raw, Standing};
 
 /// Loads what was missed. A row that is newer meanwhile stays as it is, as in every merge.
 pub(super) async fn load<S: Source, T: Store>(
@@ -29,9 +29,9 @@ pub(super) async fn load<S: Source, T: Store>(
     // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
     let store = &context.engine.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;
-    let budget = RehashBudget::for_table_of(0);
+    let standing = Standing::of(0);
     let mut decoder = resource.decoder();
-    let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &budget).await?;
+    let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &standing).await?;
     let tally = Tally {
         replaced_characters: prepared.batch.tally.replaced_characters,
         ..Tally::default()

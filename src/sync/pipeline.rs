@@ -18,7 +18,7 @@ use crate::model::page::PageEnd;
 use crate::model::ports::{Lease, Loader, Page, Resource, Source, Store, Walk};
 use crate::model::position::{CursorPosition, Position};
 
-use super::lane::{self, Raw, RehashBudget};
+use super::lane::{self, Raw, Standing};
 use super::lease::Stop;
 use super::pages::{Brought, Pages, Tail};
 use super::progress::Progress;
@@ -48,7 +48,7 @@ pub(super) struct Shared<S, T> {
     pub(super) bounds: Bounds,
     pub(super) progress: Progress,
     pub(super) stop: Stop,
-    pub(super) rehash: RehashBudget,
+    pub(super) standing: Standing,
     /// Rows of seen ids that are known to be committed for this walk, those of earlier executions included.
     pub(super) recorded: AtomicU64,
     /// What this process has read of the walk.
@@ -68,6 +68,8 @@ pub(super) struct Walked {
     pub(super) position: CursorPosition,
     /// False when the listing went round in circles.
     pub(super) to_the_end: bool,
+    /// Different ids that this process read, where it can tell for certain.
+    pub(super) distinct: Option<u64>,
 }
 
 /// A batch on its way to a lane.
@@ -203,6 +205,7 @@ impl<S: Source, T: Store> Reader<S, T> {
                 ..position
             },
             to_the_end: !self.circling,
+            distinct: self.shared.novelty.distinct(),
         }
     }
 
@@ -493,7 +496,7 @@ async fn load<S: Source, T: Store>(
         decoder.as_mut(),
         connection,
         &job.raw,
-        &shared.rehash,
+        &shared.standing,
     )
     .await?;
     let advance = job.position.clone().map(|mut position| {
@@ -504,7 +507,12 @@ async fn load<S: Source, T: Store>(
         }
     });
     let ids = prepared.batch.seen.len() as u64;
-    let seen = prepared.batch.seen.iter().map(String::as_str);
+    let seen = prepared
+        .batch
+        .seen
+        .iter()
+        .map(String::as_str)
+        .filter(|id| !id.is_empty());
     prepared.batch.tally.new_ids = *job.new_ids.get_or_init(|| shared.novelty.take(seen));
     let tally: Tally = prepared.batch.tally;
     let written: Written = connection.load(prepared.batch, advance).await?;

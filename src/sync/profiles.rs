@@ -14,7 +14,7 @@ use crate::model::ports::{Source, Store, Walk};
 use crate::model::position::{CursorPosition, Position, Scope};
 
 use super::engine::{Context, Ended};
-use super::lane::RehashBudget;
+use super::lane::Standing;
 use super::lists::read_prelude;
 use super::pipeline::{self, Shared, Walked};
 use super::sweep::{self, SEEN_LOST, Sweep};
@@ -95,7 +95,7 @@ pub(super) async fn run<S: Source, T: Store>(
             Err(fault) => return Err(fault),
             Ok(walked) => {
                 if !has_lost_ids(context, &walked.position).await? {
-                    return finish(context, walked, before, reading).await;
+                    return finish(context, walked, resumed, before, reading).await;
                 }
                 if restarts >= RESTARTS {
                     give_up(context, walk_id).await?;
@@ -282,7 +282,12 @@ async fn transfer<S: Source, T: Store>(
 ) -> Outcome<Walked> {
     let engine = context.engine;
     let walk = walk_of(&start);
-    let stored = engine.store.rows_estimated(context.task.resource.table()).await?;
+    let table = context.task.resource.table();
+    let standing = if start.pages == 0 && engine.store.is_empty(table).await? {
+        Standing::empty()
+    } else {
+        Standing::of(engine.store.rows_estimated(table).await?)
+    };
     let shared = Shared {
         source: Arc::clone(&engine.source),
         store: engine.store.clone(),
@@ -292,7 +297,7 @@ async fn transfer<S: Source, T: Store>(
         bounds: engine.bounds.clone(),
         progress: context.progress.clone(),
         stop: context.stop.clone(),
-        rehash: RehashBudget::for_table_of(stored),
+        standing,
         recorded: start.seen_at_least.into(),
         novelty: Novelty::default(),
     };
@@ -310,11 +315,15 @@ fn walk_of(position: &CursorPosition) -> Walk {
 async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     walked: Walked,
+    resumed: bool,
     before: u64,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
-    let distinct = store.distinct(walked.position.walk_id).await?;
+    let distinct = match walked.distinct {
+        Some(distinct) if !resumed => distinct,
+        _ => store.distinct(walked.position.walk_id).await?,
+    };
     // Counted roughly while it went.
     context
         .progress

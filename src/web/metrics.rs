@@ -6,6 +6,9 @@ use std::fmt::{Display, Write};
 use super::status::{Resource, Run, Status};
 use crate::model::Time;
 
+/// What a token can be.
+const TOKEN_STATUSES: [&str; 4] = ["valid", "refreshing", "failed", "reauth_required"];
+
 /// The media type of the format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The words of `sync.runs.status`.
@@ -158,8 +161,17 @@ fn runs(page: &mut Page, resources: &[Resource]) {
 
 fn token(page: &mut Page, status: &Status) {
     let Some(token) = &status.token else { return };
-    page.family("token_status", "1 for the status of the tenant's token.")
-        .sample("token_status", &[("status", &*token.status)], 1);
+    page.family(
+        "token_status",
+        "1 for the status of the tenant's token, 0 for the others.",
+    );
+    for status in TOKEN_STATUSES {
+        page.sample(
+            "token_status",
+            &[("status", status)],
+            u8::from(token.status == status),
+        );
+    }
     if let Some(expires_at) = token.expires_at {
         page.family(
             "token_expiry_timestamp_seconds",

@@ -104,8 +104,11 @@ fn banner(html: &mut Html, status: &Status, now: Time) {
         html.raw("<p class=\"token ")
             .text(mood.class())
             .raw("\">")
-            .text(sentence)
-            .raw("</p>");
+            .text(sentence);
+        if let Some(hint) = &token.hint {
+            html.raw(": <bdi>").text(hint).raw("</bdi>");
+        }
+        html.raw("</p>");
     }
     html.raw("</header>");
 }

@@ -46,6 +46,8 @@ pub(super) struct Run {
 pub(super) struct Token {
     pub(super) status: String,
     pub(super) expires_at: Option<Time>,
+    /// What a person has to do.
+    pub(super) hint: Option<String>,
 }
 
 impl Status {
@@ -118,6 +120,7 @@ impl Token {
         Self {
             status: text(value, "status").unwrap_or_else(|| "unknown".to_owned()),
             expires_at: time(value, "expires_at"),
+            hint: text(value, "hint"),
         }
     }
 }

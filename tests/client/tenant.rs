@@ -34,6 +34,8 @@ type TokenAnswer = Arc<dyn Fn(u64) -> Response + Send + Sync>;
 pub(crate) struct Script {
     pub(crate) seen: Mutex<Vec<(String, HeaderMap)>>,
     pub(crate) token_requests: AtomicU64,
+    /// What the token endpoint was sent.
+    pub(crate) forms: Mutex<Vec<(HeaderMap, String)>>,
     answers: Mutex<VecDeque<Answer>>,
     always: Mutex<Option<Always>>,
     token_answer: Mutex<Option<TokenAnswer>>,
@@ -107,7 +109,8 @@ impl Tenant {
     }
 }
 
-async fn token(State(script): State<Arc<Script>>, _body: String) -> Response {
+async fn token(State(script): State<Arc<Script>>, headers: HeaderMap, body: String) -> Response {
+    script.forms.lock().unwrap().push((headers, body));
     let number = script.token_requests.fetch_add(1, Ordering::SeqCst) + 1;
     let answer = script.token_answer.lock().unwrap().clone();
     // Long enough for everybody to ask at once.
@@ -129,6 +132,10 @@ async fn answer(State(script): State<Arc<Script>>, request: Incoming) -> Respons
         (None, Some(answer)) => answer(&headers),
         (None, None) => json(r#"{"totalResults":0,"profiles":[]}"#),
     }
+}
+
+pub(crate) fn bearer(headers: &HeaderMap) -> String {
+    headers["authorization"].to_str().unwrap().to_owned()
 }
 
 pub(crate) fn granted(number: u64, expires_in: u64) -> Response {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::page::Meter;
-use blueconic_sync::model::ports::{Claim, Clock, Source, SystemClock, TokenName, TokenStore};
+use blueconic_sync::model::ports::{Clock, Source, SystemClock};
+use blueconic_sync::model::tokens::{Claim, TokenName, TokenStore};
 
-use crate::client::tenant::{SECRET, Tenant, TestClock, granted, html, json, listing, read_on, status};
+use crate::client::tenant::{
+    SECRET, Tenant, TestClock, bearer, granted, html, json, listing, read_on, status,
+};
 
 const KEY: (&str, &str) = (
     "BLUECONIC_SYNC_KEY",
@@ -28,10 +30,6 @@ fn name(tenant: &Tenant) -> TokenName {
         client_id: "app".to_owned(),
         grant_type: "client_credentials".to_owned(),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> String {
-    headers["authorization"].to_str().unwrap().to_owned()
 }
 
 async fn all(clients: &[Arc<Client<MemoryTokens>>], callers: usize) {
@@ -96,9 +94,9 @@ async fn a_claim_whose_holder_is_gone_lapses() {
     let tenant = Tenant::start().await;
     let clock = TestClock::new();
     let store = MemoryTokens::new(Arc::clone(&clock) as _);
-    let hold = Duration::from_secs(40);
+    let hold = Duration::from_secs(5);
     let claim = store.claim(&name(&tenant), 0, hold).await.unwrap();
-    assert!(matches!(claim, Claim::Yours { version: 1 }));
+    assert!(matches!(claim, Claim::Yours { fence: 1, .. }));
     let client = Client::new(&tenant.settings(&[KEY]), store, Arc::clone(&clock) as _).unwrap();
     client.sign_in().await.unwrap();
     assert_eq!(tenant.token_requests(), 1);

@@ -116,6 +116,10 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
+    async fn is_empty(&self, _table: &'static Table) -> Outcome<bool> {
+        Err(not_for_events())
+    }
+
     async fn distinct(&self, _walk_id: Uuid) -> Outcome<u64> {
         Err(not_for_events())
     }

@@ -112,7 +112,7 @@ async fn each_verdict_has_its_consequence() {
         ["merged"]
     );
     assert_eq!(db.store.unseen(&PROFILES, walk, "", 9).await.unwrap(), ["kept"]);
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 1));
+    assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 0));
 }
 
 #[tokio::test]

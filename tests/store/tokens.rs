@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::ports::{Claim, Settled, TokenName, TokenStore as _};
+use blueconic_sync::model::tokens::{Claim, Sealed, Settled, TokenName, TokenStore as _};
 use blueconic_sync::postgres::store::PostgresStore;
 
 use crate::store::fixture::{another_store, fixture};
@@ -22,10 +22,32 @@ async fn claim(store: &PostgresStore, seen: i64, hold: Duration) -> Claim {
     store.claim(&name(), seen, hold).await.unwrap()
 }
 
-fn token(sealed: &[u8]) -> Settled {
+/// The fence of a claim that must be ours, after one that was settled or not.
+#[track_caller]
+fn fence(claim: &Claim, after_an_unsettled_one: bool) -> i64 {
+    let Claim::Yours { fence, unsettled } = claim else {
+        panic!("not ours: {claim:?}")
+    };
+    assert_eq!(*unsettled, after_an_unsettled_one);
+    *fence
+}
+
+fn sealed(bytes: &[u8]) -> Sealed {
+    ("key".to_owned(), bytes.to_vec())
+}
+
+fn token(bytes: &[u8]) -> Settled {
     Settled::Token {
         life: Duration::from_hours(1),
-        sealed: Some(("key".to_owned(), sealed.to_vec())),
+        sealed: Some(sealed(bytes)),
+    }
+}
+
+fn failed(reauth: bool, sealed: Option<Sealed>) -> Settled {
+    Settled::Failed {
+        error: "invalid_grant".to_owned(),
+        reauth,
+        sealed,
     }
 }
 
@@ -39,8 +61,8 @@ async fn of_ten_claimers_one_asks() {
             let store = another_store(&db.options, HOLD).await;
             tasks.spawn(async move {
                 match claim(&store, seen, HOLD).await {
-                    Claim::Yours { version } => {
-                        let row = store.settle(&name(), version, token(b"sealed")).await.unwrap();
+                    Claim::Yours { fence, .. } => {
+                        let row = store.settle(&name(), fence, token(b"sealed")).await.unwrap();
                         assert_eq!((row.version, row.status.as_str()), (seen + 1, "valid"));
                         1
                     }
@@ -64,79 +86,133 @@ async fn a_lapsed_claim_is_taken_over_and_its_late_token_refused() {
     let db = fixture().await;
     let slow = &db.store;
     let fast = another_store(&db.options, HOLD).await;
-    let Claim::Yours { version } = claim(slow, 0, Duration::from_millis(100)).await else {
-        panic!("not ours")
-    };
-    assert_eq!(version, 1);
+    let first = fence(&claim(slow, 0, Duration::from_millis(100)).await, false);
     let Claim::Busy { until } = claim(&fast, 0, HOLD).await else {
         panic!("two claims")
     };
     assert!(until > chrono::Utc::now() - chrono::TimeDelta::seconds(5));
     tokio::time::sleep(Duration::from_millis(150)).await;
-    assert!(matches!(claim(&fast, 0, HOLD).await, Claim::Yours { version: 1 }));
-    assert_eq!(
-        slow.settle(&name(), 1, token(b"late")).await.unwrap_err().kind,
-        Kind::Fenced
-    );
-    fast.settle(&name(), 1, token(b"fast")).await.unwrap();
-    assert_eq!(
-        slow.settle(&name(), 1, token(b"late")).await.unwrap_err().kind,
-        Kind::Fenced
-    );
+    // Nobody has taken it: its holder may go on.
+    slow.extend(&name(), first, Duration::from_millis(100))
+        .await
+        .unwrap();
+    assert!(matches!(claim(&fast, 0, HOLD).await, Claim::Busy { .. }));
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let second = fence(&claim(&fast, 0, HOLD).await, true);
+    assert!(second > first);
+    let late = async || {
+        slow.settle(&name(), first, token(b"late"))
+            .await
+            .unwrap_err()
+            .kind
+    };
+    let held = async || slow.extend(&name(), first, HOLD).await.unwrap_err().kind;
+    assert_eq!((late().await, held().await), (Kind::Fenced, Kind::Fenced));
+    fast.settle(&name(), second, token(b"fast")).await.unwrap();
+    assert_eq!((late().await, held().await), (Kind::Fenced, Kind::Fenced));
+    assert_eq!(slow.remove(&name(), first).await.unwrap_err().kind, Kind::Fenced);
     assert!(matches!(claim(slow, 0, HOLD).await, Claim::Newer));
     assert_eq!(
         slow.read(&name()).await.unwrap().unwrap().ciphertext.unwrap(),
         b"fast"
     );
+    // What was settled is settled: the next claim follows on nobody's death.
+    fence(&claim(slow, 1, HOLD).await, false);
 }
 
 #[tokio::test]
 async fn a_failure_keeps_the_token_that_is_there() {
     let db = fixture().await;
-    claim(&db.store, 0, HOLD).await;
-    db.store.settle(&name(), 1, token(b"one")).await.unwrap();
-    assert!(matches!(
-        claim(&db.store, 1, HOLD).await,
-        Claim::Yours { version: 2 }
-    ));
-    let failed = Settled::Failed {
-        error: "invalid_grant".to_owned(),
-        reauth: true,
-    };
-    let row = db.store.settle(&name(), 2, failed).await.unwrap();
+    let first = fence(&claim(&db.store, 0, HOLD).await, false);
+    db.store.settle(&name(), first, token(b"one")).await.unwrap();
+    let second = fence(&claim(&db.store, 1, HOLD).await, false);
+    let row = db
+        .store
+        .settle(&name(), second, failed(false, None))
+        .await
+        .unwrap();
     assert_eq!(
         (row.version, row.status.as_str(), row.ciphertext.as_deref()),
-        (1, "reauth_required", Some(&b"one"[..]))
+        (1, "failed", Some(&b"one"[..]))
     );
     assert!(row.expires_at.unwrap() > row.now);
-    assert_eq!(
-        db.one::<String>("select last_error from sync.tokens").await,
-        "invalid_grant"
-    );
+    assert_eq!(row.last_error.as_deref(), Some("invalid_grant"));
 
     // Let go of at once, so that the next may try.
-    assert!(matches!(
-        claim(&db.store, 1, HOLD).await,
-        Claim::Yours { version: 2 }
-    ));
+    let third = fence(&claim(&db.store, 1, HOLD).await, false);
     let keyless = Settled::Token {
         life: Duration::from_mins(1),
         sealed: None,
     };
-    let row = db.store.settle(&name(), 2, keyless).await.unwrap();
+    let row = db.store.settle(&name(), third, keyless).await.unwrap();
     assert_eq!((row.version, row.ciphertext, row.key_id), (2, None, None));
+}
+
+#[tokio::test]
+async fn the_end_of_an_authorization_is_a_version_of_its_own() {
+    let db = fixture().await;
+    let row = db.store.grant(&name(), HOLD, sealed(b"one")).await.unwrap();
+    assert_eq!((row.version, row.status.as_str()), (1, "valid"));
+    let ended = fence(&claim(&db.store, 1, HOLD).await, false);
+    let row = db.store.settle(&name(), ended, failed(true, None)).await.unwrap();
+    assert_eq!((row.version, row.status.as_str()), (2, "reauth_required"));
+    // Whoever saw the row before that does not ask again.
+    assert!(matches!(claim(&db.store, 1, HOLD).await, Claim::Newer));
+    // A person who signs in ends every claim.
+    let stale = fence(&claim(&db.store, 2, HOLD).await, false);
+    let row = db.store.grant(&name(), HOLD, sealed(b"two")).await.unwrap();
+    assert_eq!(
+        (row.version, row.status.as_str(), row.last_error),
+        (3, "valid", None)
+    );
+    let late = db.store.settle(&name(), stale, token(b"late")).await;
+    assert_eq!(late.unwrap_err().kind, Kind::Fenced);
+    assert_eq!(row.ciphertext.as_deref(), Some(&b"two"[..]));
+}
+
+#[tokio::test]
+async fn what_came_with_a_failure_takes_the_place_of_what_was_there() {
+    let db = fixture().await;
+    db.store.grant(&name(), HOLD, sealed(b"one")).await.unwrap();
+    let rotated = fence(&claim(&db.store, 1, HOLD).await, false);
+    let with = failed(false, Some(sealed(b"rotated")));
+    let row = db.store.settle(&name(), rotated, with).await.unwrap();
+    assert_eq!(
+        (row.version, row.status.as_str(), row.ciphertext.as_deref()),
+        (2, "failed", Some(&b"rotated"[..]))
+    );
+    assert!(row.expires_at.unwrap() <= row.now);
+}
+
+#[tokio::test]
+async fn a_removed_row_is_not_made_again_by_who_saw_it() {
+    let db = fixture().await;
+    db.store.grant(&name(), HOLD, sealed(b"one")).await.unwrap();
+    let names = db.store.of_client("tenant.example:443", "client").await.unwrap();
+    assert_eq!(names, [name()]);
+    assert!(
+        db.store
+            .of_client("tenant.example:443", "other")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let own = fence(&claim(&db.store, 1, HOLD).await, false);
+    db.store.remove(&name(), own).await.unwrap();
+    assert!(matches!(claim(&db.store, 1, HOLD).await, Claim::Newer));
+    assert_eq!(db.store.read(&name()).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_dropped_version_is_dead_and_a_newer_one_is_not() {
     let db = fixture().await;
-    claim(&db.store, 0, HOLD).await;
-    db.store.settle(&name(), 1, token(b"one")).await.unwrap();
+    let first = fence(&claim(&db.store, 0, HOLD).await, false);
+    db.store.settle(&name(), first, token(b"one")).await.unwrap();
     db.store.drop_version(&name(), 1).await.unwrap();
     let row = db.store.read(&name()).await.unwrap().unwrap();
     assert!(row.expires_at.unwrap() <= row.now);
-    claim(&db.store, 1, HOLD).await;
-    db.store.settle(&name(), 2, token(b"two")).await.unwrap();
+    let second = fence(&claim(&db.store, 1, HOLD).await, false);
+    db.store.settle(&name(), second, token(b"two")).await.unwrap();
     db.store.drop_version(&name(), 1).await.unwrap();
     let row = db.store.read(&name()).await.unwrap().unwrap();
     assert!(row.expires_at.unwrap() > row.now);

@@ -6,6 +6,8 @@ mod compressed_and_encrypted;
 mod document;
 mod front;
 mod judge;
+#[cfg(feature = "failpoints")]
+mod oidc;
 mod prism;
 mod process;
 mod recorder;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Claim, Clock, Settled, TokenName, TokenRow, TokenStore};
+use crate::model::ports::Clock;
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
 
 /// Token rows in memory. Clones share them, as replicas share a database.
 #[derive(Clone)]
@@ -21,8 +22,11 @@ struct Row {
     status: &'static str,
     issued_at: Option<Time>,
     expires_at: Option<Time>,
-    sealed: Option<(String, Vec<u8>)>,
-    claim: Option<(i64, Time)>,
+    last_error: Option<String>,
+    sealed: Option<Sealed>,
+    fence: i64,
+    claims: u32,
+    claimed_until: Option<Time>,
 }
 
 impl MemoryTokens {
@@ -45,8 +49,11 @@ impl Row {
         status: "failed",
         issued_at: None,
         expires_at: None,
+        last_error: None,
         sealed: None,
-        claim: None,
+        fence: 0,
+        claims: 0,
+        claimed_until: None,
     };
 
     fn show(&self, now: Time) -> TokenRow {
@@ -56,11 +63,38 @@ impl Row {
             status: self.status.to_owned(),
             issued_at: self.issued_at,
             expires_at: self.expires_at,
+            last_error: self.last_error.clone(),
             key_id,
             ciphertext,
             now,
         }
     }
+
+    fn let_go(&mut self) {
+        self.claims = 0;
+        self.claimed_until = None;
+    }
+
+    fn take(&mut self, now: Time, life: Duration, sealed: Option<Sealed>) {
+        self.version += 1;
+        self.status = "valid";
+        self.issued_at = Some(now);
+        self.expires_at = Some(now + life);
+        self.last_error = None;
+        self.sealed = sealed;
+    }
+}
+
+/// The claim with this fence stands, or has lapsed without a successor.
+fn is_held(row: &&mut Row, fence: i64) -> bool {
+    row.fence == fence && row.claimed_until.is_some()
+}
+
+fn taken_over() -> Fault {
+    Fault::new(
+        Kind::Fenced,
+        "another process has taken over the claim on the token",
+    )
 }
 
 impl TokenStore for MemoryTokens {
@@ -72,41 +106,53 @@ impl TokenStore for MemoryTokens {
     async fn claim(&self, name: &TokenName, seen: i64, hold: Duration) -> Outcome<Claim> {
         let now = self.clock.now();
         let mut rows = self.rows();
-        let row = rows.entry(name.clone()).or_insert(Row::EMPTY);
-        if row.version > seen {
-            return Ok(Claim::Newer);
+        if seen == 0 {
+            rows.entry(name.clone()).or_insert(Row::EMPTY);
         }
-        if let Some((_, until)) = row.claim.filter(|(_, until)| *until > now) {
+        let Some(row) = rows.get_mut(name).filter(|row| row.version == seen) else {
+            return Ok(Claim::Newer);
+        };
+        if let Some(until) = row.claimed_until.filter(|until| *until > now) {
             return Ok(Claim::Busy { until });
         }
-        // A lapsed claim's version is not given out again: its holder may still come back with it.
-        let version = row.claim.map_or(row.version, |(version, _)| version) + 1;
-        row.claim = Some((version, now + hold));
+        row.fence += 1;
+        row.claims += 1;
+        row.claimed_until = Some(now + hold);
         row.status = "refreshing";
-        Ok(Claim::Yours { version })
+        Ok(Claim::Yours {
+            fence: row.fence,
+            unsettled: row.claims > 1,
+        })
     }
 
-    async fn settle(&self, name: &TokenName, version: i64, with: Settled) -> Outcome<TokenRow> {
+    async fn extend(&self, name: &TokenName, fence: i64, hold: Duration) -> Outcome<()> {
         let now = self.clock.now();
         let mut rows = self.rows();
-        let row = rows.entry(name.clone()).or_insert(Row::EMPTY);
-        if row.claim.is_none_or(|(claimed, _)| claimed != version) {
-            return Err(Fault::new(
-                Kind::Fenced,
-                "another process has taken over the claim on the token",
-            ));
-        }
-        row.claim = None;
+        let row = rows.get_mut(name).filter(|row| is_held(row, fence));
+        row.ok_or_else(taken_over)?.claimed_until = Some(now + hold);
+        Ok(())
+    }
+
+    async fn settle(&self, name: &TokenName, fence: i64, with: Settled) -> Outcome<TokenRow> {
+        let now = self.clock.now();
+        let mut rows = self.rows();
+        let row = rows.get_mut(name).filter(|row| is_held(row, fence));
+        let row = row.ok_or_else(taken_over)?;
+        row.let_go();
         match with {
-            Settled::Token { life, sealed } => {
-                row.version = version;
-                row.status = "valid";
-                row.issued_at = Some(now);
-                row.expires_at = Some(now + life);
-                row.sealed = sealed;
-            }
-            Settled::Failed { reauth, .. } => {
+            Settled::Token { life, sealed } => row.take(now, life, sealed),
+            Settled::Failed {
+                error,
+                reauth,
+                sealed,
+            } => {
+                if sealed.is_some() {
+                    row.take(now, Duration::ZERO, sealed);
+                } else if reauth {
+                    row.version += 1;
+                }
                 row.status = if reauth { "reauth_required" } else { "failed" };
+                row.last_error = Some(error);
             }
         }
         Ok(row.show(now))
@@ -114,11 +160,42 @@ impl TokenStore for MemoryTokens {
 
     async fn drop_version(&self, name: &TokenName, version: i64) -> Outcome<()> {
         let now = self.clock.now();
-        if let Some(row) = self.rows().get_mut(name).filter(|row| row.version <= version) {
-            row.status = "failed";
-            row.expires_at = Some(now);
-            row.sealed = None;
+        if let Some(row) = self.rows().get_mut(name).filter(|row| row.version == version) {
+            row.expires_at = row.expires_at.map(|at| at.min(now));
+            if row.status == "valid" {
+                row.status = "failed";
+            }
         }
         Ok(())
+    }
+
+    async fn grant(&self, name: &TokenName, life: Duration, sealed: Sealed) -> Outcome<TokenRow> {
+        let now = self.clock.now();
+        let mut rows = self.rows();
+        let row = rows.entry(name.clone()).or_insert(Row::EMPTY);
+        row.fence += 1;
+        row.let_go();
+        row.take(now, life, Some(sealed));
+        Ok(row.show(now))
+    }
+
+    async fn remove(&self, name: &TokenName, fence: i64) -> Outcome<()> {
+        let mut rows = self.rows();
+        rows.get_mut(name)
+            .filter(|row| is_held(row, fence))
+            .ok_or_else(taken_over)?;
+        rows.remove(name);
+        Ok(())
+    }
+
+    async fn of_client(&self, tenant: &str, client_id: &str) -> Outcome<Vec<TokenName>> {
+        let mut names: Vec<TokenName> = self
+            .rows()
+            .keys()
+            .filter(|name| name.tenant == tenant && name.client_id == client_id)
+            .cloned()
+            .collect();
+        names.sort_by(|left, right| left.grant_type.cmp(&right.grant_type));
+        Ok(names)
     }
 }

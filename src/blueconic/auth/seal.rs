@@ -10,14 +10,25 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::error::ClientError;
 use crate::config::secret::Secret;
-use crate::model::ports::TokenName;
+use crate::model::tokens::{Sealed, TokenName};
 
 const KEY: usize = 32;
 const NONCE: usize = 24;
-/// What the sealed bytes hold: an access token alone. Another grant's will have another number.
+/// What the sealed bytes hold, by their first byte: an access token alone,
 const ACCESS_TOKEN: u8 = 1;
+/// or the length of the access token (four bytes, most significant first), it, and the refresh token. In one text, so
+/// that no row ever holds the one of one answer and the other of another.
+const BOTH_TOKENS: u8 = 2;
 
-/// Why sealed bytes do not open. Never a reason to stop: a new token is asked for.
+/// What is kept between two processes.
+pub(in crate::blueconic) struct Held {
+    /// Empty where an answer brought none that can be used.
+    pub(in crate::blueconic) access: Zeroizing<String>,
+    /// Of an authorization.
+    pub(in crate::blueconic) refresh: Option<Zeroizing<String>>,
+}
+
+/// Why sealed bytes do not open. An access token alone is simply asked for anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::blueconic) enum SealError {
     /// Fewer bytes than a nonce and a tag.
@@ -42,7 +53,12 @@ pub(in crate::blueconic) struct Seal {
 impl Seal {
     /// Takes the key as the settings give it: 32 bytes in base64.
     pub(in crate::blueconic) fn new(key: &Secret) -> Result<Self, ClientError> {
-        let wrong = |why: String| ClientError::Key { why };
+        Self::named(key, "BLUECONIC_SYNC_KEY")
+    }
+
+    /// The same, from another variable.
+    pub(super) fn named(key: &Secret, variable: &'static str) -> Result<Self, ClientError> {
+        let wrong = |why: String| ClientError::Key { variable, why };
         let bytes = STANDARD
             .decode(key.expose().trim())
             .map(Zeroizing::new)
@@ -69,46 +85,88 @@ impl Seal {
         &self.id
     }
 
-    /// Seals a token.
-    pub(in crate::blueconic) fn close(&self, token: &str, name: &TokenName) -> Result<Vec<u8>, SealError> {
-        let mut plain = Zeroizing::new(Vec::with_capacity(1 + token.len()));
-        plain.push(ACCESS_TOKEN);
-        plain.extend_from_slice(token.as_bytes());
+    /// Seals, for the row of this name alone.
+    pub(in crate::blueconic) fn close(&self, held: &Held, name: &TokenName) -> Result<Sealed, SealError> {
+        let plain = held.bytes()?;
+        self.close_bytes(&plain, name)
+    }
+
+    fn close_bytes(&self, plain: &[u8], name: &TokenName) -> Result<Sealed, SealError> {
         let mut nonce = [0; NONCE];
         rand::fill(&mut nonce);
         let bound = bound_to(name);
         let payload = Payload {
-            msg: &plain,
+            msg: plain,
             aad: &bound,
         };
         let sealed = self
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SealError::Closed)?;
-        Ok([&nonce[..], &sealed[..]].concat())
+            .map_err(|_| SealError::Form)?;
+        Ok((self.id.clone(), [&nonce[..], &sealed[..]].concat()))
     }
 
     /// Opens what [`Self::close`] made.
-    pub(in crate::blueconic) fn open(
-        &self,
-        sealed: &[u8],
-        name: &TokenName,
-    ) -> Result<Zeroizing<String>, SealError> {
+    pub(in crate::blueconic) fn open(&self, sealed: &[u8], name: &TokenName) -> Result<Held, SealError> {
+        Held::of(&self.open_bytes(sealed, name)?)
+    }
+
+    fn open_bytes(&self, sealed: &[u8], name: &TokenName) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(SealError::Truncated)?;
         let bound = bound_to(name);
         let payload = Payload {
             msg: sealed,
             aad: &bound,
         };
-        let plain = self
-            .cipher
+        self.cipher
             .decrypt(&XNonce::from(*nonce), payload)
             .map(Zeroizing::new)
-            .map_err(|_| SealError::Closed)?;
+            .map_err(|_| SealError::Closed)
+    }
+
+    /// Seals with `self` what `old` has sealed, whatever it holds.
+    pub(super) fn reseal(&self, old: &Self, sealed: &[u8], name: &TokenName) -> Result<Sealed, SealError> {
+        let plain = old.open_bytes(sealed, name)?;
+        self.close_bytes(&plain, name)
+    }
+}
+
+impl Held {
+    fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let refresh = self.refresh.as_ref().map_or("", |refresh| refresh.as_str());
+        let mut plain = Zeroizing::new(Vec::with_capacity(5 + self.access.len() + refresh.len()));
+        if self.refresh.is_none() {
+            plain.push(ACCESS_TOKEN);
+            plain.extend_from_slice(self.access.as_bytes());
+            return Ok(plain);
+        }
+        let length = u32::try_from(self.access.len()).map_err(|_| SealError::Form)?;
+        plain.push(BOTH_TOKENS);
+        plain.extend_from_slice(&length.to_be_bytes());
+        plain.extend_from_slice(self.access.as_bytes());
+        plain.extend_from_slice(refresh.as_bytes());
+        Ok(plain)
+    }
+
+    fn of(plain: &[u8]) -> Result<Self, SealError> {
+        let text = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes).map_err(|_| SealError::Form)?;
+            Ok(Zeroizing::new(text.to_owned()))
+        };
         match plain.split_first() {
-            Some((&ACCESS_TOKEN, token)) => std::str::from_utf8(token)
-                .map(|token| Zeroizing::new(token.to_owned()))
-                .map_err(|_| SealError::Form),
+            Some((&ACCESS_TOKEN, access)) => Ok(Self {
+                access: text(access)?,
+                refresh: None,
+            }),
+            Some((&BOTH_TOKENS, rest)) => {
+                let (length, rest) = rest.split_first_chunk::<4>().ok_or(SealError::Form)?;
+                let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| SealError::Form)?;
+                let (access, refresh) = rest.split_at_checked(length).ok_or(SealError::Form)?;
+                Ok(Self {
+                    access: text(access)?,
+                    refresh: Some(text(refresh)?),
+                })
+            }
             _ => Err(SealError::Form),
         }
     }
@@ -142,31 +200,44 @@ mod tests {
         }
     }
 
+    fn held(refresh: Option<&str>) -> Held {
+        Held {
+            access: Zeroizing::new("the-token".to_owned()),
+            refresh: refresh.map(|text| Zeroizing::new(text.to_owned())),
+        }
+    }
+
     #[test]
-    fn a_sealed_token_opens_for_its_own_name_only() {
+    fn what_is_sealed_opens_for_its_own_name_only() {
         let (seal, own) = (seal(1), name("a.example", "bc"));
-        let sealed = seal.close("the-token", &own).unwrap();
-        assert_eq!(*seal.open(&sealed, &own).unwrap(), "the-token");
-        assert_eq!(
-            seal.open(&sealed, &name("a.exampleb", "c")),
-            Err(SealError::Closed)
-        );
-        assert_ne!(sealed, seal.close("the-token", &own).unwrap());
-        assert!(!sealed.windows(9).any(|window| window == b"the-token"));
+        for refresh in [None, Some("the-refresh-token"), Some("")] {
+            let (id, sealed) = seal.close(&held(refresh), &own).unwrap();
+            assert_eq!(id, seal.id());
+            let opened = seal.open(&sealed, &own).unwrap();
+            assert_eq!(*opened.access, "the-token");
+            assert_eq!(opened.refresh.as_ref().map(|text| text.as_str()), refresh);
+            let other = seal.open(&sealed, &name("a.exampleb", "c")).err();
+            assert_eq!(other, Some(SealError::Closed));
+            assert_ne!(sealed, seal.close(&held(refresh), &own).unwrap().1);
+            assert!(!sealed.windows(9).any(|window| window == b"the-token"));
+        }
     }
 
     #[test]
     fn another_key_has_another_id_and_does_not_open() {
         let own = name("a.example", "b");
-        let sealed = seal(1).close("the-token", &own).unwrap();
+        let (_, sealed) = seal(1).close(&held(None), &own).unwrap();
         assert_ne!(seal(1).id(), seal(2).id());
-        assert_eq!(seal(2).open(&sealed, &own), Err(SealError::Closed));
+        assert_eq!(seal(2).open(&sealed, &own).err(), Some(SealError::Closed));
+        let (id, anew) = seal(2).reseal(&seal(1), &sealed, &own).unwrap();
+        assert_eq!(id, seal(2).id());
+        assert_eq!(*seal(2).open(&anew, &own).unwrap().access, "the-token");
     }
 
     #[test]
     fn every_truncation_and_every_changed_byte_is_noticed() {
         let (seal, own) = (seal(1), name("a.example", "b"));
-        let sealed = seal.close("the-token", &own).unwrap();
+        let (_, sealed) = seal.close(&held(Some("more")), &own).unwrap();
         for end in 0..sealed.len() {
             assert!(seal.open(&sealed[..end], &own).is_err());
         }
@@ -174,6 +245,20 @@ mod tests {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
             assert!(seal.open(&changed, &own).is_err());
+        }
+    }
+
+    #[test]
+    fn what_has_another_form_inside_is_refused() {
+        for plain in [
+            &[][..],
+            &[0],
+            &[3, 1],
+            &[2, 0, 0],
+            &[2, 0, 0, 0, 9, 1],
+            &[1, 0xff],
+        ] {
+            assert_eq!(Held::of(plain).err(), Some(SealError::Form), "{plain:?}");
         }
     }
 

@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 
 use crate::demo::answer::Refusal;
 use crate::demo::observe::observe;
+use crate::demo::query::Query;
 use crate::demo::state::State;
 
 /// Everything that the tenant answers.
@@ -24,6 +25,9 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     let api = Router::new()
         .route("/oauth/token", post(token))
         .route("/oauth/revoke", post(revoke))
+        .route("/oauth/authorize", get(authorize))
+        .route("/oauth/consent", get(consent).post(decide))
+        .route("/oauth/introspect", post(introspect))
         .route("/segments", get(segments::list))
         .route("/segments/{segment}/profiles", get(profiles::list))
         .route("/profiles/{profile}", get(profiles::one))
@@ -45,6 +49,23 @@ async fn token(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Byte
 
 async fn revoke(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
     state.oauth.revoke(&headers, &body)
+}
+
+async fn authorize(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response {
+    let page = format!("{}/oauth/consent", state.settings.api_path);
+    state.oauth.authorize(&Query::of(&uri), &page)
+}
+
+async fn consent(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response {
+    state.oauth.consent(&Query::of(&uri))
+}
+
+async fn decide(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
+    state.oauth.decide(&headers, &body, state.clock.now())
+}
+
+async fn introspect(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
+    state.oauth.introspect(&headers, &body, state.clock.now())
 }
 
 async fn unknown(uri: Uri) -> Refusal {

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const WORDS: usize = 1 << 19;
 const BITS: u32 = WORDS.trailing_zeros() + u64::BITS.trailing_zeros();
 /// Bits an id sets.
-const PROBES: u64 = 3;
+const PROBES: u64 = 6;
 /// A page counts as read before only when chance would let it look so less than once in so many cases.
 const ODDS: f64 = 1e9;
 
@@ -18,6 +18,8 @@ const ODDS: f64 = 1e9;
 pub(crate) struct Novelty {
     words: Vec<AtomicU64>,
     bits: AtomicU64,
+    new: AtomicU64,
+    doubtful: AtomicU64,
 }
 
 impl Default for Novelty {
@@ -27,6 +29,8 @@ impl Default for Novelty {
         Self {
             words,
             bits: AtomicU64::default(),
+            new: AtomicU64::default(),
+            doubtful: AtomicU64::default(),
         }
     }
 }
@@ -34,14 +38,23 @@ impl Default for Novelty {
 impl Novelty {
     /// Takes ids in, and says how many of them were certainly new. One that is not counted may be new all the same.
     pub(crate) fn take<'id>(&self, ids: impl Iterator<Item = &'id str>) -> u64 {
-        let mut set = 0;
-        let new = ids.fold(0, |new, id| {
+        let (mut set, mut new, mut doubtful) = (0, 0, 0);
+        for id in ids {
             let fresh = self.set(id);
             set += fresh;
-            new + u64::from(fresh > 0)
-        });
+            new += u64::from(fresh > 0);
+            doubtful += u64::from(fresh == 0);
+        }
         self.bits.fetch_add(set, Ordering::Relaxed);
+        self.new.fetch_add(new, Ordering::Relaxed);
+        self.doubtful.fetch_add(doubtful, Ordering::Relaxed);
         new
+    }
+
+    /// How many different ids there were, if that is certain.
+    pub(crate) fn distinct(&self) -> Option<u64> {
+        let certain = self.doubtful.load(Ordering::Relaxed) == 0;
+        certain.then(|| self.new.load(Ordering::Relaxed))
     }
 
     /// Whether a page of so many ids, none of them certainly new, brought nothing new. A filter that is nearly full
@@ -95,8 +108,10 @@ mod tests {
     fn a_repeated_page_is_stale_and_a_new_one_is_not() {
         let novelty = Novelty::default();
         let new = take(&novelty, 0..1000);
-        assert!(new > 990, "{new}");
+        assert_eq!(new, 1000);
+        assert_eq!(novelty.distinct(), Some(1000));
         assert_eq!(take(&novelty, 0..1000), 0);
+        assert_eq!(novelty.distinct(), None);
         assert!(novelty.is_stale(0, 1000));
         assert!(novelty.is_stale(0, 1), "a single id among few");
         assert!(novelty.is_stale(0, 0), "an empty page brings nothing new");
@@ -108,8 +123,8 @@ mod tests {
     fn what_chance_may_have_done_is_not_held_against_a_page() {
         let novelty = Novelty::default();
         novelty.bits.store(1 << (BITS - 1), Ordering::Relaxed);
-        assert!(!novelty.is_stale(0, 9), "one in 8^9 is too often");
-        assert!(novelty.is_stale(0, 10));
+        assert!(!novelty.is_stale(0, 4), "one in 64^4 is too often");
+        assert!(novelty.is_stale(0, 5));
         novelty.bits.store((1 << BITS) - 1, Ordering::Relaxed);
         assert!(!novelty.is_stale(0, 10_000), "a full filter knows everybody");
     }

@@ -1,0 +1,204 @@
+//! Sends forms to the OAuth endpoints, with the application's id and secret, and tells an answer from a refusal. What is
+//! asked for, and what a good answer means, is known elsewhere.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
+use zeroize::Zeroizing;
+
+use crate::blueconic::answer;
+use crate::blueconic::auth::advice::Asked;
+use crate::blueconic::auth::turn::{Form, Lapsed, Turn, wiped};
+use crate::blueconic::error::ClientError;
+use crate::config::settings::{Access, ClientAuth};
+use crate::model::Time;
+
+/// A request takes no longer.
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+/// An answer above this is no token, in bytes.
+const LARGEST_ANSWER: usize = 256 * 1024;
+
+/// Where tokens are asked for and revoked, and as whom.
+pub(super) struct Endpoint {
+    http: reqwest::Client,
+    access: Access,
+}
+
+/// A form, and what is secret in it.
+pub(super) struct Fields<'a> {
+    pub(super) plain: &'a [(&'a str, &'a str)],
+    pub(super) secret: &'a [(&'a str, &'a str)],
+}
+
+/// The body of a 200.
+pub(super) struct Answer {
+    pub(super) body: Zeroizing<Vec<u8>>,
+    pub(super) content_type: String,
+}
+
+impl Endpoint {
+    pub(super) fn new(http: reqwest::Client, access: Access) -> Self {
+        Self { http, access }
+    }
+
+    /// Sends a form, unless the turn has lapsed before it leaves.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        asked: Asked,
+        fields: &Fields<'_>,
+        turn: Option<&Turn>,
+        wall: Time,
+    ) -> Result<Answer, ClientError> {
+        let form = Form::new(self.form(fields), turn.cloned());
+        let sending = self
+            .http
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .timeout(LONGEST_REQUEST)
+            .body(reqwest::Body::wrap(form));
+        let response = self.authenticated(sending)?.send().await;
+        let response = response.map_err(|error| {
+            if Lapsed::is_behind(&error) {
+                return ClientError::Lapsed;
+            }
+            ClientError::transport(asked.call(), error)
+        })?;
+        self.read(response, asked, fields, wall).await
+    }
+
+    fn form(&self, fields: &Fields<'_>) -> Zeroizing<String> {
+        let pairs = fields.plain.iter().chain(fields.secret);
+        let secret = self.access.client_secret.expose();
+        let longest: usize = pairs.clone().map(|(name, value)| name.len() + value.len()).sum();
+        // Room for all of it, percent-encoded: a text that grows leaves copies behind.
+        let room = 3 * (longest + self.access.client_id.len() + secret.len()) + 256;
+        let mut form = Serializer::new(String::with_capacity(room));
+        form.extend_pairs(pairs);
+        form.append_pair("client_id", &self.access.client_id);
+        if self.access.client_auth == ClientAuth::Body {
+            form.append_pair("client_secret", secret);
+        }
+        Zeroizing::new(form.finish())
+    }
+
+    /// HTTP Basic, where the settings ask for it: both halves form-encoded before they are joined (RFC 6749, 2.3.1).
+    fn authenticated(&self, sending: RequestBuilder) -> Result<RequestBuilder, ClientError> {
+        if self.access.client_auth != ClientAuth::Basic {
+            return Ok(sending);
+        }
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let secret = Zeroizing::new(encoded(self.access.client_secret.expose()));
+        let both = Zeroizing::new(format!("{}:{}", encoded(&self.access.client_id), *secret));
+        let mut text = Zeroizing::new(String::with_capacity(6 + both.len().div_ceil(3) * 4));
+        text.push_str("Basic ");
+        STANDARD.encode_string(both.as_bytes(), &mut text);
+        let mut value = HeaderValue::from_maybe_shared(wiped(text))
+            .map_err(|_| ClientError::unusable("no header can carry it"))?;
+        value.set_sensitive(true);
+        Ok(sending.header(AUTHORIZATION, value))
+    }
+
+    async fn read(
+        &self,
+        response: Response,
+        asked: Asked,
+        fields: &Fields<'_>,
+        wall: Time,
+    ) -> Result<Answer, ClientError> {
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(answer::redirected(&response, asked.call().to_owned()));
+        }
+        let retry_after = answer::retry_after(&response, wall);
+        if status == StatusCode::OK {
+            let content_type = answer::content_type(&response);
+            let body = bounded(response, asked).await?;
+            return Ok(Answer { body, content_type });
+        }
+        let body = answer::read_some(response).await;
+        Err(self.refusal(status, &body, retry_after, asked, fields))
+    }
+
+    /// A text of the server's, without what was sent to it.
+    pub(super) fn shown(&self, text: &str, longest: usize, fields: &Fields<'_>) -> String {
+        let mut text = answer::redact(text, self.access.client_secret.expose());
+        for (_, secret) in fields.secret {
+            text = answer::redact(&text, secret);
+        }
+        answer::clean(&text, longest)
+    }
+
+    /// RFC 6749, section 5.2; other shapes are shown as they are.
+    fn refusal(
+        &self,
+        status: StatusCode,
+        body: &[u8],
+        retry_after: Option<Duration>,
+        asked: Asked,
+        fields: &Fields<'_>,
+    ) -> ClientError {
+        #[derive(Deserialize)]
+        struct OAuthError {
+            error: String,
+            error_description: Option<String>,
+        }
+        let shown = |text: &str| self.shown(text, 300, fields);
+        let oauth = serde_json::from_slice::<OAuthError>(body).ok();
+        let overloaded = matches!(status.as_u16(), 408 | 429) || status.is_server_error();
+        // `temporarily_unavailable` and the like come as 400 from some servers.
+        let passing = oauth
+            .as_ref()
+            .is_some_and(|oauth| matches!(&*oauth.error, "temporarily_unavailable" | "server_error"));
+        if overloaded || passing {
+            return ClientError::Status {
+                call: asked.call().to_owned(),
+                status: if overloaded { status.as_u16() } else { 503 },
+                message: shown(&answer::words(body)),
+                retry_after,
+            };
+        }
+        match oauth {
+            Some(oauth) => ClientError::Refused {
+                asked,
+                status: status.as_u16(),
+                error: shown(&oauth.error),
+                description: oauth.error_description.as_deref().map(shown).unwrap_or_default(),
+            },
+            None if matches!(status.as_u16(), 400 | 401 | 403) => ClientError::Refused {
+                asked,
+                status: status.as_u16(),
+                error: "no reason given".to_owned(),
+                description: shown(&answer::words(body)),
+            },
+            None => ClientError::Status {
+                call: asked.call().to_owned(),
+                status: status.as_u16(),
+                message: shown(&answer::words(body)),
+                retry_after,
+            },
+        }
+    }
+}
+
+async fn bounded(mut response: Response, asked: Asked) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let mut body = Zeroizing::new(Vec::with_capacity(LARGEST_ANSWER));
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| ClientError::transport(asked.call(), error))?
+    {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(ClientError::unusable("it is larger than any token"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,161 @@
+//! Ending tokens: revoked at the tenant, the refresh token before the access token, then forgotten here. Under the claim
+//! that a refresh would need, so that none is asked for meanwhile.
+
+use std::sync::{Arc, Mutex};
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::blueconic::address::Address;
+use crate::blueconic::auth::advice::Asked;
+use crate::blueconic::auth::endpoint::{Endpoint, Fields};
+use crate::blueconic::auth::error::AuthorizationError;
+use crate::blueconic::auth::refresh::{HOLD, LOOK_AGAIN, sealed_otherwise};
+use crate::blueconic::auth::seal::{Held, Seal};
+use crate::blueconic::client;
+use crate::blueconic::error::ClientError;
+use crate::blueconic::retry::Retry;
+use crate::blueconic::steady::Steady;
+use crate::config::settings::Settings;
+use crate::model::fault::{Kind, Outcome};
+use crate::model::ports::Clock;
+use crate::model::tokens::{Claim, TokenName, TokenRow, TokenStore};
+
+/// Ends the tokens of one application at one tenant.
+pub struct Logout<T> {
+    store: T,
+    own: TokenName,
+    seal: Option<Seal>,
+    endpoint: Endpoint,
+    url: Url,
+    retry: Retry,
+    steady: Steady,
+}
+
+/// What became of a stored token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Whose it was.
+    pub grant_type: String,
+    /// How many tokens the tenant was told to end; none were stored where it is zero.
+    pub revoked: usize,
+}
+
+impl<T: TokenStore> Logout<T> {
+    /// Sends nothing yet.
+    pub fn new(settings: &Settings, store: T, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let address = Address::new(&settings.tenant)?;
+        let access = settings.tenant.access()?;
+        let steady = Steady::new(clock);
+        let http = client::http(&settings.tenant, &address)?;
+        Ok(Self {
+            store,
+            own: client::token_name(&address, &access, settings.tenant.grant),
+            seal: settings.key.as_ref().map(Seal::new).transpose()?,
+            url: address.revocation()?,
+            endpoint: Endpoint::new(http, access),
+            retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
+            steady,
+        })
+    }
+
+    /// Whose tokens are stored: those of the grant in the settings, or of every grant.
+    pub async fn stored(&self, all: bool) -> Outcome<Vec<TokenName>> {
+        let mut names = self
+            .store
+            .of_client(&self.own.tenant, &self.own.client_id)
+            .await?;
+        names.retain(|name| all || *name == self.own);
+        Ok(names)
+    }
+
+    /// Ends the tokens of a name. `revoke` is false where the tenant is not to be told.
+    pub async fn end(&self, name: &TokenName, revoke: bool) -> Outcome<Ended> {
+        Ok(self.end_one(name, revoke).await?)
+    }
+
+    async fn end_one(&self, name: &TokenName, revoke: bool) -> Result<Ended, ClientError> {
+        let gone = |revoked| Ended {
+            grant_type: name.grant_type.clone(),
+            revoked,
+        };
+        let mut revoked = 0;
+        loop {
+            let Some(row) = self.store.read(name).await.map_err(ClientError::Store)? else {
+                return Ok(gone(revoked));
+            };
+            // Before the claim: what does not open is left as it is.
+            let held = if revoke { self.open(&row, name)? } else { None };
+            let claim = self.store.claim(name, row.version, HOLD).await;
+            match claim.map_err(ClientError::Store)? {
+                Claim::Newer => {}
+                Claim::Busy { .. } => {
+                    self.steady.sleep(LOOK_AGAIN).await;
+                }
+                Claim::Yours { fence, .. } => {
+                    if let Some(held) = held {
+                        revoked += self.revoke(&held, name, fence).await?;
+                    }
+                    match self.store.remove(name, fence).await {
+                        Ok(()) => return Ok(gone(revoked)),
+                        Err(fault) if fault.kind == Kind::Fenced => {}
+                        Err(fault) => return Err(ClientError::Store(fault)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn open(&self, row: &TokenRow, name: &TokenName) -> Result<Option<Held>, ClientError> {
+        let Some(sealed) = &row.ciphertext else {
+            return Ok(None);
+        };
+        let seal = self.seal.as_ref().ok_or(AuthorizationError::NoKey)?;
+        let held = seal.open(sealed, name).map_err(|error| {
+            let stored = row.key_id.clone().unwrap_or_else(|| "none".to_owned());
+            sealed_otherwise(error, stored, seal.id()).into()
+        });
+        held.map(Some)
+    }
+
+    /// Refresh before access: what could make new tokens dies first.
+    async fn revoke(&self, held: &Held, name: &TokenName, fence: i64) -> Result<usize, ClientError> {
+        let mut revoked = 0;
+        if let Some(refresh) = &held.refresh {
+            self.revoke_one(refresh, "refresh_token", name, fence).await?;
+            revoked += 1;
+        }
+        if !held.access.is_empty() {
+            self.revoke_one(&held.access, "access_token", name, fence).await?;
+            revoked += 1;
+        }
+        Ok(revoked)
+    }
+
+    /// 200 is the answer also for a token that is dead already.
+    async fn revoke_one(
+        &self,
+        token: &Zeroizing<String>,
+        hint: &str,
+        name: &TokenName,
+        fence: i64,
+    ) -> Result<(), ClientError> {
+        let budget = Mutex::new(self.retry.budget());
+        loop {
+            let fields = Fields {
+                plain: &[("token_type_hint", hint)],
+                secret: &[("token", token.as_str())],
+            };
+            let wall = self.steady.wall();
+            let asking = self
+                .endpoint
+                .post(&self.url, Asked::Revocation, &fields, None, wall);
+            match asking.await {
+                Ok(_) => return Ok(()),
+                Err(fault) => self.retry.pause(&budget, fault).await?,
+            }
+            // Lost or not: a token that is being revoked is nobody's to keep.
+            let _held = self.store.extend(name, fence, HOLD).await;
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! How a token comes about, for all replicas together: taken over from `sync.tokens` where it holds a living one, else
+//! asked for under a claim that is committed before the request and extended while it runs. What a rotating refresh token
+//! has brought is stored before it is used.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::blueconic::auth::error::AuthorizationError;
+use crate::blueconic::auth::grant::{AccessToken, Grant, Granted, Wish};
+use crate::blueconic::auth::seal::{Held, Seal, SealError};
+use crate::blueconic::auth::token::Token;
+use crate::blueconic::auth::turn::{Moment, Turn};
+use crate::blueconic::error::ClientError;
+use crate::blueconic::retry::Retry;
+use crate::blueconic::steady::Steady;
+use crate::config::settings::Grant as GrantType;
+use crate::model::fault::{Fault, Kind};
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
+
+/// A claim stands for so long after it was last extended: so long a process that died keeps the others waiting.
+pub(super) const HOLD: Duration = Duration::from_secs(5);
+/// How often a claim is extended while its request runs.
+const EXTEND_EVERY: Duration = Duration::from_millis(1500);
+/// How long to wait before looking again whether another process has its token.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// A refresh token that cannot be stored is tried again so often,
+const STORE_AGAIN: Duration = Duration::from_millis(300);
+/// for so long: without it, a person has to sign in again.
+const STORE_FOR: Duration = Duration::from_mins(10);
+
+/// Asks for tokens of one name.
+pub(super) struct Refresher<T> {
+    store: T,
+    name: TokenName,
+    seal: Option<Seal>,
+    grant: Grant,
+    retry: Retry,
+    steady: Steady,
+}
+
+impl<T: TokenStore> Refresher<T> {
+    pub(super) fn new(
+        store: T,
+        name: TokenName,
+        seal: Option<Seal>,
+        grant: Grant,
+        retry: Retry,
+        steady: Steady,
+    ) -> Self {
+        Self {
+            store,
+            name,
+            seal,
+            grant,
+            retry,
+            steady,
+        }
+    }
+
+    /// Drops a version that the tenant refused, for all replicas.
+    pub(super) async fn drop_version(&self, version: i64) -> Result<(), ClientError> {
+        let dropping = self.store.drop_version(&self.name, version);
+        dropping.await.map_err(ClientError::Store)
+    }
+
+    /// Reads, claims and asks, until there is a token of a version that was not dropped.
+    pub(super) async fn fetch(&self, dropped: i64) -> Result<Token, ClientError> {
+        let budget = Mutex::new(self.retry.budget());
+        loop {
+            let row = self.store.read(&self.name).await.map_err(ClientError::Store)?;
+            if let Some(token) = row.as_ref().and_then(|row| self.adopt(row, dropped)) {
+                return Ok(token);
+            }
+            // Before the claim: what cannot be asked for leaves no trace.
+            let wish = self.wish(row.as_ref())?;
+            let seen = row.as_ref().map_or(0, |row| row.version);
+            let asked = Moment::now(&self.steady);
+            let claim = self.store.claim(&self.name, seen, HOLD).await;
+            match claim.map_err(ClientError::Store)? {
+                Claim::Newer => {}
+                Claim::Busy { .. } => self.steady.sleep(LOOK_AGAIN).await,
+                Claim::Yours { fence, unsettled } => {
+                    if unsettled {
+                        tracing::warn!(
+                            "whoever asked for a token last has not said what came of it; asking once more"
+                        );
+                    }
+                    let turn = Turn::new(self.steady.clone(), asked, HOLD);
+                    match self.ask(fence, &turn, &wish).await {
+                        Ok(Some(token)) => return Ok(token),
+                        Ok(None) => {}
+                        Err(fault) => self.retry.pause(&budget, fault).await?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// What to ask for. An authorization begins with a person, so without a grant that can be used there is nothing to ask.
+    fn wish(&self, row: Option<&TokenRow>) -> Result<Wish, ClientError> {
+        if self.name.grant_type == GrantType::ClientCredentials.as_str() {
+            return Ok(Wish::ClientCredentials);
+        }
+        let row = row.ok_or(AuthorizationError::NotSignedIn)?;
+        if row.status == "reauth_required" {
+            let why = row.last_error.clone().unwrap_or_default();
+            return Err(AuthorizationError::Reauthorize { why }.into());
+        }
+        let held = self.open(row).ok_or(AuthorizationError::NotSignedIn)??;
+        let refresh = held.refresh.ok_or(AuthorizationError::NotSignedIn)?;
+        Ok(Wish::Refresh(refresh))
+    }
+
+    /// What the row holds; none if it holds nothing.
+    fn open(&self, row: &TokenRow) -> Option<Result<Held, ClientError>> {
+        let seal = self.seal.as_ref()?;
+        let sealed = row.ciphertext.as_ref()?;
+        Some(seal.open(sealed, &self.name).map_err(|error| {
+            let stored = row.key_id.clone().unwrap_or_else(|| "none".to_owned());
+            sealed_otherwise(error, stored, seal.id()).into()
+        }))
+    }
+
+    /// Asks the tenant under a claim and settles it; none when the claim was lost meanwhile.
+    async fn ask(&self, fence: i64, turn: &Turn, wish: &Wish) -> Result<Option<Token>, ClientError> {
+        let asked_at = self.steady.now();
+        let asking = self.grant.ask(wish, Some(turn), self.steady.wall());
+        let granted = tokio::select! {
+            biased;
+            granted = asking => granted,
+            () = self.hold(fence, turn) => Err(ClientError::Lapsed),
+        };
+        match granted {
+            Ok(granted) => self.take(fence, wish, granted, asked_at).await,
+            Err(ClientError::Lapsed) => {
+                tracing::warn!(
+                    "this process stood still while it had the turn to ask for a token; looking again"
+                );
+                Ok(None)
+            }
+            Err(error) => self.give_up(fence, wish, error).await,
+        }
+    }
+
+    /// Extends the claim for as long as it is awaited; ends when another has taken it over.
+    async fn hold(&self, fence: i64, turn: &Turn) {
+        loop {
+            tokio::time::sleep(EXTEND_EVERY).await;
+            let asked = Moment::now(&self.steady);
+            match self.store.extend(&self.name, fence, HOLD).await {
+                Ok(()) => turn.extended(asked),
+                Err(fault) if fault.kind == Kind::Fenced => return,
+                Err(fault) => tracing::warn!(%fault, "the turn to ask for a token could not be extended"),
+            }
+        }
+    }
+
+    /// Stores what came, and only then hands it out.
+    async fn take(
+        &self,
+        fence: i64,
+        wish: &Wish,
+        granted: Granted,
+        asked_at: Duration,
+    ) -> Result<Option<Token>, ClientError> {
+        let rotated = granted.refresh.is_some() && matches!(wish, Wish::Refresh(_));
+        let refresh = match wish {
+            // A server that does not rotate goes on taking the same one.
+            Wish::Refresh(before) => granted.refresh.or_else(|| Some(before.clone())),
+            _ => None,
+        };
+        let AccessToken { token, life } = match granted.access {
+            Ok(access) => access,
+            Err(error) => {
+                let sealed = match refresh.filter(|_| rotated) {
+                    Some(refresh) => self.sealed(&Held {
+                        access: String::new().into(),
+                        refresh: Some(refresh),
+                    })?,
+                    None => None,
+                };
+                self.note(fence, &error, false, sealed).await?;
+                return Err(error);
+            }
+        };
+        // Its life may have begun as early as when it was asked for.
+        let took = self.steady.now().saturating_sub(asked_at);
+        let life = life.saturating_sub(took).max(Duration::from_secs(1));
+        let held = Held {
+            access: token,
+            refresh,
+        };
+        let settled = Settled::Token {
+            life,
+            sealed: self.sealed(&held)?,
+        };
+        let row = self.settle(fence, settled, rotated).await?;
+        Ok(row.map(|row| {
+            let expires_at = row.expires_at.unwrap_or(row.now);
+            Token::new(
+                row.version,
+                held.access,
+                expires_at,
+                (life, life),
+                self.steady.now(),
+            )
+        }))
+    }
+
+    /// Notes why nothing came. A refresh token that is refused is dead: only a person can make another.
+    async fn give_up(
+        &self,
+        fence: i64,
+        wish: &Wish,
+        error: ClientError,
+    ) -> Result<Option<Token>, ClientError> {
+        let dead = matches!(wish, Wish::Refresh(_))
+            && matches!(&error, ClientError::Refused { error, .. } if error == "invalid_grant");
+        self.note(fence, &error, dead, None).await?;
+        if dead {
+            let why = told(&error);
+            return Err(AuthorizationError::Reauthorize { why }.into());
+        }
+        Err(error)
+    }
+
+    async fn note(
+        &self,
+        fence: i64,
+        error: &ClientError,
+        reauth: bool,
+        sealed: Option<Sealed>,
+    ) -> Result<(), ClientError> {
+        let precious = sealed.is_some();
+        let failed = Settled::Failed {
+            error: told(error),
+            reauth,
+            sealed,
+        };
+        self.settle(fence, failed, precious).await.map(|_| ())
+    }
+
+    /// Settles the claim; none when it was taken over. What is precious is tried again while the database is away.
+    async fn settle(
+        &self,
+        fence: i64,
+        with: Settled,
+        precious: bool,
+    ) -> Result<Option<TokenRow>, ClientError> {
+        let began = self.steady.now();
+        loop {
+            let fault = match self.store.settle(&self.name, fence, with.clone()).await {
+                Ok(row) => return Ok(Some(row)),
+                Err(fault) if fault.kind == Kind::Fenced => return Ok(None),
+                Err(fault) => fault,
+            };
+            let passed = self.steady.now().saturating_sub(began);
+            if !precious || !fault.is_transient() || passed > STORE_FOR {
+                return Err(ClientError::Store(fault));
+            }
+            tracing::warn!(%fault, "the new refresh token cannot be stored; trying again");
+            tokio::time::sleep(STORE_AGAIN).await;
+            // Nobody else may use up the old one meanwhile; whether that worked, the next try tells.
+            let _held = self.store.extend(&self.name, fence, HOLD).await;
+        }
+    }
+
+    fn sealed(&self, held: &Held) -> Result<Option<Sealed>, ClientError> {
+        let Some(seal) = &self.seal else {
+            return Ok(None);
+        };
+        seal.close(held, &self.name)
+            .map(Some)
+            .map_err(|error| ClientError::unusable(&error.to_string()))
+    }
+
+    /// Takes over the token of the row, if it is one that another process got and that still has time.
+    fn adopt(&self, row: &TokenRow, dropped: i64) -> Option<Token> {
+        // A row with a lower version than one that was dropped was made anew.
+        if row.status == "reauth_required" || row.version == dropped {
+            return None;
+        }
+        let left = (row.expires_at? - row.now).to_std().ok()?;
+        let life = (row.expires_at? - row.issued_at?).to_std().ok()?;
+        match self.open(row)? {
+            Ok(held) => {
+                let now = self.steady.now();
+                let token = Token::new(row.version, held.access, row.expires_at?, (life, left), now);
+                (token.is_fresh(now) && !token.expose().is_empty()).then_some(token)
+            }
+            Err(error) => {
+                let why = error.why().unwrap_or_default();
+                tracing::warn!(why, "{error}");
+                None
+            }
+        }
+    }
+}
+
+/// Why sealed tokens do not open, told by the key that they say they were sealed with.
+pub(super) fn sealed_otherwise(error: SealError, stored: String, own: &str) -> AuthorizationError {
+    if error == SealError::Closed && stored != own {
+        return AuthorizationError::OtherKey {
+            stored,
+            own: own.to_owned(),
+        };
+    }
+    AuthorizationError::Unsealed {
+        why: error.to_string(),
+    }
+}
+
+fn told(error: &ClientError) -> String {
+    Fault::from(error.clone()).sentence()
+}

@@ -1,0 +1,132 @@
+//! A claimed turn to ask for a token, as long as it is known to stand; and the body of a token request, which does not
+//! leave any more once the turn has lapsed: a process that stood still (a stopped container, a paused machine) must not
+//! send a refresh token that another has used up meanwhile.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use zeroize::Zeroizing;
+
+use crate::blueconic::steady::Steady;
+
+/// Until when a claim stands, as its holder may believe.
+#[derive(Clone)]
+pub(super) struct Turn {
+    steady: Steady,
+    until: Arc<Mutex<(Instant, Duration)>>,
+    hold: Duration,
+}
+
+/// A moment by both clocks: the one stands still while a machine sleeps, the other may be set.
+#[derive(Clone, Copy)]
+pub(super) struct Moment(Instant, Duration);
+
+impl Moment {
+    pub(super) fn now(steady: &Steady) -> Self {
+        Self(Instant::now(), steady.now())
+    }
+}
+
+impl Turn {
+    /// `asked` is from before the claim was asked for: it may stand a little longer, never shorter.
+    pub(super) fn new(steady: Steady, asked: Moment, hold: Duration) -> Self {
+        let turn = Self {
+            steady,
+            until: Arc::new(Mutex::new((asked.0, asked.1))),
+            hold,
+        };
+        turn.extended(asked);
+        turn
+    }
+
+    /// It was held for longer, as asked for at this moment.
+    pub(super) fn extended(&self, asked: Moment) {
+        let until = (asked.0 + self.hold, asked.1 + self.hold);
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    fn has_lapsed(&self) -> bool {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        Instant::now() >= until.0 || self.steady.now() >= until.1
+    }
+}
+
+/// The turn lapsed before the request was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the turn to ask for a token has lapsed")]
+pub(super) struct Lapsed;
+
+impl Lapsed {
+    /// Whether it lies at the bottom of an error.
+    pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if error.is::<Self>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
+/// A form that is wiped when it has been sent, or will not be.
+pub(super) struct Form {
+    bytes: Option<Bytes>,
+    turn: Option<Turn>,
+}
+
+impl Form {
+    pub(super) fn new(text: Zeroizing<String>, turn: Option<Turn>) -> Self {
+        Self {
+            bytes: Some(Bytes::from_owner(Wiped(text))),
+            turn,
+        }
+    }
+}
+
+struct Wiped(Zeroizing<String>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// A header's value that is wiped with the last copy of it.
+pub(in crate::blueconic) fn wiped(text: Zeroizing<String>) -> Bytes {
+    Bytes::from_owner(Wiped(text))
+}
+
+impl Body for Form {
+    type Data = Bytes;
+    type Error = Lapsed;
+
+    /// Asked for when the connection stands and the head is written.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Lapsed>>> {
+        let Some(bytes) = self.bytes.take() else {
+            return Poll::Ready(None);
+        };
+        if self.turn.as_ref().is_some_and(Turn::has_lapsed) {
+            return Poll::Ready(Some(Err(Lapsed)));
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length = self.bytes.as_ref().map_or(0, Bytes::len);
+        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+    }
+}

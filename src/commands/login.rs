@@ -1,0 +1,180 @@
+//! `login`: lets a person grant access on the tenant's consent page, and stores what that is worth. The answer comes back
+//! through a browser to this machine, or as an address that the person pastes.
+
+mod door;
+mod page;
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use url::Url;
+
+use crate::app::{self, Database};
+use crate::blueconic::auth::error::AuthorizationError;
+use crate::blueconic::auth::login::{Consent, Login as SignIn};
+use crate::blueconic::error::ClientError;
+use crate::cli::Login;
+use crate::commands::Exit;
+use crate::config::settings::Settings;
+use crate::model::Time;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::SystemClock;
+use crate::postgres::store::PostgresStore;
+
+use super::output;
+use door::{Answer, Door, Visit};
+
+/// Runs the command.
+pub async fn run(arguments: &Login, settings: &Settings) -> Outcome<Exit> {
+    let consent = Consent::new(settings)?;
+    let database = Database::open(settings).await?;
+    let outcome = Box::pin(sign_in(arguments, settings, &consent, &database)).await;
+    database.close().await?;
+    outcome
+}
+
+/// Everything that may be wrong on this side is known before a person is asked.
+async fn sign_in(
+    arguments: &Login,
+    settings: &Settings,
+    consent: &Consent,
+    database: &Database,
+) -> Outcome<Exit> {
+    let url = settings
+        .tenant
+        .address()
+        .map_err(|error| app::settings_fault(&error))?;
+    for migration in database.migrate().await? {
+        tracing::info!(
+            version = migration.version,
+            "applied migration {} ({})",
+            migration.version,
+            migration.description
+        );
+    }
+    let store = database.store(settings).await?;
+    store.verify_tenant(&url).await?;
+    let sign_in = SignIn::new(settings, store.clone(), Arc::new(SystemClock))?;
+    let (door, visits) = open(settings).await;
+    invite(arguments, settings, consent, door.is_some());
+    let asking = ask(consent, visits, &sign_in);
+    let outcome = tokio::time::timeout(arguments.timeout, asking).await;
+    if let Some(door) = door {
+        door.close().await;
+    }
+    let until = outcome.unwrap_or_else(|_| Err(too_late(arguments)))?;
+    // Only now: a wrong address does not take the database.
+    store.claim_tenant(&url).await?;
+    store.disconnect().await;
+    output::line(&format!(
+        "signed in to {url}: the access token is valid until {}, and is renewed from now on",
+        until.format("%H:%M:%S UTC")
+    ));
+    Ok(Exit::Done)
+}
+
+/// Takes answers until one is this sign-in's; others are told so and waited out.
+async fn ask(
+    consent: &Consent,
+    mut visits: mpsc::Receiver<Visit>,
+    sign_in: &SignIn<PostgresStore>,
+) -> Outcome<Time> {
+    while let Some(visit) = visits.recv().await {
+        let outcome = match consent.read(&visit.query) {
+            Ok(code) => sign_in.finish(consent, code).await,
+            Err(error @ AuthorizationError::Redirect { .. }) => {
+                let fault = Fault::from(ClientError::from(error));
+                output::complain(&fault);
+                visit.tell(Answer::of::<()>(&Err(fault)));
+                continue;
+            }
+            // The person, or the tenant, said no: that is an answer.
+            Err(error) => Err(Fault::from(ClientError::from(error))),
+        };
+        visit.tell(Answer::of(&outcome));
+        return outcome;
+    }
+    Err(Fault::new(
+        Kind::Final,
+        "no answer from the consent page can reach this process",
+    )
+    .because("nothing listens for the browser, and stdin has ended")
+    .hint("set `tenant.redirect_url` to a free port of 127.0.0.1, or paste the address on a terminal"))
+}
+
+/// The two ways in: a browser on this machine, and lines on stdin.
+async fn open(settings: &Settings) -> (Option<Door>, mpsc::Receiver<Visit>) {
+    let (sender, visits) = mpsc::channel(8);
+    let door = match Url::parse(&settings.tenant.redirect_url) {
+        Ok(url) if url.scheme() == "http" => match Door::open(&url, sender.clone()).await {
+            Ok(door) => Some(door),
+            Err(error) => {
+                output::aside(&format!(
+                    "nothing can listen at {url} ({error}): paste the address that the browser shows at the end"
+                ));
+                None
+            }
+        },
+        _ => None,
+    };
+    listen_to_stdin(sender);
+    (door, visits)
+}
+
+/// A thread of its own: a blocking read must not hold up the end of the command.
+fn listen_to_stdin(visits: mpsc::Sender<Visit>) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if !line.trim().is_empty() && visits.blocking_send(Visit::pasted(line)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn invite(arguments: &Login, settings: &Settings, consent: &Consent, listens: bool) {
+    let redirect = &settings.tenant.redirect_url;
+    output::aside(&format!(
+        "Sign in as a user with the permission 'Authorize Applications', and let the application read:\n\n  {}\n\n\
+         The application in BlueConic (Settings > Access management > Applications) must have the authorization code flow, \
+         'Send Proof Key for Code Exchange' enabled, and this redirect URL, to the letter:\n\n  {redirect}\n",
+        consent.url()
+    ));
+    if listens {
+        output::aside(
+            "Waiting for the browser. If it runs on another machine, paste the address that it shows at the end:",
+        );
+    } else {
+        output::aside("Paste the address that the browser shows at the end:");
+    }
+    if !arguments.no_browser && std::io::stderr().is_terminal() {
+        open_browser(consent.url());
+    }
+}
+
+/// What cannot be opened is opened by the person.
+fn open_browser(url: &Url) {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let spawned = Command::new(program)
+        .arg(url.as_str())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(error) = spawned {
+        tracing::debug!(%error, program, "no browser was opened");
+    }
+}
+
+fn too_late(arguments: &Login) -> Fault {
+    let waited = humantime::format_duration(arguments.timeout);
+    Fault::new(Kind::Final, format!("nobody has signed in within {waited}"))
+        .hint("run `blueconic-sync login` again; `--timeout` gives more time")
+}

@@ -1,0 +1,130 @@
+//! The loopback address to which the browser is led after the consent: takes the query, waits until it is known what came
+//! of it, and shows that. What a query means is not its business.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, Method, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
+
+use crate::model::fault::{Fault, Outcome};
+
+use super::page;
+
+/// How long the last page may take to reach the browser.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Somebody came with an answer.
+pub(super) struct Visit {
+    /// The query, or whatever was pasted. It holds a code: never shown.
+    pub(super) query: String,
+    reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// What came of it, for the page.
+pub(super) struct Answer(pub(super) Result<(), Fault>);
+
+impl Answer {
+    pub(super) fn of<T>(outcome: &Outcome<T>) -> Self {
+        Self(outcome.as_ref().map(|_| ()).map_err(Clone::clone))
+    }
+}
+
+impl Visit {
+    pub(super) fn pasted(query: String) -> Self {
+        Self { query, reply: None }
+    }
+
+    /// A browser that went away needs no page.
+    pub(super) fn tell(self, answer: Answer) {
+        if let Some(reply) = self.reply {
+            let _gone = reply.send(answer);
+        }
+    }
+}
+
+/// Listens until it is closed.
+pub(super) struct Door {
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Door {
+    /// Listens where the redirect URL leads. `localhost` is 127.0.0.1: nothing but this machine is ever listened to.
+    pub(super) async fn open(url: &Url, visits: mpsc::Sender<Visit>) -> io::Result<Self> {
+        let host = match url.host() {
+            Some(Host::Ipv4(host)) => IpAddr::V4(host),
+            Some(Host::Ipv6(host)) => IpAddr::V6(host),
+            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let listener =
+            TcpListener::bind(SocketAddr::new(host, url.port_or_known_default().unwrap_or(80))).await?;
+        let path: Arc<str> = url.path().into();
+        let router = Router::new().fallback(visit).with_state((path, visits));
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let serving = tokio::spawn(async move {
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(stopped)
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "the door for the browser did not close by itself");
+            }
+        });
+        Ok(Self { stop, serving })
+    }
+
+    /// Closes when the last page is out.
+    pub(super) async fn close(self) {
+        self.stop.cancel();
+        // A browser that keeps its connection does not keep the command.
+        let _closed = tokio::time::timeout(FAREWELL, self.serving).await;
+    }
+}
+
+/// Browsers ask for icons, too.
+async fn visit(
+    State((path, visits)): State<(Arc<str>, mpsc::Sender<Visit>)>,
+    method: Method,
+    uri: Uri,
+) -> Response {
+    if uri.path() != &*path || method != Method::GET {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let (reply, answer) = oneshot::channel();
+    let visit = Visit {
+        query: uri.query().unwrap_or_default().to_owned(),
+        reply: Some(reply),
+    };
+    if visits.send(visit).await.is_err() {
+        return shown(StatusCode::GONE, page::over());
+    }
+    match answer.await {
+        Ok(Answer(Ok(()))) => shown(StatusCode::OK, page::done()),
+        Ok(Answer(Err(fault))) => shown(StatusCode::BAD_REQUEST, page::failed(&fault)),
+        Err(_) => shown(StatusCode::GONE, page::over()),
+    }
+}
+
+/// The address of the page holds the code: it is kept by nobody and goes nowhere.
+fn shown(status: StatusCode, page: String) -> Response {
+    let headers: [(HeaderName, &str); 4] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (header::CONNECTION, "close"),
+    ];
+    (status, headers, Html(page)).into_response()
+}

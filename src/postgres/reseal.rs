@@ -1,0 +1,82 @@
+//! Sealing all rows of `sync.tokens` anew, in one transaction: what `rotate-key` does. Which key opens what is the
+//! caller's to know.
+
+use std::time::{Duration, Instant};
+
+use crate::model::fault::Outcome;
+use crate::model::tokens::{Sealed, TokenName};
+use crate::postgres::boundary;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::store::PostgresStore;
+
+const DOING: &str = "sealing the tokens anew";
+/// How often is looked whether the requests under way have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+
+/// Hands each sealed row to `anew`, which gives what takes its place, or none if it may stay. All or nothing; gives back
+/// how many changed. Waits up to `patience` for token requests that are under way: what comes of them is sealed with the
+/// old key.
+pub async fn reseal(
+    store: &PostgresStore,
+    patience: Duration,
+    mut anew: impl FnMut(&TokenName, &Sealed) -> Outcome<Option<Sealed>>,
+) -> Outcome<usize> {
+    let began = Instant::now();
+    loop {
+        if let Some(changed) = try_once(store, &mut anew).await? {
+            return Ok(changed);
+        }
+        if began.elapsed() > patience {
+            return Err(Error::TokenBusy.into());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// None while a token request is under way.
+async fn try_once(
+    store: &PostgresStore,
+    anew: &mut impl FnMut(&TokenName, &Sealed) -> Outcome<Option<Sealed>>,
+) -> Outcome<Option<usize>> {
+    let mut transaction = store.control().begin().await.doing(DOING)?;
+    let rows = sqlx::query!(
+        r#"select tenant, client_id, grant_type, key_id, ciphertext,
+             coalesce(refreshing_until > sync.clock(), false) as "busy!"
+           from sync.tokens order by tenant, client_id, grant_type for update"#
+    )
+    .fetch_all(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    if rows.iter().any(|row| row.busy) {
+        return Ok(None);
+    }
+    let mut changed = 0;
+    for row in rows {
+        let (Some(key_id), Some(ciphertext)) = (row.key_id, row.ciphertext) else {
+            continue;
+        };
+        let name = TokenName {
+            tenant: row.tenant,
+            client_id: row.client_id,
+            grant_type: row.grant_type,
+        };
+        let Some((key_id, ciphertext)) = anew(&name, &(key_id, ciphertext))? else {
+            continue;
+        };
+        sqlx::query!(
+            "update sync.tokens set key_id = $4, ciphertext = $5
+             where tenant = $1 and client_id = $2 and grant_type = $3",
+            name.tenant,
+            name.client_id,
+            name.grant_type,
+            key_id,
+            ciphertext
+        )
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        changed += 1;
+    }
+    boundary::cross("token/reseal", DOING, transaction.commit()).await?;
+    Ok(Some(changed))
+}

@@ -1,0 +1,341 @@
+//! JSON read byte by byte, for the profiles: nearly all of a full load's bytes are theirs. It says where things stand and
+//! that all of it is valid JSON, and gives up on whatever is unusual; what that means is for `serde_json` to say.
+//!
+//! It knows nothing of profiles.
+
+use std::ops::Range;
+
+use super::marks::Marks;
+
+/// Levels of nesting; deeper is unusual.
+const DEEPEST: u32 = 32;
+
+/// What is left to another reader: broken, or merely seldom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unusual;
+
+/// What was read, unless it is unusual.
+pub(super) type Usual<T> = Result<T, Unusual>;
+
+/// Holds what must hold.
+pub(super) fn usual(holds: bool) -> Usual<()> {
+    if holds { Ok(()) } else { Err(Unusual) }
+}
+
+/// How a text is escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Escapes {
+    /// Not at all.
+    None,
+    /// As `serde_json` would escape it again.
+    Own,
+    /// Otherwise.
+    Foreign,
+}
+
+/// A text, without its quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Quoted {
+    /// Where it stands.
+    pub(super) range: Range<usize>,
+    /// How it is escaped.
+    pub(super) escapes: Escapes,
+}
+
+/// What a value is, by its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text; its opening quote has been taken.
+    Text,
+    /// An object or an array.
+    Nested,
+    /// A number, a truth value or null.
+    Bare,
+}
+
+/// Reads a text from its beginning to its end.
+#[derive(Debug)]
+pub(super) struct Scanner<'text> {
+    text: &'text str,
+    bytes: &'text [u8],
+    marks: &'text Marks,
+    at: usize,
+}
+
+impl<'text> Scanner<'text> {
+    /// Begins at the head of a text, whose marks are set here.
+    pub(super) fn new(text: &'text str, marks: &'text mut Marks) -> Self {
+        marks.set(text.as_bytes());
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            marks,
+            at: 0,
+        }
+    }
+
+    /// Holds that nothing but white space is left.
+    pub(super) fn end(&mut self) -> Usual<()> {
+        usual(self.peek().is_none())
+    }
+
+    /// Takes an object; `member` takes the value of each key. Keys with escapes are unusual.
+    #[inline]
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'text [u8]) -> Usual<()>,
+    ) -> Usual<()> {
+        self.must(b'{')?;
+        if self.takes(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.must(b'"')?;
+            let key = self.quoted()?;
+            usual(key.escapes == Escapes::None)?;
+            self.must(b':')?;
+            member(self, &self.bytes[key.range])?;
+            if !self.takes(b',') {
+                return self.must(b'}');
+            }
+        }
+    }
+
+    /// Takes an array; `item` takes each of its values.
+    #[inline]
+    pub(super) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Usual<()>) -> Usual<()> {
+        self.must(b'[')?;
+        if self.takes(b']') {
+            return Ok(());
+        }
+        loop {
+            item(self)?;
+            if !self.takes(b',') {
+                return self.must(b']');
+            }
+        }
+    }
+
+    /// What comes next.
+    #[inline]
+    pub(super) fn kind(&mut self) -> Usual<Kind> {
+        if self.takes(b'"') {
+            return Ok(Kind::Text);
+        }
+        match self.peek() {
+            Some(b'{' | b'[') => Ok(Kind::Nested),
+            Some(_) => Ok(Kind::Bare),
+            None => Err(Unusual),
+        }
+    }
+
+    /// Takes `null`, if that comes next.
+    pub(super) fn takes_null(&mut self) -> bool {
+        self.peek() == Some(b'n') && self.literal("null").is_ok()
+    }
+
+    /// Takes the rest of a text whose opening quote has been taken.
+    #[inline]
+    pub(super) fn quoted(&mut self) -> Usual<Quoted> {
+        let start = self.at;
+        let mut escapes = Escapes::None;
+        loop {
+            let place = self.marks.next(self.at)?;
+            match self.bytes.get(place) {
+                Some(b'"') => {
+                    self.at = place + 1;
+                    let range = start..place;
+                    return Ok(Quoted { range, escapes });
+                }
+                Some(b'\\') => {
+                    self.at = place + 1;
+                    escapes = escapes.max(self.escape()?);
+                }
+                // A control character.
+                _ => return Err(Unusual),
+            }
+        }
+    }
+
+    /// Takes a number, a truth value or null.
+    pub(super) fn bare(&mut self) -> Usual<Range<usize>> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            Some(b'n') => self.literal("null")?,
+            Some(b't') => self.literal("true")?,
+            Some(b'f') => self.literal("false")?,
+            _ => self.number()?,
+        }
+        Ok(start..self.at)
+    }
+
+    /// Takes any value.
+    pub(super) fn skip(&mut self) -> Usual<()> {
+        self.skip_within(DEEPEST)
+    }
+
+    fn skip_within(&mut self, levels: u32) -> Usual<()> {
+        match self.kind()? {
+            Kind::Text => self.quoted().map(|_| ()),
+            Kind::Bare => self.bare().map(|_| ()),
+            Kind::Nested => {
+                let levels = levels.checked_sub(1).ok_or(Unusual)?;
+                if self.bytes[self.at] == b'{' {
+                    self.object(|scanner, _| scanner.skip_within(levels))
+                } else {
+                    self.list(|scanner| scanner.skip_within(levels))
+                }
+            }
+        }
+    }
+
+    /// Takes what stands behind a backslash.
+    fn escape(&mut self) -> Usual<Escapes> {
+        let kind = self.bytes.get(self.at);
+        self.at += 1;
+        match kind {
+            Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(Escapes::Own),
+            Some(b'/') => Ok(Escapes::Foreign),
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at..self.at + 4).ok_or(Unusual)?;
+                usual(digits.iter().all(u8::is_ascii_hexdigit))?;
+                self.at += 4;
+                Ok(Escapes::Foreign)
+            }
+            _ => Err(Unusual),
+        }
+    }
+
+    fn number(&mut self) -> Usual<()> {
+        self.passes(b"-");
+        if !self.passes(b"0") {
+            self.digits()?;
+        }
+        if self.passes(b".") {
+            self.digits()?;
+        }
+        if self.passes(b"eE") {
+            self.passes(b"+-");
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Usual<()> {
+        let start = self.at;
+        while self.passes(b"0123456789") {}
+        usual(self.at > start)
+    }
+
+    /// Takes one of these bytes, if it stands right here.
+    fn passes(&mut self, any: &[u8]) -> bool {
+        let passes = self.bytes.get(self.at).is_some_and(|byte| any.contains(byte));
+        self.at += usize::from(passes);
+        passes
+    }
+
+    fn literal(&mut self, word: &str) -> Usual<()> {
+        usual(self.bytes[self.at..].starts_with(word.as_bytes()))?;
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// Holds that this byte comes next, and takes it.
+    #[inline]
+    fn must(&mut self, byte: u8) -> Usual<()> {
+        usual(self.takes(byte))
+    }
+
+    /// Takes this byte, if it comes next.
+    #[inline]
+    fn takes(&mut self, byte: u8) -> bool {
+        let takes = self.bytes.get(self.at) == Some(&byte) || self.peek() == Some(byte);
+        self.at += usize::from(takes);
+        takes
+    }
+
+    /// The next byte that is no white space.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(byte) = self.bytes.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+                return Some(*byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Takes these bytes, if they stand right here.
+    #[inline]
+    pub(super) fn takes_all<const LENGTH: usize>(&mut self, bytes: &[u8; LENGTH]) -> bool {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let takes = rest.first_chunk() == Some(bytes);
+        self.at += if takes { LENGTH } else { 0 };
+        takes
+    }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a place.
+    pub(super) fn back_to(&mut self, place: usize) {
+        self.at = place;
+    }
+
+    /// All of the text that is read.
+    pub(super) fn whole(&self) -> &'text str {
+        self.text
+    }
+}
+
+/// Appends an escaped text as it is meant. NUL and lone surrogates are unusual: no text of PostgreSQL can hold them.
+pub(super) fn unescape(escaped: &str, into: &mut String) -> Usual<()> {
+    let mut rest = escaped;
+    while let Some((plain, behind)) = rest.split_once('\\') {
+        into.push_str(plain);
+        let (meant, behind) = character(behind)?;
+        into.push(meant);
+        rest = behind;
+    }
+    into.push_str(rest);
+    Ok(())
+}
+
+/// The character that an escape means, and what stands behind it.
+fn character(behind: &str) -> Usual<(char, &str)> {
+    let (kind, rest) = behind.split_at_checked(1).ok_or(Unusual)?;
+    let meant = match kind {
+        "\"" | "\\" | "/" => kind.chars().next().ok_or(Unusual)?,
+        "b" => '\u{8}',
+        "f" => '\u{c}',
+        "n" => '\n',
+        "r" => '\r',
+        "t" => '\t',
+        _ => return by_number(rest),
+    };
+    Ok((meant, rest))
+}
+
+/// `XXXX`, or `XXXX\uXXXX` for a pair of surrogates.
+fn by_number(rest: &str) -> Usual<(char, &str)> {
+    let (first, rest) = unit(rest)?;
+    if let Some(meant) = char::from_u32(u32::from(first)) {
+        usual(meant != '\0')?;
+        return Ok((meant, rest));
+    }
+    let (second, rest) = unit(rest.strip_prefix("\\u").ok_or(Unusual)?)?;
+    match char::decode_utf16([first, second]).next() {
+        Some(Ok(meant)) => Ok((meant, rest)),
+        _ => Err(Unusual),
+    }
+}
+
+fn unit(rest: &str) -> Usual<(u16, &str)> {
+    let (digits, rest) = rest.split_at_checked(4).ok_or(Unusual)?;
+    let unit = u16::from_str_radix(digits, 16).map_err(|_| Unusual)?;
+    Ok((unit, rest))
+}

@@ -1,0 +1,280 @@
+//! The reader for the form that nearly every profile has: one pass, nothing allocated, any order and any white space.
+//! It checks the whole element. What it does not know it leaves to `loose.rs`, which reads everything and finds the words
+//! for what is wrong; where this one reads, the two read alike.
+
+use crate::resources::json::{Escapes, Kind, Quoted, Scanner, Unusual, Usual, unescape, usual};
+use crate::resources::list::LONGEST_ID;
+use crate::resources::marks::Marks;
+
+use super::draft::{Draft, Span, Text};
+
+/// Reads a profile into an empty draft.
+pub(super) fn read(element: &str, marks: &mut Marks, draft: &mut Draft) -> Usual<()> {
+    let mut json = Scanner::new(element, marks);
+    let mut seen = Seen::default();
+    json.object(|json, key| {
+        match key {
+            b"id" => {
+                seen.once(0)?;
+                draft.found.id = text(json, draft)?;
+            }
+            b"creationDate" => {
+                seen.once(1)?;
+                draft.found.creation_date = text(json, draft)?;
+            }
+            b"privacyLegislation" => {
+                seen.once(2)?;
+                draft.found.privacy_legislation = text(json, draft)?;
+            }
+            b"consentedObjectives" => {
+                seen.once(3)?;
+                texts(json, draft, |draft, text| {
+                    draft.found.consented_objectives.push(text);
+                })?;
+            }
+            b"refusedObjectives" => {
+                seen.once(4)?;
+                texts(json, draft, |draft, text| {
+                    draft.found.refused_objectives.push(text);
+                })?;
+            }
+            b"permissions" => {
+                seen.once(5)?;
+                permissions(json, draft)?;
+            }
+            b"properties" => {
+                seen.once(6)?;
+                properties(json, draft)?;
+            }
+            b"segments" => {
+                seen.once(7)?;
+                segments(json, draft)?;
+            }
+            b"replacedBy" => {
+                seen.once(8)?;
+                let survivor = text(json, draft)?;
+                draft.found.replaced_by = an_id(survivor)?;
+            }
+            b"replaces" => {
+                seen.once(9)?;
+                replaces(json, draft)?;
+            }
+            _ => json.skip()?,
+        }
+        Ok(())
+    })?;
+    json.end()?;
+    let id = draft.found.id.ok_or(Unusual)?;
+    usual((1..=LONGEST_ID).contains(&id.length()))
+}
+
+/// Each key once: a repeated one is for `serde` to judge.
+#[derive(Default)]
+struct Seen(u16);
+
+impl Seen {
+    fn once(&mut self, key: u16) -> Usual<()> {
+        let bit = 1 << key;
+        usual(self.0 & bit == 0)?;
+        self.0 |= bit;
+        Ok(())
+    }
+}
+
+fn permissions(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    if json.takes_null() {
+        return Ok(());
+    }
+    let mut seen = Seen::default();
+    json.object(|json, key| match key {
+        b"level" => {
+            seen.once(0)?;
+            draft.found.permission_level = text(json, draft)?;
+            Ok(())
+        }
+        _ => json.skip(),
+    })
+}
+
+fn properties(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    if json.takes_null() {
+        return Ok(());
+    }
+    json.list(|json| {
+        let place = json.place();
+        if minified(json, draft).is_err() {
+            json.back_to(place);
+            // Values that it may have added belong to no property.
+            property(json, draft)?;
+        }
+        Ok(())
+    })
+}
+
+/// A property exactly as the vendor writes it: known beforehand, most of it needs no looking at.
+fn minified(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    usual(json.takes_all(br#"{"id":""#))?;
+    let quoted = json.quoted()?;
+    let id = meant(json, quoted, draft)?;
+    usual(json.takes_all(br#","values":["#))?;
+    let first = draft.found.begin_values();
+    if !json.takes_all(b"]}") {
+        loop {
+            usual(json.takes_all(b"\""))?;
+            let value = value(json, draft)?;
+            draft.found.value(Some(value));
+            if !json.takes_all(b",") {
+                break;
+            }
+        }
+        usual(json.takes_all(b"]}"))?;
+    }
+    draft.property(json.whole(), id, first);
+    Ok(())
+}
+
+fn property(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    let mut seen = Seen::default();
+    let mut id = None;
+    let first = draft.found.begin_values();
+    json.object(|json, key| match key {
+        b"id" => {
+            seen.once(0)?;
+            id = text(json, draft)?;
+            Ok(())
+        }
+        b"values" => {
+            seen.once(1)?;
+            values(json, draft)
+        }
+        _ => json.skip(),
+    })?;
+    draft.property(json.whole(), id.ok_or(Unusual)?, first);
+    Ok(())
+}
+
+fn values(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    if json.takes_null() {
+        return Ok(());
+    }
+    json.list(|json| {
+        let value = match json.kind()? {
+            Kind::Text => Some(value(json, draft)?),
+            Kind::Bare => bare(json)?,
+            Kind::Nested => return Err(Unusual),
+        };
+        draft.found.value(value);
+        Ok(())
+    })
+}
+
+/// A text that goes into JSON again.
+#[inline]
+fn value(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Text> {
+    let quoted = json.quoted()?;
+    match quoted.escapes {
+        Escapes::Own => Span::new(quoted.range).map(Text::Escaped).ok_or(Unusual),
+        Escapes::None | Escapes::Foreign => meant(json, quoted, draft),
+    }
+}
+
+/// Entries are `{"id": …}` or the bare id.
+fn segments(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    if json.takes_null() {
+        return Ok(());
+    }
+    json.list(|json| {
+        let id = match json.kind()? {
+            Kind::Text => {
+                let quoted = json.quoted()?;
+                Some(meant(json, quoted, draft)?)
+            }
+            Kind::Bare => bare(json)?,
+            Kind::Nested => segment(json, draft)?,
+        };
+        if let Some(id) = id {
+            usual(id.length() <= LONGEST_ID)?;
+            draft.found.segment_ids.push(id);
+        }
+        Ok(())
+    })
+}
+
+fn segment(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
+    let mut seen = Seen::default();
+    let mut id = None;
+    json.object(|json, key| match key {
+        b"id" => {
+            seen.once(0)?;
+            id = text(json, draft)?;
+            Ok(())
+        }
+        _ => json.skip(),
+    })?;
+    Ok(id)
+}
+
+fn replaces(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+    if json.takes_null() {
+        return Ok(());
+    }
+    json.list(|json| {
+        let loser = text(json, draft)?;
+        draft.found.replaces.extend(an_id(loser)?);
+        Ok(())
+    })
+}
+
+/// An empty text is no id.
+fn an_id(text: Option<Text>) -> Usual<Option<Text>> {
+    let id = text.filter(|text| text.length() > 0);
+    usual(id.is_none_or(|id| id.length() <= LONGEST_ID))?;
+    Ok(id)
+}
+
+/// An array of texts; a null in it is left out.
+fn texts(json: &mut Scanner<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> Usual<()> {
+    if json.takes_null() {
+        return Ok(());
+    }
+    json.list(|json| {
+        if let Some(text) = text(json, draft)? {
+            add(draft, text);
+        }
+        Ok(())
+    })
+}
+
+/// A text; null is none.
+#[inline]
+fn text(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
+    match json.kind()? {
+        Kind::Text => {
+            let quoted = json.quoted()?;
+            meant(json, quoted, draft).map(Some)
+        }
+        Kind::Bare => bare(json),
+        Kind::Nested => Err(Unusual),
+    }
+}
+
+/// A number or a truth value as it is written; null is none.
+fn bare(json: &mut Scanner<'_>) -> Usual<Option<Text>> {
+    let range = json.bare()?;
+    if &json.whole()[range.clone()] == "null" {
+        return Ok(None);
+    }
+    Span::new(range).map(Text::Bare).map(Some).ok_or(Unusual)
+}
+
+/// A text of which what it says is wanted.
+#[inline]
+fn meant(json: &Scanner<'_>, quoted: Quoted, draft: &mut Draft) -> Usual<Text> {
+    if quoted.escapes == Escapes::None {
+        return Span::new(quoted.range).map(Text::Plain).ok_or(Unusual);
+    }
+    let start = draft.decoded.len();
+    unescape(&json.whole()[quoted.range], &mut draft.decoded)?;
+    let span = Span::new(start..draft.decoded.len()).ok_or(Unusual)?;
+    Ok(Text::Decoded(span))
+}

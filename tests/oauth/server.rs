@@ -1,0 +1,101 @@
+//! What the scenarios need of an authorization server, and the simulated tenant as one.
+
+use std::net::TcpListener;
+
+use blueconic_sync::demo::faults::Route;
+use blueconic_sync::demo::settings::Settings;
+use blueconic_sync::demo::tenant::{Tenant, start};
+use serde_json::Value;
+
+use super::browser::Browser;
+use crate::support::database::Database;
+use crate::support::program::Program;
+use crate::support::small;
+
+pub(crate) const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+/// An authorization server with one client, `simulated-client`.
+pub(crate) trait AuthorizationServer {
+    /// Its address.
+    fn url(&self) -> &str;
+    /// A person opens the consent page and lets the application in, or not; gives back where the browser is led.
+    async fn consent(&self, address: &str, allow: bool) -> String;
+    /// How many token requests it has had.
+    fn token_requests(&self) -> usize;
+}
+
+/// Whether a token lives, in the server's own words.
+pub(crate) async fn is_active(server: &impl AuthorizationServer, token: &str) -> bool {
+    let form = [
+        ("token", token),
+        ("client_id", "simulated-client"),
+        ("client_secret", "simulated-secret"),
+    ];
+    let address = format!("{}/rest/v2/oauth/introspect", server.url());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.post(address).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    answer["active"].as_bool().unwrap()
+}
+
+/// Where a login can listen: a port that was free a moment ago.
+pub(crate) fn redirect_url() -> String {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    format!("http://127.0.0.1:{port}/callback")
+}
+
+/// The binary, signed in by a person or about to be.
+pub(crate) fn program(url: &str, redirect_url: &str, database: &Database) -> Program {
+    Program::new(url, &database.url)
+        .with("BLUECONIC_SYNC_KEY", KEY)
+        .set("tenant.grant", "authorization_code")
+        .set("tenant.redirect_url", redirect_url)
+}
+
+/// The simulated tenant.
+pub(crate) struct Simulated {
+    pub(crate) tenant: Tenant,
+    pub(crate) redirect_url: String,
+}
+
+impl Simulated {
+    pub(crate) async fn start() -> Self {
+        Self::with(small(50)).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let redirect_url = redirect_url();
+        let settings = Settings {
+            redirect_uri: redirect_url.clone(),
+            ..settings
+        };
+        Self {
+            tenant: start(settings).await.unwrap(),
+            redirect_url,
+        }
+    }
+
+    pub(crate) fn program(&self, database: &Database) -> Program {
+        program(self.tenant.url(), &self.redirect_url, database)
+    }
+}
+
+impl AuthorizationServer for Simulated {
+    fn url(&self) -> &str {
+        self.tenant.url()
+    }
+
+    async fn consent(&self, address: &str, allow: bool) -> String {
+        let decision = if allow { "allow" } else { "deny" };
+        Browser::new().consent(address, &[("decision", decision)]).await
+    }
+
+    fn token_requests(&self) -> usize {
+        self.tenant.requests().count(Route::Token)
+    }
+}
