@@ -144,7 +144,11 @@ async fn copy(connection: &mut PgConnection, rows: &[u8]) -> Outcome<()> {
 pub(crate) async fn end_walk(database: &Database, index: bool) -> Outcome<u64> {
     let mut connection = connect(database).await?;
     // The loaders' settings are for small batches: here all is joined with all.
-    for statement in ["set enable_hashjoin = on", "set enable_mergejoin = on"] {
+    for statement in [
+        "set enable_hashjoin = on",
+        "set enable_mergejoin = on",
+        "set enable_seqscan = on",
+    ] {
         sqlx::query(statement).execute(&mut connection).await?;
     }
     let deleted = sqlx::query(SWEEP).execute(&mut connection).await?.rows_affected();

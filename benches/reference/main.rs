@@ -102,37 +102,34 @@ struct Done {
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let begun = Instant::now();
-    let done = match Arguments::parse().command {
-        Command::Drain { tenant } => pages::drain(&tenant).await?,
-        Command::Boundaries { tenant, ends } => walk::boundaries(&tenant, ends).await?,
+    let (done, seconds) = match Arguments::parse().command {
+        Command::Drain { tenant } => (pages::drain(&tenant).await?, None),
+        Command::Boundaries { tenant, ends } => (walk::boundaries(&tenant, ends).await?, None),
         Command::CopyLimit {
             tenant,
             database,
             rows,
         } => {
             let rows_of_a_page = walk::rows_of_a_page(&tenant).await?;
-            tell_seconds(&database::copy_limit(&database, rows, rows_of_a_page).await?);
-            return Ok(());
+            let (done, seconds) = database::copy_limit(&database, rows, rows_of_a_page).await?;
+            (done, Some(seconds))
         }
         Command::Full {
             tenant,
             database,
             index,
-        } => walk::full(&tenant, &database, index).await?,
+        } => (walk::full(&tenant, &database, index).await?, None),
         Command::Digest => {
             tell(&database::digest().await?);
             return Ok(());
         }
     };
-    tell_seconds(&(done, begun.elapsed().as_secs_f64()));
-    Ok(())
-}
-
-fn tell_seconds((done, seconds): &(Done, f64)) {
+    let seconds = seconds.unwrap_or_else(|| begun.elapsed().as_secs_f64());
     tell(&format!(
         r#"{{"rows_read":{},"bytes_read":{},"rows_written":{},"rows_deleted":{},"seconds":{seconds:.4}}}"#,
         done.rows, done.bytes, done.written, done.deleted
     ));
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the result")]

@@ -89,6 +89,11 @@ pub(crate) fn write_row(element: &str, source: &[u8; 16], into: &mut Vec<u8>) ->
     texts(&mut profile.refused_objectives, into);
     let mut segments: Vec<_> = profile.segments.into_iter().map(|segment| segment.id).collect();
     texts(&mut segments, into);
+    // As jsonb orders keys: it sorts what it gets, and has less to do with what is sorted.
+    profile.properties.sort_unstable_by_key(|property| {
+        let id = property.id.get();
+        (id.len(), id)
+    });
     properties(&profile.properties, into);
     field(source, into);
     let content = xxh3_128(&into[start..]).to_be_bytes();

@@ -91,4 +91,6 @@ limit() {
 session_settings() {
     sed -n "s/^ *('\([A-Za-z_]*\)', '\([^']*\)').*/\1=\2/p; s/^ *('\(enable_[a-z]*\)', \$2).*/\1=off/p" \
         src/postgres/pool.rs | paste -sd, -
+    # What the product has for each transaction of a walk.
+    if grep -q "set_config('synchronous_commit', 'off', true)" src/postgres/loader.rs; then echo synchronous_commit=off; fi
 }

@@ -39,15 +39,17 @@ async fn bodies(asker: &Asker, count: &str) -> Vec<String> {
 
 fn disturb(asker: &Asker) {
     let tenant = &asker.tenant;
-    tenant.touch(0, "touched", &["1"]);
+    // Not `touch`: the clocks of two tenants differ.
+    tenant.set_property(0, "touched", Some(&["1"]));
+    tenant.set_modified(0, 1_780_000_000_000);
     tenant.delete(5);
     tenant.delete(6);
     tenant.delete(1_499);
     tenant.merge(64, 65);
+    tenant.set_modified(65, 1_780_000_000_001);
     tenant.skip(700);
     tenant.insert_raw(700, r#"{"id":7}"#);
     tenant.repeat(3, 701);
-    tenant.add_profiles(3);
 }
 
 #[tokio::test]
