@@ -39,7 +39,10 @@ async fn the_keeper_renews_ahead_also_when_nobody_calls() {
     tenant.always(move |headers| {
         let number: usize = bearer(headers).rsplit('-').next().unwrap().parse().unwrap();
         let issued = given.lock().unwrap()[number - 1];
-        found.fetch_add(u64::from(at.load(Ordering::SeqCst) >= issued + LIFE), Ordering::SeqCst);
+        found.fetch_add(
+            u64::from(at.load(Ordering::SeqCst) >= issued + LIFE),
+            Ordering::SeqCst,
+        );
         json(r#"{"profiles":[]}"#)
     });
     let meter = Meter::default();
