@@ -27,9 +27,13 @@ pub(crate) fn table(sections: &[Section]) -> String {
 
 fn line(row: &Row) -> String {
     let or_nothing = |text: &Option<String>| text.clone().unwrap_or_default();
-    let product = match (&row.product, &row.reference) {
-        (None, None) => NOTHING.to_owned(),
-        (product, _) => or_nothing(product),
+    let measured = [&row.product, &row.reference, &row.ratio]
+        .iter()
+        .any(|text| text.is_some());
+    let product = if measured {
+        or_nothing(&row.product)
+    } else {
+        NOTHING.to_owned()
     };
     let reached = match (row.target.is_empty(), row.reached) {
         (true, _) => "",
