@@ -23,9 +23,14 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome<Exit> {
+    let closed = close_memory();
     let settings =
         load::load(cli.config.as_deref(), &load::variables()).map_err(|error| app::settings_fault(&error))?;
     let terminal = logging(&cli, &settings)?;
+    match closed {
+        Ok(()) => tracing::debug!("the memory of this process is closed to core dumps and debuggers"),
+        Err(error) => tracing::warn!(%error, "a core dump of this process would hold its secrets"),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,6 +39,14 @@ fn run(cli: Cli) -> Outcome<Exit> {
     // A blocking read of a terminal must not hold up the end.
     runtime.shutdown_background();
     outcome
+}
+
+/// A core dump would hold every secret, and so would what a debugger of the same user sees. Programs that are started from
+/// here have memory of their own and are as before.
+fn close_memory() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_dumpable(false)?;
+    Ok(())
 }
 
 /// A demo is for people, whatever its output is piped into.

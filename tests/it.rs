@@ -3,6 +3,7 @@
 
 mod support;
 
+mod canaries;
 mod client;
 mod embedded;
 mod oauth;

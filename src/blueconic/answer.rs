@@ -8,6 +8,7 @@ use reqwest::{Response, StatusCode};
 
 use crate::blueconic::address;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::redaction::Redaction;
 use crate::blueconic::retry;
 use crate::model::Time;
 use crate::model::page::Request;
@@ -39,14 +40,6 @@ pub(super) fn clean(text: &str, longest: usize) -> String {
     words
 }
 
-/// Takes a secret out of a text that a server may have sent back.
-pub(super) fn redact(text: &str, secret: &str) -> String {
-    if secret.is_empty() {
-        return text.to_owned();
-    }
-    text.replace(secret, "[redacted]")
-}
-
 /// The media type of an answer, without its parameters.
 pub(super) fn content_type(response: &Response) -> String {
     let header = response
@@ -72,18 +65,26 @@ pub(super) async fn refusal(
     wall: Time,
 ) -> ClientError {
     let status = response.status();
+    let shown = |text: &str| {
+        let text = Redaction::of([secret]).apply(text);
+        clean(&address::without_id(request, &text), SHOWN)
+    };
     if status.is_redirection() {
         return ClientError::Redirected {
             call,
             status: status.as_u16(),
-            location: address::without_id(request, &location(&response)),
+            location: shown(&location(&response)),
         };
     }
     let retry_after = retry_after(&response, wall);
     let web_page = content_type(&response).contains("html");
     let body = read_some(response).await;
-    let message = redact(&words(&body), secret);
-    let message = address::without_id(request, &message);
+    // A success that was not asked for comes from something else, and its body is no error's.
+    let message = if status.is_success() {
+        String::new()
+    } else {
+        shown(&words(&body))
+    };
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ClientError::Denied {
             call,
@@ -102,16 +103,16 @@ pub(super) async fn refusal(
     }
 }
 
-/// The error for a redirect.
-pub(super) fn redirected(response: &Response, call: String) -> ClientError {
+/// The error for a redirect; what of its address may be seen is decided by `shown`.
+pub(super) fn redirected(response: &Response, call: String, shown: impl Fn(&str) -> String) -> ClientError {
     ClientError::Redirected {
         call,
         status: response.status().as_u16(),
-        location: location(response),
+        location: shown(&location(response)),
     }
 }
 
-/// Where a redirect points, without the query (which may hold what was sent).
+/// Where a redirect points, without what may hold something that was sent: the query, and a path with escapes.
 fn location(response: &Response) -> String {
     let location = response
         .headers()
@@ -126,7 +127,10 @@ fn location(response: &Response) -> String {
                 url.set_fragment(None);
                 let _ = url.set_username("");
                 let _ = url.set_password(None);
-                clean(url.as_str(), SHOWN)
+                if url.path().contains('%') {
+                    return format!("{}/…", url.origin().ascii_serialization());
+                }
+                url.into()
             },
         )
 }
@@ -168,18 +172,19 @@ pub(super) async fn read_some(mut response: Response) -> Vec<u8> {
     body
 }
 
-/// What an error body says, whatever its shape: the vendor's JSON, OAuth's, a web page, or plain text.
+/// What an error body says, whatever its shape: the vendor's JSON, OAuth's, a web page, or plain text. Not cut to size:
+/// what must not be seen is taken out first.
 pub(super) fn words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body)
         && let Some(message) = message(&json)
     {
-        return clean(&message, SHOWN);
+        return message;
     }
     if text.trim_start().starts_with('<') {
-        return clean(&without_tags(&text), SHOWN);
+        return without_tags(&text);
     }
-    clean(&text, SHOWN)
+    text.into_owned()
 }
 
 fn message(json: &serde_json::Value) -> Option<String> {
@@ -246,7 +251,7 @@ mod tests {
             ("", ""),
         ];
         for (body, sentence) in cases {
-            assert_eq!(words(body.as_bytes()), sentence);
+            assert_eq!(clean(&words(body.as_bytes()), SHOWN), sentence);
         }
     }
 
@@ -268,13 +273,5 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         assert_eq!(clean("äöü äöü", 5), "äöü ä…");
         assert_eq!(clean("äöü", 3), "äöü");
-    }
-
-    #[test]
-    fn a_secret_that_comes_back_is_not_shown() {
-        assert_eq!(
-            redact("no such token abc.def!", "abc.def"),
-            "no such token [redacted]!"
-        );
     }
 }

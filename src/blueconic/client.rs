@@ -22,6 +22,7 @@ use crate::blueconic::auth::turn::wiped;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::page::{Body, StreamedPage, Trace};
+use crate::blueconic::redaction::Redaction;
 use crate::blueconic::repeats::Repeats;
 use crate::blueconic::retry::{Budget, Retry};
 use crate::blueconic::steady::Steady;
@@ -145,7 +146,7 @@ impl<T: TokenStore> Client<T> {
         }
         let call = address::call(request);
         if response.status() == StatusCode::OK {
-            return Ok((look(response, request).await?, permit));
+            return Ok((look(response, request, &token).await?, permit));
         }
         let fault = answer::refusal(response, call, request, token.expose(), self.steady.wall()).await;
         if fault.is_overload() {
@@ -264,7 +265,7 @@ impl<T: TokenStore> Source for Client<T> {
 }
 
 /// Waits for the first bytes and makes sure that they can be the API's: a web page under a 200 is repeated here.
-async fn look(mut response: Response, request: &Request) -> Result<Body, ClientError> {
+async fn look(mut response: Response, request: &Request, token: &Token) -> Result<Body, ClientError> {
     let call = address::call(request);
     let mut first = BytesMut::new();
     while first.trim_ascii().is_empty() {
@@ -284,13 +285,14 @@ async fn look(mut response: Response, request: &Request) -> Result<Body, ClientE
             first: Some(first.freeze()),
         });
     }
-    Err(foreign(&response, &first, request))
+    Err(foreign(&response, &first, request, token))
 }
 
-fn foreign(response: &Response, start: &[u8], request: &Request) -> ClientError {
+fn foreign(response: &Response, start: &[u8], request: &Request, token: &Token) -> ClientError {
     let content_type = answer::content_type(response);
-    // Before it is cut to size: half an id is one, too.
-    let words = address::without_id(request, &String::from_utf8_lossy(start));
+    // Before it is cut to size: half a token or an id is one, too.
+    let words = Redaction::of([token.expose()]).apply(&String::from_utf8_lossy(start));
+    let words = address::without_id(request, &words);
     let shown = answer::clean(&words, 120);
     let why = if shown.is_empty() {
         "the answer is empty".to_owned()

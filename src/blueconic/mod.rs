@@ -10,6 +10,7 @@ pub mod elements;
 pub mod error;
 mod measure;
 pub mod page;
+mod redaction;
 mod repeats;
 mod retry;
 mod salvage;

@@ -14,7 +14,7 @@ use crate::app::{self, App, Database, Wish};
 use crate::cli::Demo;
 use crate::commands::Exit;
 use crate::config::secret::Secret;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::demo::settings::Settings as TenantSettings;
 use crate::demo::tenant::{self, Tenant};
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -138,6 +138,9 @@ fn pointed_at(mut settings: Settings, tenant: &Tenant) -> Outcome<Settings> {
     settings.tenant.client_id = Some(simulated.client_id);
     settings.tenant.client_secret = Some(Secret::new(simulated.client_secret.expose_secret().to_owned()));
     settings.tenant.api_path = simulated.api_path;
+    // However the real tenant is signed in to: nobody has to sign in to this one.
+    settings.tenant.grant = Grant::ClientCredentials;
+    settings.tenant.scopes = Vec::new();
     let plenty = std::num::NonZeroU32::MIN.saturating_add(999);
     settings.limits.requests_per_second = plenty;
     settings.limits.burst = plenty;

@@ -44,14 +44,17 @@ pub enum SettingsError {
         #[source]
         source: std::io::Error,
     },
-    /// A file that is not TOML.
-    #[error("{} is not valid TOML", .path.display())]
+    /// A file that is not TOML. The parser's own error is not kept: it quotes the line, which may hold a password.
+    #[error("{} is not valid TOML in line {line}, column {column}: {why}", .path.display())]
     NotToml {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        /// What is wrong there.
+        why: String,
     },
     /// A well-known variable that is not Unicode.
     #[error("the variable `{name}` is not valid Unicode")]
@@ -80,7 +83,7 @@ impl SettingsError {
                     path.display()
                 )
             }
-            Self::NotToml { path, .. } => format!("correct {} where the message points", path.display()),
+            Self::NotToml { path, .. } => format!("correct {} in that line", path.display()),
             Self::NotUnicode { name } => format!("set `{name}` to plain text"),
         }
     }

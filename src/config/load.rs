@@ -57,9 +57,16 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, Sett
 }
 
 fn parse(text: &str, path: &Path) -> Result<Table, SettingsError> {
-    text.parse::<Table>().map_err(|source| SettingsError::NotToml {
-        path: path.to_owned(),
-        source: Box::new(source),
+    text.parse::<Table>().map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        SettingsError::NotToml {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+            why: error.message().replace('\n', ", "),
+        }
     })
 }
 
@@ -198,10 +205,18 @@ fn typed(table: Table) -> Result<Settings, SettingsError> {
     let shown = Value::Table(table.clone());
     Value::Table(table).try_into::<Settings>().map_err(|error| {
         let (key, value) = culprit(&shown).unwrap_or_default();
+        // The value stands beside it already, without what must not be seen.
+        let given = look_up(&shown, &key).and_then(Value::as_str).unwrap_or_default();
+        let why = plainly(error.message().trim());
+        let why = why.replace(&format!(": {given:?}"), "");
         SettingsError::BadValue {
             key,
             value,
-            why: plainly(error.message().trim()),
+            why: if given.is_empty() {
+                why
+            } else {
+                why.replace(given, "…")
+            },
         }
     })
 }
@@ -250,10 +265,18 @@ fn look_up<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
 
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => without_user(text),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
         other => format!("{other:?}"),
+    }
+}
+
+/// An address without user and password.
+fn without_user(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -423,6 +446,7 @@ mod tests {
             "http://x.blueconic.net",
             "ftp://x",
             "https://u:hunter2@x.net",
+            "https://u:hunter2@x.net:port",
             "https://x.net/rest",
             "x.net",
         ] {
@@ -446,11 +470,16 @@ mod tests {
         assert_eq!((settings.web.bind.port(), settings.limits.burst.get()), (1, 9));
         assert_eq!(settings.tenant.client_secret.as_ref().unwrap().expose(), "s3cret");
         assert!(!format!("{settings:?}").contains("s3cret"));
-        std::fs::write(&file, "[tenant]\nclient_secret = \"s3cret\"\n").unwrap();
-        let told = told(&load(Some(&file), &variables).unwrap_err());
-        assert!(
-            told.contains("client_secret_file") && !told.contains("s3cret"),
-            "{told}"
-        );
+        for (text, says) in [
+            ("[tenant]\nclient_secret = \"s3cret\"\n", "client_secret_file"),
+            (
+                "[database]\n  url = \"postgres://u:s3cret@h/d\n",
+                "line 2, column",
+            ),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let told = told(&load(Some(&file), &variables).unwrap_err());
+            assert!(told.contains(says) && !told.contains("s3cret"), "{told}");
+        }
     }
 }

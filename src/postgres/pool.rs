@@ -6,6 +6,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
+use url::Url;
+use zeroize::Zeroizing;
 
 use crate::postgres::error::{Doing, Error};
 
@@ -44,7 +46,73 @@ pub fn parse(url: &SecretString) -> Result<PgConnectOptions, Error> {
         let why = "it does not begin with postgres:// (nor is it `embedded`)";
         return Err(Error::Address(sqlx::Error::Configuration(why.into())));
     }
-    url.parse().map_err(Error::Address)
+    if has_stray_at(url) {
+        let why = "the password holds a character that must be percent-encoded (`/` as %2F, `?` as %3F, `#` as %23)";
+        return Err(Error::Address(sqlx::Error::Configuration(why.into())));
+    }
+    let known = without_unknown(url);
+    known
+        .as_ref()
+        .map_or(url, |known| known.as_str())
+        .parse()
+        .map_err(Error::Address)
+}
+
+/// Whether what should be user and password ends at a `/`, `?` or `#` of the password: the rest of it would be taken for a
+/// database or a parameter, and shown.
+fn has_stray_at(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let path = rest.split('?').next().unwrap_or_default();
+    path.contains('@') || rest.contains('@') && authority.contains(':') && !authority.contains('@')
+}
+
+/// The parameters that sqlx knows.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// The address without parameters that sqlx would ignore, if there are any: it logs them with their values, and a password
+/// under a misspelled name would be one of them.
+fn without_unknown(url: &str) -> Option<Zeroizing<String>> {
+    let is_known = |key: &str| PARAMETERS.contains(&key) || key.starts_with("options[");
+    let mut parsed = Url::parse(url).ok()?;
+    let pairs: Vec<(String, Zeroizing<String>)> = parsed
+        .query_pairs()
+        .map(|(key, value)| (key.into_owned(), Zeroizing::new(value.into_owned())))
+        .collect();
+    let (known, unknown): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(key, _)| is_known(key));
+    if unknown.is_empty() {
+        return None;
+    }
+    for (key, _) in unknown {
+        tracing::warn!("the database's address has a parameter that is not known, and not used: `{key}`");
+    }
+    parsed.set_query(None);
+    if !known.is_empty() {
+        parsed
+            .query_pairs_mut()
+            .extend_pairs(known.iter().map(|(key, value)| (key, value.as_str())));
+    }
+    Some(Zeroizing::new(parsed.into()))
 }
 
 /// Where a database is, for people: host and port or socket, database, user; never the password.
@@ -191,4 +259,57 @@ async fn backend(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
         .fetch_one(connection)
         .await
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<PgConnectOptions, Error> {
+        parse(&SecretString::from(url.to_owned()))
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_known_goes_and_the_others_stay() {
+        let url = "postgres://u:p%40ss@h:1/d?passwd=hunter2&application_name=a%26b&options[x]=y";
+        let known = without_unknown(url).unwrap();
+        assert!(
+            !known.contains("hunter2") && known.contains("p%40ss@h:1/d?"),
+            "{}",
+            *known
+        );
+        let options = parsed(url).unwrap();
+        assert_eq!(options.get_application_name(), Some("a&b"));
+        assert!(without_unknown("postgres://u:p@h/d?sslmode=require").is_none());
+        assert_eq!(&*without_unknown("postgres:///d?x=1").unwrap(), "postgres:///d");
+    }
+
+    #[test]
+    fn a_password_that_ends_too_early_is_not_taken_for_something_else() {
+        for url in [
+            "postgres://u:12/hunter2@h/d",
+            "postgres://u:a@b/hunter2@h/d",
+            "postgres://u:12?hunter2@h/d",
+            "postgres://u:12#hunter2@h/d",
+        ] {
+            let error = parsed(url).unwrap_err();
+            let told = format!(
+                "{error}: {:?}",
+                std::error::Error::source(&error).map(ToString::to_string)
+            );
+            assert!(
+                told.contains("percent-encoded") && !told.contains("hunter2"),
+                "{told}"
+            );
+        }
+        for url in [
+            "postgres://u:p@h/d?application_name=a@b",
+            "postgres://u:p@q@h/d",
+            "postgres:///d?host=/tmp&application_name=a@b",
+            "postgres://h:5432/d",
+        ] {
+            parsed(url).unwrap();
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::blueconic::answer;
 use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::turn::{Form, Lapsed, Turn, wiped};
 use crate::blueconic::error::ClientError;
+use crate::blueconic::redaction::{self, Redaction};
 use crate::config::settings::{Access, ClientAuth};
 use crate::model::Time;
 
@@ -23,6 +24,8 @@ use crate::model::Time;
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 /// An answer above this is no token, in bytes.
 const LARGEST_ANSWER: usize = 256 * 1024;
+/// How much of the server's own words is shown, in characters.
+const LONGEST_WORDS: usize = 300;
 
 /// Where tokens are asked for and revoked, and as whom.
 pub(super) struct Endpoint {
@@ -115,7 +118,8 @@ impl Endpoint {
     ) -> Result<Answer, ClientError> {
         let status = response.status();
         if status.is_redirection() {
-            return Err(answer::redirected(&response, asked.call().to_owned()));
+            let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
+            return Err(answer::redirected(&response, asked.call().to_owned(), shown));
         }
         let retry_after = answer::retry_after(&response, wall);
         if status == StatusCode::OK {
@@ -127,12 +131,11 @@ impl Endpoint {
         Err(self.refusal(status, &body, retry_after, asked, fields))
     }
 
-    /// A text of the server's, without what was sent to it.
+    /// A text of the server's, without what was sent to it, and without what may be a token.
     pub(super) fn shown(&self, text: &str, longest: usize, fields: &Fields<'_>) -> String {
-        let mut text = answer::redact(text, self.access.client_secret.expose());
-        for (_, secret) in fields.secret {
-            text = answer::redact(&text, secret);
-        }
+        let sent = fields.secret.iter().map(|(_, secret)| *secret);
+        let secrets = sent.chain([self.access.client_secret.expose()]);
+        let text = redaction::without_tokens(&Redaction::of(secrets).apply(text));
         answer::clean(&text, longest)
     }
 
@@ -150,7 +153,7 @@ impl Endpoint {
             error: String,
             error_description: Option<String>,
         }
-        let shown = |text: &str| self.shown(text, 300, fields);
+        let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
         let oauth = serde_json::from_slice::<OAuthError>(body).ok();
         let overloaded = matches!(status.as_u16(), 408 | 429) || status.is_server_error();
         // `temporarily_unavailable` and the like come as 400 from some servers.

@@ -149,7 +149,7 @@ fn parse(answer: &Answer, shown: impl Fn(&str) -> String) -> Result<Granted, Cli
     let (given, refresh) = (body.access_token.map(Zeroizing::new), body.refresh_token);
     let refresh = refresh.map(Zeroizing::new).filter(|token| !token.is_empty());
     Ok(Granted {
-        access: access(given, body.token_type.as_deref(), body.expires_in.as_ref()),
+        access: access(given, body.token_type.as_deref(), body.expires_in.as_ref(), shown),
         refresh,
     })
 }
@@ -158,6 +158,7 @@ fn access(
     token: Option<Zeroizing<String>>,
     kind: Option<&str>,
     expires_in: Option<&serde_json::Value>,
+    shown: impl Fn(&str) -> String,
 ) -> Result<AccessToken, ClientError> {
     let unusable = ClientError::unusable;
     let token = token
@@ -171,7 +172,7 @@ fn access(
     match kind {
         Some(kind) if kind.eq_ignore_ascii_case("bearer") => {}
         Some(kind) => {
-            let kind = answer::clean(kind, 40);
+            let kind = answer::clean(&shown(kind), 40);
             return Err(unusable(&format!("its `token_type` is `{kind}`, not `Bearer`")));
         }
         None => return Err(unusable("it has no `token_type`")),
