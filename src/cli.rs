@@ -44,7 +44,7 @@ pub enum Command {
     Login(Login),
     /// Sign out: revoke the stored tokens at the tenant and forget them
     Logout(Logout),
-    /// Seal the stored tokens with a new key; the old one comes from `BLUECONIC_SYNC_OLD_KEY`
+    /// Seal the stored tokens with the key in `BLUECONIC_SYNC_KEY`; `BLUECONIC_SYNC_OLD_KEY` holds the one before it
     RotateKey,
     /// Apply the migrations
     Migrate,

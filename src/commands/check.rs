@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::{self, Database};
+use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::memory::MemoryTokens;
 use crate::blueconic::client::Client;
+use crate::blueconic::error::ClientError;
 use crate::commands::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -96,10 +98,7 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
 
 /// The database: reachable, new enough, migrated, and this tenant's.
 async fn database(settings: &Settings) -> Vec<Line> {
-    if settings.database.is_embedded()
-        && app::data_dir(settings).is_ok_and(|folder| !embedded::is_made(&folder))
-        && !embedded::is_in_image()
-    {
+    if is_unmade(settings) {
         let detail = "embedded; it will be made by the first `backfill`, `serve` or `migrate`".to_owned();
         return vec![Line::ok("database", detail)];
     }
@@ -107,6 +106,13 @@ async fn database(settings: &Settings) -> Vec<Line> {
         Ok(lines) => lines,
         Err(fault) => vec![Line::of("database", &fault)],
     }
+}
+
+/// An embedded database that nothing has been written to.
+fn is_unmade(settings: &Settings) -> bool {
+    settings.database.is_embedded()
+        && app::data_dir(settings).is_ok_and(|folder| !embedded::is_made(&folder))
+        && !embedded::is_in_image()
 }
 
 async fn look_at(settings: &Settings) -> Outcome<Vec<Line>> {
@@ -165,17 +171,37 @@ async fn by_itself(settings: &Settings) -> Outcome<Vec<Line>> {
 
 /// The tenant, with the authorization that a person gave.
 async fn as_authorized(settings: &Settings) -> Outcome<Vec<Line>> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if settings.key.is_none() {
+        return Err(missing(AuthorizationError::NoKey));
+    }
+    // Nothing is made here: `login` does that.
+    if is_unmade(settings) {
+        return Err(missing(AuthorizationError::NotSignedIn));
+    }
     let database = Database::open(settings).await?;
+    let looked = Box::pin(authorized(settings, &database)).await;
+    database.close().await?;
+    looked
+}
+
+fn missing(error: AuthorizationError) -> Fault {
+    ClientError::from(error).into()
+}
+
+async fn authorized(settings: &Settings, database: &Database) -> Outcome<Vec<Line>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = database.store(settings).await?;
-    store.verify_schema().await?;
+    match store.verify_schema().await {
+        // Where no table is, nobody can have signed in.
+        Err(Error::Pending { .. }) => return Err(missing(AuthorizationError::NotSignedIn)),
+        verified => verified?,
+    }
     let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
     let lines = tenant(&client, settings, &clock).await;
     if !client.close_token(PATIENCE).await {
         tracing::warn!("a token was being asked for; what would have come of it is lost");
     }
     store.disconnect().await;
-    database.close().await?;
     Ok(lines)
 }
 

@@ -88,6 +88,7 @@ async fn ask(
                 let fault = Fault::from(ClientError::from(error));
                 output::complain(&fault);
                 visit.tell(Answer::of::<()>(&Err(fault)));
+                output::aside("Still waiting for the answer to this sign-in.");
                 continue;
             }
             // The person, or the tenant, said no: that is an answer.

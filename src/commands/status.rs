@@ -98,8 +98,11 @@ fn tell(status: &Value) {
     ));
     let token = &status["token"];
     let token = match (text(&token["status"]), text(&token["expires_at"])) {
-        (Some(status), Some(expires)) => format!("{status}, until {} UTC", moment(expires)),
-        (Some(status), None) => status.to_owned(),
+        // What has ended is not told to last.
+        (Some(status), Some(expires)) if status != "reauth_required" => {
+            format!("{status}, until {} UTC", moment(expires))
+        }
+        (Some(status), _) => status.to_owned(),
         (None, _) => "none yet".to_owned(),
     };
     output::line(&format!("token   {token}"));

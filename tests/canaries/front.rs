@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use url::form_urlencoded::{self, Serializer};
 use uuid::Uuid;
 
+use super::searcher::hex_of;
+
 /// Which requests are answered with what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum At {
@@ -205,7 +207,7 @@ fn sent(authorization: Option<&str>, form: &[(String, String)], body: &[u8], cou
     let mut shown = vec![String::from_utf8_lossy(body).into_owned(), header.to_owned()];
     for secret in &secrets {
         let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
+        let hex = hex_of(secret.as_bytes());
         shown.extend([
             secret.clone(),
             in_lower_hex(&encoded),
@@ -213,7 +215,7 @@ fn sent(authorization: Option<&str>, form: &[(String, String)], body: &[u8], cou
             STANDARD.encode(secret),
             STANDARD.encode(format!("x{secret}")),
             STANDARD.encode(format!("xy{secret}")),
-            hex.to_lowercase(),
+            hex.to_uppercase(),
             hex,
         ]);
     }

@@ -107,8 +107,9 @@ fn forms(piece: &[u8]) -> Vec<(String, Vec<u8>)> {
     forms
 }
 
-fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hex_of(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// Percent-encoding is undone as often as it was done, so that no way of encoding has to be guessed.
@@ -157,7 +158,8 @@ mod tests {
     }
 
     fn every_percent(text: &str, lower: bool) -> String {
-        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = encoded.concat();
         if lower { encoded.to_lowercase() } else { encoded }
     }
 

@@ -63,6 +63,9 @@ async fn what_cannot_work_is_refused_before_anybody_is_asked() {
             .await;
         ended.tells(&["tenant.redirect_url", why]);
     }
+    // Nothing has been made yet, which is no other case for a person.
+    let unsigned = program.expect(4, &["check"]).await;
+    unsigned.tells(&["token: run `blueconic-sync login`"]);
     program.expect(0, &["migrate"]).await;
     let unsigned = program.run(&["backfill", "segments"]).await;
     unsigned.expect(4);
@@ -88,7 +91,8 @@ async fn an_address_can_be_pasted() {
         .write("http://127.0.0.1/callback?code=c&state=other\n\n")
         .await;
     eventually("it says what is wrong", LONG, async || {
-        running.stderr().contains("another's").then_some(())
+        let said = running.stderr();
+        (said.contains("another's") && said.contains("Still waiting")).then_some(())
     })
     .await;
     running.write(&format!("  {redirect}\n")).await;

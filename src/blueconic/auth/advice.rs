@@ -59,8 +59,9 @@ pub(in crate::blueconic) fn of(error: &str, asked: Asked) -> String {
             asked.flow()
         ),
         "access_denied" => format!(
-            "{PAGE}, open the application: if it has a list of allowed IP addresses, this machine's must be in it; the \
-             person who signs in needs the permission 'Authorize Applications'"
+            "if somebody pressed the wrong button, run `blueconic-sync login` again. If not: {PAGE}, open the application: \
+             if it has a list of allowed IP addresses, this machine's must be in it; the person who signs in needs the \
+             permission 'Authorize Applications'"
         ),
         "invalid_scope" => format!(
             "{PAGE}, grant the application the scopes that the resources need (read:segments, read:profiles, \

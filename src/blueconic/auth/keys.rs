@@ -50,8 +50,8 @@ impl Keys {
             );
             let why = fault.why.unwrap_or_else(|| format!("they were sealed with the key `{key_id}`"));
             Fault::new(fault.kind, what).because(why).hint(
-                "nothing was changed; name the key that sealed them in BLUECONIC_SYNC_OLD_KEY, or sign in again with \
-                 `blueconic-sync login` and remove that row with `blueconic-sync logout --forget`",
+                "nothing was changed; name the key that sealed them in BLUECONIC_SYNC_OLD_KEY. If it is lost, forget them \
+                 with `blueconic-sync logout --forget` and sign in again with `blueconic-sync login`",
             )
         })
     }
