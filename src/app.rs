@@ -217,6 +217,19 @@ fn tenant_url(settings: &Settings) -> Outcome<Url> {
     Ok(access.map_err(|error| settings_fault(&error))?.url)
 }
 
+/// Applies pending migrations, and tells of each.
+pub(crate) async fn migrate(database: &Database) -> Outcome<()> {
+    for migration in database.migrate().await? {
+        tracing::info!(
+            version = migration.version,
+            "applied migration {} ({})",
+            migration.version,
+            migration.description
+        );
+    }
+    Ok(())
+}
+
 impl App {
     /// Opens the database, applies its migrations, makes sure that it is this tenant's, and makes a client.
     /// Sends nothing to the tenant.
@@ -229,14 +242,7 @@ impl App {
     /// The same over a database that is open already.
     pub async fn over(settings: &Settings, url: Url, mut database: Database) -> Outcome<Self> {
         database.keep_alive();
-        for migration in database.migrate().await? {
-            tracing::info!(
-                version = migration.version,
-                "applied migration {} ({})",
-                migration.version,
-                migration.description
-            );
-        }
+        migrate(&database).await?;
         let store = database.store(settings).await?;
         store.claim_tenant(&url).await?;
         Self::assemble(settings, url, database, store)

@@ -46,14 +46,7 @@ async fn sign_in(
         .tenant
         .address()
         .map_err(|error| app::settings_fault(&error))?;
-    for migration in database.migrate().await? {
-        tracing::info!(
-            version = migration.version,
-            "applied migration {} ({})",
-            migration.version,
-            migration.description
-        );
-    }
+    app::migrate(database).await?;
     let store = database.store(settings).await?;
     store.verify_tenant(&url).await?;
     let sign_in = SignIn::new(settings, store.clone(), Arc::new(SystemClock))?;

@@ -154,6 +154,11 @@ impl Rows {
         })
     }
 
+    /// The keys that are text, in the same order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys().filter_map(|key| std::str::from_utf8(key).ok())
+    }
+
     /// The keys in the same order.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.index.iter().map(|row| row.key.of(&self.keys))

@@ -41,21 +41,17 @@ pub(crate) async fn merge(
     batch: &Batch,
     around: Surroundings<'_>,
 ) -> Result<Written, Error> {
-    let losers = losers(batch);
-    let leaving = leaving(&losers, around);
-    let locked = locked(batch, &leaving, around.compared);
+    let leave = Leave::of(batch, around);
+    let locked = locked(batch, &leave.ids, around.compared);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
     }
     let inserted = merge_rows(connection, batch, &locked, around, &mut written).await?;
     let inserted = inserted.iter().map(String::as_str).collect();
-    let leave = Leave {
-        losers,
-        leaving,
-        inserted,
-    };
-    leave.carry_out(connection, batch, around, &mut written).await?;
+    leave
+        .carry_out(connection, batch, around, &inserted, &mut written)
+        .await?;
     refresh_hashes(connection, batch, around.contents, &mut written).await?;
     if !batch.rehash.is_empty() || !around.compared.is_empty() {
         let rows = remove_placeholders(connection, &locked).await?;
@@ -73,10 +69,9 @@ pub(crate) async fn insert(
     batch: &Batch,
     around: Surroundings<'_>,
 ) -> Result<Written, Error> {
-    let losers = losers(batch);
-    let leaving = leaving(&losers, around);
+    let leave = Leave::of(batch, around);
     let mut placeholders = Rows::default();
-    for id in locked(batch, &leaving, &[]) {
+    for id in locked(batch, &leave.ids, &[]) {
         placeholder(&mut placeholders, id);
     }
     if batch.rows.is_empty() && placeholders.is_empty() {
@@ -94,13 +89,10 @@ pub(crate) async fn insert(
         inserted: from_length(batch.rows.len()),
         ..Written::default()
     };
-    let inserted = text_keys(batch).collect();
-    let leave = Leave {
-        losers,
-        leaving,
-        inserted,
-    };
-    leave.carry_out(connection, batch, around, &mut written).await?;
+    let inserted = batch.rows.ids().collect();
+    leave
+        .carry_out(connection, batch, around, &inserted, &mut written)
+        .await?;
     Ok(written)
 }
 
@@ -121,19 +113,28 @@ fn placeholder(rows: &mut Rows, id: &str) {
 }
 
 /// Who leaves with a batch.
-struct Leave<'batch> {
-    losers: BTreeMap<&'batch str, &'batch str>,
-    leaving: Vec<&'batch str>,
-    inserted: BTreeSet<&'batch str>,
+struct Leave<'load> {
+    /// Loser to survivor.
+    losers: BTreeMap<&'load str, &'load str>,
+    /// The losers, and those who were merged into erased persons.
+    ids: Vec<&'load str>,
 }
 
-impl Leave<'_> {
+impl<'load> Leave<'load> {
+    fn of(batch: &'load Batch, around: Surroundings<'load>) -> Self {
+        let losers = losers(batch);
+        let departing = around.departing.iter().map(String::as_str);
+        let ids = losers.keys().copied().chain(departing).collect();
+        Self { losers, ids }
+    }
+
     /// Aliases and tombstones of those who leave, and none any more of those who came back.
     async fn carry_out(
         self,
         connection: &mut PgConnection,
         batch: &Batch,
         around: Surroundings<'_>,
+        inserted: &BTreeSet<&str>,
         written: &mut Written,
     ) -> Result<(), Error> {
         record_aliases(connection, &self.losers, around.now).await?;
@@ -142,21 +143,11 @@ impl Leave<'_> {
             .iter()
             .filter(|(_, merged)| *merged)
             .map(|(id, _)| id.as_str());
-        let gone: BTreeSet<&str> = self.leaving.iter().copied().chain(merged).collect();
-        drop_losers(connection, &gone, &self.inserted, written).await?;
+        let gone: BTreeSet<&str> = self.ids.iter().copied().chain(merged).collect();
+        drop_losers(connection, &gone, inserted, written).await?;
         bury(connection, &self.losers, around).await?;
         forget_returned(connection, &met).await
     }
-}
-
-/// The ids of the batch's rows.
-fn text_keys(batch: &Batch) -> impl Iterator<Item = &str> {
-    batch.rows.keys().filter_map(|key| std::str::from_utf8(key).ok())
-}
-
-fn leaving<'load>(losers: &BTreeMap<&'load str, &'load str>, around: Surroundings<'load>) -> Vec<&'load str> {
-    let departing = around.departing.iter().map(String::as_str);
-    losers.keys().copied().chain(departing).collect()
 }
 
 /// Loser to survivor, in order; of several survivors the last.
@@ -249,7 +240,7 @@ async fn gone_before(
     batch: &Batch,
     since: Time,
 ) -> Result<Vec<(String, bool)>, Error> {
-    let ids: Vec<&str> = text_keys(batch).collect();
+    let ids: Vec<&str> = batch.rows.ids().collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -80,9 +80,9 @@ pub(super) async fn run<S: Source, T: Store>(
         };
         let walk_id = start.walk_id;
         let before = if resumed {
-            context.engine.store.distinct(walk_id).await?
+            Some(context.engine.store.distinct(walk_id).await?)
         } else {
-            0
+            None
         };
         match transfer(context, start).await {
             Err(fault) if starts_over(&fault) && restarts < RESTARTS => {
@@ -96,7 +96,7 @@ pub(super) async fn run<S: Source, T: Store>(
             Err(fault) => return Err(fault),
             Ok(walked) => {
                 if !has_lost_ids(context, &walked.position).await? {
-                    return finish(context, walked, resumed, before, reading).await;
+                    return finish(context, walked, before, reading).await;
                 }
                 if restarts >= RESTARTS {
                     give_up(context, walk_id).await?;
@@ -312,23 +312,23 @@ fn walk_of(position: &CursorPosition) -> Walk {
     }
 }
 
-/// What follows when the listing has come to its end. `before`: different ids that earlier runs of the walk had read.
+/// What follows when the listing has come to its end. `before`: different ids that
+/// earlier runs of the walk had read, if there were any.
 async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     walked: Walked,
-    resumed: bool,
-    before: u64,
+    before: Option<u64>,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
-    let distinct = match walked.distinct {
-        Some(distinct) if !resumed => distinct,
+    let distinct = match (before, walked.distinct) {
+        (None, Some(distinct)) => distinct,
         _ => store.distinct(walked.position.walk_id).await?,
     };
     // Counted roughly while it went.
     context
         .progress
-        .change(|counts| counts.distinct = distinct - before.min(distinct));
+        .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     let completeness = completeness(context, &position, distinct);
     if !walked.to_the_end || !completeness.within_tolerance {

@@ -117,9 +117,11 @@ fn profiles_in(batch: &Batch) -> impl Iterator<Item = String> {
         .iter()
         .flat_map(|(loser, survivor)| [loser, survivor]);
     let rehashed = batch.rehash.iter().map(|(id, _)| id);
-    let staged = batch.rows.keys().filter_map(|key| std::str::from_utf8(key).ok());
     let others = batch.seen.iter().chain(merged).chain(rehashed);
-    others.map(String::as_str).chain(staged).map(str::to_owned)
+    others
+        .map(String::as_str)
+        .chain(batch.rows.ids())
+        .map(str::to_owned)
 }
 
 fn named_by(rejects: &[Reject]) -> BTreeSet<String> {
