@@ -23,6 +23,7 @@ mod bad_input_is_told;
 mod distribution_rules;
 mod documented;
 mod erase;
+mod few_changes;
 mod increments;
 mod json_and_status;
 mod layers;

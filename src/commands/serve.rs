@@ -96,12 +96,17 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
         shutdown.clone(),
     );
     tokio::pin!(running);
-    tokio::select! {
-        ended = &mut running => return ended.map_err(failed),
-        () = shutdown.cancelled() => {}
-    }
-    let farewell = tokio::time::timeout(FAREWELL, running);
-    // A token that is being asked for has the same time.
+    let ended = tokio::select! {
+        ended = &mut running => Some(ended),
+        () = shutdown.cancelled() => None,
+    };
+    let farewell = async {
+        match ended {
+            Some(ended) => Ok(ended),
+            None => tokio::time::timeout(FAREWELL, running).await,
+        }
+    };
+    // A token that is being asked for has the same time, also when no run was under way.
     let (ended, _stored) = tokio::join!(farewell, app.client.finish_token(FAREWELL));
     if let Ok(ended) = ended {
         ended.map_err(failed)

@@ -64,6 +64,21 @@ pub struct Tally {
 }
 
 impl Batch {
+    /// Adds what was read after this, but for what was counted.
+    pub fn append(&mut self, later: Self) {
+        self.rows.append(&later.rows);
+        self.seen.extend(later.seen);
+        self.rehash.extend(later.rehash);
+        self.aliases.extend(later.aliases);
+        self.rejects.extend(later.rejects);
+        self.fresh &= later.fresh || later.rows.is_empty();
+    }
+
+    /// What its rows and rejects take, in bytes.
+    pub fn size(&self) -> usize {
+        self.rows.size() + self.rejects.iter().map(|reject| reject.raw.len()).sum::<usize>()
+    }
+
     /// Whether there is nothing in it to load.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -43,6 +43,13 @@ impl Span {
     fn of(self, buffer: &[u8]) -> &[u8] {
         &buffer[self.start..self.end]
     }
+
+    fn moved(self, by: usize) -> Self {
+        Self {
+            start: self.start + by,
+            end: self.end + by,
+        }
+    }
 }
 
 impl Row {
@@ -106,6 +113,19 @@ impl Rows {
             modified_at,
         });
         RowWriter { rows: self }
+    }
+
+    /// Adds the rows of another batch behind these, as if they had been written here.
+    pub fn append(&mut self, later: &Self) {
+        let (tuples, keys) = (self.bytes.len(), self.keys.len());
+        self.bytes.extend_from_slice(&later.bytes);
+        self.keys.extend_from_slice(&later.keys);
+        let moved = later.index.iter().map(|row| Row {
+            key: row.key.moved(keys),
+            tuple: row.tuple.moved(tuples),
+            ..row.clone()
+        });
+        self.index.extend(moved);
     }
 
     /// Drops repeated keys and orders the rest by key (bytewise, as `collate "C"` does), so that two merges lock in
@@ -384,6 +404,27 @@ mod tests {
             rows.push((b"a", None));
             assert_eq!(settled(&rows), [(b"a".to_vec(), 3), (b"key".to_vec(), kept)]);
         }
+    }
+
+    #[test]
+    fn rows_of_two_batches_are_as_those_of_one() {
+        let together = settled(&[(b"b", Some(1)), (b"c", None), (b"a", None), (b"b", Some(1))]);
+        let mut first = batch(&[(b"b", Some(1)), (b"c", None)]);
+        let mut second = Rows::default();
+        second.row(b"a", None, 1).text("2");
+        second.row(b"b", Time::from_timestamp_millis(1), 1).text("3");
+        first.append(&second);
+        assert_eq!(first.settle(), 1);
+        let rows: Vec<_> = first.keys().zip(first.tuples()).collect();
+        let expected: Vec<(&[u8], u8)> = together
+            .iter()
+            .map(|(key, place)| (&key[..], b'0' + place))
+            .collect();
+        let found: Vec<(&[u8], u8)> = rows
+            .iter()
+            .map(|(key, tuple)| (*key, tuple[tuple.len() - 1]))
+            .collect();
+        assert_eq!(found, expected);
     }
 
     #[test]

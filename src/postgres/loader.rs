@@ -1,7 +1,7 @@
 //! One connection that loads one table: what is known, then batches, each in one transaction together with everything
 //! that must not be true without it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
@@ -19,12 +19,12 @@ use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Surroundings;
+use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
 
 /// After so many fresh batches that were not fresh, all go through staging.
 const BOUNCES: u32 = 3;
-const LOOKING: &str = "looking for known profiles";
 
 /// A loading connection with its staging.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct PostgresLoader {
     litter: usize,
     /// Fresh batches that could not go straight into the table.
     bounced: u32,
+    /// Which elements have open rejects.
+    open_rejects: OpenRejects,
 }
 
 /// How rows come into the table.
@@ -65,7 +67,6 @@ struct Opening {
     /// For the hashes of erased persons; none when nobody was erased.
     hasher: Option<Hasher>,
     now: Time,
-    open_rejects: bool,
     other_walks: Vec<Uuid>,
 }
 
@@ -82,6 +83,7 @@ impl PostgresLoader {
         if table.merge == Merge::Occurrence {
             partitions::ahead(&mut connection, table.name).await?;
         }
+        let open_rejects = OpenRejects::read(&mut connection, lease.slot.resource).await?;
         let since = match walk {
             Some(walk) => walk.opened_at,
             None => now(&mut connection).await?,
@@ -98,6 +100,7 @@ impl PostgresLoader {
             littered: false,
             litter: 0,
             bounced: 0,
+            open_rejects,
         })
     }
 
@@ -107,9 +110,13 @@ impl PostgresLoader {
         }
         let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
         let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
-        // Only what differs comes back: in an unchanged batch nothing. The index alone tells, without the wide rows.
+        // Only what differs comes back: in an unchanged batch nothing. The index alone tells, and only what a row with
+        // other bytes means is read from the wide rows.
         let rows = sqlx::query!(
-            r#"select asked.place as "place!", stored.source_hash is not null as "stored!"
+            r#"select asked.place as "place!",
+                 case when stored.source_hash is not null then
+                   (select row.content_hash from blueconic.profiles as row where row.id = asked.id)
+                 end as content_hash
                from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
                left join blueconic.profiles as stored on stored.id = asked.id
                where stored.source_hash is distinct from asked.source_hash"#,
@@ -118,23 +125,16 @@ impl PostgresLoader {
         )
         .fetch_all(&mut *self.connection)
         .await
-        .doing(LOOKING)?;
+        .doing("looking for known profiles")?;
         let mut known = vec![Known::Same; prints.len()];
-        let mut differing = Vec::new();
         for row in rows {
-            let Some(place) = usize::try_from(row.place - 1)
-                .ok()
-                .filter(|place| *place < known.len())
-            else {
-                continue;
-            };
-            known[place] = Known::Absent;
-            if row.stored {
-                differing.push(place);
+            let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
+            if let (Some(known), Some(print)) = (known.get_mut(place), prints.get(place)) {
+                *known = match row.content_hash {
+                    Some(content) => self.differs(&print.id, &content),
+                    None => Known::Absent,
+                };
             }
-        }
-        if !differing.is_empty() {
-            self.look_at_contents(prints, &differing, &mut known).await?;
         }
         let there = prints
             .iter()
@@ -143,34 +143,6 @@ impl PostgresLoader {
         self.compared
             .extend(there.map(|(print, _)| xxh3_64(print.id.as_bytes())));
         Ok(known)
-    }
-
-    /// What the rows with other bytes mean. One that went away since is absent.
-    async fn look_at_contents(
-        &mut self,
-        prints: &[Fingerprint],
-        differing: &[usize],
-        known: &mut [Known],
-    ) -> Result<(), Error> {
-        let ids: Vec<&str> = differing.iter().map(|place| prints[*place].id.as_str()).collect();
-        let rows = sqlx::query!(
-            r#"select asked.place as "place!", stored.content_hash
-               from unnest($1::text[]) with ordinality as asked (id, place)
-               join blueconic.profiles as stored on stored.id = asked.id"#,
-            &ids as &[&str]
-        )
-        .fetch_all(&mut *self.connection)
-        .await
-        .doing(LOOKING)?;
-        for row in rows {
-            let place = usize::try_from(row.place - 1)
-                .ok()
-                .and_then(|at| differing.get(at));
-            if let Some(place) = place {
-                known[*place] = self.differs(&prints[*place].id, &row.content_hash);
-            }
-        }
-        Ok(())
     }
 
     fn differs(&mut self, id: &str, content: &[u8]) -> Known {
@@ -244,7 +216,15 @@ impl PostgresLoader {
     ) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let waits = self.table.merge != Merge::Profile;
-        let opening = opening(&mut transaction, self.lease.slot.resource, self.walk, waits).await?;
+        let known = &mut self.open_rejects;
+        let opening = opening(
+            &mut transaction,
+            self.lease.slot.resource,
+            self.walk,
+            waits,
+            known,
+        )
+        .await?;
         if way == Way::Straight && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
             // Who was erased is sifted out of what is staged; and beside another walk more than rows is to be locked.
             return Err(Error::NotFresh);
@@ -281,7 +261,8 @@ impl PostgresLoader {
         rejects::record(&mut transaction, &self.lease, &batch.rejects, opening.now).await?;
         written.rejected = from_length(batch.rejects.len());
         written.suppressed = suppressed;
-        written.recorded = record_seen(&mut transaction, batch, self.walk, &self.lease, &opening).await?;
+        written.recorded = record_seen(&mut transaction, batch, self.walk, &opening).await?;
+        resolve_rejects(&mut transaction, batch, &self.lease, &opening, &self.open_rejects).await?;
         if let Some(advance) = advance {
             gaps::apply(&mut transaction, &self.lease, advance, opening.now).await?;
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
@@ -327,10 +308,15 @@ async fn opening(
     resource: &str,
     walk: Option<Walk>,
     waits: bool,
+    open_rejects: &mut OpenRejects,
 ) -> Result<Opening, Error> {
     let row = sqlx::query!(
         r#"select sync.load_beside_erasures() as "erasure_key?", sync.clock() as "now!",
-             exists (select from sync.rejects where resource = $1 and resolved_at is null) as "open_rejects!",
+             coalesce((select max(id) from sync.rejects), $4) as "rejects_through!",
+             array(
+               select element_id from sync.rejects
+               where id > $4 and resource = $1 and resolved_at is null and element_id is not null
+             ) as "new_rejects!",
              array(
                select (c.position ->> 'walk_id')::uuid
                from sync.cursors as c
@@ -341,15 +327,16 @@ async fn opening(
              case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         resource,
         walk.map(|walk| walk.id),
-        waits || walk.is_none()
+        waits || walk.is_none(),
+        open_rejects.through
     )
     .fetch_one(connection)
     .await
     .doing("beginning to load")?;
+    open_rejects.learn(row.rejects_through, &row.new_rejects);
     Ok(Opening {
         hasher: row.erasure_key.map(Hasher::of),
         now: row.now,
-        open_rejects: row.open_rejects,
         other_walks: row.other_walks,
     })
 }
@@ -377,13 +364,11 @@ async fn merge_plainly(
     })
 }
 
-/// Records the ids, protects them from other open walks, and closes the rejects of those that loaded. Gives back how
-/// many rows the walk recorded.
+/// Records the ids, and protects them from other open walks. Gives back how many rows the walk recorded.
 async fn record_seen(
     connection: &mut PgConnection,
     batch: &Batch,
     walk: Option<Walk>,
-    lease: &Lease,
     opening: &Opening,
 ) -> Result<u64, Error> {
     let ids = seen::ids(batch);
@@ -397,14 +382,26 @@ async fn record_seen(
     for other in &opening.other_walks {
         seen::protect(connection, *other, &ids).await?;
     }
-    if opening.open_rejects {
-        let rejected: BTreeSet<&str> = batch
-            .rejects
-            .iter()
-            .filter_map(|reject| reject.element_id.as_deref())
-            .collect();
-        let loaded: Vec<&str> = ids.into_iter().filter(|id| !rejected.contains(id)).collect();
-        rejects::resolve(connection, lease.slot.resource, &loaded, opening.now).await?;
-    }
     Ok(recorded)
+}
+
+/// Closes the rejects of those that loaded.
+async fn resolve_rejects(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    lease: &Lease,
+    opening: &Opening,
+    open: &OpenRejects,
+) -> Result<(), Error> {
+    let rejected = batch.rejects.iter();
+    let rejected: HashSet<&str> = rejected
+        .filter_map(|reject| reject.element_id.as_deref())
+        .collect();
+    let ids = batch.seen.iter().map(String::as_str);
+    let loaded = open.among(ids.filter(|id| !id.is_empty() && !rejected.contains(id)));
+    if loaded.is_empty() {
+        return Ok(());
+    }
+    let loaded: Vec<&str> = loaded.into_iter().collect();
+    rejects::resolve(connection, lease.slot.resource, &loaded, opening.now).await
 }

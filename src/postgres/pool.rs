@@ -217,7 +217,8 @@ fn pool(options: PgConnectOptions, size: u32, idle_limit: String, joins: Joins) 
 
 /// Settings of a session: set after the start-up, since poolers refuse them in it. A batch is sorted before it is
 /// merged, which needs more than the usual 4 MB; compiling a query takes longer than these run; lz4 compresses
-/// several times as fast as the default where the server has it.
+/// several times as fast as the default where the server has it: what is stored and, where the session may say so and
+/// they are compressed anyway, the whole pages in the log, of which each changed row writes two after a checkpoint.
 async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "select set_config(wanted.name, wanted.value, false)
@@ -229,10 +230,12 @@ async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) 
            ('work_mem', '64MB'),
            ('jit', 'off'),
            ('TimeZone', 'UTC'),
-           ('default_toast_compression', 'lz4')
+           ('default_toast_compression', 'lz4'),
+           ('wal_compression', 'lz4')
          ) as wanted (name, value)
          join pg_settings as known on known.name = wanted.name
-         where known.enumvals is null or wanted.value = any (known.enumvals)",
+         where (known.enumvals is null or wanted.value = any (known.enumvals))
+           and (known.context <> 'superuser' or current_setting('is_superuser') = 'on' and known.setting = 'pglz')",
         idle_limit,
         joins.others()
     )

@@ -1,17 +1,85 @@
 //! `sync.rejects`: elements that could not be loaded, one open row each, until they load or 30 days are over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sqlx::PgConnection;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::Reject;
 use crate::model::ports::Lease;
-use crate::postgres::bigint::from_count;
+use crate::postgres::bigint::{from_count, from_length, to_count};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::hex::hex;
 
-/// Records rejects. One that is open already is brought up to date.
+/// So many ids of open rejects a loading connection keeps in mind; where there are more it looks each loaded id up.
+const KEPT: i64 = 100_000;
+
+/// Which elements have an open reject: what a loading connection knows of it, so that not every id that loads costs a
+/// look-up. Only ever grows, by what was recorded since ([`OpenRejects::learn`]). A reject that another run records while
+/// this one reads may be overlooked: it is closed when the element is read again.
+#[derive(Debug)]
+pub(crate) struct OpenRejects {
+    /// The last number of `sync.rejects` that is known.
+    pub(crate) through: i64,
+    /// Hashes of ids; none when there are too many.
+    ids: Option<HashSet<u64>>,
+}
+
+impl OpenRejects {
+    /// Asks for all that are open.
+    pub(crate) async fn read(connection: &mut PgConnection, resource: &str) -> Result<Self, Error> {
+        let row = sqlx::query!(
+            r#"select
+                 coalesce((select max(id) from sync.rejects), 0) as "through!",
+                 array(
+                   select element_id from sync.rejects
+                   where resource = $1 and resolved_at is null and element_id is not null
+                   limit $2
+                 ) as "ids!""#,
+            resource,
+            KEPT + 1
+        )
+        .fetch_one(connection)
+        .await
+        .doing("looking for open rejects")?;
+        let mut open = Self {
+            through: 0,
+            ids: Some(HashSet::new()),
+        };
+        open.learn(row.through, &row.ids);
+        Ok(open)
+    }
+
+    /// Takes in those that came up to a number.
+    pub(crate) fn learn(&mut self, through: i64, ids: &[String]) {
+        self.through = through;
+        if let Some(known) = &mut self.ids {
+            known.extend(ids.iter().map(|id| xxh3_64(id.as_bytes())));
+        }
+        if self
+            .ids
+            .as_ref()
+            .is_some_and(|known| from_length(known.len()) > to_count(KEPT))
+        {
+            self.ids = None;
+        }
+    }
+
+    /// Those of the loaded ids that may have an open reject.
+    pub(crate) fn among<'id>(&self, loaded: impl Iterator<Item = &'id str>) -> BTreeSet<&'id str> {
+        match &self.ids {
+            Some(known) if known.is_empty() => BTreeSet::new(),
+            Some(known) => loaded
+                .filter(|id| known.contains(&xxh3_64(id.as_bytes())))
+                .collect(),
+            None => loaded.collect(),
+        }
+    }
+}
+
+/// Records rejects. One that is open already is brought up to date, once in a run: the same bytes that came again are
+/// no news, and two connections that meet the same element do not wait for each other.
 pub(crate) async fn record(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -42,6 +110,15 @@ pub(crate) async fn record(
          select $1, r.element_id, r.reason, r.detail, r.raw, r.raw_bytes, r.sha256, $8, $9
          from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bytea[])
            as r (element_id, reason, detail, raw, raw_bytes, sha256)
+         where not exists (
+           select from sync.rejects as met
+           where met.resource = $1
+             and coalesce(met.element_id, encode(met.sha256, 'hex'))
+               = coalesce(r.element_id, encode(r.sha256, 'hex'))
+             and met.resolved_at is null
+             and met.run_id = $8
+             and met.sha256 = r.sha256
+         )
          on conflict (resource, (coalesce(element_id, encode(sha256, 'hex')))) where resolved_at is null
          do update set
            reason = excluded.reason, detail = excluded.detail, raw = excluded.raw,
@@ -68,7 +145,8 @@ fn key(reject: &Reject) -> String {
     reject.element_id.clone().unwrap_or_else(|| hex(&reject.sha256))
 }
 
-/// Closes the open rejects of elements that loaded.
+/// Closes the open rejects of elements that loaded. The ids are looked up one by one, in the index over those that are
+/// open.
 pub(crate) async fn resolve(
     connection: &mut PgConnection,
     resource: &str,
@@ -77,7 +155,8 @@ pub(crate) async fn resolve(
 ) -> Result<(), Error> {
     sqlx::query!(
         "update sync.rejects set resolved_at = $3
-         where resource = $1 and resolved_at is null and element_id = any ($2)",
+         where resource = $1 and resolved_at is null and element_id = any ($2)
+           and coalesce(element_id, encode(sha256, 'hex')) = any ($2)",
         resource,
         loaded as &[&str],
         now
@@ -98,4 +177,25 @@ pub(crate) async fn forget_old(connection: &mut PgConnection, resource: &str) ->
     .await
     .doing("deleting old rejects")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_kept_in_mind_and_of_too_many_every_id_is_looked_up() {
+        let mut open = OpenRejects {
+            through: 0,
+            ids: Some(HashSet::new()),
+        };
+        let loaded = ["a", "b", "a"];
+        assert!(open.among(loaded.into_iter()).is_empty());
+        open.learn(3, &["b".to_owned(), "c".to_owned()]);
+        assert_eq!(open.among(loaded.into_iter()), BTreeSet::from(["b"]));
+        let many: Vec<String> = (0..=KEPT).map(|number| number.to_string()).collect();
+        open.learn(KEPT, &many);
+        assert_eq!(open.among(loaded.into_iter()), BTreeSet::from(["a", "b"]));
+        assert_eq!(open.through, KEPT);
+    }
 }

@@ -44,6 +44,30 @@ pub(super) struct Prepared {
     pub(super) batch: Batch,
     /// Rejected elements whose id could not be read.
     pub(super) unidentified: u64,
+    /// How many of the seen ids are of elements that differ from what is stored; they come first.
+    differing: usize,
+}
+
+impl Prepared {
+    /// Whether it has rows or rejects, of at most so many bytes, that may be loaded later than the rest.
+    pub(super) fn has_few(&self, bytes: usize) -> bool {
+        let batch = &self.batch;
+        let has_any = !(batch.rows.is_empty() && batch.rejects.is_empty());
+        // Who leaves does so with the row of who stays.
+        has_any && !batch.fresh && batch.aliases.is_empty() && batch.size() <= bytes
+    }
+
+    /// What is unchanged, with what was counted; and what differs, with its ids.
+    pub(super) fn apart(self) -> (Batch, Batch) {
+        let mut later = self.batch;
+        let unchanged = Batch {
+            seen: later.seen.split_off(self.differing),
+            rehash: std::mem::take(&mut later.rehash),
+            tally: std::mem::take(&mut later.tally),
+            ..Batch::default()
+        };
+        (unchanged, later)
+    }
 }
 
 /// What a run knows of its table before it reads.
@@ -103,12 +127,12 @@ pub(super) async fn prepare<L: Loader>(
     // An element that cannot be loaded is there all the same, if its id can be read.
     let rejected = batch.rejects.iter();
     batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
-    batch.seen.reserve(prints.len());
+    let mut same = Vec::with_capacity(prints.len());
     for (place, ((element, print), known)) in elements.into_iter().zip(prints).zip(known).enumerate() {
         match known {
             Known::Same => {
                 batch.tally.unchanged += 1;
-                batch.seen.push(print.id);
+                same.push(print.id);
             }
             known => {
                 batch
@@ -131,7 +155,13 @@ pub(super) async fn prepare<L: Loader>(
         .iter()
         .filter(|reject| reject.element_id.is_none())
         .count() as u64;
-    Ok(Prepared { batch, unidentified })
+    let differing = batch.seen.len();
+    batch.seen.append(&mut same);
+    Ok(Prepared {
+        batch,
+        unidentified,
+        differing,
+    })
 }
 
 /// Elements that became something which is counted.

@@ -1,6 +1,8 @@
 //! Profiles that a walk missed though they are in the segment: what the look-up brought is loaded, or their rows would
 //! stay as old as they are until a walk meets them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::model::batch::{Tally, Written};
@@ -11,7 +13,12 @@ use crate::model::ports::{Loader, Source, Store, Verdict};
 use super::engine::Context;
 use super::lane::{self, Raw, Standing};
 
-/// Loads what was missed. A row that is newer meanwhile stays as it is, as in every merge.
+/// Against others that load or remove the same rows at this moment.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Loads what was missed. A row that is newer meanwhile stays as it is, as in every merge; one that goes meanwhile is
+/// compared anew.
 pub(super) async fn load<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     verdicts: &[(String, Verdict)],
@@ -25,22 +32,21 @@ pub(super) async fn load<S: Source, T: Store>(
     if raw.elements().next().is_none() {
         return Ok(());
     }
-    let resource = context.task.resource.as_ref();
-    // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
-    let store = &context.engine.store;
-    let mut loader = store.loader(resource.table(), context.lease, None).await?;
-    let standing = Standing::of(0);
-    let mut decoder = resource.decoder();
-    let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &standing).await?;
-    let tally = Tally {
-        replaced_characters: prepared.batch.tally.replaced_characters,
-        ..Tally::default()
+    let mut tries = 1;
+    let (replaced_characters, written) = loop {
+        match compare_and_load(context, &raw).await {
+            Err(fault) if fault.is_transient() && tries < TRIES => {
+                tries += 1;
+                context.stop.pause(PAUSE).await?;
+            }
+            done => break done?,
+        }
     };
-    let written = loader.load(prepared.batch, None).await?;
     // They are counted as missed; what was written for them counts as read as well, so that the sum holds.
     let tally = Tally {
         read: written.inserted + written.updated + written.rejected + written.suppressed,
-        ..tally
+        replaced_characters,
+        ..Tally::default()
     };
     context.progress.loaded(
         tally,
@@ -50,6 +56,22 @@ pub(super) async fn load<S: Source, T: Store>(
         },
     );
     Ok(())
+}
+
+/// Gives the characters that were replaced, and what was written.
+async fn compare_and_load<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    raw: &Raw,
+) -> Outcome<(u64, Written)> {
+    let resource = context.task.resource.as_ref();
+    // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
+    let store = &context.engine.store;
+    let mut loader = store.loader(resource.table(), context.lease, None).await?;
+    let mut decoder = resource.decoder();
+    let standing = Standing::of(0);
+    let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, raw, &standing).await?;
+    let replaced = prepared.batch.tally.replaced_characters;
+    Ok((replaced, loader.load(prepared.batch, None).await?))
 }
 
 fn block(element: &Bytes) -> Block {

@@ -5,6 +5,7 @@ mod events;
 mod lane;
 mod lease;
 mod lists;
+mod loading;
 mod lookups;
 mod missed;
 mod pages;

@@ -1,28 +1,24 @@
 //! The loop of a cursor walk: one task reads pages, several lanes load batches, and a position moves only with the
 //! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket.
 
-use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failpoint::{self, Side};
-use crate::model::batch::{Advance, Tally, Written};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::PageEnd;
-use crate::model::ports::{Lease, Loader, Page, Resource, Source, Store, Walk};
+use crate::model::ports::{Lease, Page, Resource, Source, Store, Walk};
 use crate::model::position::{CursorPosition, Position};
 
-use super::lane::{self, Raw, Standing};
+use super::lane::{Raw, Standing};
 use super::lease::Stop;
-use super::pages::{Brought, Pages, Tail};
+use super::loading::{Job, Lane, Report};
+use super::pages::{Pages, Tail};
 use super::progress::Progress;
-use super::sweep::SEEN_LOST;
 use super::task::Bounds;
 use super::walk::cursor::{self, Barren, Step};
 use super::walk::novelty::Novelty;
@@ -33,10 +29,6 @@ const WAITING_BATCHES: usize = 2;
 const OPEN_PAGES: usize = 2;
 /// Broken bodies of one page after which pages are asked for at half the size.
 const SHRINK_AFTER: u32 = 2;
-/// How long a lane waits for a database that is away before the run gives up.
-const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
-/// Between two tries of a lane.
-const LANE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What all parts of a transfer share.
 pub(super) struct Shared<S, T> {
@@ -57,7 +49,7 @@ pub(super) struct Shared<S, T> {
 
 impl<S, T> Shared<S, T> {
     /// Rows of seen ids that the table holds at least.
-    fn recorded(&self) -> u64 {
+    pub(super) fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
     }
 }
@@ -72,32 +64,6 @@ pub(super) struct Walked {
     pub(super) distinct: Option<u64>,
 }
 
-/// A batch on its way to a lane.
-struct Job {
-    page: u64,
-    raw: Raw,
-    position: Option<CursorPosition>,
-    /// How many of its ids were new, counted at its first try.
-    new_ids: OnceLock<u64>,
-}
-
-impl Job {
-    fn new(page: u64, raw: Raw, position: Option<CursorPosition>) -> Self {
-        Self {
-            page,
-            raw,
-            position,
-            new_ids: OnceLock::new(),
-        }
-    }
-}
-
-/// What became of it.
-struct Report {
-    page: u64,
-    outcome: Outcome<Brought>,
-}
-
 /// Reads a listing from `start` to its end into the table.
 pub(super) async fn transfer<S: Source, T: Store>(
     shared: Arc<Shared<S, T>>,
@@ -106,19 +72,18 @@ pub(super) async fn transfer<S: Source, T: Store>(
     let mut lanes = JoinSet::new();
     let (jobs, waiting) = mpsc::channel(WAITING_BATCHES);
     let (done, reports) = mpsc::unbounded_channel();
+    let (hurry, hurried) = watch::channel(false);
     let waiting = Arc::new(Mutex::new(waiting));
     for _ in 0..shared.bounds.lanes {
-        lanes.spawn(load_batches(
-            Arc::clone(&shared),
-            Arc::clone(&waiting),
-            done.clone(),
-        ));
+        let lane = Lane::new(Arc::clone(&shared), done.clone());
+        lanes.spawn(lane.run(Arc::clone(&waiting), hurried.clone()));
     }
     drop(done);
     let mut reader = Reader {
         shared,
         jobs,
         reports,
+        hurry,
         pages: Pages::default(),
         barren: Barren::default(),
         circling: false,
@@ -143,6 +108,8 @@ struct Reader<S, T> {
     shared: Arc<Shared<S, T>>,
     jobs: mpsc::Sender<Job>,
     reports: mpsc::UnboundedReceiver<Report>,
+    /// Whether lanes are waited for, and keep nothing back.
+    hurry: watch::Sender<bool>,
     pages: Pages,
     barren: Barren,
     circling: bool,
@@ -366,7 +333,9 @@ impl<S: Source, T: Store> Reader<S, T> {
     }
 
     async fn wait_for_report(&mut self) -> Outcome<()> {
+        self.hurry.send_replace(true);
         let report = self.reports.recv().await;
+        self.hurry.send_replace(false);
         let report = report.ok_or_else(|| Fault::new(Kind::Final, "all loading tasks broke off"))?;
         self.take(report)?;
         self.send_tails().await
@@ -381,20 +350,21 @@ impl<S: Source, T: Store> Reader<S, T> {
     }
 
     fn take(&mut self, report: Report) -> Outcome<()> {
-        let brought = match report.outcome {
-            Ok(brought) => brought,
-            Err(fault) => {
-                self.pages.failed(report.page);
-                return Err(fault);
+        if let Err(fault) = report.outcome {
+            for (page, _) in report.batches {
+                self.pages.failed(page);
             }
-        };
-        if let Some(whole) = self.pages.loaded(report.page, brought) {
-            self.unidentified += whole.unidentified;
-            let is_stale = self
-                .shared
-                .novelty
-                .is_stale(whole.new_ids + whole.unidentified, whole.ids);
-            self.circling |= self.barren.page(is_stale);
+            return Err(fault);
+        }
+        for (page, brought) in report.batches {
+            if let Some(whole) = self.pages.loaded(page, brought) {
+                self.unidentified += whole.unidentified;
+                let is_stale = self
+                    .shared
+                    .novelty
+                    .is_stale(whole.new_ids + whole.unidentified, whole.ids);
+                self.circling |= self.barren.page(is_stale);
+            }
         }
         Ok(())
     }
@@ -402,125 +372,4 @@ impl<S: Source, T: Store> Reader<S, T> {
 
 fn reach(place: &str, side: Side) -> Outcome<()> {
     failpoint::at(place, side).map_err(|error| Fault::new(Kind::Final, "the walk broke off").because(error))
-}
-
-/// One lane: takes batches until there are no more.
-async fn load_batches<S: Source, T: Store>(
-    shared: Arc<Shared<S, T>>,
-    waiting: Arc<Mutex<mpsc::Receiver<Job>>>,
-    done: mpsc::UnboundedSender<Report>,
-) {
-    let mut loader = None;
-    loop {
-        let next = waiting.lock().await.recv().await;
-        let Some(job) = next else { return };
-        // A batch that vanished without a word would be waited for for ever.
-        let loading = AssertUnwindSafe(load_patiently(&shared, &mut loader, &job)).catch_unwind();
-        let outcome = loading.await.unwrap_or_else(|_| Err(broke_off()));
-        if outcome.is_err() {
-            // A connection in an unknown state is not used again.
-            loader = None;
-        }
-        if done
-            .send(Report {
-                page: job.page,
-                outcome,
-            })
-            .is_err()
-        {
-            return;
-        }
-    }
-}
-
-fn broke_off() -> Fault {
-    Fault::new(Kind::Final, "a batch could not be loaded")
-        .because("of a defect of blueconic-sync; the log has its place")
-        .hint("please report it; nothing of the batch was stored, and the next run goes on before it")
-}
-
-/// Loads a batch; while the database is away, waits for it. Merges are idempotent, so a batch whose commit was not
-/// heard of is simply loaded again.
-async fn load_patiently<S: Source, T: Store>(
-    shared: &Shared<S, T>,
-    loader: &mut Option<T::Loader>,
-    job: &Job,
-) -> Outcome<Brought> {
-    let began = Instant::now();
-    let mut was_away = false;
-    loop {
-        match load(shared, loader, job).await {
-            Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
-                tracing::warn!(%fault, "a batch could not be loaded; trying again");
-                *loader = None;
-                was_away = true;
-                shared.stop.pause(LANE_PAUSE).await?;
-            }
-            Ok(_) if was_away && has_lost_ids(shared).await => return Err(ids_lost()),
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Whether the database that came back is one that had crashed, and lost the seen ids with it: reading on to the end
-/// would be in vain. What cannot be asked now is asked at the walk's end.
-async fn has_lost_ids<S: Source, T: Store>(shared: &Shared<S, T>) -> bool {
-    // Batches are counted once they are committed, so the table holds at least as many as were counted before.
-    let counted = shared.recorded();
-    let found = shared.store.seen(shared.walk.id).await;
-    found.is_ok_and(|(_, read)| read < counted)
-}
-
-fn ids_lost() -> Fault {
-    Fault::new(Kind::WalkLost, SEEN_LOST)
-        .hint("what was read is loaded and nothing was removed; the next run walks again")
-}
-
-async fn load<S: Source, T: Store>(
-    shared: &Shared<S, T>,
-    loader: &mut Option<T::Loader>,
-    job: &Job,
-) -> Outcome<Brought> {
-    let connection = if let Some(connection) = loader {
-        connection
-    } else {
-        let made = shared
-            .store
-            .loader(shared.resource.table(), &shared.lease, Some(shared.walk))
-            .await?;
-        loader.insert(made)
-    };
-    let mut decoder = shared.resource.decoder();
-    let mut prepared = lane::prepare(
-        shared.resource.as_ref(),
-        decoder.as_mut(),
-        connection,
-        &job.raw,
-        &shared.standing,
-    )
-    .await?;
-    let advance = job.position.clone().map(|mut position| {
-        position.unidentified += prepared.unidentified;
-        Advance {
-            position: Some(Position::Cursor(position)),
-            ..Advance::default()
-        }
-    });
-    let ids = prepared.batch.seen.len() as u64;
-    let seen = prepared
-        .batch
-        .seen
-        .iter()
-        .map(String::as_str)
-        .filter(|id| !id.is_empty());
-    prepared.batch.tally.new_ids = *job.new_ids.get_or_init(|| shared.novelty.take(seen));
-    let tally: Tally = prepared.batch.tally;
-    let written: Written = connection.load(prepared.batch, advance).await?;
-    shared.recorded.fetch_add(written.recorded, Ordering::Relaxed);
-    shared.progress.loaded(tally, &written);
-    Ok(Brought {
-        ids,
-        new_ids: tally.new_ids,
-        unidentified: prepared.unidentified,
-    })
 }

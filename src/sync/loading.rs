@@ -1,0 +1,292 @@
+//! A lane: takes batches of elements, compares them and loads them. The few rows of a batch that hardly changed wait for
+//! those of others, so that ten statements are not spent on a handful: what is loaded at once may come of many batches,
+//! and what is read at once stays small.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::Instant;
+
+use crate::model::batch::{Advance, Batch};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Loader, Source, Store};
+use crate::model::position::{CursorPosition, Position};
+
+use super::lane::{self, Prepared, Raw};
+use super::pages::Brought;
+use super::pipeline::Shared;
+use super::sweep::SEEN_LOST;
+
+/// Rows and rejects wait when they are at most this part of a batch's bytes,
+const FEW: usize = 8;
+/// and are loaded when so many of them have come together that they are this part.
+const ENOUGH: usize = 4;
+/// How long they wait at most while other batches come.
+const LINGER: Duration = Duration::from_millis(250);
+/// How long a lane waits for a database that is away before the run gives up.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
+/// Between two tries of a lane.
+const LANE_PAUSE: Duration = Duration::from_millis(500);
+
+/// A batch on its way to a lane.
+pub(super) struct Job {
+    pub(super) page: u64,
+    raw: Raw,
+    position: Option<CursorPosition>,
+    /// How many of its ids were new, counted at its first try.
+    new_ids: OnceLock<u64>,
+}
+
+impl Job {
+    /// A batch of a page; with a position when it is the page's tail.
+    pub(super) fn new(page: u64, raw: Raw, position: Option<CursorPosition>) -> Self {
+        Self {
+            page,
+            raw,
+            position,
+            new_ids: OnceLock::new(),
+        }
+    }
+}
+
+/// What became of batches.
+pub(super) struct Report {
+    /// The page of each, and what it brought.
+    pub(super) batches: Vec<(u64, Brought)>,
+    /// Whether they are loaded.
+    pub(super) outcome: Outcome<()>,
+}
+
+/// What differs, of batches whose other elements are loaded.
+#[derive(Default)]
+struct Kept {
+    batch: Batch,
+    of: Vec<(u64, Brought)>,
+    since: Option<Instant>,
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// When it is to be loaded, if there is something.
+    fn due(&self, enough: usize) -> Option<Instant> {
+        let since = self.since?;
+        Some(if self.batch.size() < enough {
+            since + LINGER
+        } else {
+            since
+        })
+    }
+
+    fn add(&mut self, batch: Batch, of: (u64, Brought)) {
+        self.batch.append(batch);
+        self.of.push(of);
+        self.since.get_or_insert_with(Instant::now);
+    }
+}
+
+/// The next batch; none when it is time to load what was kept back, or when there are no more.
+async fn next(
+    due: Option<Instant>,
+    jobs: &Mutex<mpsc::Receiver<Job>>,
+    hurry: &mut watch::Receiver<bool>,
+) -> Option<Job> {
+    let job = async { jobs.lock().await.recv().await };
+    let Some(due) = due else {
+        return job.await;
+    };
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep_until(due) => None,
+        job = job => job,
+        _ = hurry.wait_for(|hurry| *hurry) => None,
+    }
+}
+
+/// A loading connection and what goes through it.
+pub(super) struct Lane<S, T: Store> {
+    shared: Arc<Shared<S, T>>,
+    done: mpsc::UnboundedSender<Report>,
+    loader: Option<T::Loader>,
+    kept: Kept,
+}
+
+impl<S: Source, T: Store> Lane<S, T> {
+    /// A lane without a connection yet.
+    pub(super) fn new(shared: Arc<Shared<S, T>>, done: mpsc::UnboundedSender<Report>) -> Self {
+        Self {
+            shared,
+            done,
+            loader: None,
+            kept: Kept::default(),
+        }
+    }
+
+    /// Takes batches until there are no more. `hurry`: whether somebody waits for the reports.
+    pub(super) async fn run(
+        mut self,
+        jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+        mut hurry: watch::Receiver<bool>,
+    ) {
+        loop {
+            let due = self.kept.due(self.shared.bounds.batch_bytes / ENOUGH);
+            let job = next(due, &jobs, &mut hurry).await;
+            if job.is_none() && self.kept.is_empty() {
+                return;
+            }
+            // A batch that vanished without a word would be waited for for ever.
+            let loading = AssertUnwindSafe(self.load_patiently(job.as_ref())).catch_unwind();
+            if let Err(fault) = loading.await.unwrap_or_else(|_| Err(broke_off())) {
+                // A connection in an unknown state is not used again.
+                self.loader = None;
+                self.tell_with_kept(job.map(|job| (job.page, Brought::default())), Err(fault));
+            }
+        }
+    }
+
+    /// Loads a batch, or what was kept back; while the database is away, waits for it. Merges are idempotent, so a batch
+    /// whose commit was not heard of is simply loaded again.
+    async fn load_patiently(&mut self, job: Option<&Job>) -> Outcome<()> {
+        let began = Instant::now();
+        let mut was_away = false;
+        loop {
+            let outcome = match job {
+                Some(job) => self.load(job).await,
+                None => self.load_kept().await,
+            };
+            match outcome {
+                Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
+                    tracing::warn!(%fault, "a batch could not be loaded; trying again");
+                    self.loader = None;
+                    was_away = true;
+                    self.shared.stop.pause(LANE_PAUSE).await?;
+                }
+                Ok(()) if was_away && has_lost_ids(&self.shared).await => return Err(ids_lost()),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn load(&mut self, job: &Job) -> Outcome<()> {
+        let mut prepared = self.prepare(&job.raw).await?;
+        let ids = prepared.batch.seen.iter().map(String::as_str);
+        let ids = ids.filter(|id| !id.is_empty());
+        let brought = Brought {
+            ids: prepared.batch.seen.len() as u64,
+            new_ids: *job.new_ids.get_or_init(|| self.shared.novelty.take(ids)),
+            unidentified: prepared.unidentified,
+        };
+        prepared.batch.tally.new_ids = brought.new_ids;
+        let of = (job.page, brought);
+        match &job.position {
+            Some(position) => self.load_tail(prepared, position.clone(), of).await,
+            None if prepared.has_few(self.shared.bounds.batch_bytes / FEW) => {
+                let (unchanged, differing) = prepared.apart();
+                self.commit(unchanged, None).await?;
+                self.kept.add(differing, of);
+                Ok(())
+            }
+            None => {
+                self.commit(prepared.batch, None).await?;
+                self.tell(vec![of], Ok(()));
+                Ok(())
+            }
+        }
+    }
+
+    /// The position behind a page moves with its tail, and only after all else of the page.
+    async fn load_tail(
+        &mut self,
+        prepared: Prepared,
+        mut position: CursorPosition,
+        of: (u64, Brought),
+    ) -> Outcome<()> {
+        position.unidentified += prepared.unidentified;
+        let advance = Advance {
+            position: Some(Position::Cursor(position)),
+            ..Advance::default()
+        };
+        let mut batch = prepared.batch;
+        // What was kept back is of later pages: of this one everything else is loaded.
+        batch.append(self.kept.batch.clone());
+        self.commit(batch, Some(advance)).await?;
+        self.tell_with_kept(Some(of), Ok(()));
+        Ok(())
+    }
+
+    async fn load_kept(&mut self) -> Outcome<()> {
+        self.commit(self.kept.batch.clone(), None).await?;
+        self.tell_with_kept(None, Ok(()));
+        Ok(())
+    }
+
+    async fn prepare(&mut self, raw: &Raw) -> Outcome<Prepared> {
+        let shared = Arc::clone(&self.shared);
+        let mut decoder = shared.resource.decoder();
+        let resource = shared.resource.as_ref();
+        let loader = self.loader().await?;
+        lane::prepare(resource, decoder.as_mut(), loader, raw, &shared.standing).await
+    }
+
+    async fn commit(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<()> {
+        let tally = batch.tally;
+        let written = self.loader().await?.load(batch, advance).await?;
+        self.shared
+            .recorded
+            .fetch_add(written.recorded, Ordering::Relaxed);
+        self.shared.progress.loaded(tally, &written);
+        Ok(())
+    }
+
+    async fn loader(&mut self) -> Outcome<&mut T::Loader> {
+        let connection = if let Some(connection) = self.loader.take() {
+            connection
+        } else {
+            let shared = &self.shared;
+            let table = shared.resource.table();
+            shared
+                .store
+                .loader(table, &shared.lease, Some(shared.walk))
+                .await?
+        };
+        Ok(self.loader.insert(connection))
+    }
+
+    /// Tells of what was kept back, and of the batch that went with it.
+    fn tell_with_kept(&mut self, of: Option<(u64, Brought)>, outcome: Outcome<()>) {
+        let mut batches = std::mem::take(&mut self.kept).of;
+        batches.extend(of);
+        self.tell(batches, outcome);
+    }
+
+    fn tell(&self, batches: Vec<(u64, Brought)>, outcome: Outcome<()>) {
+        // Nobody listens any more only once the walk has ended.
+        let _ = self.done.send(Report { batches, outcome });
+    }
+}
+
+/// Whether the database that came back is one that had crashed, and lost the seen ids with it: reading on to the end
+/// would be in vain. What cannot be asked now is asked at the walk's end.
+async fn has_lost_ids<S: Source, T: Store>(shared: &Shared<S, T>) -> bool {
+    // Batches are counted once they are committed, so the table holds at least as many as were counted before.
+    let counted = shared.recorded();
+    let found = shared.store.seen(shared.walk.id).await;
+    found.is_ok_and(|(_, read)| read < counted)
+}
+
+fn broke_off() -> Fault {
+    Fault::new(Kind::Final, "a batch could not be loaded")
+        .because("of a defect of blueconic-sync; the log has its place")
+        .hint("please report it; nothing of the batch was stored, and the next run goes on before it")
+}
+
+fn ids_lost() -> Fault {
+    Fault::new(Kind::WalkLost, SEEN_LOST)
+        .hint("what was read is loaded and nothing was removed; the next run walks again")
+}
