@@ -102,14 +102,10 @@ pub(crate) async fn forget_former(
 
 /// Forgets what a walk saw, and what it did not see.
 pub(crate) async fn forget_walk(connection: &mut PgConnection, walk_id: Uuid) -> Result<(), Error> {
-    sqlx::query!(
-        "with unseen as (delete from sync.walk_unseen where walk_id = $1)
-         delete from sync.walk_seen where walk_id = $1",
-        walk_id
-    )
-    .execute(connection)
-    .await
-    .doing(FORGETTING)?;
+    sqlx::query!("select sync.forget_walk($1)", walk_id)
+        .execute(connection)
+        .await
+        .doing(FORGETTING)?;
     Ok(())
 }
 

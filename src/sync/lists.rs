@@ -38,20 +38,23 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         };
         context.progress.change(counts);
         let stable = before.take().is_some_and(|before| before.is_same_as(&read));
-        if read.is_complete() && (stable || nothing_missing(context, walk).await?) {
-            // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
-            let ended = if read.unidentified() == 0 {
-                sweep::run(context, Sweep::of_list(walk, read.distinct())).await?
-            } else {
-                Ended::well(&context.progress.read())
-            };
-            close(context, walk, Some(walk.opened_at)).await?;
-            return Ok(ended);
+        if read.is_complete() {
+            let candidates = sweep::candidates(context, walk).await?;
+            if stable || candidates.unseen == 0 {
+                // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
+                let ended = if read.unidentified() == 0 {
+                    sweep::run(context, Sweep::of_list(walk, read.distinct()), candidates).await?
+                } else {
+                    Ended::well(&context.progress.read())
+                };
+                close(context, Some(walk.opened_at)).await?;
+                return Ok(ended);
+            }
         }
         context.engine.store.forget(context.lease, walk.id).await?;
         readings += 1;
         if readings > read.read_again() {
-            close(context, walk, None).await?;
+            close(context, None).await?;
             return Ok(incomplete(&read));
         }
         if read.is_complete() {
@@ -63,13 +66,6 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
                 .notice("the list did not add up to its total; reading it again");
         }
     }
-}
-
-/// Whether the reading brought every row that is stored.
-async fn nothing_missing<S: Source, T: Store>(context: &Context<'_, S, T>, walk: Walk) -> Outcome<bool> {
-    let table = context.task.resource.table();
-    let candidates = context.engine.store.candidates(table, walk).await?;
-    Ok(candidates.unseen == 0)
 }
 
 /// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
@@ -98,18 +94,13 @@ fn incomplete(read: &OffsetWalk) -> Ended {
 }
 
 /// Ends the reading: no position, and the moment through which the list is complete.
-async fn close<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    walk: Walk,
-    complete: Option<Time>,
-) -> Outcome<()> {
+async fn close<S: Source, T: Store>(context: &Context<'_, S, T>, complete: Option<Time>) -> Outcome<()> {
     let advance = Advance {
         position: None,
         watermark: complete,
         ..Advance::default()
     };
-    context.engine.store.advance(context.lease, &advance).await?;
-    context.engine.store.forget(context.lease, walk.id).await
+    context.engine.store.advance(context.lease, &advance).await
 }
 
 /// Reads the list once from its start.

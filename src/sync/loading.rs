@@ -134,6 +134,10 @@ impl<S: Source, T: Store> Lane<S, T> {
         jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
         mut hurry: watch::Receiver<bool>,
     ) {
+        // While the first page is on its way. What is in the way of it is told by the first batch, if there is one.
+        if let Err(fault) = self.loader().await {
+            tracing::debug!(%fault, "no loading connection yet");
+        }
         loop {
             let due = self.kept.due(self.shared.bounds.batch_bytes / ENOUGH);
             let job = next(due, &jobs, &mut hurry).await;

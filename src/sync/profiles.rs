@@ -91,7 +91,7 @@ pub(super) async fn run<S: Source, T: Store>(
                     Kind::CursorRefused => "the tenant no longer accepts the stored cursor",
                     _ => SEEN_LOST,
                 };
-                start_over(context, walk_id, why).await?;
+                start_over(context, why).await?;
             }
             Err(fault) => return Err(fault),
             Ok(walked) => {
@@ -99,14 +99,14 @@ pub(super) async fn run<S: Source, T: Store>(
                     return finish(context, walked, before, reading).await;
                 }
                 if restarts >= RESTARTS {
-                    give_up(context, walk_id).await?;
+                    give_up(context).await?;
                     return Ok(Ended::partial(
                         SEEN_LOST.to_owned(),
                         "what was read is loaded and nothing was removed; the next run walks again",
                     ));
                 }
                 restarts += 1;
-                start_over(context, walk_id, SEEN_LOST).await?;
+                start_over(context, SEEN_LOST).await?;
             }
         }
     }
@@ -135,7 +135,7 @@ async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<
             .progress
             .notice(&format!("{SEEN_LOST}; the walk starts over"));
     }
-    give_up(context, walk.walk_id).await?;
+    give_up(context).await?;
     Ok(None)
 }
 
@@ -155,25 +155,20 @@ fn starts_over(fault: &Fault) -> bool {
 }
 
 /// Closes a walk so that this run begins another one.
-async fn start_over<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    walk_id: Uuid,
-    why: &str,
-) -> Outcome<()> {
+async fn start_over<S: Source, T: Store>(context: &Context<'_, S, T>, why: &str) -> Outcome<()> {
     context.progress.notice(&format!("{why}; the walk starts over"));
     // The next walk counts its own ids.
     context.progress.change(|counts| counts.distinct = 0);
-    give_up(context, walk_id).await
+    give_up(context).await
 }
 
 /// Closes a walk that will not be gone on with.
-async fn give_up<S: Source, T: Store>(context: &Context<'_, S, T>, walk_id: Uuid) -> Outcome<()> {
+async fn give_up<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
     context
         .engine
         .store
         .advance(context.lease, &moved(None, None))
-        .await?;
-    context.engine.store.forget(context.lease, walk_id).await
+        .await
 }
 
 fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
@@ -332,7 +327,7 @@ async fn finish<S: Source, T: Store>(
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     let completeness = completeness(context, &position, distinct);
     if !walked.to_the_end || !completeness.within_tolerance {
-        give_up(context, position.walk_id).await?;
+        give_up(context).await?;
         return Ok(incomplete(&position, distinct, walked.to_the_end));
     }
     match position.range {
@@ -384,11 +379,6 @@ async fn after_increment<S: Source, T: Store>(
         .store
         .advance(context.lease, &moved(None, watermark))
         .await?;
-    context
-        .engine
-        .store
-        .forget(context.lease, position.walk_id)
-        .await?;
     Ok(Ended::well(&context.progress.read()))
 }
 
@@ -408,10 +398,16 @@ async fn after_full_walk<S: Source, T: Store>(
         let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
         completeness(context, &position, distinct);
     }
-    store.after_full_walk(context.task.resource.table()).await?;
-    let (segment, _) = prelude(context, Some(&position.segment)).await?;
+    // The tenant may take its time to answer meanwhile.
+    let walk = walk_of(&position);
+    let looking = async {
+        store.after_full_walk(context.task.resource.table()).await?;
+        sweep::candidates(context, walk).await
+    };
+    let (prelude, candidates) = tokio::join!(prelude(context, Some(&position.segment)), looking);
+    let ((segment, _), candidates) = (prelude?, candidates?);
     if segment != position.segment {
-        give_up(context, position.walk_id).await?;
+        give_up(context).await?;
         return Ok(Ended::partial(
             format!(
                 "the segment `{}` went away while its profiles were read",
@@ -421,7 +417,7 @@ async fn after_full_walk<S: Source, T: Store>(
         ));
     }
     let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);
-    let ended = sweep::run(context, Sweep::of_profiles(walk_of(&position), read, segment)).await?;
+    let ended = sweep::run(context, Sweep::of_profiles(walk, read, segment), candidates).await?;
     if ended.status == Status::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {
@@ -433,6 +429,5 @@ async fn after_full_walk<S: Source, T: Store>(
         return Ok(ended);
     }
     store.advance(context.lease, &moved(None, watermark)).await?;
-    store.forget(context.lease, position.walk_id).await?;
     Ok(ended)
 }

@@ -67,11 +67,22 @@ impl Sweep {
     }
 }
 
-/// Sweeps, if the guards let it.
-pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: Sweep) -> Outcome<Ended> {
-    let table = context.task.resource.table();
+/// Who would go, written down for the sweep. Nothing is decided by it.
+pub(super) async fn candidates<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walk: Walk,
+) -> Outcome<Candidates> {
     context.stop.check()?;
-    let candidates = context.engine.store.candidates(table, sweep.walk).await?;
+    let table = context.task.resource.table();
+    context.engine.store.candidates(table, walk).await
+}
+
+/// Sweeps, if the guards let it.
+pub(super) async fn run<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    sweep: Sweep,
+    candidates: Candidates,
+) -> Outcome<Ended> {
     if candidates.unseen == 0 {
         return Ok(Ended::well(&context.progress.read()));
     }

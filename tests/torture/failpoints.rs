@@ -64,7 +64,7 @@ const PLACES: [(&str, Scene, u32); 35] = [
     ("load", Again, 9),
     ("advance", First, 5),
     ("advance", Again, 4),
-    ("forget", Again, 3),
+    ("forget", Again, 0),
     ("candidates", Again, 0),
     ("sweep", Again, 0),
     ("asked", Again, 0),
