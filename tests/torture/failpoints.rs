@@ -240,6 +240,9 @@ fn change(tenant: &Tenant, profiles: u64) {
         assert!(tenant.touch(position, "name", &["Changed"]));
     }
     tenant.add_profiles(20);
+    // A list in which something is missing is read again, and what the first reading saw is forgotten.
+    let definition = tenant.properties().pop().unwrap();
+    assert!(tenant.remove_property(&definition.id));
     // Equal events among them, and of the same millisecond; all within the overlap, so that no wider scan is needed.
     let now = tenant.now();
     let events = tenant.audit_events().into_iter().step_by(9).enumerate();
