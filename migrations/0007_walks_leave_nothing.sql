@@ -35,3 +35,9 @@ comment on function sync.forget_walk(uuid) is
 -- Rows that were only added need no vacuum here: they go soon.
 alter table sync.walk_seen set (autovacuum_vacuum_insert_threshold = -1);
 alter table sync.walk_unseen set (autovacuum_vacuum_insert_threshold = -1);
+
+-- Whether a profile is known as it came is answered by the index alone where its page is known to be visible to all; with
+-- 20% of the rows changed since the last vacuum the answer took a third to a half longer, with 5% no longer than with none.
+-- The fill factor stays 100: a changed row has another hash in the primary key, so that room in its page would not save
+-- the index from a new entry.
+alter table blueconic.profiles set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.05);
