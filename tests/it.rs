@@ -26,6 +26,7 @@ mod erase;
 mod few_changes;
 mod increments;
 mod json_and_status;
+mod large_elements;
 mod layers;
 mod ledger;
 mod resume;

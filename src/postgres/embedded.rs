@@ -7,6 +7,7 @@
 //! they are killed. This module knows no table and no setting.
 
 mod account;
+mod buffers;
 pub mod error;
 mod home;
 mod postmaster;

@@ -84,11 +84,21 @@ impl Kept {
         })
     }
 
-    fn add(&mut self, batch: Batch, of: (u64, Brought)) {
-        self.batch.append(batch);
+    fn add(&mut self, rest: Batch, of: (u64, Brought)) {
+        self.batch.append(rest);
         self.of.push(of);
         self.since.get_or_insert_with(Instant::now);
     }
+}
+
+/// What became of a batch, or of what was kept back.
+enum Loaded {
+    /// All of a batch is loaded.
+    Whole((u64, Brought)),
+    /// What is unchanged in it is; the rest may wait.
+    But(Box<Batch>, (u64, Brought)),
+    /// What was kept back is loaded, and perhaps a batch with it.
+    WithKept(Option<(u64, Brought)>),
 }
 
 /// The next batch; none when it is time to load what was kept back, or when there are no more.
@@ -146,17 +156,22 @@ impl<S: Source, T: Store> Lane<S, T> {
             }
             // A batch that vanished without a word would be waited for for ever.
             let loading = AssertUnwindSafe(self.load_patiently(job.as_ref())).catch_unwind();
-            if let Err(fault) = loading.await.unwrap_or_else(|_| Err(broke_off())) {
-                // A connection in an unknown state is not used again.
-                self.loader = None;
-                self.tell_with_kept(job.map(|job| (job.page, Brought::default())), Err(fault));
+            match loading.await.unwrap_or_else(|_| Err(broke_off())) {
+                Ok(Loaded::Whole(batch)) => self.tell(vec![batch], Ok(())),
+                Ok(Loaded::But(rest, batch)) => self.kept.add(*rest, batch),
+                Ok(Loaded::WithKept(batch)) => self.tell_with_kept(batch, Ok(())),
+                Err(fault) => {
+                    // A connection in an unknown state is not used again.
+                    self.loader = None;
+                    self.tell_with_kept(job.map(|job| (job.page, Brought::default())), Err(fault));
+                }
             }
         }
     }
 
     /// Loads a batch, or what was kept back; while the database is away, waits for it. Merges are idempotent, so a batch
     /// whose commit was not heard of is simply loaded again.
-    async fn load_patiently(&mut self, job: Option<&Job>) -> Outcome<()> {
+    async fn load_patiently(&mut self, job: Option<&Job>) -> Outcome<Loaded> {
         let began = Instant::now();
         let mut was_away = false;
         loop {
@@ -171,13 +186,13 @@ impl<S: Source, T: Store> Lane<S, T> {
                     was_away = true;
                     self.shared.stop.pause(LANE_PAUSE).await?;
                 }
-                Ok(()) if was_away && has_lost_ids(&self.shared).await => return Err(ids_lost()),
+                Ok(_) if was_away && has_lost_ids(&self.shared).await => return Err(ids_lost()),
                 outcome => return outcome,
             }
         }
     }
 
-    async fn load(&mut self, job: &Job) -> Outcome<()> {
+    async fn load(&mut self, job: &Job) -> Outcome<Loaded> {
         let mut prepared = self.prepare(&job.raw).await?;
         let ids = prepared.batch.seen.iter().map(String::as_str);
         let ids = ids.filter(|id| !id.is_empty());
@@ -187,30 +202,26 @@ impl<S: Source, T: Store> Lane<S, T> {
             unidentified: prepared.unidentified,
         };
         prepared.batch.tally.new_ids = brought.new_ids;
-        let of = (job.page, brought);
+        let batch = (job.page, brought);
         match &job.position {
-            Some(position) => self.load_tail(prepared, position.clone(), of).await,
+            Some(position) => {
+                self.load_tail(prepared, position.clone()).await?;
+                Ok(Loaded::WithKept(Some(batch)))
+            }
             None if prepared.has_few(self.shared.bounds.batch_bytes / FEW) => {
                 let (unchanged, differing) = prepared.apart();
                 self.commit(unchanged, None).await?;
-                self.kept.add(differing, of);
-                Ok(())
+                Ok(Loaded::But(Box::new(differing), batch))
             }
             None => {
                 self.commit(prepared.batch, None).await?;
-                self.tell(vec![of], Ok(()));
-                Ok(())
+                Ok(Loaded::Whole(batch))
             }
         }
     }
 
     /// The position behind a page moves with its tail, and only after all else of the page.
-    async fn load_tail(
-        &mut self,
-        prepared: Prepared,
-        mut position: CursorPosition,
-        of: (u64, Brought),
-    ) -> Outcome<()> {
+    async fn load_tail(&mut self, prepared: Prepared, mut position: CursorPosition) -> Outcome<()> {
         position.unidentified += prepared.unidentified;
         let advance = Advance {
             position: Some(Position::Cursor(position)),
@@ -219,15 +230,12 @@ impl<S: Source, T: Store> Lane<S, T> {
         let mut batch = prepared.batch;
         // What was kept back is of later pages: of this one everything else is loaded.
         batch.append(self.kept.batch.clone());
-        self.commit(batch, Some(advance)).await?;
-        self.tell_with_kept(Some(of), Ok(()));
-        Ok(())
+        self.commit(batch, Some(advance)).await
     }
 
-    async fn load_kept(&mut self) -> Outcome<()> {
+    async fn load_kept(&mut self) -> Outcome<Loaded> {
         self.commit(self.kept.batch.clone(), None).await?;
-        self.tell_with_kept(None, Ok(()));
-        Ok(())
+        Ok(Loaded::WithKept(None))
     }
 
     async fn prepare(&mut self, raw: &Raw) -> Outcome<Prepared> {
@@ -263,9 +271,9 @@ impl<S: Source, T: Store> Lane<S, T> {
     }
 
     /// Tells of what was kept back, and of the batch that went with it.
-    fn tell_with_kept(&mut self, of: Option<(u64, Brought)>, outcome: Outcome<()>) {
+    fn tell_with_kept(&mut self, batch: Option<(u64, Brought)>, outcome: Outcome<()>) {
         let mut batches = std::mem::take(&mut self.kept).of;
-        batches.extend(of);
+        batches.extend(batch);
         self.tell(batches, outcome);
     }
 

@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use crate::postgres::embedded::buffers;
 use crate::postgres::embedded::error::EmbeddedError;
 use crate::postgres::embedded::home::{Home, LogTail};
 use crate::postgres::embedded::programs::Programs;
@@ -24,7 +25,6 @@ const OPTIONS: &[&str] = &[
     "port=5432",
     "unix_socket_permissions=0700",
     "max_connections=100",
-    "shared_buffers=128MB",
     // A load writes gigabytes of WAL: fewer, smoother checkpoints. Durability stays what it is (fsync is on).
     "max_wal_size=2GB",
     "checkpoint_completion_target=0.9",
@@ -69,7 +69,8 @@ pub(crate) fn start(
     command.arg(&programs.folder).arg(&home.path).arg(&home.run);
     command.arg(if keep == Keep::Kept { "kept" } else { "temporary" });
     let socket = format!("unix_socket_directories={}", home.run.display());
-    for option in OPTIONS.iter().copied().chain([socket.as_str()]) {
+    let buffers = buffers::option();
+    for option in OPTIONS.iter().copied().chain([socket.as_str(), buffers.as_str()]) {
         command.args(["-c", option]);
     }
     command
