@@ -27,7 +27,7 @@ async fn an_element_of_a_hundred_megabytes_is_rejected_in_little_memory() {
         100,
         format!(r#"{{"id":"vast","properties":[{{"id":"note","values":["{note}"]}}]}}"#),
     );
-    let mut running = program.start(&["backfill", "--full", "profiles"]);
+    let mut running = program.start(&["backfill", "--full"]);
     let mut most = 0;
     while !running.has_ended() {
         most = most.max(peak(running.id()).unwrap_or_default());
