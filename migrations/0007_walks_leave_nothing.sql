@@ -32,9 +32,12 @@ $$;
 comment on function sync.forget_walk(uuid) is
   'Takes the ids of a walk out of sync.walk_seen and sync.walk_unseen, and gives their space back where no other walk is open.';
 
--- Rows that were only added need no vacuum here: they go soon.
-alter table sync.walk_seen set (autovacuum_vacuum_insert_threshold = -1);
-alter table sync.walk_unseen set (autovacuum_vacuum_insert_threshold = -1);
+-- Rows that were only added need neither vacuum nor statistics here: they go soon, and gathering either would hold the table
+-- when it is to be truncated.
+alter table sync.walk_seen
+set (autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2000000000);
+alter table sync.walk_unseen
+set (autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2000000000);
 
 -- Whether a profile is known as it came is answered by the index alone where its page is known to be visible to all; with
 -- 20% of the rows changed since the last vacuum the answer took a third to a half longer, with 5% no longer than with none.
