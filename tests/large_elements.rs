@@ -33,7 +33,7 @@ async fn an_element_of_a_hundred_megabytes_is_rejected_in_little_memory() {
         most = most.max(peak(running.id()).unwrap_or_default());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    running.ended(Duration::from_secs(60)).await.expect(3);
+    running.ended(Duration::from_mins(1)).await.expect(3);
     let rejects: Vec<(String, String, i64)> = database
         .rows("select element_id, reason, raw_bytes from sync.rejects")
         .await;

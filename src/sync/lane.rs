@@ -53,8 +53,9 @@ impl Prepared {
     pub(super) fn has_few(&self, bytes: usize) -> bool {
         let batch = &self.batch;
         let has_any = !(batch.rows.is_empty() && batch.rejects.is_empty());
-        // Who leaves does so with the row of who stays.
-        has_any && !batch.fresh && batch.aliases.is_empty() && batch.size() <= bytes
+        // Who leaves does so with the row of who stays, and a refreshed hash stays with the ids that it was compared with.
+        let is_plain = !batch.fresh && batch.aliases.is_empty() && batch.rehash.is_empty();
+        has_any && is_plain && batch.size() <= bytes
     }
 
     /// What is unchanged, with what was counted; and what differs, with its ids.
@@ -62,7 +63,6 @@ impl Prepared {
         let mut later = self.batch;
         let unchanged = Batch {
             seen: later.seen.split_off(self.differing),
-            rehash: std::mem::take(&mut later.rehash),
             tally: std::mem::take(&mut later.tally),
             ..Batch::default()
         };
