@@ -87,9 +87,10 @@ limit() {
     say "$name: $(<"$out/answer.json")"
 }
 
-# The settings of a loading session, read from where the product has them: `$2` switches joins off.
+# The settings of a loading session, read from where the product has them: `$2` switches joins off, `$3` workers.
 session_settings() {
-    sed -n "s/^ *('\([A-Za-z_]*\)', '\([^']*\)').*/\1=\2/p; s/^ *('\(enable_[a-z]*\)', \$2).*/\1=off/p" \
+    sed -n "s/^ *('\([A-Za-z_]*\)', '\([^']*\)').*/\1=\2/p; s/^ *('\(enable_[a-z]*\)', \$2).*/\1=off/p
+        s/^ *('\(max_parallel[a-z_]*\)', \$3).*/\1=0/p" \
         src/postgres/pool.rs | paste -sd, -
     # What the product has for each transaction of a walk.
     if grep -q "set_config('synchronous_commit', 'off', true)" src/postgres/loader.rs; then echo synchronous_commit=off; fi

@@ -216,15 +216,8 @@ impl PostgresLoader {
     ) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let waits = self.table.merge != Merge::Profile;
-        let known = &mut self.open_rejects;
-        let opening = opening(
-            &mut transaction,
-            self.lease.slot.resource,
-            self.walk,
-            waits,
-            known,
-        )
-        .await?;
+        let open = &mut self.open_rejects;
+        let opening = opening(&mut transaction, self.lease.slot.resource, self.walk, waits, open).await?;
         if way == Way::Straight && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
             // Who was erased is sifted out of what is staged; and beside another walk more than rows is to be locked.
             return Err(Error::NotFresh);

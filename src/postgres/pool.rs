@@ -201,6 +201,14 @@ impl Joins {
             Self::ByKey => "off",
         }
     }
+
+    /// Parallel workers; none leaves what the server has. Starting them takes longer than a batch's look-ups.
+    const fn workers(self) -> Option<&'static str> {
+        match self {
+            Self::AsPlanned => None,
+            Self::ByKey => Some("0"),
+        }
+    }
 }
 
 /// `idle_limit` is PostgreSQL's `idle_in_transaction_session_timeout`.
@@ -216,7 +224,7 @@ fn pool(options: PgConnectOptions, size: u32, idle_limit: String, joins: Joins) 
 }
 
 /// Settings of a session: set after the start-up, since poolers refuse them in it. A batch is sorted before it is
-/// merged, which needs more than the usual 4 MB; starting workers takes longer than a batch's look-ups; compiling a query takes longer than these run; lz4 compresses
+/// merged, which needs more than the usual 4 MB; compiling a query takes longer than these run; lz4 compresses
 /// several times as fast as the default where the server has it: what is stored and, where the session may say so and
 /// they are compressed anyway, the whole pages in the log, of which each changed row writes two after a checkpoint.
 async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) -> Result<(), sqlx::Error> {
@@ -227,8 +235,7 @@ async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) 
            ('enable_hashjoin', $2),
            ('enable_mergejoin', $2),
            ('enable_seqscan', $2),
-           ('max_parallel_workers_per_gather',
-             case when $2 = 'off' then '0' else current_setting('max_parallel_workers_per_gather') end),
+           ('max_parallel_workers_per_gather', $3),
            ('work_mem', '64MB'),
            ('jit', 'off'),
            ('TimeZone', 'UTC'),
@@ -236,10 +243,12 @@ async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) 
            ('wal_compression', 'lz4')
          ) as wanted (name, value)
          join pg_settings as known on known.name = wanted.name
-         where (known.enumvals is null or wanted.value = any (known.enumvals))
+         where wanted.value is not null
+           and (known.enumvals is null or wanted.value = any (known.enumvals))
            and (known.context <> 'superuser' or current_setting('is_superuser') = 'on' and known.setting = 'pglz')",
         idle_limit,
-        joins.others()
+        joins.others(),
+        joins.workers()
     )
     .fetch_all(connection)
     .await?;

@@ -19,7 +19,7 @@ use crate::model::position::{CursorPosition, Position};
 use super::lane::{self, Prepared, Raw};
 use super::pages::Brought;
 use super::pipeline::Shared;
-use super::sweep::SEEN_LOST;
+use super::sweep::{SEEN_LOST, WALKS_AGAIN};
 
 /// Rows and rejects wait when they are at most this part of a batch's bytes,
 const FEW: usize = 8;
@@ -299,6 +299,5 @@ fn broke_off() -> Fault {
 }
 
 fn ids_lost() -> Fault {
-    Fault::new(Kind::WalkLost, SEEN_LOST)
-        .hint("what was read is loaded and nothing was removed; the next run walks again")
+    Fault::new(Kind::WalkLost, SEEN_LOST).hint(WALKS_AGAIN)
 }

@@ -17,7 +17,7 @@ use super::engine::{Context, Ended};
 use super::lane::Standing;
 use super::lists::read_prelude;
 use super::pipeline::{self, Shared, Walked};
-use super::sweep::{self, SEEN_LOST, Sweep};
+use super::sweep::{self, SEEN_LOST, Sweep, WALKS_AGAIN};
 use super::task::{ProfilesReading, Task};
 use super::walk::cursor::{self, Completeness};
 use super::walk::novelty::Novelty;
@@ -100,10 +100,7 @@ pub(super) async fn run<S: Source, T: Store>(
                 }
                 if restarts >= RESTARTS {
                     give_up(context).await?;
-                    return Ok(Ended::partial(
-                        SEEN_LOST.to_owned(),
-                        "what was read is loaded and nothing was removed; the next run walks again",
-                    ));
+                    return Ok(Ended::partial(SEEN_LOST.to_owned(), WALKS_AGAIN));
                 }
                 restarts += 1;
                 start_over(context, SEEN_LOST).await?;
@@ -413,7 +410,7 @@ async fn after_full_walk<S: Source, T: Store>(
                 "the segment `{}` went away while its profiles were read",
                 position.segment
             ),
-            "what was read is loaded and nothing was removed; the next run walks again",
+            WALKS_AGAIN,
         ));
     }
     let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);

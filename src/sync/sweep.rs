@@ -12,6 +12,9 @@ use super::walk::cursor;
 
 /// What became of the seen ids, for a notice or an error.
 pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
+/// What follows where a walk's ids or its segment are gone.
+pub(super) const WALKS_AGAIN: &str =
+    "what was read is loaded and nothing was removed; the next run walks again";
 /// Candidates that are fetched and judged at once.
 const CHUNK: u32 = 200;
 /// Ids that the walk read, two of which have to be found by look-ups before "there is none" is believed of others.
