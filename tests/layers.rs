@@ -150,3 +150,46 @@ fn every_file_opens_with_its_reason() {
         assert!(text.starts_with("//! "), "{path}");
     }
 }
+
+/// A session that is opened elsewhere has whatever its role's defaults are.
+#[test]
+fn one_place_opens_connections() {
+    let opens = [
+        "connect_with(",
+        "connect_lazy",
+        "PgPoolOptions",
+        "PgConnection::connect",
+        "PgPool::connect",
+        "PgListener",
+    ];
+    let mut found: Vec<(String, &str)> = Vec::new();
+    for (path, text) in sources() {
+        let used = opens.iter().filter(|word| text.contains(*word));
+        found.extend(used.map(|word| (path.clone(), *word)));
+    }
+    found.sort();
+    let expected = [
+        ("src/postgres/pool.rs", "PgPoolOptions"),
+        ("src/postgres/pool.rs", "connect_lazy"),
+        ("src/postgres/session.rs", "PgConnection::connect"),
+        ("src/postgres/session.rs", "connect_with("),
+    ];
+    let expected = expected.map(|(path, word)| (path.to_owned(), word));
+    assert_eq!(found, expected);
+    let pool = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres/pool.rs")).unwrap();
+    assert_eq!(pool.matches("PgPoolOptions::new()").count(), 1);
+    assert_eq!(
+        pool.matches(".after_connect(move |connection, _| Box::pin(session::prepare(")
+            .count(),
+        1
+    );
+    let session =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres/session.rs")).unwrap();
+    assert_eq!(session.matches("PgConnection::connect_with(").count(), 1);
+    let dialled: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| text.contains("session::dial("))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(dialled, ["src/postgres/embedded.rs"]);
+}

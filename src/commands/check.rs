@@ -125,6 +125,9 @@ async fn look_at(settings: &Settings) -> Outcome<Vec<Line>> {
 async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line>> {
     let store = database.store(settings).await?;
     let mut lines = vec![Line::ok("database", database.address())];
+    if let Err(error) = pool::verify_writable(database.options()).await {
+        lines.push(Line::of("writing", &Fault::from(error)));
+    }
     if pool::loses_sessions(database.options()).await? {
         let fault = Fault::new(
             Kind::Settings,

@@ -18,7 +18,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, Executor};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -29,6 +29,7 @@ use crate::postgres::embedded::postmaster::{Postmaster, State};
 pub use crate::postgres::embedded::programs::OLDEST_MAJOR;
 use crate::postgres::embedded::programs::Programs;
 use crate::postgres::embedded::supervisor::{Keep, Started};
+use crate::postgres::session::{self, Purpose};
 
 /// The database within the cluster.
 const DATABASE: &str = "blueconic";
@@ -369,9 +370,10 @@ async fn ensure_database(home: &Home) -> Result<(), EmbeddedError> {
         .database("postgres")
         .ssl_mode(PgSslMode::Disable);
     let failed = |action| move |source| EmbeddedError::Session { action, source };
-    let mut connection = PgConnection::connect_with(&options)
+    let mut connection = session::dial(&options).await.map_err(failed("connect"))?;
+    session::prepare(&mut connection, Purpose::Looking)
         .await
-        .map_err(failed("connect"))?;
+        .map_err(failed("prepare the session"))?;
     let exists = sqlx::query_scalar::<_, bool>("select exists (select from pg_database where datname = $1)")
         .bind(DATABASE)
         .fetch_one(&mut connection)

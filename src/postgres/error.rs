@@ -7,6 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind};
+use crate::postgres::session;
 
 /// What can go wrong between this program and its database.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,30 @@ pub enum Error {
         version: String,
         /// Where it is.
         address: String,
+    },
+    /// The database cannot hold every text.
+    #[error("the database at {address} has the encoding {encoding}")]
+    NotUtf8 {
+        /// Its encoding.
+        encoding: String,
+        /// Where it is.
+        address: String,
+    },
+    /// Nothing can be written.
+    #[error("the database at {address} is read-only")]
+    ReadOnly {
+        /// Whether the server is a standby; else `default_transaction_read_only` is on.
+        is_standby: bool,
+        /// Where it is.
+        address: String,
+    },
+    /// Batches cannot be staged.
+    #[error("the role {role} may not make temporary tables in the database {database}")]
+    NoStaging {
+        /// The role.
+        role: String,
+        /// The database.
+        database: String,
     },
     /// A statement failed.
     #[error("failed {doing}")]
@@ -153,6 +178,8 @@ enum Class {
     Passing,
     /// No space left.
     DiskFull,
+    /// The session cannot write: a standby, or a database that somebody closed.
+    ReadOnly,
     /// A right is missing.
     Denied,
     /// A table is missing.
@@ -177,6 +204,7 @@ fn class_of_code(code: &str) -> Class {
         "40P01" | "40001" => Class::Conflict,
         // Shutdown, crash, start-up; a session ended for idling; a lock not had in time; too many connections.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "55P03" | "53300" => Class::Passing,
+        "25006" => Class::ReadOnly,
         "53100" => Class::DiskFull,
         "42501" => Class::Denied,
         "42P01" | "3F000" | "42703" | "42883" => Class::Unmigrated,
@@ -190,10 +218,10 @@ fn class_of_code(code: &str) -> Class {
 impl Error {
     /// Whether the same thing may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Gone { .. })
-            || self
-                .cause()
-                .is_some_and(|cause| matches!(class(cause), Class::Conflict | Class::Passing))
+        matches!(self, Self::Gone { .. } | Self::ReadOnly { .. })
+            || self.cause().is_some_and(|cause| {
+                matches!(class(cause), Class::Conflict | Class::Passing | Class::ReadOnly)
+            })
     }
 
     /// Whether the transaction lost against another and can be run again at once.
@@ -226,6 +254,8 @@ impl Error {
         match self {
             Self::Address(_)
             | Self::TooOld { .. }
+            | Self::NotUtf8 { .. }
+            | Self::NoStaging { .. }
             | Self::Newer { .. }
             | Self::Altered { .. }
             | Self::OtherTenant { .. }
@@ -244,6 +274,20 @@ impl Error {
             }
             Self::Connect { source, .. } => connect_hint(source),
             Self::TooOld { .. } => "use PostgreSQL 15 or newer",
+            Self::NotUtf8 { .. } => {
+                "make one that can hold every text (`create database NAME encoding 'UTF8' template template0`) and name it \
+                 in `DATABASE_URL`"
+            }
+            Self::ReadOnly { is_standby: true, .. } => READ_ONLY_STANDBY,
+            Self::ReadOnly {
+                is_standby: false, ..
+            } => {
+                "somebody closed it: find out why, then `alter database NAME reset default_transaction_read_only` (or the \
+                 same setting of the server)"
+            }
+            Self::NoStaging { database, role } => {
+                return Some(format!("`grant temporary on database {database} to {role}`"));
+            }
             Self::Newer { .. } => "use the version of `blueconic-sync` that migrated it, or a newer one",
             Self::Altered { .. } => "use the version of `blueconic-sync` that migrated it",
             Self::Dirty { .. } => {
@@ -273,6 +317,10 @@ impl Error {
     }
 }
 
+/// A failover may be under way: sessions of the standby are closed, and opened anew.
+const READ_ONLY_STANDBY: &str = "the server is a standby: connect to the primary, or to an address that follows it; \
+                                 during a failover this passes by itself";
+
 fn connect_hint(source: &sqlx::Error) -> &'static str {
     match source {
         sqlx::Error::Database(inner) => match inner.code().as_deref() {
@@ -301,6 +349,7 @@ fn statement_hint(class: Class) -> Option<String> {
              database (`grant create on database NAME to ROLE`)"
         }
         Class::Unmigrated => "run `blueconic-sync migrate`",
+        Class::ReadOnly => READ_ONLY_STANDBY,
         Class::Pooled => {
             "a pooler in transaction mode stands before the database: connect to PostgreSQL itself, or to a pooler in \
              session mode"
@@ -353,6 +402,11 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
-        self.map_err(|source| Error::Statement { doing, source })
+        self.map_err(|source| {
+            if matches!(class(&source), Class::ReadOnly | Class::Pooled) {
+                session::distrust_open_sessions();
+            }
+            Error::Statement { doing, source }
+        })
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::pool;
+use crate::postgres::session::{self, Purpose};
 
 /// Where applied migrations are recorded.
 const TABLE: &str = "sync._sqlx_migrations";
@@ -55,13 +55,13 @@ pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
 /// Applies what is pending, and gives it back. With nothing to apply it needs no right to create.
 pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
     let options = options.clone().application_name("blueconic-sync migrate");
-    let mut connection = pool::first_connection(&options).await?;
-    pool::refuse_old_server(&mut connection, &options).await?;
+    let mut connection = session::open(&options, Purpose::Migrating).await?;
+    session::refuse_unwritable(&mut connection, &options).await?;
     if pending(&mut connection).await?.is_empty() {
         connection.close().await.doing("closing a connection")?;
         return Ok(Vec::new());
     }
-    let mut guard = pool::first_connection(&options).await?;
+    let mut guard = session::open(&options, Purpose::Guarding).await?;
     let applied = apply_alone(&mut connection, &mut guard).await?;
     guard.close().await.doing("closing a connection")?;
     connection.close().await.doing("closing a connection")?;
@@ -71,11 +71,6 @@ pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
 /// `guard` holds the lock in a transaction of its own while `connection` migrates.
 async fn apply_alone(connection: &mut PgConnection, guard: &mut PgConnection) -> Result<Vec<Pending>, Error> {
     const DOING: &str = "locking the migrations";
-    // It idles for as long as a migration takes.
-    sqlx::query!("select set_config('idle_in_transaction_session_timeout', '0', false)")
-        .fetch_one(&mut *guard)
-        .await
-        .doing(DOING)?;
     let began = Instant::now();
     let transaction = loop {
         let mut transaction = guard.begin().await.doing(DOING)?;

@@ -25,6 +25,7 @@ mod retry;
 mod runs;
 mod schedule;
 mod seen;
+mod session;
 mod staging;
 pub mod status;
 pub mod store;

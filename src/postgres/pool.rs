@@ -10,11 +10,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::postgres::error::{Doing, Error};
-
-/// How long a connection is waited for before the database counts as unreachable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// `server_version_num` of the oldest server that will do (multiranges, `security_invoker`).
-const OLDEST_SERVER: i32 = 150_000;
+use crate::postgres::session::{self, Purpose};
 
 /// How many connections, and how long a transaction may idle.
 #[derive(Debug, Clone, Copy)]
@@ -131,136 +127,49 @@ pub fn address(options: &PgConnectOptions) -> String {
     )
 }
 
-/// Opens one connection, refuses an old server, and builds the pools.
+/// Opens one connection, refuses a server that will not do, and builds the pools.
 pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result<Pools, Error> {
-    let mut first = first_connection(&options).await?;
-    refuse_old_server(&mut first, &options).await?;
+    let idle_limit = idle_limit(limits.lease_ttl);
+    let first = session::open(&options, Purpose::Control(idle_limit)).await?;
     // The pools dial their own: what has been learned is that the address is right.
     first.close().await.doing("closing the first connection")?;
     let load = limits.load_connections.max(1);
     let control = limits.max_connections.saturating_sub(load).max(2);
-    let idle_limit = idle_limit(limits.lease_ttl);
     Ok(Pools {
-        control: pool(options.clone(), control, idle_limit.clone(), Joins::AsPlanned),
-        data: pool(options, load, idle_limit, Joins::ByKey),
-    })
-}
-
-/// Opens one connection, in the time that is given to it.
-pub(crate) async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, Error> {
-    let refused = |source| Error::Connect {
-        address: address(options),
-        source,
-    };
-    match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
-        Ok(connected) => connected.map_err(refused),
-        Err(_late) => Err(refused(sqlx::Error::PoolTimedOut)),
-    }
-}
-
-/// PostgreSQL 15 is the oldest that will do.
-pub(crate) async fn refuse_old_server(
-    connection: &mut PgConnection,
-    options: &PgConnectOptions,
-) -> Result<(), Error> {
-    let server = sqlx::query!(
-        r#"select current_setting('server_version_num')::int as "number!", current_setting('server_version') as "name!""#
-    )
-    .fetch_one(connection)
-    .await
-    .doing("asking for the server's version")?;
-    if server.number >= OLDEST_SERVER {
-        return Ok(());
-    }
-    Err(Error::TooOld {
-        version: server.name,
-        address: address(options),
+        control: pool(options.clone(), control, Purpose::Control(idle_limit)),
+        data: pool(options, load, Purpose::Loading(idle_limit)),
     })
 }
 
 /// Two thirds of the time to live: a holder that stops inside a transaction must not block its successor.
-fn idle_limit(lease_ttl: Duration) -> String {
-    format!("{}ms", (lease_ttl * 2 / 3).as_millis().max(1))
+fn idle_limit(lease_ttl: Duration) -> Duration {
+    (lease_ttl * 2 / 3).max(Duration::from_millis(1))
 }
 
-/// How a session joins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Joins {
-    /// As the planner likes.
-    AsPlanned,
-    /// By looking up each key. A batch joins some thousand staged rows with tables of millions, and nothing tells the
-    /// planner how many are staged: left alone it reads profiles, aliases and tombstones whole for every batch (seen
-    /// with 200,000 profiles), or for every row of it while they are small.
-    ByKey,
-}
-
-impl Joins {
-    const fn others(self) -> &'static str {
-        match self {
-            Self::AsPlanned => "on",
-            Self::ByKey => "off",
-        }
-    }
-
-    /// Parallel workers; none leaves what the server has. Starting them takes longer than a batch's look-ups.
-    const fn workers(self) -> Option<&'static str> {
-        match self {
-            Self::AsPlanned => None,
-            Self::ByKey => Some("0"),
-        }
-    }
-}
-
-/// `idle_limit` is PostgreSQL's `idle_in_transaction_session_timeout`.
-fn pool(options: PgConnectOptions, size: u32, idle_limit: String, joins: Joins) -> PgPool {
+/// Each session is prepared when it is opened, and looked at when it is handed out again.
+fn pool(options: PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(move |connection, _| {
-            let idle_limit = idle_limit.clone();
-            Box::pin(async move { prepare(connection, &idle_limit, joins).await })
-        })
+        .acquire_timeout(session::ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose)))
+        .test_before_acquire(false)
+        .before_acquire(|connection, met| Box::pin(session::is_usable(connection, met.age)))
         .connect_lazy_with(options)
 }
 
-/// Settings of a session: set after the start-up, since poolers refuse them in it. A batch is sorted before it is
-/// merged, which needs more than the usual 4 MB; compiling a query takes longer than these run; lz4 compresses
-/// several times as fast as the default where the server has it: what is stored and, where the session may say so and
-/// they are compressed anyway, the whole pages in the log, of which each changed row writes two after a checkpoint.
-async fn prepare(connection: &mut PgConnection, idle_limit: &str, joins: Joins) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "select set_config(wanted.name, wanted.value, false)
-         from (values
-           ('idle_in_transaction_session_timeout', $1),
-           ('enable_hashjoin', $2),
-           ('enable_mergejoin', $2),
-           ('enable_seqscan', $2),
-           ('max_parallel_workers_per_gather', $3),
-           ('work_mem', '64MB'),
-           ('jit', 'off'),
-           ('TimeZone', 'UTC'),
-           ('default_toast_compression', 'lz4'),
-           ('wal_compression', 'lz4')
-         ) as wanted (name, value)
-         join pg_settings as known on known.name = wanted.name
-         where wanted.value is not null
-           and (known.enumvals is null or wanted.value = any (known.enumvals))
-           and (known.context <> 'superuser' or current_setting('is_superuser') = 'on' and known.setting = 'pglz')",
-        idle_limit,
-        joins.others(),
-        joins.workers()
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(())
+/// Refuses a database that cannot be loaded: a standby, a read-only one, or one where batches cannot be staged.
+pub async fn verify_writable(options: &PgConnectOptions) -> Result<(), Error> {
+    let mut connection = session::open(options, Purpose::Looking).await?;
+    session::refuse_unwritable(&mut connection, options).await?;
+    connection.close().await.doing("closing a connection")
 }
 
 /// Whether a pooler gives this program's connections another session for each transaction, which would lose the
 /// staging tables: a second connection's transaction then lands in the session that the first one, idle, had.
 pub async fn loses_sessions(options: &PgConnectOptions) -> Result<bool, Error> {
     const DOING: &str = "looking for a transaction-mode pooler";
-    let mut first = first_connection(options).await?;
-    let mut second = first_connection(options).await?;
+    let mut first = session::open(options, Purpose::Looking).await?;
+    let mut second = session::open(options, Purpose::Looking).await?;
     let before = backend(&mut first).await.doing(DOING)?;
     let mut transaction = second.begin().await.doing(DOING)?;
     let other = backend(&mut transaction).await.doing(DOING)?;

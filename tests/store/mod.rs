@@ -14,6 +14,7 @@ mod rejects;
 mod schedule;
 mod schema;
 mod seen;
+mod sessions;
 mod status;
 mod sweep;
 mod tokens;

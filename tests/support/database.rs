@@ -52,6 +52,11 @@ impl Database {
         }
     }
 
+    /// Its address for another role.
+    pub(crate) fn url_as(&self, role: &str) -> String {
+        format!("{}&user={role}", self.url)
+    }
+
     /// Removes it, for a test that makes many.
     pub(crate) async fn remove(self, cluster: &Cluster) {
         self.pool.close().await;

@@ -9,6 +9,7 @@ mod table;
 mod clock;
 mod cut;
 mod database;
+mod defaults;
 mod drifting;
 mod ended;
 #[cfg(feature = "failpoints")]
