@@ -10,6 +10,13 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::resources::registry;
 
+/// More profiles than these no machine simulates.
+const MOST_PROFILES: u64 = 100_000_000;
+/// More rows than these no table has.
+const MOST_REMOVALS: u64 = 1_000_000_000_000;
+/// Nobody waits longer for a person.
+const LONGEST_PATIENCE: Duration = Duration::from_hours(24);
+
 /// Keeps a PostgreSQL database equal to a BlueConic tenant.
 #[derive(Debug, Parser)]
 #[command(
@@ -71,7 +78,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// How many profiles the simulated tenant has
-    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_PROFILES))]
     pub profiles: u64,
     /// Keep the database afterwards (always kept where there is no terminal)
     #[arg(long)]
@@ -85,7 +92,7 @@ pub struct Login {
     #[arg(long)]
     pub no_browser: bool,
     /// How long to wait for the person
-    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = patience)]
     pub timeout: Duration,
 }
 
@@ -114,10 +121,10 @@ pub struct Backfill {
     #[arg(long, conflicts_with = "since")]
     pub full: bool,
     /// Read what changed since this time (RFC 3339) instead of since the watermark
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<DateTime<Utc>>,
     /// Remove up to so many rows that the tenant no longer has
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_REMOVALS))]
     pub approve_removals: Option<u64>,
     /// Wait for another process that is syncing the same resource, for as long as it takes
     #[arg(long)]
@@ -192,34 +199,34 @@ pub struct Psql {
 #[derive(Debug, Args)]
 pub struct SimulateTenant {
     /// How many profiles it has
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(..=MOST_PROFILES))]
     pub profiles: u64,
     /// How many audit events it has
-    #[arg(long, default_value_t = 5_000)]
-    pub audit_events: usize,
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub audit_events: u64,
     /// Audit events come oldest first, so that any number of them can be read
     #[arg(long)]
     pub audit_oldest_first: bool,
     /// How many properties profiles have
-    #[arg(long)]
-    pub properties: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=100_000))]
+    pub properties: Option<u64>,
     /// The port on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
     /// Milliseconds before each answer begins
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     pub latency: u64,
     /// Equal seeds make equal tenants
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// The data as of this time (RFC 3339), so that two tenants are equal on any day; else as of the last midnight
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub as_of: Option<DateTime<Utc>>,
     /// How many profiles changed, evenly spread
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub touched: u64,
     /// When they did (RFC 3339), so that two tenants are equal; else a moment ago
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub touched_at: Option<DateTime<Utc>>,
     /// How many elements of the listing are no profile as documented, evenly spread
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -231,4 +238,54 @@ pub struct SimulateTenant {
     /// million of them take no more memory than a few thousand
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub distinct: Option<u64>,
+}
+
+/// A time to wait, from a second to a day.
+fn patience(text: &str) -> Result<Duration, String> {
+    let given = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=LONGEST_PATIENCE).contains(&given) {
+        return Ok(given);
+    }
+    Err("a time from 1s to 1day is wanted".to_owned())
+}
+
+/// A time in the years that a tenant can have data of; further away, reckoning with it would overflow.
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let time: DateTime<Utc> = text
+        .parse()
+        .map_err(|error| format!("{error}; RFC 3339 is wanted"))?;
+    if (1970..=9999).contains(&chrono::Datelike::year(&time)) {
+        return Ok(time);
+    }
+    Err("a time from 1970 to 9999 is wanted".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_and_absurd_amounts_are_no_part_of_it() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+        for absurd in [
+            &["demo", "--profiles", "0"][..],
+            &["demo", "--profiles", "100000001"],
+            &["login", "--timeout", "0s"],
+            &["login", "--timeout", "2days"],
+            &["login", "--timeout", "584542046090y"],
+            &["backfill", "--since", "0001-01-01T00:00:00Z"],
+            &["backfill", "--since", "-262143-01-01T00:00:00Z"],
+            &["backfill", "--since", "+262142-01-01T00:00:00Z"],
+            &["backfill", "--approve-removals", "1000000000001"],
+            &["backfill", "--approve-removals", "-1"],
+            &["serve", "--bind", "127.0.0.1:65536"],
+            &["serve", "--bind", "0"],
+            &["simulate-tenant", "--audit-events", "18446744073709551615"],
+            &["simulate-tenant", "--latency", "18446744073709551615"],
+        ] {
+            let arguments = std::iter::once("blueconic-sync").chain(absurd.iter().copied());
+            let refused = Cli::try_parse_from(arguments).err();
+            assert_eq!(refused.map(|error| error.exit_code()), Some(2), "{absurd:?}");
+        }
+    }
 }

@@ -31,6 +31,9 @@ fn run(cli: Cli) -> Outcome<Exit> {
         Ok(()) => tracing::debug!("the memory of this process is closed to core dumps and debuggers"),
         Err(error) => tracing::warn!(%error, "a core dump of this process would hold its secrets"),
     }
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

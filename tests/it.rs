@@ -31,6 +31,7 @@ mod layers;
 mod ledger;
 mod resume;
 mod serve;
+mod settings_are_guarded;
 mod sweeps;
 mod the_tables_equal_the_tenant;
 mod verification;

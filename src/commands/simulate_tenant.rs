@@ -20,7 +20,7 @@ pub async fn run(arguments: &SimulateTenant) -> Outcome<Exit> {
         port: arguments.port,
         seed: arguments.seed,
         profiles: arguments.profiles,
-        audit_events: arguments.audit_events,
+        audit_events: count(arguments.audit_events),
         latency: Duration::from_millis(arguments.latency),
         rendered: arguments.rendered,
         distinct: arguments.distinct,
@@ -30,7 +30,7 @@ pub async fn run(arguments: &SimulateTenant) -> Outcome<Exit> {
     if arguments.audit_oldest_first {
         settings.audit_order = AuditOrder::OldestFirst;
     }
-    settings.properties = arguments.properties.unwrap_or(settings.properties);
+    settings.properties = arguments.properties.map_or(settings.properties, count);
     let (id, secret) = (settings.client_id.clone(), settings.client_secret.clone());
     let tenant = tenant::start(settings)
         .await
@@ -80,4 +80,9 @@ fn damage(tenant: &Tenant, count: u64) {
 fn spread(positions: u64, count: u64, offset: u64) -> impl Iterator<Item = u64> {
     let count = count.min(positions);
     (0..count).map(move |turn| (turn * positions / count + offset) % positions)
+}
+
+/// The grammar bounds it far below what a machine can count.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

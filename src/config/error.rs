@@ -15,6 +15,14 @@ pub enum SettingsError {
         /// The known key that is nearest to it.
         nearest: Option<String>,
     },
+    /// A variable that begins as ours and is not known.
+    #[error("the variable `{name}` is not known")]
+    UnknownVariable {
+        /// Its name; its value may be a secret.
+        name: String,
+        /// The known variable that is nearest to it.
+        nearest: Option<String>,
+    },
     /// A value that does not fit its key.
     #[error("setting `{key}` cannot be `{value}`: {why}")]
     BadValue {
@@ -72,6 +80,13 @@ impl SettingsError {
                 nearest: Some(nearest),
                 ..
             } => format!("did you mean `{nearest}`?"),
+            Self::UnknownVariable {
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean `{nearest}`? Else unset it"),
+            Self::UnknownVariable { nearest: None, .. } => {
+                "unset it; the README lists every variable under `Settings`".to_owned()
+            }
             Self::UnknownKey { nearest: None, .. } => {
                 "the README lists every setting under `Settings`".to_owned()
             }

@@ -3,9 +3,13 @@
 /// What a setting holds, as far as reading it from a variable needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A text, or what is written as one (durations, sizes, addresses).
+    /// A text, or what is written as one (addresses, files).
     Text,
-    /// A whole number.
+    /// A text such as `15m`; `bounds.rs` has the least and the most.
+    Duration,
+    /// A text such as `8MiB`; `bounds.rs` has the least and the most.
+    Size,
+    /// A whole number; `bounds.rs` has the least and the most.
     Integer,
     /// `true` or `false`.
     Bool,
@@ -27,8 +31,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("tenant.client_auth", Kind::Text),
     ("tenant.scopes", Kind::Texts),
     ("tenant.redirect_url", Kind::Text),
-    ("tenant.connect_timeout", Kind::Text),
-    ("tenant.read_timeout", Kind::Text),
+    ("tenant.connect_timeout", Kind::Duration),
+    ("tenant.read_timeout", Kind::Duration),
     ("database.url", Kind::Text),
     ("database.data_dir", Kind::Text),
     ("database.max_connections", Kind::Integer),
@@ -36,14 +40,14 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("limits.requests_per_second", Kind::Integer),
     ("limits.burst", Kind::Integer),
     ("limits.concurrent_requests", Kind::Integer),
-    ("limits.element_size", Kind::Text),
-    ("limits.batch_size", Kind::Text),
-    ("retry.initial_delay", Kind::Text),
-    ("retry.max_delay", Kind::Text),
-    ("retry.give_up_after", Kind::Text),
+    ("limits.element_size", Kind::Size),
+    ("limits.batch_size", Kind::Size),
+    ("retry.initial_delay", Kind::Duration),
+    ("retry.max_delay", Kind::Duration),
+    ("retry.give_up_after", Kind::Duration),
     ("schedule.time_zone", Kind::Text),
-    ("schedule.heartbeat", Kind::Text),
-    ("schedule.lease_ttl", Kind::Text),
+    ("schedule.heartbeat", Kind::Duration),
+    ("schedule.lease_ttl", Kind::Duration),
     ("resources.segments.enabled", Kind::Bool),
     ("resources.segments.schedule", Kind::Text),
     ("resources.segments.page_size", Kind::Integer),
@@ -56,16 +60,16 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("resources.profiles.page_size", Kind::Integer),
     ("resources.profiles.segment", Kind::Text),
     ("resources.profiles.properties", Kind::Texts),
-    ("resources.profiles.overlap", Kind::Text),
+    ("resources.profiles.overlap", Kind::Duration),
     ("resources.profiles.max_removals", Kind::IntegerOrText),
     ("resources.audit_events.enabled", Kind::Bool),
     ("resources.audit_events.schedule", Kind::Text),
     ("resources.audit_events.page_size", Kind::Integer),
     ("resources.audit_events.order", Kind::Text),
-    ("resources.audit_events.overlap", Kind::Text),
+    ("resources.audit_events.overlap", Kind::Duration),
     ("resources.audit_events.scans", Kind::Tables),
-    ("resources.audit_events.settle", Kind::Text),
-    ("resources.audit_events.retention", Kind::Text),
+    ("resources.audit_events.settle", Kind::Duration),
+    ("resources.audit_events.retention", Kind::Duration),
     ("web.bind", Kind::Text),
     ("web.token_file", Kind::Text),
     ("log.format", Kind::Text),

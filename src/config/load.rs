@@ -6,36 +6,35 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::bounds;
 use super::error::SettingsError;
 use super::keys::{self, Kind};
-use super::secret::Secret;
+use super::secret::{self, Secret};
 use super::settings::Settings;
 use super::validate::validate;
+use super::variables::{self, PREFIX};
 
 /// The defaults, as they stand in `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
-/// Variables with this prefix set one key each.
-const PREFIX: &str = "BLUECONIC_SYNC__";
+/// A settings file is no longer than this (bytes); what is, is another file.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// The process's variables, as one thing that tests can make.
 pub type Variables = BTreeMap<String, OsString>;
 
-/// The variables of this process; names that are not Unicode cannot be ours.
+/// The variables of this process; what is not Unicode in a name becomes U+FFFD.
 pub fn variables() -> Variables {
     std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
         .collect()
 }
 
 /// Loads and validates the settings.
 pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, SettingsError> {
+    let mut notices = variables::check(variables)?;
     let mut table = parse(DEFAULTS, Path::new("config/default.toml"))?;
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
-            path: path.to_owned(),
-            origin: "`--config`".to_owned(),
-            source,
-        })?;
+        let text = secret::read_text(path, "`--config`", LONGEST_FILE)?;
         let given = parse(&text, path)?;
         check_keys("", &given, &path.display().to_string())?;
         merge(&mut table, given);
@@ -44,15 +43,26 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, Sett
         set_from_variable(&mut table, name, text_of(name, value)?)?;
     }
     well_known(&mut table, variables)?;
+    let table = Value::Table(table);
+    bounds::check(&table)?;
     let mut settings = typed(table)?;
-    settings.key = secret(variables, "BLUECONIC_SYNC_KEY", None)?;
-    settings.old_key = secret(variables, "BLUECONIC_SYNC_OLD_KEY", None)?;
+    let mut secret = |name, named| secret_of(variables, name, named, &mut notices);
+    settings.key = secret("BLUECONIC_SYNC_KEY", None)?;
+    settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
     let named = settings.tenant.client_secret_file.clone();
-    settings.tenant.client_secret = secret(variables, "BLUECONIC_CLIENT_SECRET", named)?;
-    if let Some(url) = secret(variables, "DATABASE_URL", None)? {
+    settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", named)?;
+    if let Some(url) = secret("DATABASE_URL", None)? {
         settings.database.url = url;
     }
+    let keys = [&settings.key, &settings.old_key];
+    for (name, key) in ["BLUECONIC_SYNC_KEY", "BLUECONIC_SYNC_OLD_KEY"]
+        .into_iter()
+        .zip(keys)
+    {
+        notices.extend(key.as_ref().and_then(|key| secret::weak_key(key, name)));
+    }
     validate(&settings)?;
+    settings.notices = notices;
     Ok(settings)
 }
 
@@ -114,8 +124,9 @@ fn text_of<'a>(name: &str, value: &'a OsString) -> Result<&'a str, SettingsError
 fn set_from_variable(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
     let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
     let Some(kind) = keys::kind(&key) else {
-        let nearest =
-            keys::nearest(&key).map(|key| format!("{PREFIX}{}", key.to_uppercase().replace('.', "__")));
+        let nearest = keys::nearest(&key)
+            .map(|key| variables::variable_of(&key))
+            .or_else(|| variables::nearest(&name.to_uppercase()));
         return Err(SettingsError::UnknownKey {
             key,
             origin: format!("the variable `{name}`"),
@@ -140,7 +151,7 @@ fn value_of(kind: Kind, text: &str) -> Option<Value> {
             .filter(Value::is_array)
     };
     match kind {
-        Kind::Text => Some(Value::String(text.to_owned())),
+        Kind::Text | Kind::Duration | Kind::Size => Some(Value::String(text.to_owned())),
         Kind::Integer => text.trim().parse().ok().map(Value::Integer),
         Kind::Bool => text.trim().parse().ok().map(Value::Boolean),
         Kind::IntegerOrText => Some(
@@ -162,7 +173,7 @@ fn value_of(kind: Kind, text: &str) -> Option<Value> {
 
 const fn expectation(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text | Kind::IntegerOrText => "a text",
+        Kind::Text | Kind::Duration | Kind::Size | Kind::IntegerOrText => "a text",
         Kind::Integer => "a whole number is wanted",
         Kind::Bool => "`true` or `false` is wanted",
         Kind::Texts => "texts separated by commas are wanted",
@@ -194,16 +205,17 @@ fn well_known(table: &mut Table, variables: &Variables) -> Result<(), SettingsEr
         ("BLUECONIC_CLIENT_ID", "tenant.client_id"),
     ] {
         if let Some(value) = variables.get(name) {
-            set(table, key, Value::String(text_of(name, value)?.to_owned()));
+            let text = secret::without_newline(text_of(name, value)?);
+            set(table, key, Value::String(text.to_owned()));
         }
     }
     Ok(())
 }
 
 /// Turns the merged table into settings, section by section, so that an error names the key.
-fn typed(table: Table) -> Result<Settings, SettingsError> {
-    let shown = Value::Table(table.clone());
-    Value::Table(table).try_into::<Settings>().map_err(|error| {
+fn typed(table: Value) -> Result<Settings, SettingsError> {
+    let shown = table.clone();
+    table.try_into::<Settings>().map_err(|error| {
         let (key, value) = culprit(&shown).unwrap_or_default();
         // The value stands beside it already, without what must not be seen.
         let given = look_up(&shown, &key).and_then(Value::as_str).unwrap_or_default();
@@ -224,7 +236,7 @@ fn typed(table: Table) -> Result<Settings, SettingsError> {
 /// What the libraries below say, in words for people who set a setting.
 fn plainly(message: &str) -> String {
     let wanted = [
-        ("nonzero u32", "a whole number from 1 to 4294967295 is wanted"),
+        ("nonzero u32", "a whole number from 1 up is wanted"),
         (
             "relative URL without a base",
             "an address such as https://example.blueconic.net is wanted",
@@ -280,25 +292,31 @@ fn without_user(text: &str) -> String {
     }
 }
 
-/// A secret from its variable, or from the file that its `_FILE` variable or a setting names.
-fn secret(
+/// A secret from its variable, or from the file that its `_FILE` variable or a setting names; what is odd about it is
+/// noticed.
+fn secret_of(
     variables: &Variables,
     name: &str,
     named: Option<PathBuf>,
+    notices: &mut Vec<String>,
 ) -> Result<Option<Secret>, SettingsError> {
     if let Some(value) = variables.get(name).filter(|value| !value.is_empty()) {
-        return Ok(Some(Secret::new(text_of(name, value)?.to_owned())));
+        let text = secret::without_newline(text_of(name, value)?);
+        return Ok(Some(Secret::new(text.to_owned())));
     }
     let variable = format!("{name}_FILE");
     let file = variables
         .get(&variable)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from);
-    match (file, named) {
-        (Some(path), _) => Secret::read(&path, &format!("`{variable}`")).map(Some),
-        (None, Some(path)) => Secret::read(&path, "`tenant.client_secret_file`").map(Some),
-        (None, None) => Ok(None),
-    }
+    let (path, origin) = match (file, named) {
+        (Some(path), _) => (path, format!("`{variable}`")),
+        (None, Some(path)) => (path, "`tenant.client_secret_file`".to_owned()),
+        (None, None) => return Ok(None),
+    };
+    let secret = Secret::read(&path, &origin)?;
+    notices.extend(secret::open_to_all(&path, &origin));
+    Ok(Some(secret))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Settings: what can be set, where it comes from, and what it must be. Knows nothing of the layers above.
 
+mod bounds;
 pub mod cron;
 pub mod error;
 mod keys;
@@ -8,3 +9,4 @@ pub mod secret;
 pub mod settings;
 mod units;
 mod validate;
+mod variables;

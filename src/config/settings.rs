@@ -37,6 +37,9 @@ pub struct Settings {
     /// The key before it, from `BLUECONIC_SYNC_OLD_KEY[_FILE]`: for `rotate-key` alone.
     #[serde(skip)]
     pub old_key: Option<Secret>,
+    /// What is odd about the settings and no error: told once, when there is a log.
+    #[serde(skip)]
+    pub notices: Vec<String>,
 }
 
 /// The tenant that is read.

@@ -32,28 +32,8 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
     if let Some(scope) = settings.tenant.scopes.iter().find(blank) {
         return bad("tenant.scopes", scope, "scopes are words such as read:segments");
     }
-    if settings.resources.audit_events.page_size.get() > 1000 {
-        let given = settings.resources.audit_events.page_size.to_string();
-        return bad(
-            "resources.audit_events.page_size",
-            &given,
-            "the tenant answers with at most 1000",
-        );
-    }
-    if settings.resources.profiles.page_size.get() > 1_000_000 {
-        let given = settings.resources.profiles.page_size.to_string();
-        return bad(
-            "resources.profiles.page_size",
-            &given,
-            "the tenant answers with at most 1000000",
-        );
-    }
-    if settings.schedule.lease_ttl < std::time::Duration::from_secs(1) {
-        return bad(
-            "schedule.lease_ttl",
-            "less than 1s",
-            "a lease must hold for at least a second",
-        );
+    if settings.resources.profiles.segment.trim().is_empty() {
+        return bad("resources.profiles.segment", "", "the id of a segment is wanted");
     }
     if settings.database.max_connections.get() < settings.database.load_connections.get() + 3 {
         let given = settings.database.max_connections.to_string();

@@ -6,7 +6,7 @@ use axum::http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
 use super::error::WebError;
-use crate::config::secret::Secret;
+use crate::config::secret::{self, Secret};
 use crate::config::settings::Web;
 
 /// Who may read.
@@ -33,12 +33,20 @@ impl Access {
             return Ok(Self { wanted: None });
         };
         let token = Secret::read(path, "`web.token_file`")?;
-        match token.expose().trim() {
-            "" => Err(WebError::NoToken { path: path.clone() }),
-            token => Ok(Self {
-                wanted: Some(hash(token.as_bytes())),
-            }),
+        let token = token.expose().trim();
+        if token.is_empty() {
+            return Err(WebError::NoToken { path: path.clone() });
         }
+        let notices = [
+            secret::open_to_all(path, "`web.token_file`"),
+            secret::weak_token(token, "`web.token_file`"),
+        ];
+        for notice in notices.into_iter().flatten() {
+            tracing::warn!("{notice}");
+        }
+        Ok(Self {
+            wanted: Some(hash(token.as_bytes())),
+        })
     }
 
     /// Whether a request with these headers may read.

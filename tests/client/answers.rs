@@ -183,7 +183,7 @@ async fn an_object_is_found_gone_or_unclear() {
     let tenant = Tenant::start().await;
     let client = tenant.client(
         &TestClock::new(),
-        &[("BLUECONIC_SYNC__LIMITS__ELEMENT_SIZE", "64B")],
+        &[("BLUECONIC_SYNC__LIMITS__ELEMENT_SIZE", "1KiB")],
     );
     let request = listing("/profiles/1", "*");
     let meter = Meter::default();
@@ -199,14 +199,14 @@ async fn an_object_is_found_gone_or_unclear() {
     assert!(
         matches!(client.one(&request, &meter).await, Lookup::Unclear(fault) if fault.kind == Kind::Final)
     );
-    tenant.then(|_| json(&format!(r#"{{"id":"{}"}}"#, "1".repeat(64))));
+    tenant.then(|_| json(&format!(r#"{{"id":"{}"}}"#, "1".repeat(1024))));
     let Lookup::Unclear(fault) = client.one(&request, &meter).await else {
         panic!("too large");
     };
     assert!(
         fault
             .what
-            .contains("larger than `limits.element_size` (64 bytes)"),
+            .contains("larger than `limits.element_size` (1024 bytes)"),
         "{fault}"
     );
     tenant.then(|_| status(403, ""));

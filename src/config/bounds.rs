@@ -1,0 +1,176 @@
+//! The bounds of every duration, size and count, in one table. What lies beyond them would overflow, exhaust or stall
+//! something; it is refused at the start, with the bounds and the reason.
+
+use std::fmt;
+use std::time::Duration;
+
+use toml::Value;
+
+use super::error::SettingsError;
+
+/// An amount of what a setting counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Amount {
+    /// Milliseconds, written as a duration.
+    Time(u64),
+    /// Bytes, written as a size.
+    Bytes(u64),
+    /// A whole number.
+    Count(u64),
+}
+
+use Amount::{Bytes, Count, Time};
+
+/// The bounds of one setting; both belong to what is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// The key; `LIST[].KEY` for the key of each table of a list.
+    pub(super) key: &'static str,
+    /// The least.
+    pub(super) least: Amount,
+    /// The most.
+    pub(super) most: Amount,
+    /// Why not less or more.
+    pub(super) why: &'static str,
+}
+
+const fn from(key: &'static str, least: Amount, most: Amount, why: &'static str) -> Bounds {
+    Bounds {
+        key,
+        least,
+        most,
+        why,
+    }
+}
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// The bounds, in the order of the settings.
+#[rustfmt::skip]
+pub(super) const BOUNDS: &[Bounds] = &[
+    from("tenant.connect_timeout", Time(100), Time(10 * MINUTE), "a shorter one fails on an ordinary network, a longer one hides a firewall"),
+    from("tenant.read_timeout", Time(100), Time(HOUR), "a shorter one fails on an ordinary network, a longer one hides a dead connection"),
+    from("database.max_connections", Count(4), Count(1000), "one loads, three do the rest; a server rarely takes more than some hundred"),
+    from("database.load_connections", Count(1), Count(64), "each one holds batches in memory"),
+    from("limits.requests_per_second", Count(1), Count(100_000), "no tenant answers more"),
+    from("limits.burst", Count(1), Count(100_000), "no tenant answers more"),
+    from("limits.concurrent_requests", Count(1), Count(1000), "each one holds a connection"),
+    from("limits.element_size", Bytes(KIB), Bytes(255 * MIB), "an element is held in memory, and PostgreSQL takes no larger JSON"),
+    from("limits.batch_size", Bytes(KIB), Bytes(256 * MIB), "each load connection holds batches of this size in memory"),
+    from("retry.initial_delay", Time(1), Time(HOUR), "without a delay a fault is repeated in a tight loop"),
+    from("retry.max_delay", Time(1), Time(DAY), "without a delay a fault is repeated in a tight loop"),
+    from("retry.give_up_after", Time(1), Time(7 * DAY), "a run that never gives up is never told"),
+    from("schedule.heartbeat", Time(SECOND), Time(HOUR), "jobs are looked for once a second at the most"),
+    from("schedule.lease_ttl", Time(SECOND), Time(HOUR), "a killed process keeps others away for so long"),
+    from("resources.segments.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
+    from("resources.profile_properties.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
+    from("resources.profiles.page_size", Count(1), Count(1_000_000), "the tenant answers with at most 1000000"),
+    from("resources.profiles.overlap", Time(0), Time(366 * DAY), "`backfill --full` reads everything"),
+    from("resources.profiles.max_removals", Count(0), Count(1_000_000_000_000), "a table has fewer rows"),
+    from("resources.audit_events.page_size", Count(1), Count(1000), "the tenant answers with at most 1000"),
+    from("resources.audit_events.overlap", Time(0), Time(3660 * DAY), "no tenant keeps events for longer"),
+    from("resources.audit_events.scans[].overlap", Time(0), Time(3660 * DAY), "no tenant keeps events for longer"),
+    from("resources.audit_events.settle", Time(0), Time(DAY), "events that young are never complete"),
+    from("resources.audit_events.retention", Time(HOUR), Time(3660 * DAY), "the tenant keeps events for 30 days"),
+];
+
+impl Amount {
+    fn number(self) -> u64 {
+        match self {
+            Time(number) | Bytes(number) | Count(number) => number,
+        }
+    }
+
+    /// This amount as [`Self::read`] counts.
+    fn counted(self) -> i128 {
+        match self {
+            Time(_) => i128::from(self.number()) * 1_000_000,
+            Bytes(_) | Count(_) => i128::from(self.number()),
+        }
+    }
+
+    /// What stands in the settings, in this unit (of a time nanoseconds); none for what is no amount at all, for which the
+    /// types have the words.
+    fn read(self, value: &Value) -> Option<i128> {
+        match (self, value) {
+            (Time(_), Value::String(text)) => {
+                let time = humantime::parse_duration(text).ok()?;
+                i128::try_from(time.as_nanos()).ok()
+            }
+            (Bytes(_), Value::String(text)) => {
+                let size = text.parse::<bytesize::ByteSize>().ok()?;
+                Some(i128::from(size.as_u64()))
+            }
+            (Count(_), Value::Integer(number)) => Some(i128::from(*number)),
+            (Count(_), Value::String(text)) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Time(milliseconds) => humantime::format_duration(Duration::from_millis(*milliseconds)).fmt(out),
+            Bytes(bytes) if bytes.is_multiple_of(MIB) => write!(out, "{}MiB", bytes / MIB),
+            Bytes(bytes) if bytes.is_multiple_of(KIB) => write!(out, "{}KiB", bytes / KIB),
+            Bytes(number) => write!(out, "{number}B"),
+            Count(number) => number.fmt(out),
+        }
+    }
+}
+
+impl Bounds {
+    fn holds(&self, value: &Value) -> bool {
+        let given = self.least.read(value);
+        given.is_none_or(|given| (self.least.counted()..=self.most.counted()).contains(&given))
+    }
+
+    fn refuse(&self, value: &Value) -> SettingsError {
+        SettingsError::BadValue {
+            key: self.key.to_owned(),
+            value: match value {
+                Value::Integer(number) => number.to_string(),
+                other => other.as_str().unwrap_or_default().to_owned(),
+            },
+            why: format!("from {} to {} is wanted ({})", self.least, self.most, self.why),
+        }
+    }
+}
+
+/// Refuses the first value that lies beyond its bounds.
+pub(super) fn check(settings: &Value) -> Result<(), SettingsError> {
+    for bounds in BOUNDS {
+        let beyond = values(settings, bounds.key)
+            .into_iter()
+            .find(|value| !bounds.holds(value));
+        if let Some(value) = beyond {
+            return Err(bounds.refuse(value));
+        }
+    }
+    Ok(())
+}
+
+/// The values under a key.
+fn values<'a>(settings: &'a Value, key: &str) -> Vec<&'a Value> {
+    let (list, inner) = match key.split_once("[].") {
+        Some((list, inner)) => (list, Some(inner)),
+        None => (key, None),
+    };
+    let found = list.split('.').try_fold(settings, |value, part| value.get(part));
+    match (found, inner) {
+        (Some(Value::Array(tables)), Some(inner)) => {
+            tables.iter().filter_map(|table| table.get(inner)).collect()
+        }
+        (Some(value), None) => vec![value],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Both sides of every bound, and that no key is without.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it needs by panicking"
+)]
+
+use std::ffi::OsString;
+
+use super::*;
+use crate::config::keys::{KEYS, Kind};
+use crate::config::load::{DEFAULTS, Variables, load};
+use crate::config::variables::variable_of;
+
+/// The settings with one amount, as variables.
+fn with(key: &str, amount: &str) -> Result<(), SettingsError> {
+    let (name, value) = match key.split_once("[].") {
+        Some((list, inner)) => (
+            list,
+            format!("[{{ schedule = \"0 1 * * *\", {inner} = \"{amount}\" }}]"),
+        ),
+        None => (key, amount.to_owned()),
+    };
+    // What two keys say together is not what is tried here.
+    let mut variables = Variables::from([
+        (
+            "BLUECONIC_SYNC__DATABASE__MAX_CONNECTIONS".to_owned(),
+            OsString::from("1000"),
+        ),
+        (
+            "BLUECONIC_SYNC__DATABASE__LOAD_CONNECTIONS".to_owned(),
+            OsString::from("1"),
+        ),
+    ]);
+    variables.insert(variable_of(name), OsString::from(value));
+    load(None, &variables).map(|_| ())
+}
+
+fn beside(amount: Amount, by: i64) -> Option<String> {
+    let number = amount.number().checked_add_signed(by)?;
+    Some(match amount {
+        Time(_) => format!("{number}ms"),
+        Bytes(_) => format!("{number}B"),
+        Count(_) => number.to_string(),
+    })
+}
+
+#[test]
+fn both_sides_of_every_bound() {
+    for bounds in BOUNDS {
+        for allowed in [bounds.least, bounds.most] {
+            with(bounds.key, &beside(allowed, 0).unwrap())
+                .unwrap_or_else(|error| panic!("{}: {error}", bounds.key));
+        }
+        let beyond = [beside(bounds.least, -1), beside(bounds.most, 1)];
+        for amount in beyond.into_iter().flatten() {
+            let error = with(bounds.key, &amount).unwrap_err();
+            let told = error.to_string();
+            assert!(
+                told.contains(bounds.key)
+                    && told.contains(&amount)
+                    && told.contains(&bounds.most.to_string()),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_nobody_can_mean_is_refused_and_nothing_panics() {
+    for bounds in BOUNDS {
+        for absurd in [
+            "-1",
+            "-1s",
+            "18446744073709551615",
+            "99999999999999999999999999",
+            "584542046090y",
+            "999999999999999y",
+            "1e300",
+            "NaN",
+            "inf",
+            "1TiB",
+            "99999999999EiB",
+            "",
+        ] {
+            let told = with(bounds.key, absurd).unwrap_err().to_string();
+            let name = bounds.key.split("[]").next().unwrap();
+            assert!(told.contains(name), "{absurd}: {told}");
+        }
+    }
+}
+
+/// The texts that `config/default.toml` gives keys of this name, also in comments.
+fn documented(key: &str) -> impl Iterator<Item = &'static str> {
+    let head = format!("{} = \"", key.rsplit('.').next().unwrap());
+    DEFAULTS.lines().filter_map(move |line| {
+        let rest = line.trim_start_matches("# ").strip_prefix(&head)?;
+        rest.split('"').next()
+    })
+}
+
+/// A new key without bounds fails here.
+#[test]
+fn every_duration_size_and_count_has_bounds() {
+    let unit = |key: &str| {
+        let of = |bounds: &&Bounds| bounds.key.split("[]").next() == Some(key);
+        BOUNDS.iter().find(of).map(|bounds| bounds.least)
+    };
+    for (key, kind) in KEYS {
+        let fits = match kind {
+            Kind::Integer | Kind::IntegerOrText => matches!(unit(key), Some(Count(_))),
+            Kind::Duration => matches!(unit(key), Some(Time(_))),
+            Kind::Size => matches!(unit(key), Some(Bytes(_))),
+            Kind::Tables => unit(key).is_some(),
+            Kind::Bool | Kind::Texts => true,
+            Kind::Text => {
+                // A duration or a size is of that kind, not a text.
+                !documented(key).any(|default| {
+                    humantime::parse_duration(default).is_ok()
+                        || default.parse::<bytesize::ByteSize>().is_ok()
+                })
+            }
+        };
+        assert!(fits, "`{key}` needs its bounds in src/config/bounds.rs");
+    }
+    for bounds in BOUNDS {
+        let name = bounds.key.split("[]").next();
+        assert!(
+            KEYS.iter().any(|(key, _)| Some(*key) == name),
+            "there is no `{}`",
+            bounds.key
+        );
+    }
+}
