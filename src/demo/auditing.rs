@@ -6,13 +6,23 @@ use crate::demo::json::Writer;
 use crate::demo::settings::{AuditOrder, AuditSelection, Settings};
 use crate::demo::truth::AuditEvent;
 
-/// The events after a date, at most `count`, from all of them oldest first.
+/// The events of an answer: those after a date, at most `count`, without those that are hidden, and no more than the cap.
 pub(crate) fn select(
     events: &[AuditEvent],
     after: i64,
     count: usize,
     settings: &Settings,
 ) -> Vec<AuditEvent> {
+    let mut chosen = in_order(events, after, count, settings);
+    if let Some(hidden) = settings.audit_hidden {
+        chosen.retain(|event| !hidden.hides(event.date));
+    }
+    chosen.truncate(settings.audit_cap.unwrap_or(count));
+    chosen
+}
+
+/// The events after a date, at most `count`, from all of them oldest first.
+fn in_order(events: &[AuditEvent], after: i64, count: usize, settings: &Settings) -> Vec<AuditEvent> {
     let events = &events[events.partition_point(|event| event.date <= after)..];
     let oldest = &events[..count.min(events.len())];
     let newest = &events[events.len().saturating_sub(count)..];

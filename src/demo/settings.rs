@@ -33,6 +33,22 @@ pub enum AuditSelection {
     Arbitrary,
 }
 
+/// Events that the run-as user may not see. They are left out after the limit was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditHidden {
+    /// In each stretch of so many milliseconds …
+    pub every: i64,
+    /// … those of its first so many milliseconds.
+    pub first: i64,
+}
+
+impl AuditHidden {
+    /// Whether an event of this date is hidden.
+    pub fn hides(self, date: i64) -> bool {
+        date.rem_euclid(self.every.max(1)) < self.first
+    }
+}
+
 /// How an event names its user: the schema and the example of the document differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserSpelling {
@@ -103,6 +119,10 @@ pub struct Settings {
     pub audit_order: AuditOrder,
     /// Which audit events come when there are too many, in no order.
     pub audit_selection: AuditSelection,
+    /// The most audit events that an answer holds, whatever `count` asks for.
+    pub audit_cap: Option<usize>,
+    /// Audit events that are left out of answers after the limit was taken.
+    pub audit_hidden: Option<AuditHidden>,
     /// How an audit event names its user.
     pub user_spelling: UserSpelling,
     /// Some audit events have an object type or an operation of a later release.
@@ -172,6 +192,8 @@ impl Default for Settings {
             audit_retention: 30 * DAY,
             audit_order: AuditOrder::default(),
             audit_selection: AuditSelection::default(),
+            audit_cap: None,
+            audit_hidden: None,
             user_spelling: UserSpelling::default(),
             later_enums: true,
             group_properties_listed: false,

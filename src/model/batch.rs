@@ -122,8 +122,11 @@ pub enum GapReason {
     Retention,
     /// More events in one millisecond than a page holds.
     Saturated,
-    /// Hidden behind a full page in newest-first order.
+    /// Hidden behind a full page in newest-first order, or where the tenant left events out after its limit.
     Unreachable,
+    /// Behind an answer of so many elements that was shorter than asked for, and nothing proves that it was whole. The
+    /// word is that of `Unreachable`.
+    Doubtful(u64),
     /// The scan stopped before it got there.
     Interrupted,
 }
@@ -134,10 +137,38 @@ impl GapReason {
         match self {
             Self::Retention => "retention",
             Self::Saturated => "saturated",
-            Self::Unreachable => "unreachable",
+            Self::Unreachable | Self::Doubtful(_) => "unreachable",
             Self::Interrupted => "interrupted",
         }
     }
+
+    /// How many elements the answer held that left the gap.
+    pub const fn elements(self) -> Option<u64> {
+        match self {
+            Self::Doubtful(elements) => Some(elements),
+            _ => None,
+        }
+    }
+}
+
+/// What is stored of audit events and helps to tell whether an answer is whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Landmark {
+    /// The newest stored event up to the date that was asked about: the tenant has to bring it again.
+    pub event: Option<Time>,
+    /// The newest open gap behind an answer that nothing proved to be whole.
+    pub doubt: Option<Doubt>,
+}
+
+/// An open gap of [`GapReason::Doubtful`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// The gap: it ends with the oldest event of the answer.
+    pub span: Span,
+    /// The elements of the answer.
+    pub elements: u64,
+    /// How many events are stored from that oldest one on.
+    pub stored: u64,
 }
 
 /// The move of a cursor that commits with the last batch of a page that ended whole.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Time;
-use super::batch::{Advance, Batch, Fingerprint, Known, Reject, Span, Written};
+use super::batch::{Advance, Batch, Fingerprint, Known, Landmark, Reject, Span, Written};
 use super::fault::Outcome;
 use super::ledger::{Counts, Ledger};
 use super::page::{Block, Broken, Head, Lookup, Meter, PageEnd, Request};
@@ -274,6 +274,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn memberships(&self) -> impl Future<Output = Outcome<Vec<(String, u64)>>> + Send;
     /// The open gaps of a resource.
     fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<Span>>> + Send;
+    /// What is stored of audit events up to a date, and what is in doubt.
+    fn landmark(&self, up_to: Time) -> impl Future<Output = Outcome<Landmark>> + Send;
 }
 
 /// A walk as the store has to know it.

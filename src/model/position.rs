@@ -124,4 +124,7 @@ pub struct Finished {
 pub struct SincePosition {
     /// The exclusive lower bound of the next request.
     pub from: Time,
+    /// How many events to ask for; none: as many as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
 }

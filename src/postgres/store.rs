@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::model::Time;
-use crate::model::batch::{Advance, Span};
+use crate::model::batch::{Advance, Landmark, Span};
 use crate::model::fault::Outcome;
 use crate::model::ledger::{Counts, Ledger};
 use crate::model::ports::{Acquired, Candidates, Cursor, Lease, Store, Verdict, Walk};
@@ -234,6 +234,10 @@ impl Store for PostgresStore {
 
     async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<Span>> {
         Ok(gaps::open(self.control(), resource).await?)
+    }
+
+    async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
+        Ok(gaps::landmark(self.control(), up_to).await?)
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::model::Time;
-use crate::model::batch::Advance;
-use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::batch::{Advance, Batch, Landmark};
+use crate::model::fault::Outcome;
+use crate::model::page::PageEnd;
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
@@ -15,7 +16,7 @@ use super::lane::{self, Standing};
 use super::lists::read_whole;
 use super::task::EventsReading;
 use super::walk::pressure::Pressure;
-use super::walk::since::{Frame, SinceWalk, Step};
+use super::walk::since::{self, Frame, SinceWalk, Step};
 
 /// Scans the events since the watermark.
 pub(super) async fn run<S: Source, T: Store>(
@@ -23,74 +24,141 @@ pub(super) async fn run<S: Source, T: Store>(
     reading: &EventsReading,
 ) -> Outcome<Ended> {
     context.engine.watcher.began(context.lease.slot, false);
-    let resource = context.task.resource.as_ref();
-    let mut loader = context
-        .engine
-        .store
-        .loader(resource.table(), context.lease, None)
-        .await?;
-    let stored = context.engine.store.cursor(context.lease.slot).await?.watermark;
+    let store = &context.engine.store;
+    let stored = store.cursor(context.lease.slot).await?.watermark;
+    let mut frame = frame(reading, stored, context.engine.clock.now());
+    frame.landmark = store.landmark(frame.anchored_by()).await?;
+    let table = context.task.resource.table();
+    let mut loader = store.loader(table, context.lease, None).await?;
     let mut scan = Scan {
         walk: None,
-        frame: frame(reading, stored, context.engine.clock.now()),
+        frame,
+        pressure: None,
     };
-    let mut unreachable = 0;
-    let mut pressure = None;
+    let mut gaps = 0;
     loop {
         let from = scan.from();
-        let position = Position::Since(SincePosition { from });
-        let (end, raw) = read_whole(context, &resource.request(&position, 0)).await?;
-        let mut decoder = resource.decoder();
-        let standing = Standing::of(0);
-        let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, &raw, &standing).await?;
-        let walk = scan.begin(end.head().server_time);
-        pressure = pressure.or(walk.pressure(decoder.dates()));
-        let step = walk.page(end.elements(), decoder.dates());
-        let (next, advance) = match step {
+        let (end, prepared) = page(context, &mut loader, SincePosition { from, count: None }).await?;
+        let (next, advance) = match scan.take(&end, &prepared.dates) {
             Step::Read(next, advance) => (Some(next), advance),
             Step::End(advance) => (None, advance),
-            Step::Stuck => return Err(stuck(from)),
         };
-        let tally = prepared.batch.tally;
-        let advance = Advance {
-            position: next.map(|from| Position::Since(SincePosition { from })),
-            ..advance
-        };
-        unreachable = unreachable.max(advance.gaps.len());
-        let written = loader.load(prepared.batch, Some(advance)).await?;
-        context.progress.loaded(tally, &written);
-        context.progress.change(|counts| {
-            counts.pages += 1;
-            counts.distinct = counts.inserted + counts.unchanged;
-            counts.page_fill = pressure.map(|pressure| pressure.percent);
-        });
+        gaps = gaps.max(advance.gaps.len());
+        let position = next.map(|from| Position::Since(SincePosition { from, count: None }));
+        let advance = Advance { position, ..advance };
+        load(context, &mut loader, prepared.batch, advance).await?;
+        let percent = scan.pressure.map(|pressure| pressure.percent);
+        context.progress.change(|counts| counts.page_fill = percent);
         context.stop.check()?;
         if next.is_none() {
             break;
         }
     }
-    if unreachable > 0 {
+    if resolve_doubt(context, &mut loader, &frame).await? {
+        scan.pressure = scan.pressure.map(|pressure| pressure.of(frame.page_size));
+    }
+    Ok(told(context, &scan, gaps))
+}
+
+/// What the run says of the scan.
+fn told<S: Source, T: Store>(context: &Context<'_, S, T>, scan: &Scan, gaps: usize) -> Ended {
+    let mut ended = Ended::well(&context.progress.read());
+    if gaps > 0 {
         context.progress.notice(&format!(
-            "audit events cannot be read any more in {unreachable} stretch(es) of time; sync.gaps holds them"
+            "audit events cannot be read, or not be known to be complete, in {gaps} stretch(es) of time; sync.gaps holds them"
         ));
     }
-    let ended = Ended::well(&context.progress.read());
-    Ok(match pressure.and_then(Pressure::advice) {
-        None => ended,
-        Some(advice) => {
-            context.progress.notice(&advice);
-            Ended {
-                hint: ended.hint.or(Some(advice)),
-                ..ended
-            }
-        }
-    })
+    let unheeded = scan.walk.as_ref().filter(|walk| walk.is_unheeded());
+    let unheeded = unheeded.map(|walk| unheeded_hint(walk.from()));
+    for hint in [unheeded, scan.pressure.and_then(Pressure::advice)]
+        .into_iter()
+        .flatten()
+    {
+        context.progress.notice(&hint);
+        ended.hint = ended.hint.or(Some(hint));
+    }
+    ended
+}
+
+/// A page that is ready to be loaded, with the dates of its events.
+struct Dated {
+    batch: Batch,
+    dates: Vec<Time>,
+}
+
+/// Reads one page whole.
+async fn page<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    loader: &mut T::Loader,
+    position: SincePosition,
+) -> Outcome<(PageEnd, Dated)> {
+    let resource = context.task.resource.as_ref();
+    let request = resource.request(&Position::Since(position), 0);
+    let (end, raw) = read_whole(context, &request).await?;
+    let mut decoder = resource.decoder();
+    let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &Standing::of(0)).await?;
+    let dates = decoder.dates().to_vec();
+    let batch = prepared.batch;
+    Ok((end, Dated { batch, dates }))
+}
+
+/// Loads one page and counts it.
+async fn load<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    loader: &mut T::Loader,
+    batch: Batch,
+    advance: Advance,
+) -> Outcome<()> {
+    let tally = batch.tally;
+    let written = loader.load(batch, Some(advance)).await?;
+    context.progress.loaded(tally, &written);
+    context.progress.change(|counts| {
+        counts.pages += 1;
+        counts.distinct = counts.inserted + counts.unchanged;
+    });
+    Ok(())
+}
+
+/// Asks whether the answer that left a gap in doubt was whole, as soon as there are more events than it held: the tenant
+/// has to give all of them at once, down to the oldest one of that answer and no further. Tells whether it did.
+///
+/// Asked for with their exact number, they come only if the tenant neither gives fewer at a time nor leaves any out.
+async fn resolve_doubt<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    loader: &mut T::Loader,
+    frame: &Frame,
+) -> Outcome<bool> {
+    let inserted = context.progress.read().inserted;
+    let Some(doubt) = frame.landmark.doubt.filter(|_| inserted > 0) else {
+        return Ok(false);
+    };
+    let events = doubt.stored + inserted;
+    let from = doubt.span.from.max(frame.floor());
+    if events <= doubt.elements || events > frame.page_size || from >= doubt.span.to {
+        return Ok(false);
+    }
+    let count = u32::try_from(events).ok();
+    let (end, page) = page(context, loader, SincePosition { from, count }).await?;
+    let oldest = since::oldest(&page.dates);
+    let reaches_back = match doubt.elements {
+        0 => oldest >= Some(doubt.span.to),
+        _ => oldest == Some(doubt.span.to),
+    };
+    let is_whole = end.elements() == events && reaches_back;
+    let advance = Advance {
+        covered: Some(doubt.span).filter(|_| is_whole).into_iter().collect(),
+        ..Advance::default()
+    };
+    load(context, loader, page.batch, advance).await?;
+    Ok(is_whole)
 }
 
 /// A scan whose frame is fixed by the first answer's `Date`.
 struct Scan {
     walk: Option<SinceWalk>,
     frame: Frame,
+    /// What its first answer tells of how much can be hidden.
+    pressure: Option<Pressure>,
 }
 
 impl Scan {
@@ -98,14 +166,18 @@ impl Scan {
     fn from(&self) -> Time {
         self.walk
             .as_ref()
-            .map_or_else(|| self.frame.first(), SinceWalk::from)
+            .map_or_else(|| self.frame.asked(), SinceWalk::from)
     }
 
-    /// The walk, begun with the tenant's time if this is the first answer.
-    fn begin(&mut self, server_time: Option<Time>) -> &mut SinceWalk {
+    /// Takes in an answer; the first one's time begins the walk.
+    fn take(&mut self, end: &PageEnd, dates: &[Time]) -> Step {
         let frame = self.frame;
-        self.walk
-            .get_or_insert_with(|| SinceWalk::begin(frame, server_time))
+        let server_time = end.head().server_time;
+        let walk = self
+            .walk
+            .get_or_insert_with(|| SinceWalk::begin(frame, server_time));
+        self.pressure = self.pressure.or(walk.pressure(end.elements(), dates));
+        walk.page(end.elements(), dates)
     }
 }
 
@@ -119,6 +191,7 @@ fn frame(reading: &EventsReading, stored: Option<Time>, now: Time) -> Frame {
         order: reading.order,
         page_size: u64::from(reading.page_size),
         now,
+        landmark: Landmark::default(),
     }
 }
 
@@ -128,11 +201,10 @@ fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(century).min(century)
 }
 
-fn stuck(from: Time) -> Fault {
-    Fault::new(Kind::Final, "the audit events cannot be read on")
-        .because(format!(
-            "a full page answered `fromDate` {} without an event that is newer",
-            from.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-        ))
-        .hint("nothing before that date is lost; report this to BlueConic, since `fromDate` is not heeded")
+fn unheeded_hint(from: Time) -> String {
+    format!(
+        "a full page answered `fromDate` {} without an event that is newer, so nothing behind it could be read: \
+         report this to BlueConic, since `fromDate` is not heeded",
+        from.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    )
 }

@@ -1,15 +1,18 @@
 //! What the database does with audit events, in memory: a row for each occurrence of an event, gaps that shrink by what
 //! is covered, a watermark that never moves back. `audit_walk` holds it against the SQL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, GapReason, Known, Span, Written};
+use blueconic_sync::model::batch::{
+    Advance, Batch, Doubt, Fingerprint, GapReason, Known, Landmark, Span, Written,
+};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Acquired, Candidates, Cursor, Lease, Loader, Store, Verdict, Walk};
 use blueconic_sync::model::position::Slot;
+use blueconic_sync::model::rows::timestamp;
 use blueconic_sync::model::table::Table;
 use uuid::Uuid;
 
@@ -21,6 +24,8 @@ pub(super) type Gap = (Span, GapReason);
 pub(super) struct Tables {
     /// The keys of the rows, occurrence included.
     pub(super) rows: BTreeSet<Vec<u8>>,
+    /// When each happened, as PostgreSQL counts.
+    dates: BTreeMap<Vec<u8>, i64>,
     pub(super) watermark: Option<Time>,
     pub(super) open: Vec<Gap>,
     /// What the advances of this scan said is covered; emptied by the test before each scan.
@@ -28,6 +33,29 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    fn landmark(&self, up_to: Time) -> Landmark {
+        let up_to = timestamp(up_to);
+        let event = self.dates.values().copied().filter(|date| *date <= up_to).max();
+        let epoch = timestamp(Time::UNIX_EPOCH);
+        let doubts = self
+            .open
+            .iter()
+            .filter_map(|(span, reason)| Some((*span, reason.elements()?)));
+        let doubt = doubts.max_by_key(|(span, _)| span.to).map(|(span, elements)| {
+            let after = timestamp(span.to) - 1_000;
+            let stored = self.dates.values().filter(|date| **date > after).count() as u64;
+            Doubt {
+                span,
+                elements,
+                stored,
+            }
+        });
+        Landmark {
+            event: event.and_then(|date| Time::from_timestamp_micros(date - epoch)),
+            doubt,
+        }
+    }
+
     fn apply(&mut self, advance: &Advance) {
         self.watermark = self.watermark.max(advance.watermark);
         for span in &advance.covered {
@@ -46,7 +74,15 @@ impl Tables {
                     .flat_map(|piece| without(piece, *known))
                     .collect();
             }
-            self.open.extend(fresh.into_iter().map(|piece| (piece, *reason)));
+            for piece in fresh {
+                let growing = self.open.iter_mut().find(|(known, other)| {
+                    other == reason && reason.as_str() == "unreachable" && known.to == piece.from
+                });
+                match growing {
+                    Some((known, _)) => known.to = piece.to,
+                    None => self.open.push((piece, *reason)),
+                }
+            }
         }
     }
 }
@@ -184,6 +220,15 @@ impl Store for EventStore {
         let tables = self.0.lock().unwrap();
         Ok(tables.open.iter().map(|(span, _)| *span).collect())
     }
+
+    async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
+        Ok(self.0.lock().unwrap().landmark(up_to))
+    }
+}
+
+/// The first column of a tuple: two bytes that count fields, four of length, and eight of a timestamp.
+fn date_of(tuple: &[u8]) -> i64 {
+    i64::from_be_bytes(tuple[6..14].try_into().unwrap())
 }
 
 impl Loader for EventStore {
@@ -194,8 +239,9 @@ impl Loader for EventStore {
     async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {
         let mut tables = self.0.lock().unwrap();
         let mut written = Written::default();
-        for key in batch.rows.keys() {
+        for (key, tuple) in batch.rows.keys().zip(batch.rows.tuples()) {
             if tables.rows.insert(key.to_vec()) {
+                tables.dates.insert(key.to_vec(), date_of(tuple));
                 written.inserted += 1;
             } else {
                 written.unchanged += 1;

@@ -46,8 +46,12 @@ pub(super) struct Tenant {
     pub(super) crash_after: Option<u32>,
     /// Whether it did.
     pub(super) died: bool,
-    /// Whether a full page showed too few dates to tell its order.
+    /// Whether the first page of a scan, or one that was cut, showed too few dates to tell its order.
     pub(super) undecided: bool,
+    /// The most events of one answer since the test last looked.
+    pub(super) largest: usize,
+    /// Whether a limit that knows no order was taken before events were left out: what came tells nothing then.
+    pub(super) cut_blindly: bool,
     scenario: Scenario,
     written: Written,
 }
@@ -72,6 +76,8 @@ impl Tenant {
             crash_after: None,
             died: false,
             undecided: false,
+            largest: 0,
+            cut_blindly: false,
             scenario: scenario.clone(),
             written,
         }
@@ -108,11 +114,20 @@ impl Tenant {
             Arrangement::NewestFirst => found.sort_by_key(|event| -event.date),
             Arrangement::Unordered | Arrangement::Changing => {}
         }
+        let raw = found.len();
         found.truncate(count);
+        let in_order = matches!(arrangement, Arrangement::OldestFirst | Arrangement::NewestFirst)
+            && self.scenario.arrangement != Arrangement::Changing;
+        found.retain(|event| !self.scenario.hides(event.kind));
+        self.cut_blindly |= raw > count && self.scenario.hidden_kinds != 0 && !in_order;
+        let shown = found.len();
+        found.truncate(self.scenario.at_once() as usize);
         if arrangement == Arrangement::Unordered {
             disorder(&mut found);
         }
-        self.undecided |= found.len() == count && distinct(&found) < TRUSTED_AFTER;
+        let is_cut = raw > count || found.len() < shown || found.len() == count;
+        self.undecided |= (is_cut || self.requests == 0) && distinct(&found) < TRUSTED_AFTER;
+        self.largest = self.largest.max(found.len());
         found
     }
 }

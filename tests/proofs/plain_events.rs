@@ -53,7 +53,10 @@ impl Resource for PlainEvents {
         let from = position.from.to_rfc3339_opts(SecondsFormat::Millis, true);
         Request {
             path: "/auditEvents".to_owned(),
-            query: vec![("fromDate", from), ("count", self.page_size.to_string())],
+            query: vec![
+                ("fromDate", from),
+                ("count", position.count.unwrap_or(self.page_size).to_string()),
+            ],
             array: "auditEvents",
             scope: "read:audit-events",
         }
@@ -119,7 +122,7 @@ impl Decoder for PlainDecoder {
         let key = [element, &occurrence.to_be_bytes()].concat();
         *occurrence += 1;
         self.dates.push(moment(date));
-        into.rows.row(&key, None, 0);
+        into.rows.row(&key, None, 1).timestamp(Some(moment(date)));
     }
 
     fn dates(&self) -> &[Time] {

@@ -66,6 +66,10 @@ pub(super) struct Scenario {
     pub(super) arrangement: Arrangement,
     /// Whether the settings name the order.
     pub(super) told_order: bool,
+    /// The most events that an answer holds, whatever is asked for.
+    pub(super) cap: Option<u32>,
+    /// Kinds of events that the run-as user may not see, as bits: they are left out after the limit was taken.
+    pub(super) hidden_kinds: u8,
     /// Whether answers carry a `Date`.
     pub(super) tells_time: bool,
     /// Our clock minus the tenant's, in milliseconds.
@@ -79,6 +83,16 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
+    /// Whether the run-as user may not see events of a kind.
+    pub(super) fn hides(&self, kind: u8) -> bool {
+        self.hidden_kinds & (1 << kind) != 0
+    }
+
+    /// The most events that come at once.
+    pub(super) fn at_once(&self) -> u32 {
+        self.cap.unwrap_or(self.page_size).min(self.page_size)
+    }
+
     pub(super) fn order(&self) -> Option<EventOrder> {
         match self.arrangement {
             Arrangement::OldestFirst if self.told_order => Some(EventOrder::OldestFirst),
@@ -143,19 +157,25 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         any::<u64>(),
         2_u32..=50,
         arrangement,
-        any::<bool>(),
+        (
+            any::<bool>(),
+            prop_oneof![2 => Just(None), 1 => (2_u32..20).prop_map(Some)],
+            prop_oneof![2 => Just(0_u8), 1 => 1_u8..15],
+        ),
         clock,
         prop::collection::vec(burst(), 1..8),
         prop::collection::vec(scan(), 1..6),
     )
         .prop_map(
-            |(seed, page_size, arrangement, told_order, clock, bursts, scans)| {
+            |(seed, page_size, arrangement, (told_order, cap, hidden_kinds), clock, bursts, scans)| {
                 let (tells_time, skew, early_clean_up, step) = clock;
                 Scenario {
                     seed,
                     page_size,
                     arrangement,
                     told_order,
+                    cap,
+                    hidden_kinds,
                     tells_time,
                     skew,
                     early_clean_up,

@@ -1,6 +1,7 @@
 //! What must hold whatever happens, tried many times: each case adds one row to a table (`script/torture` prints it).
 //! `cargo test` runs each case a few times; with `BLUECONIC_SYNC_TORTURE=full` it runs as often as the promise says.
 
+mod audit_listing;
 mod business;
 #[allow(dead_code, reason = "not every build has every case")]
 mod table;

@@ -1,9 +1,17 @@
 //! The walk of a listing that is read by date: audit events, which have no id, no cursor, no upper bound and no known
 //! order. It says what is covered, and what cannot be known becomes a gap.
 //!
-//! What it takes for granted: an answer holds the oldest events behind its bound if it goes from old to new, the newest
-//! if it goes from new to old, and all of them if it is short. An event shows up within `settle` of its date; one that
-//! comes later is found by the next scan that reaches back behind its date and covers it.
+//! A page that holds fewer events than were asked for proves nothing: the tenant, or a gateway before it, may give no
+//! more at a time, or may leave out what the run-as user must not see after it took its limit. What the walk takes for
+//! granted:
+//! - An answer is cut at its newer end if it goes from old to new, at its older end if it goes from new to old, anywhere
+//!   if it has no order.
+//! - Whoever gives at most so many at a time does so throughout a scan: an answer that holds fewer than another one of
+//!   the same scan is not cut.
+//! - Events that are left out after the limit do not follow so many on each other that every probe meets nothing else
+//!   (`since/probes.rs`); of a tenant that goes from new to old nothing of that kind is assumed.
+//! - An event shows up within `settle` of its date; one that comes later is found by the next scan that reaches back
+//!   behind its date and covers it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,12 +19,19 @@ use crate::model::Time;
 use crate::model::batch::{Advance, GapReason, Span};
 use crate::sync::task::EventOrder;
 
-use order::order_of;
+use page::{Met, Page};
+use probes::{PROBES, Probe};
 use spans::{add, minus, within};
 
 use super::pressure::Pressure;
 
+pub(crate) use frame::Frame;
+
+mod frame;
 mod order;
+mod page;
+mod probes;
+mod reading;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -27,42 +42,9 @@ const RETENTION_MARGIN: TimeDelta = TimeDelta::hours(1);
 const CLOCK_DOUBT: TimeDelta = TimeDelta::hours(1);
 /// `Date` counts in seconds.
 const DATE_STEP: TimeDelta = TimeDelta::seconds(1);
+/// Nobody is thought to give fewer events than this at a time, where that would only raise an alarm.
+const LEAST_LIMIT: u64 = 10;
 const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
-
-/// What a scan is bound by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
-    /// Complete through, before the scan.
-    pub(crate) watermark: Option<Time>,
-    /// Where the scan begins instead, when a person says so.
-    pub(crate) since: Option<Time>,
-    /// How far the scan reaches back behind it.
-    pub(crate) overlap: TimeDelta,
-    /// How long events may take to show up.
-    pub(crate) settle: TimeDelta,
-    /// How long the tenant keeps events.
-    pub(crate) retention: TimeDelta,
-    /// The order, where the settings say it.
-    pub(crate) order: Option<EventOrder>,
-    /// Events asked for at once; a page with fewer is the last one.
-    pub(crate) page_size: u64,
-    /// Our time when the scan began.
-    pub(crate) now: Time,
-}
-
-impl Frame {
-    /// The lower bound (exclusive) of the first request: `max(W - overlap, now - retention + margin)`.
-    pub(crate) fn first(&self) -> Time {
-        let floor = self.kept_at(self.now);
-        let behind = self.watermark.map_or(floor, |watermark| watermark - self.overlap);
-        millis(self.since.unwrap_or(behind).max(floor))
-    }
-
-    /// From when on a tenant whose clock shows `now` surely has everything.
-    fn kept_at(&self, now: Time) -> Time {
-        millis(now - self.retention + RETENTION_MARGIN)
-    }
-}
 
 /// A scan under way.
 #[derive(Debug)]
@@ -70,16 +52,45 @@ pub(crate) struct SinceWalk {
     frame: Frame,
     /// The scan began before the tenant's clock stood here: what is newer belongs to the next one.
     began_before: Time,
+    /// From when on the tenant surely keeps everything.
+    kept_from: Time,
     /// Nothing before it is called covered: the scan began here, or the tenant may have dropped what is older.
     known_from: Time,
     /// Complete through, after the scan: newer events may still show up.
     known_through: Time,
     /// The lower bound of the request under way.
     from: Time,
-    /// Bounds of the bisection, once the order turned out to be none: a bound whose page is full, one whose is short.
-    bisection: Option<(Time, Time)>,
+    /// What the request under way is for.
+    mode: Mode,
+    /// Answers taken in.
+    answers: u64,
+    /// The most elements that one answer of this scan held: the tenant gives at least so many at a time.
+    largest: u64,
+    met: Met,
+    /// A millisecond that filled an answer as large as the largest, with its events.
+    suspect: Option<(Span, u64)>,
+    /// Elements of an answer that did not reach back far enough and was shorter than asked for.
+    doubt: Option<u64>,
+    /// No event came at all, which proves nothing.
+    is_doubtful: bool,
+    /// The tenant answers with nothing but events before the bound.
+    is_unheeded: bool,
+    probes_left: u32,
     covered: Vec<Span>,
     gaps: Vec<(Span, GapReason)>,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// Reading on from the last date.
+    Forward,
+    /// A page without an order was short: whether a later bound brings fewer. So many such looks were taken.
+    SecondLook(u32),
+    /// Between a bound whose page is cut and one whose page is not.
+    Bisecting { cut: Time, whole: Time },
+    /// Behind an answer that brought nothing new.
+    Probing(Probe),
 }
 
 /// What follows from a page.
@@ -89,8 +100,6 @@ pub(crate) enum Step {
     Read(Time, Advance),
     /// The scan is at its end.
     End(Advance),
-    /// The page is full and says nothing about where to go on.
-    Stuck,
 }
 
 impl SinceWalk {
@@ -100,7 +109,8 @@ impl SinceWalk {
         let doubt = told.map_or(CLOCK_DOUBT, |_| TimeDelta::zero());
         let now = told.unwrap_or(frame.now);
         let first = frame.first();
-        let known_from = first.max(frame.kept_at(now) + doubt);
+        let kept_from = frame.kept_at(now) + doubt;
+        let known_from = first.max(kept_from);
         let reason = if known_from == first && first > frame.kept_at(frame.now) {
             GapReason::Interrupted
         } else {
@@ -111,10 +121,19 @@ impl SinceWalk {
         Self {
             frame,
             began_before: now + doubt + DATE_STEP,
+            kept_from,
             known_from,
             known_through: millis(now - frame.settle - doubt),
-            from: first,
-            bisection: None,
+            from: frame.asked(),
+            mode: Mode::Forward,
+            answers: 0,
+            largest: 0,
+            met: Met::default(),
+            suspect: None,
+            doubt: None,
+            is_doubtful: false,
+            is_unheeded: false,
+            probes_left: PROBES,
             covered: Vec::new(),
             gaps: passed.map(|span| (span, reason)).into_iter().collect(),
         }
@@ -125,124 +144,111 @@ impl SinceWalk {
         self.from
     }
 
+    /// Whether a full page held nothing that is newer than its bound: the tenant does not heed `fromDate`.
+    pub(crate) fn is_unheeded(&self) -> bool {
+        self.is_unheeded
+    }
+
     /// How near the page is to hiding events; none where nothing can be hidden. To be asked before the page is taken in,
     /// since only the scan's first page, which reaches back behind the watermark, tells.
-    pub(crate) fn pressure(&self, dates: &[Time]) -> Option<Pressure> {
+    pub(crate) fn pressure(&self, elements: u64, dates: &[Time]) -> Option<Pressure> {
         let watermark = self.frame.watermark?;
-        let first = self.frame.first();
-        let order = order_of(dates, self.frame.order);
-        if self.from != first || watermark < first || order == Some(EventOrder::OldestFirst) {
+        let page = Page::of(elements, dates, self.frame.order, self.known_through);
+        if self.answers > 0 || watermark < self.frame.first() || page.order == Some(EventOrder::OldestFirst) {
             return None;
         }
         let newer: Vec<Time> = dates.iter().copied().filter(|date| *date > watermark).collect();
         let events = newer.len() as u64;
+        let at_once = self.at_once(&page);
         // A page that is full of them tells nothing of what came before its oldest.
-        let oldest = newer.into_iter().min().filter(|_| events >= self.frame.page_size);
+        let oldest = newer.into_iter().min().filter(|_| events >= at_once);
         let since = oldest.unwrap_or(watermark);
         // By the tenant's clock, where it told it.
         let now = self.frame.now.max(self.known_through + self.frame.settle);
-        Some(Pressure::new(events, self.frame.page_size, now - since))
+        Some(Pressure::new(events, at_once, now - since))
+    }
+
+    /// How many events the tenant gives at a time, as far as is known: a page that goes from new to old and does not
+    /// reach back shows it; so does one that left a gap before, until a longer one comes.
+    fn at_once(&self, page: &Page) -> u64 {
+        let is_cut = page.elements >= LEAST_LIMIT
+            && page.order == Some(EventOrder::NewestFirst)
+            && page.bounds.is_some_and(|bounds| bounds.oldest > self.owed_from());
+        let doubt = self.frame.landmark.doubt.map(|doubt| doubt.elements);
+        let known = if is_cut {
+            Some(page.elements)
+        } else {
+            doubt.filter(|elements| *elements >= page.elements.max(LEAST_LIMIT))
+        };
+        known.unwrap_or(u64::MAX).min(self.frame.page_size).max(1)
     }
 
     /// Takes in a page: how many elements it held, and their dates in order of arrival.
     ///
-    /// A scan ends: each full page of an oldest-first tenant moves the bound by a millisecond or more and to a date
-    /// that an event has (or right before it), and never beyond the scan's own beginning in time; a bisection halves a
-    /// stretch of at most retention and a day. So there are at most `2 * (distinct dates) + 34` requests.
+    /// A scan ends: reading on moves the bound by a millisecond or more and to a date that an event has (or right before
+    /// it), and never beyond the scan's own beginning in time; a bisection halves a stretch of at most retention and a
+    /// day; further looks and probes are counted. So there are at most `2 * (distinct dates) + 150` requests.
     pub(crate) fn page(&mut self, elements: u64, dates: &[Time]) -> Step {
-        if elements < self.frame.page_size {
-            return self.short_page();
-        }
-        let (Some(oldest), Some(newest)) = (dates.iter().min(), dates.iter().max()) else {
-            return Step::Stuck;
-        };
-        let (oldest, newest) = (millis(*oldest), millis(*newest));
-        if newest <= self.from {
-            // The tenant does not heed `fromDate`: going on would read the same page for ever.
-            return Step::Stuck;
-        }
-        if self.bisection.is_some() {
-            return self.bisect(self.from);
-        }
-        match order_of(dates, self.frame.order) {
-            Some(EventOrder::OldestFirst) => self.oldest_first(newest),
-            Some(EventOrder::NewestFirst) => self.newest_first(oldest),
-            None => self.bisect(self.from),
+        let page = Page::of(elements, dates, self.frame.order, self.known_through);
+        let longest = self.largest;
+        self.largest = longest.max(elements);
+        self.answers += 1;
+        self.settle_suspect(elements);
+        match self.mode {
+            Mode::Forward => self.forward(&page, longest),
+            Mode::SecondLook(looks) => self.second_look(&page, longest, looks),
+            Mode::Bisecting { cut, whole } => self.bisecting(elements, longest, cut, whole),
+            Mode::Probing(probe) => self.probed(&page, longest, probe),
         }
     }
 
-    fn short_page(&mut self) -> Step {
-        if let Some((full, _)) = self.bisection {
-            self.bisection = Some((full, self.from));
-            return self.halve();
-        }
-        self.cover(self.from, DateTime::<Utc>::MAX_UTC);
-        self.end()
+    /// Without an order, the lowest bound that gives fewer than another covers all behind it.
+    fn bisect(&mut self) -> Step {
+        self.doubt = None;
+        self.halve(self.from, millis(self.began_before) + TimeDelta::days(1))
     }
 
-    /// All up to the millisecond before the page's last date is covered; that millisecond may go on in the next page.
-    fn oldest_first(&mut self, last: Time) -> Step {
-        let before_last = last - MILLISECOND;
-        if before_last > self.from {
-            self.cover(self.from, before_last);
-            self.from = before_last;
+    fn bisecting(&mut self, elements: u64, longest: u64, cut: Time, whole: Time) -> Step {
+        if elements < longest.min(self.frame.page_size) {
+            self.halve(cut, self.from)
         } else {
-            // One single millisecond fills the page: what does not fit cannot be reached.
-            let span = Span {
-                from: self.from,
-                to: last,
-            };
-            self.gaps.push((span, GapReason::Saturated));
-            self.from = last;
+            self.halve(self.from, whole)
         }
-        if self.from >= self.began_before {
-            // What has come since belongs to the next scan: a tenant that writes faster than we read has no end.
+    }
+
+    fn halve(&mut self, cut: Time, whole: Time) -> Step {
+        if whole - cut <= MILLISECOND {
+            self.cover(whole, DateTime::<Utc>::MAX_UTC);
             return self.end();
         }
-        Step::Read(self.from, self.advance(self.from.min(self.known_through)))
+        self.mode = Mode::Bisecting { cut, whole };
+        self.ask(millis(cut + (whole - cut) / 2))
     }
 
-    /// Only what is newer than the page's oldest date is covered; the rest cannot be reached.
-    fn newest_first(&mut self, oldest: Time) -> Step {
-        self.cover(oldest, DateTime::<Utc>::MAX_UTC);
-        self.end()
+    /// Asks without knowing more than before.
+    fn ask(&mut self, from: Time) -> Step {
+        self.from = from;
+        Step::Read(from, Advance::default())
     }
 
-    /// Without an order, the lowest bound that gives a short page covers all behind it.
-    fn bisect(&mut self, full: Time) -> Step {
-        let short = self.bisection.map_or_else(
-            || millis(self.began_before) + TimeDelta::days(1),
-            |(_, short)| short,
-        );
-        self.bisection = Some((full, short));
-        self.halve()
-    }
-
-    fn halve(&mut self) -> Step {
-        let Some((full, short)) = self.bisection else {
-            return Step::Stuck;
-        };
-        if short - full <= MILLISECOND {
-            self.cover(short, DateTime::<Utc>::MAX_UTC);
-            return self.end();
-        }
-        self.from = millis(full + (short - full) / 2);
-        Step::Read(self.from, Advance::default())
+    /// From when on the scan has to account for everything: nothing before it is opened as a gap, but for milliseconds
+    /// that turned out to be saturated.
+    fn owed_from(&self) -> Time {
+        self.known_from
+            .max(self.frame.watermark.unwrap_or(self.known_from))
     }
 
     /// The gaps are what lies between the scan's start (or W, where the scan began before it) and now, minus what is
-    /// covered; nothing before W is ever opened, but for milliseconds that turned out to be saturated.
+    /// covered.
     fn end(&mut self) -> Step {
         let whole = Span {
-            from: self
-                .known_from
-                .max(self.frame.watermark.unwrap_or(self.known_from)),
+            from: self.owed_from(),
             to: self.known_through,
         };
-        let saturated: Vec<Span> = self.gaps.iter().map(|(span, _)| *span).collect();
-        let left = minus(whole, self.covered.iter().chain(&saturated));
-        let unreachable = left.into_iter().map(|span| (span, GapReason::Unreachable));
-        self.gaps.extend(unreachable);
+        let known: Vec<Span> = self.gaps.iter().map(|(span, _)| *span).collect();
+        let left = minus(whole, self.covered.iter().chain(&known));
+        let reason = self.doubt.map_or(GapReason::Unreachable, GapReason::Doubtful);
+        self.gaps.extend(left.into_iter().map(|span| (span, reason)));
         Step::End(self.advance(self.known_through))
     }
 
@@ -263,6 +269,11 @@ impl SinceWalk {
             covered: within(known, &self.covered),
         }
     }
+}
+
+/// The oldest of these dates, as the end of a gap before it is written.
+pub(crate) fn oldest(dates: &[Time]) -> Option<Time> {
+    dates.iter().copied().map(page::up).min()
 }
 
 /// Down to the millisecond, in which the tenant counts.

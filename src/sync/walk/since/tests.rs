@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test says what it needs by panicking")]
 
 use super::*;
+use crate::model::batch::Landmark;
 
 fn at(millis: i64) -> Time {
     DateTime::from_timestamp_millis(1_700_000_000_000 + millis).unwrap_or_default()
@@ -19,6 +20,7 @@ fn frame(watermark: Option<i64>) -> Frame {
         order: None,
         page_size: 6,
         now: at(10_000),
+        landmark: Landmark::default(),
     }
 }
 
@@ -31,10 +33,24 @@ fn dates(millis: &[i64]) -> Vec<Time> {
     millis.iter().map(|one| at(*one)).collect()
 }
 
+/// Nothing more comes, whatever is asked for.
+fn drained(walk: &mut SinceWalk) -> Advance {
+    for _ in 0..200 {
+        if let Step::End(advance) = walk.page(0, &[]) {
+            return advance;
+        }
+    }
+    panic!("no end")
+}
+
 #[test]
-fn a_short_page_covers_all_behind_its_bound() {
+fn a_short_page_that_reaches_back_covers_all_once_a_later_bound_brings_fewer() {
     let mut walk = begun(frame(Some(5_000)));
     assert_eq!(walk.from(), at(4_900));
+    let Step::Read(from, advance) = walk.page(3, &dates(&[4_950, 6_000, 7_000])) else {
+        panic!("takes a short page for the last")
+    };
+    assert_eq!((from, advance), (at(4_950), Advance::default()));
     let Step::End(advance) = walk.page(2, &dates(&[6_000, 7_000])) else {
         panic!("not at its end")
     };
@@ -43,10 +59,209 @@ fn a_short_page_covers_all_behind_its_bound() {
     assert_eq!(
         advance.covered,
         [Span {
-            from: at(4_900),
+            from: at(4_950),
             to: at(9_990)
         }]
     );
+}
+
+#[test]
+fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
+    let gap = |frame: Frame, events: &[i64], again: &[i64]| {
+        let mut walk = begun(frame);
+        let mut step = walk.page(events.len() as u64, &dates(events));
+        if let Step::Read(from, _) = step {
+            assert_eq!(from, at(6_000));
+            step = walk.page(again.len() as u64, &dates(again));
+        }
+        match step {
+            Step::End(advance) => advance.gaps,
+            Step::Read(..) => panic!("not at its end"),
+        }
+    };
+    let span = Span {
+        from: at(5_000),
+        to: at(6_000),
+    };
+    // No order, then newest first: by the page itself, and as it was told.
+    let unordered = gap(frame(Some(5_000)), &[6_000, 8_000, 7_000], &[7_000, 8_000]);
+    assert_eq!(unordered, [(span, GapReason::Doubtful(3))]);
+    let newest = [9_000, 8_000, 7_000, 6_500, 6_000];
+    assert_eq!(
+        gap(frame(Some(5_000)), &newest, &[]),
+        [(span, GapReason::Doubtful(5))]
+    );
+    let told = Frame {
+        order: Some(EventOrder::NewestFirst),
+        ..frame(Some(5_000))
+    };
+    assert_eq!(gap(told, &[7_000, 6_000], &[]), [(span, GapReason::Doubtful(2))]);
+}
+
+#[test]
+fn a_known_event_is_asked_for_again_and_proves_by_coming_that_nothing_is_hidden() {
+    let known = Frame {
+        landmark: Landmark {
+            event: Some(at(-9_000)),
+            doubt: None,
+        },
+        ..frame(Some(5_000))
+    };
+    let mut walk = begun(known);
+    assert_eq!(walk.from(), at(-9_001));
+    let newest = dates(&[9_000, 8_000, 7_000, 6_000, -9_000]);
+    let Step::End(advance) = walk.page(5, &newest) else {
+        panic!("not at its end")
+    };
+    assert_eq!(advance.gaps, []);
+    // It has to come: an answer without it hides what is newer.
+    let mut walk = begun(known);
+    assert!(matches!(walk.page(0, &[]), Step::Read(from, _) if from == at(4_900)));
+    let Step::End(advance) = walk.page(0, &[]) else {
+        panic!("not at its end")
+    };
+    let span = Span {
+        from: at(5_000),
+        to: at(9_990),
+    };
+    assert_eq!(advance.gaps, [(span, GapReason::Doubtful(0))]);
+}
+
+/// Drives a walk against a tenant that answers oldest first, cuts at `cap`, and takes `window` events before it leaves out
+/// those that are hidden. Gives the end, the requests, and what was read.
+fn against(frame: Frame, window: usize, cap: usize, events: &[(i64, bool)]) -> (Advance, u32, Vec<i64>) {
+    let mut walk = begun(frame);
+    let mut read = std::collections::BTreeSet::new();
+    for requests in 1..500 {
+        let behind = events
+            .iter()
+            .filter(|(date, _)| at(*date) > walk.from())
+            .take(window);
+        let page: Vec<i64> = behind
+            .filter(|(_, shown)| *shown)
+            .map(|(date, _)| *date)
+            .take(cap)
+            .collect();
+        read.extend(page.iter().copied());
+        if let Step::End(advance) = walk.page(page.len() as u64, &dates(&page)) {
+            return (advance, requests, read.into_iter().collect());
+        }
+    }
+    panic!("no end")
+}
+
+#[test]
+fn a_cap_in_oldest_first_order_costs_requests_and_nothing_else() {
+    let events: Vec<(i64, bool)> = (0..350).map(|one| (-4_000_000 + one * 10_000, true)).collect();
+    let capped = Frame {
+        page_size: 1_000,
+        ..frame(None)
+    };
+    let (advance, requests, read) = against(capped, 1_000, 100, &events);
+    assert_eq!((advance.gaps, read.len()), (vec![], 350));
+    assert!(requests <= 18, "{requests} requests");
+}
+
+#[test]
+fn a_quiet_poll_takes_two_requests() {
+    let events: Vec<(i64, bool)> = (0..20).map(|one| (4_950 + one * 200, true)).collect();
+    let polled = Frame {
+        page_size: 1_000,
+        ..frame(Some(5_000))
+    };
+    assert_eq!(against(polled, 1_000, 1_000, &events).1, 2);
+    assert_eq!(against(polled, 1_000, 1_000, &events[..2]).1, 2);
+}
+
+#[test]
+fn where_no_event_comes_at_all_nothing_is_known() {
+    let whole = |walk: &SinceWalk| Span {
+        from: walk.from(),
+        to: at(9_990),
+    };
+    let mut walk = begun(frame(None));
+    let whole = whole(&walk);
+    assert_eq!(drained(&mut walk).gaps, [(whole, GapReason::Doubtful(0))]);
+}
+
+#[test]
+fn events_behind_a_page_of_hidden_ones_are_found_and_what_cannot_be_read_between_is_a_gap() {
+    // Every ten seconds one, 1000 of them; 300 in the middle are hidden, but for a few.
+    let hidden = |one: i64| (400..700).contains(&one) && one != 550;
+    let events: Vec<(i64, bool)> = (0..1_000)
+        .map(|one| (-10_000_000 + one * 10_000, !hidden(one)))
+        .collect();
+    let filtered = Frame {
+        page_size: 100,
+        ..frame(None)
+    };
+    let (advance, _, read) = against(filtered, 100, 100, &events);
+    let missing: Vec<i64> = events
+        .iter()
+        .filter(|(date, shown)| *shown && !read.contains(date))
+        .map(|(date, _)| *date)
+        .collect();
+    for date in &missing {
+        let lies_in = |(span, _): &(Span, GapReason)| span.from < at(*date) && at(*date) <= span.to;
+        assert!(
+            advance.gaps.iter().any(lies_in),
+            "{date} is missing without a gap"
+        );
+    }
+    assert!(
+        read.len() >= 699 && !advance.gaps.is_empty(),
+        "{} read, {:?}",
+        read.len(),
+        advance.gaps
+    );
+}
+
+#[test]
+fn a_tenant_that_does_not_heed_the_bound_leaves_a_gap_and_the_watermark_moves() {
+    let mut walk = begun(Frame {
+        order: Some(EventOrder::OldestFirst),
+        ..frame(Some(5_000))
+    });
+    let Step::End(advance) = walk.page(6, &dates(&[1, 2, 3, 4, 5, 6])) else {
+        panic!("reads the same page for ever")
+    };
+    assert!(walk.is_unheeded());
+    let span = Span {
+        from: at(5_000),
+        to: at(9_990),
+    };
+    assert_eq!(advance.gaps, [(span, GapReason::Unreachable)]);
+    assert_eq!(advance.watermark, Some(at(9_990)));
+}
+
+#[test]
+fn a_page_full_of_what_has_no_date_is_passed() {
+    let mut walk = begun(Frame {
+        order: Some(EventOrder::OldestFirst),
+        ..frame(Some(5_000))
+    });
+    let mut step = walk.page(6, &[]);
+    for _ in 0..40 {
+        match step {
+            Step::End(advance) => {
+                let span = Span {
+                    from: at(5_000),
+                    to: at(8_000),
+                };
+                return assert_eq!(advance.gaps, [(span, GapReason::Unreachable)]);
+            }
+            // Unreadable ones fill the page up to 8,000; behind it lies one event.
+            Step::Read(from, _) if from < at(8_000) => step = walk.page(6, &[]),
+            Step::Read(from, _) => {
+                let one = dates(&[9_000])
+                    .into_iter()
+                    .filter(|date| *date > from)
+                    .collect::<Vec<_>>();
+                step = walk.page(one.len() as u64, &one);
+            }
+        }
+    }
+    panic!("no end")
 }
 
 #[test]
@@ -56,10 +271,10 @@ fn oldest_first_goes_on_from_the_millisecond_before_the_last() {
         panic!("does not go on")
     };
     assert_eq!((from, advance.watermark), (at(6_003), Some(at(6_003))));
-    let Step::End(advance) = walk.page(3, &dates(&[6_004, 6_004, 6_004])) else {
-        panic!("not at its end")
-    };
-    assert_eq!(advance.gaps, []);
+    // One more than before: there may be more behind it.
+    let step = walk.page(3, &dates(&[6_004, 6_004, 6_004]));
+    assert!(matches!(step, Step::Read(from, _) if from == at(6_004)));
+    assert_eq!(drained(&mut walk).gaps, []);
 }
 
 #[test]
@@ -137,7 +352,6 @@ fn without_order_the_bound_of_the_first_short_page_is_searched() {
                 );
                 return;
             }
-            Step::Stuck => panic!("stuck"),
         }
     }
     panic!("no end")
@@ -147,13 +361,12 @@ fn without_order_the_bound_of_the_first_short_page_is_searched() {
 fn what_the_tenant_dropped_is_a_gap() {
     let day = 86_400_000;
     let mut walk = begun(Frame {
+        order: Some(EventOrder::OldestFirst),
         now: at(40 * day),
         ..frame(Some(0))
     });
     assert_eq!(walk.from(), at(10 * day + 3_600_000));
-    let Step::End(advance) = walk.page(0, &[]) else {
-        panic!("not at its end")
-    };
+    let advance = drained(&mut walk);
     let gap = Span {
         from: at(0),
         to: at(10 * day + 3_600_000),
@@ -164,10 +377,19 @@ fn what_the_tenant_dropped_is_a_gap() {
 #[test]
 fn the_first_scan_ever_opens_no_gap_before_its_start() {
     let mut walk = begun(frame(None));
-    let Step::End(advance) = walk.page(1, &dates(&[9_000])) else {
-        panic!("not at its end")
+    let begins = walk.from();
+    assert!(matches!(walk.page(1, &dates(&[9_000])), Step::Read(from, _) if from == at(9_000)));
+    let doubtful = Span {
+        from: begins,
+        to: at(9_000),
     };
-    assert_eq!(advance.gaps, []);
+    assert_eq!(drained(&mut walk).gaps, [(doubtful, GapReason::Doubtful(1))]);
+    let mut walk = begun(Frame {
+        order: Some(EventOrder::OldestFirst),
+        ..frame(None)
+    });
+    walk.page(1, &dates(&[9_000]));
+    assert_eq!(drained(&mut walk).gaps, []);
 }
 
 #[test]
@@ -175,15 +397,15 @@ fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
     let day = 86_400_000;
     // Our clock is an hour behind: what we ask for may be gone already.
     let ours = Frame {
+        order: Some(EventOrder::OldestFirst),
         now: at(40 * day - 3_600_000),
         ..frame(Some(0))
     };
     let mut walk = SinceWalk::begin(ours, Some(at(40 * day)));
-    let Step::End(advance) = walk.page(0, &[]) else {
-        panic!("not at its end")
-    };
+    let first = walk.from();
+    let advance = drained(&mut walk);
     let kept = at(10 * day + 3_600_000);
-    assert!(walk.from() < kept);
+    assert!(first < kept);
     assert_eq!(
         advance.gaps,
         [(
@@ -199,10 +421,12 @@ fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
 
 #[test]
 fn without_the_tenants_time_nothing_is_claimed_of_the_last_hour() {
-    let mut walk = SinceWalk::begin(frame(Some(-9_000_000)), None);
-    let Step::End(advance) = walk.page(0, &[]) else {
-        panic!("not at its end")
+    let told = Frame {
+        order: Some(EventOrder::OldestFirst),
+        ..frame(Some(-9_000_000))
     };
+    let mut walk = SinceWalk::begin(told, None);
+    let advance = drained(&mut walk);
     assert_eq!(advance.watermark, Some(at(9_990 - 3_600_000)));
     assert_eq!(advance.covered[0].to, at(9_990 - 3_600_000));
 }
@@ -230,7 +454,6 @@ fn a_tenant_that_writes_faster_than_we_read_is_left_to_the_next_scan() {
         match walk.page(6, &dates(&page)) {
             Step::Read(..) => {}
             Step::End(advance) => return assert_eq!(advance.watermark, Some(at(9_990))),
-            Step::Stuck => panic!("stuck"),
         }
     }
 }
@@ -260,7 +483,8 @@ fn only_what_can_be_hidden_presses() {
             order,
             ..frame(watermark)
         });
-        walk.pressure(&dates(events)).map(|pressure| pressure.percent)
+        walk.pressure(events.len() as u64, &dates(events))
+            .map(|pressure| pressure.percent)
     };
     let newest = [9_005, 9_004, 9_003, 9_002, 9_001, 4_990];
     assert_eq!(percent(None, Some(5_000), &newest), Some(83));

@@ -1,0 +1,70 @@
+//! What a scan is bound by, and the bounds that follow from it.
+
+use chrono::TimeDelta;
+
+use crate::model::Time;
+use crate::model::batch::Landmark;
+use crate::sync::task::EventOrder;
+
+use super::{MILLISECOND, RETENTION_MARGIN, millis};
+
+/// What a scan is bound by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    /// Complete through, before the scan.
+    pub(crate) watermark: Option<Time>,
+    /// Where the scan begins instead, when a person says so.
+    pub(crate) since: Option<Time>,
+    /// How far the scan reaches back behind it.
+    pub(crate) overlap: TimeDelta,
+    /// How long events may take to show up.
+    pub(crate) settle: TimeDelta,
+    /// How long the tenant keeps events.
+    pub(crate) retention: TimeDelta,
+    /// The order, where the settings say it.
+    pub(crate) order: Option<EventOrder>,
+    /// Events asked for at once. The tenant may give fewer at a time.
+    pub(crate) page_size: u64,
+    /// Our time when the scan began.
+    pub(crate) now: Time,
+    /// What is stored already and helps to tell whether an answer is whole.
+    pub(crate) landmark: Landmark,
+}
+
+impl Frame {
+    /// Where the scan begins, exclusive: `max(W - overlap, now - retention + margin)`.
+    pub(crate) fn first(&self) -> Time {
+        let floor = self.floor();
+        let behind = self.watermark.map_or(floor, |watermark| watermark - self.overlap);
+        millis(self.since.unwrap_or(behind).max(floor))
+    }
+
+    /// From when on the tenant keeps everything, by our clock.
+    pub(crate) fn floor(&self) -> Time {
+        self.kept_at(self.now)
+    }
+
+    /// Up to which date an event of old proves that an answer reaches back far enough.
+    pub(crate) fn anchored_by(&self) -> Time {
+        let first = self.first();
+        self.watermark.map_or(first, |watermark| watermark.max(first))
+    }
+
+    /// The lower bound (exclusive) of the first request: before the last known event, which proves by coming again that
+    /// nothing newer was left out.
+    pub(crate) fn asked(&self) -> Time {
+        let first = self.first();
+        let anchor = self.anchor(self.floor());
+        anchor.map_or(first, |anchor| (anchor - MILLISECOND).min(first))
+    }
+
+    /// The last known event that the scan's first answer has to bring, if the tenant still keeps it.
+    pub(super) fn anchor(&self, kept_from: Time) -> Option<Time> {
+        self.landmark.event.map(millis).filter(|event| *event > kept_from)
+    }
+
+    /// From when on a tenant whose clock shows `now` surely has everything.
+    pub(super) fn kept_at(&self, now: Time) -> Time {
+        millis(now - self.retention + RETENTION_MARGIN)
+    }
+}
