@@ -29,6 +29,7 @@ mod json_and_status;
 mod large_elements;
 mod layers;
 mod ledger;
+mod listings_in_the_wild;
 mod resume;
 mod serve;
 mod settings_are_guarded;

@@ -29,8 +29,8 @@ use crate::blueconic::steady::Steady;
 use crate::blueconic::throttle::{Permit, Throttle};
 use crate::config::settings::{Access, Grant as GrantType, Settings, Tenant};
 use crate::model::Time;
-use crate::model::fault::{Fault, Outcome};
-use crate::model::page::{Lookup, Meter, Request};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
 use crate::model::ports::{Clock, Source};
 use crate::model::tokens::{TokenName, TokenStore};
 
@@ -108,6 +108,10 @@ impl<T: TokenStore> Client<T> {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
+            // What is too large for one try is so for the next, unless it is asked for in smaller parts.
+            if fault.is_too_large() || may_come_in_parts(&fault, request) {
+                return Err(fault);
+            }
             self.retry.pause(budget, fault).await?;
             meter.retry();
         }
@@ -206,6 +210,19 @@ impl<T: TokenStore> Client<T> {
         self.answer(request, meter, &budget).await
     }
 
+    /// A page that may come in smaller parts is handed back, and its budget is kept for them; anything else has failed.
+    fn unopened(&self, request: &Request, key: &str, fault: ClientError) -> Fault {
+        if !may_come_in_parts(&fault, request) {
+            self.repeats().forget(key);
+            return fault.into();
+        }
+        self.repeats().note(key, fault.clone());
+        Fault {
+            kind: Kind::Strained,
+            ..fault.into()
+        }
+    }
+
     /// The budget of a request: a new one for its first try, else what its earlier tries have left.
     async fn budget(
         &self,
@@ -243,7 +260,7 @@ impl<T: TokenStore> Source for Client<T> {
         let (body, permit) = self
             .begin(request, &key, attempt, meter)
             .await
-            .inspect_err(|_| self.repeats().forget(&key))?;
+            .map_err(|fault| self.unopened(request, &key, fault))?;
         self.repeats().touch(&key, self.steady.now());
         let server_time = answer::server_time(&body.response);
         let elements = Elements::new(request.array, self.largest, server_time);
@@ -262,6 +279,11 @@ impl<T: TokenStore> Source for Client<T> {
             Err(error) => Lookup::Unclear(Fault::from(error)),
         }
     }
+}
+
+/// Whether a fault may be one of size, and the request can be made smaller.
+fn may_come_in_parts(fault: &ClientError, request: &Request) -> bool {
+    fault.may_be_size() && request.count().is_some_and(|count| count > SMALLEST_PAGE)
 }
 
 /// Waits for the first bytes and makes sure that they can be the API's: a web page under a 200 is repeated here.

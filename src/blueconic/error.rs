@@ -217,7 +217,24 @@ impl ClientError {
     /// Whether the client itself should try again: faults of the database are the store's to repeat, and a used-up
     /// budget is not opened again from above.
     pub(super) fn is_repeatable(&self) -> bool {
-        self.is_transient() && !matches!(self, Self::Store(_) | Self::GaveUp { .. })
+        (self.is_transient() || self.is_too_large()) && !matches!(self, Self::Store(_) | Self::GaveUp { .. })
+    }
+
+    /// Whether the page may be too large: the tenant or something in between gave up on it, before the first byte or
+    /// without one for too long.
+    pub(super) fn may_be_size(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Broken { .. } => true,
+            Self::Status { status, .. } => {
+                matches!(status, 408 | 413 | 500 | 502 | 504 | 520 | 522 | 524)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it is said that the answer is too large.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Status { status: 413, .. })
     }
 
     /// Whether the tenant asks for less.
@@ -314,6 +331,9 @@ impl ClientError {
                 "check BLUECONIC_URL and `tenant.api_path`: a proxy, a login page or another server answers"
             }
             Self::TooLarge { .. } => "raise `limits.element_size`",
+            Self::Status { .. } if self.may_be_size() => {
+                "lower the resource's `page_size` if this stays: the tenant, or a proxy in between, may give up on large pages"
+            }
             Self::Status {
                 status: 429 | 503, ..
             } => {

@@ -41,11 +41,42 @@ pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// A count as a number or as numeric text; anything else says nothing.
+/// A count as a number or as numeric text, also with a fraction of zero; anything else says nothing.
 pub(super) fn count(raw: &str) -> Option<u64> {
     match serde_json::from_str(raw).ok()? {
-        serde_json::Value::Number(number) => number.as_u64(),
-        serde_json::Value::String(text) => text.trim().parse().ok(),
+        serde_json::Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
+        serde_json::Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| whole(text.parse().ok()?))
+        }
         _ => None,
+    }
+}
+
+/// A float that is a count, and small enough to be exact.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "neither: it is compared before"
+)]
+fn whole(number: f64) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    ((0.0..EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_a_whole_number_however_it_is_written() {
+        for told in ["131", "131.0", "1.31e2", "\"131\"", "\" 131.0 \""] {
+            assert_eq!(count(told), Some(131), "{told}");
+        }
+        for untold in [
+            "null", "-1", "131.5", "1e300", "true", "\"\"", "\"many\"", "\"-1\"", "\"NaN\"", "[131]",
+        ] {
+            assert_eq!(count(untold), None, "{untold}");
+        }
     }
 }

@@ -20,6 +20,8 @@ struct Known {
     fault: Option<ClientError>,
     /// When it was last asked for, or its body began.
     touched: Duration,
+    /// Whether its body had begun.
+    reading: bool,
 }
 
 impl Repeats {
@@ -53,6 +55,7 @@ impl Repeats {
             budget: Arc::clone(&budget),
             fault: None,
             touched: now,
+            reading: false,
         };
         self.known.insert(key.to_owned(), known);
         budget
@@ -68,9 +71,10 @@ impl Repeats {
         if let Some(known) = self.known.get_mut(key) {
             let reading = now.saturating_sub(known.touched);
             known.touched = now;
-            let mut budget = known.budget.lock().unwrap_or_else(PoisonError::into_inner);
-            budget.excuse(reading);
-            drop(budget);
+            if std::mem::take(&mut known.reading) {
+                let mut budget = known.budget.lock().unwrap_or_else(PoisonError::into_inner);
+                budget.excuse(reading);
+            }
             return (Arc::clone(&known.budget), known.fault.take());
         }
         (self.begin(key, new(), now), None)
@@ -80,10 +84,11 @@ impl Repeats {
     pub(super) fn touch(&mut self, key: &str, now: Duration) {
         if let Some(known) = self.known.get_mut(key) {
             known.touched = now;
+            known.reading = true;
         }
     }
 
-    /// Notes why the body that was being read cannot be used.
+    /// Notes why the answer, or the body that was being read, cannot be used.
     pub(super) fn note(&mut self, key: &str, fault: ClientError) {
         if let Some(known) = self.known.get_mut(key) {
             known.fault = Some(fault);

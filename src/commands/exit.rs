@@ -70,6 +70,7 @@ impl Exit {
             Kind::Interrupted => Self::Interrupted,
             Kind::Transient
             | Kind::CursorRefused
+            | Kind::Strained
             | Kind::WalkLost
             | Kind::Absent
             | Kind::Fenced

@@ -29,9 +29,19 @@ fn page(whole: &[u8], bend: Bend) -> Option<String> {
     let members = page.as_object_mut()?;
     let array = ARRAYS.iter().find(|array| members.contains_key(**array))?;
     let elements = members.get_mut(*array)?.as_array_mut()?;
+    let is_hidden = |element: &Value| bend.hides.is_some_and(|id| element["id"] == id);
+    let before = elements.len();
+    elements.retain(|element| !is_hidden(element));
+    let hidden = before - elements.len();
     elements.truncate(elements.len().saturating_sub(bend.short_by));
     if let Some(total) = members.get("totalResults").and_then(Value::as_i64) {
-        members.insert("totalResults".to_owned(), (total + bend.total_off).max(0).into());
+        let off = bend.total_off - i64::try_from(hidden).unwrap_or(0);
+        let told = if bend.no_total {
+            (-1).into()
+        } else {
+            (total + off).max(0).into()
+        };
+        members.insert("totalResults".to_owned(), told);
     }
     if bend.no_next {
         members.remove("nextCursor");
@@ -51,7 +61,8 @@ mod tests {
             told(Bend {
                 short_by: 1,
                 total_off: -2,
-                no_next: false
+                no_next: false,
+                ..Bend::default()
             }),
             r#"{"nextCursor":"c","profiles":[{"id":"a"}],"totalResults":7}"#
         );
@@ -59,9 +70,17 @@ mod tests {
             told(Bend {
                 short_by: usize::MAX,
                 total_off: -20,
-                no_next: true
+                no_next: true,
+                ..Bend::default()
             }),
             r#"{"profiles":[],"totalResults":0}"#
+        );
+        assert_eq!(
+            told(Bend {
+                hides: Some("a"),
+                ..Bend::default()
+            }),
+            r#"{"nextCursor":"c","profiles":[{"id":"b"}],"totalResults":8}"#
         );
         assert_eq!(page(br#"{"message":"no"}"#, Bend::default()), None);
         assert_eq!(page(b"<html>", Bend::default()), None);

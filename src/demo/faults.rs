@@ -70,6 +70,8 @@ pub enum When {
     Probability(f64),
     /// All requests for the so-many-th page: the so-many-th different cursor that comes.
     Page(u64),
+    /// The same, until the listing is asked for from its start again: a cursor that has died.
+    PageUntilAnew(u64),
 }
 
 /// What `Retry-After` says.
@@ -142,6 +144,10 @@ pub struct Bend {
     pub total_off: i64,
     /// `nextCursor` is left out.
     pub no_next: bool,
+    /// The element with this id is left out, and is not counted in the total.
+    pub hides: Option<&'static str>,
+    /// `totalResults` is no number that can be used.
+    pub no_total: bool,
 }
 
 /// One fault to order.
@@ -193,6 +199,9 @@ struct Order {
     fault: Fault,
     requests: u64,
     cursors: Vec<String>,
+    /// Whether it has hit, and whether the listing began anew since.
+    hit: bool,
+    anew: bool,
 }
 
 impl Faults {
@@ -218,6 +227,8 @@ impl Faults {
                 fault,
                 requests: 0,
                 cursors: Vec::new(),
+                hit: false,
+                anew: false,
             },
         );
         id
@@ -267,16 +278,24 @@ impl Order {
             When::Request(number) => self.requests == number,
             When::Every(interval) => interval > 0 && self.requests.is_multiple_of(interval),
             When::Probability(share) => chance(mix(salt ^ self.requests), share),
-            When::Page(number) => {
-                let cursor = cursor.unwrap_or("*");
-                let known = self.cursors.iter().position(|seen| seen == cursor);
-                let page = known.unwrap_or_else(|| {
-                    self.cursors.push(cursor.to_owned());
-                    self.cursors.len() - 1
-                });
-                page as u64 + 1 == number
+            When::Page(number) => self.page(cursor) == number,
+            When::PageUntilAnew(number) => {
+                self.anew |= self.hit && cursor.is_none_or(|cursor| cursor == "*");
+                self.hit |= self.page(cursor) == number;
+                self.page(cursor) == number && !self.anew
             }
         }
+    }
+
+    /// The how-manieth different cursor this is.
+    fn page(&mut self, cursor: Option<&str>) -> u64 {
+        let cursor = cursor.unwrap_or("*");
+        let known = self.cursors.iter().position(|seen| seen == cursor);
+        let page = known.unwrap_or_else(|| {
+            self.cursors.push(cursor.to_owned());
+            self.cursors.len() - 1
+        });
+        page as u64 + 1
     }
 }
 
@@ -308,6 +327,11 @@ mod tests {
         assert_eq!(drawn(When::Request(3), None, &walk), [false, false, true, false]);
         assert_eq!(drawn(When::Every(2), None, &walk), [false, true, false, true]);
         assert_eq!(drawn(When::Page(2), None, &walk), [false, true, true, false]);
+        let twice = ["*", "a", "a", "*", "a"];
+        assert_eq!(
+            drawn(When::PageUntilAnew(2), None, &twice),
+            [false, true, true, false, false]
+        );
     }
 
     #[test]

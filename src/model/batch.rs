@@ -178,6 +178,8 @@ pub struct Advance {
     pub position: Option<Position>,
     /// The new watermark; never moves the stored one back.
     pub watermark: Option<Time>,
+    /// The segment that a complete full walk read; none leaves the stored one.
+    pub segment: Option<String>,
     /// Gaps to record. A stretch that is recorded already is not doubled.
     pub gaps: Vec<(Span, GapReason)>,
     /// Stretches that are now known: open gaps shrink by them, and close when nothing of them is left.
@@ -201,6 +203,8 @@ pub struct Written {
     pub suppressed: u64,
     /// Elements that were rejected.
     pub rejected: u64,
+    /// Those among them that are not in `sync.rejects`, since it holds enough.
+    pub unrecorded: u64,
     /// Rows that were staged more than once; the newest copy of each is counted in its own place.
     pub repeated: u64,
     /// Ids that were recorded as read by the walk, repeats among them.

@@ -22,6 +22,9 @@ pub enum Kind {
     },
     /// The tenant no longer accepts the cursor that was sent (400): the walk starts over.
     CursorRefused,
+    /// The page may be too large for the tenant or for something in between: the same request may come for a smaller one,
+    /// with the next number of its tries. It is no reason to give up.
+    Strained,
     /// What the walk had recorded on the way is lost (a crash of PostgreSQL): the walk starts over.
     WalkLost,
     /// The thing asked for does not exist at the tenant (404).

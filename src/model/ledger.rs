@@ -65,6 +65,8 @@ pub struct Counts {
     pub removed: u64,
     /// Elements rejected.
     pub rejected: u64,
+    /// Those among them that are not in `sync.rejects`: it takes so many of a run, and so many in all.
+    pub unrecorded: u64,
     /// Rows whose `source_hash` alone was refreshed.
     pub rehashed: u64,
     /// Elements left out because their person was erased.

@@ -8,6 +8,15 @@ use bytes::Bytes;
 
 use super::Time;
 
+/// Elements below which a page is not asked for in smaller parts: what gives up on so few does so on any.
+pub const SMALLEST_PAGE: u32 = 10;
+
+/// The size of a page after it was halved so many times.
+pub fn halved(page_size: u32, times: u32) -> u32 {
+    let least = page_size.min(SMALLEST_PAGE);
+    page_size.checked_shr(times).unwrap_or(0).max(least)
+}
+
 /// One GET under the tenant's API path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -19,6 +28,14 @@ pub struct Request {
     pub array: &'static str,
     /// The scope that the vendor asks for; named when the tenant denies the request.
     pub scope: &'static str,
+}
+
+impl Request {
+    /// How many elements it asks for at once, if it asks for a number.
+    pub fn count(&self) -> Option<u32> {
+        let (_, count) = self.query.iter().find(|(name, _)| *name == "count")?;
+        count.parse().ok()
+    }
 }
 
 /// A run of whole elements cut from a body, in order.

@@ -26,7 +26,8 @@ pub trait Source: Send + Sync + 'static {
     type Page: Page;
 
     /// Sends the request and gives back the body once its headers are there. `attempt` > 0 says that the body of the
-    /// last try broke off: wait first, and spend the same retry budget (an attempt too many is the last fault again).
+    /// last try broke off, or that the last try was [`super::fault::Kind::Strained`]: wait first, and spend the same retry
+    /// budget (an attempt too many is the last fault again).
     fn open(
         &self,
         request: &Request,
@@ -56,7 +57,8 @@ pub trait Resource: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// The table that it fills.
     fn table(&self) -> &'static Table;
-    /// The request for the page at a position. `shrink` halves the page size so many times (after cut bodies).
+    /// The request for the page at a position. `shrink` halves the page size so many times, down to
+    /// [`super::page::SMALLEST_PAGE`].
     fn request(&self, position: &Position, shrink: u32) -> Request;
     /// The smallest request that shows whether the tenant allows this resource (`check` sends it).
     fn probe(&self) -> Request;
@@ -89,21 +91,36 @@ pub trait Decoder: Send {
 }
 
 /// A listing that is read before the walk itself.
-pub trait Prelude: Send {
-    /// The request for the page that begins at `start_index`.
-    fn request(&self, start_index: u64) -> Request;
-    /// Takes in one element.
+pub trait Prelude: Send + Sync {
+    /// The request for the page that begins at `start_index`; `shrink` halves its size so many times.
+    fn request(&self, start_index: u64, shrink: u32) -> Request;
+    /// Takes in one element; one may come twice.
     fn take(&mut self, element: &[u8]);
-    /// What was learned: the id of the segment to walk, and a sentence when it is not the configured one.
-    fn resolve(self: Box<Self>) -> Outcome<(String, Option<String>)>;
+    /// What was learned: the segment to walk. `last`: the one that the last complete walk read, which comes before any
+    /// other where the wanted one is not there.
+    fn resolve(self: Box<Self>, last: Option<&str>) -> Outcome<Choice>;
+}
+
+/// The segment to walk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// Its id.
+    pub segment: String,
+    /// Whether it is the one that was wanted.
+    pub is_wanted: bool,
+    /// Whether the settings name it.
+    pub is_configured: bool,
+    /// A sentence when it is not the wanted one.
+    pub notice: Option<String>,
 }
 
 /// How the tenant counts profiles: what `--verify` compares the tables with.
 pub trait Census: Send + Sync {
     /// Reads an element of the listing of segments (the listing of the [`Prelude`]); none if it has no id.
     fn segment(&self, element: &[u8]) -> Option<SegmentCount>;
-    /// The smallest request whose `totalResults` is the number of profiles in a segment.
-    fn profiles_in(&self, segment: &str) -> Request;
+    /// The smallest request whose `totalResults` is the number of profiles in a segment; none if no address can hold
+    /// its id.
+    fn profiles_in(&self, segment: &str) -> Option<Request>;
 }
 
 /// A segment as the listing of segments tells of it.
@@ -182,6 +199,8 @@ pub struct Cursor {
     pub position: Option<Position>,
     /// Complete through.
     pub watermark: Option<Time>,
+    /// The segment that the last complete full walk read.
+    pub segment: Option<String>,
     /// Up to which id the last sweep asked for its candidates; none when it asked for all.
     pub asked_through: Option<String>,
 }

@@ -105,6 +105,34 @@ pub struct CursorPosition {
     /// The walk has been read to its end; what is left is the sweep.
     #[serde(default)]
     pub finished: Option<Finished>,
+    /// What its runs learned on the way.
+    #[serde(default)]
+    pub course: Course,
+}
+
+/// What the runs of a walk learned on the way; all of it may be absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    /// Runs in a row that could not read the page at this position.
+    pub failed_here: u32,
+    /// The walk began anew because the page behind a stored cursor could not be read.
+    pub restarted: Option<Restarted>,
+    /// How often the page size was halved when the last page came.
+    pub shrink: u32,
+    /// `totalResults` of the first page that told it.
+    pub first_total: Option<u64>,
+    /// The walked segment is neither the configured one nor that of the last complete walk.
+    pub other_segment: bool,
+}
+
+/// Where a walk stood that began anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// Elements that it had read.
+    pub read: u64,
+    /// When, by the database's clock.
+    pub at: Time,
 }
 
 /// How a walk ended.

@@ -12,7 +12,7 @@ use crate::postgres::{boundary, leases, seen};
 /// The cursor of a slot; an empty one when there is no row.
 pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     let row = sqlx::query!(
-        "select position, watermark, asked_through from sync.cursors where resource = $1 and scope = $2",
+        "select position, watermark, segment, asked_through from sync.cursors where resource = $1 and scope = $2",
         slot.resource,
         slot.scope.as_str()
     )
@@ -26,6 +26,7 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     Ok(Cursor {
         position: position.map_err(|source| unreadable(slot, source))?,
         watermark: row.watermark,
+        segment: row.segment,
         asked_through: row.asked_through,
     })
 }
@@ -41,17 +42,19 @@ pub(crate) async fn advance(
     let walk_id = advance.position.as_ref().and_then(Position::walk_id);
     seen::forget_former(connection, slot, walk_id).await?;
     sqlx::query!(
-        "insert into sync.cursors (resource, scope, position, watermark, updated_at)
-         values ($1, $2, $3, $4, $5)
+        "insert into sync.cursors (resource, scope, position, watermark, updated_at, segment)
+         values ($1, $2, $3, $4, $5, $6)
          on conflict (resource, scope) do update set
            position = excluded.position,
            watermark = greatest(cursors.watermark, excluded.watermark),
+           segment = coalesce(excluded.segment, cursors.segment),
            updated_at = excluded.updated_at",
         slot.resource,
         slot.scope.as_str(),
         json(slot, advance.position.as_ref())?,
         advance.watermark,
-        now
+        now,
+        advance.segment
     )
     .execute(&mut *connection)
     .await

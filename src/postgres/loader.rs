@@ -2,6 +2,7 @@
 //! that must not be true without it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
@@ -13,6 +14,7 @@ use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
 use crate::model::fault::Outcome;
 use crate::model::ports::{Lease, Loader, Walk};
 use crate::model::table::{Merge, Table};
+use crate::postgres::allowance::Allowance;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::erasures::suppress;
@@ -50,6 +52,8 @@ pub struct PostgresLoader {
     bounced: u32,
     /// Which elements have open rejects.
     open_rejects: OpenRejects,
+    /// How many rejects the run may store yet.
+    allowance: Arc<Allowance>,
 }
 
 /// How rows come into the table.
@@ -77,6 +81,7 @@ impl PostgresLoader {
         table: &'static Table,
         lease: Lease,
         walk: Option<Walk>,
+        allowance: Arc<Allowance>,
     ) -> Result<Self, Error> {
         let sql = Statements::of(table);
         staging::prepare(&mut connection, &sql).await?;
@@ -101,6 +106,7 @@ impl PostgresLoader {
             litter: 0,
             bounced: 0,
             open_rejects,
+            allowance,
         })
     }
 
@@ -158,9 +164,10 @@ impl PostgresLoader {
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
         let repeated = from_length(batch.rows.settle());
+        let stored_rejects = self.allowance.admit(&batch.rejects);
         if batch.fresh && self.table.merge == Merge::Profile && self.bounced < BOUNCES {
             match self
-                .commit_persistently(&batch, advance.as_ref(), Way::Straight)
+                .commit_persistently(&batch, advance.as_ref(), Way::Straight, stored_rejects)
                 .await
             {
                 Err(error) if error.is_duplicate() => self.bounced += 1,
@@ -179,7 +186,7 @@ impl PostgresLoader {
             partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
         let mut written = self
-            .commit_persistently(&batch, advance.as_ref(), Way::Staged)
+            .commit_persistently(&batch, advance.as_ref(), Way::Staged, stored_rejects)
             .await?;
         written.repeated = repeated;
         self.contents.clear();
@@ -197,22 +204,24 @@ impl PostgresLoader {
         batch: &Batch,
         advance: Option<&Advance>,
         way: Way,
+        stored_rejects: usize,
     ) -> Result<Written, Error> {
         let mut attempts = Attempts::default();
         loop {
-            match self.commit(batch, advance, way).await {
+            match self.commit(batch, advance, way, stored_rejects).await {
                 Ok(written) => return Ok(written),
                 Err(error) => attempts.again(error).await?,
             }
         }
     }
 
-    /// The one transaction. A drop on the way out rolls it back.
+    /// The one transaction, with the first so many rejects. A drop on the way out rolls it back.
     async fn commit(
         &mut self,
         loading: &Batch,
         advance: Option<&Advance>,
         way: Way,
+        stored_rejects: usize,
     ) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let waits = self.table.merge != Merge::Profile;
@@ -251,8 +260,10 @@ impl PostgresLoader {
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
             Merge::Upsert | Merge::Occurrence => merge_plainly(&mut transaction, batch, around).await?,
         };
-        rejects::record(&mut transaction, &self.lease, &batch.rejects, opening.now).await?;
+        let admitted = &batch.rejects[..stored_rejects.min(batch.rejects.len())];
+        rejects::record(&mut transaction, &self.lease, admitted, opening.now).await?;
         written.rejected = from_length(batch.rejects.len());
+        written.unrecorded = from_length(batch.rejects.len() - admitted.len());
         written.suppressed = suppressed;
         written.recorded = record_seen(&mut transaction, batch, self.walk, &opening).await?;
         resolve_rejects(&mut transaction, batch, &self.lease, &opening, &self.open_rejects).await?;

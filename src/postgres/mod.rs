@@ -1,6 +1,7 @@
 //! Loading: everything that knows SQL or PostgreSQL. It implements the ports of [`crate::model::ports`] and knows
 //! nothing of HTTP, of the tenant's JSON, or of when something runs.
 
+mod allowance;
 mod bigint;
 mod boundary;
 mod copy;

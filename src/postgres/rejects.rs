@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
@@ -165,6 +165,22 @@ pub(crate) async fn resolve(
     .await
     .doing("closing rejects")?;
     Ok(())
+}
+
+/// Deletes the oldest of those that are resolved, and says how many. What another connection holds is left to it.
+pub(crate) async fn clear_resolved(pool: &PgPool, limit: i64) -> Result<u64, Error> {
+    let cleared = sqlx::query!(
+        "delete from sync.rejects where id in (
+           select id from sync.rejects where resolved_at is not null
+           order by resolved_at, id limit $1
+           for update skip locked
+         )",
+        limit
+    )
+    .execute(pool)
+    .await
+    .doing("making room for rejects")?;
+    Ok(cleared.rows_affected())
 }
 
 /// Deletes what is older than 30 days.

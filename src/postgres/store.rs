@@ -16,6 +16,7 @@ use crate::model::ledger::{Counts, Ledger};
 use crate::model::ports::{Acquired, Candidates, Cursor, Lease, Store, Verdict, Walk};
 use crate::model::position::Slot;
 use crate::model::table::{Merge, Table};
+use crate::postgres::allowance::Allowances;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::{self, Limits, Pools};
@@ -39,6 +40,7 @@ struct Own {
     holder: String,
     lease_ttl: Duration,
     slots: Vec<Slot>,
+    rejects: Allowances,
 }
 
 impl PostgresStore {
@@ -52,6 +54,7 @@ impl PostgresStore {
                 holder,
                 lease_ttl: limits.lease_ttl,
                 slots,
+                rejects: Allowances::default(),
             }),
         })
     }
@@ -129,6 +132,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self, lease: &Lease, ledger: &Ledger) -> Outcome<()> {
+        self.own.rejects.forget(lease.run_id);
         Ok(leases::close(self.control(), lease, ledger).await?)
     }
 
@@ -158,7 +162,8 @@ impl Store for PostgresStore {
             .acquire()
             .await
             .doing("getting a loading connection")?;
-        Ok(PostgresLoader::open(connection, table, lease.clone(), walk).await?)
+        let allowance = self.own.rejects.of(self.control(), lease.run_id).await?;
+        Ok(PostgresLoader::open(connection, table, lease.clone(), walk, allowance).await?)
     }
 
     async fn seen(&self, walk_id: Uuid) -> Outcome<(u64, u64)> {

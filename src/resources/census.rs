@@ -18,8 +18,8 @@ impl Census for SegmentCensus {
     }
 
     /// One profile with one property: all that is wanted stands in the envelope.
-    fn profiles_in(&self, segment: &str) -> Request {
-        Request {
+    fn profiles_in(&self, segment: &str) -> Option<Request> {
+        profiles::is_addressable(segment).then(|| Request {
             path: profiles::path_of(segment),
             query: vec![
                 ("cursor", "*".to_owned()),
@@ -28,7 +28,7 @@ impl Census for SegmentCensus {
             ],
             array: profiles::ARRAY,
             scope: segments::SCOPE,
-        }
+        })
     }
 }
 

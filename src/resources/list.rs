@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
-use crate::model::page::{Broken, Lookup, RejectReason, Request};
+use crate::model::page::{Broken, Lookup, RejectReason, Request, halved};
 use crate::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
 use crate::model::position::Position;
 use crate::model::table::Table;
@@ -142,13 +142,7 @@ impl<L: List> Resource for ListResource<L> {
             Position::Offset(offset) => offset.start_index,
             Position::Cursor(_) | Position::Since(_) => 0,
         };
-        page(
-            L::PATH,
-            L::ARRAY,
-            L::SCOPE,
-            start,
-            self.page_size.checked_shr(shrink).unwrap_or(1).max(1),
-        )
+        page(L::PATH, L::ARRAY, L::SCOPE, start, halved(self.page_size, shrink))
     }
 
     fn probe(&self) -> Request {

@@ -4,6 +4,7 @@
 
 mod audit_events;
 mod census;
+mod choice;
 mod dates;
 mod fields;
 mod json;

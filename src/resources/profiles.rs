@@ -10,13 +10,13 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 use crate::config::settings::Profiles as Settings;
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
-use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::page::{Broken, Lookup, Request};
-use crate::model::ports::{Census, Decoder, Prelude, Resource, SegmentCount, Verdict};
+use crate::model::page::{Broken, Lookup, Request, halved};
+use crate::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
 use crate::model::position::Position;
 use crate::model::table::Table;
 
-use super::census::{self, SegmentCensus};
+use super::census::SegmentCensus;
+use super::choice::SegmentChoice;
 use super::fields::Fields;
 use super::list;
 use super::profile_row::{self, ProfileRows, Seeds};
@@ -69,7 +69,7 @@ impl Resource for Profiles {
         let Position::Cursor(position) = position else {
             return self.probe();
         };
-        let count = self.page_size.checked_shr(shrink).unwrap_or(1).max(1);
+        let count = halved(self.page_size, shrink);
         let mut query = vec![
             ("cursor", position.cursor.clone()),
             ("count", count.to_string()),
@@ -126,12 +126,8 @@ impl Resource for Profiles {
     }
 
     fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
-        let wanted = wanted.unwrap_or(&self.segment).to_owned();
-        Some(Box::new(SegmentChoice {
-            wanted,
-            found: false,
-            largest: None,
-        }))
+        let wanted = wanted.unwrap_or(&self.segment);
+        Some(Box::new(SegmentChoice::new(wanted, &self.segment)))
     }
 
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
@@ -193,6 +189,11 @@ fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String
 /// The path of a segment's profiles.
 pub(super) fn path_of(segment: &str) -> String {
     format!("/segments/{}/profiles", encoded(segment))
+}
+
+/// Whether an id can be a part of a path: `.` and `..` lead elsewhere, encoded or not, and without one there is no part.
+pub(super) fn is_addressable(id: &str) -> bool {
+    !matches!(id, "" | "." | "..")
 }
 
 /// A path segment, percent-encoded.
@@ -282,60 +283,6 @@ impl Decoder for ProfileDecoder {
     }
 }
 
-/// Finds the segment that holds everybody: the configured one, or else the one with the largest `profileCount`.
-struct SegmentChoice {
-    wanted: String,
-    found: bool,
-    largest: Option<(u64, String, String)>,
-}
-
-impl Prelude for SegmentChoice {
-    fn request(&self, start_index: u64) -> Request {
-        list::page(
-            segments::PATH,
-            segments::ARRAY,
-            segments::SCOPE,
-            start_index,
-            1000,
-        )
-    }
-
-    fn take(&mut self, element: &[u8]) {
-        let Some(SegmentCount {
-            id,
-            name,
-            profile_count,
-        }) = census::counted(element)
-        else {
-            return;
-        };
-        let count = profile_count.unwrap_or(0);
-        self.found |= id == self.wanted;
-        if self.largest.as_ref().is_none_or(|(most, _, _)| count > *most) {
-            self.largest = Some((count, id, name));
-        }
-    }
-
-    fn resolve(self: Box<Self>) -> Outcome<(String, Option<String>)> {
-        if self.found {
-            return Ok((self.wanted, None));
-        }
-        let Some((count, id, name)) = self.largest.filter(|(count, _, _)| *count > 0) else {
-            return Err(Fault::new(
-                Kind::Final,
-                format!("there is no segment `{}` to read profiles from", self.wanted),
-            )
-            .because("the tenant's list of segments has no such id, and none with a `profileCount`")
-            .hint("set `resources.profiles.segment` to the id of the segment that holds all visitors"));
-        };
-        let notice = format!(
-            "the tenant has no segment `{}`; reading profiles from its largest one, `{id}` ({name}, {count} profiles)",
-            self.wanted
-        );
-        Ok((id, Some(notice)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
@@ -394,27 +341,6 @@ mod tests {
         ] {
             assert_eq!(judged(unclear), Verdict::Kept, "{unclear}");
         }
-    }
-
-    #[test]
-    fn the_largest_segment_stands_in_for_a_missing_one() {
-        let mut choice = SegmentChoice {
-            wanted: "allvisitors".into(),
-            found: false,
-            largest: None,
-        };
-        choice.take(br#"{"id":"s1","profileCount":5}"#);
-        choice.take(br#"{"id":"s2","name":"Everyone","profileCount":"50"}"#);
-        choice.take(br#"{"id":"s3"}"#);
-        let (id, notice) = Box::new(choice).resolve().unwrap();
-        assert_eq!(id, "s2");
-        assert!(notice.unwrap().contains("Everyone"));
-        let choice = SegmentChoice {
-            wanted: "allvisitors".into(),
-            found: false,
-            largest: None,
-        };
-        assert!(Box::new(choice).resolve().is_err());
     }
 
     #[test]

@@ -41,6 +41,15 @@ impl Ended {
                 hint: None,
             };
         }
+        if counts.unrecorded > 0 {
+            return Self::partial(
+                format!(
+                    "{} elements could not be loaded, {} of them beyond what `sync.rejects` takes",
+                    counts.rejected, counts.unrecorded
+                ),
+                "sync.rejects holds the others, each with its reason; all are tried again by the next walk",
+            );
+        }
         Self::partial(
             format!("{} elements could not be loaded", counts.rejected),
             "sync.rejects holds each with its reason; they are tried again by the next walk",

@@ -13,7 +13,7 @@ use crate::model::position::{Position, SincePosition};
 
 use super::engine::{Context, Ended};
 use super::lane::{self, Standing};
-use super::lists::read_whole;
+use super::reading::read_whole;
 use super::task::EventsReading;
 use super::walk::pressure::Pressure;
 use super::walk::since::{self, Frame, SinceWalk, Step};
@@ -94,7 +94,9 @@ async fn page<S: Source, T: Store>(
 ) -> Outcome<(PageEnd, Dated)> {
     let resource = context.task.resource.as_ref();
     let request = resource.request(&Position::Since(position), 0);
-    let (end, raw) = read_whole(context, &request).await?;
+    let source = context.engine.source.as_ref();
+    let meter = context.progress.meter();
+    let (end, raw) = read_whole(source, context.stop, meter, &request).await?;
     let mut decoder = resource.decoder();
     let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &Standing::of(0)).await?;
     let dates = decoder.dates().to_vec();

@@ -32,6 +32,16 @@ impl Raw {
             .flat_map(move |block| of_block(block).map(|range| &block.bytes[range]))
     }
 
+    /// How many elements it holds, also those that could not be cut off.
+    pub(super) fn count(&self) -> u64 {
+        self.elements as u64
+    }
+
+    /// The bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether it has reached either bound.
     pub(super) fn is_full(&self, bytes: usize, elements: usize) -> bool {
         self.bytes >= bytes || self.elements >= elements

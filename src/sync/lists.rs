@@ -4,19 +4,17 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::fault::Outcome;
-use crate::model::page::{Meter, PageEnd, Request};
-use crate::model::ports::{Loader, Page, Prelude, Source, Store, Walk};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::Meter;
+use crate::model::ports::{Loader, Prelude, Resource, Source, Store, Walk};
 use crate::model::position::{OffsetPosition, Position};
 
 use super::engine::{Context, Ended};
 use super::lane::{self, Raw, Standing};
 use super::lease::Stop;
+use super::reading::{PageReader, Piece};
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
-
-/// A listing whose total never comes true must not be read for ever.
-const LONGEST_PRELUDE: u64 = 100_000;
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
@@ -25,12 +23,21 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
     let mut readings = 0;
     // What a complete reading did not bring goes only if the next one brings exactly the same.
     let mut before: Option<OffsetWalk> = None;
+    let stored = context
+        .engine
+        .store
+        .rows_estimated(context.task.resource.table())
+        .await?;
     loop {
         let walk = Walk {
             id: Uuid::now_v7(),
             opened_at: context.engine.store.now().await?,
         };
-        let read = reading(context, walk).await?;
+        let listing = match &before {
+            Some(_) => OffsetWalk::thorough(),
+            None => OffsetWalk::default(),
+        };
+        let read = reading(context, walk, listing, stored).await?;
         let counts = |counts: &mut crate::model::ledger::Counts| {
             counts.distinct = read.distinct();
             counts.source_total = read.total();
@@ -78,14 +85,21 @@ async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T>) -> O
 }
 
 fn incomplete(read: &OffsetWalk) -> Ended {
-    let error = if read.is_complete() {
-        "the list was another each time it was read".to_owned()
-    } else {
-        format!(
-            "the tenant tells of {} elements, {} different ones came, also when read again",
-            read.total().unwrap_or_default(),
-            read.distinct()
-        )
+    let distinct = read.distinct();
+    let error = match read.total() {
+        _ if read.is_complete() => "the list was another each time it was read".to_owned(),
+        told if read.has_no_end() => {
+            let told = told.map_or("without a total".to_owned(), |total| format!("of {total}"));
+            format!(
+                "the list does not end: {distinct} different elements came {told}, more than can be believed"
+            )
+        }
+        Some(total) => format!(
+            "the tenant tells of {total} elements, {distinct} different ones came, also when read again"
+        ),
+        None => format!(
+            "the list repeats itself: the tenant tells no total, and after {distinct} different elements came none that was new"
+        ),
     };
     Ended::partial(
         error,
@@ -104,93 +118,123 @@ async fn close<S: Source, T: Store>(context: &Context<'_, S, T>, complete: Optio
 }
 
 /// Reads the list once from its start.
-async fn reading<S: Source, T: Store>(context: &Context<'_, S, T>, walk: Walk) -> Outcome<OffsetWalk> {
+async fn reading<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walk: Walk,
+    mut listing: OffsetWalk,
+    stored: u64,
+) -> Outcome<OffsetWalk> {
     let resource = context.task.resource.as_ref();
-    let mut loader = context
+    let loader = context
         .engine
         .store
         .loader(resource.table(), context.lease, Some(walk))
         .await?;
-    let mut listing = OffsetWalk::default();
-    let mut start_index = 0;
-    loop {
-        let position = Position::Offset(OffsetPosition {
+    let source = context.engine.source.as_ref();
+    let mut reader = PageReader::new(source, context.stop, context.progress.meter());
+    let mut loading = ListLoading {
+        context,
+        loader,
+        position: Position::Offset(OffsetPosition {
             walk_id: walk.id,
-            start_index,
-        });
-        let (end, step) = page(context, &mut loader, &mut listing, &position).await?;
-        context.progress.change(|counts| {
-            counts.pages += 1;
-            counts.source_total = end.head().total_results.or(counts.source_total);
-        });
+            start_index: 0,
+        }),
+    };
+    loop {
+        let step = match page(&mut reader, &mut loading, &mut listing, stored).await {
+            // Behind the total a tenant may answer that there is no such page.
+            Err(fault) if listing.is_at_the_total() && matches!(fault.kind, Kind::Absent | Kind::Final) => {
+                return Ok(listing);
+            }
+            step => step?,
+        };
         match step {
-            Step::Read(next) => start_index = next,
+            Step::Read(start_index) => {
+                loading.position = Position::Offset(OffsetPosition {
+                    walk_id: walk.id,
+                    start_index,
+                });
+            }
             Step::End => return Ok(listing),
         }
     }
 }
 
-/// Reads a page and loads it with the position behind it.
+/// What loads a list: a batch while its page is still read, so that memory does not grow with the page.
+struct ListLoading<'a, S: Source, T: Store> {
+    context: &'a Context<'a, S, T>,
+    loader: T::Loader,
+    /// Where the page begins that is being read.
+    position: Position,
+}
+
+impl<S: Source, T: Store> ListLoading<'_, S, T> {
+    /// Loads a batch and takes its ids in. It names the walk in the cursor, so that a crash leaves no ids behind.
+    async fn load(&mut self, raw: &Raw, listing: &mut OffsetWalk) -> Outcome<()> {
+        let resource = self.context.task.resource.as_ref();
+        let standing = Standing::of(0);
+        let mut decoder = resource.decoder();
+        let prepared = lane::prepare(resource, decoder.as_mut(), &mut self.loader, raw, &standing).await?;
+        let batch = &prepared.batch;
+        let readable = batch
+            .rejects
+            .iter()
+            .filter_map(|reject| reject.element_id.as_ref());
+        let ids = batch.seen.iter().chain(readable).map(String::as_bytes);
+        listing.take(ids, prepared.unidentified);
+        let tally = batch.tally;
+        let advance = Advance {
+            position: Some(self.position.clone()),
+            ..Advance::default()
+        };
+        let written = self.loader.load(prepared.batch, Some(advance)).await?;
+        self.context.progress.loaded(tally, &written);
+        Ok(())
+    }
+}
+
+/// Reads a page and loads it.
 async fn page<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    loader: &mut T::Loader,
+    reader: &mut PageReader<'_, S>,
+    loading: &mut ListLoading<'_, S, T>,
     listing: &mut OffsetWalk,
-    position: &Position,
-) -> Outcome<(PageEnd, Step)> {
-    let resource = context.task.resource.as_ref();
-    let (end, raw) = read_whole(context, &resource.request(position, 0)).await?;
-    let standing = Standing::of(0);
-    let mut decoder = resource.decoder();
-    let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &standing).await?;
-    let readable = prepared
-        .batch
-        .rejects
-        .iter()
-        .filter_map(|reject| reject.element_id.clone());
-    let ids: Vec<String> = prepared.batch.seen.iter().cloned().chain(readable).collect();
-    let step = listing.page(
-        end.elements(),
-        ids.into_iter(),
-        prepared.unidentified,
-        end.head().total_results,
-    );
-    let tally = prepared.batch.tally;
-    let advance = Advance {
-        position: Some(position.clone()),
-        ..Advance::default()
-    };
-    let written = loader.load(prepared.batch, Some(advance)).await?;
-    context.progress.loaded(tally, &written);
-    Ok((end, step))
-}
-
-/// Reads one page to its whole end, again when its body breaks off. For listings of small pages.
-pub(super) async fn read_whole<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    request: &Request,
-) -> Outcome<(PageEnd, Raw)> {
-    let source = context.engine.source.as_ref();
-    read_whole_from(source, context.stop, context.progress.meter(), request).await
-}
-
-/// The same outside of a run.
-pub(super) async fn read_whole_from<S: Source>(
-    source: &S,
-    stop: &Stop,
-    meter: &Meter,
-    request: &Request,
-) -> Outcome<(PageEnd, Raw)> {
-    let mut attempt = 0;
+    stored: u64,
+) -> Outcome<Step> {
+    let context = loading.context;
+    let position = loading.position.clone();
+    let request = |shrink| context.task.resource.request(&position, shrink);
+    let bounds = &context.engine.bounds;
+    let (mut raw, mut elements) = (Raw::default(), 0);
     loop {
-        let page = stop.or(source.open(request, attempt, meter)).await?;
-        match stop.or(body(page)).await {
-            Err(fault) if fault.is_transient() => attempt += 1,
-            done => return done,
+        match reader.next(&request).await? {
+            Piece::Block(block) => {
+                elements += (block.elements.len() + block.broken.len()) as u64;
+                raw.push(block);
+                if listing.is_too_much(elements, reader.told(), stored) {
+                    loading.load(&raw, listing).await?;
+                    return Ok(Step::End);
+                }
+                if raw.is_full(bounds.batch_bytes, bounds.batch_elements) {
+                    loading.load(&std::mem::take(&mut raw), listing).await?;
+                }
+            }
+            Piece::Again => {
+                listing.again();
+                (raw, elements) = (Raw::default(), 0);
+            }
+            Piece::End(end) => {
+                loading.load(&raw, listing).await?;
+                context.progress.change(|counts| {
+                    counts.pages += 1;
+                    counts.source_total = end.head().total_results.or(counts.source_total);
+                });
+                return Ok(listing.page(end.elements(), end.head().total_results));
+            }
         }
     }
 }
 
-/// Reads the listing of a prelude, shows it each element, and gives the tenant's time.
+/// Reads the listing of a prelude, shows it each element (again where a page broke off), and gives the tenant's time.
 pub(super) async fn read_prelude<S: Source>(
     source: &S,
     stop: &Stop,
@@ -198,27 +242,84 @@ pub(super) async fn read_prelude<S: Source>(
     prelude: &mut dyn Prelude,
     mut each: impl FnMut(&[u8]) + Send,
 ) -> Outcome<Option<Time>> {
+    let mut reader = PageReader::new(source, stop, meter);
+    let mut listing = OffsetWalk::default();
     let mut server_time = None;
-    let mut start = 0;
+    let (mut start, mut elements) = (0, 0);
     loop {
-        let (end, raw) = read_whole_from(source, stop, meter, &prelude.request(start)).await?;
-        for element in raw.elements() {
-            prelude.take(element);
-            each(element);
-        }
-        server_time = server_time.or(end.head().server_time);
-        start += end.elements();
-        let more = end.head().total_results.is_some_and(|total| start < total);
-        if !more || end.elements() == 0 || start >= LONGEST_PRELUDE {
-            return Ok(server_time);
+        // Its elements are told apart by their bytes: what an id is, is not known here.
+        let piece = reader.next(&|shrink| prelude.request(start, shrink)).await?;
+        match piece {
+            Piece::Block(block) => {
+                elements += (block.elements.len() + block.broken.len()) as u64;
+                let mut raw = Raw::default();
+                raw.push(block);
+                listing.take(raw.elements(), 0);
+                for element in raw.elements() {
+                    prelude.take(element);
+                    each(element);
+                }
+                if listing.is_too_much(elements, reader.told(), 0) {
+                    return Err(endless(&prelude.request(0, 0).path));
+                }
+            }
+            Piece::Again => {
+                listing.again();
+                elements = 0;
+            }
+            Piece::End(end) => {
+                elements = 0;
+                server_time = server_time.or(end.head().server_time);
+                match listing.page(end.elements(), end.head().total_results) {
+                    Step::Read(next) => start = next,
+                    Step::End => return Ok(server_time),
+                }
+            }
         }
     }
 }
 
-async fn body<P: Page>(mut page: P) -> Outcome<(PageEnd, Raw)> {
-    let mut raw = Raw::default();
-    while let Some(block) = page.next().await? {
-        raw.push(block);
+/// Reads a list once without loading it, and shows each batch of its elements.
+pub(super) async fn read_list<S: Source>(
+    reader: &mut PageReader<'_, S>,
+    resource: &dyn Resource,
+    stored: u64,
+    mut each: impl FnMut(&Raw, &mut OffsetWalk) + Send,
+) -> Outcome<OffsetWalk> {
+    let mut listing = OffsetWalk::default();
+    let (mut start_index, mut elements) = (0, 0);
+    loop {
+        let position = Position::Offset(OffsetPosition {
+            walk_id: Uuid::nil(),
+            start_index,
+        });
+        match reader.next(&|shrink| resource.request(&position, shrink)).await? {
+            Piece::Block(block) => {
+                elements += (block.elements.len() + block.broken.len()) as u64;
+                let mut raw = Raw::default();
+                raw.push(block);
+                each(&raw, &mut listing);
+                if listing.is_too_much(elements, reader.told(), stored) {
+                    return Ok(listing);
+                }
+            }
+            Piece::Again => {
+                listing.again();
+                elements = 0;
+            }
+            Piece::End(end) => {
+                elements = 0;
+                match listing.page(end.elements(), end.head().total_results) {
+                    Step::Read(next) => start_index = next,
+                    Step::End => return Ok(listing),
+                }
+            }
+        }
     }
-    Ok((page.finish().await?, raw))
+}
+
+fn endless(path: &str) -> Fault {
+    Fault::new(Kind::Final, format!("GET {path}: the list does not end"))
+        .because("more elements came than can be believed")
+        .hint("see what answers in the tenant's place; nothing was changed")
 }

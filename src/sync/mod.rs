@@ -1,5 +1,6 @@
 //! The engine: what to read, in which order, and when a cursor may move. It knows only the ports in `model`.
 
+mod ending;
 pub mod engine;
 mod events;
 mod lane;
@@ -12,6 +13,9 @@ mod pages;
 mod pipeline;
 mod profiles;
 pub mod progress;
+mod reading;
+mod restart;
+mod segment;
 mod sweep;
 pub mod task;
 mod verify;

@@ -133,6 +133,8 @@ impl Pages {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
+    use crate::model::position::Course;
+
     use super::*;
 
     fn tail() -> Tail {
@@ -151,6 +153,7 @@ mod tests {
             unidentified: 0,
             total: None,
             finished: None,
+            course: Course::default(),
         };
         Tail {
             raw: Raw::default(),

@@ -1,5 +1,6 @@
 //! The loop of a cursor walk: one task reads pages, several lanes load batches, and a position moves only with the
-//! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket.
+//! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket. A page that
+//! does not come is asked for again in smaller parts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,21 +15,22 @@ use crate::model::page::PageEnd;
 use crate::model::ports::{Lease, Page, Resource, Source, Store, Walk};
 use crate::model::position::{CursorPosition, Position};
 
+use super::ending::{Ending, Stopped, Walked};
 use super::lane::{Raw, Standing};
 use super::lease::Stop;
 use super::loading::{Job, Lane, Report};
 use super::pages::{Pages, Tail};
 use super::progress::Progress;
 use super::task::Bounds;
-use super::walk::cursor::{self, Barren, Step};
+use super::walk::cursor::{self, Barren, Emptiness, Empty, Step};
+use super::walk::limit;
 use super::walk::novelty::Novelty;
+use super::walk::size::PageSize;
 
 /// Batches that wait between reading and loading.
 const WAITING_BATCHES: usize = 2;
 /// Pages whose tails may be outstanding; more would only be more to repeat after a crash.
 const OPEN_PAGES: usize = 2;
-/// Broken bodies of one page after which pages are asked for at half the size.
-const SHRINK_AFTER: u32 = 2;
 
 /// What all parts of a transfer share.
 pub(super) struct Shared<S, T> {
@@ -45,6 +47,8 @@ pub(super) struct Shared<S, T> {
     pub(super) recorded: AtomicU64,
     /// What this process has read of the walk.
     pub(super) novelty: Novelty,
+    /// Rows of the table when the walk went on, roughly.
+    pub(super) stored: u64,
 }
 
 impl<S, T> Shared<S, T> {
@@ -54,21 +58,11 @@ impl<S, T> Shared<S, T> {
     }
 }
 
-/// How a transfer ended.
-pub(super) struct Walked {
-    /// The position after the last page.
-    pub(super) position: CursorPosition,
-    /// False when the listing went round in circles.
-    pub(super) to_the_end: bool,
-    /// Different ids that this process read, where it can tell for certain.
-    pub(super) distinct: Option<u64>,
-}
-
 /// Reads a listing from `start` to its end into the table.
 pub(super) async fn transfer<S: Source, T: Store>(
     shared: Arc<Shared<S, T>>,
     start: CursorPosition,
-) -> Outcome<Walked> {
+) -> Result<Walked, Stopped> {
     let mut lanes = JoinSet::new();
     let (jobs, waiting) = mpsc::channel(WAITING_BATCHES);
     let (done, reports) = mpsc::unbounded_channel();
@@ -87,6 +81,9 @@ pub(super) async fn transfer<S: Source, T: Store>(
         pages: Pages::default(),
         barren: Barren::default(),
         circling: false,
+        empty: Empty::default(),
+        size: PageSize::of(start.course.shrink),
+        smallest_told: start.course.shrink,
         unidentified: 0,
     };
     let walked = reader.walk(start).await;
@@ -95,7 +92,9 @@ pub(super) async fn transfer<S: Source, T: Store>(
     drop(reader);
     while let Some(lane) = lanes.join_next().await {
         if let Err(error) = lane {
-            return Err(Fault::new(Kind::Final, "a loading task broke off").because(error));
+            return Err(Fault::new(Kind::Final, "a loading task broke off")
+                .because(error)
+                .into());
         }
     }
     let walked = walked?;
@@ -113,6 +112,10 @@ struct Reader<S, T> {
     pages: Pages,
     barren: Barren,
     circling: bool,
+    empty: Empty,
+    size: PageSize,
+    /// Up to which halving of the page size was said that pages are smaller.
+    smallest_told: u32,
     /// Rejected elements without a readable id in the pages whose tails are loaded.
     unidentified: u64,
 }
@@ -120,26 +123,38 @@ struct Reader<S, T> {
 /// The request for the page after the one that is being read.
 struct Ahead<P> {
     cursor: String,
+    /// At how many halvings of the page size it was asked for.
+    shrink: u32,
     opening: AbortOnDropHandle<Outcome<P>>,
 }
 
+/// What came of a page.
+enum Read {
+    /// It ended whole; its last elements.
+    Whole(PageEnd, Raw),
+    /// More came than can be believed of the listing.
+    TooMuch,
+}
+
 impl<S: Source, T: Store> Reader<S, T> {
-    async fn walk(&mut self, start: CursorPosition) -> Outcome<Walked> {
+    async fn walk(&mut self, start: CursorPosition) -> Result<Walked, Stopped> {
         let mut position = start;
         let mut ahead = None;
-        let mut shrink = 0;
         loop {
             self.make_room().await?;
             if self.circling {
-                return Ok(self.walked(position));
+                return Ok(self.walked(position, Ending::Circling));
             }
             let number = self.pages.open();
-            let (end, raw) = self.page(number, &position, &mut ahead, &mut shrink).await?;
-            let step = cursor::after(&position, &end, 0);
-            let (next, last) = match step {
+            let Read::Whole(end, raw) = self.page(number, &position, &mut ahead).await? else {
+                self.drain().await?;
+                return Ok(self.walked(position, Ending::TooMuch));
+            };
+            let (mut next, last) = match cursor::after(&position, &end, 0) {
                 Step::Read(next) => (next, false),
                 Step::End(next) => (next, true),
             };
+            next.course.shrink = self.size.shrink();
             self.shared.progress.change(|counts| {
                 counts.pages += 1;
                 counts.source_total = end.head().total_results.or(counts.source_total);
@@ -154,15 +169,39 @@ impl<S: Source, T: Store> Reader<S, T> {
             reach("page/ended", Side::After)?;
             self.send_tails().await?;
             position = next;
-            if last {
+            let emptiness = self.empty.page(end.elements());
+            if let Some(ending) = self.ending(&position, last, emptiness).await? {
                 self.drain().await?;
-                return Ok(self.walked(position));
+                return Ok(self.walked(position, ending));
+            }
+        }
+    }
+
+    /// Whether the walk is at its end after a page, and which.
+    async fn ending(
+        &mut self,
+        position: &CursorPosition,
+        last: bool,
+        emptiness: Emptiness,
+    ) -> Outcome<Option<Ending>> {
+        if last {
+            return Ok(Some(Ending::Reached));
+        }
+        match emptiness {
+            Emptiness::GoOn => Ok(None),
+            Emptiness::End => Ok(Some(Ending::Empty)),
+            Emptiness::EndIfAllCame => {
+                self.drain().await?;
+                let distinct = self.shared.store.distinct(self.shared.walk.id).await?;
+                let unidentified = position.unidentified + self.unidentified;
+                let all_came = cursor::all_came(distinct, unidentified, position.total);
+                Ok(all_came.then_some(Ending::Reached))
             }
         }
     }
 
     /// What is known once the last tail is loaded.
-    fn walked(&self, position: CursorPosition) -> Walked {
+    fn walked(&self, position: CursorPosition, ending: Ending) -> Walked {
         let unidentified = position.unidentified + self.unidentified;
         let seen_at_least = self.seen_at_least();
         Walked {
@@ -171,7 +210,7 @@ impl<S: Source, T: Store> Reader<S, T> {
                 unidentified,
                 ..position
             },
-            to_the_end: !self.circling,
+            ending,
             distinct: self.shared.novelty.distinct(),
         }
     }
@@ -181,55 +220,67 @@ impl<S: Source, T: Store> Reader<S, T> {
         self.shared.recorded()
     }
 
-    /// Reads one page, again and again until it ends whole or the retry budget is spent.
+    /// Reads one page, again and again and in smaller parts, until it ends whole or the retry budget is spent.
     async fn page(
         &mut self,
         number: u64,
         position: &CursorPosition,
         ahead: &mut Option<Ahead<S::Page>>,
-        shrink: &mut u32,
-    ) -> Outcome<(PageEnd, Raw)> {
+    ) -> Result<Read, Stopped> {
         let mut attempt = 0;
         loop {
-            let page = self.open(position, ahead, attempt, *shrink).await?;
-            match self.body(number, page, position, ahead, *shrink).await {
-                Err(fault) if fault.is_transient() => {
-                    attempt += 1;
-                    if attempt % SHRINK_AFTER == 0 {
-                        *shrink = (*shrink + 1).min(6);
+            let ready = ahead
+                .take()
+                .filter(|ready| attempt == 0 && ready.cursor == position.cursor);
+            let asked = ready.as_ref().map_or(self.size.shrink(), |ready| ready.shrink);
+            let fault = match self.open(position, ready, attempt).await {
+                Ok(page) => match self.body(number, page, position, ahead).await {
+                    Ok(read) => {
+                        self.size.whole(asked);
+                        return Ok(read);
                     }
-                    tracing::debug!(%fault, attempt, "a page broke off; asking for it again");
-                }
-                done => return done,
-            }
+                    Err(stopped) if stopped.is_broken_body() => stopped.fault,
+                    Err(stopped) => return Err(stopped),
+                },
+                Err(fault) if fault.kind == Kind::Strained => fault,
+                Err(fault) => return Err(Stopped::at(fault, position)),
+            };
+            self.shrink(position, &fault);
+            attempt += 1;
+        }
+    }
+
+    /// Asks for smaller pages, if they are to be smaller and there are any.
+    fn shrink(&mut self, position: &CursorPosition, fault: &Fault) {
+        let before = self.size.shrink();
+        let position = Position::Cursor(position.clone());
+        let count = |shrink| self.shared.resource.request(&position, shrink).count();
+        let (now, smaller) = (count(before), count(before + 1));
+        let shrinks = self.size.fault(now == smaller);
+        tracing::debug!(%fault, shrinks, "a page did not come whole; asking for it again");
+        if let (true, Some(now), Some(smaller)) = (shrinks && before >= self.smallest_told, now, smaller) {
+            self.smallest_told = before + 1;
+            self.shared.progress.notice(&format!(
+                "pages of {now} do not come whole ({fault}); asking for {smaller} at once (set `page_size` lower if this stays)"
+            ));
         }
     }
 
     async fn open(
         &self,
         position: &CursorPosition,
-        ahead: &mut Option<Ahead<S::Page>>,
+        ready: Option<Ahead<S::Page>>,
         attempt: u32,
-        shrink: u32,
     ) -> Outcome<S::Page> {
-        if let Some(ready) = ahead
-            .take()
-            .filter(|ready| attempt == 0 && ready.cursor == position.cursor)
-        {
-            let joined = self.shared.stop.or(async { Ok(ready.opening.await) }).await?;
+        let shared = &self.shared;
+        if let Some(ready) = ready {
+            let joined = shared.stop.or(async { Ok(ready.opening.await) }).await?;
             return joined.map_err(|error| Fault::new(Kind::Final, "a request broke off").because(error))?;
         }
-        let request = self
-            .shared
-            .resource
-            .request(&Position::Cursor(position.clone()), shrink);
-        self.shared
-            .stop
-            .or(self
-                .shared
-                .source
-                .open(&request, attempt, self.shared.progress.meter()))
-            .await
+        let position = Position::Cursor(position.clone());
+        let request = shared.resource.request(&position, self.size.shrink());
+        let meter = shared.progress.meter();
+        shared.stop.or(shared.source.open(&request, attempt, meter)).await
     }
 
     /// Streams a body into batches; the last one is kept back as the page's tail.
@@ -239,31 +290,34 @@ impl<S: Source, T: Store> Reader<S, T> {
         mut page: S::Page,
         position: &CursorPosition,
         ahead: &mut Option<Ahead<S::Page>>,
-        shrink: u32,
-    ) -> Outcome<(PageEnd, Raw)> {
+    ) -> Result<Read, Stopped> {
         let stop = self.shared.stop.clone();
+        let unread = |fault| Stopped::at(fault, position);
         let mut raw = Raw::default();
-        while let Some(block) = stop.or(page.next()).await? {
+        let mut read = position.read;
+        while let Some(block) = stop.or(page.next()).await.map_err(unread)? {
             if raw.is_full(self.shared.bounds.batch_bytes, self.shared.bounds.batch_elements) {
                 self.send(Job::new(number, std::mem::take(&mut raw), None))
                     .await?;
             }
+            read += (block.elements.len() + block.broken.len()) as u64;
             raw.push(block);
+            let total = position.course.first_total.or(page.so_far().total_results);
+            if read > limit::of_profiles(total, self.shared.stored) {
+                return Ok(Read::TooMuch);
+            }
             if ahead.is_none() {
-                *ahead = self.ask_ahead(position, page.so_far().next_cursor.as_deref(), shrink);
+                *ahead = self.ask_ahead(position, page.so_far().next_cursor.as_deref());
             }
             self.take_reports()?;
         }
-        Ok((stop.or(page.finish()).await?, raw))
+        let end = stop.or(page.finish()).await.map_err(unread)?;
+        Ok(Read::Whole(end, raw))
     }
 
     /// Asks for the next page while this one still streams; its cursor is stored only when this page has ended.
-    fn ask_ahead(
-        &self,
-        position: &CursorPosition,
-        next: Option<&str>,
-        shrink: u32,
-    ) -> Option<Ahead<S::Page>> {
+    fn ask_ahead(&self, position: &CursorPosition, next: Option<&str>) -> Option<Ahead<S::Page>> {
+        let shrink = self.size.shrink();
         let cursor = next
             .filter(|next| !next.is_empty() && *next != position.cursor)?
             .to_owned();
@@ -277,6 +331,7 @@ impl<S: Source, T: Store> Reader<S, T> {
         let opening = tokio::spawn(async move { source.open(&request, 0, &meter).await });
         Some(Ahead {
             cursor,
+            shrink,
             opening: AbortOnDropHandle::new(opening),
         })
     }
@@ -359,6 +414,9 @@ impl<S: Source, T: Store> Reader<S, T> {
         for (page, brought) in report.batches {
             if let Some(whole) = self.pages.loaded(page, brought) {
                 self.unidentified += whole.unidentified;
+                if whole.ids + whole.unidentified == 0 {
+                    continue;
+                }
                 let is_stale = self
                     .shared
                     .novelty

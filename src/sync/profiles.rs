@@ -8,15 +8,17 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::fault::Outcome;
 use crate::model::ledger::Status;
 use crate::model::ports::{Source, Store, Walk};
-use crate::model::position::{CursorPosition, Position, Scope};
+use crate::model::position::{Course, CursorPosition, Position, Restarted, Scope};
 
+use super::ending::{Ending, Stopped, Walked};
 use super::engine::{Context, Ended};
 use super::lane::Standing;
-use super::lists::read_prelude;
-use super::pipeline::{self, Shared, Walked};
+use super::pipeline::{self, Shared};
+use super::restart::{self, Anew, RESTARTS};
+use super::segment;
 use super::sweep::{self, SEEN_LOST, Sweep, WALKS_AGAIN};
 use super::task::{ProfilesReading, Task};
 use super::walk::cursor::{self, Completeness};
@@ -24,8 +26,6 @@ use super::walk::novelty::Novelty;
 
 /// How long a finished walk waits for a person's approval.
 const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
-/// How often a walk whose cursor was refused, or whose seen ids were lost, begins anew within one run.
-const RESTARTS: u32 = 3;
 
 /// In which scope a task runs; none when there is nothing to increment from yet.
 pub(super) async fn scope<T: Store>(
@@ -71,12 +71,13 @@ pub(super) async fn run<S: Source, T: Store>(
             .notice("a full walk is open or wanted first: it reads everything, whatever `--since` says");
     }
     let mut restarts = 0;
+    let mut restarted = None;
     loop {
         let resumed = resumable.is_some();
         context.engine.watcher.began(context.lease.slot, resumed);
         let start = match resumable.take() {
             Some(position) => position,
-            None => open(context, reading).await?,
+            None => open(context, reading, restarted).await?,
         };
         let walk_id = start.walk_id;
         let before = if resumed {
@@ -84,16 +85,8 @@ pub(super) async fn run<S: Source, T: Store>(
         } else {
             None
         };
-        match transfer(context, start).await {
-            Err(fault) if starts_over(&fault) && restarts < RESTARTS => {
-                restarts += 1;
-                let why = match fault.kind {
-                    Kind::CursorRefused => "the tenant no longer accepts the stored cursor",
-                    _ => SEEN_LOST,
-                };
-                start_over(context, why).await?;
-            }
-            Err(fault) => return Err(fault),
+        let anew = match transfer(context, start).await {
+            Err(stopped) => restart::decide(context, stopped, restarts).await?,
             Ok(walked) => {
                 if !has_lost_ids(context, &walked.position).await? {
                     return finish(context, walked, before, reading).await;
@@ -102,10 +95,15 @@ pub(super) async fn run<S: Source, T: Store>(
                     give_up(context).await?;
                     return Ok(Ended::partial(SEEN_LOST.to_owned(), WALKS_AGAIN));
                 }
-                restarts += 1;
-                start_over(context, SEEN_LOST).await?;
+                Anew {
+                    why: SEEN_LOST.to_owned(),
+                    restarted,
+                }
             }
-        }
+        };
+        restarts += 1;
+        restarted = anew.restarted;
+        start_over(context, &anew.why).await?;
     }
 }
 
@@ -146,11 +144,6 @@ async fn has_lost_ids<S: Source, T: Store>(
     Ok(read < walk.seen_at_least)
 }
 
-/// Whether a walk that ended so can begin anew at once.
-fn starts_over(fault: &Fault) -> bool {
-    matches!(fault.kind, Kind::CursorRefused | Kind::WalkLost)
-}
-
 /// Closes a walk so that this run begins another one.
 async fn start_over<S: Source, T: Store>(context: &Context<'_, S, T>, why: &str) -> Outcome<()> {
     context.progress.notice(&format!("{why}; the walk starts over"));
@@ -168,7 +161,7 @@ async fn give_up<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()
         .await
 }
 
-fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
+pub(super) fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
     Advance {
         position: position.map(Position::Cursor),
         watermark,
@@ -180,8 +173,10 @@ fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
 async fn open<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     reading: ProfilesReading,
+    restarted: Option<Restarted>,
 ) -> Outcome<CursorPosition> {
-    let (segment, server_time) = prelude(context, None).await?;
+    let (choice, server_time) = segment::choose(context, None).await?;
+    let other_segment = segment::is_other(context, &choice).await?;
     let opened_at = context.engine.store.now().await?;
     // Where the tenant tells no time, of our two clocks the one that claims less counts: complete through the earlier,
     // asked for up to the later.
@@ -192,7 +187,7 @@ async fn open<S: Source, T: Store>(
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
     let position = CursorPosition {
         walk_id: Uuid::now_v7(),
-        segment,
+        segment: choice.segment,
         cursor: "*".to_owned(),
         range: range(context, reading, overlap, until).await?,
         began_at,
@@ -204,6 +199,11 @@ async fn open<S: Source, T: Store>(
         unidentified: 0,
         total: None,
         finished: None,
+        course: Course {
+            restarted,
+            other_segment,
+            ..Course::default()
+        },
     };
     context
         .engine
@@ -249,37 +249,23 @@ async fn watermark<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<
     Ok(increment.watermark.max(full.watermark))
 }
 
-/// Reads the listing that tells which segment to walk, and the tenant's time.
-async fn prelude<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    wanted: Option<&str>,
-) -> Outcome<(String, Option<Time>)> {
-    let mut prelude = context
-        .task
-        .resource
-        .prelude(wanted)
-        .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
-    let source = context.engine.source.as_ref();
-    let meter = context.progress.meter();
-    let server_time = read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
-    let (segment, notice) = prelude.resolve()?;
-    if let Some(notice) = notice {
-        context.progress.notice(&notice);
-    }
-    Ok((segment, server_time))
-}
-
 async fn transfer<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     start: CursorPosition,
-) -> Outcome<Walked> {
+) -> Result<Walked, Stopped> {
     let engine = context.engine;
     let walk = walk_of(&start);
     let table = context.task.resource.table();
-    let standing = if start.pages == 0 && engine.store.is_empty(table).await? {
+    let is_empty = start.pages == 0 && engine.store.is_empty(table).await?;
+    let stored = if is_empty {
+        0
+    } else {
+        engine.store.rows_estimated(table).await?
+    };
+    let standing = if is_empty {
         Standing::empty()
     } else {
-        Standing::of(engine.store.rows_estimated(table).await?)
+        Standing::of(stored)
     };
     let shared = Shared {
         source: Arc::clone(&engine.source),
@@ -293,6 +279,7 @@ async fn transfer<S: Source, T: Store>(
         standing,
         recorded: start.seen_at_least.into(),
         novelty: Novelty::default(),
+        stored,
     };
     Box::pin(pipeline::transfer(Arc::new(shared), start)).await
 }
@@ -323,9 +310,9 @@ async fn finish<S: Source, T: Store>(
         .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     let completeness = completeness(context, &position, distinct);
-    if !walked.to_the_end || !completeness.within_tolerance {
+    if !is_whole(context, walked.ending, &position, distinct, completeness).await? {
         give_up(context).await?;
-        return Ok(incomplete(&position, distinct, walked.to_the_end));
+        return Ok(incomplete(&position, distinct, walked.ending));
     }
     match position.range {
         Some((from, _)) => after_increment(context, &position, from, reading).await,
@@ -347,14 +334,47 @@ fn completeness<S: Source, T: Store>(
     completeness
 }
 
-fn incomplete(position: &CursorPosition, distinct: u64, to_the_end: bool) -> Ended {
-    let total = position.total.unwrap_or_default();
-    let error = if to_the_end {
-        format!("the tenant tells of {total} profiles, {distinct} different ones came")
-    } else {
-        format!(
-            "the listing repeats itself: {distinct} different profiles came of {total}, then none that was new"
-        )
+/// Whether all came. Empty pages without end are an end where the total says so. Without a total only the table can speak
+/// against a listing that stopped short: a full walk that brings fewer than are stored proves nothing.
+async fn is_whole<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    ending: Ending,
+    position: &CursorPosition,
+    distinct: u64,
+    completeness: Completeness,
+) -> Outcome<bool> {
+    Ok(match (ending, position.total) {
+        (Ending::Circling | Ending::TooMuch, _) | (Ending::Empty, None) => false,
+        (Ending::Reached | Ending::Empty, Some(_)) => completeness.within_tolerance,
+        (Ending::Reached, None) if position.range.is_some() => true,
+        (Ending::Reached, None) => {
+            let stored = context.engine.store.rows(context.task.resource.table()).await?;
+            distinct + position.unidentified + cursor::tolerance(stored) >= stored
+        }
+    })
+}
+
+fn incomplete(position: &CursorPosition, distinct: u64, ending: Ending) -> Ended {
+    let told = position
+        .total
+        .map_or("without a total".to_owned(), |total| format!("of {total}"));
+    let error = match ending {
+        Ending::Reached if position.total.is_none() => format!(
+            "the tenant tells no total, and {distinct} different profiles came, fewer than are stored"
+        ),
+        Ending::Reached => format!(
+            "the tenant tells of {} profiles, {distinct} different ones came",
+            position.total.unwrap_or_default()
+        ),
+        Ending::Circling => format!(
+            "the listing repeats itself: {distinct} different profiles came {told}, then none that was new"
+        ),
+        Ending::Empty => format!(
+            "the listing does not end: {distinct} different profiles came {told}, then only empty pages"
+        ),
+        Ending::TooMuch => format!(
+            "the listing does not end: {distinct} different profiles came {told}, more than can be believed"
+        ),
     };
     Ended::partial(
         error,
@@ -368,6 +388,10 @@ async fn after_increment<S: Source, T: Store>(
     from: Time,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
+    if position.course.other_segment {
+        give_up(context).await?;
+        return segment::ended_elsewhere(context, position).await;
+    }
     // An increment from a later date than the watermark leaves a hole: the watermark stays in front of it.
     let leaves_hole = reading.since.is_some() && watermark(context).await?.is_none_or(|before| before < from);
     let watermark = (!leaves_hole).then_some(position.began_at);
@@ -386,11 +410,17 @@ async fn after_full_walk<S: Source, T: Store>(
     approved: bool,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
+    if position.course.other_segment && !segment::holds_all(context, &position.segment).await? {
+        give_up(context).await?;
+        return segment::ended_elsewhere(context, &position).await;
+    }
     // All that the walk read is loaded: increments may begin from its start, whatever becomes of the sweep.
     let watermark = Some(position.began_at);
-    store
-        .advance(context.lease, &moved(Some(position.clone()), watermark))
-        .await?;
+    let complete = Advance {
+        segment: Some(position.segment.clone()),
+        ..moved(Some(position.clone()), watermark)
+    };
+    store.advance(context.lease, &complete).await?;
     if approved {
         let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
         completeness(context, &position, distinct);
@@ -401,9 +431,9 @@ async fn after_full_walk<S: Source, T: Store>(
         store.after_full_walk(context.task.resource.table()).await?;
         sweep::candidates(context, walk).await
     };
-    let (prelude, candidates) = tokio::join!(prelude(context, Some(&position.segment)), looking);
-    let ((segment, _), candidates) = (prelude?, candidates?);
-    if segment != position.segment {
+    let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);
+    let ((choice, _), candidates) = (choice?, candidates?);
+    if choice.segment != position.segment {
         give_up(context).await?;
         return Ok(Ended::partial(
             format!(
@@ -414,7 +444,12 @@ async fn after_full_walk<S: Source, T: Store>(
         ));
     }
     let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);
-    let ended = sweep::run(context, Sweep::of_profiles(walk, read, segment), candidates).await?;
+    let ended = sweep::run(
+        context,
+        Sweep::of_profiles(walk, read, choice.segment),
+        candidates,
+    )
+    .await?;
     if ended.status == Status::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {

@@ -59,6 +59,9 @@ impl Progress {
 
     /// Adds what a batch brought and what became of it.
     pub(super) fn loaded(&self, tally: Tally, written: &Written) {
+        if written.unrecorded > 0 && self.lock().unrecorded == 0 {
+            self.notice("so many elements are rejected that `sync.rejects` takes no more of them: they are counted only");
+        }
         self.change(|counts| {
             counts.read += tally.read;
             counts.unchanged += tally.unchanged + written.unchanged;
@@ -68,6 +71,7 @@ impl Progress {
             counts.updated += written.updated;
             counts.removed += written.removed;
             counts.rejected += written.rejected;
+            counts.unrecorded += written.unrecorded;
             counts.rehashed += written.rehashed;
             counts.suppressed += written.suppressed;
             counts.repeated += written.repeated;

@@ -4,22 +4,24 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::Batch;
 use crate::model::batch::Known;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Meter, PageEnd, Request};
 use crate::model::ports::{Census, Prelude, Resource, SegmentCount, Source, Store};
-use crate::model::position::{OffsetPosition, Position};
+use crate::model::position::{Scope, Slot};
 use crate::model::verification::{Comparison, SegmentComparison, Verification};
 
 use super::engine::Engine;
 use super::lane::Raw;
 use super::lease::Stop;
-use super::lists::{read_prelude, read_whole_from};
+use super::lists::{read_list, read_prelude};
+use super::reading::{PageReader, read_whole};
 use super::task::{Reading, Task};
 use super::walk::cursor::tolerance;
-use super::walk::offset::{OffsetWalk, Step};
+use super::walk::offset::OffsetWalk;
 
 impl<S: Source, T: Store> Engine<S, T> {
     /// Asks the tenant for its counts of what the tasks read, and compares the tables with them. A resource that is
@@ -62,7 +64,7 @@ struct Counting<'a, S, T> {
 impl<S: Source, T: Store> Counting<'_, S, T> {
     async fn page(&self, request: &Request) -> Outcome<(PageEnd, Raw)> {
         let source = self.engine.source.as_ref();
-        read_whole_from(source, &self.stop, &self.meter, request).await
+        read_whole(source, &self.stop, &self.meter, request).await
     }
 
     /// A list is counted by reading it, since its total may count what belongs into no table (properties of groups).
@@ -93,25 +95,18 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
 
     /// Reads a list once; gives how many rows the table should have.
     async fn read_list(&self, resource: &dyn Resource) -> Outcome<(OffsetWalk, u64)> {
-        let mut walk = OffsetWalk::default();
-        let mut keys: HashSet<Vec<u8>> = HashSet::new();
-        let mut unidentified = 0;
-        let mut start_index = 0;
-        loop {
-            let position = Position::Offset(OffsetPosition {
-                walk_id: uuid::Uuid::nil(),
-                start_index,
-            });
-            let (end, raw) = self.page(&resource.request(&position, 0)).await?;
-            let read = ListPage::of(resource, &raw, end.elements());
+        let mut keys: HashSet<u128> = HashSet::new();
+        let stored = self.engine.store.rows(resource.table()).await?;
+        let source = self.engine.source.as_ref();
+        let mut reader = PageReader::new(source, &self.stop, &self.meter);
+        let walk = read_list(&mut reader, resource, stored, |raw, walk| {
+            let read = ListPage::of(resource, raw);
             keys.extend(read.keys);
-            unidentified += read.unidentified;
-            let total = end.head().total_results;
-            match walk.page(end.elements(), read.ids.into_iter(), read.unidentified, total) {
-                Step::Read(next) => start_index = next,
-                Step::End => return Ok((walk, keys.len() as u64 + unidentified)),
-            }
-        }
+            walk.take(read.ids.iter().map(String::as_bytes), read.unidentified);
+        })
+        .await?;
+        let rows = keys.len() as u64 + walk.unidentified();
+        Ok((walk, rows))
     }
 
     /// Profiles are counted by segment, in the heads of the segments' own listings.
@@ -119,9 +114,11 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         let (Some(census), Some(prelude)) = (resource.census(), resource.prelude(None)) else {
             return Ok(());
         };
-        let (listed, walked) = self.segments(census.as_ref(), prelude, found).await?;
+        let (listed, walked) = self
+            .segments(resource.name(), census.as_ref(), prelude, found)
+            .await?;
         let mut totals = self
-            .totals(census.as_ref(), listed.keys().cloned().collect())
+            .totals(census.as_ref(), listed.keys().cloned().collect(), found)
             .await?;
         let members: HashMap<String, u64> = self.engine.store.memberships().await?.into_iter().collect();
         // What only the tables know may be gone at the tenant, or hidden from the listing.
@@ -130,7 +127,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
             .filter(|id| !listed.contains_key(*id))
             .cloned()
             .collect();
-        totals.extend(self.totals(census.as_ref(), unlisted).await?);
+        totals.extend(self.totals(census.as_ref(), unlisted, found).await?);
         let stored = self.engine.store.rows(resource.table()).await?;
         // The tenant still counts those who were erased here.
         let erased = self.engine.store.erased().await?;
@@ -154,6 +151,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     /// The segments that the tenant lists, by id, and the one that is walked.
     async fn segments(
         &self,
+        name: &'static str,
         census: &dyn Census,
         mut prelude: Box<dyn Prelude>,
         found: &mut Verification,
@@ -162,32 +160,48 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         let source = self.engine.source.as_ref();
         let each = |element: &[u8]| listed.extend(census.segment(element).map(|one| (one.id.clone(), one)));
         read_prelude(source, &self.stop, &self.meter, prelude.as_mut(), each).await?;
-        let (walked, notice) = prelude.resolve()?;
-        found.notices.extend(notice);
-        Ok((listed, walked))
+        let slot = Slot {
+            resource: name,
+            scope: Scope::Full,
+        };
+        let last = self.engine.store.cursor(slot).await?.segment;
+        let choice = prelude.resolve(last.as_deref())?;
+        found.notices.extend(choice.notice);
+        Ok((listed, choice.segment))
     }
 
-    /// `totalResults` by segment; a segment that is gone has none of the profiles.
+    /// `totalResults` by segment; a segment that is gone has none of the profiles. One that cannot be asked for is told
+    /// and not judged, and the others are.
     async fn totals(
         &self,
         census: &dyn Census,
         segments: Vec<String>,
+        found: &mut Verification,
     ) -> Outcome<BTreeMap<String, Option<u64>>> {
         let of = segments.len();
         let mut answers = stream::iter(segments)
             .map(|id| async move {
-                let request = census.profiles_in(&id);
-                let total = match self.page(&request).await {
-                    Ok((end, _)) => end.head().total_results,
-                    Err(fault) if fault.kind == Kind::Absent => Some(0),
-                    Err(fault) => return Err(fault),
+                let total = match census.profiles_in(&id) {
+                    Some(request) => self.page(&request).await.map(|(end, _)| end.head().total_results),
+                    None => Err(Fault::new(Kind::Final, "no address can hold its id")),
                 };
-                Ok::<_, Fault>((id, total))
+                (id, total)
             })
             .buffered(self.engine.bounds.lookups_at_once);
         let mut totals = BTreeMap::new();
-        while let Some(answer) = answers.next().await {
-            let (id, total) = answer?;
+        while let Some((id, answer)) = answers.next().await {
+            let total = match answer {
+                Ok(total) => total,
+                Err(fault) if fault.kind == Kind::Absent => Some(0),
+                Err(fault) if matches!(fault.kind, Kind::Final | Kind::CursorRefused) => {
+                    let sentence = fault.sentence();
+                    found.notices.push(format!(
+                        "the profiles of the segment `{id}` cannot be counted: {sentence}"
+                    ));
+                    None
+                }
+                Err(fault) => return Err(fault),
+            };
             totals.insert(id, total);
             self.engine.watcher.counted(totals.len(), of);
         }
@@ -198,14 +212,14 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
 /// What a page of a list holds.
 struct ListPage {
     ids: Vec<String>,
-    /// Keys of rows, and of elements that should have become rows.
-    keys: Vec<Vec<u8>>,
+    /// Hashes of the keys of rows, and of elements that should have become rows.
+    keys: Vec<u128>,
     /// Elements without a readable id.
     unidentified: u64,
 }
 
 impl ListPage {
-    fn of(resource: &dyn Resource, raw: &Raw, elements: u64) -> Self {
+    fn of(resource: &dyn Resource, raw: &Raw) -> Self {
         let mut batch = Batch::default();
         let mut decoder = resource.decoder();
         let mut ids = Vec::new();
@@ -224,11 +238,11 @@ impl ListPage {
             .rejects
             .iter()
             .filter_map(|reject| reject.element_id.as_ref());
-        let rejected = rejected.map(|id| id.as_bytes().to_vec());
+        let rejected = rejected.map(|id| xxh3_128(id.as_bytes()));
         Self {
             ids,
-            keys: batch.rows.keys().map(<[u8]>::to_vec).chain(rejected).collect(),
-            unidentified: elements - readable,
+            keys: batch.rows.keys().map(xxh3_128).chain(rejected).collect(),
+            unidentified: raw.count() - readable,
         }
     }
 }

@@ -18,7 +18,7 @@ use blueconic_sync::blueconic::client::Client;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::model::Time;
-use blueconic_sync::model::fault::Outcome;
+use blueconic_sync::model::fault::{Kind, Outcome};
 use blueconic_sync::model::page::{Meter, PageEnd, Request};
 use blueconic_sync::model::ports::{Clock, Page, Source, SystemClock};
 use futures_util::StreamExt;
@@ -204,7 +204,10 @@ pub(crate) async fn read_on(
     meter: &Meter,
 ) -> Outcome<(Vec<String>, PageEnd)> {
     for attempt in 0.. {
-        let page = client.open(request, attempt, meter).await?;
+        let page = match client.open(request, attempt, meter).await {
+            Err(fault) if fault.kind == Kind::Strained => continue,
+            opened => opened?,
+        };
         match read(page).await {
             Err(fault) if fault.is_transient() => {}
             outcome => return outcome,

@@ -135,6 +135,7 @@ impl Store for EventStore {
         Ok(Cursor {
             position: None,
             watermark: self.0.lock().unwrap().watermark,
+            segment: None,
             asked_through: None,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
 use blueconic_sync::model::ports::{Acquired, Lease, Loader, Store, Walk};
-use blueconic_sync::model::position::{CursorPosition, Position, Scope, Slot};
+use blueconic_sync::model::position::{Course, CursorPosition, Position, Scope, Slot};
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::postgres::loader::PostgresLoader;
 use blueconic_sync::postgres::migrate;
@@ -227,6 +227,7 @@ pub(crate) fn position(walk: Walk) -> Position {
         unidentified: 0,
         total: None,
         finished: None,
+        course: Course::default(),
     })
 }
 
@@ -234,6 +235,7 @@ pub(crate) fn advance() -> Advance {
     Advance {
         position: None,
         watermark: None,
+        segment: None,
         gaps: vec![],
         covered: vec![],
     }

@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod program;
 pub(crate) mod roles;
+pub(crate) mod scripted;
 pub(crate) mod sources;
 pub(crate) mod traces;
 pub(crate) mod truth;

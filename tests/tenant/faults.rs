@@ -224,6 +224,7 @@ async fn pages_can_be_whole_and_not_true() {
             short_by,
             total_off,
             no_next,
+            ..Bend::default()
         })
     };
     let first = asker.json(path, &[("count", "20")]).await;

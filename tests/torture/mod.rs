@@ -8,6 +8,7 @@ mod table;
 
 #[cfg(feature = "failpoints")]
 mod clock;
+mod cursors;
 mod cut;
 mod database;
 mod defaults;

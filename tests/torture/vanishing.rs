@@ -25,6 +25,7 @@ fn faults(route: Route) -> (Vec<Fault>, &'static str) {
             short_by,
             total_off,
             no_next: false,
+            ..Bend::default()
         })
     };
     let once = |number, kind| Fault {

@@ -34,6 +34,7 @@ fn bent(short_by: usize, total_off: i64, no_next: bool) -> Kind {
         short_by,
         total_off,
         no_next,
+        ..Bend::default()
     })
 }
 

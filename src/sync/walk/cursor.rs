@@ -2,10 +2,16 @@
 
 use crate::model::Time;
 use crate::model::page::{Head, PageEnd};
-use crate::model::position::{CursorPosition, Finished};
+use crate::model::position::{Course, CursorPosition, Finished};
 
 /// Pages in a row without a new id after which a listing is taken to go round in circles.
 const BARREN_PAGES: u32 = 3;
+/// Empty pages in a row after which a walk that has read as many as the tenant tells of is at its end. A fault that
+/// empties a page or two does not reach it.
+const EMPTY_AT_THE_END: u32 = 3;
+/// Empty pages in a row after which a listing is not asked on, however many are missing: 20 seconds at five requests a
+/// second.
+const EMPTY_AT_MOST: u32 = 100;
 
 /// What follows from a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +30,11 @@ pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64)
         read: position.read + end.elements(),
         unidentified: position.unidentified + unidentified,
         total: end.head().total_results.or(position.total),
+        course: Course {
+            failed_here: 0,
+            first_total: position.course.first_total.or(end.head().total_results),
+            ..position.course
+        },
         ..position.clone()
     };
     match next_cursor(&position.cursor, end.head()) {
@@ -42,16 +53,49 @@ pub(crate) fn next_cursor(sent: &str, head: &Head) -> Option<String> {
         .filter(|next| !next.is_empty() && next != sent)
 }
 
-/// Counts pages that bring no new id.
+/// Counts pages that bring no new id. A page without any id says nothing: it neither repeats nor goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Barren(u32);
 
 impl Barren {
-    /// Takes in a page that brought nothing new, or one that did; true when the listing goes round in circles.
+    /// Takes in a page that brought nothing but known ids, or one that brought others; true when the listing goes round
+    /// in circles.
     pub(crate) fn page(&mut self, is_stale: bool) -> bool {
         self.0 = if is_stale { self.0 + 1 } else { 0 };
         self.0 >= BARREN_PAGES
     }
+}
+
+/// Counts empty pages in a row, each of which tells a cursor to go on with.
+#[derive(Debug, Default)]
+pub(crate) struct Empty(u32);
+
+/// What follows from empty pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Emptiness {
+    /// There may be more behind them.
+    GoOn,
+    /// The walk is at its end if it has read as many as the tenant tells of.
+    EndIfAllCame,
+    /// Whatever is missing does not come.
+    End,
+}
+
+impl Empty {
+    /// Takes in a page.
+    pub(crate) fn page(&mut self, elements: u64) -> Emptiness {
+        self.0 = if elements == 0 { self.0 + 1 } else { 0 };
+        match self.0 {
+            EMPTY_AT_MOST.. => Emptiness::End,
+            EMPTY_AT_THE_END => Emptiness::EndIfAllCame,
+            _ => Emptiness::GoOn,
+        }
+    }
+}
+
+/// Whether a walk has read at least as many different profiles as the tenant tells of.
+pub(crate) fn all_came(distinct: u64, unidentified: u64, total: Option<u64>) -> bool {
+    total.is_some_and(|total| distinct + unidentified >= total)
 }
 
 /// How complete a finished walk is.
@@ -59,7 +103,8 @@ impl Barren {
 pub(crate) struct Completeness {
     /// `totalResults` minus what was read, as far as a total was told.
     pub(crate) difference: Option<i64>,
-    /// Whether the difference lies within what changes during a walk explain: 10 rows or 1%.
+    /// Whether the difference lies within what changes during a walk explain: 10 rows or 1%. Where no total was told,
+    /// nothing is.
     pub(crate) within_tolerance: bool,
 }
 
@@ -74,7 +119,7 @@ pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>)
     let Some(total) = total else {
         return Completeness {
             difference: None,
-            within_tolerance: true,
+            within_tolerance: false,
         };
     };
     let read = distinct + unidentified;
@@ -126,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn empty_pages_end_a_walk_early_only_if_all_came() {
+        let mut empty = Empty::default();
+        let verdicts: Vec<Emptiness> = [0, 0, 5, 0, 0, 0, 0]
+            .into_iter()
+            .map(|page| empty.page(page))
+            .collect();
+        let [go_on, end_if] = [Emptiness::GoOn, Emptiness::EndIfAllCame];
+        assert_eq!(verdicts, [go_on, go_on, go_on, go_on, go_on, end_if, go_on]);
+        let end = (0..).position(|_| empty.page(0) == Emptiness::End);
+        assert_eq!(end, Some(EMPTY_AT_MOST as usize - 5));
+        assert!(all_came(99, 1, Some(100)) && !all_came(99, 0, Some(100)) && !all_came(99, 0, None));
+    }
+
+    #[test]
     fn ten_rows_or_one_percent_may_be_missing() {
         assert!(completeness(90, 0, Some(100)).within_tolerance);
         assert!(!completeness(89, 0, Some(100)).within_tolerance);
@@ -137,7 +196,7 @@ mod tests {
             completeness(5, 0, None),
             Completeness {
                 difference: None,
-                within_tolerance: true
+                within_tolerance: false
             }
         );
         assert_eq!(completeness(120, 0, Some(100)).difference, Some(-20));

@@ -2,7 +2,9 @@
 //! in through their arguments, so that property tests can drive them through any tenant.
 
 pub(super) mod cursor;
+pub(super) mod limit;
 pub(super) mod novelty;
 pub(super) mod offset;
 pub(super) mod pressure;
 pub(super) mod since;
+pub(super) mod size;

@@ -265,6 +265,7 @@ impl SinceWalk {
         Advance {
             position: None,
             watermark: Some(watermark),
+            segment: None,
             gaps: self.gaps.clone(),
             covered: within(known, &self.covered),
         }

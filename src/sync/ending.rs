@@ -1,0 +1,54 @@
+//! How the reading of a cursor listing comes to its end, or breaks off.
+
+use crate::model::fault::Fault;
+use crate::model::position::CursorPosition;
+
+/// How a transfer came to its end.
+pub(super) struct Walked {
+    /// The position after the last page.
+    pub(super) position: CursorPosition,
+    /// What ended it.
+    pub(super) ending: Ending,
+    /// Different ids that this process read, where it can tell for certain.
+    pub(super) distinct: Option<u64>,
+}
+
+/// What ended the reading of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its last page told of no other; or only empty pages followed when all had come.
+    Reached,
+    /// It went round in circles.
+    Circling,
+    /// Page after page was empty and told of another.
+    Empty,
+    /// It brought more than can be believed.
+    TooMuch,
+}
+
+/// Why a transfer broke off.
+pub(super) struct Stopped {
+    pub(super) fault: Fault,
+    /// Where the walk stood, if it is the page behind this position that could not be read.
+    pub(super) unread: Option<Box<CursorPosition>>,
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self { fault, unread: None }
+    }
+}
+
+impl Stopped {
+    pub(super) fn at(fault: Fault, position: &CursorPosition) -> Self {
+        Self {
+            fault,
+            unread: Some(Box::new(position.clone())),
+        }
+    }
+
+    /// Whether a body broke off that may come when it is asked for again.
+    pub(super) fn is_broken_body(&self) -> bool {
+        self.unread.is_some() && self.fault.is_transient()
+    }
+}

@@ -1,0 +1,134 @@
+//! Reads pages that are not the engine's long walk: of lists, of preludes, of audit events. A page that breaks off, or does
+//! not come, is asked for again, in smaller parts where the request can be made smaller.
+
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::page::{Block, Meter, PageEnd, Request};
+use crate::model::ports::{Page, Source};
+
+use super::lane::Raw;
+use super::lease::Stop;
+use super::walk::size::PageSize;
+
+/// A page that is held in memory as a whole may have so many bytes.
+const WHOLE_AT_MOST: usize = 64 * 1024 * 1024;
+
+/// What comes next of a page.
+pub(super) enum Piece {
+    /// Whole elements.
+    Block(Block),
+    /// The page broke off and begins anew: what came of it does not count.
+    Again,
+    /// It ended whole; the next page follows.
+    End(PageEnd),
+}
+
+/// Reads pages one after the other.
+pub(super) struct PageReader<'a, S: Source> {
+    source: &'a S,
+    stop: &'a Stop,
+    meter: &'a Meter,
+    size: PageSize,
+    attempt: u32,
+    page: Option<S::Page>,
+    asked: u32,
+}
+
+impl<'a, S: Source> PageReader<'a, S> {
+    pub(super) fn new(source: &'a S, stop: &'a Stop, meter: &'a Meter) -> Self {
+        Self {
+            source,
+            stop,
+            meter,
+            size: PageSize::of(0),
+            attempt: 0,
+            page: None,
+            asked: 0,
+        }
+    }
+
+    /// The next piece of the page that `request` asks for, given how often its size is to be halved.
+    pub(super) async fn next(&mut self, request: &(dyn Fn(u32) -> Request + Sync)) -> Outcome<Piece> {
+        loop {
+            let Some(page) = &mut self.page else {
+                self.open(request).await?;
+                continue;
+            };
+            match self.stop.or(page.next()).await {
+                Ok(Some(block)) => return Ok(Piece::Block(block)),
+                Ok(None) => {}
+                Err(fault) => return self.broke_off(request, fault),
+            }
+            let Some(page) = self.page.take() else { continue };
+            match self.stop.or(page.finish()).await {
+                Ok(end) => {
+                    self.attempt = 0;
+                    self.size.whole(self.asked);
+                    return Ok(Piece::End(end));
+                }
+                Err(fault) => return self.broke_off(request, fault),
+            }
+        }
+    }
+
+    /// `totalResults` of the page that is being read, as far as it has been told.
+    pub(super) fn told(&self) -> Option<u64> {
+        self.page.as_ref()?.so_far().total_results
+    }
+
+    async fn open(&mut self, request: &(dyn Fn(u32) -> Request + Sync)) -> Outcome<()> {
+        self.asked = self.size.shrink();
+        let wanted = request(self.asked);
+        let opening = self.source.open(&wanted, self.attempt, self.meter);
+        match self.stop.or(opening).await {
+            Ok(page) => self.page = Some(page),
+            Err(fault) if fault.kind == Kind::Strained => self.failed(request),
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    fn broke_off(&mut self, request: &(dyn Fn(u32) -> Request + Sync), fault: Fault) -> Outcome<Piece> {
+        self.page = None;
+        if !fault.is_transient() {
+            return Err(fault);
+        }
+        self.failed(request);
+        Ok(Piece::Again)
+    }
+
+    fn failed(&mut self, request: &(dyn Fn(u32) -> Request + Sync)) {
+        let shrink = self.size.shrink();
+        self.size
+            .fault(request(shrink).count() == request(shrink + 1).count());
+        self.attempt += 1;
+    }
+}
+
+/// Reads one page to its whole end and holds it.
+pub(super) async fn read_whole<S: Source>(
+    source: &S,
+    stop: &Stop,
+    meter: &Meter,
+    request: &Request,
+) -> Outcome<(PageEnd, Raw)> {
+    let mut reader = PageReader::new(source, stop, meter);
+    let wanted = |_| request.clone();
+    let mut raw = Raw::default();
+    loop {
+        match reader.next(&wanted).await? {
+            Piece::Block(block) => raw.push(block),
+            Piece::Again => raw = Raw::default(),
+            Piece::End(end) => return Ok((end, raw)),
+        }
+        if raw.bytes() > WHOLE_AT_MOST {
+            return Err(too_large(request));
+        }
+    }
+}
+
+fn too_large(request: &Request) -> Fault {
+    let mebibytes = WHOLE_AT_MOST / 1024 / 1024;
+    Fault::new(Kind::Final, format!("GET {}: a page is too large", request.path))
+        .because(format!("it has more than {mebibytes} MiB, and is held in memory"))
+        .hint("lower the resource's `page_size`")
+}

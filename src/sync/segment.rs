@@ -1,0 +1,130 @@
+//! Which segment a walk of profiles reads. One listing that lacks it decides nothing: an index that is rebuilt, or a page
+//! that shifts, hides for a moment what is there. And what a walk over another segment does not see is not gone.
+
+use std::time::Duration;
+
+use crate::model::Time;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Choice, Resource, Source, Store};
+use crate::model::position::{CursorPosition, Scope};
+
+use super::engine::{Context, Ended};
+use super::lists::read_prelude;
+use super::walk::cursor;
+
+/// How often the listing is read until two readings in a row say the same.
+const READINGS: u32 = 5;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The segment to walk, and the tenant's time. That the wanted one is not listed counts when two readings in a row agree
+/// on what stands in for it.
+pub(super) async fn choose<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    wanted: Option<&str>,
+) -> Outcome<(Choice, Option<Time>)> {
+    let last = last(context).await?;
+    let mut before: Option<Outcome<Choice>> = None;
+    for reading in 1..=READINGS {
+        let (chosen, server_time) = read(context, wanted, last.as_deref()).await?;
+        match chosen {
+            Ok(choice) if choice.is_wanted => return Ok((choice, server_time)),
+            chosen if before.as_ref() == Some(&chosen) => {
+                let choice = chosen?;
+                if let Some(notice) = &choice.notice {
+                    context.progress.notice(notice);
+                }
+                return Ok((choice, server_time));
+            }
+            chosen => before = Some(chosen),
+        }
+        if reading < READINGS {
+            tracing::debug!("the wanted segment is not listed; reading the list again");
+            context.stop.pause(PAUSE).await?;
+        }
+    }
+    Err(Fault::new(
+        Kind::Transient,
+        "the segment to read profiles from cannot be told",
+    )
+    .because("the wanted one is not listed, and the tenant's list of segments is another each time")
+    .hint("set `resources.profiles.segment` to the id of the segment that holds all visitors"))
+}
+
+/// Reads the listing once.
+async fn read<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    wanted: Option<&str>,
+    last: Option<&str>,
+) -> Outcome<(Outcome<Choice>, Option<Time>)> {
+    let resource: &dyn Resource = context.task.resource.as_ref();
+    let mut prelude = resource
+        .prelude(wanted)
+        .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
+    let source = context.engine.source.as_ref();
+    let meter = context.progress.meter();
+    let server_time = read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
+    Ok((prelude.resolve(last), server_time))
+}
+
+/// The segment that the last complete full walk read.
+pub(super) async fn last<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<String>> {
+    let slot = context.task.slot(Scope::Full);
+    Ok(context.engine.store.cursor(slot).await?.segment)
+}
+
+/// Whether a walk over the chosen segment may say what is complete and what is gone: no walk over another one may, unless
+/// nothing is stored yet.
+pub(super) async fn is_other<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    choice: &Choice,
+) -> Outcome<bool> {
+    if choice.is_configured {
+        return Ok(false);
+    }
+    match last(context).await? {
+        Some(last) => Ok(last != choice.segment),
+        None => Ok(!context
+            .engine
+            .store
+            .is_empty(context.task.resource.table())
+            .await?),
+    }
+}
+
+/// Whether the walked segment turns out to be the usual one where none is remembered: nearly all that is stored is in it.
+pub(super) async fn holds_all<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    segment: &str,
+) -> Outcome<bool> {
+    if last(context).await?.is_some() {
+        return Ok(false);
+    }
+    let store = &context.engine.store;
+    let stored = store.rows(context.task.resource.table()).await?;
+    let members = store.memberships().await?;
+    let members = members
+        .iter()
+        .find(|(id, _)| id == segment)
+        .map_or(0, |(_, count)| *count);
+    Ok(members + cursor::tolerance(stored) >= stored)
+}
+
+/// How a walk ends that read another segment than the one before.
+pub(super) async fn ended_elsewhere<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: &CursorPosition,
+) -> Outcome<Ended> {
+    let segment = &position.segment;
+    let before = last(context).await?.map_or_else(
+        || "and the settings name another".to_owned(),
+        |last| format!("and the last walk read `{last}`"),
+    );
+    Ok(Ended::partial(
+        format!("profiles were read from the segment `{segment}`, {before}: nothing tells which are gone"),
+        &format!(
+            "what came is loaded and nothing was removed; if `{segment}` is the one that holds everybody now, set \
+             `resources.profiles.segment` to it, else see in BlueConic why the other is not listed"
+        ),
+    ))
+}
