@@ -179,7 +179,7 @@ mod tests {
             .collect();
         let [go_on, end_if] = [Emptiness::GoOn, Emptiness::EndIfAllCame];
         assert_eq!(verdicts, [go_on, go_on, go_on, go_on, go_on, end_if, go_on]);
-        let end = (0..).position(|_| empty.page(0) == Emptiness::End);
+        let end = (0..2 * EMPTY_AT_MOST).position(|_| empty.page(0) == Emptiness::End);
         assert_eq!(end, Some(EMPTY_AT_MOST as usize - 5));
         assert!(all_came(99, 1, Some(100)) && !all_came(99, 0, Some(100)) && !all_came(99, 0, None));
     }
