@@ -136,6 +136,12 @@ fn tell(status: &Value) {
     for resource in resources {
         trouble(resource);
     }
+    let renames = status["audit_renames"].as_array().map_or(0, Vec::len);
+    if renames > 0 {
+        output::line(&format!(
+            "\naudit_events: the tenant renamed {renames} value(s) of stored events, which keep the old ones; see sync.audit_renames"
+        ));
+    }
 }
 
 /// What the tables take on disk.

@@ -210,6 +210,17 @@ impl Tenant {
         world.audit_events.sort_by_key(|event| event.date);
     }
 
+    /// Writes an object type of audit events otherwise from now on, in events of old as well. Gives how many have it.
+    pub fn rename_object_type(&self, old: &str, new: &str) -> usize {
+        let mut world = self.state.change_world();
+        let renamed = world
+            .audit_events
+            .iter_mut()
+            .filter(|event| event.object_type == old)
+            .map(|event| new.clone_into(&mut event.object_type));
+        renamed.count()
+    }
+
     /// Puts raw bytes into every listing, directly before the profile at a position, beyond the counts.
     pub fn insert_raw(&self, position: u64, element: impl Into<Bytes>) {
         let mut world = self.state.change_world();

@@ -1,6 +1,7 @@
 //! What is loaded in one go: encoded rows, the ids that were seen, and everything that must commit with them.
 
 use super::Time;
+use super::event::{Coarse, EventIdentity, Respelled};
 use super::page::RejectReason;
 use super::position::Position;
 use super::rows::Rows;
@@ -41,6 +42,12 @@ pub struct Batch {
     pub aliases: Vec<(String, String)>,
     /// Elements that could not be loaded.
     pub rejects: Vec<Reject>,
+    /// What its audit events are told apart by.
+    pub events: Vec<EventIdentity>,
+    /// Audit events among its rows that may be stored under an older value of a field.
+    pub respelled: Vec<Respelled>,
+    /// Audit events among its rows that may be stored under the coarser key of a former release.
+    pub coarse: Vec<Coarse>,
     /// What was counted on the way.
     pub tally: Tally,
     /// Nobody has rows with these ids, as far as is known: they may go straight into the table. A loader copes with one
@@ -71,6 +78,9 @@ impl Batch {
         self.rehash.extend(later.rehash);
         self.aliases.extend(later.aliases);
         self.rejects.extend(later.rejects);
+        self.events.extend(later.events);
+        self.respelled.extend(later.respelled);
+        self.coarse.extend(later.coarse);
         self.fresh &= later.fresh || later.rows.is_empty();
     }
 

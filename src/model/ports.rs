@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Time;
 use super::batch::{Advance, Batch, Fingerprint, Known, Landmark, Reject, Span, Written};
+use super::event::{EventIdentity, Rename};
 use super::fault::Outcome;
 use super::ledger::{Counts, Ledger};
 use super::page::{Block, Broken, Head, Lookup, Meter, PageEnd, Request};
@@ -86,6 +87,8 @@ pub trait Resource: Send + Sync + 'static {
 pub trait Decoder: Send {
     /// Decodes one element into the batch: a row, a refreshed hash, or a reject. `known` is never [`Known::Same`].
     fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch);
+    /// Tells of values that the tenant renamed, before anything is decoded.
+    fn renamed(&mut self, _renames: &[Rename]) {}
     /// The dates of the decoded elements in order of arrival, since the decoder was made; empty unless they matter.
     fn dates(&self) -> &[Time];
 }
@@ -295,6 +298,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<Span>>> + Send;
     /// What is stored of audit events up to a date, and what is in doubt.
     fn landmark(&self, up_to: Time) -> impl Future<Output = Outcome<Landmark>> + Send;
+    /// The values of audit events that the tenant renamed, in the order in which that was noticed.
+    fn renames(&self) -> impl Future<Output = Outcome<Vec<Rename>>> + Send;
 }
 
 /// A walk as the store has to know it.
@@ -310,6 +315,12 @@ pub struct Walk {
 pub trait Loader: Send + 'static {
     /// What the table knows of each, in the order asked.
     fn known(&mut self, prints: &[Fingerprint]) -> impl Future<Output = Outcome<Vec<Known>>> + Send;
+    /// The stored events at the dates at which both are: one of these that is not stored, and a stored one that is not
+    /// among these.
+    fn alike(&mut self, events: &[EventIdentity])
+    -> impl Future<Output = Outcome<Vec<EventIdentity>>> + Send;
+    /// Records values that the tenant renamed. Asserts the lease.
+    fn record_renames(&mut self, renames: &[Rename]) -> impl Future<Output = Outcome<()>> + Send;
     /// Stages and merges a batch, and with it moves the cursor, in one transaction that asserts the lease last.
     fn load(
         &mut self,

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
+use crate::model::event::{EventIdentity, Rename};
 use crate::model::fault::Outcome;
 use crate::model::ports::{Lease, Loader, Walk};
 use crate::model::table::{Merge, Table};
@@ -23,7 +24,9 @@ use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Surroundings;
 use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
-use crate::postgres::{boundary, cursors, gaps, leases, partitions, profiles, rejects, seen, staging};
+use crate::postgres::{
+    boundary, cursors, gaps, leases, partitions, profiles, rejects, renames, seen, staging,
+};
 
 /// After so many fresh batches that were not fresh, all go through staging.
 const BOUNCES: u32 = 3;
@@ -282,6 +285,14 @@ impl Loader for PostgresLoader {
         Ok(self.look_up(prints).await?)
     }
 
+    async fn alike(&mut self, events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
+        Ok(renames::alike(&mut self.connection, events).await?)
+    }
+
+    async fn record_renames(&mut self, found: &[Rename]) -> Outcome<()> {
+        Ok(renames::record(&mut self.connection, &self.lease, found).await?)
+    }
+
     async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {
         Ok(self.stage_and_commit(batch, advance).await?)
     }
@@ -354,6 +365,7 @@ async fn merge_plainly(
     if batch.rows.is_empty() {
         return Ok(Written::default());
     }
+    renames::reconcile(connection, batch).await?;
     let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(around.sql.merge.as_str()))
         .bind(around.now)
         .fetch_one(connection)

@@ -373,6 +373,41 @@ where stored.id = incoming.id
   and stored.content_hash = incoming.content_hash
   and stored.source_hash <> incoming.source_hash";
 
+/// Stored audit events with a former key `$1` at their date `$4` take the keys `$2` and numbers `$3` of those that are not
+/// stored yet, in order.
+pub(crate) const REKEY_COARSE: &str = "
+with incoming as (
+  select i.*, row_number() over (partition by i.former, i.at order by i.event_key, i.occurrence) as place
+  from unnest($1::bytea[], $2::bytea[], $3::integer[], $4::timestamptz[]) as i (former, event_key, occurrence, at)
+  where not exists (
+    select from blueconic.audit_events as e
+    where e.event_key = i.event_key and e.occurrence = i.occurrence and e.occurred_at = i.at
+  )
+), stored as (
+  select e.event_key, e.occurrence, e.occurred_at,
+    row_number() over (partition by e.event_key, e.occurred_at order by e.occurrence) as place
+  from blueconic.audit_events as e
+  where exists (select from incoming as i where i.former = e.event_key and i.at = e.occurred_at)
+)
+, gone as (
+  delete from blueconic.audit_events as e
+  using stored as s
+  join incoming as i on i.former = s.event_key and i.at = s.occurred_at and i.place = s.place
+  where e.event_key = s.event_key and e.occurrence = s.occurrence and e.occurred_at = s.occurred_at
+  returning e.*, i.event_key as new_key, i.occurrence as new_occurrence
+)
+insert into blueconic.audit_events
+  (occurred_at, event_key, occurrence, user_name, application, object_type, operation, ip_address, objects, synced_at)
+select g.occurred_at, g.new_key, g.new_occurrence, g.user_name, g.application, g.object_type, g.operation, g.ip_address,
+  g.objects, sync.clock()
+from gone as g";
+
+/// Staged audit events with the key `$1` and number `$2` get the key `$3` and number `$4`.
+pub(crate) const RESPELL_STAGED: &str = "
+update pg_temp.staged_audit_events as e set event_key = r.new_key, occurrence = r.new_occurrence
+from unnest($1::bytea[], $2::integer[], $3::bytea[], $4::integer[]) as r (event_key, occurrence, new_key, new_occurrence)
+where e.event_key = r.event_key and e.occurrence = r.occurrence";
+
 /// Takes the erased ids `$1` out of staging.
 pub(crate) const UNSTAGE_PROFILES: &str = "delete from pg_temp.staged_profiles where id = any ($1)";
 

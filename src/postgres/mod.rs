@@ -20,6 +20,7 @@ mod partitions;
 pub mod pool;
 mod profiles;
 mod rejects;
+mod renames;
 pub mod reseal;
 pub mod reset;
 mod retry;

@@ -36,7 +36,7 @@ impl PostgresStore {
     }
 }
 
-/// `{tenant, resources: […], token, tables}`.
+/// `{tenant, resources: […], token, tables, audit_renames}`.
 pub async fn read(store: &PostgresStore) -> Result<Value, Error> {
     let mut resources = Vec::new();
     for slot in store.slots() {
@@ -48,6 +48,7 @@ pub async fn read(store: &PostgresStore) -> Result<Value, Error> {
         "resources": resources,
         "token": token(store).await?,
         "tables": tables(store).await?,
+        "audit_renames": audit_renames(store).await?,
     }))
 }
 
@@ -95,6 +96,31 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
         "lease": row.lease,
         "next_run_at": row.next_run_at,
     }))
+}
+
+/// Values of audit events that the tenant renamed; those that may name a person are withheld.
+async fn audit_renames(store: &PostgresStore) -> Result<Vec<Value>, Error> {
+    let rows = sqlx::query!(
+        "select field, noticed_at,
+           case when field not in ('user_name', 'ip_address') then old_value end as old_value,
+           case when field not in ('user_name', 'ip_address') then new_value end as new_value
+         from sync.audit_renames
+         order by noticed_at, field, new_value"
+    )
+    .fetch_all(store.control())
+    .await
+    .doing(DOING)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            json!({
+                "field": row.field,
+                "old_value": row.old_value,
+                "new_value": row.new_value,
+                "noticed_at": row.noticed_at,
+            })
+        })
+        .collect())
 }
 
 /// The token of the tenant that asked last.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Landmark, Span};
+use crate::model::event::Rename;
 use crate::model::fault::Outcome;
 use crate::model::ledger::{Counts, Ledger};
 use crate::model::ports::{Acquired, Candidates, Cursor, Lease, Store, Verdict, Walk};
@@ -22,7 +23,7 @@ use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::retry::Attempts;
 use crate::postgres::tenant::{self, Tenant};
-use crate::postgres::{boundary, counts, cursors, gaps, leases, runs, seen, sweep};
+use crate::postgres::{boundary, counts, cursors, gaps, leases, renames, runs, seen, sweep};
 
 /// The index that makes membership fast; a first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
@@ -243,6 +244,10 @@ impl Store for PostgresStore {
 
     async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
         Ok(gaps::landmark(self.control(), up_to).await?)
+    }
+
+    async fn renames(&self) -> Outcome<Vec<Rename>> {
+        Ok(renames::read(self.control()).await?)
     }
 }
 

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::event::{Coarse, EventIdentity, EventKey, Rename, Respelled};
 use crate::model::page::{Broken, Lookup, RejectReason, Request};
 use crate::model::ports::{Census, Clock, Decoder, Prelude, Resource, Verdict};
 use crate::model::position::Position;
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
+use super::audit_key::{self, FineDate, Values};
 use super::fields::{Fields, Raw, array};
 use super::list::{self, Problem};
 use super::reject;
@@ -28,8 +29,6 @@ const ARRAY: &str = "auditEvents";
 const FIRST_YEAR: i32 = 2000;
 /// How far ahead of our clock an event may be dated.
 const AHEAD: TimeDelta = TimeDelta::days(1);
-/// Stands at the head of what is hashed; another form of the key must be another version.
-const CANONICAL_VERSION: &[u8] = b"blueconic-sync audit event 1";
 
 static TABLE: Table = Table {
     name: "audit_events",
@@ -132,6 +131,7 @@ impl Resource for AuditEvents {
         Box::new(EventDecoder {
             latest: self.clock.now() + AHEAD,
             multiplicity: HashMap::new(),
+            renames: Vec::new(),
             dates: Vec::new(),
         })
     }
@@ -173,7 +173,8 @@ struct Object<'a> {
 /// Numbers equal events within one response, so it must not outlive one.
 struct EventDecoder {
     latest: Time,
-    multiplicity: HashMap<[u8; 32], i32>,
+    multiplicity: HashMap<EventKey, i32>,
+    renames: Vec<Rename>,
     dates: Vec<Time>,
 }
 
@@ -186,9 +187,18 @@ impl Decoder for EventDecoder {
         into.tally.replaced_characters += fields.replaced;
     }
 
+    fn renamed(&mut self, renames: &[Rename]) {
+        self.renames = renames.to_vec();
+    }
+
     fn dates(&self) -> &[Time] {
         &self.dates
     }
+}
+
+/// As the table keeps it.
+fn to_microseconds(date: Time) -> Time {
+    Time::from_timestamp_micros(date.timestamp_micros()).unwrap_or(date)
 }
 
 impl EventDecoder {
@@ -208,13 +218,18 @@ impl EventDecoder {
             );
             return Err(reject::whole(element, None, RejectReason::DateOutOfRange, detail));
         }
-        let key = read.key(date);
-        let occurrence = self
+        let text = event.date.map_or("", RawValue::get);
+        let fine = FineDate::of(date, text);
+        // Equal but for how a value is spelled, they are equal.
+        let oldest = audit_key::oldest_spelling(read.values(), &self.renames);
+        let alike = audit_key::key(&fine, oldest, &read.object_ids());
+        let occurrence = *self
             .multiplicity
-            .entry(key)
+            .entry(alike)
             .and_modify(|count| *count += 1)
             .or_insert(0);
-        read.put(date, key, *occurrence, into);
+        let key = read.name(&fine, to_microseconds(date), occurrence, &self.renames, into);
+        read.put(date, key, occurrence, into);
         Ok(())
     }
 }
@@ -246,40 +261,65 @@ impl<'a> Read<'a> {
         })
     }
 
-    /// SHA-256 over a versioned canonical form. The objects' names are left out: they change after the event.
-    fn key(&self, date: Time) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: Option<&[u8]>| match bytes {
-            Some(bytes) => {
-                hash.update((bytes.len() as u64 + 1).to_be_bytes());
-                hash.update(bytes);
-            }
-            None => hash.update(0_u64.to_be_bytes()),
-        };
-        part(Some(CANONICAL_VERSION));
-        part(Some(&date.timestamp_millis().to_be_bytes()));
-        for text in [
-            &self.application,
-            &self.user_name,
-            &self.object_type,
-            &self.operation,
-            &self.ip_address,
-        ] {
-            part(text.as_deref().map(str::as_bytes));
-        }
-        let mut ids: Vec<Option<&[u8]>> = self
-            .objects
-            .iter()
-            .map(|object| object.id.as_deref().map(str::as_bytes))
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
-            part(id);
-        }
-        hash.finalize().into()
+    /// The fields whose values may be renamed.
+    fn values(&self) -> Values<'_> {
+        [
+            self.application.as_deref(),
+            self.user_name.as_deref(),
+            self.object_type.as_deref(),
+            self.operation.as_deref(),
+            self.ip_address.as_deref(),
+        ]
     }
 
-    fn put(&self, date: Time, key: [u8; 32], occurrence: i32, into: &mut Batch) {
+    fn object_ids(&self) -> Vec<Option<&str>> {
+        let mut ids: Vec<Option<&str>> = self.objects.iter().map(|object| object.id.as_deref()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// What it is told apart by, as it came; and where else it may be stored.
+    fn name(
+        &self,
+        date: &FineDate,
+        at: Time,
+        occurrence: i32,
+        renames: &[Rename],
+        into: &mut Batch,
+    ) -> EventKey {
+        let (values, objects) = (self.values(), self.object_ids());
+        let key = audit_key::key(date, values, &objects);
+        let older = audit_key::older_spellings(values, renames);
+        if date.was_coarse() {
+            into.coarse
+                .extend(std::iter::once(&values).chain(&older).map(|values| Coarse {
+                    former: audit_key::coarse_key(date, *values, &objects),
+                    key: audit_key::key(date, *values, &objects),
+                    occurrence,
+                    at,
+                }));
+        }
+        if !older.is_empty() {
+            into.respelled.push(Respelled {
+                key,
+                occurrence,
+                older: older
+                    .iter()
+                    .map(|values| audit_key::key(date, *values, &objects))
+                    .collect(),
+            });
+        }
+        into.events.push(EventIdentity {
+            key,
+            occurrence,
+            at,
+            fields: values.map(|value| value.map(str::to_owned)),
+            objects: objects.into_iter().map(|id| id.map(str::to_owned)).collect(),
+        });
+        key
+    }
+
+    fn put(&self, date: Time, key: EventKey, occurrence: i32, into: &mut Batch) {
         let objects: Vec<serde_json::Value> = self
             .objects
             .iter()

@@ -3,6 +3,7 @@
 //! No I/O, no SQL, no HTTP. A plain list is one row in [`registry`] and one migration; see `list.rs`.
 
 mod audit_events;
+mod audit_key;
 mod census;
 mod choice;
 mod dates;

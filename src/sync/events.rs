@@ -6,15 +6,17 @@ use chrono::TimeDelta;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Batch, Landmark};
+use crate::model::event::Rename;
 use crate::model::fault::Outcome;
 use crate::model::page::PageEnd;
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
 use super::engine::{Context, Ended};
-use super::lane::{self, Standing};
+use super::lane::{self, Raw, Standing};
 use super::reading::read_whole;
-use super::task::EventsReading;
+use super::renames::{self, Shown};
+use super::task::{EventsReading, Reading};
 use super::walk::pressure::Pressure;
 use super::walk::since::{self, Frame, SinceWalk, Step};
 
@@ -28,6 +30,7 @@ pub(super) async fn run<S: Source, T: Store>(
     let stored = store.cursor(context.lease.slot).await?.watermark;
     let mut frame = frame(reading, stored, context.engine.clock.now());
     frame.landmark = store.landmark(frame.anchored_by()).await?;
+    let mut renames = store.renames().await?;
     let table = context.task.resource.table();
     let mut loader = store.loader(table, context.lease, None).await?;
     let mut scan = Scan {
@@ -38,7 +41,13 @@ pub(super) async fn run<S: Source, T: Store>(
     let mut gaps = 0;
     loop {
         let from = scan.from();
-        let (end, prepared) = page(context, &mut loader, SincePosition { from, count: None }).await?;
+        let (end, prepared) = page(
+            context,
+            &mut loader,
+            SincePosition { from, count: None },
+            &mut renames,
+        )
+        .await?;
         let (next, advance) = match scan.take(&end, &prepared.dates) {
             Step::Read(next, advance) => (Some(next), advance),
             Step::End(advance) => (None, advance),
@@ -54,7 +63,7 @@ pub(super) async fn run<S: Source, T: Store>(
             break;
         }
     }
-    if resolve_doubt(context, &mut loader, &frame).await? {
+    if resolve_doubt(context, &mut loader, &frame, &mut renames).await? {
         scan.pressure = scan.pressure.map(|pressure| pressure.of(frame.page_size));
     }
     Ok(told(context, &scan, gaps))
@@ -91,17 +100,55 @@ async fn page<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     loader: &mut T::Loader,
     position: SincePosition,
+    renames: &mut Vec<Rename>,
 ) -> Outcome<(PageEnd, Dated)> {
-    let resource = context.task.resource.as_ref();
-    let request = resource.request(&Position::Since(position), 0);
+    let wanted = u64::from(position.count.unwrap_or(page_size(context)));
+    let request = context.task.resource.request(&Position::Since(position), 0);
     let source = context.engine.source.as_ref();
     let meter = context.progress.meter();
     let (end, raw) = read_whole(source, context.stop, meter, &request).await?;
+    let page = decode(context, loader, &raw, renames).await?;
+    let is_short = end.elements() < wanted;
+    let Some(shown) = Shown::of(&page.dates, is_short).filter(|_| !page.batch.events.is_empty()) else {
+        return Ok((end, page));
+    };
+    let stored = loader.alike(&page.batch.events).await?;
+    let found = renames::found(shown, &page.batch.events, &stored, renames);
+    if found.is_empty() {
+        return Ok((end, page));
+    }
+    loader.record_renames(&found).await?;
+    found
+        .iter()
+        .for_each(|rename| context.progress.notice(&rename.sentence()));
+    renames.extend(found);
+    let page = decode(context, loader, &raw, renames).await?;
+    Ok((end, page))
+}
+
+/// Events asked for at once.
+fn page_size<S, T>(context: &Context<'_, S, T>) -> u32 {
+    match &context.task.reading {
+        Reading::Events(reading) => reading.page_size,
+        Reading::List | Reading::Profiles(_) => 0,
+    }
+}
+
+/// Decodes a page, in which these values were renamed.
+async fn decode<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    loader: &mut T::Loader,
+    raw: &Raw,
+    renames: &[Rename],
+) -> Outcome<Dated> {
+    let resource = context.task.resource.as_ref();
     let mut decoder = resource.decoder();
-    let prepared = lane::prepare(resource, decoder.as_mut(), loader, &raw, &Standing::of(0)).await?;
-    let dates = decoder.dates().to_vec();
-    let batch = prepared.batch;
-    Ok((end, Dated { batch, dates }))
+    decoder.renamed(renames);
+    let prepared = lane::prepare(resource, decoder.as_mut(), loader, raw, &Standing::of(0)).await?;
+    Ok(Dated {
+        batch: prepared.batch,
+        dates: decoder.dates().to_vec(),
+    })
 }
 
 /// Loads one page and counts it.
@@ -129,6 +176,7 @@ async fn resolve_doubt<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     loader: &mut T::Loader,
     frame: &Frame,
+    renames: &mut Vec<Rename>,
 ) -> Outcome<bool> {
     let inserted = context.progress.read().inserted;
     let Some(doubt) = frame.landmark.doubt.filter(|_| inserted > 0) else {
@@ -140,7 +188,7 @@ async fn resolve_doubt<S: Source, T: Store>(
         return Ok(false);
     }
     let count = u32::try_from(events).ok();
-    let (end, page) = page(context, loader, SincePosition { from, count }).await?;
+    let (end, page) = page(context, loader, SincePosition { from, count }, renames).await?;
     let oldest = since::oldest(&page.dates);
     let reaches_back = match doubt.elements {
         0 => oldest >= Some(doubt.span.to),

@@ -14,6 +14,7 @@ mod pipeline;
 mod profiles;
 pub mod progress;
 mod reading;
+mod renames;
 mod restart;
 mod segment;
 mod sweep;

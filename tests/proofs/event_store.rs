@@ -8,6 +8,7 @@ use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{
     Advance, Batch, Doubt, Fingerprint, GapReason, Known, Landmark, Span, Written,
 };
+use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Acquired, Candidates, Cursor, Lease, Loader, Store, Verdict, Walk};
@@ -225,6 +226,10 @@ impl Store for EventStore {
     async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
         Ok(self.0.lock().unwrap().landmark(up_to))
     }
+
+    async fn renames(&self) -> Outcome<Vec<Rename>> {
+        Ok(Vec::new())
+    }
 }
 
 /// The first column of a tuple: two bytes that count fields, four of length, and eight of a timestamp.
@@ -235,6 +240,14 @@ fn date_of(tuple: &[u8]) -> i64 {
 impl Loader for EventStore {
     async fn known(&mut self, prints: &[Fingerprint]) -> Outcome<Vec<Known>> {
         Ok(vec![Known::Absent; prints.len()])
+    }
+
+    async fn alike(&mut self, _events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
+        Ok(Vec::new())
+    }
+
+    async fn record_renames(&mut self, renames: &[Rename]) -> Outcome<()> {
+        panic!("nobody renames anything here: {renames:?}")
     }
 
     async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {

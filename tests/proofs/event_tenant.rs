@@ -48,12 +48,10 @@ pub(super) struct Tenant {
     pub(super) died: bool,
     /// Whether the first page of a scan, or one that was cut, showed too few dates to tell its order.
     pub(super) undecided: bool,
-    /// The most events of one answer since the test last looked.
-    pub(super) largest: usize,
     /// Whether a limit that knows no order was taken before events were left out: what came tells nothing then.
     pub(super) cut_blindly: bool,
     scenario: Scenario,
-    written: Written,
+    pub(super) written: Written,
 }
 
 /// The first moment of the story.
@@ -76,7 +74,6 @@ impl Tenant {
             crash_after: None,
             died: false,
             undecided: false,
-            largest: 0,
             cut_blindly: false,
             scenario: scenario.clone(),
             written,
@@ -127,7 +124,6 @@ impl Tenant {
         }
         let is_cut = raw > count || found.len() < shown || found.len() == count;
         self.undecided |= (is_cut || self.requests == 0) && distinct(&found) < TRUSTED_AFTER;
-        self.largest = self.largest.max(found.len());
         found
     }
 }

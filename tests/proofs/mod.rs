@@ -4,6 +4,7 @@ mod aliases;
 mod audit_walk;
 mod audit_walk_in_sql;
 mod bodies;
+mod event_identity;
 mod event_store;
 mod event_tenant;
 mod living_tenant;

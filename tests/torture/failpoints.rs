@@ -45,7 +45,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 35] = [
+const PLACES: [(&str, Scene, u32); 36] = [
     ("migrate", First, 0),
     ("tenant", First, 0),
     ("token/open", First, 0),
@@ -64,6 +64,7 @@ const PLACES: [(&str, Scene, u32); 35] = [
     ("load", Again, 9),
     ("advance", First, 5),
     ("advance", Again, 4),
+    ("renames", Again, 0),
     ("forget", Again, 0),
     ("candidates", Again, 0),
     ("sweep", Again, 0),
@@ -195,6 +196,8 @@ fn program(tenant: &Tenant, database: &Database) -> Program {
         .set("schedule.lease_ttl", "1s")
         .set("resources.profiles.page_size", "50")
         .set("resources.audit_events.page_size", "150")
+        // A renamed value shows in what is read again.
+        .set("resources.audit_events.overlap", "29d")
         .set("resources.profile_properties.page_size", "5")
 }
 
@@ -243,6 +246,8 @@ fn change(tenant: &Tenant, profiles: u64) {
     // A list in which something is missing is read again, and what the first reading saw is forgotten.
     let definition = tenant.properties().pop().unwrap();
     assert!(tenant.remove_property(&definition.id));
+    let renamed = tenant.audit_events().remove(0).object_type;
+    assert!(tenant.rename_object_type(&renamed, "RENAMED") > 10);
     // Equal events among them, and of the same millisecond; all within the overlap, so that no wider scan is needed.
     let now = tenant.now();
     let events = tenant.audit_events().into_iter().step_by(9).enumerate();

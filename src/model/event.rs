@@ -1,0 +1,106 @@
+//! What an audit event is told apart by, beside its key: the tenant gives events no id, and renames values of their fields
+//! from one release to the next.
+
+use super::Time;
+
+/// The fields whose values may be renamed, in the order of [`EventIdentity::fields`].
+pub const FIELDS: [&str; 5] = [
+    "application",
+    "user_name",
+    "object_type",
+    "operation",
+    "ip_address",
+];
+
+/// The key over an event.
+pub type EventKey = [u8; 32];
+
+/// An event as it came, or as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventIdentity {
+    /// The key over all of it.
+    pub key: EventKey,
+    /// Its number among equal ones.
+    pub occurrence: i32,
+    /// Its date, as fine as the table keeps it (microseconds).
+    pub at: Time,
+    /// Its fields, as [`FIELDS`] names them.
+    pub fields: [Option<String>; 5],
+    /// The ids of its objects, in order.
+    pub objects: Vec<Option<String>>,
+}
+
+/// A value that the tenant writes in place of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Rename {
+    /// Which of [`FIELDS`].
+    pub field: usize,
+    /// As it was written before.
+    pub old: Option<String>,
+    /// As it is written now.
+    pub new: Option<String>,
+}
+
+impl Rename {
+    /// Whether it takes another one back.
+    pub fn is_reverse_of(&self, other: &Self) -> bool {
+        self.field == other.field && self.old == other.new && self.new == other.old
+    }
+
+    /// One sentence about it. Values that may name a person, or hold more than a word, are left out.
+    pub fn sentence(&self) -> String {
+        let is_word = |value: &str| {
+            value.len() <= 80
+                && value
+                    .chars()
+                    .all(|one| one.is_ascii_alphanumeric() || "_- ".contains(one))
+        };
+        let spoken = |value: &Option<String>| match value.as_deref() {
+            None => Some("no value".to_owned()),
+            Some(value) if is_word(value) => Some(format!("`{value}`")),
+            Some(_) => None,
+        };
+        let names_persons = matches!(self.field_name(), "user_name" | "ip_address");
+        let words = spoken(&self.old)
+            .zip(spoken(&self.new))
+            .filter(|_| !names_persons);
+        let what = words.map_or_else(
+            || "another value than before".to_owned(),
+            |(old, new)| format!("{new} where it wrote {old}"),
+        );
+        format!(
+            "the tenant writes {what} in `{}` of audit events, in stored ones too: they stay as they are and are not stored \
+             again; sync.audit_renames holds it",
+            self.field_name()
+        )
+    }
+
+    /// The field's name.
+    pub fn field_name(&self) -> &'static str {
+        FIELDS[self.field]
+    }
+}
+
+/// A staged event with a renamed value: under which keys it may be stored already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Respelled {
+    /// The key with the values as they came.
+    pub key: EventKey,
+    /// Its number among equal ones.
+    pub occurrence: i32,
+    /// The keys with older values in their place; the last one is for events that are not stored yet.
+    pub older: Vec<EventKey>,
+}
+
+/// A staged event whose date is finer than a millisecond: the key that a release before this one gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coarse {
+    /// The former key.
+    pub former: EventKey,
+    /// The key.
+    pub key: EventKey,
+    /// Its number among equal ones.
+    pub occurrence: i32,
+    /// Its date.
+    pub at: Time,
+}
