@@ -16,6 +16,7 @@ use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Clock, SystemClock};
 use crate::model::position::{Scope, Slot};
+use crate::postgres::address;
 use crate::postgres::embedded::error::EmbeddedError;
 use crate::postgres::embedded::{self, Embedded};
 use crate::postgres::migrate::{self, Pending};
@@ -111,8 +112,16 @@ impl Database {
         }
     }
 
+    /// Warns where somebody between here and the database could pass for it.
+    fn warn_of_exposure(&self) {
+        if let Some(exposure) = address::exposure(&self.options) {
+            tracing::warn!(hint = address::EXPOSURE_HINT, "{exposure}");
+        }
+    }
+
     /// Applies pending migrations.
     pub async fn migrate(&self) -> Outcome<Vec<Pending>> {
+        self.warn_of_exposure();
         Ok(migrate::apply(&self.options).await?)
     }
 

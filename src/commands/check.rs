@@ -17,7 +17,7 @@ use crate::model::page::{Lookup, Meter};
 use crate::model::ports::{Clock, Source, SystemClock};
 use crate::model::tokens::TokenStore;
 use crate::postgres::error::Error;
-use crate::postgres::{embedded, pool};
+use crate::postgres::{address, embedded, migrate, pool};
 use crate::resources::registry::{self, Entry};
 
 use super::output;
@@ -41,6 +41,17 @@ impl Line {
             state: "ok",
             detail,
             hint: None,
+            exit: Exit::Done,
+        }
+    }
+
+    /// What works, and deserves a look.
+    fn warning(what: &'static str, detail: String, hint: String) -> Self {
+        Self {
+            what,
+            state: "warning",
+            detail,
+            hint: Some(hint),
             exit: Exit::Done,
         }
     }
@@ -140,6 +151,9 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
     if let Err(error) = store.verify_schema().await {
         // Migrations that are still to be applied are no fault: `backfill` and `serve` apply them.
         let is_pending = matches!(error, Error::Pending { .. });
+        if let (true, Err(error)) = (is_pending, migrate::verify_rights(database.options()).await) {
+            lines.push(Line::of("rights", &Fault::from(error)));
+        }
         let line = Line::of("schema", &Fault::from(error));
         lines.push(if is_pending {
             Line {
@@ -161,6 +175,30 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
         }
     }
     store.disconnect().await;
+    lines.extend(warnings(database).await?);
+    Ok(lines)
+}
+
+/// What somebody who means harm could use.
+async fn warnings(database: &Database) -> Outcome<Vec<Line>> {
+    let mut lines = Vec::new();
+    if let Some(exposure) = address::exposure(database.options()) {
+        lines.push(Line::warning(
+            "encryption",
+            exposure,
+            address::EXPOSURE_HINT.to_owned(),
+        ));
+    }
+    for schema in migrate::open_schemas(database.options()).await? {
+        lines.push(Line::warning(
+            "names",
+            format!("every role may create functions and operators in the schema `{schema}`"),
+            format!(
+                "`revoke create on schema {schema} from public`: an analyst with `{schema}` in the search path may call a \
+                 stranger's (this program's own sessions do not look there)"
+            ),
+        ));
+    }
     Ok(lines)
 }
 

@@ -12,12 +12,14 @@ use crate::cli::Psql;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::postgres::address;
 use crate::postgres::embedded::{Embedded, is_made};
 
 use super::{demo, output};
 
-/// What an analyst wants to name without its schema.
-const SEARCH_PATH: &str = "-c search_path=blueconic,public";
+/// What an analyst wants to name without its schema. PostgreSQL's own names come before these; `public` is not among them:
+/// in many databases everybody may put a function there that fits better.
+const SEARCH_PATH: &str = "-c search_path=blueconic,pg_temp";
 
 /// Runs the command.
 pub async fn run(arguments: &Psql, settings: &Settings) -> Outcome<Exit> {
@@ -56,11 +58,11 @@ async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
 
 /// libpq's variables for a connection string.
 fn variables(url: &str) -> Vec<(&'static str, OsString)> {
-    let mut variables = vec![
-        ("PGOPTIONS", OsString::from(SEARCH_PATH)),
-        ("PGAPPNAME", "blueconic-sync psql".into()),
-    ];
+    let mut variables = vec![("PGAPPNAME", OsString::from("blueconic-sync psql"))];
+    // What the address sets comes later, and wins.
+    let mut options = SEARCH_PATH.to_owned();
     let Ok(url) = Url::parse(url) else {
+        variables.push(("PGOPTIONS", options.into()));
         return variables;
     };
     let decoded = |text: &str| -> OsString {
@@ -73,13 +75,35 @@ fn variables(url: &str) -> Vec<(&'static str, OsString)> {
             variables.push((name, decoded(value)));
         }
     };
-    put("PGHOST", url.host_str());
+    let host = url.host_str();
+    put("PGHOST", host.and_then(address::unbracketed).or(host));
     put("PGUSER", Some(url.username()));
     put("PGPASSWORD", url.password());
     put("PGDATABASE", url.path().strip_prefix('/'));
     variables.extend(url.port().map(|port| ("PGPORT", port.to_string().into())));
+    let has_mode = url
+        .query_pairs()
+        .any(|(key, _)| matches!(&*key, "sslmode" | "ssl-mode"));
     for (key, value) in url.query_pairs() {
         let name = match key.as_ref() {
+            "options" => {
+                options = format!("{options} {value}");
+                continue;
+            }
+            name if name.starts_with("options[") => {
+                let name = name.trim_start_matches("options[").trim_end_matches(']');
+                options = format!("{options} -c {name}={}", escaped(&value));
+                continue;
+            }
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" if address::is_system(&value) => {
+                // Only a psql of 16 or newer knows the word.
+                variables
+                    .extend(address::system_roots().map(|file| ("PGSSLROOTCERT", file.into_os_string())));
+                if !has_mode {
+                    variables.push(("PGSSLMODE", "verify-full".into()));
+                }
+                continue;
+            }
             "host" | "hostaddr" => "PGHOST",
             "port" => "PGPORT",
             "user" => "PGUSER",
@@ -89,11 +113,18 @@ fn variables(url: &str) -> Vec<(&'static str, OsString)> {
             "sslrootcert" | "ssl-root-cert" | "ssl-ca" => "PGSSLROOTCERT",
             "sslcert" | "ssl-cert" => "PGSSLCERT",
             "sslkey" | "ssl-key" => "PGSSLKEY",
+            "application_name" => "PGAPPNAME",
             _ => continue,
         };
         variables.push((name, value.into_owned().into()));
     }
+    variables.push(("PGOPTIONS", options.into()));
     variables
+}
+
+/// A value within `PGOPTIONS`: a backslash keeps a blank.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace(' ', "\\ ")
 }
 
 async fn psql(
@@ -145,5 +176,15 @@ mod tests {
         assert_eq!(value("PGSSLMODE").as_deref(), Some("require"));
         let socket = variables("postgres:///blueconic?host=%2Ftmp%2Fx&port=5432&user=u&sslmode=disable");
         assert!(socket.contains(&("PGHOST", "/tmp/x".into())));
+    }
+
+    #[test]
+    fn options_and_an_address_of_ipv6_reach_psql() {
+        let found = variables(
+            "postgres://u@[::1]:5433/d?options=-c%20work_mem%3D8MB&options[application_name]=a%20b",
+        );
+        assert!(found.contains(&("PGHOST", "::1".into())));
+        let options = "-c search_path=blueconic,pg_temp -c work_mem=8MB -c application_name=a\\ b";
+        assert!(found.contains(&("PGOPTIONS", options.into())), "{found:?}");
     }
 }

@@ -7,6 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind};
+use crate::postgres::meaning::{Class, READ_ONLY, connect_hint, statement_hint};
 use crate::postgres::session;
 
 /// What can go wrong between this program and its database.
@@ -15,6 +16,27 @@ pub enum Error {
     /// The connection string cannot be read.
     #[error("the database's address cannot be read")]
     Address(#[source] sqlx::Error),
+    /// The connection string names a file that will not do.
+    #[error("`{parameter}` of the database's address names {path}, which {what}")]
+    Certificate {
+        /// `sslrootcert`, `sslcert` or `sslkey`.
+        parameter: &'static str,
+        /// The file.
+        path: String,
+        /// "cannot be read", "holds no certificate".
+        what: &'static str,
+        /// What the operating system said.
+        #[source]
+        source: Option<std::io::Error>,
+    },
+    /// The connection string asks for something that is not there.
+    #[error("the database's address {what}")]
+    Unsupported {
+        /// "names several hosts", …
+        what: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
     /// No connection.
     #[error("cannot connect to PostgreSQL at {address}")]
     Connect {
@@ -68,6 +90,24 @@ pub enum Error {
     /// A migration failed.
     #[error("failed applying the migrations")]
     Migrate(#[source] MigrateError),
+    /// Sessions kept the locks that a migration needs.
+    #[error("a migration did not get its lock in {seconds} seconds; in the way: {who}")]
+    InTheWay {
+        /// How long it was tried.
+        seconds: u64,
+        /// Which sessions.
+        who: String,
+    },
+    /// The schemas are not there, and may not be made; or may not be used.
+    #[error("the role {role} may not make the schema {schema}, or tables in it, in the database {database}")]
+    NoSchema {
+        /// The schema.
+        schema: String,
+        /// The database.
+        database: String,
+        /// The role.
+        role: String,
+    },
     /// Another process has been applying migrations for too long.
     #[error("another process has been applying migrations for {seconds} seconds")]
     MigrationsLocked {
@@ -169,64 +209,25 @@ pub enum Error {
     },
 }
 
-/// What a statement's failure means, by its SQLSTATE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// Deadlock or serialization failure: the same transaction can be tried again at once.
-    Conflict,
-    /// It may pass by itself.
-    Passing,
-    /// No space left.
-    DiskFull,
-    /// The session cannot write: a standby, or a database that somebody closed.
-    ReadOnly,
-    /// A right is missing.
-    Denied,
-    /// A table is missing.
-    Unmigrated,
-    /// A pooler hands each transaction to another session.
-    Pooled,
-    /// Retrying cannot help.
-    Final,
-}
-
-fn class(error: &sqlx::Error) -> Class {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Class::Passing,
-        sqlx::Error::Database(inner) => inner.code().map_or(Class::Final, |code| class_of_code(&code)),
-        _ => Class::Final,
-    }
-}
-
-/// SQLSTATEs: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn class_of_code(code: &str) -> Class {
-    match code {
-        "40P01" | "40001" => Class::Conflict,
-        // Shutdown, crash, start-up; a session ended for idling; a lock not had in time; too many connections.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "55P03" | "53300" => Class::Passing,
-        "25006" => Class::ReadOnly,
-        "53100" => Class::DiskFull,
-        "42501" => Class::Denied,
-        "42P01" | "3F000" | "42703" | "42883" => Class::Unmigrated,
-        // A prepared statement that is there already, or not there any more.
-        "42P05" | "26000" => Class::Pooled,
-        code if code.starts_with("08") => Class::Passing,
-        _ => Class::Final,
-    }
-}
-
 impl Error {
     /// Whether the same thing may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Gone { .. } | Self::ReadOnly { .. })
-            || self.cause().is_some_and(|cause| {
-                matches!(class(cause), Class::Conflict | Class::Passing | Class::ReadOnly)
-            })
+        matches!(
+            self,
+            Self::Gone { .. } | Self::ReadOnly { .. } | Self::InTheWay { .. }
+        ) || self.cause().is_some_and(|cause| Class::of(cause).passes())
     }
 
     /// Whether the transaction lost against another and can be run again at once.
     pub fn is_conflict(&self) -> bool {
-        self.cause().is_some_and(|cause| class(cause) == Class::Conflict)
+        self.cause()
+            .is_some_and(|cause| Class::of(cause) == Class::Conflict)
+    }
+
+    /// Whether a lock was not had in time, or was had by others in another order.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        self.cause()
+            .is_some_and(|cause| matches!(Class::of(cause), Class::Locked | Class::Conflict))
     }
 
     /// Whether rows that were taken to be nobody's are there already, or may not go straight into the table.
@@ -253,6 +254,9 @@ impl Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Address(_)
+            | Self::Certificate { .. }
+            | Self::Unsupported { .. }
+            | Self::NoSchema { .. }
             | Self::TooOld { .. }
             | Self::NotUtf8 { .. }
             | Self::NoStaging { .. }
@@ -273,12 +277,29 @@ impl Error {
                 "use postgres://USER@HOST:PORT/DATABASE, or postgres:///DATABASE?host=/run/postgresql for a socket"
             }
             Self::Connect { source, .. } => connect_hint(source),
+            Self::Certificate { .. } => {
+                "name a file in PEM that this user can read; `sslrootcert=system` takes what the system trusts"
+            }
+            Self::Unsupported { hint, .. } => hint,
+            Self::InTheWay { .. } => {
+                "end those transactions (`select pg_terminate_backend(PID)`), then run `blueconic-sync migrate` again"
+            }
+            Self::NoSchema {
+                schema,
+                database,
+                role,
+            } => {
+                return Some(format!(
+                    "`grant create on database {database} to {role}`, or as an administrator `create schema {schema} \
+                     authorization {role}` (for `blueconic` and for `sync`)"
+                ));
+            }
             Self::TooOld { .. } => "use PostgreSQL 15 or newer",
             Self::NotUtf8 { .. } => {
                 "make one that can hold every text (`create database NAME encoding 'UTF8' template template0`) and name it \
                  in `DATABASE_URL`"
             }
-            Self::ReadOnly { is_standby: true, .. } => READ_ONLY_STANDBY,
+            Self::ReadOnly { is_standby: true, .. } => READ_ONLY,
             Self::ReadOnly {
                 is_standby: false, ..
             } => {
@@ -303,8 +324,8 @@ impl Error {
             Self::TokenBusy => "try again in a minute",
             Self::Held { .. } => "stop that process, or wait until its run has ended",
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
-            Self::Statement { source, .. } => return statement_hint(class(source)),
-            Self::Migrate(_) => return self.cause().and_then(|cause| statement_hint(class(cause))),
+            Self::Statement { source, .. } => return statement_hint(source).map(Cow::into_owned),
+            Self::Migrate(_) => return self.cause().and_then(statement_hint).map(Cow::into_owned),
             Self::Gone { .. }
             | Self::NotFresh
             | Self::Fenced { .. }
@@ -315,48 +336,6 @@ impl Error {
         };
         Some(hint.to_owned())
     }
-}
-
-/// A failover may be under way: sessions of the standby are closed, and opened anew.
-const READ_ONLY_STANDBY: &str = "the server is a standby: connect to the primary, or to an address that follows it; \
-                                 during a failover this passes by itself";
-
-fn connect_hint(source: &sqlx::Error) -> &'static str {
-    match source {
-        sqlx::Error::Database(inner) => match inner.code().as_deref() {
-            Some("28P01" | "28000") => "check user and password in `DATABASE_URL` (or `DATABASE_URL_FILE`)",
-            Some("08P01") if inner.message().contains("startup parameter") => {
-                "a pooler refuses the connection: add `extra_float_digits` to its `ignore_startup_parameters`"
-            }
-            Some("3D000") => "create the database (`createdb NAME`), or correct its name in `DATABASE_URL`",
-            _ => "check `DATABASE_URL`",
-        },
-        sqlx::Error::Tls(_) => "check the server's certificate, or `sslmode` in `DATABASE_URL`",
-        _ => {
-            "start PostgreSQL there (`systemctl start postgresql`, or `docker compose up -d postgres`), correct \
-             `DATABASE_URL`, or leave it out to use the embedded server"
-        }
-    }
-}
-
-fn statement_hint(class: Class) -> Option<String> {
-    let hint = match class {
-        Class::DiskFull => {
-            "the database's disk is full: make room there; what is stored is whole, and the next run goes on from it"
-        }
-        Class::Denied => {
-            "the role lacks a right: it has to own the schemas `blueconic` and `sync`, or to have `create` on the \
-             database (`grant create on database NAME to ROLE`)"
-        }
-        Class::Unmigrated => "run `blueconic-sync migrate`",
-        Class::ReadOnly => READ_ONLY_STANDBY,
-        Class::Pooled => {
-            "a pooler in transaction mode stands before the database: connect to PostgreSQL itself, or to a pooler in \
-             session mode"
-        }
-        Class::Conflict | Class::Passing | Class::Final => return None,
-    };
-    Some(hint.to_owned())
 }
 
 /// Walks down the sources, leaving out what an outer one repeats.
@@ -403,7 +382,7 @@ pub(crate) trait Doing<T> {
 impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
         self.map_err(|source| {
-            if matches!(class(&source), Class::ReadOnly | Class::Pooled) {
+            if Class::of(&source).stays_with_sessions() {
                 session::distrust_open_sessions();
             }
             Error::Statement { doing, source }

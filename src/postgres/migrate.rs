@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
+use tokio_util::sync::CancellationToken;
 
-use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::schemas::{self, Schema};
 use crate::postgres::session::{self, Purpose};
+use crate::postgres::{boundary, obstacles};
 
 /// Where applied migrations are recorded.
 const TABLE: &str = "sync._sqlx_migrations";
@@ -19,8 +21,11 @@ const TABLE: &str = "sync._sqlx_migrations";
 const LOCK: i64 = 0x626c_7565_636f_6e69;
 /// How often the lock is asked for.
 const POLL: Duration = Duration::from_millis(100);
-/// How long a migration by another process may take.
+/// How long a migration by another process may take, and how long one of ours is tried.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// Between two attempts, so that whoever waited behind the first one passes: longer than [`session::MIGRATION_LOCKS`], which
+/// is how long they waited.
+const PAUSE: Duration = Duration::from_secs(4);
 
 /// A migration that this program brings and the database lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +40,39 @@ fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!("./migrations");
     migrator.set_locking(false);
     migrator.dangerous_set_table_name(TABLE);
-    migrator.create_schema("sync");
     migrator
+}
+
+/// For a database whose schemas somebody else may have made.
+fn migrator_for(schemas: &[Schema]) -> Migrator {
+    let mut migrator = migrator();
+    for schema in schemas {
+        if schema.name() == "sync" && schema.is_missing() {
+            migrator.create_schema("sync");
+        }
+        for migration in migrator.migrations.to_mut() {
+            schema.spare(migration);
+        }
+    }
+    migrator
+}
+
+/// A fault where the role lacks a right that migrations need.
+pub async fn verify_rights(options: &PgConnectOptions) -> Result<(), Error> {
+    let mut connection = session::open(options, Purpose::Looking).await?;
+    for schema in schemas::look(&mut connection).await? {
+        schema.refuse_unusable()?;
+    }
+    connection.close().await.doing("closing a connection")
+}
+
+/// Names of schemas on anybody's path in which every role may put functions and operators.
+pub async fn open_schemas(options: &PgConnectOptions) -> Result<Vec<String>, Error> {
+    let mut connection = session::open(options, Purpose::Looking).await?;
+    let schemas = schemas::look(&mut connection).await?;
+    connection.close().await.doing("closing a connection")?;
+    let open = schemas.iter().filter(|schema| schema.is_open());
+    Ok(open.map(|schema| schema.name().to_owned()).collect())
 }
 
 /// What would be applied. Writes nothing. A database that is newer, or was migrated with other texts, is refused.
@@ -72,7 +108,7 @@ pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
 async fn apply_alone(connection: &mut PgConnection, guard: &mut PgConnection) -> Result<Vec<Pending>, Error> {
     const DOING: &str = "locking the migrations";
     let began = Instant::now();
-    let transaction = loop {
+    let mut transaction = loop {
         let mut transaction = guard.begin().await.doing(DOING)?;
         let ours = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "ours!""#, LOCK)
             .fetch_one(&mut *transaction)
@@ -92,15 +128,52 @@ async fn apply_alone(connection: &mut PgConnection, guard: &mut PgConnection) ->
     // Another process may have applied them while the lock was waited for.
     let pending = pending(connection).await?;
     if !pending.is_empty() {
-        run(connection).await?;
+        run_patiently(connection, &mut transaction).await?;
     }
     transaction.rollback().await.doing(DOING)?;
     Ok(pending)
 }
 
+/// Tries until every lock was had. A migration that waits for a lock keeps all who come after it waiting, so that each attempt
+/// is short, and a pause lets them pass. `guard` looks meanwhile who is in the way.
+async fn run_patiently(connection: &mut PgConnection, guard: &mut PgConnection) -> Result<(), Error> {
+    let pid = sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
+        .fetch_one(&mut *connection)
+        .await
+        .doing("locking the migrations")?;
+    let schemas = schemas::look(connection).await?;
+    for schema in &schemas {
+        schema.refuse_unusable()?;
+    }
+    let began = Instant::now();
+    loop {
+        let ended = CancellationToken::new();
+        let attempt = async {
+            let applied = run(connection, &migrator_for(&schemas)).await;
+            ended.cancel();
+            applied
+        };
+        let (applied, who) = tokio::join!(attempt, obstacles::watch(guard, pid, &ended));
+        match applied {
+            Err(error) if error.is_locked_out() => {}
+            applied => return applied,
+        }
+        let who = who?.unwrap_or_else(|| "a session that has gone meanwhile".to_owned());
+        let seconds = began.elapsed().as_secs();
+        if began.elapsed() > PATIENCE {
+            return Err(Error::InTheWay { seconds, who });
+        }
+        tracing::warn!(
+            waited_seconds = seconds,
+            "a migration waits for a lock; in the way: {who}. Readers pass meanwhile; trying again in {} s",
+            PAUSE.as_secs()
+        );
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Each migration is a transaction of its own.
-async fn run(connection: &mut PgConnection) -> Result<(), Error> {
-    let migrator = migrator();
+async fn run(connection: &mut PgConnection, migrator: &Migrator) -> Result<(), Error> {
     let applied = async { Ok(migrator.run_direct(None, connection, false).await) };
     let applied = boundary::cross("migrate", "applying the migrations", applied).await?;
     applied.map_err(refusal)

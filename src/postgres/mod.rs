@@ -1,6 +1,7 @@
 //! Loading: everything that knows SQL or PostgreSQL. It implements the ports of [`crate::model::ports`] and knows
 //! nothing of HTTP, of the tenant's JSON, or of when something runs.
 
+pub mod address;
 mod allowance;
 mod bigint;
 mod boundary;
@@ -14,8 +15,10 @@ mod gaps;
 mod hex;
 mod leases;
 pub mod loader;
+mod meaning;
 mod merge;
 pub mod migrate;
+mod obstacles;
 mod partitions;
 pub mod pool;
 mod profiles;
@@ -26,6 +29,7 @@ pub mod reset;
 mod retry;
 mod runs;
 mod schedule;
+mod schemas;
 mod seen;
 mod session;
 mod staging;

@@ -9,6 +9,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::postgres::address;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::session::{self, Purpose};
 
@@ -46,12 +47,14 @@ pub fn parse(url: &SecretString) -> Result<PgConnectOptions, Error> {
         let why = "the password holds a character that must be percent-encoded (`/` as %2F, `?` as %3F, `#` as %23)";
         return Err(Error::Address(sqlx::Error::Configuration(why.into())));
     }
+    address::refuse(url)?;
     let known = without_unknown(url);
-    known
+    let options = known
         .as_ref()
         .map_or(url, |known| known.as_str())
         .parse()
-        .map_err(Error::Address)
+        .map_err(Error::Address)?;
+    address::complete(options, &address::pairs(url))
 }
 
 /// Whether what should be user and password ends at a `/`, `?` or `#` of the password: the rest of it would be taken for a
@@ -99,7 +102,7 @@ fn without_unknown(url: &str) -> Option<Zeroizing<String>> {
     if unknown.is_empty() {
         return None;
     }
-    for (key, _) in unknown {
+    for (key, _) in unknown.into_iter().filter(|(key, _)| !address::is_ours(key)) {
         tracing::warn!("the database's address has a parameter that is not known, and not used: `{key}`");
     }
     parsed.set_query(None);

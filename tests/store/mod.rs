@@ -16,5 +16,6 @@ mod schema;
 mod seen;
 mod sessions;
 mod status;
+mod strangers;
 mod sweep;
 mod tokens;

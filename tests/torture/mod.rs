@@ -20,6 +20,7 @@ mod harried;
 mod killed;
 mod loading;
 mod lookups;
+pub(crate) mod migrating;
 mod replicas;
 mod stopped;
 mod vanishing;

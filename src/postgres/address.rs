@@ -1,0 +1,255 @@
+//! What a connection string says that the driver does not know or says badly: several hosts, an address of IPv6, files of
+//! certificates, and whether anybody on the way could read along.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::Url;
+
+use crate::postgres::error::Error;
+
+/// `sslrootcert` by its names, and the other files.
+const FILES: [(&str, &[&str]); 3] = [
+    ("sslrootcert", &["sslrootcert", "ssl-root-cert", "ssl-ca"]),
+    ("sslcert", &["sslcert", "ssl-cert"]),
+    ("sslkey", &["sslkey", "ssl-key"]),
+];
+/// What takes the certificates that the system trusts (libpq knows it since version 16).
+const SYSTEM: &str = "system";
+/// Where systems keep them, all in one file: Debian, Ubuntu and Alpine; Fedora and Red Hat; openSUSE; macOS and the BSDs.
+const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Refuses what would be misread, before the driver reads it.
+pub(crate) fn refuse(url: &str) -> Result<(), Error> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let pairs = || url::form_urlencoded::parse(query.as_bytes());
+    let several =
+        pairs().any(|(key, value)| matches!(&*key, "host" | "hostaddr" | "port") && value.contains(','));
+    if hosts.contains(',') || several {
+        return Err(Error::Unsupported {
+            what: "names several hosts",
+            hint: "name one that follows the primary: a virtual address, a DNS name, or a pooler in session mode; \
+                   connections to a server that became a standby are closed and opened anew",
+        });
+    }
+    let standby = |value: &str| matches!(value, "standby" | "read-only" | "prefer-standby");
+    if pairs().any(|(key, value)| key == "target_session_attrs" && standby(&value)) {
+        return Err(Error::Unsupported {
+            what: "asks for a standby (`target_session_attrs`)",
+            hint: "connect to the primary: this program writes",
+        });
+    }
+    Ok(())
+}
+
+/// Whether a parameter is known here, though not to the driver: sessions that cannot write are never kept.
+pub(crate) fn is_ours(key: &str) -> bool {
+    key == "target_session_attrs"
+}
+
+/// Completes what the driver made of the parameters.
+pub(crate) fn complete(
+    options: PgConnectOptions,
+    pairs: &[(String, String)],
+) -> Result<PgConnectOptions, Error> {
+    let host = options.get_host().to_owned();
+    let options = match unbracketed(&host) {
+        Some(address) => options.host(address),
+        None => options,
+    };
+    for (parameter, names) in FILES {
+        for (_, value) in pairs.iter().filter(|(key, _)| names.contains(&key.as_str())) {
+            if parameter == "sslrootcert" && value == SYSTEM {
+                return with_system_roots(options, pairs);
+            }
+            look_into(parameter, value)?;
+        }
+    }
+    Ok(options)
+}
+
+/// `::1` of `[::1]`.
+pub fn unbracketed(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
+}
+
+/// As libpq does it: nothing less than the full check makes sense with everybody's roots.
+fn with_system_roots(
+    options: PgConnectOptions,
+    pairs: &[(String, String)],
+) -> Result<PgConnectOptions, Error> {
+    let has_mode = pairs
+        .iter()
+        .any(|(key, _)| matches!(key.as_str(), "sslmode" | "ssl-mode"));
+    if has_mode && !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        return Err(Error::Unsupported {
+            what: "has `sslrootcert=system` with a weak `sslmode`",
+            hint: "use `sslmode=verify-full`, or name the file of an authority of your own",
+        });
+    }
+    let Some(roots) = system_roots() else {
+        return Err(Error::Unsupported {
+            what: "has `sslrootcert=system`, but no file of certificates is where systems keep it",
+            hint: "install the package `ca-certificates`, or name the file",
+        });
+    };
+    Ok(options.ssl_root_cert(roots).ssl_mode(PgSslMode::VerifyFull))
+}
+
+/// The file of `sslrootcert=system`.
+pub fn system_roots() -> Option<PathBuf> {
+    SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file())
+}
+
+/// Whether a value is [`system_roots`]' word.
+pub fn is_system(value: &str) -> bool {
+    value == SYSTEM
+}
+
+/// A file that is missing would otherwise look like a server that is away. PEM in place of a path is the driver's to read.
+fn look_into(parameter: &'static str, value: &str) -> Result<(), Error> {
+    if value.trim_start().starts_with("-----BEGIN") {
+        return Ok(());
+    }
+    let wrong = |what, source| Error::Certificate {
+        parameter,
+        path: value.to_owned(),
+        what,
+        source,
+    };
+    let text = std::fs::read(Path::new(value)).map_err(|error| wrong("cannot be read", Some(error)))?;
+    let text = String::from_utf8_lossy(&text);
+    if parameter != "sslkey" && !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong("holds no certificate in PEM", None));
+    }
+    Ok(())
+}
+
+/// A word about a database on another machine whose certificate is not checked in full: who stands in between could read and
+/// change everything.
+pub fn exposure(options: &PgConnectOptions) -> Option<String> {
+    let host = options.get_host();
+    let is_local = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let mode = match options.get_ssl_mode() {
+        PgSslMode::VerifyFull => return None,
+        PgSslMode::Disable => "disable",
+        PgSslMode::Allow => "allow",
+        PgSslMode::Prefer => "prefer",
+        PgSslMode::Require => "require",
+        PgSslMode::VerifyCa => "verify-ca",
+    };
+    (!is_local).then(|| {
+        format!(
+            "the database at {host} is on another machine and `sslmode` is `{mode}`: whoever stands in between could pass for it"
+        )
+    })
+}
+
+/// What to do about [`exposure`].
+pub const EXPOSURE_HINT: &str = "add `sslmode=verify-full&sslrootcert=FILE` to `DATABASE_URL` (`sslrootcert=system` for \
+                                 public authorities)";
+
+/// The parameters of a connection string, decoded.
+pub(crate) fn pairs(url: &str) -> Vec<(String, String)> {
+    let Ok(url) = Url::parse(url) else {
+        return Vec::new();
+    };
+    url.query_pairs()
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::model::fault::{Fault, Kind};
+    use crate::postgres::pool;
+
+    fn parsed(url: &str) -> Result<PgConnectOptions, Fault> {
+        pool::parse(&SecretString::from(url.to_owned())).map_err(Fault::from)
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_one() {
+        for (url, host) in [
+            ("postgres://u@[::1]:5433/d", "::1"),
+            ("postgres://u:p@[2001:db8::7]/d?sslmode=require", "2001:db8::7"),
+        ] {
+            let options = parsed(url).unwrap();
+            assert_eq!(options.get_host(), host);
+        }
+        assert_eq!(parsed("postgres://u@[::1]:5433/d").unwrap().get_port(), 5433);
+    }
+
+    #[test]
+    fn several_hosts_and_a_standby_are_refused_in_words() {
+        for (url, word) in [
+            ("postgres://u:hunter2@a:1,b:2/d", "several hosts"),
+            ("postgres://u:hunter2@a,b/d", "several hosts"),
+            ("postgres:///d?host=a,b&password=hunter2", "several hosts"),
+            ("postgres://u:hunter2@a/d?target_session_attrs=standby", "standby"),
+        ] {
+            let fault = parsed(url).unwrap_err();
+            assert_eq!(fault.kind, Kind::Settings);
+            let told = format!("{fault:?}");
+            assert!(told.contains(word) && !told.contains("hunter2"), "{told}");
+        }
+        parsed("postgres://u@a/d?target_session_attrs=read-write").unwrap();
+        parsed("postgres://u:a,b@a/d").unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_holds_nothing_is_named() {
+        let fault = parsed("postgres://u@a/d?sslmode=verify-full&sslrootcert=/no/such/ca.pem").unwrap_err();
+        assert_eq!(fault.kind, Kind::Settings);
+        let told = fault.sentence();
+        assert!(
+            told.contains("/no/such/ca.pem") && told.contains("cannot be read"),
+            "{told}"
+        );
+        let fault = parsed("postgres://u@a/d?sslcert=/etc/passwd").unwrap_err();
+        assert!(fault.sentence().contains("holds no certificate"), "{fault}");
+    }
+
+    #[test]
+    fn the_system_s_roots_want_the_full_check() {
+        if system_roots().is_some() {
+            let options = parsed("postgres://u@a/d?sslrootcert=system").unwrap();
+            assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
+        }
+        let fault = parsed("postgres://u@a/d?sslrootcert=system&sslmode=require").unwrap_err();
+        assert!(fault.sentence().contains("weak"), "{fault}");
+    }
+
+    #[test]
+    fn a_database_elsewhere_wants_its_certificate_checked() {
+        for (url, exposed) in [
+            ("postgres://u@db.example/d", true),
+            ("postgres://u@10.0.0.7/d?sslmode=require", true),
+            ("postgres://u@db.example/d?sslmode=verify-ca", true),
+            ("postgres://u@db.example/d?sslmode=verify-full", false),
+            ("postgres://u@127.0.0.1/d", false),
+            ("postgres://u@[::1]/d", false),
+            ("postgres://u@localhost/d", false),
+            ("postgres:///d?host=/run/postgresql", false),
+        ] {
+            assert_eq!(exposure(&parsed(url).unwrap()).is_some(), exposed, "{url}");
+        }
+    }
+}

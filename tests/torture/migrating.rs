@@ -1,0 +1,94 @@
+//! An analyst's transaction is open while the program migrates: other readers are held up for a moment at most, the message
+//! says who is in the way, a signal ends the wait, and the migration goes through when the transaction ends.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use sqlx::Connection as _;
+
+use super::table::{Case, tries};
+use crate::support::cluster::Cluster;
+use crate::support::database::Database;
+use crate::support::eventually;
+use crate::support::program::{LONG, Program};
+
+/// How long the server lets a migration wait for a lock, and what a busy machine adds.
+const HELD_UP: Duration = Duration::from_secs(5);
+
+/// A database as an older version left it: the next migration but five wants `profiles` for itself.
+pub(crate) async fn of_an_older_version(database: &Database) {
+    let options = Cluster::shared().options.clone().database(&database.name);
+    let mut connection = sqlx::PgConnection::connect_with(&options).await.unwrap();
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false);
+    migrator.dangerous_set_table_name("sync._sqlx_migrations");
+    migrator.create_schema("sync");
+    migrator
+        .run_direct(Some(5), &mut connection, false)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_an_open_transaction() {
+    let mut case = Case::new("an analyst's transaction is open during a migration");
+    let (mut worst_reader, mut worst_end) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..tries(1, 10) {
+        let database = Database::empty().await;
+        of_an_older_version(&database).await;
+        let program = Program::new("https://tenant.example", &database.url);
+        let mut analyst = database.pool.begin().await.unwrap();
+        sqlx::query("select count(*) from blueconic.profiles")
+            .execute(&mut *analyst)
+            .await
+            .unwrap();
+
+        let mut migrating = program.start(&["migrate"]);
+        for _ in 0..3 {
+            eventually("the migration waits", LONG, async || {
+                assert!(!migrating.has_ended(), "{}", migrating.stderr());
+                let waiting = "pg_locks where not granted and locktype = 'relation'
+                    and database = (select oid from pg_database where datname = current_database())";
+                (database.count(waiting).await > 0).then_some(())
+            })
+            .await;
+            let asked = Instant::now();
+            database.count("blueconic.profiles").await;
+            worst_reader = worst_reader.max(asked.elapsed());
+        }
+        let told = eventually("it says who is in the way", LONG, async || {
+            let said = migrating.stderr();
+            said.contains("in the way: PID").then_some(said)
+        })
+        .await;
+        assert!(
+            told.contains("idle in transaction") && told.contains("in a transaction since"),
+            "{told}"
+        );
+        let asked = Instant::now();
+        migrating.signal(Signal::SIGTERM);
+        assert_ne!(migrating.ended(HELD_UP).await.code(), 0);
+        worst_end = worst_end.max(asked.elapsed());
+
+        let migrating = program.start(&["migrate"]);
+        eventually("it waits again", LONG, async || {
+            migrating.stderr().contains("in the way").then_some(())
+        })
+        .await;
+        let freed = Instant::now();
+        analyst.commit().await.unwrap();
+        migrating.ended(LONG).await.expect(0);
+        case.recovered(freed.elapsed());
+        case.tried(1);
+    }
+    assert!(
+        worst_reader < HELD_UP,
+        "a reader was held up for {worst_reader:?}"
+    );
+    case.note(format!(
+        "readers held up for {:.1} s at most, SIGTERM within {:.1} s",
+        worst_reader.as_secs_f64(),
+        worst_end.as_secs_f64()
+    ));
+    case.told();
+}
