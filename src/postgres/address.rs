@@ -162,12 +162,13 @@ pub fn exposure(options: &PgConnectOptions) -> Option<String> {
 pub const EXPOSURE_HINT: &str = "add `sslmode=verify-full&sslrootcert=FILE` to `DATABASE_URL` (`sslrootcert=system` for \
                                  public authorities)";
 
-/// The parameters of a connection string, decoded.
+/// The parameters of a connection string that are about TLS, decoded: another may be a password.
 pub(crate) fn pairs(url: &str) -> Vec<(String, String)> {
     let Ok(url) = Url::parse(url) else {
         return Vec::new();
     };
     url.query_pairs()
+        .filter(|(key, _)| key.starts_with("ssl"))
         .map(|(key, value)| (key.into_owned(), value.into_owned()))
         .collect()
 }
