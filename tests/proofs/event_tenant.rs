@@ -35,6 +35,10 @@ pub(super) type Written = fn(&Event) -> Vec<u8>;
 
 /// The tenant.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, set and looked at by itself"
+)]
 pub(super) struct Tenant {
     pub(super) events: Vec<Event>,
     pub(super) now: i64,
