@@ -15,11 +15,17 @@ use clap::Parser;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _orders = blueconic_sync::failpoint::listen();
-    let exit = run(Cli::parse()).unwrap_or_else(|fault| {
-        complain(&fault);
-        Exit::of_fault(&fault)
-    });
-    ExitCode::from(exit.code())
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli).unwrap_or_else(|fault| told(&fault)),
+        Err(error) => commands::usage(&error),
+    };
+    let written = commands::finish().map_or_else(|fault| told(&fault), |()| exit);
+    ExitCode::from(Exit::worst([exit, written]).code())
+}
+
+fn told(fault: &Fault) -> Exit {
+    complain(fault);
+    Exit::of_fault(fault)
 }
 
 fn run(cli: Cli) -> Outcome<Exit> {

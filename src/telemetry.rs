@@ -2,7 +2,7 @@
 //! and progress bars share a terminal: bars that are attached step aside for each line.
 
 use std::env::VarError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::settings::LogFormat;
+use crate::model::plain;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
@@ -55,10 +56,13 @@ pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryErro
     let asked = std::env::var("RUST_LOG");
     let for_a_person = asked.is_err();
     let filter = filter(asked)?;
-    let shared = Terminal::default();
+    let shared = Terminal {
+        json: is_json(format, terminal),
+        ..Terminal::default()
+    };
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(shared.clone());
-    if is_json(format, terminal) {
+    if shared.json {
         let json = lines
             .json()
             .flatten_event(true)
@@ -71,7 +75,7 @@ pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryErro
             registry.with(text.fmt_fields(debug_fn(sentence))).try_init()?;
         } else {
             // Who sets `RUST_LOG` looks for something.
-            registry.with(text).try_init()?;
+            registry.with(text.fmt_fields(debug_fn(everything))).try_init()?;
         }
     }
     Ok(shared)
@@ -80,9 +84,17 @@ pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryErro
 /// Writes a field as far as a person needs it: sentences carry their numbers, so only what they leave out follows.
 fn sentence(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     match field.name() {
-        "message" => write!(line, "{value:?}"),
-        name @ ("fault" | "why" | "hint" | "data_dir") => write!(line, " {name}={value:?}"),
+        "message" | "fault" | "why" | "hint" | "data_dir" => everything(line, field, value),
         _ => Ok(()),
+    }
+}
+
+/// Writes a field. What it holds may come from anywhere: no line of a log can be forged, and no terminal steered.
+fn everything(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let mut line = plain::Line(line);
+    match field.name() {
+        "message" => write!(line, "{value:?}"),
+        name => write!(line, " {name}={value:?}"),
     }
 }
 
@@ -120,6 +132,8 @@ fn filter(given: Result<String, VarError>) -> Result<EnvFilter, TelemetryError> 
 #[derive(Debug, Clone, Default)]
 pub struct Terminal {
     bars: Arc<Mutex<Option<MultiProgress>>>,
+    /// Lines are JSON documents.
+    json: bool,
 }
 
 impl Terminal {
@@ -154,14 +168,19 @@ impl<'a> MakeWriter<'a> for Terminal {
 
     fn make_writer(&'a self) -> Line {
         let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Line { bars }
+        Line {
+            bars,
+            json: self.json,
+        }
     }
 }
 
-/// A log line on its way. tracing-subscriber writes an event at once, so the bars step aside once.
+/// A log line on its way. tracing-subscriber writes an event at once, so the bars step aside once. A line that cannot be
+/// written is lost, and the work goes on: tracing-subscriber would tell of the error on stderr, and panic there.
 #[derive(Debug)]
 pub struct Line {
     bars: Option<MultiProgress>,
+    json: bool,
 }
 
 impl Write for Line {
@@ -171,15 +190,23 @@ impl Write for Line {
     }
 
     fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
-        let write = || io::stderr().lock().write_all(text);
+        // A JSON document keeps what is no control character in ASCII; a text was escaped field by field.
+        let document = self.json.then(|| String::from_utf8_lossy(text));
+        let document = document.as_deref().map(plain::json);
+        let shown = document.as_deref().map_or(text, str::as_bytes);
+        let write = || {
+            let _lost = io::stderr().lock().write_all(shown);
+        };
         match &self.bars {
             Some(bars) => bars.suspend(write),
             None => write(),
         }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _lost = io::stderr().flush();
+        Ok(())
     }
 }
 

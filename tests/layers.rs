@@ -17,7 +17,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("web", &["model", "config"]),
     ("demo", &["config"]),
     ("memory", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "model"]),
     ("shutdown", &[]),
 ];
 

@@ -67,7 +67,7 @@ async fn read_all(
         if let Some(verified) = &verified {
             summary["verification"] = verified.json();
         }
-        output::line(&summary.to_string());
+        output::json(&summary);
     } else {
         tell(&reports);
         verified.iter().for_each(Verified::tell);

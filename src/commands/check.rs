@@ -14,6 +14,7 @@ use crate::commands::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter};
+use crate::model::plain;
 use crate::model::ports::{Clock, Source, SystemClock};
 use crate::model::tokens::TokenStore;
 use crate::postgres::error::Error;
@@ -309,7 +310,7 @@ fn tell(lines: &[Line]) {
     output::line(&output::table(&rows));
     for line in lines {
         if let Some(hint) = &line.hint {
-            output::aside(&format!("{}: {hint}", line.what));
+            output::aside(&format!("{}: {}", line.what, plain::line(hint)));
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::shutdown::Shutdown;
 use crate::sync::task::WhenHeld;
 use crate::telemetry::Terminal;
 
-use super::{backfill, output, progress};
+use super::{backfill, children, output, progress};
 
 /// What an analyst might ask first.
 const QUERIES: [(&str, &str); 4] = [
@@ -260,7 +260,9 @@ async fn farewell(app: &App, shutdown: &Shutdown, stays: bool) -> Outcome<()> {
 /// Runs one statement with the cluster's own psql.
 async fn psql(program: &std::path::Path, url: &str, sql: &str, stdout: Stdio) -> Outcome<()> {
     let failed = |why: String| Fault::new(Kind::Final, "psql could not show the database").because(why);
-    let status = Command::new(program)
+    let mut command = Command::new(program);
+    children::without_ours(command.as_std_mut());
+    let status = command
         .args([
             "--no-psqlrc",
             "--quiet",

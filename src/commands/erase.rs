@@ -98,7 +98,7 @@ async fn change(
     };
     store.disconnect().await;
     if arguments.json {
-        output::line(&summary.to_string());
+        output::json(&summary);
     } else {
         output::line(&told);
     }

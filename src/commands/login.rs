@@ -23,8 +23,11 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::SystemClock;
 use crate::postgres::store::PostgresStore;
 
-use super::output;
+use super::{children, output};
 use door::{Answer, Door, Visit};
+
+/// So many answers that are another sign-in's are told.
+const TOLD: u64 = 3;
 
 /// Runs the command.
 pub async fn run(arguments: &Login, settings: &Settings) -> Outcome<Exit> {
@@ -74,14 +77,15 @@ async fn ask(
     mut visits: mpsc::Receiver<Visit>,
     sign_in: &SignIn<PostgresStore>,
 ) -> Outcome<Time> {
+    let mut others = 0;
     while let Some(visit) = visits.recv().await {
         let outcome = match consent.read(&visit.query) {
             Ok(code) => sign_in.finish(consent, code).await,
             Err(error @ AuthorizationError::Redirect { .. }) => {
                 let fault = Fault::from(ClientError::from(error));
-                output::complain(&fault);
+                others += 1;
+                complain_of_other(&fault, others);
                 visit.tell(Answer::of::<()>(&Err(fault)));
-                output::aside("Still waiting for the answer to this sign-in.");
                 continue;
             }
             // The person, or the tenant, said no: that is an answer.
@@ -96,6 +100,16 @@ async fn ask(
     )
     .because("nothing listens for the browser, and stdin has ended")
     .hint("set `tenant.redirect_url` to a free port of 127.0.0.1, or paste the address on a terminal"))
+}
+
+/// Whoever reaches the address can send answers without end: of many only the first ones are told.
+fn complain_of_other(fault: &Fault, number: u64) {
+    if number <= TOLD {
+        output::complain(fault);
+        output::aside("Still waiting for the answer to this sign-in.");
+    } else if number == TOLD + 1 {
+        output::aside("Further answers that are not this sign-in's are refused without a word.");
+    }
 }
 
 /// The two ways in: a browser on this machine, and lines on stdin.
@@ -156,7 +170,7 @@ fn open_browser(url: &Url) {
     } else {
         "xdg-open"
     };
-    let spawned = Command::new(program)
+    let spawned = children::without_ours(&mut Command::new(program))
         .arg(url.as_str())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -2,6 +2,7 @@
 
 pub mod backfill;
 pub mod check;
+mod children;
 mod confirm;
 pub mod demo;
 pub mod erase;
@@ -21,7 +22,7 @@ pub mod status;
 mod verification;
 
 pub use exit::Exit;
-pub use output::complain;
+pub use output::{complain, finish, usage};
 
 use crate::cli::{Cli, Command};
 use crate::config::settings::Settings;

@@ -1,30 +1,79 @@
-//! What a person or a script reads. A reader that went away (`| head`) ends the writing, not the work.
+//! What a person or a script reads. Nothing of it steers a terminal, whatever the tenant named its things. A reader that
+//! went away (`| head`) ends the writing, not the work; any other write that fails is a failure of the command.
 
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
-use crate::model::fault::Fault;
+use serde_json::Value;
 
-/// A line on stdout.
+use crate::commands::Exit;
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::plain;
+
+/// Why stdout took no more; what follows is not written.
+static BROKEN: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// A line on stdout, or several.
 pub(super) fn line(text: &str) {
-    // Nobody is left to be told that nobody reads.
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    put(&plain::lines(text));
 }
 
-/// A line on stderr.
+/// A JSON document on stdout: the values as they are, escaped.
+pub(super) fn json(document: &Value) {
+    put(&plain::json(&document.to_string()));
+}
+
+fn put(text: &str) {
+    let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if broken.is_some() {
+        return;
+    }
+    let mut stdout = io::stdout().lock();
+    *broken = writeln!(stdout, "{text}").and_then(|()| stdout.flush()).err();
+}
+
+/// Whether all that was said on stdout could be written; asked once, at the end.
+pub fn finish() -> Outcome<()> {
+    let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match broken.map_or_else(|| io::stdout().flush(), Err) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Fault::new(Kind::Final, "the output cannot be written")
+                .because(error)
+                .hint("look at where stdout goes: a full disk, a closed file? What the command did is done"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the grammar has to say: help and version on stdout, complaints on stderr.
+pub fn usage(error: &clap::Error) -> Exit {
+    let written = error.print();
+    if error.use_stderr() {
+        // Nobody is left to be told.
+        return Exit::Settings;
+    }
+    *BROKEN.lock().unwrap_or_else(PoisonError::into_inner) = written.err();
+    Exit::Done
+}
+
+/// A line on stderr, or several.
 pub(super) fn aside(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    // Nobody is left to be told that nobody reads.
+    let _ = writeln!(io::stderr().lock(), "{}", plain::lines(text));
 }
 
-/// An error on stderr: what failed, why, what to do, in that order.
+/// An error on stderr: what failed, why, what to do, in that order. Further lines are indented: none looks like an error
+/// of its own.
 pub fn complain(fault: &Fault) {
-    let mut text = format!("error: {}", fault.what);
+    let within = |text: &str| text.replace('\n', "\n       ");
+    let mut text = format!("error: {}", within(&fault.what));
     if let Some(why) = &fault.why {
         text.push_str("\n  why: ");
-        text.push_str(why);
+        text.push_str(&within(why));
     }
     if let Some(hint) = &fault.hint {
         text.push_str("\n  do:  ");
-        text.push_str(hint);
+        text.push_str(&within(hint));
     }
     aside(&text);
 }
@@ -32,7 +81,10 @@ pub fn complain(fault: &Fault) {
 /// A table with aligned columns; the first row is its head. Columns that hold only numbers stand to the right.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
+    let cell = |row: &Vec<String>, column: usize| -> String {
+        row.get(column)
+            .map_or_else(String::new, |text| plain::line(text).into_owned())
+    };
     let width = |column| {
         rows.iter()
             .map(|row| cell(row, column).chars().count())

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::model::ledger::{Counts, RunReport, Status};
+use crate::model::plain;
 use crate::model::position::Slot;
 use crate::sync::progress::Watcher;
 use crate::telemetry::{Attached, Terminal};
@@ -91,7 +92,8 @@ impl Watcher for Bars {
     }
 
     fn notice(&self, slot: Slot, sentence: &str) {
-        self.bar(slot).println(format!("{}: {sentence}", slot.resource));
+        self.bar(slot)
+            .println(format!("{}: {}", slot.resource, plain::line(sentence)));
     }
 
     fn counted(&self, segments: usize, of: usize) {

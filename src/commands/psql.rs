@@ -15,7 +15,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::address;
 use crate::postgres::embedded::{Embedded, is_made};
 
-use super::{demo, output};
+use super::{children, demo, output};
 
 /// What an analyst wants to name without its schema. PostgreSQL's own names come before these; `public` is not among them:
 /// in many databases everybody may put a function there that fits better.
@@ -134,7 +134,9 @@ async fn psql(
 ) -> Outcome<Exit> {
     // psql handles Ctrl-C itself: it cancels the query. This process must outlive it all the same.
     let ignored = tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-    let status = Command::new(program)
+    let mut command = Command::new(program);
+    children::without_ours(command.as_std_mut());
+    let status = command
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::inherit())

@@ -8,6 +8,7 @@ use crate::cli::Status;
 use crate::commands::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::fault::Outcome;
+use crate::model::plain;
 use crate::model::ports::Observer;
 use crate::shutdown::Shutdown;
 use crate::sync::task::{Task, WhenHeld};
@@ -64,7 +65,7 @@ fn show(arguments: &Status, status: &Value, verified: Option<&Verified>) {
         if let Some(verified) = verified {
             status["verification"] = verified.json();
         }
-        output::line(&status.to_string());
+        output::json(&status);
         return;
     }
     tell(status);
@@ -108,7 +109,7 @@ fn tell(status: &Value) {
     output::line(&format!("token   {token}"));
     for (word, key) in [("why", "last_error"), ("do", "hint")] {
         if let Some(said) = text(&status["token"][key]) {
-            output::line(&format!("  {:<6}{said}", format!("{word}:")));
+            output::line(&format!("  {:<6}{}", format!("{word}:"), plain::line(said)));
         }
     }
     output::line("");
@@ -254,8 +255,14 @@ fn trouble(resource: &Value) {
     let run = &resource["last_run"];
     let name = text(&resource["resource"]).unwrap_or("?");
     match (text(&run["error"]), text(&run["hint"])) {
-        (Some(error), Some(hint)) => output::line(&format!("\n{name}: {error}\n  do: {hint}")),
-        (Some(advice), None) | (None, Some(advice)) => output::line(&format!("\n{name}: {advice}")),
+        (Some(error), Some(hint)) => output::line(&format!(
+            "\n{name}: {}\n  do: {}",
+            plain::line(error),
+            plain::line(hint)
+        )),
+        (Some(advice), None) | (None, Some(advice)) => {
+            output::line(&format!("\n{name}: {}", plain::line(advice)));
+        }
         (None, None) => {}
     }
 }

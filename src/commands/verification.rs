@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::commands::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::plain;
 use crate::model::verification::{Comparison, Verification};
 
 use super::output;
@@ -44,7 +45,7 @@ impl Verified {
             output::line(&format!("\n{}", table(&head, rows)));
         }
         for sentence in found.notices.iter().cloned().chain(uncounted(found)) {
-            output::line(&format!("\n{sentence}"));
+            output::line(&format!("\n{}", plain::line(&sentence)));
         }
     }
 

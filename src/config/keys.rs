@@ -72,6 +72,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("resources.audit_events.retention", Kind::Duration),
     ("web.bind", Kind::Text),
     ("web.token_file", Kind::Text),
+    ("web.hosts", Kind::Texts),
     ("log.format", Kind::Text),
 ];
 

@@ -325,6 +325,8 @@ pub struct Web {
     pub bind: SocketAddr,
     /// The file with the token that pages other than the health checks want.
     pub token_file: Option<PathBuf>,
+    /// The hosts that the pages answer to beside loopback names and the address at which a request arrives.
+    pub hosts: Vec<String>,
 }
 
 /// Logging.

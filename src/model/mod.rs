@@ -5,6 +5,7 @@ pub mod event;
 pub mod fault;
 pub mod ledger;
 pub mod page;
+pub mod plain;
 pub mod ports;
 pub mod position;
 pub mod pulse;

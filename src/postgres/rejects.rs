@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::Reject;
+use crate::model::plain;
 use crate::model::ports::Lease;
 use crate::postgres::bigint::{from_count, from_length, to_count};
 use crate::postgres::error::{Doing, Error};
@@ -98,6 +99,11 @@ pub(crate) async fn record(
             .map(|reject| of(reject).to_owned())
             .collect::<Vec<_>>()
     };
+    // A detail quotes the element, and is shown; the element itself is kept as it came.
+    let details: Vec<String> = ordered
+        .values()
+        .map(|reject| plain::line(&reject.detail).into_owned())
+        .collect();
     let ids: Vec<Option<String>> = ordered.values().map(|reject| reject.element_id.clone()).collect();
     let sizes: Vec<i64> = ordered
         .values()
@@ -127,7 +133,7 @@ pub(crate) async fn record(
         lease.slot.resource,
         &ids as &[Option<String>],
         &column(|reject| reject.reason.as_str()),
-        &column(|reject| &reject.detail),
+        &details,
         &column(|reject| &reject.raw),
         &sizes,
         &hashes,

@@ -1,9 +1,12 @@
 //! `sync.runs`: what each run did and how it ended.
 
+use std::borrow::Cow;
+
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::model::ledger::{Counts, Ledger};
+use crate::model::plain;
 use crate::model::ports::Lease;
 use crate::model::position::Slot;
 use crate::postgres::bigint::from_count;
@@ -100,6 +103,11 @@ pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> R
     boundary::cross("progress", DOING, write_counts(pool, lease.run_id, counts)).await
 }
 
+/// What may hold words of the tenant is stored as it may be shown.
+fn shown(text: Option<&str>) -> Option<Cow<'_, str>> {
+    text.map(plain::line)
+}
+
 /// The closing entry.
 pub(crate) async fn close(
     connection: &mut PgConnection,
@@ -108,6 +116,7 @@ pub(crate) async fn close(
 ) -> Result<(), Error> {
     let written = write_counts(&mut *connection, lease.run_id, &ledger.counts).await;
     written.doing("writing the run's counts")?;
+    let (error, hint) = (shown(ledger.error.as_deref()), shown(ledger.hint.as_deref()));
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
@@ -115,8 +124,8 @@ pub(crate) async fn close(
          where id = $1 and status = 'running'",
         lease.run_id,
         ledger.status.as_str(),
-        ledger.error,
-        ledger.hint,
+        error.as_deref(),
+        hint.as_deref(),
         lease.slot.resource,
         lease.slot.scope.as_str()
     )

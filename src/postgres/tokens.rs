@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::model::fault::Outcome;
+use crate::model::plain;
 use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -194,6 +195,7 @@ impl PostgresStore {
         sealed: Option<Sealed>,
     ) -> Result<Option<TokenRow>, Error> {
         let (key_id, ciphertext) = sealed.unzip();
+        let error = plain::line(error);
         let fail = sqlx::query_as!(
             TokenRow,
             r#"update sync.tokens set
@@ -208,7 +210,7 @@ impl PostgresStore {
             name.client_id,
             name.grant_type,
             fence,
-            error,
+            &*error,
             reauth,
             key_id,
             ciphertext,

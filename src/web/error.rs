@@ -29,9 +29,6 @@ pub enum WebError {
         /// The file.
         path: PathBuf,
     },
-    /// The listening socket broke.
-    #[error("serving pages ended")]
-    Serve(#[source] io::Error),
 }
 
 impl WebError {
@@ -59,7 +56,6 @@ impl WebError {
                     path.display()
                 )
             }
-            Self::Serve(_) => "start the service again".to_owned(),
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Display;
 
+use crate::model::plain;
+
 /// Longer texts are cut: a page is for reading.
 const LONGEST: usize = 2000;
 
@@ -38,7 +40,7 @@ impl Html {
             '"' => self.0.push_str("&quot;"),
             '\'' => self.0.push_str("&#39;"),
             '\n' | '\t' => self.0.push(character),
-            _ if is_deceptive(character) => self.0.push('\u{FFFD}'),
+            _ if plain::is_deceptive(character) => self.0.push('\u{FFFD}'),
             _ => self.0.push(character),
         }
     }
@@ -47,12 +49,6 @@ impl Html {
     pub(super) fn into_string(self) -> String {
         self.0
     }
-}
-
-/// Control characters, and those that turn the direction of what follows.
-fn is_deceptive(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

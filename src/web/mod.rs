@@ -2,7 +2,9 @@
 //! neither SQL nor how anything is synced.
 
 pub mod access;
+pub mod connections;
 pub mod error;
+pub mod hosts;
 mod html;
 mod metrics;
 mod neighbour;

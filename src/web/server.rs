@@ -9,30 +9,30 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::connections;
 use super::error::WebError;
+use super::hosts::Hosts;
 use super::metrics::{self, Process};
 use super::status::Status;
 use super::{neighbour, page};
 use crate::config::settings::Web;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::plain;
 use crate::model::ports::{Clock, Observer, SystemClock};
 use crate::model::pulse::Pulse;
 
 /// How long a page waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the last responses may take after a shutdown was asked for.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// When the process counts as alive.
 #[derive(Debug, Clone)]
@@ -57,6 +57,7 @@ impl Health {
 pub struct Door {
     listener: TcpListener,
     access: Access,
+    hosts: Hosts,
     address: SocketAddr,
 }
 
@@ -89,6 +90,7 @@ impl Door {
         Ok(Self {
             listener,
             access,
+            hosts: Hosts::of(&settings.hosts),
             address,
         })
     }
@@ -110,20 +112,8 @@ impl Door {
             health,
             started_at: SystemClock.now(),
         });
-        let stop = CancellationToken::new();
-        let server = axum::serve(self.listener, router(site, self.access))
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future();
-        tokio::pin!(server);
-        tokio::select! {
-            ended = &mut server => return ended.map_err(WebError::Serve),
-            () = shutdown => stop.cancel(),
-        }
-        let Ok(ended) = tokio::time::timeout(FAREWELL, server).await else {
-            tracing::debug!("responses under way were cut off by the shutdown");
-            return Ok(());
-        };
-        ended.map_err(WebError::Serve)
+        connections::serve(self.listener, router(site, self.access, self.hosts), shutdown).await;
+        Ok(())
     }
 }
 
@@ -146,17 +136,19 @@ async fn in_time<T>(answer: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     })
 }
 
-fn router<O: Observer>(site: Arc<Site<O>>, access: Access) -> Router {
+/// The health checks answer to any host: a probe asks by an address of its own, and they tell nothing.
+fn router<O: Observer>(site: Arc<Site<O>>, access: Access, hosts: Hosts) -> Router {
     let guarded = Router::new()
         .route("/", get(index::<O>))
         .route("/status.json", get(status::<O>))
         .route("/metrics", get(metrics::<O>))
-        .layer(middleware::from_fn_with_state(access, guard));
+        .layer(middleware::from_fn_with_state(access, guard))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
+        .layer(middleware::from_fn_with_state(Arc::new(hosts), meant));
     Router::new()
         .route("/healthz", get(healthz::<O>))
         .route("/readyz", get(readyz::<O>))
         .merge(guarded)
-        .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
         .layer(middleware::from_fn_with_state(policy(), dress))
         .with_state(site)
 }
@@ -174,6 +166,16 @@ async fn guard(State(access): State<Access>, request: Request, next: Next) -> Re
         "the token of `web.token_file` is wanted as `Authorization: Bearer …`\n",
     )
         .into_response()
+}
+
+/// Whoever asks for another host is refused before any token is looked at.
+async fn meant(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    let arrived = request.extensions().get().copied();
+    if hosts.allow(request.uri(), request.headers(), arrived) {
+        return next.run(request).await;
+    }
+    let told = "this service does not answer to that host: name it in `web.hosts` if it is meant\n";
+    (StatusCode::MISDIRECTED_REQUEST, told).into_response()
 }
 
 /// Nothing may be loaded, run, framed or sent; the one stylesheet is allowed by its hash.
@@ -215,20 +217,30 @@ async fn readyz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     match in_time(site.observer.ready()).await {
         Ok(()) => "ready\n".into_response(),
         Err(fault) => {
-            let reason = fault.sentence().split_whitespace().collect::<Vec<_>>().join(" ");
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+            let reason = fault.sentence();
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{}\n", plain::line(&reason)),
+            )
+                .into_response()
         }
     }
 }
 
 async fn status<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     match site.status().await {
-        Ok(status) => Json(status).into_response(),
+        Ok(status) => json(StatusCode::OK, &status),
         Err(fault) => {
             let told = json!({ "error": fault.sentence(), "hint": fault.hint });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
+            json(StatusCode::SERVICE_UNAVAILABLE, &told)
         }
     }
+}
+
+/// Escaped so that it may be looked at on a terminal.
+fn json(code: StatusCode, value: &Value) -> Response {
+    let document = plain::json(&value.to_string()).into_owned();
+    (code, [(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 
 async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {

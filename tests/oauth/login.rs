@@ -95,8 +95,14 @@ async fn an_address_can_be_pasted() {
         (said.contains("another's") && said.contains("Still waiting")).then_some(())
     })
     .await;
+    // However many there are, the terminal stays readable.
+    running
+        .write(&"http://127.0.0.1/callback?code=c&state=other\n".repeat(1000))
+        .await;
     running.write(&format!("  {redirect}\n")).await;
-    running.ended(LONG).await.expect(0);
+    let ended = running.ended(LONG).await;
+    ended.expect(0);
+    assert!(ended.stderr.lines().count() < 40, "{}", ended.stderr);
     program.expect(0, &["backfill", "segments"]).await;
 
     // The application leads to a page on the web: nothing listens here.

@@ -63,6 +63,11 @@ impl Program {
         self.with(&name, value)
     }
 
+    /// Its variables, for a test that starts it by itself.
+    pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     /// Starts it.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         self.start_with(arguments, Stdio::null())

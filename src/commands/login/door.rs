@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use crate::model::fault::{Fault, Outcome};
+use crate::web::connections;
 
 use super::page;
 
@@ -72,14 +73,7 @@ impl Door {
         let router = Router::new().fallback(visit).with_state((path, visits));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(async move {
-            let served = axum::serve(listener, router)
-                .with_graceful_shutdown(stopped)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "the door for the browser did not close by itself");
-            }
-        });
+        let serving = tokio::spawn(connections::serve(listener, router, stopped));
         Ok(Self { stop, serving })
     }
 

@@ -1,6 +1,7 @@
 //! What the browser shows at the end of a sign-in: plain, kind, without scripts or anything from elsewhere.
 
 use crate::model::fault::Fault;
+use crate::model::plain;
 
 /// It worked.
 pub(super) fn done() -> String {
@@ -45,7 +46,7 @@ fn page(title: &str, body: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.trim_end_matches('.')
+    plain::line(text.trim_end_matches('.'))
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

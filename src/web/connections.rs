@@ -1,0 +1,225 @@
+//! Connections of the web server: how many there are at once, how long each may take to ask, and which one goes when there
+//! are too many. axum's own server leaves all three open, so that a few hundred half-sent requests take every descriptor of
+//! the process, the database's next connection included.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use nix::sys::resource::{Resource, getrlimit};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once: far below the 1024 descriptors that a process usually has, far above what probes, a scraper and some
+/// browsers need. Of fewer descriptors they take a quarter.
+const MOST: u64 = 128;
+/// How long the head of a request may take, also of the next one on a connection that is kept.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long one connection may last in all: nothing that is served takes minutes to read.
+const LONGEST: Duration = Duration::from_mins(10);
+/// How large the head of a request may be, in bytes.
+const HEAD_SIZE: usize = 32 * 1024;
+/// How long is waited when no connection can be accepted: there is no descriptor left, and spinning frees none.
+const REST: Duration = Duration::from_millis(100);
+/// How long the last responses may take after a shutdown was asked for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The address of this machine at which a request arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrivedAt(pub IpAddr);
+
+/// Serves until `shutdown`; responses under way get two seconds more.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+    let room = Room::new(most());
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            // A caller for whom there is no room is turned away by closing.
+            Ok((stream, _)) => {
+                if let Some(place) = room.enter() {
+                    tasks.spawn(connection(stream, router.clone(), place, stop.clone()));
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no connection could be accepted");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+    drop(listener);
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+        tracing::debug!("responses under way were cut off by the shutdown");
+        room.clear();
+    }
+}
+
+fn most() -> usize {
+    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(MOST.min(descriptors / 4).max(4)).unwrap_or(4)
+}
+
+async fn connection(stream: TcpStream, router: Router, place: Place, stop: CancellationToken) {
+    let Ok(address) = stream.local_addr() else {
+        return;
+    };
+    let arrived = ArrivedAt(address.ip().to_canonical());
+    let pages = TowerToHyperService::new(router);
+    let state = Arc::clone(&place.state);
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let busy = state.begin();
+        request.extensions_mut().insert(arrived);
+        let response = pages.call(request.map(Body::new));
+        async move {
+            let response = response.await;
+            drop(busy);
+            response
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_SIZE);
+    let connection = http.serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    let dismissed = place.state.dismissed.clone();
+    tokio::select! {
+        ended = &mut connection => return told(ended),
+        () = dismissed.cancelled() => return,
+        () = tokio::time::sleep(LONGEST) => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        ended = &mut connection => told(ended),
+        () = dismissed.cancelled() => {}
+    }
+}
+
+fn told(ended: Result<(), hyper::Error>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the web server broke");
+    }
+}
+
+/// The connections that there are.
+#[derive(Clone)]
+struct Room {
+    most: usize,
+    present: Arc<Mutex<Vec<Arc<State>>>>,
+}
+
+/// What is known of one connection.
+struct State {
+    dismissed: CancellationToken,
+    /// Requests that are being answered.
+    busy: AtomicU64,
+}
+
+/// A place in the room, which is free again when this is dropped.
+struct Place {
+    room: Room,
+    state: Arc<State>,
+}
+
+/// A request that is being answered.
+struct Busy(Arc<State>);
+
+impl State {
+    fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Room {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            present: Arc::default(),
+        }
+    }
+
+    /// Takes a place. Where there is none, the connection goes that has been here the longest and is not being answered:
+    /// whoever sends half a request, or keeps a connection for later, never keeps a health check out. None if all are being
+    /// answered.
+    fn enter(&self) -> Option<Place> {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if present.len() >= self.most {
+            let idle = present
+                .iter()
+                .position(|state| state.busy.load(Ordering::Relaxed) == 0)?;
+            present.remove(idle).dismissed.cancel();
+        }
+        let state = Arc::new(State {
+            dismissed: CancellationToken::new(),
+            busy: AtomicU64::new(0),
+        });
+        present.push(Arc::clone(&state));
+        Some(Place {
+            room: self.clone(),
+            state,
+        })
+    }
+
+    /// Dismisses everybody.
+    fn clear(&self) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        present.drain(..).for_each(|state| state.dismissed.cancel());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut present = self.room.present.lock().unwrap_or_else(PoisonError::into_inner);
+        present.retain(|state| !Arc::ptr_eq(state, &self.state));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_that_is_not_answered_goes_and_nobody_who_is() {
+        let room = Room::new(3);
+        let places: Vec<Place> = (0..3).map(|_| room.enter().unwrap()).collect();
+        let answering = places[0].state.begin();
+        let fourth = room.enter().unwrap();
+        let gone: Vec<bool> = places
+            .iter()
+            .map(|place| place.state.dismissed.is_cancelled())
+            .collect();
+        assert_eq!(gone, [false, true, false]);
+        let others = [places[2].state.begin(), fourth.state.begin()];
+        assert!(room.enter().is_none());
+        drop(answering);
+        assert!(room.enter().is_some());
+        assert!(places[0].state.dismissed.is_cancelled());
+        drop((places, fourth, others));
+        assert_eq!(room.present.lock().unwrap().len(), 0);
+    }
+}
