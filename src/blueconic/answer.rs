@@ -12,6 +12,7 @@ use crate::blueconic::redaction::Redaction;
 use crate::blueconic::retry;
 use crate::model::Time;
 use crate::model::page::Request;
+use crate::model::plain;
 
 /// How much of an error body is read, in bytes.
 const ERROR_BODY: usize = 16 * 1024;
@@ -20,12 +21,12 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 /// How much of a server's own words is shown, in characters.
 const SHOWN: usize = 300;
 
-/// Makes a foreign text fit for one line: control characters and runs of whitespace become one space each.
+/// Makes a foreign text fit for one line: what deceives a reader and runs of whitespace become one space each.
 pub(super) fn clean(text: &str, longest: usize) -> String {
     let mut words = String::new();
     let mut shown = 0;
     for character in text.chars() {
-        let blank = character.is_whitespace() || character.is_control();
+        let blank = character.is_whitespace() || plain::is_deceptive(character);
         if blank && (words.is_empty() || words.ends_with(' ')) {
             continue;
         }
@@ -144,7 +145,8 @@ pub(super) fn retry_after(response: &Response, wall: Time) -> Option<Duration> {
 /// Whether an error body can be the API's: it answers in JSON or not at all. A page or a plain text (`default backend -
 /// 404`) comes from something in front of it, and says nothing about what was asked for.
 fn is_own(body: &[u8]) -> bool {
-    let text = body.trim_ascii();
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    let text = text.trim_ascii();
     text.is_empty() || text.starts_with(b"{")
 }
 
@@ -175,6 +177,7 @@ pub(super) async fn read_some(mut response: Response) -> Vec<u8> {
 /// What an error body says, whatever its shape: the vendor's JSON, OAuth's, a web page, or plain text. Not cut to size:
 /// what must not be seen is taken out first.
 pub(super) fn words(body: &[u8]) -> String {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let text = String::from_utf8_lossy(body);
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body)
         && let Some(message) = message(&json)

@@ -34,6 +34,11 @@ use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
 use crate::model::ports::{Clock, Source};
 use crate::model::tokens::{TokenName, TokenStore};
 
+/// Headers of an answer: what stands before a tenant adds its own, and more than hyper's 100 are no reason to give up.
+const MOST_HEADERS: usize = 1000;
+/// What some servers put before a text, and JSON does not have.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads from one tenant. Holds connections, the token, and what every request shares: rate, concurrency, retry quota.
 pub struct Client<T> {
     http: reqwest::Client,
@@ -290,24 +295,30 @@ fn may_come_in_parts(fault: &ClientError, request: &Request) -> bool {
 async fn look(mut response: Response, request: &Request, token: &Token) -> Result<Body, ClientError> {
     let call = address::call(request);
     let mut first = BytesMut::new();
-    while first.trim_ascii().is_empty() {
+    // Whitespace without end is no answer either.
+    while unmarked(&first).trim_ascii().is_empty() && first.len() <= 1024 * 1024 {
         let chunk = response.chunk().await;
         match chunk.map_err(|error| ClientError::transport(&call, error))? {
             Some(chunk) => first.extend_from_slice(&chunk),
             None => break,
         }
-        // Whitespace without end is no answer either.
-        if first.len() > 1024 * 1024 {
-            break;
-        }
     }
-    if first.trim_ascii_start().starts_with(b"{") {
+    let mark = first.len() - unmarked(&first).len();
+    if first[mark..].trim_ascii_start().starts_with(b"{") {
         return Ok(Body {
             response,
-            first: Some(first.freeze()),
+            first: Some(first.split_off(mark).freeze()),
         });
     }
     Err(foreign(&response, &first, request, token))
+}
+
+/// What follows a byte order mark, which may have come in part.
+fn unmarked(start: &[u8]) -> &[u8] {
+    if BYTE_ORDER_MARK.starts_with(start) {
+        return &[];
+    }
+    start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start)
 }
 
 fn foreign(response: &Response, start: &[u8], request: &Request, token: &Token) -> ClientError {
@@ -367,6 +378,7 @@ pub(super) fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client
         .connect_timeout(tenant.connect_timeout)
         .read_timeout(tenant.read_timeout)
         .https_only(!local)
+        .http1_max_headers(MOST_HEADERS)
         // Repeats are counted and bounded here, not behind our back.
         .retry(reqwest::retry::never());
     if local {

@@ -209,16 +209,25 @@ impl Quota {
     }
 }
 
-/// Reads `Retry-After`: seconds, or an HTTP date. What is longer than is believed is cut.
+/// Reads `Retry-After`: seconds (also `2.5`, which becomes 3), or an HTTP date. What is longer than is believed is cut.
 pub(super) fn parse_retry_after(header: &str, wall: Time) -> Option<Duration> {
     let header = header.trim();
     let asked = if let Ok(seconds) = header.parse::<u64>() {
         Duration::from_secs(seconds)
+    } else if let Some(seconds) = fraction(header) {
+        seconds
     } else {
         let date = Time::from(httpdate::parse_http_date(header).ok()?);
         (date - wall).to_std().unwrap_or_default()
     };
     Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
+/// Seconds with a fraction, rounded up.
+fn fraction(text: &str) -> Option<Duration> {
+    let is_plain = text.bytes().all(|one| one.is_ascii_digit() || one == b'.');
+    let seconds: f64 = text.parse().ok().filter(|_| is_plain)?;
+    Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -301,7 +310,12 @@ mod tests {
             parse_retry_after("18446744073709551615", wall),
             Some(LONGEST_RETRY_AFTER)
         );
-        assert_eq!(parse_retry_after("soon", wall), None);
+        for fraction in ["29.2", "30.0", " 30. "] {
+            assert_eq!(parse_retry_after(fraction, wall), Some(asked), "{fraction}");
+        }
+        for none in ["soon", "inf", "NaN", "1e3", "-2.5", ".", ""] {
+            assert_eq!(parse_retry_after(none, wall), None, "{none}");
+        }
         assert_eq!(parse_retry_after("-1", wall), None);
     }
 

@@ -68,6 +68,8 @@ pub struct Tally {
     pub elsewhere: u64,
     /// Characters replaced by U+FFFD.
     pub replaced_characters: u64,
+    /// Dates of profiles that could not be read, and are null.
+    pub unreadable_dates: u64,
 }
 
 impl Batch {

@@ -79,6 +79,8 @@ pub struct Counts {
     pub missed: u64,
     /// Characters that PostgreSQL cannot store, replaced by U+FFFD.
     pub replaced_characters: u64,
+    /// Dates of profiles that could not be read, and are null: of those that were decoded in this run.
+    pub unreadable_dates: u64,
     /// `source_total` less what the whole walk read (distinct ids, and rejects without a readable id); none where the
     /// tenant tells no total or the walk did not end. Within 10 rows or 1% of profiles it is what changed meanwhile and
     /// only stands here; beyond it, and for lists at once, the run is `partial`.

@@ -86,6 +86,7 @@ pub struct CursorPosition {
     /// The segment that is walked.
     pub segment: String,
     /// The cursor to send next; `*` at the start.
+    #[serde(with = "opaque")]
     pub cursor: String,
     /// `lastmodifieddate` from and to (both inclusive), for an increment.
     pub range: Option<(Time, Time)>,
@@ -159,4 +160,76 @@ pub struct SincePosition {
     /// How many events to ask for; none: as many as the settings say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+}
+
+/// A text of the tenant in JSON that PostgreSQL stores: `jsonb` has no NUL. One that holds it is stored as an object with the
+/// text percent-encoded; every other one as it is.
+mod opaque {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Stored<'a> {
+        Plain(std::borrow::Cow<'a, str>),
+        Encoded { percent_encoded: String },
+    }
+
+    pub(super) fn serialize<S: Serializer>(text: &str, into: S) -> Result<S::Ok, S::Error> {
+        let stored = if text.contains('\0') {
+            Stored::Encoded {
+                percent_encoded: text.replace('%', "%25").replace('\0', "%00"),
+            }
+        } else {
+            Stored::Plain(text.into())
+        };
+        stored.serialize(into)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+        Ok(match Stored::deserialize(from)? {
+            Stored::Plain(text) => text.into_owned(),
+            Stored::Encoded { percent_encoded } => percent_encoded.replace("%00", "\0").replace("%25", "%"),
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_any_characters_is_stored_and_comes_back() {
+        for cursor in [
+            "*",
+            "AoE/=%00 plain",
+            "a\0b",
+            "\0",
+            "%2500\0%00%25",
+            "ü\u{1b}\0😀",
+        ] {
+            let place = CursorPosition {
+                walk_id: Uuid::nil(),
+                segment: "s".to_owned(),
+                cursor: cursor.to_owned(),
+                range: None,
+                began_at: Time::UNIX_EPOCH,
+                opened_at: Time::UNIX_EPOCH,
+                properties: Vec::new(),
+                pages: 0,
+                read: 0,
+                seen_at_least: 0,
+                unidentified: 0,
+                total: None,
+                finished: None,
+            };
+            let stored = serde_json::to_value(Position::Cursor(place.clone())).unwrap();
+            assert!(!stored.to_string().contains("\\u0000"), "{stored}");
+            assert_eq!(stored["cursor"].is_string(), !cursor.contains('\0'));
+            assert_eq!(
+                serde_json::from_value::<Position>(stored).unwrap(),
+                Position::Cursor(place)
+            );
+        }
+    }
 }

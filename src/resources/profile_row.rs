@@ -80,6 +80,7 @@ impl ProfileRows {
         let element = std::str::from_utf8(element).map_err(|error| Problem::Shape(error.to_string()))?;
         self.read(element, into)?;
         let profile = self.draft.settle(element, &self.wanted);
+        into.tally.unreadable_dates += profile.unreadable_dates;
         write(&profile, self.seeds, source, known, into)
     }
 

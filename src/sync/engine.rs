@@ -168,7 +168,12 @@ impl<S: Source, T: Store> Engine<S, T> {
                 lease.slot.lease_name()
             );
         }
-        let (ledger, mut fault) = closing_entry(outcome, counts);
+        let unread = unreadable_dates(&counts);
+        if let Some(sentence) = &unread {
+            progress.notice(sentence);
+        }
+        let (mut ledger, mut fault) = closing_entry(outcome, counts);
+        ledger.hint = ledger.hint.or(unread);
         if let Err(unclosed) = self.store.close(&lease, &ledger).await {
             tracing::warn!(fault = %unclosed, "the run could not be closed in `sync.runs`");
             fault = fault.or(Some(unclosed));
@@ -182,6 +187,16 @@ impl<S: Source, T: Store> Engine<S, T> {
             finished_at: self.clock.now(),
         }
     }
+}
+
+/// A row with an unreadable date is stored without it; that is said, for nobody looks for what is null.
+fn unreadable_dates(counts: &Counts) -> Option<String> {
+    (counts.unreadable_dates > 0).then(|| {
+        format!(
+            "{} date(s) of profiles could not be read: `created_at` or `modified_at` is null there; `properties` holds what came",
+            counts.unreadable_dates
+        )
+    })
 }
 
 fn closing_entry(outcome: Outcome<Ended>, counts: Counts) -> (Ledger, Option<Fault>) {

@@ -33,7 +33,7 @@ pub(super) async fn load<S: Source, T: Store>(
         return Ok(());
     }
     let mut tries = 1;
-    let (replaced_characters, written) = loop {
+    let (noticed, written) = loop {
         match compare_and_load(context, &raw).await {
             Err(fault) if fault.is_transient() && tries < TRIES => {
                 tries += 1;
@@ -45,7 +45,8 @@ pub(super) async fn load<S: Source, T: Store>(
     // They are counted as missed; what was written for them counts as read as well, so that the sum holds.
     let tally = Tally {
         read: written.inserted + written.updated + written.rejected + written.suppressed,
-        replaced_characters,
+        replaced_characters: noticed.replaced_characters,
+        unreadable_dates: noticed.unreadable_dates,
         ..Tally::default()
     };
     context.progress.loaded(
@@ -58,11 +59,11 @@ pub(super) async fn load<S: Source, T: Store>(
     Ok(())
 }
 
-/// Gives the characters that were replaced, and what was written.
+/// Gives what was noticed in decoding, and what was written.
 async fn compare_and_load<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     raw: &Raw,
-) -> Outcome<(u64, Written)> {
+) -> Outcome<(Tally, Written)> {
     let resource = context.task.resource.as_ref();
     // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
     let store = &context.engine.store;
@@ -70,8 +71,8 @@ async fn compare_and_load<S: Source, T: Store>(
     let mut decoder = resource.decoder();
     let standing = Standing::of(0);
     let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, raw, &standing).await?;
-    let replaced = prepared.batch.tally.replaced_characters;
-    Ok((replaced, loader.load(prepared.batch, None).await?))
+    let noticed = prepared.batch.tally;
+    Ok((noticed, loader.load(prepared.batch, None).await?))
 }
 
 fn block(element: &Bytes) -> Block {

@@ -66,6 +66,7 @@ impl Progress {
             counts.read += tally.read;
             counts.unchanged += tally.unchanged + written.unchanged;
             counts.replaced_characters += tally.replaced_characters;
+            counts.unreadable_dates += tally.unreadable_dates;
             counts.distinct += tally.new_ids;
             counts.inserted += written.inserted;
             counts.updated += written.updated;

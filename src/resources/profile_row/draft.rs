@@ -147,6 +147,15 @@ impl Draft {
         let created = found.creation_date.and_then(|text| dates::parse(texts.get(text)));
         let created_at = created.or_else(|| date("creationdate"));
         let modified_at = date("lastmodifieddate");
+        // `creationDate` beside a property that can be read is no loss.
+        let unreadable =
+            |time: Option<Time>, id| u64::from(time.is_none() && texts.says_something(found, id));
+        let creation = found
+            .creation_date
+            .is_some_and(|text| !texts.get(text).trim().is_empty());
+        let unreadable_dates = u64::from(created_at.is_none() && creation)
+            .max(unreadable(created_at, "creationdate"))
+            + unreadable(modified_at, "lastmodifieddate");
         if !wanted.is_empty() {
             texts.keep(&mut found.properties, wanted);
         }
@@ -155,6 +164,7 @@ impl Draft {
             id: one(found.id),
             created_at,
             modified_at,
+            unreadable_dates,
             privacy_legislation: one(found.privacy_legislation),
             permission_level: one(found.permission_level),
             replaced_by: one(found.replaced_by),
@@ -241,16 +251,27 @@ impl<'a> Texts<'a> {
         });
     }
 
-    /// The first value of a property that is a date; the properties are in order.
+    /// The first value of a property that is a date.
     fn date_in(self, found: &Found, id: &str) -> Option<Time> {
+        self.values(found, id).find_map(|value| self.date(value))
+    }
+
+    /// Whether a property has a value that is not blank.
+    fn says_something(self, found: &Found, id: &str) -> bool {
+        self.values(found, id)
+            .any(|value| !self.get(value).trim().is_empty())
+    }
+
+    /// The values of a property; the properties are in order.
+    fn values<'f>(self, found: &'f Found, id: &'f str) -> impl Iterator<Item = Text> + use<'a, 'f> {
         let place = found
             .properties
             .partition_point(|property| jsonb_order(self.get(property.id)) < jsonb_order(id));
         found.properties[place..]
             .iter()
-            .take_while(|property| self.get(property.id) == id)
+            .take_while(move |property| self.get(property.id) == id)
             .flat_map(|property| found.values_of(property))
-            .find_map(|value| self.date(*value.as_ref()?))
+            .filter_map(|value| *value)
     }
 
     fn date(self, value: Text) -> Option<Time> {
@@ -269,6 +290,8 @@ pub(super) struct Settled<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) created_at: Option<Time>,
     pub(super) modified_at: Option<Time>,
+    /// How many of the two are none although there is something that should be one.
+    pub(super) unreadable_dates: u64,
     pub(super) privacy_legislation: Option<&'a str>,
     pub(super) permission_level: Option<&'a str>,
     pub(super) replaced_by: Option<&'a str>,
