@@ -2,7 +2,7 @@
 //! themselves. It knows users and permission bits, nothing of PostgreSQL.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -103,7 +103,9 @@ impl Account {
             path: path.to_owned(),
             source,
         };
-        fs::DirBuilder::new().create(path).map_err(failed)?;
+        // From its first moment: until the permissions are set, another user could put something into it.
+        fs::DirBuilder::new().mode(0o700).create(path).map_err(failed)?;
+        // Whatever the mask took away of them.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         self.give(path)
     }

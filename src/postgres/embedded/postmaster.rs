@@ -104,6 +104,8 @@ fn command_line(pid: i32) -> Option<String> {
     }
     let mut command = Command::new("ps");
     command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
         .args(["-ww", "-o", "args=", "-p", &pid.to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::null());
