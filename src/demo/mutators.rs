@@ -184,6 +184,28 @@ impl Tenant {
         true
     }
 
+    /// Another date of a segment, and nothing else.
+    pub fn redate_segment(&self, segment: &str, milliseconds: i64) -> bool {
+        let mut world = self.state.change_world();
+        let Some(bit) = world.segment_bit(segment) else {
+            return false;
+        };
+        world.segments[bit].segment.last_modified_date = milliseconds;
+        true
+    }
+
+    /// Another sensitivity of a property, dated as is said.
+    pub fn reclassify_property(&self, property: &str, sensitivity: &'static str, milliseconds: i64) -> bool {
+        let mut world = self.state.change_world();
+        let mut properties = world.properties.iter_mut();
+        let Some(definition) = properties.find(|definition| definition.id == property) else {
+            return false;
+        };
+        definition.data_sensitivity = sensitivity;
+        definition.last_modified_date = milliseconds;
+        true
+    }
+
     /// Removes a segment; its profiles stay.
     pub fn remove_segment(&self, segment: &str) -> bool {
         let mut world = self.state.change_world();

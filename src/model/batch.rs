@@ -205,7 +205,7 @@ pub struct Written {
     pub inserted: u64,
     /// Rows changed.
     pub updated: u64,
-    /// Rows staged that turned out to be the same, or older than what is stored.
+    /// Rows staged that turned out to be the same, or read earlier than what is stored.
     pub unchanged: u64,
     /// Rows removed because they lost a merge.
     pub removed: u64,

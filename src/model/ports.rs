@@ -154,7 +154,7 @@ pub enum Verdict {
     },
     /// It exists, outside of the walked segment.
     OutOfScope,
-    /// It is in the segment: the walk missed it. Its element, to be loaded where it is newer.
+    /// It is in the segment: the walk missed it. Its element, to be loaded.
     Missed(Bytes),
     /// Nothing follows from the answer: the row stays.
     Kept,

@@ -29,6 +29,8 @@ struct Row {
     head: u64,
     key: Span,
     tuple: Span,
+    /// When its page was asked for, if that decides which of two rows stays.
+    asked_at: Option<Time>,
     modified_at: Option<Time>,
 }
 
@@ -53,9 +55,10 @@ impl Span {
 }
 
 impl Row {
-    /// By key, then by `modified_at`.
+    /// By key, then by when they were asked for, then by `modified_at`.
     fn order(&self, other: &Self, keys: &[u8]) -> Ordering {
         self.by_key(other, keys)
+            .then_with(|| self.asked_at.cmp(&other.asked_at))
             .then_with(|| self.modified_at.cmp(&other.modified_at))
     }
 
@@ -93,8 +96,9 @@ impl Rows {
         self.bytes.len()
     }
 
-    /// Begins a row with `fields` fields. `key` orders the batch; of two rows with one key the one with the later
-    /// `modified_at` stays (none is older than any; of equal ones the later reading).
+    /// Begins a row with `fields` fields. `key` orders the batch; of two rows with one key the one that was asked for later
+    /// stays ([`Rows::asked_at`]), of one page the one with the later `modified_at` (none is older than any; of equal ones
+    /// the later reading).
     pub fn row(&mut self, key: &[u8], modified_at: Option<Time>, fields: u16) -> RowWriter<'_> {
         let place = self.keys.len();
         self.keys.extend_from_slice(key);
@@ -110,9 +114,17 @@ impl Rows {
                 start,
                 end: self.bytes.len(),
             },
+            asked_at: None,
             modified_at,
         });
         RowWriter { rows: self }
+    }
+
+    /// Says when all of them were asked for; none: only `modified_at` tells which of two is the newer.
+    pub fn asked_at(&mut self, asked_at: Option<Time>) {
+        for row in &mut self.index {
+            row.asked_at = asked_at;
+        }
     }
 
     /// Adds the rows of another batch behind these, as if they had been written here.
@@ -160,10 +172,20 @@ impl Rows {
         self.index.iter().map(|row| row.tuple.of(&self.bytes))
     }
 
+    /// The same, each with when it was asked for.
+    pub fn tuples_asked(&self) -> impl Iterator<Item = (&[u8], Option<Time>)> {
+        self.index
+            .iter()
+            .map(|row| (row.tuple.of(&self.bytes), row.asked_at))
+    }
+
     /// The tuples of both in the order of their keys; each is in order already and no key is in both.
-    pub fn tuples_with<'rows>(&'rows self, others: &'rows Self) -> impl Iterator<Item = &'rows [u8]> {
-        let mut mine = self.keys().zip(self.tuples()).peekable();
-        let mut theirs = others.keys().zip(others.tuples()).peekable();
+    pub fn tuples_with<'rows>(
+        &'rows self,
+        others: &'rows Self,
+    ) -> impl Iterator<Item = (&'rows [u8], Option<Time>)> {
+        let mut mine = self.keys().zip(self.tuples_asked()).peekable();
+        let mut theirs = others.keys().zip(others.tuples_asked()).peekable();
         std::iter::from_fn(move || {
             let take_mine = match (mine.peek(), theirs.peek()) {
                 (Some((own, _)), Some((other, _))) => own < other,
@@ -403,6 +425,27 @@ mod tests {
             assert_eq!(settled(&rows), [(b"key".to_vec(), kept)]);
             rows.push((b"a", None));
             assert_eq!(settled(&rows), [(b"a".to_vec(), 3), (b"key".to_vec(), kept)]);
+        }
+    }
+
+    #[test]
+    fn of_two_pages_the_one_that_was_asked_for_later_stays_whatever_its_date() {
+        let at = |second: i64| Time::from_timestamp_millis(second * 1_000);
+        for (asked, kept) in [
+            ([at(1), at(2)], 1),
+            ([at(2), at(1)], 0),
+            ([at(1), at(1)], 0),
+            ([None, at(1)], 1),
+        ] {
+            let mut pages = [batch(&[(b"key", Some(9))]), batch(&[(b"key", Some(3))])];
+            pages[1].index[0].modified_at = None;
+            for (page, asked) in pages.iter_mut().zip(asked) {
+                page.asked_at(asked);
+            }
+            let [mut first, second] = pages;
+            first.append(&second);
+            assert_eq!(first.settle(), 1);
+            assert_eq!(first.index[0].modified_at.is_none(), kept == 1, "{asked:?}");
         }
     }
 

@@ -53,9 +53,10 @@ pub enum ColumnKind {
 /// How staged rows come into a table. `postgres::merge` has one function for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// Insert, or update when a column differs and the staged row is not older by `modified_at`. For the lists.
+    /// Insert, or update when a column differs. For the lists, which have one reader at a time.
     Upsert,
-    /// As `Upsert`, judged by `content_hash`, with aliases, tombstones and the walk's seen ids in the same transaction.
+    /// As `Upsert`, judged by `content_hash` and by which reading is the later one, with aliases, tombstones and the walk's
+    /// seen ids in the same transaction.
     Profile,
     /// Insert what is missing; a row is never changed. For audit events.
     Occurrence,

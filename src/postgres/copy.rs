@@ -13,6 +13,8 @@ use crate::model::rows::{self, Rows};
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// In place of a count of fields: the end.
 const TRAILER: i16 = -1;
+/// In place of a field's length: there is none.
+const NULL: &[u8] = &(-1_i32).to_be_bytes();
 /// Tuples are gathered to messages of about this size: each costs a write to the socket.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
@@ -29,25 +31,36 @@ pub(crate) async fn send(
     stream.finish().await
 }
 
-/// As [`send`], each tuple with one more `timestamptz` at its end.
-pub(crate) async fn send_at<'rows>(
+/// As [`send`], each tuple with its own `timestamptz` at its end, or a null, and behind that with `at`, if there is one.
+pub(crate) async fn send_with_times<'rows>(
     connection: &mut PgConnection,
     statement: &str,
-    tuples: impl Iterator<Item = &'rows [u8]>,
-    at: Time,
+    tuples: impl Iterator<Item = (&'rows [u8], Option<Time>)>,
+    at: Option<Time>,
 ) -> Result<u64, sqlx::Error> {
-    let mut moment = [0; 12];
-    moment[..4].copy_from_slice(&8_i32.to_be_bytes());
-    moment[4..].copy_from_slice(&rows::timestamp(at).to_be_bytes());
+    let last = at.map(moment);
+    let last: &[u8] = last.as_ref().map_or(&[], |last| last);
+    let more = 1 + u16::from(at.is_some());
     let mut stream = Stream::open(connection, statement).await?;
-    for tuple in tuples {
+    for (tuple, own) in tuples {
         let Some((fields, columns)) = tuple.split_first_chunk::<2>() else {
             continue;
         };
-        let fields = (u16::from_be_bytes(*fields) + 1).to_be_bytes();
-        stream.add(&[&fields, columns, &moment]).await?;
+        let fields = (u16::from_be_bytes(*fields) + more).to_be_bytes();
+        match own.map(moment) {
+            Some(own) => stream.add(&[&fields, columns, &own, last]).await?,
+            None => stream.add(&[&fields, columns, NULL, last]).await?,
+        }
     }
     stream.finish().await
+}
+
+/// A field that is a `timestamptz`.
+fn moment(at: Time) -> [u8; 12] {
+    let mut moment = [0; 12];
+    moment[..4].copy_from_slice(&8_i32.to_be_bytes());
+    moment[4..].copy_from_slice(&rows::timestamp(at).to_be_bytes());
+    moment
 }
 
 /// A stream of tuples on its way.

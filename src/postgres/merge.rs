@@ -1,15 +1,15 @@
 //! The SQL that brings staged rows into a table, generated from its descriptor: one function for each
 //! [`Merge`] rule. The only place where SQL is put together; names come from descriptors, values never.
 //!
-//! Rules that hold for all: rows come in the order of their keys, so that two merges lock in one order; a row is never
-//! replaced by one with an older `modified_at`; a row that would stay the same is not written.
+//! Rules that hold for all: rows come in the order of their keys, so that two merges lock in one order; a row that would
+//! stay the same is not written. Which of two readings of a profile stays is in [`the_later_reading`].
 
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 /// The column that all tables have and no decoder brings.
 const SYNCED_AT: &str = "synced_at";
-/// By which the older of two rows is known.
-const MODIFIED_AT: &str = "modified_at";
+/// When a profile's page was asked for; the decoder does not bring it either.
+const ASKED_AT: &str = "asked_at";
 
 /// The statements of one table, generated once for each loader.
 #[derive(Debug)]
@@ -22,9 +22,11 @@ pub(crate) struct Statements {
     pub(crate) empty_staging: String,
     /// Takes a few rows out of it.
     pub(crate) clear_staging: String,
-    /// Fills it.
+    /// Fills it, where rows are `asked` with when they were asked for last.
     pub(crate) copy: String,
-    /// Fills the table itself, with the time last.
+    /// Whether a row says when it was asked for.
+    pub(crate) asked: bool,
+    /// Fills the table itself, with when a row was asked for and the time last.
     pub(crate) copy_straight: String,
     /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides. One row: inserted, updated, and for
     /// profiles the ids that were inserted.
@@ -37,16 +39,19 @@ impl Statements {
     /// All of a table's.
     pub(crate) fn of(table: &Table) -> Self {
         let staging_name = format!("pg_temp.staged_{}", table.name);
+        let asked = table.merge == Merge::Profile;
+        let asked_at = if asked { format!(", {ASKED_AT}") } else { String::new() };
         Self {
+            asked,
             create_staging: create_staging(table, &staging_name),
             empty_staging: format!("truncate {staging_name}"),
             clear_staging: format!("delete from {staging_name}"),
             copy: format!(
-                "copy {staging_name} ({}) from stdin (format binary)",
+                "copy {staging_name} ({}{asked_at}) from stdin (format binary)",
                 names(table, "")
             ),
             copy_straight: format!(
-                "copy blueconic.{} ({}, {SYNCED_AT}) from stdin (format binary)",
+                "copy blueconic.{} ({}{asked_at}, {SYNCED_AT}) from stdin (format binary)",
                 quoted(table.name),
                 names(table, "")
             ),
@@ -63,7 +68,7 @@ impl Statements {
 
 /// No key and no constraint: a batch holds each key once and in order, and the table itself checks the rest.
 fn create_staging(table: &Table, staging: &str) -> String {
-    let columns: Vec<String> = table
+    let mut columns: Vec<String> = table
         .columns
         .iter()
         .map(|column| {
@@ -75,10 +80,14 @@ fn create_staging(table: &Table, staging: &str) -> String {
             )
         })
         .collect();
+    if table.merge == Merge::Profile {
+        columns.push(format!("{ASKED_AT} timestamptz"));
+    }
     format!("create temporary table {staging} ({})", columns.join(", "))
 }
 
-/// [`Merge::Upsert`]: insert, or update where something differs.
+/// [`Merge::Upsert`]: insert, or update where something differs. A list has one reader at a time, page by page, so that
+/// what comes was read later than what is there, whatever its date says.
 fn upsert(table: &Table, staging: &str) -> String {
     let changed = format!(
         "({}) is distinct from ({})",
@@ -89,16 +98,15 @@ fn upsert(table: &Table, staging: &str) -> String {
     format!(
         "with merged as (
            {insert}
-           where {changed}{not_older}
+           where {changed}
            returning xmax = 0 as inserted
          )
          select count(*) filter (where inserted), count(*) filter (where not inserted) from merged",
-        insert = insert_or_update(table, &incoming),
-        not_older = not_older(table),
+        insert = insert_or_update(table, "", &incoming),
     )
 }
 
-/// [`Merge::Profile`]: as above, judged by `content_hash`. Ids that are only to be locked (losers of merges, rows
+/// [`Merge::Profile`]: as above, judged by `content_hash` and by [`the_later_reading`]. Ids that are only to be locked (losers of merges, rows
 /// whose hash alone moves) take part as rows with an empty `source_hash`, so that all locks of the transaction are
 /// taken in one order by one statement; what they insert is deleted before the commit.
 fn profile(table: &Table, staging: &str) -> String {
@@ -111,7 +119,8 @@ fn profile(table: &Table, staging: &str) -> String {
         })
         .collect();
     let incoming = format!(
-        "select {} from {staging} union all select {} from unnest($2::text[]) as locked (id)",
+        "select {}, {ASKED_AT} from {staging}
+         union all select {}, null::timestamptz from unnest($2::text[]) as locked (id)",
         names(table, ""),
         placeholder.join(", ")
     );
@@ -119,7 +128,8 @@ fn profile(table: &Table, staging: &str) -> String {
         "with merged as (
            {insert}
            where excluded.source_hash <> ''::bytea
-             and stored.content_hash <> excluded.content_hash{not_older}
+             and stored.content_hash <> excluded.content_hash
+             and ({later})
            returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked
          )
          select
@@ -127,8 +137,8 @@ fn profile(table: &Table, staging: &str) -> String {
            count(*) filter (where not inserted),
            coalesce(array_agg(id) filter (where inserted and not locked), '{{}}')
          from merged",
-        insert = insert_or_update(table, &incoming),
-        not_older = not_older(table),
+        insert = insert_or_update(table, &format!(", {ASKED_AT}"), &incoming),
+        later = the_later_reading(),
         key = quoted(table.key[0]),
     )
 }
@@ -151,17 +161,20 @@ fn occurrence(table: &Table, staging: &str) -> String {
 }
 
 /// The head of an upsert, up to its `where`. The time stands in the rows, since nothing but `excluded` may stand in
-/// `do update` where tables are distributed.
-fn insert_or_update(table: &Table, incoming: &str) -> String {
-    let assignments: Vec<String> = table
+/// `do update` where tables are distributed. `asked` is one more column, after a comma, or nothing.
+fn insert_or_update(table: &Table, asked: &str, incoming: &str) -> String {
+    let mut assignments: Vec<String> = table
         .columns
         .iter()
         .filter(|column| !table.key.contains(&column.name))
         .map(|column| format!("{0} = excluded.{0}", quoted(column.name)))
         .collect();
+    if !asked.is_empty() {
+        assignments.push(format!("{ASKED_AT} = excluded.{ASKED_AT}"));
+    }
     format!(
-        "insert into blueconic.{name} as stored ({columns}, {SYNCED_AT})
-           select {columns}, $1::timestamptz from ({incoming}) as incoming order by {order}
+        "insert into blueconic.{name} as stored ({columns}{asked}, {SYNCED_AT})
+           select {columns}{asked}, $1::timestamptz from ({incoming}) as incoming order by {order}
            on conflict ({key}) do update set {assignments}, {SYNCED_AT} = excluded.{SYNCED_AT}",
         name = quoted(table.name),
         columns = names(table, ""),
@@ -171,13 +184,25 @@ fn insert_or_update(table: &Table, incoming: &str) -> String {
     )
 }
 
-/// None is older than any; of equal ones the later reading wins.
-fn not_older(table: &Table) -> String {
-    if !table.columns.iter().any(|column| column.name == MODIFIED_AT) {
-        return String::new();
-    }
+/// Whether an incoming profile takes the place of the stored one. Dates of the tenant's fall and vanish (a copy that was
+/// restored, consent that was withdrawn), so that they decide only where two readings went on at once:
+///
+/// - What a full walk asked for after the stored row was there was read later, whatever the dates say. A row that
+///   another full walk or a look-up brought is as old as its request; of one that an increment brought nobody knows
+///   how old the tenant's search index was, so that the moment of storing counts.
+/// - What was asked for before, and what an increment brings (no `asked_at`), takes its place unless it is older by
+///   `modified_at`; none is older than any, and of equal ones the later merge wins. Not so if this walk itself brought
+///   the stored row from a page that it asked for later: two lanes may load two pages in either order. A time ahead of
+///   this transaction's is of a clock that was set back since, and says nothing.
+fn the_later_reading() -> String {
     format!(
-        "\n             and (stored.{MODIFIED_AT} is null or excluded.{MODIFIED_AT} >= stored.{MODIFIED_AT})"
+        "coalesce(stored.{ASKED_AT}, stored.{SYNCED_AT}) < excluded.{ASKED_AT}
+             or (
+               (stored.modified_at is null or excluded.modified_at >= stored.modified_at)
+               and not coalesce(
+                 stored.{ASKED_AT} > excluded.{ASKED_AT} and stored.{ASKED_AT} <= excluded.{SYNCED_AT}, false
+               )
+             )"
     )
 }
 

@@ -77,11 +77,11 @@ pub(crate) async fn insert(
     if batch.rows.is_empty() && placeholders.is_empty() {
         return Ok(Written::default());
     }
-    copy::send_at(
+    copy::send_with_times(
         connection,
         &around.sql.copy_straight,
         batch.rows.tuples_with(&placeholders),
-        around.now,
+        Some(around.now),
     )
     .await
     .doing("copying profiles")?;

@@ -28,9 +28,12 @@ pub(crate) async fn prepare(connection: &mut PgConnection, sql: &Statements) -> 
 
 /// Copies the rows into staging.
 pub(crate) async fn fill(connection: &mut PgConnection, sql: &Statements, rows: &Rows) -> Result<u64, Error> {
-    copy::send(connection, &sql.copy, rows)
-        .await
-        .doing("copying rows into staging")
+    let sent = if sql.asked {
+        copy::send_with_times(connection, &sql.copy, rows.tuples_asked(), None).await
+    } else {
+        copy::send(connection, &sql.copy, rows).await
+    };
+    sent.doing("copying rows into staging")
 }
 
 /// Deleted rows that staging may hold before it is truncated.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
@@ -14,9 +15,19 @@ pub(super) struct Raw {
     blocks: Vec<Block>,
     elements: usize,
     bytes: usize,
+    asked_at: Option<Time>,
 }
 
 impl Raw {
+    /// Of an answer that was asked for at this time of the database's. None: how old it is nobody knows, so that
+    /// `modified_at` alone tells whether it is newer than what is stored.
+    pub(super) fn asked_at(asked_at: Option<Time>) -> Self {
+        Self {
+            asked_at,
+            ..Self::default()
+        }
+    }
+
     /// Adds a block.
     pub(super) fn push(&mut self, block: Block) {
         self.elements += block.elements.len() + block.broken.len();
@@ -158,6 +169,7 @@ pub(super) async fn prepare<L: Loader>(
             tokio::task::yield_now().await;
         }
     }
+    batch.rows.asked_at(raw.asked_at);
     let room = standing.take(batch.rehash.len());
     batch.rehash.truncate(room);
     let unidentified = batch

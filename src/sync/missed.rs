@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::model::Time;
 use crate::model::batch::{Tally, Written};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
@@ -17,13 +18,14 @@ use super::lane::{self, Raw, Standing};
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Loads what was missed. A row that is newer meanwhile stays as it is, as in every merge; one that goes meanwhile is
-/// compared anew.
+/// Loads what was missed, as of the time before it was asked for: a row that others brought since, and that is newer by its
+/// date, stays as it is, as in every merge. One that goes meanwhile is compared anew.
 pub(super) async fn load<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     verdicts: &[(String, Verdict)],
+    asked_at: Time,
 ) -> Outcome<()> {
-    let mut raw = Raw::default();
+    let mut raw = Raw::asked_at(Some(asked_at));
     for (_, verdict) in verdicts {
         if let Verdict::Missed(element) = verdict {
             raw.push(block(element));

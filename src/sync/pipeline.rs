@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failpoint::{self, Side};
+use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::PageEnd;
 use crate::model::ports::{Lease, Page, Resource, Source, Store, Walk};
@@ -55,6 +56,19 @@ impl<S, T> Shared<S, T> {
     /// Rows of seen ids that the table holds at least.
     pub(super) fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
+    }
+}
+
+impl<S, T: Store> Shared<S, T> {
+    /// The database's time before a page of a full walk is asked for: what is stored by then is older than the page. An
+    /// increment asks the tenant's search index, which may be minutes behind: no time says how old its answer is.
+    async fn asked_at(&self, position: &CursorPosition) -> Option<Time> {
+        if position.range.is_some() {
+            return None;
+        }
+        let now = self.store.now().await;
+        // Too early only means that dates decide more often.
+        Some(now.unwrap_or(self.walk.opened_at))
     }
 }
 
@@ -120,12 +134,15 @@ struct Reader<S, T> {
     unidentified: u64,
 }
 
+/// A page, and when it was asked for.
+type Asked<P> = (P, Option<Time>);
+
 /// The request for the page after the one that is being read.
 struct Ahead<P> {
     cursor: String,
     /// At how many halvings of the page size it was asked for.
     shrink: u32,
-    opening: AbortOnDropHandle<Outcome<P>>,
+    opening: AbortOnDropHandle<Outcome<Asked<P>>>,
 }
 
 /// What came of a page.
@@ -271,34 +288,38 @@ impl<S: Source, T: Store> Reader<S, T> {
         position: &CursorPosition,
         ready: Option<Ahead<S::Page>>,
         attempt: u32,
-    ) -> Outcome<S::Page> {
+    ) -> Outcome<Asked<S::Page>> {
         let shared = &self.shared;
         if let Some(ready) = ready {
             let joined = shared.stop.or(async { Ok(ready.opening.await) }).await?;
             return joined.map_err(|error| Fault::new(Kind::Final, "a request broke off").because(error))?;
         }
-        let position = Position::Cursor(position.clone());
-        let request = shared.resource.request(&position, self.size.shrink());
-        let meter = shared.progress.meter();
-        shared.stop.or(shared.source.open(&request, attempt, meter)).await
+        let target = Position::Cursor(position.clone());
+        let request = shared.resource.request(&target, self.size.shrink());
+        let opening = async {
+            let asked_at = shared.asked_at(position).await;
+            let page = shared.source.open(&request, attempt, shared.progress.meter());
+            Ok((page.await?, asked_at))
+        };
+        shared.stop.or(opening).await
     }
 
     /// Streams a body into batches; the last one is kept back as the page's tail.
     async fn body(
         &mut self,
         number: u64,
-        mut page: S::Page,
+        (mut page, asked_at): Asked<S::Page>,
         position: &CursorPosition,
         ahead: &mut Option<Ahead<S::Page>>,
     ) -> Result<Read, Stopped> {
         let stop = self.shared.stop.clone();
         let unread = |fault| Stopped::at(fault, position);
-        let mut raw = Raw::default();
+        let mut raw = Raw::asked_at(asked_at);
         let mut read = position.read;
         while let Some(block) = stop.or(page.next()).await.map_err(unread)? {
             if raw.is_full(self.shared.bounds.batch_bytes, self.shared.bounds.batch_elements) {
-                self.send(Job::new(number, std::mem::take(&mut raw), None))
-                    .await?;
+                let full = std::mem::replace(&mut raw, Raw::asked_at(asked_at));
+                self.send(Job::new(number, full, None)).await?;
             }
             read += (block.elements.len() + block.broken.len()) as u64;
             raw.push(block);
@@ -325,10 +346,14 @@ impl<S: Source, T: Store> Reader<S, T> {
             cursor: cursor.clone(),
             ..position.clone()
         };
-        let request = self.shared.resource.request(&Position::Cursor(target), shrink);
-        let source = Arc::clone(&self.shared.source);
-        let meter = Arc::clone(self.shared.progress.meter());
-        let opening = tokio::spawn(async move { source.open(&request, 0, &meter).await });
+        let shared = Arc::clone(&self.shared);
+        let position = Position::Cursor(target.clone());
+        let request = shared.resource.request(&position, shrink);
+        let opening = tokio::spawn(async move {
+            let asked_at = shared.asked_at(&target).await;
+            let page = shared.source.open(&request, 0, shared.progress.meter());
+            Ok((page.await?, asked_at))
+        });
         Some(Ahead {
             cursor,
             shrink,

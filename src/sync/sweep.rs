@@ -1,6 +1,7 @@
 //! Removing what a complete walk no longer saw. Every guard errs on the side of keeping: a row that stays too long is
 //! found by the next walk, a row that is removed wrongly is lost to the analyst.
 
+use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ledger::Status;
 use crate::model::ports::{Candidates, Source, Store, Verdict, Walk};
@@ -233,13 +234,15 @@ async fn judge_between<S: Source, T: Store>(
             return Ok(None);
         }
         let asked = ids.len() as u64;
+        // What is stored by now is older than what the look-ups bring.
+        let asked_at = context.engine.store.now().await?;
         let verdicts = judged(context, sweep, ids, swept).await?;
         if swept.is_stopped() {
             return Ok(None);
         }
         let unclear = count(&verdicts, |verdict| *verdict == Verdict::Kept);
         swept.unclear += unclear;
-        carry_out(context, sweep, &verdicts, swept).await?;
+        carry_out(context, sweep, (&verdicts, asked_at), swept).await?;
         if unclear == asked {
             // Nobody said anything of use: asking on would only take time.
             return Ok(None);
@@ -277,7 +280,7 @@ fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) -> bool) -> u
 async fn carry_out<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     sweep: &Sweep,
-    verdicts: &[(String, Verdict)],
+    (verdicts, asked_at): (&[(String, Verdict)], Time),
     swept: &mut Swept,
 ) -> Outcome<()> {
     let table = context.task.resource.table();
@@ -290,5 +293,5 @@ async fn carry_out<S: Source, T: Store>(
         counts.removed += removed;
         counts.missed += missed;
     });
-    missed::load(context, verdicts).await
+    missed::load(context, verdicts, asked_at).await
 }

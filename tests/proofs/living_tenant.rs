@@ -22,8 +22,8 @@ const SEGMENT: &str = "allvisitors";
 /// A profile as the tenant has it.
 #[derive(Debug, Clone, Default)]
 struct Profile {
-    /// In milliseconds since the epoch.
-    modified: i64,
+    /// In milliseconds since the epoch; a date may vanish.
+    modified: Option<i64>,
     version: u32,
     in_segment: bool,
     replaces: BTreeSet<u32>,
@@ -35,6 +35,8 @@ pub(super) struct World {
     /// Whether it changes while it is read.
     pub(super) lives: bool,
     profiles: BTreeMap<u32, Profile>,
+    /// Whose last change fell behind an earlier date, or has none: no increment finds it.
+    undated: BTreeSet<u32>,
     gone: BTreeMap<u32, Profile>,
     losers: BTreeMap<u32, u32>,
     random: StdRng,
@@ -46,6 +48,7 @@ impl World {
             now: 1_760_000_000_000,
             lives: false,
             profiles: BTreeMap::new(),
+            undated: BTreeSet::new(),
             gone: BTreeMap::new(),
             losers: BTreeMap::new(),
             random: StdRng::seed_from_u64(seed),
@@ -60,6 +63,11 @@ impl World {
     pub(super) fn alive(&self) -> BTreeMap<String, u32> {
         let alive = self.profiles.iter().filter(|(_, profile)| profile.in_segment);
         alive.map(|(id, profile)| (name(*id), profile.version)).collect()
+    }
+
+    /// Those whose last change no increment can find.
+    pub(super) fn undated(&self) -> BTreeSet<String> {
+        self.undated.iter().map(|id| name(*id)).collect()
     }
 
     fn turn(&mut self) {
@@ -82,19 +90,29 @@ impl World {
     fn appear(&mut self) {
         let id = self.random.random_range(0..1_000_000);
         if !self.losers.contains_key(&id) && !self.gone.contains_key(&id) {
+            self.undated.remove(&id);
             let profile = self.profiles.entry(id).or_default();
-            profile.modified = self.now;
+            profile.modified = Some(self.now);
             profile.version += 1;
             profile.in_segment = true;
         }
     }
 
-    /// One of them, changed: every change moves the date.
+    /// One of them, changed: most changes move the date to now, some back (a copy is restored), and some take it away.
     fn any(&mut self, which: impl Fn(&Profile) -> bool) -> Option<(u32, &mut Profile)> {
         let now = self.now;
         let fitting = self.profiles.iter_mut().filter(|(_, profile)| which(profile));
         let (id, profile) = fitting.choose(&mut self.random)?;
-        profile.modified = now;
+        profile.modified = match self.random.random_range(0..8) {
+            0 => None,
+            1 => Some(now - self.random.random_range(10_000..10_000_000)),
+            _ => Some(now),
+        };
+        if profile.modified == Some(now) {
+            self.undated.remove(id);
+        } else {
+            self.undated.insert(*id);
+        }
         profile.version += 1;
         Some((*id, profile))
     }
@@ -146,9 +164,10 @@ impl World {
         if let Some(profile) = self
             .profiles
             .get_mut(&id)
-            .filter(|profile| !profile.in_segment || profile.modified < now)
+            .filter(|profile| !profile.in_segment || profile.modified.is_none_or(|modified| modified < now))
         {
-            profile.modified = now;
+            self.undated.remove(&id);
+            profile.modified = Some(now);
             profile.version += 1;
             profile.in_segment = true;
         }
@@ -166,10 +185,10 @@ impl World {
             date.map_or(open, |date| date.unwrap().timestamp_millis())
         };
         let (from, to) = (bound("fromDate", i64::MIN), bound("toDate", i64::MAX));
-        let matching = self
-            .profiles
-            .iter()
-            .filter(|(_, profile)| profile.in_segment && (from..=to).contains(&profile.modified));
+        let matching = self.profiles.iter().filter(|(_, profile)| {
+            let in_range = |modified| (from..=to).contains(&modified);
+            profile.in_segment && (range.is_none() || profile.modified.is_some_and(in_range))
+        });
         let total = matching.clone().count();
         let rest = matching.filter(|(id, _)| after.is_none_or(|after| **id > after));
         let found: Vec<(u32, Value)> = rest
@@ -205,12 +224,13 @@ fn element(id: u32, profile: &Profile) -> Value {
     } else {
         json!([])
     };
+    let dates = profile.modified.map(|modified| modified.to_string());
     json!({
         "id": name(id),
         "segments": segments,
         "replaces": replaces,
         "properties": [
-            { "id": "lastmodifieddate", "values": [profile.modified.to_string()] },
+            { "id": "lastmodifieddate", "values": dates.as_slice() },
             { "id": "version", "values": [profile.version.to_string()] },
         ],
     })

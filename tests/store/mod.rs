@@ -10,6 +10,7 @@ mod merged_profiles;
 mod merges;
 mod occurrences;
 mod rates;
+mod readings;
 mod rejects;
 mod schedule;
 mod schema;
