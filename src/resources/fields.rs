@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::model::Time;
@@ -108,13 +109,59 @@ impl Fields {
     }
 }
 
+/// Entries of one array that are taken. Of two or three bytes each an element of the largest size (`limits.element_size`,
+/// 8 MiB) holds millions, which take many times its size in memory; nothing that a tenant keeps in one comes near this.
+pub(super) const MOST_ENTRIES: usize = 100_000;
+
 /// The elements of an array; absent and null are an empty one.
 pub(super) fn array<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<&'a RawValue>, Wrong> {
     match raw.map(RawValue::get) {
         None | Some("null") => Ok(Vec::new()),
-        Some(text) => Vec::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
-            .map_err(|_| wrong(name, "a list", text)),
+        Some(text) => Few::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
+            .map(|few| few.0)
+            .map_err(|_| match text.starts_with('[') {
+                true => too_many(name, MOST_ENTRIES),
+                false => wrong(name, "a list", text),
+            }),
     }
+}
+
+/// A list of at most [`MOST_ENTRIES`].
+#[derive(Debug)]
+pub(super) struct Few<T>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FewEntries(PhantomData))
+    }
+}
+
+struct FewEntries<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FewEntries<T> {
+    type Value = Few<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Few<T>, A::Error> {
+        let mut few = Vec::new();
+        while let Some(entry) = entries.next_element()? {
+            if few.len() == MOST_ENTRIES {
+                return Err(A::Error::custom(format!(
+                    "a list has more than {MOST_ENTRIES} entries"
+                )));
+            }
+            few.push(entry);
+        }
+        Ok(Few(few))
+    }
+}
+
+/// One sentence about a list that is too long.
+pub(super) fn too_many(name: &str, most: usize) -> Wrong {
+    Wrong(format!("`{name}` has more than {most} entries"))
 }
 
 /// One sentence about a field, with at most the head of what stands there.
@@ -213,6 +260,19 @@ mod tests {
         assert_eq!(text("true").0, Ok(Some("true".into())));
         assert_eq!(text("null").0, Ok(None));
         assert!(text("{}").0.is_err());
+    }
+
+    #[test]
+    fn a_list_has_a_longest_length() {
+        let list = |entries: usize| format!("[{}1]", "1,".repeat(entries - 1));
+        let read = |json: &str| {
+            let raw: &RawValue = serde_json::from_str(json).unwrap();
+            array("f", Some(raw)).map(|entries| entries.len())
+        };
+        assert_eq!(read(&list(MOST_ENTRIES)), Ok(MOST_ENTRIES));
+        let wrong = read(&list(MOST_ENTRIES + 1)).unwrap_err();
+        assert_eq!(wrong.0, "`f` has more than 100000 entries");
+        assert_eq!(read("7").unwrap_err().0, "`f` is not a list: 7");
     }
 
     #[test]

@@ -244,7 +244,9 @@ fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
         return Verdict::Kept;
     };
     if answered != id {
-        let replaced = fields.texts("replaces", found.replaces).unwrap_or_default();
+        let Ok(replaced) = fields.texts("replaces", found.replaces) else {
+            return Verdict::Kept;
+        };
         let survivor = answered.into_owned();
         return match replaced.iter().any(|one| one == id) {
             _ if survivor.is_empty() => Verdict::Kept,

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::model::Time;
 use crate::resources::dates;
+use crate::resources::fields::MOST_ENTRIES;
 use crate::resources::json;
 
 /// A stretch of the element or of the decoded texts. Both are shorter than 4 GiB, or it cannot be made.
@@ -182,6 +183,16 @@ impl Found {
 
     fn values_of(&self, property: &Property) -> &[Option<Text>] {
         &self.values[property.first as usize..property.end as usize]
+    }
+
+    /// Whether another value or property may be added: all of a profile together are at most as many as one array has.
+    pub(super) fn has_room(&self) -> bool {
+        self.values.len() < MOST_ENTRIES && self.properties.len() < MOST_ENTRIES
+    }
+
+    /// Whether there are more values than that.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.values.len() > MOST_ENTRIES
     }
 
     /// Adds a value.

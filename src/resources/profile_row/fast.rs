@@ -2,10 +2,12 @@
 //! It checks the whole element. What it does not know it leaves to `loose.rs`, which reads everything and finds the words
 //! for what is wrong; where this one reads, the two read alike.
 
+use crate::resources::fields::MOST_ENTRIES;
 use crate::resources::json::{Escapes, Kind, Quoted, Scanner, Unusual, Usual, unescape, usual};
 use crate::resources::list::LONGEST_ID;
 use crate::resources::marks::Marks;
 
+use super::MOST_REPLACED;
 use super::draft::{Draft, Span, Text};
 
 /// Reads a profile into an empty draft.
@@ -101,6 +103,7 @@ fn properties(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
         return Ok(());
     }
     json.list(|json| {
+        usual(draft.found.has_room())?;
         let place = json.place();
         if minified(json, draft).is_err() {
             json.back_to(place);
@@ -120,7 +123,7 @@ fn minified(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     let first = draft.found.begin_values();
     if !json.takes_all(b"]}") {
         loop {
-            usual(json.takes_all(b"\""))?;
+            usual(json.takes_all(b"\"") && draft.found.has_room())?;
             let value = value(json, draft)?;
             draft.found.value(Some(value));
             if !json.takes_all(b",") {
@@ -163,6 +166,7 @@ fn values(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
             Kind::Bare => bare(json)?,
             Kind::Nested => return Err(Unusual),
         };
+        usual(draft.found.has_room())?;
         draft.found.value(value);
         Ok(())
     })
@@ -193,7 +197,7 @@ fn segments(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
             Kind::Nested => segment(json, draft)?,
         };
         if let Some(id) = id {
-            usual(id.length() <= LONGEST_ID)?;
+            usual(id.length() <= LONGEST_ID && draft.found.segment_ids.len() < MOST_ENTRIES)?;
             draft.found.segment_ids.push(id);
         }
         Ok(())
@@ -219,6 +223,7 @@ fn replaces(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
         return Ok(());
     }
     json.list(|json| {
+        usual(draft.found.replaces.len() < MOST_REPLACED)?;
         let loser = text(json, draft)?;
         draft.found.replaces.extend(an_id(loser)?);
         Ok(())
@@ -237,7 +242,10 @@ fn texts(json: &mut Scanner<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Dra
     if json.takes_null() {
         return Ok(());
     }
+    let mut room = MOST_ENTRIES;
     json.list(|json| {
+        usual(room > 0)?;
+        room -= 1;
         if let Some(text) = text(json, draft)? {
             add(draft, text);
         }

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::resources::fields::{Fields, Raw, Wrong, array, wrong};
+use crate::resources::fields::{Few, Fields, MOST_ENTRIES, Raw, Wrong, array, too_many, wrong};
 use crate::resources::list::{self, LONGEST_ID, Problem};
 
+use super::MOST_REPLACED;
 use super::draft::{Draft, Text};
 
 #[derive(Deserialize)]
@@ -27,7 +28,7 @@ struct Profile<'a> {
     #[serde(borrow)]
     permissions: Option<Permissions<'a>>,
     #[serde(borrow)]
-    properties: Option<Vec<Property<'a>>>,
+    properties: Option<Few<Property<'a>>>,
     #[serde(borrow)]
     segments: Raw<'a>,
     #[serde(borrow)]
@@ -54,7 +55,10 @@ struct Property<'a> {
 pub(super) fn read(element: &str, fields: &mut Fields, draft: &mut Draft) -> Result<(), Problem> {
     let profile: Profile<'_> = serde_json::from_str(element)?;
     let id = list::id_of(profile.id)?;
-    for property in profile.properties.unwrap_or_default() {
+    for property in profile
+        .properties
+        .map_or_else(Vec::new, |properties| properties.0)
+    {
         add(element, &property, fields, draft)?;
     }
     let creation_date = fields.text("creationDate", profile.creation_date)?;
@@ -91,6 +95,9 @@ fn add(
         let value = fields.text("properties[].values[]", Some(value))?;
         let value = draft.kept_or_none(value)?;
         draft.found.value(value);
+    }
+    if draft.found.is_overfull() {
+        return Err(too_many("properties[].values", MOST_ENTRIES).into());
     }
     let text = draft.kept(&id)?;
     draft.property(element, text, first);
@@ -133,6 +140,9 @@ fn ids<'a>(fields: &mut Fields, name: &str, raw: Raw<'a>) -> Result<Vec<Cow<'a, 
     let mut found = Vec::new();
     for value in array(name, raw)? {
         found.extend(one_id(fields, name, Some(value))?);
+        if found.len() > MOST_REPLACED {
+            return Err(too_many(name, MOST_REPLACED));
+        }
     }
     Ok(found)
 }
