@@ -33,6 +33,8 @@ mod large_elements;
 mod layers;
 mod ledger;
 mod listings_in_the_wild;
+mod merges_are_guarded;
+mod no_id_in_the_log;
 mod output;
 mod resume;
 mod serve;

@@ -4,6 +4,7 @@ use super::Time;
 use super::event::{Coarse, EventIdentity, Respelled};
 use super::page::RejectReason;
 use super::position::Position;
+use super::removals::Removals;
 use super::rows::Rows;
 
 /// An element's identity and the hash over its bytes as they came, learned without decoding it.
@@ -53,6 +54,8 @@ pub struct Batch {
     /// Nobody has rows with these ids, as far as is known: they may go straight into the table. A loader copes with one
     /// that is there all the same.
     pub fresh: bool,
+    /// What the run may still remove; none: whatever its merges ask for.
+    pub removals: Option<Removals>,
 }
 
 /// Counts that only the decoding side knows.
@@ -84,6 +87,7 @@ impl Batch {
         self.respelled.extend(later.respelled);
         self.coarse.extend(later.coarse);
         self.fresh &= later.fresh || later.rows.is_empty();
+        self.removals = self.removals.take().or(later.removals);
     }
 
     /// What its rows and rejects take, in bytes.
@@ -221,4 +225,20 @@ pub struct Written {
     pub repeated: u64,
     /// Ids that were recorded as read by the walk, repeats among them.
     pub recorded: u64,
+}
+
+impl Written {
+    /// Adds what another load wrote.
+    pub fn add(&mut self, other: &Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.removed += other.removed;
+        self.rehashed += other.rehashed;
+        self.suppressed += other.suppressed;
+        self.rejected += other.rejected;
+        self.unrecorded += other.unrecorded;
+        self.repeated += other.repeated;
+        self.recorded += other.recorded;
+    }
 }

@@ -9,6 +9,7 @@ pub mod plain;
 pub mod ports;
 pub mod position;
 pub mod pulse;
+pub mod removals;
 pub mod rows;
 pub mod table;
 pub mod tokens;

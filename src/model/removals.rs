@@ -174,7 +174,10 @@ mod tests {
                 match bound.needs(removed) {
                     Some(needed) => {
                         assert!(bound.allows(removed, needed), "{bound:?} {removed} of {needed}");
-                        assert!(!bound.allows(removed, needed - 1), "{bound:?} {removed} of {needed} - 1");
+                        assert!(
+                            !bound.allows(removed, needed - 1),
+                            "{bound:?} {removed} of {needed} - 1"
+                        );
                     }
                     None => assert!(!bound.allows(removed, 1 << 40), "{bound:?} {removed}"),
                 }

@@ -176,6 +176,12 @@ pub enum Error {
         /// How many.
         rows: u64,
     },
+    /// More rows would go than the run may remove unasked; the engine says what a person can do.
+    #[error("merges would remove {rows} rows more than may go unasked")]
+    TooManyRemovals {
+        /// How many are asked for.
+        rows: u64,
+    },
     /// Rows that were taken to be nobody's have to go through staging.
     #[error("a fresh batch cannot go straight into the table")]
     NotFresh,
@@ -266,6 +272,7 @@ impl Error {
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
             Self::Held { .. } | Self::TokenBusy => Kind::Held,
+            Self::TooManyRemovals { .. } => Kind::Person,
             _ if self.is_transient() => Kind::Transient,
             _ => Kind::Final,
         }
@@ -328,6 +335,7 @@ impl Error {
             Self::Migrate(_) => return self.cause().and_then(statement_hint).map(Cow::into_owned),
             Self::Gone { .. }
             | Self::NotFresh
+            | Self::TooManyRemovals { .. }
             | Self::Fenced { .. }
             | Self::ClaimLost { .. }
             | Self::Random { .. } => {

@@ -25,7 +25,7 @@ use crate::postgres::profiles::Surroundings;
 use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::{
-    boundary, cursors, gaps, leases, partitions, profiles, rejects, renames, seen, staging,
+    boundary, cursors, gaps, leases, partitions, profiles, rejects, removals, renames, seen, staging,
 };
 
 /// After so many fresh batches that were not fresh, all go through staging.
@@ -53,6 +53,8 @@ pub struct PostgresLoader {
     litter: usize,
     /// Fresh batches that could not go straight into the table.
     bounced: u32,
+    /// Rows that the transaction in hand took from what its run may remove.
+    taken: u64,
     /// Which elements have open rejects.
     open_rejects: OpenRejects,
     /// How many rejects the run may store yet.
@@ -108,6 +110,7 @@ impl PostgresLoader {
             littered: false,
             litter: 0,
             bounced: 0,
+            taken: 0,
             open_rejects,
             allowance,
         })
@@ -211,9 +214,15 @@ impl PostgresLoader {
     ) -> Result<Written, Error> {
         let mut attempts = Attempts::default();
         loop {
+            self.taken = 0;
             match self.commit(batch, advance, way, stored_rejects).await {
                 Ok(written) => return Ok(written),
-                Err(error) => attempts.again(error).await?,
+                Err(error) => {
+                    if let Some(removals) = &batch.removals {
+                        removals.give_back(self.taken);
+                    }
+                    attempts.again(error).await?;
+                }
             }
         }
     }
@@ -263,6 +272,7 @@ impl PostgresLoader {
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
             Merge::Upsert | Merge::Occurrence => merge_plainly(&mut transaction, batch, around).await?,
         };
+        self.taken = removals::take(&mut transaction, loading, written).await?;
         let admitted = &batch.rejects[..stored_rejects.min(batch.rejects.len())];
         rejects::record(&mut transaction, &self.lease, admitted, opening.now).await?;
         written.rejected = from_length(batch.rejects.len());

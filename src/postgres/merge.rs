@@ -40,7 +40,11 @@ impl Statements {
     pub(crate) fn of(table: &Table) -> Self {
         let staging_name = format!("pg_temp.staged_{}", table.name);
         let asked = table.merge == Merge::Profile;
-        let asked_at = if asked { format!(", {ASKED_AT}") } else { String::new() };
+        let asked_at = if asked {
+            format!(", {ASKED_AT}")
+        } else {
+            String::new()
+        };
         Self {
             asked,
             create_staging: create_staging(table, &staging_name),
@@ -354,6 +358,9 @@ impl SweepStatements {
 pub(crate) fn emptiness_of(table: &Table) -> String {
     format!("select not exists (select from blueconic.{})", quoted(table.name))
 }
+
+/// How many profiles there are, of at most `$1`.
+pub(crate) const HAS_ROWS: &str = "select count(*) from (select from blueconic.profiles limit $1) as few";
 
 /// How many rows a table has.
 pub(crate) fn count_of(table: &Table) -> String {

@@ -23,6 +23,7 @@ mod partitions;
 pub mod pool;
 mod profiles;
 mod rejects;
+mod removals;
 mod renames;
 pub mod reseal;
 pub mod reset;

@@ -1,7 +1,7 @@
 //! Whether what a batch removes by merges may go: asked within its transaction, when it is known which of the losers were
 //! really there, and before anything is committed.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use crate::model::batch::{Batch, Written};
 use crate::postgres::bigint::{from_count, to_count};
@@ -40,7 +40,7 @@ async fn has_rows(connection: &mut PgConnection, rows: u64) -> Result<bool, Erro
     if rows == 0 {
         return Ok(true);
     }
-    let found: i64 = sqlx::query_scalar(AssertSqlSafe(HAS_ROWS))
+    let found: i64 = sqlx::query_scalar(HAS_ROWS)
         .bind(from_count(rows))
         .fetch_one(connection)
         .await

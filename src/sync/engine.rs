@@ -8,6 +8,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::{Counts, Ledger, RunReport, Status};
 use crate::model::ports::{Clock, Lease, Source, Store};
 use crate::model::position::{Scope, Slot};
+use crate::model::removals::Removals;
 
 use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
@@ -73,6 +74,8 @@ pub(super) struct Context<'a, S, T> {
     pub(super) lease: &'a Lease,
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a Stop,
+    /// What the run may still remove.
+    pub(super) removals: &'a Removals,
 }
 
 impl<S: Source, T: Store> Engine<S, T> {
@@ -147,12 +150,14 @@ impl<S: Source, T: Store> Engine<S, T> {
             progress.clone(),
             &stop,
         );
+        let removals = Removals::new(self.bounds.removals, self.bounds.approved_removals);
         let context = Context {
             engine: self,
             task,
             lease: &lease,
             progress: &progress,
             stop: &stop,
+            removals: &removals,
         };
         let outcome = match &task.reading {
             Reading::List => Box::pin(lists::run(&context)).await,

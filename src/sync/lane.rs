@@ -8,6 +8,7 @@ use crate::model::batch::{Batch, Fingerprint, Known};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
 use crate::model::ports::{Decoder, Loader, Resource};
+use crate::model::removals::Removals;
 
 /// Elements as they were cut from the wire, enough for one batch.
 #[derive(Debug, Default)]
@@ -99,6 +100,8 @@ pub(super) struct Standing {
     rehash: AtomicI64,
     /// The table was empty: nothing that is read can be there.
     empty: bool,
+    /// What the run may still remove.
+    removals: Option<Removals>,
 }
 
 impl Standing {
@@ -107,6 +110,7 @@ impl Standing {
         Self {
             rehash: AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)),
             empty: false,
+            removals: None,
         }
     }
 
@@ -118,6 +122,17 @@ impl Standing {
         }
     }
 
+    /// In a run that may remove so much.
+    pub(super) fn within(self, removals: &Removals) -> Self {
+        if self.empty {
+            removals.begins_empty();
+        }
+        Self {
+            removals: Some(removals.clone()),
+            ..self
+        }
+    }
+
     /// Takes up to `wanted` refreshed rows from what may be.
     fn take(&self, wanted: usize) -> usize {
         let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
@@ -125,6 +140,10 @@ impl Standing {
         usize::try_from(left).unwrap_or(0)
     }
 }
+
+/// Ids that may leave with one batch before it is cut: each takes some hundred bytes on its way through, where four bytes of
+/// an element may name one.
+const LEAVING: usize = 10_000;
 
 /// Turns raw elements into a batch, decoding only what the table does not know yet.
 pub(super) async fn prepare<L: Loader>(
@@ -134,22 +153,47 @@ pub(super) async fn prepare<L: Loader>(
     raw: &Raw,
     standing: &Standing,
 ) -> Outcome<Prepared> {
+    Ok(prepare_from(0, resource, decoder, loader, raw, standing).await?.0)
+}
+
+/// The same from one of the elements on; gives where the next batch begins, if not all of them fit into this one.
+pub(super) async fn prepare_from<L: Loader>(
+    first: usize,
+    resource: &dyn Resource,
+    decoder: &mut dyn Decoder,
+    loader: &mut L,
+    raw: &Raw,
+    standing: &Standing,
+) -> Outcome<(Prepared, Option<usize>)> {
     let mut batch = Batch {
         fresh: standing.empty,
+        removals: standing.removals.clone(),
         ..Batch::default()
     };
-    let (elements, prints) = fingerprints(resource, raw, &mut batch);
+    let (elements, mut prints) = fingerprints(resource, raw, &mut batch);
+    let elements = elements.get(first..).unwrap_or_default();
+    prints.drain(..first.min(prints.len()));
+    if first > 0 {
+        // They went with the first part.
+        batch.rejects.clear();
+    }
     let known = if standing.empty {
         vec![Known::Absent; prints.len()]
     } else {
         loader.known(&prints).await?
     };
-    batch.tally.read = raw.elements as u64;
+    batch.tally.read = (elements.len() + batch.rejects.len()) as u64;
+    let mut rest = None;
     // An element that cannot be loaded is there all the same, if its id can be read.
     let rejected = batch.rejects.iter();
     batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
     let mut same = Vec::with_capacity(prints.len());
-    for (place, ((element, print), known)) in elements.into_iter().zip(prints).zip(known).enumerate() {
+    for (place, ((element, print), known)) in elements.iter().zip(prints).zip(known).enumerate() {
+        if batch.aliases.len() >= LEAVING {
+            batch.tally.read -= (elements.len() - place) as u64;
+            rest = Some(first + place);
+            break;
+        }
         match known {
             Known::Same => {
                 batch.tally.unchanged += 1;
@@ -179,11 +223,12 @@ pub(super) async fn prepare<L: Loader>(
         .count() as u64;
     let differing = batch.seen.len();
     batch.seen.append(&mut same);
-    Ok(Prepared {
+    let prepared = Prepared {
         batch,
         unidentified,
         differing,
-    })
+    };
+    Ok((prepared, rest))
 }
 
 /// Elements that became something which is counted.

@@ -4,7 +4,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -37,8 +37,30 @@ pub(super) struct Job {
     pub(super) page: u64,
     raw: Raw,
     position: Option<CursorPosition>,
+    parts: StdMutex<Parts>,
+}
+
+/// How far a batch is loaded that is cut into parts, as one is from which very many leave.
+#[derive(Default)]
+struct Parts {
+    /// The first element of the part in hand.
+    first: usize,
     /// How many of its ids were new, counted at its first try.
-    new_ids: OnceLock<u64>,
+    in_hand: Option<u64>,
+    /// What the parts before it brought,
+    before: Brought,
+    /// and what came of it with this one.
+    whole: Brought,
+    /// Whether there is more than one.
+    cut: bool,
+}
+
+impl Parts {
+    fn begin(&mut self, first: usize) {
+        self.first = first;
+        self.in_hand = None;
+        self.before = self.whole;
+    }
 }
 
 impl Job {
@@ -48,8 +70,12 @@ impl Job {
             page,
             raw,
             position,
-            new_ids: OnceLock::new(),
+            parts: StdMutex::default(),
         }
+    }
+
+    fn parts(&self) -> StdMutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,41 +219,75 @@ impl<S: Source, T: Store> Lane<S, T> {
     }
 
     async fn load(&mut self, job: &Job) -> Outcome<Loaded> {
-        let mut prepared = self.prepare(&job.raw).await?;
-        let ids = prepared.batch.seen.iter().map(String::as_str);
-        let ids = ids.filter(|id| !id.is_empty());
-        let brought = Brought {
-            ids: prepared.batch.seen.len() as u64,
-            new_ids: *job.new_ids.get_or_init(|| self.shared.novelty.take(ids)),
-            unidentified: prepared.unidentified,
-        };
-        prepared.batch.tally.new_ids = brought.new_ids;
-        let batch = (job.page, brought);
-        match &job.position {
-            Some(position) => {
-                self.load_tail(prepared, position.clone()).await?;
-                Ok(Loaded::WithKept(Some(batch)))
-            }
-            None if prepared.has_few(self.shared.bounds.batch_bytes / FEW) => {
-                let (unchanged, differing) = prepared.apart();
-                self.commit(unchanged, None).await?;
-                Ok(Loaded::But(Box::new(differing), batch))
-            }
-            None => {
+        loop {
+            let (mut prepared, rest) = self.prepare(job).await?;
+            let batch = (job.page, self.count(job, &mut prepared, rest.is_some()));
+            if let Some(next) = rest {
                 self.commit(prepared.batch, None).await?;
-                Ok(Loaded::Whole(batch))
+                job.parts().begin(next);
+                continue;
             }
+            return match &job.position {
+                Some(position) => {
+                    let unidentified = batch.1.unidentified;
+                    self.load_tail(prepared.batch, unidentified, position.clone())
+                        .await?;
+                    Ok(Loaded::WithKept(Some(batch)))
+                }
+                None if prepared.has_few(self.shared.bounds.batch_bytes / FEW) => {
+                    let (unchanged, differing) = prepared.apart();
+                    self.commit(unchanged, None).await?;
+                    Ok(Loaded::But(Box::new(differing), batch))
+                }
+                None => {
+                    self.commit(prepared.batch, None).await?;
+                    Ok(Loaded::Whole(batch))
+                }
+            };
         }
     }
 
+    /// Counts what a part of a batch brings, once however often it is tried, and gives what the whole has brought so far.
+    fn count(&self, job: &Job, prepared: &mut Prepared, is_cut: bool) -> Brought {
+        let novelty = &self.shared.novelty;
+        let ids = prepared.batch.seen.len() as u64;
+        let mut parts = job.parts();
+        parts.cut |= is_cut;
+        let is_first_try = parts.in_hand.is_none();
+        if !is_first_try && parts.cut {
+            // It may have been cut elsewhere the last time.
+            novelty.doubt();
+        }
+        let seen = prepared.batch.seen.iter().map(String::as_str);
+        let new_ids = *parts
+            .in_hand
+            .get_or_insert_with(|| novelty.take(seen.filter(|id| !id.is_empty())));
+        prepared.batch.tally.new_ids = new_ids;
+        if prepared.batch.fresh {
+            let losers = prepared.batch.aliases.iter().map(|(loser, _)| loser.as_str());
+            // A batch whose commit was not heard of may be there by now.
+            prepared.batch.fresh = is_first_try && new_ids == ids && novelty.reserve(losers);
+        }
+        parts.whole = Brought {
+            ids: parts.before.ids + ids,
+            new_ids: parts.before.new_ids + new_ids,
+            unidentified: parts.before.unidentified + prepared.unidentified,
+        };
+        parts.whole
+    }
+
     /// The position behind a page moves with its tail, and only after all else of the page.
-    async fn load_tail(&mut self, prepared: Prepared, mut position: CursorPosition) -> Outcome<()> {
-        position.unidentified += prepared.unidentified;
+    async fn load_tail(
+        &mut self,
+        mut batch: Batch,
+        unidentified: u64,
+        mut position: CursorPosition,
+    ) -> Outcome<()> {
+        position.unidentified += unidentified;
         let advance = Advance {
             position: Some(Position::Cursor(position)),
             ..Advance::default()
         };
-        let mut batch = prepared.batch;
         // What was kept back is of later pages: of this one everything else is loaded.
         batch.append(self.kept.batch.clone());
         self.commit(batch, Some(advance)).await
@@ -238,12 +298,21 @@ impl<S: Source, T: Store> Lane<S, T> {
         Ok(Loaded::WithKept(None))
     }
 
-    async fn prepare(&mut self, raw: &Raw) -> Outcome<Prepared> {
+    async fn prepare(&mut self, job: &Job) -> Outcome<(Prepared, Option<usize>)> {
+        let first = job.parts().first;
         let shared = Arc::clone(&self.shared);
         let mut decoder = shared.resource.decoder();
         let resource = shared.resource.as_ref();
         let loader = self.loader().await?;
-        lane::prepare(resource, decoder.as_mut(), loader, raw, &shared.standing).await
+        lane::prepare_from(
+            first,
+            resource,
+            decoder.as_mut(),
+            loader,
+            &job.raw,
+            &shared.standing,
+        )
+        .await
     }
 
     async fn commit(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<()> {

@@ -71,10 +71,17 @@ async fn compare_and_load<S: Source, T: Store>(
     let store = &context.engine.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;
     let mut decoder = resource.decoder();
-    let standing = Standing::of(0);
-    let prepared = lane::prepare(resource, decoder.as_mut(), &mut loader, raw, &standing).await?;
-    let noticed = prepared.batch.tally;
-    Ok((noticed, loader.load(prepared.batch, None).await?))
+    let standing = Standing::of(0).within(context.removals);
+    let (mut noticed, mut all, mut from) = (Tally::default(), Written::default(), Some(0));
+    while let Some(place) = from {
+        let (prepared, rest) =
+            lane::prepare_from(place, resource, decoder.as_mut(), &mut loader, raw, &standing).await?;
+        noticed.replaced_characters += prepared.batch.tally.replaced_characters;
+        noticed.unreadable_dates += prepared.batch.tally.unreadable_dates;
+        all.add(&loader.load(prepared.batch, None).await?);
+        from = rest;
+    }
+    Ok((noticed, all))
 }
 
 fn block(element: &Bytes) -> Block {

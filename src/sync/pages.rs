@@ -124,6 +124,13 @@ impl Pages {
         Some((page.number, tail, page.brought))
     }
 
+    /// The tails that were not given out, when no position may move any more.
+    pub(super) fn take_tails(&mut self) -> Vec<(u64, Tail)> {
+        let open = self.open.iter_mut();
+        open.filter_map(|page| Some((page.number, page.tail.take()?)))
+            .collect()
+    }
+
     fn find(&mut self, number: u64) -> Option<&mut Open> {
         self.open.iter_mut().find(|page| page.number == number)
     }

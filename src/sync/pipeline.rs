@@ -98,6 +98,7 @@ pub(super) async fn transfer<S: Source, T: Store>(
         empty: Empty::default(),
         size: PageSize::of(start.course.shrink),
         smallest_told: start.course.shrink,
+        held: None,
         unidentified: 0,
     };
     let walked = reader.walk(start).await;
@@ -130,6 +131,8 @@ struct Reader<S, T> {
     size: PageSize,
     /// Up to which halving of the page size was said that pages are smaller.
     smallest_told: u32,
+    /// What only a person may decide about a batch; the pages in hand are read to their ends, so that all of it is told.
+    held: Option<Fault>,
     /// Rejected elements without a readable id in the pages whose tails are loaded.
     unidentified: u64,
 }
@@ -159,12 +162,14 @@ impl<S: Source, T: Store> Reader<S, T> {
         let mut ahead = None;
         loop {
             self.make_room().await?;
+            self.stop_if_held().await?;
             if self.circling {
                 return Ok(self.walked(position, Ending::Circling));
             }
             let number = self.pages.open();
             let Read::Whole(end, raw) = self.page(number, &position, &mut ahead).await? else {
                 self.drain().await?;
+                self.stop_if_held().await?;
                 return Ok(self.walked(position, Ending::TooMuch));
             };
             let (mut next, last) = match cursor::after(&position, &end, 0) {
@@ -189,6 +194,7 @@ impl<S: Source, T: Store> Reader<S, T> {
             let emptiness = self.empty.page(end.elements());
             if let Some(ending) = self.ending(&position, last, emptiness).await? {
                 self.drain().await?;
+                self.stop_if_held().await?;
                 return Ok(self.walked(position, ending));
             }
         }
@@ -391,10 +397,22 @@ impl<S: Source, T: Store> Reader<S, T> {
     async fn make_room(&mut self) -> Outcome<()> {
         self.take_reports()?;
         self.send_tails().await?;
-        while self.pages.count() >= OPEN_PAGES {
+        while self.pages.count() >= OPEN_PAGES && self.held.is_none() {
             self.wait_for_report().await?;
         }
         Ok(())
+    }
+
+    /// Ends the walk where a person has to decide. The rest of the pages in hand is given out, and no position moves.
+    async fn stop_if_held(&mut self) -> Outcome<()> {
+        if self.held.is_none() {
+            return Ok(());
+        }
+        for (page, tail) in self.pages.take_tails() {
+            self.send(Job::new(page, tail.raw, None)).await?;
+        }
+        self.drain().await?;
+        self.held.take().map_or(Ok(()), Err)
     }
 
     /// Takes in everything that comes back until nothing is under way.
@@ -433,6 +451,10 @@ impl<S: Source, T: Store> Reader<S, T> {
         if let Err(fault) = report.outcome {
             for (page, _) in report.batches {
                 self.pages.failed(page);
+            }
+            if fault.kind == Kind::Person {
+                self.held.get_or_insert(fault);
+                return Ok(());
             }
             return Err(fault);
         }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::fault::Outcome;
+use crate::model::fault::{Kind, Outcome};
 use crate::model::ledger::Status;
 use crate::model::ports::{Source, Store, Walk};
 use crate::model::position::{Course, CursorPosition, Position, Restarted, Scope};
@@ -36,13 +36,23 @@ pub(super) async fn scope<T: Store>(
 ) -> Outcome<Option<Scope>> {
     let full = store.cursor(task.slot(Scope::Full)).await?;
     let complete_once = full.watermark.is_some();
+    // An increment may be the one that waits for the approval.
+    let increment_is_open = store
+        .cursor(task.slot(Scope::Increment))
+        .await?
+        .position
+        .is_some();
     Ok(match reading.scope {
         Some(Scope::Full) => Some(Scope::Full),
         Some(Scope::Increment) => complete_once.then_some(Scope::Increment),
         None => {
             let open =
                 matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
-            let increment = !open && !approved && (complete_once || reading.since.is_some());
+            let increment = match approved {
+                true => increment_is_open,
+                false => complete_once || reading.since.is_some(),
+            };
+            let increment = !open && increment;
             Some(if increment { Scope::Increment } else { Scope::Full })
         }
     })
@@ -55,11 +65,42 @@ fn awaits_approval(walk: &CursorPosition) -> bool {
         .is_some_and(|finished| finished.awaits_approval)
 }
 
-/// Reads profiles in the scope of the lease.
+/// Reads profiles in the scope of the lease, as far as they may be loaded without a person's word.
 pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
+    let outcome = read(context, reading).await;
+    let refused = context.removals.refused();
+    match outcome {
+        Err(fault) if fault.kind == Kind::Person && refused > 0 => {
+            Ok(merges_need_approval(context.removals.removed(), refused))
+        }
+        outcome => outcome,
+    }
+}
+
+/// So many rows went by merges before the run came to a page whose merges would remove too many.
+fn merges_need_approval(removed: u64, refused: u64) -> Ended {
+    let all = removed + refused;
+    let before = match removed {
+        0 => String::new(),
+        removed => format!(", beside {removed} that this run removed before"),
+    };
+    Ended {
+        status: Status::NeedsApproval,
+        error: Some(format!(
+            "merges that the tenant tells of would remove at least {refused} rows of `profiles`{before}: too many to remove unasked"
+        )),
+        hint: Some(format!(
+            "check at the tenant whether these profiles were really merged; if so, run `blueconic-sync backfill profiles \
+             --approve-removals {all}`: it goes on from the page at which this run stopped, and names a larger number if \
+             later pages remove more"
+        )),
+    }
+}
+
+async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: ProfilesReading) -> Outcome<Ended> {
     let mut resumable = resumable(context).await?;
     if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
         context.engine.watcher.began(context.lease.slot, true);
@@ -276,7 +317,7 @@ async fn transfer<S: Source, T: Store>(
         bounds: engine.bounds.clone(),
         progress: context.progress.clone(),
         stop: context.stop.clone(),
-        standing,
+        standing: standing.within(context.removals),
         recorded: start.seen_at_least.into(),
         novelty: Novelty::default(),
         stored,

@@ -145,25 +145,26 @@ fn lost() -> Ended {
     )
 }
 
-/// The bounds on removals: by number, and never more than half without a person's word.
+/// The bounds on removals: by number, and never more than half without a person's word. What merges removed counts too.
 fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candidates) -> Option<Ended> {
     let Candidates { stored, unseen } = candidates;
-    let bounds = &context.engine.bounds;
-    let allowed = match bounds.approved_removals {
-        Some(approved) => unseen <= approved,
-        None => unseen <= bounds.removals.rows(stored) && unseen.saturating_mul(2) <= stored,
-    };
-    if allowed {
+    if context.removals.allows_sweep(unseen, stored) {
         return None;
     }
+    let merged = context.removals.removed();
+    let besides = match merged {
+        0 => String::new(),
+        merged => format!(", and merges removed {merged} in this run"),
+    };
+    let removed = unseen + merged;
     let name = context.task.resource.name();
     Some(Ended {
         status: Status::NeedsApproval,
         error: Some(format!(
-            "{unseen} of {stored} rows of `{name}` were not seen any more: too many to remove unasked"
+            "{unseen} of {stored} rows of `{name}` were not seen any more{besides}: too many to remove unasked"
         )),
         hint: Some(format!(
-            "check the tenant; if they are really gone, run `blueconic-sync backfill {name} --approve-removals {unseen}` within 24 hours"
+            "check the tenant; if they are really gone, run `blueconic-sync backfill {name} --approve-removals {removed}` within 24 hours"
         )),
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::Time;
 use crate::model::ports::Resource;
 use crate::model::position::{Scope, Slot};
+pub use crate::model::removals::RemovalBound;
 
 /// One run that is wanted.
 #[derive(Clone)]
@@ -88,7 +89,7 @@ pub struct Bounds {
     pub lanes: usize,
     /// How long a lease holds without renewal.
     pub lease_ttl: Duration,
-    /// How much a sweep may remove unasked.
+    /// How much a run may remove unasked, by merges and its sweep.
     pub removals: RemovalBound,
     /// Removals that a person approved, by number.
     pub approved_removals: Option<u64>,
@@ -96,39 +97,6 @@ pub struct Bounds {
     pub lookups: u64,
     /// Look-ups at once.
     pub lookups_at_once: usize,
-}
-
-/// How much a sweep may remove unasked.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RemovalBound {
-    /// The larger of 100 rows and 2% of the table.
-    Default,
-    /// So many rows.
-    Rows(u64),
-    /// A share of the table, 0 to 100.
-    Percent(f64),
-}
-
-impl RemovalBound {
-    /// The bound in rows, of a table with `stored` rows.
-    pub fn rows(self, stored: u64) -> u64 {
-        match self {
-            Self::Default => (stored / 50).max(100),
-            Self::Rows(rows) => rows,
-            Self::Percent(share) => share_of(stored, share),
-        }
-    }
-}
-
-/// A share of a count of rows, rounded down. Counts of rows lie far below 2^52, so floats carry them exactly.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts of rows are small and not negative"
-)]
-fn share_of(stored: u64, share: f64) -> u64 {
-    (stored as f64 * share / 100.0).floor() as u64
 }
 
 impl Task {

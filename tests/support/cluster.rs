@@ -164,6 +164,12 @@ impl Cluster {
         }
     }
 
+    /// What it has written into its log so far.
+    pub(crate) fn log(&self) -> String {
+        let folder = &self.own.as_ref().unwrap().folder;
+        std::fs::read_to_string(folder.join("log")).unwrap()
+    }
+
     /// The address of one of its databases, as `DATABASE_URL` takes it.
     pub(crate) fn url_of(&self, database: &str) -> String {
         let (head, rest) = self.url.split_once("://").unwrap();

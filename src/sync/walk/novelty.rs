@@ -2,7 +2,9 @@
 //! circles. A filter in little memory (after Bloom), no I/O: the table of seen ids is only appended to, and counting
 //! what is new in it would cost a look-up an id.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -20,6 +22,8 @@ pub(crate) struct Novelty {
     bits: AtomicU64,
     new: AtomicU64,
     doubtful: AtomicU64,
+    /// Of two lanes that bring the same id at the same moment one has to be the second.
+    turn: Mutex<()>,
 }
 
 impl Default for Novelty {
@@ -31,6 +35,7 @@ impl Default for Novelty {
             bits: AtomicU64::default(),
             new: AtomicU64::default(),
             doubtful: AtomicU64::default(),
+            turn: Mutex::default(),
         }
     }
 }
@@ -38,6 +43,7 @@ impl Default for Novelty {
 impl Novelty {
     /// Takes ids in, and says how many of them were certainly new. One that is not counted may be new all the same.
     pub(crate) fn take<'id>(&self, ids: impl Iterator<Item = &'id str>) -> u64 {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut set, mut new, mut doubtful) = (0, 0, 0);
         for id in ids {
             let fresh = self.set(id);
@@ -49,6 +55,25 @@ impl Novelty {
         self.new.fetch_add(new, Ordering::Relaxed);
         self.doubtful.fetch_add(doubtful, Ordering::Relaxed);
         new
+    }
+
+    /// Takes ids in that are told of, though not read, and says whether all of them were certainly new.
+    pub(crate) fn reserve<'id>(&self, ids: impl Iterator<Item = &'id str>) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids: BTreeSet<&str> = ids.collect();
+        let (mut set, mut all_new) = (0, true);
+        for id in ids {
+            let fresh = self.set(id);
+            set += fresh;
+            all_new &= fresh > 0;
+        }
+        self.bits.fetch_add(set, Ordering::Relaxed);
+        all_new
+    }
+
+    /// Ids may have been read that were not taken in: how many different ones there were is not certain any more.
+    pub(crate) fn doubt(&self) {
+        self.doubtful.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many different ids there were, if that is certain.
@@ -117,6 +142,19 @@ mod tests {
         assert!(novelty.is_stale(0, 0), "an empty page brings nothing new");
         assert_eq!(take(&novelty, 1000..1001), 1);
         assert!(!novelty.is_stale(1, 1000));
+    }
+
+    #[test]
+    fn an_id_that_was_only_told_of_is_not_new_when_it_is_read_and_is_not_counted() {
+        let novelty = Novelty::default();
+        assert!(novelty.reserve(["a", "b", "a"].into_iter()));
+        assert!(!novelty.reserve(["b", "c"].into_iter()));
+        assert_eq!(novelty.distinct(), Some(0));
+        assert_eq!(novelty.take(["a", "d"].into_iter()), 1);
+        assert!(!novelty.reserve(["d"].into_iter()));
+        let certain = Novelty::default();
+        certain.doubt();
+        assert_eq!(certain.distinct(), None);
     }
 
     #[test]
