@@ -87,11 +87,13 @@ limit() {
     say "$name: $(<"$out/answer.json")"
 }
 
-# The settings of a loading session, read from where the product has them: `$2` switches joins off, `$3` workers.
+# The settings of a loading session that cost or spare time, read from where the product has them: those of its purpose, and
+# the few among everybody's.
 session_settings() {
-    sed -n "s/^ *('\([A-Za-z_]*\)', '\([^']*\)').*/\1=\2/p; s/^ *('\(enable_[a-z]*\)', \$2).*/\1=off/p
-        s/^ *('\(max_parallel[a-z_]*\)', \$3).*/\1=0/p" \
-        src/postgres/pool.rs | paste -sd, -
+    {
+        sed -n '/Self::Loading(_) => &\[/,/\]/p' src/postgres/session.rs
+        grep -E '^ *\("(TimeZone|work_mem|jit|default_toast_compression|wal_compression)",' src/postgres/session.rs
+    } | sed -n 's/^ *("\([A-Za-z_]*\)", "\([^"]*\)").*/\1=\2/p' | paste -sd, -
     # What the product has for each transaction of a walk.
     if grep -q "set_config('synchronous_commit', 'off', true)" src/postgres/loader.rs; then echo synchronous_commit=off; fi
 }
