@@ -8,6 +8,10 @@ use crate::postgres::error::{Doing, Error};
 
 /// What a role may do with a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a row of the server's answers, each by itself"
+)]
 pub(crate) struct Schema {
     name: String,
     is_there: bool,

@@ -83,10 +83,12 @@ impl Purpose {
 }
 
 /// The first words of a session. The path comes first: every later name and operator is PostgreSQL's own unless its schema
-/// is written. A limit on statements or an isolation of the role's would already hold for the next statement.
+/// is written. A limit on statements or an isolation of the role's would already hold for the next statement; and where the
+/// planner may not sort or loop, what it thinks the next one costs has it compiled, which took a second.
 const FIRST_WORDS: &str = "set search_path = pg_catalog, pg_temp; set statement_timeout = 0; \
                            set default_transaction_isolation = 'read committed'; \
-                           set default_transaction_deferrable = off; set row_security = off; set exit_on_error = off";
+                           set default_transaction_deferrable = off; set row_security = off; \
+                           set exit_on_error = off; set jit = off; set client_min_messages = notice";
 
 /// What every session has, whatever the role's defaults are. Settings that a server does not know, or whose value it does
 /// not know, are left out; those of a superuser are set where the role may.
