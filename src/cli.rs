@@ -61,7 +61,7 @@ pub enum Command {
     Serve(Serve),
     /// Show how far each resource is
     Status(Status),
-    /// Forget a resource's cursor, so that its next run starts over; deletes no data
+    /// Forget a resource's cursor, so that its next run starts over, or move its watermark back; deletes no data
     Reset(Reset),
     /// Remove persons everywhere here and keep them from coming back; the tenant is not touched
     Erase(Erase),
@@ -162,6 +162,10 @@ pub struct Reset {
     /// A resource, or `tenant` for everything that ties the database to its tenant
     #[arg(value_name = "RESOURCE", value_parser = ["segments", "profile_properties", "profiles", "audit_events", "tenant"])]
     pub resource: String,
+    /// Move the watermark back to this time (RFC 3339) instead of forgetting it, so that the next run reads what changed
+    /// since then (`profiles`, `audit_events`)
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<DateTime<Utc>>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

@@ -21,6 +21,7 @@ mod a_second_backfill_writes_nothing;
 mod audit_alarm;
 mod bad_input_is_told;
 mod children;
+mod clocks;
 mod dates_that_fall;
 mod distribution_rules;
 mod documented;

@@ -51,12 +51,6 @@ pub(super) fn content_type(response: &Response) -> String {
     clean(&media.to_ascii_lowercase(), 80)
 }
 
-/// The server's `Date`.
-pub(super) fn server_time(response: &Response) -> Option<Time> {
-    let header = response.headers().get(reqwest::header::DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(header).ok().map(Time::from)
-}
-
 /// The error that a status other than 200 stands for. `secret` is what the request carried.
 pub(super) async fn refusal(
     response: Response,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue};
 use reqwest::{Response, StatusCode};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -26,6 +26,7 @@ use crate::blueconic::redaction::Redaction;
 use crate::blueconic::repeats::Repeats;
 use crate::blueconic::retry::{Budget, Retry};
 use crate::blueconic::steady::Steady;
+use crate::blueconic::tenant_clock::TenantClock;
 use crate::blueconic::throttle::{Permit, Throttle};
 use crate::config::settings::{Access, Grant as GrantType, Settings, Tenant};
 use crate::model::Time;
@@ -47,6 +48,7 @@ pub struct Client<T> {
     throttle: Throttle,
     retry: Retry,
     steady: Steady,
+    tenant_clock: TenantClock,
     largest: usize,
     repeats: Arc<Mutex<Repeats>>,
     /// For which scopes which token version was refused although it was fresh: it is the scope, not the token.
@@ -66,7 +68,8 @@ impl<T: TokenStore> Client<T> {
         let http = http(tenant, &address)?;
         let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
-        let grant = Grant::new(http.clone(), address.token()?, access);
+        let tenant_clock = TenantClock::new(steady.clone());
+        let grant = Grant::new(http.clone(), address.token()?, access, tenant_clock.clone());
         let retry = || Retry::new(settings.retry, &settings.limits, steady.clone());
         Ok(Self {
             http,
@@ -75,6 +78,7 @@ impl<T: TokenStore> Client<T> {
             throttle: Throttle::new(&settings.limits, steady.clone()),
             retry: retry(),
             steady,
+            tenant_clock,
             largest: settings.limits.element_size,
             repeats: Arc::new(Mutex::new(Repeats::new(settings.retry.give_up_after))),
             denied: Mutex::default(),
@@ -128,6 +132,7 @@ impl<T: TokenStore> Client<T> {
         let call = address::call(request);
         loop {
             let (body, permit) = self.answer(request, meter, &budget).await?;
+            self.tenant_clock.hear(body.response.headers());
             let fault = match whole(body, &call, self.largest, meter).await {
                 Ok(object) => return Ok(object),
                 Err(fault) => fault,
@@ -182,6 +187,8 @@ impl<T: TokenStore> Client<T> {
             .http
             .get(url)
             .header(ACCEPT, "application/json")
+            // What a cache kept speaks of another time.
+            .header(CACHE_CONTROL, "no-cache")
             .header(AUTHORIZATION, bearer);
         let response = sending.send().await;
         response.map_err(|error| ClientError::transport(&call, error))
@@ -267,7 +274,7 @@ impl<T: TokenStore> Source for Client<T> {
             .await
             .map_err(|fault| self.unopened(request, &key, fault))?;
         self.repeats().touch(&key, self.steady.now());
-        let server_time = answer::server_time(&body.response);
+        let server_time = self.tenant_clock.answered(body.response.headers());
         let elements = Elements::new(request.array, self.largest, server_time);
         let trace = Trace {
             call: address::call(request),

@@ -16,4 +16,5 @@ mod retry;
 mod salvage;
 mod scanner;
 mod steady;
+mod tenant_clock;
 mod throttle;

@@ -8,8 +8,11 @@ use crate::app::{self, App, SyncEngine, Wish};
 use crate::cli::Backfill;
 use crate::commands::{Exit, complain};
 use crate::config::settings::Settings;
+use crate::model::Time;
+use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::{RunReport, Status};
+use crate::model::ports::{Clock as _, SystemClock};
 use crate::model::position::Scope;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
@@ -22,11 +25,30 @@ use super::{output, progress};
 
 /// Runs the command.
 pub async fn run(arguments: &Backfill, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
+    if let Some(since) = arguments.since {
+        refuse_future("--since", since)?;
+    }
     let shutdown = listen()?;
     let app = App::start(settings).await?;
     let outcome = read_all(arguments, settings, terminal, &app, &shutdown).await;
     app.close().await?;
     outcome
+}
+
+/// A time that has not come yet is a mistake in what was typed, or in this machine's clock.
+pub(super) fn refuse_future(flag: &str, time: Time) -> Outcome<()> {
+    let now = SystemClock.now();
+    if time <= later_by(now, TOLERANCE) {
+        return Ok(());
+    }
+    let spelled = |time: Time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let fault = Fault::new(
+        Kind::Settings,
+        format!("`{flag} {}` lies in the future", spelled(time)),
+    );
+    Err(fault
+        .because(format!("this machine's clock shows {}", spelled(now)))
+        .hint("name a time that has passed; `Z` at its end means UTC"))
 }
 
 /// Listens for signals.

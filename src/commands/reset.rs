@@ -1,10 +1,14 @@
-//! `reset`: forgets a cursor, so that the next run starts over. Deletes no data.
+//! `reset`: forgets a cursor, so that the next run starts over, or moves its watermark back. Deletes no data.
+
+use chrono::{SecondsFormat, TimeDelta};
 
 use crate::app::Database;
 use crate::cli::Reset;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
+use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Clock as _, SystemClock};
 use crate::postgres::reset;
 
 use super::confirm::confirmed;
@@ -12,7 +16,10 @@ use super::{backfill, output};
 
 /// Runs the command.
 pub async fn run(arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
-    if !arguments.yes && !asked(&arguments.resource)? {
+    if let Some(to) = arguments.to {
+        refuse_nonsense(arguments, to, settings)?;
+    }
+    if !arguments.yes && !asked(arguments)? {
         output::aside("nothing was changed");
         return Ok(Exit::Done);
     }
@@ -25,7 +32,14 @@ pub async fn run(arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
 async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
     let store = database.store(settings).await?;
     store.verify_schema().await?;
-    let told = if arguments.resource == "tenant" {
+    let told = if let Some(to) = arguments.to {
+        reset::to(&store, &arguments.resource, to).await?;
+        format!(
+            "{}: the next run reads what changed since {}; the data is kept",
+            arguments.resource,
+            spelled(to)
+        )
+    } else if arguments.resource == "tenant" {
         reset::tenant(&store).await?;
         "the database belongs to no tenant any more: its tenant, cursors and tokens are forgotten, its data is kept".to_owned()
     } else {
@@ -40,17 +54,60 @@ async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> 
     Ok(Exit::Done)
 }
 
+/// A time that nothing can be read from. Audit events are not asked for from before the tenant's retention: the stretch up
+/// to it would become a gap, though it was read long ago.
+fn refuse_nonsense(arguments: &Reset, to: Time, settings: &Settings) -> Outcome<()> {
+    let resource = arguments.resource.as_str();
+    let refusal = |what: String| Fault::new(Kind::Settings, what);
+    match resource {
+        "profiles" | "audit_events" => {}
+        "tenant" => {
+            return Err(refusal("`reset tenant` takes no `--to`".to_owned())
+                .hint("name `profiles` or `audit_events`, one at a time"));
+        }
+        _ => {
+            return Err(refusal(format!("`reset {resource}` takes no `--to`"))
+                .because("lists are read whole each time, and have no time to read from")
+                .hint("its next run brings everything anyway"));
+        }
+    }
+    backfill::refuse_future("--to", to)?;
+    let kept = SystemClock.now().checked_sub_signed(
+        TimeDelta::from_std(settings.resources.audit_events.retention).unwrap_or(TimeDelta::MAX),
+    );
+    match kept.filter(|kept| resource == "audit_events" && to < *kept) {
+        Some(kept) => Err(refusal(format!("`--to {}` is too far back", spelled(to)))
+            .because(
+                "the tenant no longer has audit events of that time (`resources.audit_events.retention`)",
+            )
+            .hint(format!("say a time after {}", spelled(kept)))),
+        None => Ok(()),
+    }
+}
+
+fn spelled(time: Time) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 /// Asks a person; without one, `--yes` is wanted.
-fn asked(resource: &str) -> Outcome<bool> {
+fn asked(arguments: &Reset) -> Outcome<bool> {
+    let resource = &arguments.resource;
+    let to = arguments.to.map(|to| format!(" --to {}", spelled(to)));
+    let to = to.as_deref().unwrap_or_default();
     if !backfill::is_interactive() {
         return Err(Fault::new(
             Kind::Settings,
-            format!("`reset {resource}` asks before it forgets"),
+            format!("`reset {resource}{to}` asks before it changes anything"),
         )
         .because("there is no terminal to ask on")
-        .hint(format!("say `blueconic-sync reset {resource} --yes`")));
+        .hint(format!("say `blueconic-sync reset {resource}{to} --yes`")));
     }
-    let question = if resource == "tenant" {
+    let question = if let Some(to) = arguments.to {
+        format!(
+            "Move the watermark of {resource} back to {}? The next run reads from there.",
+            spelled(to)
+        )
+    } else if resource == "tenant" {
         "Forget which tenant this database belongs to, and all cursors and tokens?".to_owned()
     } else {
         format!("Forget the cursor of {resource}? The next run starts over.")

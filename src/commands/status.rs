@@ -254,6 +254,14 @@ fn holder(lease: &Value) -> Option<&str> {
 fn trouble(resource: &Value) {
     let run = &resource["last_run"];
     let name = text(&resource["resource"]).unwrap_or("?");
+    if let Some(ahead) = resource["watermark_ahead_seconds"].as_f64() {
+        output::line(&format!(
+            "\n{name}: its watermark lies {} ahead of the database's clock, so that nobody believes it\n  \
+             do: nothing, if the database's clock is right: the next run reads from before it; `blueconic-sync reset {name} --to TIME` \
+             moves it back at once",
+            output::duration(ahead)
+        ));
+    }
     match (text(&run["error"]), text(&run["hint"])) {
         (Some(error), Some(hint)) => output::line(&format!(
             "\n{name}: {}\n  do: {}",

@@ -24,11 +24,20 @@ pub(crate) struct Change {
     /// New values by property id; `None`: the property is gone.
     pub(crate) properties: BTreeMap<String, Option<Vec<String>>>,
     pub(crate) membership: Option<u64>,
+    /// What the search index knew before each change, oldest first: until when, and the date of modification; none: it had
+    /// none, or the profile was not there.
+    pub(crate) indexed: Vec<(i64, Option<i64>)>,
     /// Ids of profiles that were merged into this one.
     pub(crate) absorbed: Vec<String>,
 }
 
 impl Change {
+    /// What the search index still knows at a time, if it is behind: until when, and the date of modification under which it
+    /// finds the profile.
+    pub(crate) fn indexed_at(&self, time: i64) -> Option<(i64, Option<i64>)> {
+        self.indexed.iter().find(|(until, _)| *until > time).copied()
+    }
+
     /// The profile changes at this time.
     pub(crate) fn modify(&mut self, at: i64) {
         self.modified = Some(at);

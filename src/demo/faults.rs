@@ -124,6 +124,13 @@ pub enum Kind {
     Bent(Bend),
     /// The answer to the request that this route was asked before, as out of a cache.
     Stale,
+    /// The answer of a node whose clock is off, or of a cache: its `Date` is so many seconds off, perhaps with an `Age`.
+    Dated {
+        /// Seconds that `Date` is ahead.
+        off: i64,
+        /// The header `Age`, in seconds.
+        age: Option<u64>,
+    },
     /// The answer of something that stands in front of the tenant.
     Foreign {
         /// The status code.

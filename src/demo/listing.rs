@@ -17,6 +17,8 @@ pub(crate) struct Scope {
     /// The segment's bit.
     pub(crate) segment: usize,
     pub(crate) filter: Option<Filter>,
+    /// The tenant's time: what the search index knows by then decides about a filter.
+    pub(crate) now: i64,
 }
 
 /// Where to look for the profiles of a scope.
@@ -54,8 +56,17 @@ impl Candidates {
             .flatten()
             .map(|(_, position)| *position)
             .collect();
+        if world.index_lag > 0 {
+            // Whom the index still knows under another date.
+            let lagging = world
+                .changes
+                .iter()
+                .filter(|(_, change)| change.indexed_at(scope.now).is_some());
+            others.extend(lagging.map(|(position, _)| *position));
+        }
         others.retain(|position| !span.contains(position));
         others.sort_unstable();
+        others.dedup();
         Self { span, others }
     }
 
@@ -113,7 +124,7 @@ impl Scope {
             && self
                 .filter
                 .as_ref()
-                .is_none_or(|filter| filter.passes(world, position, change))
+                .is_none_or(|filter| filter.passes(world, position, change, self.now))
     }
 
     /// Decides the page of `count` profiles from a position on.

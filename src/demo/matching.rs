@@ -8,17 +8,17 @@ use crate::demo::world::{World, objectives};
 const MODIFIED: &str = "lastmodifieddate";
 
 impl Filter {
-    /// Whether the profile at this position passes.
-    pub(crate) fn passes(&self, world: &World, position: u64, change: Option<&Change>) -> bool {
+    /// Whether the profile at this position passes, by what the search index knows at a time.
+    pub(crate) fn passes(&self, world: &World, position: u64, change: Option<&Change>, now: i64) -> bool {
         let values = |property: &str| world.values(position, change, property).unwrap_or_default();
         match self {
             Self::All(filters) => filters
                 .iter()
-                .all(|filter| filter.passes(world, position, change)),
+                .all(|filter| filter.passes(world, position, change, now)),
             Self::Any(filters) => filters
                 .iter()
-                .any(|filter| filter.passes(world, position, change)),
-            Self::Not(filter) => !filter.passes(world, position, change),
+                .any(|filter| filter.passes(world, position, change, now)),
+            Self::Not(filter) => !filter.passes(world, position, change, now),
             Self::Nobody => false,
             Self::Empty(property) => values(property).is_empty(),
             Self::Contains {
@@ -27,7 +27,7 @@ impl Filter {
                 all,
             } => contains(sought, *all, &values(property)),
             Self::Between { property, from, to } if property == MODIFIED => world
-                .modified(position, change)
+                .indexed_modified(position, change, now)
                 .is_some_and(|modified| within(modified, *from, *to)),
             Self::Between { property, from, to } => {
                 let number = |text: &String| text.parse().is_ok_and(|number| within(number, *from, *to));

@@ -293,6 +293,13 @@ impl World {
         }
         let mut changed = self.changes.remove(&position).unwrap_or_default();
         self.forget(position, &changed);
+        if self.index_lag > 0 {
+            let before = self.modified(position, Some(&changed));
+            let is_there = changed.fate == Fate::Current;
+            changed
+                .indexed
+                .push((self.now + self.index_lag, before.filter(|_| is_there)));
+        }
         change(&mut changed);
         self.remember(position, &changed);
         self.changes.insert(position, changed);
@@ -305,6 +312,7 @@ impl World {
             let change = Change {
                 created: Some(now),
                 modified: Some(now),
+                indexed: Vec::from_iter((self.index_lag > 0).then_some((now + self.index_lag, None))),
                 ..Change::default()
             };
             self.remember(position, &change);

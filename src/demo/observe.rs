@@ -49,7 +49,11 @@ pub(crate) async fn observe(
         None => next.run(request).await,
     };
     under_way.answered(response.status().as_u16());
-    stamp(&state, response.headers_mut());
+    stamp(
+        &state,
+        response.headers_mut(),
+        fault.as_ref().map(|(kind, _)| kind),
+    );
     let (mut parts, body) = response.into_parts();
     let length = HttpBody::size_hint(&body).exact();
     let mut pieces = bodies::pieces(body);
@@ -121,9 +125,12 @@ async fn faulty(
             // The connection's task drops this before it would ever end.
             std::future::pending().await
         }
-        Kind::CutAfter(_) | Kind::EndAfter(_) | Kind::Slow { .. } | Kind::Stall { .. } | Kind::Stale => {
-            next.run(request).await
-        }
+        Kind::CutAfter(_)
+        | Kind::EndAfter(_)
+        | Kind::Slow { .. }
+        | Kind::Stall { .. }
+        | Kind::Stale
+        | Kind::Dated { .. } => next.run(request).await,
     }
 }
 
@@ -170,12 +177,16 @@ fn html(status: StatusCode) -> Response {
         .into_response()
 }
 
-fn stamp(state: &State, headers: &mut HeaderMap) {
-    let off = match state.settings.date_header {
+fn stamp(state: &State, headers: &mut HeaderMap, fault: Option<&Kind>) {
+    let mut off = match state.settings.date_header {
         DateHeader::True => 0,
         DateHeader::Off(seconds) => seconds,
         DateHeader::Absent => return,
     };
+    if let Some(Kind::Dated { off: further, age }) = fault {
+        off += further;
+        headers.extend(age.map(|age| (header::AGE, age.into())));
+    }
     if let Some(value) = date(state.clock.now() / 1000 + off) {
         headers.insert(header::DATE, value);
     }

@@ -153,6 +153,8 @@ pub struct Settings {
     pub distinct: Option<u64>,
     /// The `Date` header.
     pub date_header: DateHeader,
+    /// How long a change takes to reach the search index, by which refined listings find profiles and count them.
+    pub index_lag: Duration,
     /// What a lookup of a merged profile answers.
     pub merged_lookup: MergedLookup,
     /// The outward form of answers, which can change while the tenant runs.
@@ -209,6 +211,7 @@ impl Default for Settings {
             rendered: false,
             distinct: None,
             date_header: DateHeader::default(),
+            index_lag: Duration::ZERO,
             merged_lookup: MergedLookup::default(),
             shape: Shape::default(),
             now: None,

@@ -64,7 +64,9 @@ impl State {
     }
 
     pub(crate) fn change_world(&self) -> RwLockWriteGuard<'_, World> {
-        self.world.write().unwrap_or_else(PoisonError::into_inner)
+        let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+        world.now = self.clock.now();
+        world
     }
 
     pub(crate) fn set_shape(&self, shape: Shape) {

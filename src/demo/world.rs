@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::demo::base::{Base, Facts};
 use crate::demo::catalogue::group_properties;
 use crate::demo::changes::{Change, Extra, Fate};
+use crate::demo::clock::milliseconds;
 use crate::demo::generation::{Collector, tell};
 use crate::demo::records::{audit_events, segments};
 use crate::demo::settings::Settings;
@@ -49,6 +50,10 @@ pub(crate) struct World {
     pub(crate) audit_events: Vec<AuditEvent>,
     pub(crate) extras: BTreeMap<u64, Vec<Extra>>,
     pub(crate) skipped: BTreeSet<u64>,
+    /// How long a change takes to reach the search index, in milliseconds.
+    pub(crate) index_lag: i64,
+    /// The tenant's time when it was last opened for a change.
+    pub(crate) now: i64,
 }
 
 impl World {
@@ -76,6 +81,8 @@ impl World {
             by_modified: BTreeSet::new(),
             extras: BTreeMap::new(),
             skipped: BTreeSet::new(),
+            index_lag: milliseconds(settings.index_lag),
+            now,
             base,
         }
     }
@@ -124,6 +131,14 @@ impl World {
         }
         let facts = self.facts(position, change);
         facts.has_properties.then_some(facts.modified)
+    }
+
+    /// The date of modification under which the search index finds the profile at a time.
+    pub(crate) fn indexed_modified(&self, position: u64, change: Option<&Change>, time: i64) -> Option<i64> {
+        match change.and_then(|change| change.indexed_at(time)) {
+            Some((_, modified)) => modified,
+            None => self.modified(position, change),
+        }
     }
 
     /// The values of one property as they are now; `None`: the profile lacks it.

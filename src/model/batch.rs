@@ -192,7 +192,7 @@ pub struct Doubt {
 pub struct Advance {
     /// Where the walk stands now; none closes it.
     pub position: Option<Position>,
-    /// The new watermark; never moves the stored one back.
+    /// The new watermark; moves the stored one back only where that lies ahead of both own clocks.
     pub watermark: Option<Time>,
     /// The segment that a complete full walk read; none leaves the stored one.
     pub segment: Option<String>,
@@ -223,6 +223,11 @@ pub struct Written {
     pub unrecorded: u64,
     /// Rows that were staged more than once; the newest copy of each is counted in its own place.
     pub repeated: u64,
+    /// Rows among those inserted and changed that an increment had passed: their dates lie before [`super::ports::Walk`]'s
+    /// `passed`.
+    pub late: u64,
+    /// By how many seconds the worst of them.
+    pub late_by: Option<u64>,
     /// Ids that were recorded as read by the walk, repeats among them.
     pub recorded: u64,
 }

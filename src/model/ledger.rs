@@ -45,7 +45,7 @@ impl Status {
 ///
 /// ([`Counts::unaccounted`] is 0.) Of audit events, `suppressed` goes beside the sum: they are loaded without the object
 /// that is an erased person. What else goes beside it: `distinct`, since an id may come twice; `removed`, since what is
-/// gone is not read; `missed` and `rehashed`, which say more of elements that are counted already.
+/// gone is not read; `missed`, `late` and `rehashed`, which say more of elements that are counted already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// What the tenant says there is (`totalResults` of the last page).
@@ -77,6 +77,10 @@ pub struct Counts {
     pub elsewhere: u64,
     /// Candidates of the sweep that the tenant still has.
     pub missed: u64,
+    /// Rows among those inserted and changed whose dates an increment had passed before this full walk began.
+    pub late: u64,
+    /// How far the worst of them lay before the increment's watermark, in seconds.
+    pub late_by: Option<u64>,
     /// Characters that PostgreSQL cannot store, replaced by U+FFFD.
     pub replaced_characters: u64,
     /// Dates of profiles that could not be read, and are null: of those that were decoded in this run.

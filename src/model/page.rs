@@ -100,7 +100,8 @@ pub struct Head {
     pub next_cursor: Option<String>,
     /// `totalResults`.
     pub total_results: Option<u64>,
-    /// The `Date` header.
+    /// The tenant's time as of which the answer speaks: by `Date` and `Age` of this answer and of those before it, as the
+    /// client judges them. A claim of the tenant's, to be held against our own clocks ([`super::clocks::OwnClocks`]).
     pub server_time: Option<Time>,
 }
 

@@ -309,6 +309,9 @@ pub struct Walk {
     pub id: Uuid,
     /// The database's time when it began.
     pub opened_at: Time,
+    /// Through when an increment had brought everything, as far as it could see, when a full walk began: changes that the
+    /// walk finds and that are dated before that are late. None: nothing is counted as late.
+    pub passed: Option<Time>,
 }
 
 /// One connection with its staging.

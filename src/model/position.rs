@@ -107,6 +107,10 @@ pub struct CursorPosition {
     pub unidentified: u64,
     /// `totalResults` of the last page.
     pub total: Option<u64>,
+    /// Of a full walk: the increment's watermark when it began. A row that it finds changed although its date lies before
+    /// that showed up late.
+    #[serde(default)]
+    pub passed: Option<Time>,
     /// The walk has been read to its end; what is left is the sweep.
     #[serde(default)]
     pub finished: Option<Finished>,

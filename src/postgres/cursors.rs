@@ -1,10 +1,12 @@
-//! `sync.cursors`: where each listing stands. A watermark never moves back, whoever writes it.
+//! `sync.cursors`: where each listing stands. A watermark never moves back, whoever writes it, and never lies ahead of both
+//! own clocks: one that does (by an earlier version, or by a clock that was set right since) gives way to what is written.
 
 use sqlx::{PgConnection, PgPool};
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::ports::{Cursor, Lease};
+use crate::model::clocks::OwnClocks;
+use crate::model::ports::{Clock as _, Cursor, Lease, SystemClock};
 use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, leases, seen};
@@ -41,6 +43,10 @@ pub(crate) async fn advance(
 ) -> Result<(), Error> {
     let walk_id = advance.position.as_ref().and_then(Position::walk_id);
     seen::forget_former(connection, slot, walk_id).await?;
+    let watermark = advance.watermark.map(|watermark| watermark.min(bound(now)));
+    if watermark.is_some() {
+        forget_ahead(connection, slot, now).await?;
+    }
     sqlx::query!(
         "insert into sync.cursors (resource, scope, position, watermark, updated_at, segment)
          values ($1, $2, $3, $4, $5, $6)
@@ -52,17 +58,40 @@ pub(crate) async fn advance(
         slot.resource,
         slot.scope.as_str(),
         json(slot, advance.position.as_ref())?,
-        advance.watermark,
+        watermark,
         now,
         advance.segment
     )
     .execute(&mut *connection)
     .await
     .doing("storing the cursor")?;
-    match (slot.resource, slot.scope, advance.watermark) {
+    match (slot.resource, slot.scope, watermark) {
         ("profiles", Scope::Full, Some(watermark)) => lift_increment(connection, slot, watermark, now).await,
         _ => Ok(()),
     }
+}
+
+/// What no watermark passes, whoever asks for it: `now` is the database's time, the process's is read here.
+fn bound(now: Time) -> Time {
+    let own = OwnClocks {
+        process: SystemClock.now(),
+        database: now,
+    };
+    own.bound()
+}
+
+/// Forgets a watermark that cannot be true, so that the next one may stand before it.
+async fn forget_ahead(connection: &mut PgConnection, slot: Slot, now: Time) -> Result<(), Error> {
+    sqlx::query!(
+        "update sync.cursors set watermark = null where resource = $1 and scope = $2 and watermark > $3",
+        slot.resource,
+        slot.scope.as_str(),
+        bound(now)
+    )
+    .execute(connection)
+    .await
+    .doing("storing the cursor")?;
+    Ok(())
 }
 
 /// Where the asking of a sweep stopped, so that the next one begins behind it.
@@ -89,6 +118,11 @@ async fn lift_increment(
     watermark: Time,
     now: Time,
 ) -> Result<(), Error> {
+    let increment = Slot {
+        scope: Scope::Increment,
+        ..slot
+    };
+    forget_ahead(connection, increment, now).await?;
     sqlx::query!(
         "insert into sync.cursors (resource, scope, watermark, updated_at)
          values ($1, $2, $3, $4)

@@ -170,6 +170,14 @@ pub enum Error {
         /// Until when without renewing.
         expires_at: Time,
     },
+    /// A watermark that would have to move forward, or is not there.
+    #[error("{}", not_back(resource, latest.as_ref()))]
+    NotBack {
+        /// The resource.
+        resource: String,
+        /// Its watermark.
+        latest: Option<Time>,
+    },
     /// Rows that were the same as what was read have been removed since they were compared.
     #[error("{rows} rows went while their batch was loaded")]
     Gone {
@@ -213,6 +221,16 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+}
+
+fn not_back(resource: &str, latest: Option<&Time>) -> String {
+    match latest {
+        Some(latest) => format!(
+            "the watermark of {resource} stands at {} already: there is nothing to move back",
+            latest.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        ),
+        None => format!("{resource} has no watermark to move back: it was never complete"),
+    }
 }
 
 impl Error {
@@ -269,6 +287,7 @@ impl Error {
             | Self::Newer { .. }
             | Self::Altered { .. }
             | Self::OtherTenant { .. }
+            | Self::NotBack { .. }
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
             Self::Held { .. } | Self::TokenBusy => Kind::Held,
@@ -330,6 +349,10 @@ impl Error {
             Self::NoHost { .. } => "set `tenant.url` to https://HOST",
             Self::TokenBusy => "try again in a minute",
             Self::Held { .. } => "stop that process, or wait until its run has ended",
+            Self::NotBack { latest: None, .. } => "its next run reads everything anyway",
+            Self::NotBack { .. } => {
+                "name a time before the watermark; to read from there without moving it, say `backfill RESOURCE --since TIME`"
+            }
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(source).map(Cow::into_owned),
             Self::Migrate(_) => return self.cause().and_then(statement_hint).map(Cow::into_owned),

@@ -263,6 +263,7 @@ impl PostgresLoader {
             contents: &self.contents,
             departing,
             now: opening.now,
+            passed: self.walk.and_then(|walk| walk.passed),
             compared: &compared,
         };
         let mut written = match self.table.merge {

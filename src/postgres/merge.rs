@@ -10,6 +10,22 @@ use crate::model::table::{Column, ColumnKind, Merge, Table};
 const SYNCED_AT: &str = "synced_at";
 /// When a profile's page was asked for; the decoder does not bring it either.
 const ASKED_AT: &str = "asked_at";
+/// By which the older of two rows is known.
+const MODIFIED_AT: &str = "modified_at";
+/// Rows that an increment had passed when this full walk began (`$3`; null: nothing is looked at). The table still shows
+/// what it held before this statement: a row whose date stayed changed without one, which is nobody's lateness. A new row
+/// that is older than a day came back, or into the segment: no index is that far behind.
+const LATE: &str = ",
+         late as (
+           select extract(epoch from $3::timestamptz - m.modified_at)::bigint as seconds
+           from merged as m
+           left join blueconic.profiles as former on former.id = m.id
+           where m.modified_at <= $3 and not m.locked
+             and case
+               when m.inserted then m.modified_at > $3 - interval '1 day'
+               else former.modified_at is null or former.modified_at < m.modified_at
+             end
+         )";
 
 /// The statements of one table, generated once for each loader.
 #[derive(Debug)]
@@ -28,8 +44,9 @@ pub(crate) struct Statements {
     pub(crate) asked: bool,
     /// Fills the table itself, with when a row was asked for and the time last.
     pub(crate) copy_straight: String,
-    /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides. One row: inserted, updated, and for
-    /// profiles the ids that were inserted.
+    /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides, `$3` through when an increment has passed, or
+    /// null. One row: inserted, updated, and for profiles the ids that were inserted, how many rows were late, and by how
+    /// many seconds the worst.
     pub(crate) merge: String,
     /// The months of staged rows, for a partitioned table.
     pub(crate) staged_months: Option<String>,
@@ -134,12 +151,14 @@ fn profile(table: &Table, staging: &str) -> String {
            where excluded.source_hash <> ''::bytea
              and stored.content_hash <> excluded.content_hash
              and ({later})
-           returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked
-         )
+           returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked, {MODIFIED_AT}
+         ){LATE}
          select
            count(*) filter (where inserted and not locked),
            count(*) filter (where not inserted),
-           coalesce(array_agg(id) filter (where inserted and not locked), '{{}}')
+           coalesce(array_agg(id) filter (where inserted and not locked), '{{}}'),
+           (select count(*) from late),
+           (select max(seconds) from late)
          from merged",
         insert = insert_or_update(table, &format!(", {ASKED_AT}"), &incoming),
         later = the_later_reading(),

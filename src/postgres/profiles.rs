@@ -30,6 +30,8 @@ pub(crate) struct Surroundings<'load> {
     pub(crate) departing: &'load [String],
     /// The transaction's time.
     pub(crate) now: Time,
+    /// Through when an increment has passed.
+    pub(crate) passed: Option<Time>,
     /// While another walk is open, whose sweep may be removing rows at this moment: ids whose rows were there when they
     /// were compared.
     pub(crate) compared: &'load [&'load str],
@@ -193,15 +195,18 @@ async fn merge_rows(
     around: Surroundings<'_>,
     written: &mut Written,
 ) -> Result<Vec<String>, Error> {
-    let (inserted, updated, ids): (i64, i64, Vec<String>) =
+    let (inserted, updated, ids, late, late_by): (i64, i64, Vec<String>, i64, Option<i64>) =
         sqlx::query_as(AssertSqlSafe(around.sql.merge.as_str()))
             .bind(around.now)
             .bind(locked)
+            .bind(around.passed)
             .fetch_one(connection)
             .await
             .doing("merging profiles")?;
     written.inserted = to_count(inserted);
     written.updated = to_count(updated);
+    written.late = to_count(late);
+    written.late_by = late_by.map(to_count);
     written.unchanged = from_length(batch.rows.len()).saturating_sub(written.inserted + written.updated);
     Ok(ids)
 }

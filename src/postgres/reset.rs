@@ -1,7 +1,9 @@
-//! `reset`: forgetting positions, so that the next run starts over. Deletes no data, and nothing while a run is on.
+//! `reset`: forgetting positions, so that the next run starts over, or moving a watermark back, so that it reads from there.
+//! Deletes no data, and nothing while a run is on.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::model::Time;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
@@ -26,6 +28,50 @@ pub async fn resource(store: &PostgresStore, resource: &str) -> Result<(), Error
     .await
     .doing(DOING)?;
     boundary::cross("reset/resource", DOING, transaction.commit()).await
+}
+
+/// Moves the watermarks of a resource back to a time, of all its scopes; one that lies before it stays. An open increment
+/// is forgotten: it would not read from there. An open full walk goes on, it reads everything.
+pub async fn to(store: &PostgresStore, resource: &str, time: Time) -> Result<(), Error> {
+    const DOING: &str = "moving the watermark back";
+    let mut transaction = store.control().begin().await.doing(DOING)?;
+    refuse_if_held(&mut transaction, Some(resource)).await?;
+    let latest = sqlx::query_scalar!(
+        "select max(watermark) from sync.cursors where resource = $1",
+        resource
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    if latest.is_none_or(|latest| latest < time) {
+        return Err(Error::NotBack {
+            resource: resource.to_owned(),
+            latest,
+        });
+    }
+    sqlx::query!(
+        "with open as (
+           select (c.position ->> 'walk_id')::uuid as walk_id from sync.cursors as c
+           where c.resource = $1 and c.scope = 'increment' and c.position is not null
+         ),
+         moved as (
+           update sync.cursors set
+             watermark = least(watermark, $2),
+             position = case when scope = 'full' then position end,
+             updated_at = sync.clock()
+           where resource = $1 and watermark is not null
+         ),
+         unseen as (
+           delete from sync.walk_unseen as unseen using open as o where unseen.walk_id = o.walk_id
+         )
+         delete from sync.walk_seen as seen using open as o where seen.walk_id = o.walk_id",
+        resource,
+        time
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    boundary::cross("reset/to", DOING, transaction.commit()).await
 }
 
 /// Forgets the tenant, all cursors and all tokens.

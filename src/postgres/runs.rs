@@ -68,7 +68,7 @@ async fn write_counts<'e>(
            rows_unchanged = $7, rows_removed = $8, rows_rejected = $9, rows_rehashed = $10,
            rows_suppressed = $11, rows_missed = $12, replaced_characters = $13, unexplained = $14,
            pages = $15, requests = $16, retries = $17, bytes_read = $18, rows_repeated = $19,
-           rows_elsewhere = $20, page_fill_percent = $21
+           rows_elsewhere = $20, page_fill_percent = $21, rows_late = $22, late_by_seconds = $23
          where id = $1 and status = 'running'",
         run_id,
         counts.source_total.map(from_count),
@@ -91,6 +91,8 @@ async fn write_counts<'e>(
         from_count(counts.repeated),
         from_count(counts.elsewhere),
         counts.page_fill.map(from_count),
+        from_count(counts.late),
+        counts.late_by.map(from_count),
     )
     .execute(executor)
     .await?;

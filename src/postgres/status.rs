@@ -63,7 +63,10 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
                 and (g.reason in ('retention', 'saturated') or g.to_at < sync.clock() - interval '30 days')
              ) as "lasting_gaps!",
              extract(epoch from sync.clock() - f.complete_as_of)::float8 as lag_seconds,
-             c.watermark as "watermark?",
+             case when c.watermark <= sync.clock() + interval '1 minute' then least(c.watermark, sync.clock()) end
+               as watermark,
+             case when c.watermark > sync.clock() + interval '1 minute'
+               then extract(epoch from c.watermark - sync.clock())::float8 end as watermark_ahead_seconds,
              c.position as "position?",
              (select to_jsonb(r) from sync.runs as r
               where r.resource = $1 and r.mode = $2
@@ -87,6 +90,8 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<Value, Error> {
         "resource": slot.resource,
         "scope": slot.scope.as_str(),
         "watermark": row.watermark,
+        // A watermark of the future is no watermark: the next run mends it.
+        "watermark_ahead_seconds": row.watermark_ahead_seconds,
         "complete_as_of": row.complete_as_of,
         "position": row.position,
         "last_run": row.last_run,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::model::clocks::OwnClocks;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::{Counts, Ledger, RunReport, Status};
 use crate::model::ports::{Clock, Lease, Source, Store};
@@ -13,7 +14,7 @@ use crate::model::removals::Removals;
 use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
 use super::task::{Bounds, Reading, Task};
-use super::{events, lists, profiles};
+use super::{events, lists, marks, profiles};
 
 /// Reads tenants into tables.
 pub struct Engine<S, T> {
@@ -78,6 +79,13 @@ pub(super) struct Context<'a, S, T> {
     pub(super) removals: &'a Removals,
 }
 
+impl<S: Source, T: Store> Context<'_, S, T> {
+    /// This process's clock and the database's.
+    pub(super) async fn own_clocks(&self) -> Outcome<OwnClocks> {
+        marks::own_clocks(self.engine.clock.as_ref(), &self.engine.store).await
+    }
+}
+
 impl<S: Source, T: Store> Engine<S, T> {
     /// An engine over its ports.
     pub fn new(
@@ -128,7 +136,7 @@ impl<S: Source, T: Store> Engine<S, T> {
             Reading::Events(_) => Ok(Some(task.slot(Scope::Increment))),
             Reading::Profiles(reading) => {
                 let approved = self.bounds.approved_removals.is_some();
-                let scope = profiles::scope(&self.store, task, *reading, approved).await?;
+                let scope = profiles::scope(self, task, *reading, approved).await?;
                 Ok(scope.map(|scope| task.slot(scope)))
             }
         }
@@ -173,6 +181,10 @@ impl<S: Source, T: Store> Engine<S, T> {
                 lease.slot.lease_name()
             );
         }
+        let outcome = outcome.map(|ended| Ended {
+            hint: ended.hint.or_else(|| progress.advice()),
+            ..ended
+        });
         let unread = unreadable_dates(&counts);
         if let Some(sentence) = &unread {
             progress.notice(sentence);

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Batch, Landmark};
+use crate::model::clocks::OwnClocks;
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
 use crate::model::page::PageEnd;
@@ -14,6 +15,7 @@ use crate::model::position::{Position, SincePosition};
 
 use super::engine::{Context, Ended};
 use super::lane::{self, Raw, Standing};
+use super::marks::{self, Beginning};
 use super::reading::read_whole;
 use super::renames::{self, Shown};
 use super::task::{EventsReading, Reading};
@@ -27,8 +29,8 @@ pub(super) async fn run<S: Source, T: Store>(
 ) -> Outcome<Ended> {
     context.engine.watcher.began(context.lease.slot, false);
     let store = &context.engine.store;
-    let stored = store.cursor(context.lease.slot).await?.watermark;
-    let mut frame = frame(reading, stored, context.engine.clock.now());
+    let own = context.own_clocks().await?;
+    let mut frame = trusted(context, frame(reading, own), own).await?;
     frame.landmark = store.landmark(frame.anchored_by()).await?;
     let mut renames = store.renames().await?;
     let table = context.task.resource.table();
@@ -48,7 +50,7 @@ pub(super) async fn run<S: Source, T: Store>(
             &mut renames,
         )
         .await?;
-        let (next, advance) = match scan.take(&end, &prepared.dates) {
+        let (next, advance) = match scan.take(context, &end, &prepared.dates, own) {
             Step::Read(next, advance) => (Some(next), advance),
             Step::End(advance) => (None, advance),
         };
@@ -219,28 +221,62 @@ impl Scan {
             .map_or_else(|| self.frame.asked(), SinceWalk::from)
     }
 
-    /// Takes in an answer; the first one's time begins the walk.
-    fn take(&mut self, end: &PageEnd, dates: &[Time]) -> Step {
-        let frame = self.frame;
-        let server_time = end.head().server_time;
-        let walk = self
-            .walk
-            .get_or_insert_with(|| SinceWalk::begin(frame, server_time));
+    /// Takes in an answer; the first one's time begins the walk. What the tenant dates ahead of our own clocks is read, and
+    /// nothing is claimed of it.
+    fn take<S: Source, T: Store>(
+        &mut self,
+        context: &Context<'_, S, T>,
+        end: &PageEnd,
+        dates: &[Time],
+        own: OwnClocks,
+    ) -> Step {
+        let told = end.head().server_time;
+        let frame = Frame {
+            latest: told.map_or(own.later(), |told| told.max(own.later())),
+            ..self.frame
+        };
+        let walk = self.walk.get_or_insert_with(|| {
+            marks::tell_of_clocks(context.progress, told, own);
+            SinceWalk::begin(frame, told.map(|_| Beginning::of(told, own).claimed))
+        });
         self.pressure = self.pressure.or(walk.pressure(end.elements(), dates));
         walk.page(end.elements(), dates)
     }
 }
 
-fn frame(reading: &EventsReading, stored: Option<Time>, now: Time) -> Frame {
+/// The frame with the stored watermark, if it can be true. One that lies ahead passed over an unknown stretch: the scan
+/// begins where the tenant's retention does, and what is gone since the newest stored event is a gap.
+async fn trusted<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    frame: Frame,
+    own: OwnClocks,
+) -> Outcome<Frame> {
+    let store = &context.engine.store;
+    let watermark = store.cursor(context.lease.slot).await?.watermark;
+    let Some(ahead) = watermark.filter(|watermark| !own.believe(*watermark)) else {
+        return Ok(Frame { watermark, ..frame });
+    };
+    let instead = "reading all events that the tenant still has";
+    marks::tell_of_doubt(context.progress, context.lease.slot, ahead, own, instead);
+    Ok(Frame {
+        watermark: store.landmark(own.bound()).await?.event,
+        since: frame.since.or(Some(Time::MIN_UTC)),
+        ..frame
+    })
+}
+
+/// Without a watermark yet.
+fn frame(reading: &EventsReading, own: OwnClocks) -> Frame {
     Frame {
-        watermark: stored,
+        watermark: None,
         since: reading.since,
         overlap: delta(reading.overlap),
         settle: delta(reading.settle),
         retention: delta(reading.retention),
         order: reading.order,
         page_size: u64::from(reading.page_size),
-        now,
+        now: own.earlier(),
+        latest: own.later(),
         landmark: Landmark::default(),
     }
 }

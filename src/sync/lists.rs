@@ -32,6 +32,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
         let walk = Walk {
             id: Uuid::now_v7(),
             opened_at: context.engine.store.now().await?,
+            passed: None,
         };
         let listing = match &before {
             Some(_) => OffsetWalk::thorough(),

@@ -8,6 +8,7 @@ mod lease;
 mod lists;
 mod loading;
 mod lookups;
+mod marks;
 mod missed;
 mod pages;
 mod pipeline;

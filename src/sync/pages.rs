@@ -159,6 +159,7 @@ mod tests {
             seen_at_least: 0,
             unidentified: 0,
             total: None,
+            passed: None,
             finished: None,
             course: Course::default(),
         };

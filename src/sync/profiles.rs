@@ -14,8 +14,9 @@ use crate::model::ports::{Source, Store, Walk};
 use crate::model::position::{Course, CursorPosition, Position, Restarted, Scope};
 
 use super::ending::{Ending, Stopped, Walked};
-use super::engine::{Context, Ended};
+use super::engine::{Context, Ended, Engine};
 use super::lane::Standing;
+use super::marks::{self, Beginning, Marks};
 use super::pipeline::{self, Shared};
 use super::restart::{self, Anew, RESTARTS};
 use super::segment;
@@ -28,14 +29,17 @@ use super::walk::novelty::Novelty;
 const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
 
 /// In which scope a task runs; none when there is nothing to increment from yet.
-pub(super) async fn scope<T: Store>(
-    store: &T,
+pub(super) async fn scope<S: Source, T: Store>(
+    engine: &Engine<S, T>,
     task: &Task,
     reading: ProfilesReading,
     approved: bool,
 ) -> Outcome<Option<Scope>> {
+    let store = &engine.store;
     let full = store.cursor(task.slot(Scope::Full)).await?;
-    let complete_once = full.watermark.is_some();
+    let own = marks::own_clocks(engine.clock.as_ref(), store).await?;
+    let marks = Marks::read(store, task, own).await?;
+    let complete_once = marks.latest().is_some();
     // An increment may be the one that waits for the approval.
     let increment_is_open = store
         .cursor(task.slot(Scope::Increment))
@@ -44,7 +48,9 @@ pub(super) async fn scope<T: Store>(
         .is_some();
     Ok(match reading.scope {
         Some(Scope::Full) => Some(Scope::Full),
-        Some(Scope::Increment) => complete_once.then_some(Scope::Increment),
+        Some(Scope::Increment) if complete_once => Some(Scope::Increment),
+        // It was complete once, and nothing tells since when it is not: only a full walk heals that.
+        Some(Scope::Increment) => marks.doubted.map(|_| Scope::Full),
         None => {
             let open =
                 matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
@@ -101,10 +107,11 @@ fn merges_need_approval(removed: u64, refused: u64) -> Ended {
 }
 
 async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: ProfilesReading) -> Outcome<Ended> {
+    tell_of_doubt(context).await?;
     let mut resumable = resumable(context).await?;
     if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
         context.engine.watcher.began(context.lease.slot, true);
-        return after_full_walk(context, walk, true).await;
+        return after_full_walk(context, walk, reading, true).await;
     }
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
         context
@@ -148,6 +155,27 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: Profile
     }
 }
 
+/// Says where a watermark is not believed.
+async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+    let own = context.own_clocks().await?;
+    let marks = marks::of_run(context, own).await?;
+    let Some(doubted) = marks.doubted else {
+        return Ok(());
+    };
+    let instead = match marks
+        .latest()
+        .filter(|_| context.lease.slot.scope == Scope::Increment)
+    {
+        Some(latest) => format!(
+            "reading what changed since {}",
+            latest.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => "reading all profiles".to_owned(),
+    };
+    marks::tell_of_doubt(context.progress, context.lease.slot, doubted, own, &instead);
+    Ok(())
+}
+
 /// The open walk of this slot, if it can be gone on with.
 async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<CursorPosition>> {
     let store = &context.engine.store;
@@ -155,6 +183,16 @@ async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<
         return Ok(None);
     };
     let kept = !has_lost_ids(context, &walk).await?;
+    let own = context.own_clocks().await?;
+    let walk = cursor::sobered(walk);
+    let sane = walk.as_ref().is_some_and(|walk| own.believe(walk.began_at));
+    let Some(walk) = walk.filter(|_| sane) else {
+        context.progress.advise(
+            "the open walk began by a clock that was far ahead of this machine's and the database's; it starts over",
+        );
+        give_up(context).await?;
+        return Ok(None);
+    };
     let usable = match &walk.finished {
         None => kept,
         Some(finished) => {
@@ -218,20 +256,22 @@ async fn open<S: Source, T: Store>(
 ) -> Outcome<CursorPosition> {
     let (choice, server_time) = segment::choose(context, None).await?;
     let other_segment = segment::is_other(context, &choice).await?;
-    let opened_at = context.engine.store.now().await?;
-    // Where the tenant tells no time, of our two clocks the one that claims less counts: complete through the earlier,
-    // asked for up to the later.
-    let ours = context.engine.clock.now();
-    let began_at = server_time.unwrap_or_else(|| ours.min(opened_at));
-    let until = server_time.unwrap_or_else(|| ours.max(opened_at));
+    let own = context.own_clocks().await?;
+    let opened_at = own.database;
+    let beginning = Beginning::of(server_time, own);
+    marks::tell_of_clocks(context.progress, server_time, own);
     // Without the tenant's own time, clocks may differ: reach back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
+    let passed = match context.lease.slot.scope {
+        Scope::Full => marks::of_run(context, own).await?.increment,
+        Scope::Increment => None,
+    };
     let position = CursorPosition {
         walk_id: Uuid::now_v7(),
         segment: choice.segment,
         cursor: "*".to_owned(),
-        range: range(context, reading, overlap, until).await?,
-        began_at,
+        range: range(context, reading, overlap, beginning.asked).await?,
+        began_at: beginning.claimed,
         opened_at,
         properties: context.task.resource.selection(),
         pages: 0,
@@ -239,6 +279,7 @@ async fn open<S: Source, T: Store>(
         seen_at_least: 0,
         unidentified: 0,
         total: None,
+        passed,
         finished: None,
         course: Course {
             restarted,
@@ -254,7 +295,7 @@ async fn open<S: Source, T: Store>(
     Ok(position)
 }
 
-/// The range of an increment: from its watermark minus the overlap to the tenant's now.
+/// The range of an increment: from its watermark minus the overlap to `now`, the latest that any clock says.
 async fn range<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     reading: ProfilesReading,
@@ -277,17 +318,8 @@ async fn range<S: Source, T: Store>(
 
 /// Through when profiles are complete: by an increment, or by the start of a full walk.
 async fn watermark<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<Time>> {
-    let increment = context
-        .engine
-        .store
-        .cursor(context.task.slot(Scope::Increment))
-        .await?;
-    let full = context
-        .engine
-        .store
-        .cursor(context.task.slot(Scope::Full))
-        .await?;
-    Ok(increment.watermark.max(full.watermark))
+    let own = context.own_clocks().await?;
+    Ok(marks::of_run(context, own).await?.latest())
 }
 
 async fn transfer<S: Source, T: Store>(
@@ -329,6 +361,7 @@ fn walk_of(position: &CursorPosition) -> Walk {
     Walk {
         id: position.walk_id,
         opened_at: position.opened_at,
+        passed: position.passed,
     }
 }
 
@@ -350,6 +383,7 @@ async fn finish<S: Source, T: Store>(
         .progress
         .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
     let position = cursor::finished(walked.position, store.now().await?, distinct);
+    marks::tell_of_claim(context.progress, &position);
     let completeness = completeness(context, &position, distinct);
     if !is_whole(context, walked.ending, &position, distinct, completeness).await? {
         give_up(context).await?;
@@ -357,7 +391,7 @@ async fn finish<S: Source, T: Store>(
     }
     match position.range {
         Some((from, _)) => after_increment(context, &position, from, reading).await,
-        None => after_full_walk(context, position, false).await,
+        None => after_full_walk(context, position, reading, false).await,
     }
 }
 
@@ -448,6 +482,7 @@ async fn after_increment<S: Source, T: Store>(
 async fn after_full_walk<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     position: CursorPosition,
+    reading: ProfilesReading,
     approved: bool,
 ) -> Outcome<Ended> {
     let store = &context.engine.store;
@@ -502,5 +537,6 @@ async fn after_full_walk<S: Source, T: Store>(
         return Ok(ended);
     }
     store.advance(context.lease, &moved(None, watermark)).await?;
+    marks::tell_of_late(context.progress, reading.overlap);
     Ok(ended)
 }

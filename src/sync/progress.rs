@@ -38,6 +38,8 @@ impl Watcher for Silent {
 pub(super) struct Progress {
     slot: Slot,
     counts: Arc<Mutex<Counts>>,
+    /// What a person should know of a run that ends well.
+    advice: Arc<Mutex<Option<String>>>,
     meter: Arc<Meter>,
     watcher: Arc<dyn Watcher>,
 }
@@ -47,6 +49,7 @@ impl Progress {
         Self {
             slot,
             counts: Arc::default(),
+            advice: Arc::default(),
             meter: Arc::default(),
             watcher,
         }
@@ -76,6 +79,8 @@ impl Progress {
             counts.rehashed += written.rehashed;
             counts.suppressed += written.suppressed;
             counts.repeated += written.repeated;
+            counts.late += written.late;
+            counts.late_by = counts.late_by.max(written.late_by);
             counts.elsewhere += tally.elsewhere;
         });
     }
@@ -99,6 +104,23 @@ impl Progress {
     /// Says something worth saying.
     pub(super) fn notice(&self, sentence: &str) {
         self.watcher.notice(self.slot, sentence);
+    }
+
+    /// Says something that stands in the run's row as well, where the run itself has no other hint. The first of several
+    /// counts; one that was said already is not said again.
+    pub(super) fn advise(&self, sentence: &str) {
+        let mut advice = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
+        if advice.as_deref() == Some(sentence) {
+            return;
+        }
+        advice.get_or_insert_with(|| sentence.to_owned());
+        drop(advice);
+        self.notice(sentence);
+    }
+
+    /// What was advised first.
+    pub(super) fn advice(&self) -> Option<String> {
+        self.advice.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn with_wire(&self, counts: &Counts) -> Counts {

@@ -21,7 +21,7 @@ const STATUSES: [&str; 6] = [
     "needs_approval",
 ];
 /// The counters of a run that count rows: column and label.
-const ROWS: [(&str, &str); 12] = [
+const ROWS: [(&str, &str); 13] = [
     ("rows_read", "read"),
     ("rows_distinct", "distinct"),
     ("rows_inserted", "inserted"),
@@ -34,9 +34,10 @@ const ROWS: [(&str, &str); 12] = [
     ("rows_repeated", "repeated"),
     ("rows_elsewhere", "elsewhere"),
     ("rows_missed", "missed"),
+    ("rows_late", "late"),
 ];
 /// The other counters: column, metric and help.
-const COUNTERS: [(&str, &str, &str); 6] = [
+const COUNTERS: [(&str, &str, &str); 7] = [
     (
         "pages",
         "last_run_pages",
@@ -62,6 +63,11 @@ const COUNTERS: [(&str, &str, &str); 6] = [
         "page_fill_percent",
         "last_run_page_fill_percent",
         "Audit events since the watermark in percent of a page; beyond 100 a tenant that answers newest first hides some.",
+    ),
+    (
+        "late_by_seconds",
+        "last_run_late_seconds",
+        "How far before the increment's watermark the worst row was dated that only the last full walk found changed.",
     ),
 ];
 

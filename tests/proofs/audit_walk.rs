@@ -161,7 +161,12 @@ impl Story {
         };
         let began = self.now();
         let promised = self.promised_from(scan);
-        self.tables().covered.clear();
+        let skew = chrono::TimeDelta::milliseconds(self.stage.scenario.skew);
+        {
+            let mut tables = self.tables();
+            tables.covered.clear();
+            tables.now = Some(moment(began) + skew);
+        }
         let ended = self.stage.scan(scan).await;
         let covered = self.tables().covered.clone();
         if self.origin.is_none() && self.tables().watermark.is_some() {

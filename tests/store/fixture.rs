@@ -111,6 +111,7 @@ impl Fixture {
         let walk = Walk {
             id: Uuid::new_v4(),
             opened_at: Store::now(&self.store).await.unwrap(),
+            passed: None,
         };
         (lease, walk)
     }
@@ -226,6 +227,7 @@ pub(crate) fn position(walk: Walk) -> Position {
         seen_at_least: 0,
         unidentified: 0,
         total: None,
+        passed: None,
         finished: None,
         course: Course::default(),
     })

@@ -20,3 +20,4 @@ mod status;
 mod strangers;
 mod sweep;
 mod tokens;
+mod watermarks;

@@ -193,6 +193,7 @@ async fn a_list_loses_its_rows_without_a_trace() {
     let later = blueconic_sync::model::ports::Walk {
         id: uuid::Uuid::new_v4(),
         opened_at: blueconic_sync::model::ports::Store::now(&db.store).await.unwrap(),
+        passed: None,
     };
     db.store.candidates(&SEGMENTS_TABLE, later).await.unwrap();
     let removed = db

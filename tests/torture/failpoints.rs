@@ -32,6 +32,7 @@ enum Scene {
     NoToken,
     /// `reset profiles`, before a backfill.
     ResetResource,
+    ResetTo,
     /// `reset tenant`, before a backfill.
     ResetTenant,
     /// The service, over a filled database.
@@ -42,7 +43,7 @@ enum Scene {
     Lift,
 }
 
-use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, Serve, TokensDie};
+use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
 const PLACES: [(&str, Scene, u32); 36] = [
@@ -74,6 +75,7 @@ const PLACES: [(&str, Scene, u32); 36] = [
     ("analyze", First, 0),
     ("reset/resource", ResetResource, 0),
     ("reset/tenant", ResetTenant, 0),
+    ("reset/to", ResetTo, 0),
     ("erase", Erase, 0),
     ("erase/analyze", Erase, 0),
     ("lift", Lift, 0),
@@ -335,6 +337,11 @@ async fn die(world: &World, scene: Scene, dying: &Program, person: &str) -> Ende
         Lift => dying.run(&["erase", person, "--lift", "--yes"]).await,
         First | Again => dying.run(&["backfill", "--full"]).await,
         ResetResource => dying.run(&["reset", "profiles", "--yes"]).await,
+        ResetTo => {
+            dying
+                .run(&["reset", "profiles", "--to", "2026-01-01T00:00:00Z", "--yes"])
+                .await
+        }
         ResetTenant => dying.run(&["reset", "tenant", "--yes"]).await,
         NoToken => {
             world.tenant.switch_application(false);

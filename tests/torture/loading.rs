@@ -180,6 +180,7 @@ async fn new_walk(db: &Fixture) -> Walk {
     Walk {
         id: uuid::Uuid::new_v4(),
         opened_at: db.store.now().await.unwrap(),
+        passed: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod clock;
 mod cursors;
 mod cut;
 mod database;
+mod dates;
 mod defaults;
 mod drifting;
 mod ended;

@@ -17,6 +17,7 @@ use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::turn::{Form, Lapsed, Turn, wiped};
 use crate::blueconic::error::ClientError;
 use crate::blueconic::redaction::{self, Redaction};
+use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::{Access, ClientAuth};
 use crate::model::Time;
 
@@ -31,6 +32,7 @@ const LONGEST_WORDS: usize = 300;
 pub(super) struct Endpoint {
     http: reqwest::Client,
     access: Access,
+    tenant_clock: TenantClock,
 }
 
 /// A form, and what is secret in it.
@@ -46,8 +48,12 @@ pub(super) struct Answer {
 }
 
 impl Endpoint {
-    pub(super) fn new(http: reqwest::Client, access: Access) -> Self {
-        Self { http, access }
+    pub(super) fn new(http: reqwest::Client, access: Access, tenant_clock: TenantClock) -> Self {
+        Self {
+            http,
+            access,
+            tenant_clock,
+        }
     }
 
     /// Sends a form, unless the turn has lapsed before it leaves.
@@ -123,6 +129,7 @@ impl Endpoint {
         }
         let retry_after = answer::retry_after(&response, wall);
         if status == StatusCode::OK {
+            self.tenant_clock.hear(response.headers());
             let content_type = answer::content_type(&response);
             let body = bounded(response, asked).await?;
             return Ok(Answer { body, content_type });

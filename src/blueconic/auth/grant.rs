@@ -11,6 +11,7 @@ use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::endpoint::{Answer, Endpoint, Fields};
 use crate::blueconic::auth::turn::Turn;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::Access;
 use crate::model::Time;
 
@@ -63,10 +64,15 @@ pub(in crate::blueconic) struct Grant {
 }
 
 impl Grant {
-    pub(in crate::blueconic) fn new(http: reqwest::Client, url: Url, access: Access) -> Self {
+    pub(in crate::blueconic) fn new(
+        http: reqwest::Client,
+        url: Url,
+        access: Access,
+        tenant_clock: TenantClock,
+    ) -> Self {
         Self {
             scopes: access.scopes.join(" "),
-            endpoint: Endpoint::new(http, access),
+            endpoint: Endpoint::new(http, access, tenant_clock),
             url,
         }
     }

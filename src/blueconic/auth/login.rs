@@ -19,6 +19,7 @@ use crate::blueconic::client;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::retry::Retry;
 use crate::blueconic::steady::Steady;
+use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::{Grant as GrantType, Settings};
 use crate::model::Time;
 use crate::model::fault::Outcome;
@@ -134,7 +135,7 @@ impl<T: TokenStore> Login<T> {
             store,
             name: client::token_name(&address, &access, GrantType::AuthorizationCode),
             seal: Seal::new(key)?,
-            grant: Grant::new(http, address.token()?, access),
+            grant: Grant::new(http, address.token()?, access, TenantClock::new(steady.clone())),
             retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
             steady,
         })

@@ -16,6 +16,7 @@ use crate::blueconic::client;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::retry::Retry;
 use crate::blueconic::steady::Steady;
+use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::Settings;
 use crate::model::fault::{Kind, Outcome};
 use crate::model::ports::Clock;
@@ -53,7 +54,7 @@ impl<T: TokenStore> Logout<T> {
             own: client::token_name(&address, &access, settings.tenant.grant),
             seal: settings.key.as_ref().map(Seal::new).transpose()?,
             url: address.revocation()?,
-            endpoint: Endpoint::new(http, access),
+            endpoint: Endpoint::new(http, access, TenantClock::new(steady.clone())),
             retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
             steady,
         })

@@ -82,6 +82,7 @@ fn page(state: &Arc<State>, segment: &str, query: &Query) -> Result<Page, Refusa
     let scope = Scope {
         segment: segment_bit,
         filter,
+        now: state.clock.now(),
     };
     let plan = scope.plan(&world, start, count);
     let writer = state.writer();

@@ -1,6 +1,7 @@
 //! The walk of a listing that is paged by cursor.
 
 use crate::model::Time;
+use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::page::{Head, PageEnd};
 use crate::model::position::{Course, CursorPosition, Finished};
 
@@ -35,6 +36,8 @@ pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64)
             first_total: position.course.first_total.or(end.head().total_results),
             ..position.course
         },
+        // What speaks as of an earlier time than the walk's start says nothing of what changed since.
+        began_at: (end.head().server_time).map_or(position.began_at, |spoken| spoken.min(position.began_at)),
         ..position.clone()
     };
     match next_cursor(&position.cursor, end.head()) {
@@ -51,6 +54,22 @@ pub(crate) fn next_cursor(sent: &str, head: &Head) -> Option<String> {
     head.next_cursor
         .clone()
         .filter(|next| !next.is_empty() && next != sent)
+}
+
+/// An open walk as it may be gone on with. One whose start was told by a clock that ran ahead claims no more than the
+/// database's time at that moment; an increment whose range begins behind its own start, by such a watermark, cannot
+/// bring what lies before it, and is none.
+pub(crate) fn sobered(walk: CursorPosition) -> Option<CursorPosition> {
+    let latest = later_by(walk.opened_at, TOLERANCE);
+    if walk.range.is_some_and(|(from, _)| from > latest) {
+        return None;
+    }
+    let began_at = if walk.began_at > latest {
+        walk.opened_at
+    } else {
+        walk.began_at
+    };
+    Some(CursorPosition { began_at, ..walk })
 }
 
 /// Counts pages that bring no new id. A page without any id says nothing: it neither repeats nor goes on.
@@ -150,6 +169,39 @@ mod tests {
             next_cursor: next.map(str::to_owned),
             ..Head::default()
         }
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_timestamp(1_700_000_000 + seconds, 0).unwrap_or_default()
+    }
+
+    fn walk(began_at: i64, range: Option<(i64, i64)>) -> CursorPosition {
+        CursorPosition {
+            walk_id: uuid::Uuid::nil(),
+            segment: "allvisitors".to_owned(),
+            cursor: "*".to_owned(),
+            range: range.map(|(from, to)| (at(from), at(to))),
+            began_at: at(began_at),
+            opened_at: at(0),
+            properties: Vec::new(),
+            pages: 0,
+            read: 0,
+            seen_at_least: 0,
+            unidentified: 0,
+            total: None,
+            passed: None,
+            finished: None,
+            course: Course::default(),
+        }
+    }
+
+    #[test]
+    fn an_open_walk_claims_no_time_that_had_not_come() {
+        let began = |walk: CursorPosition| sobered(walk).map(|walk| walk.began_at);
+        assert_eq!(began(walk(-7_200, None)), Some(at(-7_200)));
+        assert_eq!(began(walk(2, Some((-600, 2)))), Some(at(2)));
+        assert_eq!(began(walk(1_200, None)), Some(at(0)));
+        assert_eq!(began(walk(1_200, Some((600, 1_200)))), None);
     }
 
     #[test]

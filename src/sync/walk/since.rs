@@ -120,7 +120,7 @@ impl SinceWalk {
         let passed = passed.map(|from| Span { from, to: known_from });
         Self {
             frame,
-            began_before: now + doubt + DATE_STEP,
+            began_before: now.max(frame.latest) + doubt + DATE_STEP,
             kept_from,
             known_from,
             known_through: millis(now - frame.settle - doubt),

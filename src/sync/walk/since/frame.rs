@@ -25,8 +25,10 @@ pub(crate) struct Frame {
     pub(crate) order: Option<EventOrder>,
     /// Events asked for at once. The tenant may give fewer at a time.
     pub(crate) page_size: u64,
-    /// Our time when the scan began.
+    /// Our time when the scan began, by the earlier of our clocks.
     pub(crate) now: Time,
+    /// The latest that any clock said then.
+    pub(crate) latest: Time,
     /// What is stored already and helps to tell whether an answer is whole.
     pub(crate) landmark: Landmark,
 }

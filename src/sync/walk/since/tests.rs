@@ -20,6 +20,7 @@ fn frame(watermark: Option<i64>) -> Frame {
         order: None,
         page_size: 6,
         now: at(10_000),
+        latest: at(10_000),
         landmark: Landmark::default(),
     }
 }

@@ -1,0 +1,158 @@
+//! The tenant's clock, as its answers tell it. A single `Date` is a claim of one node, or of a cache: each answer is one
+//! reading, and the middle one of the last few counts. Knows headers and our steady time, and nothing of watermarks.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use reqwest::header::{AGE, DATE, HeaderMap};
+
+use crate::blueconic::steady::Steady;
+use crate::model::Time;
+
+/// So many answers have a say. Few, so that a clock that was set right at the tenant is followed within a run or two;
+/// odd, and enough that four wrong ones are outvoted.
+const READINGS: usize = 9;
+/// An `Age` above this (30 days, in seconds) is a mistake: RFC 9111 lets a cache that cannot count send 2^31.
+const LONGEST_AGE: i64 = 30 * 24 * 3600;
+
+/// What the answers of one tenant tell of its clock. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct TenantClock {
+    steady: Steady,
+    /// How far the tenant's clock was ahead of our steady one, by the latest answers, newest last.
+    readings: Arc<Mutex<VecDeque<TimeDelta>>>,
+}
+
+impl TenantClock {
+    pub(super) fn new(steady: Steady) -> Self {
+        Self {
+            steady,
+            readings: Arc::default(),
+        }
+    }
+
+    /// Takes in what an answer says. `Date` is when the answer was made, `Age` how long ago that is: a cache's answer
+    /// tells the tenant's time as well as a fresh one. An `Age` that is no sensible number spoils the reading.
+    pub(super) fn hear(&self, headers: &HeaderMap) {
+        let (Some(date), Some(age)) = (date(headers), age(headers)) else {
+            return;
+        };
+        let reading = date + age - self.elapsed();
+        let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        if readings.len() == READINGS {
+            readings.pop_front();
+        }
+        readings.push_back(reading.signed_duration_since(Time::UNIX_EPOCH));
+    }
+
+    /// The tenant's time now. Of an even number of readings the earlier one in the middle counts: a time that is too
+    /// early costs reading again, one that is too late costs changes.
+    pub(super) fn now(&self) -> Option<Time> {
+        let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sorted: Vec<TimeDelta> = readings.iter().copied().collect();
+        drop(readings);
+        sorted.sort_unstable();
+        let middle = sorted.get(sorted.len().checked_sub(1)? / 2)?;
+        Time::UNIX_EPOCH.checked_add_signed(*middle + self.elapsed())
+    }
+
+    /// Hears an answer, and gives the tenant's time as of which it speaks: what a cache kept for two hours says nothing
+    /// of those two hours.
+    pub(super) fn answered(&self, headers: &HeaderMap) -> Option<Time> {
+        self.hear(headers);
+        self.now()?.checked_sub_signed(age(headers).unwrap_or_default())
+    }
+
+    fn elapsed(&self) -> TimeDelta {
+        TimeDelta::from_std(self.steady.now()).unwrap_or_default()
+    }
+}
+
+fn date(headers: &HeaderMap) -> Option<Time> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok().map(Time::from)
+}
+
+/// Zero where there is none, none where it cannot be meant.
+fn age(headers: &HeaderMap) -> Option<TimeDelta> {
+    let Some(value) = headers.get(AGE) else {
+        return Some(TimeDelta::zero());
+    };
+    let seconds = value.to_str().ok()?.trim().parse::<i64>().ok()?;
+    (0..=LONGEST_AGE)
+        .contains(&seconds)
+        .then(|| TimeDelta::seconds(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+    use std::time::{Duration, SystemTime};
+
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+    use crate::blueconic::steady::standing::Standing;
+
+    /// The headers of an answer: a `Date` so many seconds off an hour after 1970, and perhaps an `Age`.
+    fn headers(off: i64, age: Option<&str>) -> HeaderMap {
+        let seconds = u64::try_from(3_600 + off).unwrap();
+        let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_str(&date).unwrap());
+        if let Some(age) = age {
+            headers.insert(AGE, HeaderValue::from_str(age).unwrap());
+        }
+        headers
+    }
+
+    fn clock() -> TenantClock {
+        let (standing, steady) = Standing::new();
+        standing.advance(Duration::from_hours(1));
+        TenantClock::new(steady)
+    }
+
+    /// By how many seconds the clock is off after answers that were off by so many.
+    fn heard(offs: &[i64]) -> Option<i64> {
+        let clock = clock();
+        for off in offs {
+            clock.hear(&headers(*off, None));
+        }
+        clock.now().map(|now| now.timestamp() - 3_600)
+    }
+
+    #[test]
+    fn several_answers_outvote_one() {
+        assert_eq!(heard(&[]), None);
+        assert_eq!(heard(&[-60]), Some(-60), "one is all that is known");
+        assert_eq!(heard(&[1_200, 0]), Some(0));
+        assert_eq!(heard(&[1_200, 0, 0]), Some(0));
+        assert_eq!(heard(&[0, -1_200, 1]), Some(0));
+        assert_eq!(heard(&[0, 0, 1_200, 1_200]), Some(0));
+        let mut many = vec![900; 4];
+        many.extend([0; 5]);
+        assert_eq!(heard(&many), Some(0), "four of nine are outvoted");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed() {
+        let mut offs = vec![0; 9];
+        offs.extend([-1_200; 5]);
+        assert_eq!(heard(&offs), Some(-1_200));
+    }
+
+    #[test]
+    fn age_counts_and_an_odd_one_spoils_the_reading() {
+        let clock = clock();
+        let cached = headers(-1_800, Some("1800"));
+        let spoken = clock.answered(&cached).unwrap().timestamp();
+        assert_eq!(spoken, 1_800, "it says nothing of the last half hour");
+        assert_eq!(clock.now().unwrap().timestamp(), 3_600);
+        for odd in ["-5", "soon", "2147483648", "1.5", ""] {
+            clock.hear(&headers(-3_000, Some(odd)));
+        }
+        assert_eq!(clock.now().unwrap().timestamp(), 3_600);
+    }
+}
