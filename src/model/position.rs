@@ -225,6 +225,8 @@ mod tests {
                 seen_at_least: 0,
                 unidentified: 0,
                 total: None,
+                passed: None,
+                course: Course::default(),
                 finished: None,
             };
             let stored = serde_json::to_value(Position::Cursor(place.clone())).unwrap();

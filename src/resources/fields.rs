@@ -119,9 +119,12 @@ pub(super) fn array<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<&'a RawValue>, W
         None | Some("null") => Ok(Vec::new()),
         Some(text) => Few::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
             .map(|few| few.0)
-            .map_err(|_| match text.starts_with('[') {
-                true => too_many(name, MOST_ENTRIES),
-                false => wrong(name, "a list", text),
+            .map_err(|_| {
+                if text.starts_with('[') {
+                    too_many(name, MOST_ENTRIES)
+                } else {
+                    wrong(name, "a list", text)
+                }
             }),
     }
 }

@@ -120,9 +120,9 @@ async fn page<S: Source, T: Store>(
         return Ok((end, page));
     }
     loader.record_renames(&found).await?;
-    found
-        .iter()
-        .for_each(|rename| context.progress.notice(&rename.sentence()));
+    for rename in &found {
+        context.progress.notice(&rename.sentence());
+    }
     renames.extend(found);
     let page = decode(context, loader, &raw, renames).await?;
     Ok((end, page))

@@ -54,11 +54,12 @@ pub(super) async fn scope<S: Source, T: Store>(
         None => {
             let open =
                 matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
-            let increment = match approved {
-                true => increment_is_open,
-                false => complete_once || reading.since.is_some(),
+            let wanted = if approved {
+                increment_is_open
+            } else {
+                complete_once || reading.since.is_some()
             };
-            let increment = !open && increment;
+            let increment = !open && wanted;
             Some(if increment { Scope::Increment } else { Scope::Full })
         }
     })

@@ -194,12 +194,17 @@ mod tests {
     fn what_differs_in_two_fields_or_in_its_objects_is_another_event() {
         let stored: Vec<_> = (0..9).map(|at| event(at, 2, "A")).collect();
         let mut page: Vec<_> = (0..9).map(|at| event(at, 2, "BB")).collect();
-        page.iter_mut()
-            .for_each(|event| event.fields[0] = Some("application".to_owned()));
+        for event in &mut page {
+            event.fields[0] = Some("application".to_owned());
+        }
         assert_eq!(found(shown(&page), &page, &stored, &[]), []);
-        page.iter_mut().for_each(|event| event.fields[0] = None);
+        for event in &mut page {
+            event.fields[0] = None;
+        }
         assert_eq!(found(shown(&page), &page, &stored, &[]).len(), 1);
-        page.iter_mut().for_each(|event| event.objects = Vec::new());
+        for event in &mut page {
+            event.objects = Vec::new();
+        }
         assert_eq!(found(shown(&page), &page, &stored, &[]), []);
     }
 
