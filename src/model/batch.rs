@@ -172,19 +172,8 @@ impl GapReason {
 pub struct Landmark {
     /// The newest stored event up to the date that was asked about: the tenant has to bring it again.
     pub event: Option<Time>,
-    /// The newest open gap behind an answer that nothing proved to be whole.
-    pub doubt: Option<Doubt>,
-}
-
-/// An open gap of [`GapReason::Doubtful`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Doubt {
-    /// The gap: it ends with the oldest event of the answer.
-    pub span: Span,
-    /// The elements of the answer.
-    pub elements: u64,
-    /// How many events are stored from that oldest one on.
-    pub stored: u64,
+    /// How many elements the answer held that left the newest gap in doubt: the tenant may give no more at a time.
+    pub doubt: Option<u64>,
 }
 
 /// The move of a cursor that commits with the last batch of a page that ended whole.
@@ -198,6 +187,8 @@ pub struct Advance {
     pub segment: Option<String>,
     /// Gaps to record. A stretch that is recorded already is not doubled.
     pub gaps: Vec<(Span, GapReason)>,
+    /// An answer held so many elements: those of gaps in doubt that had fewer were not cut by a cap.
+    pub disproves: Option<u64>,
     /// Stretches that are now known: open gaps shrink by them, and close when nothing of them is left.
     pub covered: Vec<Span>,
 }

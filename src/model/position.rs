@@ -161,9 +161,6 @@ pub struct Finished {
 pub struct SincePosition {
     /// The exclusive lower bound of the next request.
     pub from: Time,
-    /// How many events to ask for; none: as many as the settings say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
 }
 
 /// A text of the tenant in JSON that PostgreSQL stores: `jsonb` has no NUL. One that holds it is stored as an object with the

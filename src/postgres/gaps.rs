@@ -4,7 +4,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use crate::model::Time;
-use crate::model::batch::{Advance, Doubt, GapReason, Landmark, Span};
+use crate::model::batch::{Advance, GapReason, Landmark, Span};
 use crate::model::ports::Lease;
 use crate::postgres::bigint::{from_count, to_count};
 use crate::postgres::error::{Doing, Error};
@@ -23,34 +23,23 @@ pub(crate) async fn open(pool: &PgPool, resource: &str) -> Result<Vec<Span>, Err
     .doing("reading the open gaps")
 }
 
-/// The newest stored event up to a date, and the newest open gap that an answer in doubt left, with the number of
-/// events stored from that answer's oldest on. Dates may be finer than the milliseconds in which gaps count.
+/// The newest stored event up to a date, and the elements of the answer that left the newest gap in doubt.
 pub(crate) async fn landmark(pool: &PgPool, up_to: Time) -> Result<Landmark, Error> {
     let row = sqlx::query!(
         r#"select (select max(e.occurred_at) from blueconic.audit_events as e where e.occurred_at <= $1) as "event?",
-             g.from_at as "from?", g.to_at as "to?", g.elements as "elements?",
-             (select count(*) from blueconic.audit_events as e where e.occurred_at > g.to_at - interval '1 millisecond')
-               as "stored!"
-           from (values (true)) as one (row)
-           left join lateral (
-             select d.from_at, d.to_at, d.elements from sync.gaps as d
-             where d.resource = 'audit_events' and d.closed_at is null and d.elements is not null
-             order by d.to_at desc
-             limit 1
-           ) as g on true"#,
+             (select g.elements from sync.gaps as g
+              where g.resource = 'audit_events' and g.closed_at is null and g.elements is not null
+              order by g.to_at desc
+              limit 1
+             ) as "elements?""#,
         up_to
     )
     .fetch_one(pool)
     .await
     .doing("reading what is known of audit events")?;
-    let span = row.from.zip(row.to).map(|(from, to)| Span { from, to });
     Ok(Landmark {
         event: row.event,
-        doubt: span.zip(row.elements).map(|(span, elements)| Doubt {
-            span,
-            elements: to_count(elements),
-            stored: to_count(row.stored),
-        }),
+        doubt: row.elements.map(to_count),
     })
 }
 
@@ -67,6 +56,23 @@ pub(crate) async fn apply(
     for (span, reason) in advance.gaps.iter().filter(|(span, _)| span.from < span.to) {
         record(connection, lease, *span, *reason, now).await?;
     }
+    if let Some(elements) = advance.disproves {
+        disprove(connection, lease, elements).await?;
+    }
+    Ok(())
+}
+
+/// A longer answer came than those that left these gaps: no cap is to blame. They stay, since events may have been left out.
+async fn disprove(connection: &mut PgConnection, lease: &Lease, elements: u64) -> Result<(), Error> {
+    sqlx::query!(
+        "update sync.gaps set elements = null
+         where resource = $1 and closed_at is null and elements < $2",
+        lease.slot.resource,
+        from_count(elements)
+    )
+    .execute(connection)
+    .await
+    .doing("looking at gaps in doubt")?;
     Ok(())
 }
 

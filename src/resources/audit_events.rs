@@ -89,9 +89,7 @@ impl Resource for AuditEvents {
     /// `shrink` is not heeded: a smaller page would change what its order and its end mean.
     fn request(&self, position: &Position, _shrink: u32) -> Request {
         match position {
-            Position::Since(position) => {
-                Self::since(Some(position.from), position.count.unwrap_or(self.page_size))
-            }
+            Position::Since(position) => Self::since(Some(position.from), self.page_size),
             Position::Offset(_) | Position::Cursor(_) => self.probe(),
         }
     }

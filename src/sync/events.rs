@@ -20,7 +20,7 @@ use super::reading::read_whole;
 use super::renames::{self, Shown};
 use super::task::{EventsReading, Reading};
 use super::walk::pressure::Pressure;
-use super::walk::since::{self, Frame, SinceWalk, Step};
+use super::walk::since::{Frame, SinceWalk, Step};
 
 /// Scans the events since the watermark.
 pub(super) async fn run<S: Source, T: Store>(
@@ -43,20 +43,19 @@ pub(super) async fn run<S: Source, T: Store>(
     let mut gaps = 0;
     loop {
         let from = scan.from();
-        let (end, prepared) = page(
-            context,
-            &mut loader,
-            SincePosition { from, count: None },
-            &mut renames,
-        )
-        .await?;
+        let (end, prepared) = page(context, &mut loader, SincePosition { from }, &mut renames).await?;
         let (next, advance) = match scan.take(context, &end, &prepared.dates, own) {
             Step::Read(next, advance) => (Some(next), advance),
             Step::End(advance) => (None, advance),
         };
         gaps = gaps.max(advance.gaps.len());
-        let position = next.map(|from| Position::Since(SincePosition { from, count: None }));
-        let advance = Advance { position, ..advance };
+        let position = next.map(|from| Position::Since(SincePosition { from }));
+        let disproves = scan.walk.as_ref().and_then(SinceWalk::disproves);
+        let advance = Advance {
+            position,
+            disproves,
+            ..advance
+        };
         load(context, &mut loader, prepared.batch, advance).await?;
         let percent = scan.pressure.map(|pressure| pressure.percent);
         context.progress.change(|counts| counts.page_fill = percent);
@@ -64,9 +63,6 @@ pub(super) async fn run<S: Source, T: Store>(
         if next.is_none() {
             break;
         }
-    }
-    if resolve_doubt(context, &mut loader, &frame, &mut renames).await? {
-        scan.pressure = scan.pressure.map(|pressure| pressure.of(frame.page_size));
     }
     Ok(told(context, &scan, gaps))
 }
@@ -104,7 +100,7 @@ async fn page<S: Source, T: Store>(
     position: SincePosition,
     renames: &mut Vec<Rename>,
 ) -> Outcome<(PageEnd, Dated)> {
-    let wanted = u64::from(position.count.unwrap_or(page_size(context)));
+    let wanted = u64::from(page_size(context));
     let request = context.task.resource.request(&Position::Since(position), 0);
     let source = context.engine.source.as_ref();
     let meter = context.progress.meter();
@@ -168,41 +164,6 @@ async fn load<S: Source, T: Store>(
         counts.distinct = counts.inserted + counts.unchanged;
     });
     Ok(())
-}
-
-/// Asks whether the answer that left a gap in doubt was whole, as soon as there are more events than it held: the tenant
-/// has to give all of them at once, down to the oldest one of that answer and no further. Tells whether it did.
-///
-/// Asked for with their exact number, they come only if the tenant neither gives fewer at a time nor leaves any out.
-async fn resolve_doubt<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    loader: &mut T::Loader,
-    frame: &Frame,
-    renames: &mut Vec<Rename>,
-) -> Outcome<bool> {
-    let inserted = context.progress.read().inserted;
-    let Some(doubt) = frame.landmark.doubt.filter(|_| inserted > 0) else {
-        return Ok(false);
-    };
-    let events = doubt.stored + inserted;
-    let from = doubt.span.from.max(frame.floor());
-    if events <= doubt.elements || events > frame.page_size || from >= doubt.span.to {
-        return Ok(false);
-    }
-    let count = u32::try_from(events).ok();
-    let (end, page) = page(context, loader, SincePosition { from, count }, renames).await?;
-    let oldest = since::oldest(&page.dates);
-    let reaches_back = match doubt.elements {
-        0 => oldest >= Some(doubt.span.to),
-        _ => oldest == Some(doubt.span.to),
-    };
-    let is_whole = end.elements() == events && reaches_back;
-    let advance = Advance {
-        covered: Some(doubt.span).filter(|_| is_whole).into_iter().collect(),
-        ..Advance::default()
-    };
-    load(context, loader, page.batch, advance).await?;
-    Ok(is_whole)
 }
 
 /// A scan whose frame is fixed by the first answer's `Date`.

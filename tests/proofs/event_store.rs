@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::batch::{
-    Advance, Batch, Doubt, Fingerprint, GapReason, Known, Landmark, Span, Written,
-};
+use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, GapReason, Known, Landmark, Span, Written};
 use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::ledger::{Counts, Ledger};
@@ -43,19 +41,19 @@ impl Tables {
         let doubts = self
             .open
             .iter()
-            .filter_map(|(span, reason)| Some((*span, reason.elements()?)));
-        let doubt = doubts.max_by_key(|(span, _)| span.to).map(|(span, elements)| {
-            let after = timestamp(span.to) - 1_000;
-            let stored = self.dates.values().filter(|date| **date > after).count() as u64;
-            Doubt {
-                span,
-                elements,
-                stored,
-            }
-        });
+            .filter_map(|(span, reason)| Some((span.to, reason.elements()?)));
+        let doubt = doubts.max_by_key(|(to, _)| *to).map(|(_, elements)| elements);
         Landmark {
             event: event.and_then(|date| Time::from_timestamp_micros(date - epoch)),
             doubt,
+        }
+    }
+
+    fn disprove(&mut self, elements: u64) {
+        for (_, reason) in &mut self.open {
+            if reason.elements().is_some_and(|doubt| doubt < elements) {
+                *reason = GapReason::Unreachable;
+            }
         }
     }
 
@@ -86,6 +84,9 @@ impl Tables {
                     None => self.open.push((piece, *reason)),
                 }
             }
+        }
+        if let Some(elements) = advance.disproves {
+            self.disprove(elements);
         }
     }
 }

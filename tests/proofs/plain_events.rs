@@ -53,10 +53,7 @@ impl Resource for PlainEvents {
         let from = position.from.to_rfc3339_opts(SecondsFormat::Millis, true);
         Request {
             path: "/auditEvents".to_owned(),
-            query: vec![
-                ("fromDate", from),
-                ("count", position.count.unwrap_or(self.page_size).to_string()),
-            ],
+            query: vec![("fromDate", from), ("count", self.page_size.to_string())],
             array: "auditEvents",
             scope: "read:audit-events",
         }

@@ -239,6 +239,7 @@ pub(crate) fn advance() -> Advance {
         watermark: None,
         segment: None,
         gaps: vec![],
+        disproves: None,
         covered: vec![],
     }
 }

@@ -29,11 +29,6 @@ impl Pressure {
         }
     }
 
-    /// The same against what else an answer holds.
-    pub(crate) fn of(self, page_size: u64) -> Self {
-        Self::new(self.events, page_size, self.since)
-    }
-
     /// What an operator has to know and do; none while there is room.
     pub(crate) fn advice(self) -> Option<String> {
         if self.percent < ALARM {

@@ -86,7 +86,7 @@ enum Mode {
     /// Reading on from the last date.
     Forward,
     /// A page without an order was short: whether a later bound brings fewer. So many such looks were taken.
-    SecondLook(u32),
+    SecondLook { looks: u32, whole_from: Option<Time> },
     /// Between a bound whose page is cut and one whose page is not.
     Bisecting { cut: Time, whole: Time },
     /// Behind an answer that brought nothing new.
@@ -144,6 +144,12 @@ impl SinceWalk {
         self.from
     }
 
+    /// The most elements that one answer held, where it shows that an answer in doubt was not cut by a cap.
+    pub(crate) fn disproves(&self) -> Option<u64> {
+        let doubt = self.frame.landmark.doubt?;
+        Some(self.largest).filter(|largest| *largest > doubt)
+    }
+
     /// Whether a full page held nothing that is newer than its bound: the tenant does not heed `fromDate`.
     pub(crate) fn is_unheeded(&self) -> bool {
         self.is_unheeded
@@ -174,7 +180,7 @@ impl SinceWalk {
         let is_cut = page.elements >= LEAST_LIMIT
             && page.order == Some(EventOrder::NewestFirst)
             && page.bounds.is_some_and(|bounds| bounds.oldest > self.owed_from());
-        let doubt = self.frame.landmark.doubt.map(|doubt| doubt.elements);
+        let doubt = self.frame.landmark.doubt;
         let known = if is_cut {
             Some(page.elements)
         } else {
@@ -187,7 +193,7 @@ impl SinceWalk {
     ///
     /// A scan ends: reading on moves the bound by a millisecond or more and to a date that an event has (or right before
     /// it), and never beyond the scan's own beginning in time; a bisection halves a stretch of at most retention and a
-    /// day; further looks and probes are counted. So there are at most `2 * (distinct dates) + 150` requests.
+    /// day; further looks and probes are counted. So there are at most `2 * (distinct dates) + 170` requests.
     pub(crate) fn page(&mut self, elements: u64, dates: &[Time]) -> Step {
         let page = Page::of(elements, dates, self.frame.order, self.known_through);
         let longest = self.largest;
@@ -196,7 +202,7 @@ impl SinceWalk {
         self.settle_suspect(elements);
         match self.mode {
             Mode::Forward => self.forward(&page, longest),
-            Mode::SecondLook(looks) => self.second_look(&page, longest, looks),
+            Mode::SecondLook { looks, whole_from } => self.second_look(&page, longest, looks, whole_from),
             Mode::Bisecting { cut, whole } => self.bisecting(elements, longest, cut, whole),
             Mode::Probing(probe) => self.probed(&page, longest, probe),
         }
@@ -267,14 +273,10 @@ impl SinceWalk {
             watermark: Some(watermark),
             segment: None,
             gaps: self.gaps.clone(),
+            disproves: None,
             covered: within(known, &self.covered),
         }
     }
-}
-
-/// The oldest of these dates, as the end of a gap before it is written.
-pub(crate) fn oldest(dates: &[Time]) -> Option<Time> {
-    dates.iter().copied().map(page::up).min()
 }
 
 /// Down to the millisecond, in which the tenant counts.

@@ -1,5 +1,7 @@
 //! A page of events as the walk sees it: how many elements, between which dates, in which order.
 
+use std::collections::BTreeMap;
+
 use crate::model::Time;
 use crate::sync::task::EventOrder;
 
@@ -7,7 +9,7 @@ use super::order::order_of;
 use super::{MILLISECOND, millis};
 
 /// What a page tells.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Page {
     /// Elements in it, those without a readable date included.
     pub(super) elements: u64,
@@ -19,6 +21,8 @@ pub(super) struct Page {
     pub(super) in_newest: u64,
     /// The newest date among those that should have shown up before the scan began.
     pub(super) settled: Option<Time>,
+    /// Those by millisecond.
+    counts: BTreeMap<Time, u64>,
 }
 
 /// The dates of a page in milliseconds, in which `fromDate` counts; dates may be finer.
@@ -42,6 +46,7 @@ impl Page {
             bounds: None,
             in_newest: 0,
             settled: None,
+            counts: BTreeMap::new(),
         };
         for date in dates {
             let (floor, ceiling) = (millis(*date), up(*date));
@@ -57,17 +62,22 @@ impl Page {
             bounds.oldest = bounds.oldest.min(ceiling);
             bounds.newest = bounds.newest.max(floor);
             bounds.last = bounds.last.max(ceiling);
-            page.settled = page.settled.max(Some(floor).filter(|date| *date <= through));
+            if floor <= through {
+                page.settled = page.settled.max(Some(floor));
+                *page.counts.entry(floor).or_default() += 1;
+            }
         }
         page
     }
 }
 
 /// The newest millisecond of which a scan has met events, and how many in it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Met {
     newest: Option<Time>,
     events: u64,
+    /// Of pages without an order: events by millisecond.
+    counts: BTreeMap<Time, u64>,
 }
 
 impl Met {
@@ -80,6 +90,18 @@ impl Met {
             Some(newest) > self.newest || (Some(newest) == self.newest && page.in_newest > self.events);
         if is_new {
             (self.newest, self.events) = (Some(newest), page.in_newest);
+        }
+        is_new
+    }
+
+    /// Takes in a page without an order; true when it brings a settled event, of any date, that was not met so far.
+    pub(super) fn take_any(&mut self, page: &Page) -> bool {
+        self.take(page);
+        let mut is_new = false;
+        for (date, events) in &page.counts {
+            let known = self.counts.entry(*date).or_default();
+            is_new |= *events > *known;
+            *known = (*known).max(*events);
         }
         is_new
     }

@@ -8,19 +8,23 @@ use crate::model::Time;
 
 use super::millis;
 
-/// A stretch that is no longer than this is not probed: a usual poll stays within two requests, and the next polls begin
-/// within the stretch anyway.
-const SPACING: TimeDelta = TimeDelta::minutes(30);
+/// A stretch that is no longer than this is not probed by a scan that goes on from a watermark: a usual poll stays within two
+/// requests, and the next polls begin within the stretch anyway.
+const SHORT: TimeDelta = TimeDelta::minutes(30);
+/// Probes lie so far from both ends of the stretch, then twice as far, and so on.
+const NEAREST: TimeDelta = TimeDelta::minutes(1);
 /// How near the two bounds lie between which hidden events begin.
 const NARROW: TimeDelta = TimeDelta::seconds(1);
-/// Probes of one scan. One series over 30 days takes 11, and narrowing one down at most 21.
-pub(super) const PROBES: u32 = 100;
+/// Probes of one scan. One series over 30 days takes 32, and narrowing one down at most 21.
+pub(super) const PROBES: u32 = 120;
 
 /// Where probing stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probe {
     /// Up to here the scan has read on.
     pub(super) base: Time,
+    /// Where the stretch in question begins.
+    start: Time,
     /// The last bound that brought nothing new.
     low: Time,
     /// A later bound that did, once there is one.
@@ -47,19 +51,34 @@ impl Probe {
     pub(super) fn begin(base: Time, low: Time) -> Self {
         Self {
             base,
+            start: low.max(base),
             low: low.max(base),
             high: None,
             verified: false,
         }
     }
 
-    /// The first bound, where the stretch up to `through` is long enough.
-    pub(super) fn first(&self, through: Time) -> Probed {
-        let left = through - self.low;
-        if left <= SPACING {
+    /// The first bound; of a scan that `goes_on` from a watermark only where the stretch is long.
+    pub(super) fn first(&self, through: Time, goes_on: bool) -> Probed {
+        if goes_on && through - self.start <= SHORT {
             return Probed::Nothing;
         }
-        Probed::Ask(millis(self.low + left / 2))
+        self.next(through)
+    }
+
+    /// The next bound behind the last one that brought nothing.
+    fn next(&self, through: Time) -> Probed {
+        let mut nearest: Option<Time> = None;
+        let mut far = NEAREST;
+        while far < through - self.start {
+            for bound in [millis(self.start + far), millis(through - far)] {
+                if bound > self.low {
+                    nearest = Some(nearest.map_or(bound, |known| known.min(bound)));
+                }
+            }
+            far = far * 2;
+        }
+        nearest.map_or(Probed::Nothing, Probed::Ask)
     }
 
     /// Takes in the answer to a probe from `bound`; `found`: it brought settled events behind all that were met.
@@ -71,7 +90,7 @@ impl Probe {
                 return Probed::Ask(self.base);
             }
             self.low = bound;
-            return self.first(through);
+            return self.next(through);
         };
         if !self.verified {
             self.verified = true;

@@ -74,7 +74,12 @@ impl SinceWalk {
         }
         if page.elements >= longest {
             self.suspect = Some((span, page.elements));
-            return self.go_on(last);
+            if last >= self.began_before {
+                self.settle_suspect(0);
+                return self.end();
+            }
+            // The watermark waits until it is known.
+            return self.ask(last);
         }
         if is_new {
             self.cover(self.from, last);
@@ -120,24 +125,43 @@ impl SinceWalk {
     }
 
     /// A page without an order, shorter than asked for, and none was longer: it may be cut anywhere. If the same question
-    /// from its oldest event on brings fewer, that answer is whole; what is older stays in doubt.
+    /// from its oldest event on brings fewer, and none that was not met, that answer is whole; what is older stays in doubt.
     fn look_again(&mut self, page: &Page, oldest: Time, looks: u32) -> Step {
-        self.met.take(page);
+        self.met.take_any(page);
         if looks >= LOOKS {
             return self.bisect();
         }
         self.doubt = Some(self.largest);
-        self.mode = Mode::SecondLook(looks + 1);
+        self.look(oldest, looks + 1, None)
+    }
+
+    fn look(&mut self, oldest: Time, looks: u32, whole_from: Option<Time>) -> Step {
+        self.mode = Mode::SecondLook { looks, whole_from };
         self.ask(oldest.max(self.frame.first()).max(self.from))
     }
 
-    pub(super) fn second_look(&mut self, page: &Page, longest: u64, looks: u32) -> Step {
+    /// `whole_from`: the last look brought fewer from here on, but also events that were not met before. A cap explains that
+    /// once; a tenant that leaves events out of any of them brings others each time, and then nothing is known.
+    pub(super) fn second_look(
+        &mut self,
+        page: &Page,
+        longest: u64,
+        looks: u32,
+        whole_from: Option<Time>,
+    ) -> Step {
         let newer = page.bounds.filter(|bounds| bounds.last > self.from);
         if page.elements < longest.min(self.frame.page_size) {
-            self.mode = Mode::Forward;
+            let is_new = self.met.take_any(page);
             return match newer {
-                Some(bounds) => self.whole(page, bounds),
-                None => self.nothing(),
+                Some(bounds) if is_new && looks < LOOKS => {
+                    self.look(bounds.oldest, looks + 1, Some(self.from))
+                }
+                Some(_) if is_new => self.end(),
+                _ => {
+                    self.mode = Mode::Forward;
+                    self.from = whole_from.unwrap_or(self.from);
+                    self.nothing()
+                }
             };
         }
         match newer {
@@ -159,7 +183,7 @@ impl SinceWalk {
     /// The answer brought nothing new: probes behind it, then ends.
     fn nothing(&mut self) -> Step {
         let probe = Probe::begin(self.from, self.frame.first());
-        let next = probe.first(self.known_through);
+        let next = probe.first(self.known_through, self.frame.watermark.is_some());
         self.probe(probe, next)
     }
 
