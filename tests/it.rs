@@ -36,6 +36,7 @@ mod ledger;
 mod listings_in_the_wild;
 mod merges_are_guarded;
 mod no_id_in_the_log;
+mod odd_dates;
 mod output;
 mod resume;
 mod serve;

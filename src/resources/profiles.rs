@@ -30,7 +30,7 @@ pub(super) const ARRAY: &str = "profiles";
 const LOOKUP_SCOPE: &str = "read:profiles";
 
 /// Counts up when the decoder stores something else for the same bytes, so that equal bytes never hide our own change.
-const DECODER_VERSION: u32 = 2;
+const DECODER_VERSION: u32 = 3;
 
 /// Profiles as a resource.
 pub(super) struct Profiles {

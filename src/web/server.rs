@@ -217,7 +217,7 @@ async fn readyz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     match in_time(site.observer.ready()).await {
         Ok(()) => "ready\n".into_response(),
         Err(fault) => {
-            let reason = fault.sentence();
+            let reason = fault.sentence().split_whitespace().collect::<Vec<_>>().join(" ");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{}\n", plain::line(&reason)),

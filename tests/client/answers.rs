@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::response::IntoResponse as _;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::page::{Lookup, Meter};
 use blueconic_sync::model::ports::{Clock, Source};
+use futures_util::StreamExt as _;
 
 use crate::client::tenant::{Tenant, TestClock, html, json, listing, read_on, status, with_header};
 
@@ -232,4 +234,49 @@ async fn an_id_cannot_lead_out_of_the_api() {
         assert!(matches!(found, Lookup::Unclear(_)), "{path}");
     }
     assert_eq!(tenant.requests(), 0);
+}
+
+#[tokio::test]
+async fn many_headers_and_a_byte_order_mark_are_no_reason_to_give_up() {
+    let tenant = Tenant::start().await;
+    let client = tenant.client(&TestClock::new(), &[]);
+    let request = listing("/segments/all/profiles", "*");
+    let meter = Meter::default();
+    let body = r#"{"totalResults":1,"profiles":[{"id":"1"}]}"#;
+    tenant.then(move |_| {
+        let mut response = json(body);
+        for number in 0..300_u32 {
+            let name = axum::http::HeaderName::try_from(format!("x-front-{number}")).unwrap();
+            response.headers_mut().insert(name, number.into());
+        }
+        response
+    });
+    assert_eq!(
+        read_on(&client, &request, &meter).await.unwrap().0,
+        [r#"{"id":"1"}"#]
+    );
+    tenant.then(move |_| json(&format!("\u{feff} {body}")));
+    assert_eq!(
+        read_on(&client, &request, &meter).await.unwrap().0,
+        [r#"{"id":"1"}"#]
+    );
+    // The mark comes in parts, as bytes may.
+    tenant.then(move |_| {
+        let parts: [&[u8]; 4] = [b"\xef", b"\xbb", b"\xbf\r\n", body.as_bytes()];
+        let parts = futures_util::stream::iter(parts).then(|part| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok::<_, std::io::Error>(part)
+        });
+        axum::body::Body::from_stream(parts).into_response()
+    });
+    assert_eq!(
+        read_on(&client, &request, &meter).await.unwrap().0,
+        [r#"{"id":"1"}"#]
+    );
+    tenant.then(|_| json("\u{feff}{\"id\":\"1\"}"));
+    let Lookup::Found(found) = client.one(&listing("/profiles/1", "*"), &meter).await else {
+        panic!("not found");
+    };
+    assert_eq!(&found[..], br#"{"id":"1"}"#);
+    assert_eq!(meter.read().1, 0, "nothing was repeated");
 }
