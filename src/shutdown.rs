@@ -2,6 +2,7 @@
 //! everything to come to a safe place, the second one leaves at once. What that place is, each task knows itself.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,20 @@ impl Shutdown {
     /// Waits until it is asked for.
     pub async fn requested(&self) {
         self.token.cancelled().await;
+    }
+
+    /// Does the work of a command. Once the end is asked for, the work has `patience` to come to a safe place: whatever it
+    /// still waits for then is left alone, and none comes back.
+    pub async fn farewell<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.requested().await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = late => None,
+        }
     }
 
     /// Asks for it from within.
@@ -87,5 +102,27 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_waits_for_ever_is_left_once_the_end_is_asked_for() {
+        let shutdown = Shutdown::by_hand();
+        let patience = Duration::from_secs(9);
+        assert_eq!(shutdown.farewell(patience, async { 7 }).await, Some(7));
+        shutdown.request();
+        assert_eq!(
+            shutdown.farewell(patience, std::future::pending::<u8>()).await,
+            None
+        );
+        let slow = async {
+            tokio::time::sleep(patience / 2).await;
+            7
+        };
+        assert_eq!(shutdown.farewell(patience, slow).await, Some(7));
     }
 }

@@ -26,6 +26,7 @@ mod dates_that_fall;
 mod distribution_rules;
 mod documented;
 mod erase;
+mod every_wait_ends;
 mod few_changes;
 mod hostile_words;
 mod increments;

@@ -1,6 +1,7 @@
 //! `backfill`: every wanted resource once, in dependency order, then a summary.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -23,16 +24,41 @@ use crate::telemetry::Terminal;
 use super::verification::Verified;
 use super::{output, progress};
 
+/// How long a shutdown takes at most. Orchestrators kill after ten seconds.
+const FAREWELL: Duration = Duration::from_secs(9);
+
 /// Runs the command.
 pub async fn run(arguments: &Backfill, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
     if let Some(since) = arguments.since {
         refuse_future("--since", since)?;
     }
     let shutdown = listen()?;
-    let app = App::start(settings).await?;
-    let outcome = read_all(arguments, settings, terminal, &app, &shutdown).await;
-    app.close().await?;
-    outcome
+    let work = async {
+        let app = start(settings, &shutdown).await?;
+        let outcome = read_all(arguments, settings, terminal, &app, &shutdown).await;
+        app.close().await?;
+        outcome
+    };
+    leaving(&shutdown, Box::pin(work)).await
+}
+
+/// Does the work of a command that reads a tenant; ends soon after the end was asked for, whatever is waited for.
+pub(super) async fn leaving<T>(
+    shutdown: &shutdown::Shutdown,
+    work: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
+    shutdown.farewell(FAREWELL, work).await.unwrap_or_else(|| {
+        Err(Fault::new(Kind::Interrupted, "interrupted before everything was put away")
+            .hint("nothing is lost: positions are stored with what is loaded, and the next run goes on from there"))
+    })
+}
+
+/// Opens the database and makes it ready, unless the end is asked for first: nothing is under way that needs a safe place.
+pub(super) async fn start(settings: &Settings, shutdown: &shutdown::Shutdown) -> Outcome<App> {
+    tokio::select! {
+        app = Box::pin(App::start(settings)) => app,
+        () = shutdown.requested() => Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
+    }
 }
 
 /// A time that has not come yet is a mistake in what was typed, or in this machine's clock.

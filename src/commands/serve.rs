@@ -27,13 +27,23 @@ use super::{backfill, progress};
 
 /// A failed run is tried again after so long, if its schedule does not come first.
 const TRY_AGAIN: Duration = Duration::from_mins(5);
-/// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds.
-const FAREWELL: Duration = Duration::from_secs(9);
+/// The same where the database stood in the way: asking it again costs the tenant nothing.
+const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
+/// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds, and connections that fell
+/// silent take another one.
+const FAREWELL: Duration = Duration::from_secs(7);
 /// How long it waits, after that, for a token that is being asked for.
 const TOKEN_ON_ITS_WAY: Duration = Duration::from_millis(500);
 
-/// Runs the command.
-pub async fn run(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
+/// Runs the command. A service that is asked to end has done what it should, also when it had not begun yet.
+pub async fn run(arguments: &Serve, settings: Settings) -> Outcome<Exit> {
+    match Box::pin(serve(arguments, settings)).await {
+        Err(fault) if fault.kind == Kind::Interrupted => Ok(Exit::Done),
+        ended => ended,
+    }
+}
+
+async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     if let Some(bind) = arguments.bind {
         settings.web.bind = bind;
     }
@@ -41,7 +51,7 @@ pub async fn run(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     let door = Door::open(&settings.web)
         .await
         .map_err(|error| web_fault(&error))?;
-    let app = App::start(&settings).await?;
+    let app = backfill::start(&settings, &shutdown).await?;
     if settings.key.is_none() {
         tracing::info!(
             "without BLUECONIC_SYNC_KEY the token lives in this process alone; sync.tokens holds only its state"
@@ -87,14 +97,11 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
         pulse,
     };
     let store: Arc<PostgresStore> = Arc::new(app.store.clone());
-    let running = scheduler::run(
-        store,
-        due_jobs(settings, app).await?,
-        runner,
-        heartbeat,
-        part,
-        shutdown.clone(),
-    );
+    let jobs = tokio::select! {
+        jobs = due_jobs(settings, app) => jobs?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let running = scheduler::run(store, jobs, runner, heartbeat, part, shutdown.clone());
     tokio::pin!(running);
     let ended = tokio::select! {
         ended = &mut running => Some(ended),
@@ -163,6 +170,9 @@ impl Runner for Runs {
 fn again(report: &RunReport) -> Again {
     match (&report.fault, report.ledger.status) {
         (_, Status::Interrupted) => Again::After(Duration::ZERO),
+        (Some(fault), Status::Failed) if fault.is_transient() && fault.of_database => {
+            Again::After(TRY_DATABASE_AGAIN)
+        }
         (Some(fault), Status::Failed) if fault.is_transient() => Again::After(TRY_AGAIN),
         _ => Again::OnTime,
     }

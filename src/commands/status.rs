@@ -32,10 +32,13 @@ pub async fn run(arguments: &Status, settings: &Settings, terminal: &Terminal) -
 /// With the tenant's counts beside the tables'; its token is the service's, or a new one for it.
 async fn run_verifying(arguments: &Status, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
     let shutdown = backfill::listen()?;
-    let app = App::look(settings).await?;
-    let outcome = Box::pin(verify(settings, terminal, &app, &shutdown)).await;
-    app.close().await?;
-    let (status, verified) = outcome?;
+    let work = async {
+        let app = App::look(settings).await?;
+        let outcome = verify(settings, terminal, &app, &shutdown).await;
+        app.close().await?;
+        outcome
+    };
+    let (status, verified) = backfill::leaving(&shutdown, Box::pin(work)).await?;
     show(arguments, &status, Some(&verified));
     verified.complaints().iter().for_each(output::complain);
     Ok(verified.exit())

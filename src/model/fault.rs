@@ -50,6 +50,8 @@ pub struct Fault {
     pub why: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether the database, and not the tenant, stood in the way.
+    pub of_database: bool,
 }
 
 impl Fault {
@@ -60,6 +62,7 @@ impl Fault {
             what: what.into(),
             why: None,
             hint: None,
+            of_database: false,
         }
     }
 

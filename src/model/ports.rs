@@ -285,7 +285,10 @@ pub trait Store: Clone + Send + Sync + 'static {
         verdicts: &[(String, Verdict)],
     ) -> impl Future<Output = Outcome<u64>> + Send;
     /// Builds what a first full load does without (the index of `segment_ids`) and refreshes the planner's statistics.
-    fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<()>> + Send;
+    /// Gives a sentence for each that somebody's transaction keeps from being done.
+    fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Makes up for what [`Store::after_full_walk`] put off; costs one look where there is nothing.
+    fn make_up(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// How many rows the table has, counted.
     fn rows(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
     /// How many rows the table has, as the planner believes: at no cost, and counted where it believes nothing yet.

@@ -1,6 +1,6 @@
 //! How many rows there are: what `--verify` compares with the tenant, and what a run has to know roughly.
 
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::table::Table;
 use crate::postgres::bigint::to_count;
@@ -8,9 +8,9 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge;
 
 /// All rows of a table, counted.
-pub(crate) async fn rows(pool: &PgPool, table: &Table) -> Result<u64, Error> {
+pub(crate) async fn rows(connection: &mut PgConnection, table: &Table) -> Result<u64, Error> {
     let count: i64 = sqlx::query_scalar(AssertSqlSafe(merge::count_of(table)))
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
         .doing("counting rows")?;
     Ok(to_count(count))
@@ -25,30 +25,30 @@ pub(crate) async fn is_empty(pool: &PgPool, table: &Table) -> Result<bool, Error
 }
 
 /// As the planner believes; a table that it knows nothing of is small or new, and is counted.
-pub(crate) async fn rows_estimated(pool: &PgPool, table: &Table) -> Result<u64, Error> {
+pub(crate) async fn rows_estimated(connection: &mut PgConnection, table: &Table) -> Result<u64, Error> {
     let believed = sqlx::query_scalar!(
         r#"select c.reltuples::bigint as "rows!" from pg_class as c
            where c.oid = to_regclass('blueconic.' || quote_ident($1))"#,
         table.name
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *connection)
     .await
     .doing("estimating rows")?;
     match believed {
         Some(known @ 0..) => Ok(to_count(known)),
-        _ => rows(pool, table).await,
+        _ => rows(connection, table).await,
     }
 }
 
 /// Members by segment, in one pass over the table.
-pub(crate) async fn memberships(pool: &PgPool) -> Result<Vec<(String, u64)>, Error> {
+pub(crate) async fn memberships(connection: &mut PgConnection) -> Result<Vec<(String, u64)>, Error> {
     let rows = sqlx::query!(
         r#"select member.segment_id as "segment_id!", count(*) as "members!"
            from blueconic.profiles as p
            cross join lateral unnest(p.segment_ids) as member (segment_id)
            group by member.segment_id"#
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .doing("counting the members of segments")?;
     Ok(rows

@@ -8,6 +8,7 @@ use sqlx::migrate::MigrateError;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind};
 use crate::postgres::meaning::{Class, READ_ONLY, connect_hint, statement_hint};
+use crate::postgres::obstacles::Obstacle;
 use crate::postgres::session;
 
 /// What can go wrong between this program and its database.
@@ -178,6 +179,16 @@ pub enum Error {
         /// Its watermark.
         latest: Option<Time>,
     },
+    /// Work that was given up, since it did not end.
+    #[error("gave up {doing} after {seconds} s: {in_the_way}")]
+    Waited {
+        /// In words: "loading a batch".
+        doing: &'static str,
+        /// For how long it was waited for.
+        seconds: u64,
+        /// What kept it.
+        in_the_way: Obstacle,
+    },
     /// Rows that were the same as what was read have been removed since they were compared.
     #[error("{rows} rows went while their batch was loaded")]
     Gone {
@@ -238,7 +249,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Gone { .. } | Self::ReadOnly { .. } | Self::InTheWay { .. }
+            Self::Gone { .. } | Self::ReadOnly { .. } | Self::InTheWay { .. } | Self::Waited { .. }
         ) || self.cause().is_some_and(|cause| Class::of(cause).passes())
     }
 
@@ -262,6 +273,24 @@ impl Error {
                 .and_then(|inner| inner.code().map(Cow::into_owned))
         };
         matches!(self, Self::NotFresh) || self.cause().and_then(code).is_some_and(|code| code == "23505")
+    }
+
+    /// Whether a lock was not had within the server's `lock_timeout`.
+    pub(crate) fn is_lock_not_had(&self) -> bool {
+        let waited = matches!(
+            self,
+            Self::Waited {
+                in_the_way: Obstacle::Session(_),
+                ..
+            }
+        );
+        waited || self.has_code("55P03")
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        self.cause()
+            .and_then(sqlx::Error::as_database_error)
+            .is_some_and(|inner| inner.code().as_deref() == Some(code))
     }
 
     /// The driver's error below.
@@ -353,6 +382,7 @@ impl Error {
             Self::NotBack { .. } => {
                 "name a time before the watermark; to read from there without moving it, say `backfill RESOURCE --since TIME`"
             }
+            Self::Waited { in_the_way, .. } => in_the_way.hint(),
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(source).map(Cow::into_owned),
             Self::Migrate(_) => return self.cause().and_then(statement_hint).map(Cow::into_owned),
@@ -394,6 +424,7 @@ fn without_place(text: &str) -> String {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let mut fault = Self::new(error.kind(), error.to_string());
+        fault.of_database = true;
         if let Some(why) = why(&error) {
             fault = fault.because(why);
         }

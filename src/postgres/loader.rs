@@ -4,8 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -24,6 +23,7 @@ use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Surroundings;
 use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
+use crate::postgres::watched::Watched;
 use crate::postgres::{
     boundary, cursors, gaps, leases, partitions, profiles, rejects, removals, renames, seen, staging,
 };
@@ -31,10 +31,12 @@ use crate::postgres::{
 /// After so many fresh batches that were not fresh, all go through staging.
 const BOUNCES: u32 = 3;
 
+const LOOKING: &str = "looking for known profiles";
+
 /// A loading connection with its staging.
 #[derive(Debug)]
 pub struct PostgresLoader {
-    connection: PoolConnection<Postgres>,
+    connection: Watched,
     table: &'static Table,
     lease: Lease,
     walk: Option<Walk>,
@@ -82,7 +84,7 @@ struct Opening {
 impl PostgresLoader {
     /// Makes staging, and partitions ahead where the table has them.
     pub(crate) async fn open(
-        mut connection: PoolConnection<Postgres>,
+        mut connection: Watched,
         table: &'static Table,
         lease: Lease,
         walk: Option<Walk>,
@@ -98,6 +100,7 @@ impl PostgresLoader {
             Some(walk) => walk.opened_at,
             None => now(&mut connection).await?,
         };
+        connection.rest();
         Ok(Self {
             connection,
             table,
@@ -137,7 +140,7 @@ impl PostgresLoader {
         )
         .fetch_all(&mut *self.connection)
         .await
-        .doing("looking for known profiles")?;
+        .doing(LOOKING)?;
         let mut known = vec![Known::Same; prints.len()];
         for row in rows {
             let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
@@ -293,19 +296,35 @@ impl PostgresLoader {
 
 impl Loader for PostgresLoader {
     async fn known(&mut self, prints: &[Fingerprint]) -> Outcome<Vec<Known>> {
-        Ok(self.look_up(prints).await?)
+        let watch = self.connection.work();
+        let known = watch.wait_to_load(LOOKING, self.look_up(prints)).await?;
+        self.connection.rest();
+        Ok(known)
     }
 
     async fn alike(&mut self, events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
-        Ok(renames::alike(&mut self.connection, events).await?)
+        let watch = self.connection.work();
+        let work = renames::alike(&mut self.connection, events);
+        let alike = watch.wait_to_load("looking for renamed values", work).await?;
+        self.connection.rest();
+        Ok(alike)
     }
 
     async fn record_renames(&mut self, found: &[Rename]) -> Outcome<()> {
-        Ok(renames::record(&mut self.connection, &self.lease, found).await?)
+        let watch = self.connection.work();
+        let work = renames::record(&mut self.connection, &self.lease, found);
+        watch.wait_to_load("recording renamed values", work).await?;
+        self.connection.rest();
+        Ok(())
     }
 
     async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {
-        Ok(self.stage_and_commit(batch, advance).await?)
+        let watch = self.connection.work();
+        let written = watch
+            .wait_to_load("loading a batch", self.stage_and_commit(batch, advance))
+            .await?;
+        self.connection.rest();
+        Ok(written)
     }
 }
 

@@ -39,3 +39,6 @@ pub mod store;
 mod sweep;
 pub mod tenant;
 mod tokens;
+mod upkeep;
+mod waits;
+mod watched;

@@ -1,22 +1,43 @@
 //! Monthly partitions, ahead of time and for every month of a batch. Made in transactions of their own, before the
-//! one that needs them.
+//! one that needs them. Attaching one waits for whoever changes the table's definition or builds an index on it: each try
+//! waits for a moment only, so that nobody queues up behind us.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::model::Time;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 
-/// Makes this month's partition and the next two.
+const AHEAD: &str = "making partitions ahead";
+const STAGED: &str = "making partitions";
+/// How long one try waits for a lock.
+const TRY: &str = "5s";
+/// Between two tries, in which others pass.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a partition that a batch needs is tried for.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Makes this month's partition and the next two. While somebody is in the way they can wait: the one that a batch needs
+/// is made before it.
 pub(crate) async fn ahead(connection: &mut PgConnection, table: &str) -> Result<(), Error> {
-    let make = sqlx::query!(
-        "select sync.make_month_partitions($1, sync.clock(), sync.clock() + interval '2 months')",
-        table
-    )
-    .fetch_one(connection);
-    boundary::cross("partitions/ahead", "making partitions ahead", make).await?;
-    Ok(())
+    let now = sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
+        .fetch_one(&mut *connection)
+        .await
+        .doing(AHEAD)?;
+    let until = now.checked_add_months(chrono::Months::new(2)).unwrap_or(now);
+    let mut transaction = patient(connection, AHEAD).await?;
+    let made = make(&mut transaction, table, (now, until), AHEAD).await;
+    match made {
+        Ok(()) => boundary::cross("partitions/ahead", AHEAD, transaction.commit()).await,
+        Err(error) if error.is_lock_not_had() => {
+            tracing::info!("partitions of the coming months are put off: somebody holds a lock on `{table}`");
+            transaction.rollback().await.doing(AHEAD)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a partition for every month that is staged.
@@ -32,10 +53,53 @@ pub(crate) async fn for_staged(
         .fetch_all(&mut *connection)
         .await
         .doing("looking for the months of a batch")?;
+    let began = Instant::now();
     for month in months {
-        let make = sqlx::query!("select sync.make_month_partitions($1, $2, $2)", table, month)
-            .fetch_one(&mut *connection);
-        boundary::cross("partitions/staged", "making partitions", make).await?;
+        loop {
+            let mut transaction = patient(connection, STAGED).await?;
+            match make(&mut transaction, table, (month, month), STAGED).await {
+                Ok(()) => {
+                    boundary::cross("partitions/staged", STAGED, transaction.commit()).await?;
+                    break;
+                }
+                Err(error) if error.is_lock_not_had() && began.elapsed() < PATIENCE => {
+                    transaction.rollback().await.doing(STAGED)?;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
+    Ok(())
+}
+
+/// A transaction that waits for no lock for long.
+async fn patient<'connection>(
+    connection: &'connection mut PgConnection,
+    doing: &'static str,
+) -> Result<sqlx::PgTransaction<'connection>, Error> {
+    let mut transaction = connection.begin().await.doing(doing)?;
+    sqlx::query!("select set_config('lock_timeout', $1, true)", TRY)
+        .fetch_one(&mut *transaction)
+        .await
+        .doing(doing)?;
+    Ok(transaction)
+}
+
+async fn make(
+    connection: &mut PgConnection,
+    table: &str,
+    (first, last): (Time, Time),
+    doing: &'static str,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "select sync.make_month_partitions($1, $2, $3)",
+        table,
+        first,
+        last
+    )
+    .fetch_one(connection)
+    .await
+    .doing(doing)?;
     Ok(())
 }

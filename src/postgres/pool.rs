@@ -12,6 +12,11 @@ use zeroize::Zeroizing;
 use crate::postgres::address;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::session::{self, Purpose};
+use crate::postgres::waits::Lookout;
+use crate::postgres::watched;
+
+/// How long an idle connection may take to answer: several of them may be silent at once, and each is asked in turn.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// How many connections, and how long a transaction may idle.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +36,8 @@ pub(crate) struct Pools {
     pub(crate) control: PgPool,
     /// For loaders.
     pub(crate) data: PgPool,
+    /// For asking the server what became of work that takes long.
+    pub(crate) lookout: Lookout,
 }
 
 /// Reads a connection string.
@@ -139,6 +146,7 @@ pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result
     let load = limits.load_connections.max(1);
     let control = limits.max_connections.saturating_sub(load).max(2);
     Ok(Pools {
+        lookout: Lookout::new(options.clone()),
         control: pool(options.clone(), control, Purpose::Control(idle_limit)),
         data: pool(options, load, Purpose::Loading(idle_limit)),
     })
@@ -155,9 +163,17 @@ fn pool(options: PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
         .max_connections(size)
         .acquire_timeout(session::ACQUIRE_TIMEOUT)
         .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose)))
+        // A connection may have fallen silent while it idled, or been given back by work that was given up.
         .test_before_acquire(false)
-        .before_acquire(|connection, met| Box::pin(session::is_usable(connection, met.age)))
+        .before_acquire(|connection, met| Box::pin(is_usable(connection, met.age)))
+        .after_release(|connection, _| Box::pin(async { Ok(watched::answers(connection, ANSWER).await) }))
         .connect_lazy_with(options)
+}
+
+/// One that does not answer in time is closed, as one that cannot be used.
+async fn is_usable(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
+    let asked = tokio::time::timeout(ANSWER, session::is_usable(connection, age)).await;
+    Ok(asked.is_ok_and(|usable| usable.unwrap_or(false)))
 }
 
 /// Refuses a database that cannot be loaded: a standby, a read-only one, or one where batches cannot be staged.

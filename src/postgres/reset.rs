@@ -12,6 +12,10 @@ const DOING: &str = "forgetting cursors";
 
 /// Forgets the cursors of a resource, of all its scopes, and the ids that its open walks saw.
 pub async fn resource(store: &PostgresStore, resource: &str) -> Result<(), Error> {
+    store.minutes(DOING, forget_resource(store, resource)).await
+}
+
+async fn forget_resource(store: &PostgresStore, resource: &str) -> Result<(), Error> {
     let mut transaction = store.control().begin().await.doing(DOING)?;
     refuse_if_held(&mut transaction, Some(resource)).await?;
     sqlx::query!(
@@ -76,6 +80,10 @@ pub async fn to(store: &PostgresStore, resource: &str, time: Time) -> Result<(),
 
 /// Forgets the tenant, all cursors and all tokens.
 pub async fn tenant(store: &PostgresStore) -> Result<(), Error> {
+    store.minutes(DOING, forget_tenant(store)).await
+}
+
+async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
     let mut transaction: Transaction<'_, Postgres> = store.control().begin().await.doing(DOING)?;
     refuse_if_held(&mut transaction, None).await?;
     let connection: &mut PgConnection = &mut transaction;

@@ -13,31 +13,43 @@ use crate::postgres::store::{PostgresStore, clock};
 
 impl JobStore for PostgresStore {
     async fn now(&self) -> Outcome<Time> {
-        Ok(clock(self.control()).await?)
+        Ok(self
+            .moment("reading the database's clock", clock(self.control()))
+            .await?)
     }
 
     async fn stored(&self) -> Outcome<Vec<(Job, Time)>> {
-        Ok(self.jobs().await?)
+        Ok(self.moment("reading the schedule", self.jobs()).await?)
     }
 
     async fn put(&self, job: &Job, next_run_at: Time) -> Outcome<()> {
-        Ok(self.put_job(job, next_run_at).await?)
+        Ok(self
+            .moment("writing the schedule", self.put_job(job, next_run_at))
+            .await?)
     }
 
     async fn keep_only(&self, names: &[String]) -> Outcome<()> {
-        Ok(self.keep_jobs(names).await?)
+        Ok(self
+            .moment("removing jobs from the schedule", self.keep_jobs(names))
+            .await?)
     }
 
     async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<bool> {
-        Ok(self.claim_job(name, holder, hold).await?)
+        Ok(self
+            .moment("claiming a job", self.claim_job(name, holder, hold))
+            .await?)
     }
 
     async fn extend(&self, name: &str, holder: &str, hold: Duration) -> Outcome<()> {
-        Ok(self.extend_job(name, holder, hold).await?)
+        Ok(self
+            .moment("holding a job", self.extend_job(name, holder, hold))
+            .await?)
     }
 
     async fn done(&self, name: &str, holder: &str, next_run_at: Time) -> Outcome<()> {
-        Ok(self.job_done(name, holder, next_run_at).await?)
+        Ok(self
+            .moment("letting a job go", self.job_done(name, holder, next_run_at))
+            .await?)
     }
 }
 

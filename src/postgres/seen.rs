@@ -1,7 +1,7 @@
 //! `sync.walk_seen`: which ids the sweep of an open full walk must leave alone. The hot path of an unchanged walk, so
 //! ids go as one array and are only appended, and the table is unlogged.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::model::batch::Batch;
@@ -50,27 +50,27 @@ pub(crate) async fn protect(connection: &mut PgConnection, walk_id: Uuid, ids: &
 }
 
 /// Rows of a walk: all, and those that it read itself.
-pub(crate) async fn count(pool: &PgPool, walk_id: Uuid) -> Result<(u64, u64), Error> {
+pub(crate) async fn count(connection: &mut PgConnection, walk_id: Uuid) -> Result<(u64, u64), Error> {
     let row = sqlx::query!(
         r#"select count(*) as "seen!", count(*) filter (where read) as "read!"
            from sync.walk_seen where walk_id = $1"#,
         walk_id
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
     .doing("counting the ids that a walk saw")?;
     Ok((to_count(row.seen), to_count(row.read)))
 }
 
 /// How many different ids the walk itself read.
-pub(crate) async fn distinct(pool: &PgPool, walk_id: Uuid) -> Result<u64, Error> {
+pub(crate) async fn distinct(connection: &mut PgConnection, walk_id: Uuid) -> Result<u64, Error> {
     let ids = sqlx::query_scalar!(
         r#"select count(*) as "ids!" from (
              select distinct id from sync.walk_seen where walk_id = $1 and read
            ) as met"#,
         walk_id
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
     .doing("counting the different ids that a walk read")?;
     Ok(to_count(ids))
@@ -141,8 +141,8 @@ pub(crate) async fn witnesses(pool: &PgPool, walk_id: Uuid, limit: u32) -> Resul
 }
 
 /// Forgets a walk.
-pub(crate) async fn forget(pool: &PgPool, lease: &Lease, walk_id: Uuid) -> Result<(), Error> {
-    let mut transaction = pool.begin().await.doing(FORGETTING)?;
+pub(crate) async fn forget(connection: &mut PgConnection, lease: &Lease, walk_id: Uuid) -> Result<(), Error> {
+    let mut transaction = connection.begin().await.doing(FORGETTING)?;
     forget_walk(&mut transaction, walk_id).await?;
     leases::assert(&mut transaction, lease).await?;
     boundary::cross("forget", FORGETTING, transaction.commit()).await

@@ -92,11 +92,18 @@ const FIRST_WORDS: &str = "set search_path = pg_catalog, pg_temp; set statement_
 
 /// What every session has, whatever the role's defaults are. Settings that a server does not know, or whose value it does
 /// not know, are left out; those of a superuser are set where the role may.
-const SETTINGS: [(&str, &str); 39] = [
+const SETTINGS: [(&str, &str); 44] = [
     // Limits of time: the purpose says which ones hold.
     ("statement_timeout", "0"),
     ("transaction_timeout", "0"),
     ("idle_session_timeout", "0"),
+    // How often the server looks, while it works or waits for a lock, whether we are still there, and after how long it
+    // believes that we are not: a process that is gone must not keep its locks.
+    ("client_connection_check_interval", "2s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "60s"),
     // Transactions. An erasure stays only where each statement sees what was committed before it.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
@@ -147,7 +154,7 @@ const SETTINGS: [(&str, &str); 39] = [
     ("force_parallel_mode", "off"),
 ];
 
-/// `$1` names, `$2` values. A default of the role's own is told by its source: `database` and above say that somebody
+/// `$1` names, `$2` values. A server on Windows cannot look for us. A default of the role's own is told by its source: `database` and above say that somebody
 /// closed the database.
 const PREPARE: &str = "
 select set_config(known.name, wanted.value, false)
@@ -155,6 +162,7 @@ from unnest($1::text[], $2::text[]) with ordinality as wanted (name, value, plac
 join pg_settings as known on known.name = wanted.name
 where (known.enumvals is null or wanted.value = any (known.enumvals))
   and (known.context = 'user' or known.context = 'superuser' and has_parameter_privilege(known.name, 'set'))
+  and (known.name <> 'client_connection_check_interval' or version() !~* 'visual c|mingw')
   and (known.name <> 'wal_compression' or known.setting = 'pglz')
   and (known.name <> 'synchronous_commit' or known.setting = 'off')
   and (known.name <> 'default_transaction_read_only' or known.source in ('user', 'database user'))

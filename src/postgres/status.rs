@@ -2,37 +2,53 @@
 
 use serde_json::{Value, json};
 
-use crate::model::fault::Outcome;
+use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Observer;
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::migrate;
 use crate::postgres::store::PostgresStore;
+use crate::postgres::{migrate, session};
 
 const DOING: &str = "reading the status";
+const CONNECTING: &str = "connecting to the database";
 /// What a person has to do when an authorization has ended.
 const SIGN_IN: &str =
     "run `blueconic-sync login`: the authorization has ended, and only a person can renew it";
 
 impl Observer for PostgresStore {
     async fn ready(&self) -> Outcome<()> {
-        Ok(self.verify_schema().await?)
+        self.verify_schema().await?;
+        self.verify_writable().await?;
+        // The database answers; whether it can be loaded is what the last try says.
+        match self.trouble() {
+            Some(trouble) => Err(Fault::new(Kind::Transient, "nothing can be loaded").because(trouble)),
+            None => Ok(()),
+        }
     }
 
     async fn status(&self) -> Outcome<Value> {
-        Ok(read(self).await?)
+        Ok(self.minutes(DOING, read(self)).await?)
     }
 }
 
 impl PostgresStore {
     /// A fault unless the database answers and its schema is this program's.
     pub async fn verify_schema(&self) -> Result<(), Error> {
-        let mut connection = self
-            .control()
-            .acquire()
-            .await
-            .doing("connecting to the database")?;
-        migrate::verify(&mut connection).await
+        let verify = async {
+            let mut connection = self.control().acquire().await.doing(CONNECTING)?;
+            migrate::verify(&mut connection).await
+        };
+        self.moment(CONNECTING, verify).await
+    }
+}
+
+impl PostgresStore {
+    async fn verify_writable(&self) -> Result<(), Error> {
+        let look = async {
+            let mut connection = self.control().acquire().await.doing(CONNECTING)?;
+            session::refuse_unwritable(&mut connection, &self.control().connect_options()).await
+        };
+        self.moment(CONNECTING, look).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 use url::Url;
 use uuid::Uuid;
 
@@ -23,10 +23,19 @@ use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::retry::Attempts;
 use crate::postgres::tenant::{self, Tenant};
-use crate::postgres::{boundary, counts, cursors, gaps, leases, renames, runs, seen, sweep};
+use crate::postgres::waits::Longest;
+use crate::postgres::watched::Watched;
+use crate::postgres::{boundary, counts, cursors, gaps, leases, renames, runs, seen, sweep, upkeep};
 
-/// The index that makes membership fast; a first full load is three times as fast without it.
-const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
+const MOVING: &str = "storing the cursor";
+const COUNTING_SEEN: &str = "counting the ids that a walk saw";
+const FORGETTING: &str = "forgetting the ids that a walk saw";
+const SWEEPING: &str = "looking for rows that the walk did not see";
+const REMOVING: &str = "removing rows that the walk did not see";
+const COUNTING: &str = "counting rows";
+const OPENING: &str = "getting a loading connection";
+/// How long the end of all connections is waited for: one that fell silent never says goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A database, for everything that the program wants of one.
 #[derive(Debug, Clone)]
@@ -66,30 +75,72 @@ impl PostgresStore {
         &self.own.holder
     }
 
-    /// Ends all connections.
+    /// Ends all connections, in bounded time.
     pub async fn disconnect(&self) {
-        self.pools.data.close().await;
-        self.pools.control.close().await;
+        let ended = async { tokio::join!(self.pools.data.close(), self.pools.control.close()) };
+        if tokio::time::timeout(FAREWELL, ended).await.is_err() {
+            tracing::debug!("some connections to the database could not be closed in order");
+        }
+    }
+
+    /// Waits for short work on the control pool, in bounded time.
+    pub(crate) fn moment<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.pools.lookout.wait(doing, Longest::Moment, work)
+    }
+
+    /// Waits for what a person asked for and looks on at.
+    pub(crate) fn minutes<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.pools.lookout.wait(doing, Longest::Minutes, work)
+    }
+
+    /// A control connection for work that may take long, and is watched.
+    async fn watched(&self, doing: &'static str) -> Result<Watched, Error> {
+        Watched::of(&self.pools.control, &self.pools.lookout, doing).await
+    }
+
+    /// Why nothing can be loaded at present, if that was tried last.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.pools.lookout.trouble()
     }
 
     /// The tenant of this database, if a run has written it.
     pub async fn tenant(&self) -> Result<Option<Tenant>, Error> {
-        tenant::read(self.control()).await
+        self.moment(
+            "reading the tenant of this database",
+            tenant::read(self.control()),
+        )
+        .await
     }
 
     /// Refuses another tenant than this database's. Writes nothing.
     pub async fn verify_tenant(&self, url: &Url) -> Result<(), Error> {
-        tenant::verify(self.control(), url).await
+        self.moment(
+            "reading the tenant of this database",
+            tenant::verify(self.control(), url),
+        )
+        .await
     }
 
     /// Makes the database this tenant's if it is nobody's, and refuses another.
     pub async fn claim_tenant(&self, url: &Url) -> Result<(), Error> {
-        tenant::claim(self.control(), url).await
+        self.moment(
+            "writing the tenant of this database",
+            tenant::claim(self.control(), url),
+        )
+        .await
     }
 
     /// A run as it stands in `sync.runs`.
     pub async fn run(&self, id: Uuid) -> Result<serde_json::Value, Error> {
-        runs::row(self.control(), id).await
+        self.moment("reading a run", runs::row(self.control(), id)).await
     }
 
     /// The pool for everything short.
@@ -117,38 +168,66 @@ impl Store for PostgresStore {
     type Loader = PostgresLoader;
 
     async fn now(&self) -> Outcome<Time> {
-        Ok(clock(self.control()).await?)
+        Ok(self
+            .moment("reading the database's clock", clock(self.control()))
+            .await?)
     }
 
     async fn acquire(&self, slot: Slot) -> Outcome<Acquired> {
-        Ok(leases::acquire(self.control(), slot, &self.own.holder, self.own.lease_ttl).await?)
+        Ok(self
+            .moment(
+                "taking the lease",
+                leases::acquire(self.control(), slot, &self.own.holder, self.own.lease_ttl),
+            )
+            .await?)
     }
 
     async fn renew(&self, lease: &Lease) -> Outcome<()> {
-        Ok(leases::renew(self.control(), lease, self.own.lease_ttl).await?)
+        Ok(self
+            .moment(
+                "renewing the lease",
+                leases::renew(self.control(), lease, self.own.lease_ttl),
+            )
+            .await?)
     }
 
     async fn progress(&self, lease: &Lease, counts: &Counts) -> Outcome<()> {
-        Ok(runs::progress(self.control(), lease, counts).await?)
+        Ok(self
+            .moment(
+                "writing the counts of a run",
+                runs::progress(self.control(), lease, counts),
+            )
+            .await?)
     }
 
     async fn close(&self, lease: &Lease, ledger: &Ledger) -> Outcome<()> {
         self.own.rejects.forget(lease.run_id);
-        Ok(leases::close(self.control(), lease, ledger).await?)
+        Ok(self
+            .moment("closing the run", leases::close(self.control(), lease, ledger))
+            .await?)
     }
 
     async fn cursor(&self, slot: Slot) -> Outcome<Cursor> {
-        Ok(cursors::read(self.control(), slot).await?)
+        Ok(self
+            .moment("reading the cursor", cursors::read(self.control(), slot))
+            .await?)
     }
 
     async fn advance(&self, lease: &Lease, advance: &Advance) -> Outcome<()> {
-        let mut attempts = Attempts::default();
-        loop {
-            match move_cursor(self.control(), lease, advance).await {
-                Ok(()) => return Ok(()),
-                Err(error) => attempts.again(error).await?,
+        let mut session = self.watched(MOVING).await?;
+        let watch = session.work();
+        let work = async {
+            let mut attempts = Attempts::default();
+            loop {
+                match move_cursor(&mut session, lease, advance).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => attempts.again(error).await?,
+                }
             }
-        }
+        };
+        watch.wait(MOVING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(())
     }
 
     async fn loader(
@@ -157,38 +236,69 @@ impl Store for PostgresStore {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> Outcome<PostgresLoader> {
-        let connection = self
-            .pools
-            .data
-            .acquire()
-            .await
-            .doing("getting a loading connection")?;
-        let allowance = self.own.rejects.of(self.control(), lease.run_id).await?;
-        Ok(PostgresLoader::open(connection, table, lease.clone(), walk, allowance).await?)
+        let Pools { data, lookout, .. } = &self.pools;
+        let opening = async {
+            let allowance = self.moment(OPENING, self.own.rejects.of(self.control(), lease.run_id));
+            let allowance = allowance.await?;
+            let mut session = Watched::of(data, lookout, OPENING).await?;
+            let watch = session.work();
+            let open = PostgresLoader::open(session, table, lease.clone(), walk, allowance);
+            watch.wait(OPENING, Longest::Minutes, open).await
+        };
+        let opened = opening.await;
+        lookout.note_opening(&opened);
+        Ok(opened?)
     }
 
     async fn seen(&self, walk_id: Uuid) -> Outcome<(u64, u64)> {
-        Ok(seen::count(self.control(), walk_id).await?)
+        let mut session = self.watched(COUNTING_SEEN).await?;
+        let watch = session.work();
+        let work = seen::count(&mut session, walk_id);
+        let done = watch.wait(COUNTING_SEEN, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn is_empty(&self, table: &'static Table) -> Outcome<bool> {
-        Ok(counts::is_empty(self.control(), table).await?)
+        Ok(self
+            .moment("looking for rows", counts::is_empty(self.control(), table))
+            .await?)
     }
 
     async fn distinct(&self, walk_id: Uuid) -> Outcome<u64> {
-        Ok(seen::distinct(self.control(), walk_id).await?)
+        let mut session = self.watched(COUNTING_SEEN).await?;
+        let watch = session.work();
+        let work = seen::distinct(&mut session, walk_id);
+        let done = watch.wait(COUNTING_SEEN, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn forget(&self, lease: &Lease, walk_id: Uuid) -> Outcome<()> {
-        Ok(seen::forget(self.control(), lease, walk_id).await?)
+        let mut session = self.watched(FORGETTING).await?;
+        let watch = session.work();
+        let work = seen::forget(&mut session, lease, walk_id);
+        watch.wait(FORGETTING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(())
     }
 
     async fn witnesses(&self, walk_id: Uuid, limit: u32) -> Outcome<Vec<String>> {
-        Ok(seen::witnesses(self.control(), walk_id, limit).await?)
+        Ok(self
+            .moment(
+                "looking for ids that a walk saw",
+                seen::witnesses(self.control(), walk_id, limit),
+            )
+            .await?)
     }
 
     async fn candidates(&self, table: &'static Table, walk: Walk) -> Outcome<Candidates> {
-        Ok(sweep::candidates(self.control(), table, walk).await?)
+        let mut session = self.watched(SWEEPING).await?;
+        let watch = session.work();
+        let work = sweep::candidates(&mut session, table, walk);
+        let done = watch.wait(SWEEPING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn unseen(
@@ -198,7 +308,12 @@ impl Store for PostgresStore {
         after: &str,
         limit: u32,
     ) -> Outcome<Vec<String>> {
-        Ok(sweep::unseen(self.control(), table, walk, after, limit).await?)
+        Ok(self
+            .moment(
+                "looking for rows that the walk did not see",
+                sweep::unseen(self.control(), table, walk, after, limit),
+            )
+            .await?)
     }
 
     async fn remove(
@@ -208,116 +323,104 @@ impl Store for PostgresStore {
         walk: Walk,
         verdicts: &[(String, Verdict)],
     ) -> Outcome<u64> {
-        Ok(sweep::remove(self.control(), table, lease, walk, verdicts).await?)
+        let mut session = self.watched(REMOVING).await?;
+        let watch = session.work();
+        let work = sweep::remove(&mut session, table, lease, walk, verdicts);
+        let done = watch.wait(REMOVING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {
-        Ok(cursors::remember_asked(self.control(), lease, through).await?)
+        Ok(self
+            .moment(
+                "storing how far a sweep has come",
+                cursors::remember_asked(self.control(), lease, through),
+            )
+            .await?)
     }
 
-    async fn after_full_walk(&self, table: &'static Table) -> Outcome<()> {
-        if table.merge == Merge::Profile {
-            index_memberships(self.control()).await?;
+    async fn after_full_walk(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        let mut put_off = self.make_up(table).await?;
+        let session = self.watched(upkeep::REFRESHING).await?;
+        put_off.extend(upkeep::refresh(session, table).await?);
+        Ok(put_off)
+    }
+
+    async fn make_up(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        if table.merge != Merge::Profile {
+            return Ok(Vec::new());
         }
-        Ok(analyze(self.control(), table).await?)
+        let session = self.watched(upkeep::INDEXING).await?;
+        Ok(upkeep::index_memberships(session).await?.into_iter().collect())
     }
 
     async fn rows(&self, table: &'static Table) -> Outcome<u64> {
-        Ok(counts::rows(self.control(), table).await?)
+        let mut session = self.watched(COUNTING).await?;
+        let watch = session.work();
+        let work = counts::rows(&mut session, table);
+        let done = watch.wait(COUNTING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn rows_estimated(&self, table: &'static Table) -> Outcome<u64> {
-        Ok(counts::rows_estimated(self.control(), table).await?)
+        let mut session = self.watched(COUNTING).await?;
+        let watch = session.work();
+        let work = counts::rows_estimated(&mut session, table);
+        let done = watch.wait(COUNTING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn erased(&self) -> Outcome<u64> {
-        Ok(counts::erased(self.control()).await?)
+        Ok(self
+            .moment("counting erasures", counts::erased(self.control()))
+            .await?)
     }
 
     async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
-        Ok(counts::memberships(self.control()).await?)
+        let mut session = self.watched(COUNTING).await?;
+        let watch = session.work();
+        let work = counts::memberships(&mut session);
+        let done = watch.wait(COUNTING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<Span>> {
-        Ok(gaps::open(self.control(), resource).await?)
+        Ok(self
+            .moment("reading the gaps", gaps::open(self.control(), resource))
+            .await?)
     }
 
     async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
-        Ok(gaps::landmark(self.control(), up_to).await?)
+        Ok(self
+            .moment("reading the gaps", gaps::landmark(self.control(), up_to))
+            .await?)
     }
 
     async fn renames(&self) -> Outcome<Vec<Rename>> {
-        Ok(renames::read(self.control()).await?)
+        Ok(self
+            .moment("reading renamed values", renames::read(self.control()))
+            .await?)
     }
 }
 
 /// The database's clock.
-pub(crate) async fn clock(pool: &PgPool) -> Result<Time, Error> {
+pub(crate) async fn clock(of: impl PgExecutor<'_>) -> Result<Time, Error> {
     sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(pool)
+        .fetch_one(of)
         .await
         .doing("reading the database's clock")
 }
 
-async fn move_cursor(pool: &PgPool, lease: &Lease, advance: &Advance) -> Result<(), Error> {
-    const DOING: &str = "storing the cursor";
-    let now = clock(pool).await?;
-    let mut transaction = pool.begin().await.doing(DOING)?;
+/// May forget the ids that a walk saw, which takes its time where they are many.
+async fn move_cursor(connection: &mut PgConnection, lease: &Lease, advance: &Advance) -> Result<(), Error> {
+    let now = clock(&mut *connection).await?;
+    let mut transaction = connection.begin().await.doing(MOVING)?;
     gaps::apply(&mut transaction, lease, advance, now).await?;
     cursors::advance(&mut transaction, lease.slot, advance, now).await?;
     leases::assert(&mut transaction, lease).await?;
-    boundary::cross("advance", DOING, transaction.commit()).await
-}
-
-/// Concurrently, so that an increment can load meanwhile; what a failed attempt left is made anew.
-async fn index_memberships(pool: &PgPool) -> Result<(), Error> {
-    const DOING: &str = "indexing memberships";
-    let valid = sqlx::query_scalar!(
-        "select i.indisvalid from pg_index as i where i.indexrelid = to_regclass('blueconic.' || $1)",
-        MEMBERSHIP_INDEX
-    )
-    .fetch_optional(pool)
-    .await
-    .doing(DOING)?;
-    if valid == Some(true) {
-        return Ok(());
-    }
-    let drop = sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids").execute(pool);
-    boundary::cross("index/drop", DOING, drop).await?;
-    let make = sqlx::query(
-        "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)",
-    )
-    .execute(pool);
-    boundary::cross("index/make", DOING, make).await?;
-    Ok(())
-}
-
-/// Whether a table has changed enough since its statistics were made, as autovacuum judges it (50 rows and a tenth).
-const STATISTICS_ARE_OLD: &str = "
-select coalesce(greatest(last_analyze, last_autoanalyze) is null
-  or n_mod_since_analyze > 50 + n_live_tup / 10, true)
-from pg_stat_user_tables where relid = to_regclass('blueconic.' || quote_ident($1))";
-
-/// Reading a sample of wide rows takes longer than a walk that changes nothing, and the usual sample is the whole table
-/// where it has some ten thousand pages: a tenth of it will do until autovacuum comes.
-async fn analyze(pool: &PgPool, table: &Table) -> Result<(), Error> {
-    const DOING: &str = "refreshing the planner's statistics";
-    let old: Option<bool> = sqlx::query_scalar(STATISTICS_ARE_OLD)
-        .bind(table.name)
-        .fetch_optional(pool)
-        .await
-        .doing(DOING)?;
-    if old == Some(false) {
-        return Ok(());
-    }
-    let mut transaction = pool.begin().await.doing(DOING)?;
-    sqlx::query!("select set_config('default_statistics_target', '10', true)")
-        .fetch_one(&mut *transaction)
-        .await
-        .doing(DOING)?;
-    sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name)))
-        .execute(&mut *transaction)
-        .await
-        .doing(DOING)?;
-    boundary::cross("analyze", DOING, transaction.commit()).await
+    boundary::cross("advance", MOVING, transaction.commit()).await
 }

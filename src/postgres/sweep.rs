@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use crate::model::Time;
 use crate::model::ports::{Candidates, Lease, Verdict, Walk};
@@ -20,8 +20,12 @@ const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
 
 /// How many rows there are, and how many would go; these are written down for the steps of the sweep.
-pub(crate) async fn candidates(pool: &PgPool, table: &Table, walk: Walk) -> Result<Candidates, Error> {
-    let mut transaction = pool.begin().await.doing(DOING)?;
+pub(crate) async fn candidates(
+    connection: &mut PgConnection,
+    table: &Table,
+    walk: Walk,
+) -> Result<Candidates, Error> {
+    let mut transaction = connection.begin().await.doing(DOING)?;
     // Nothing tells the planner how many ids a walk saw: statistics would keep some of them after it is forgotten.
     sqlx::query!(
         r#"select set_config('enable_nestloop', 'off', true) as "nested!",
@@ -79,7 +83,7 @@ pub(crate) async fn unseen(
 
 /// Removes by verdict, and gives back how many rows went.
 pub(crate) async fn remove(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     table: &Table,
     lease: &Lease,
     walk: Walk,
@@ -88,7 +92,7 @@ pub(crate) async fn remove(
     let sql = SweepStatements::of(table);
     let mut attempts = Attempts::default();
     loop {
-        match remove_once(pool, table, &sql, lease, walk, verdicts).await {
+        match remove_once(connection, table, &sql, lease, walk, verdicts).await {
             Ok(removed) => return Ok(removed),
             Err(error) => attempts.again(error).await?,
         }
@@ -96,14 +100,14 @@ pub(crate) async fn remove(
 }
 
 async fn remove_once(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     table: &Table,
     sql: &SweepStatements,
     lease: &Lease,
     walk: Walk,
     verdicts: &[(String, Verdict)],
 ) -> Result<u64, Error> {
-    let mut transaction = pool.begin().await.doing(REMOVING)?;
+    let mut transaction = connection.begin().await.doing(REMOVING)?;
     let (now, hasher) = suppress::begin(&mut transaction).await?;
     let erased = match hasher {
         Some(hasher) => Erased::among(&mut transaction, &hasher, suppress::judged(verdicts)).await?,

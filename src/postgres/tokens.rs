@@ -12,48 +12,58 @@ use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
 
 const READING: &str = "reading the token's state";
+const CLAIMING: &str = "claiming the turn to ask for a token";
+const STORING: &str = "storing what came of a token request";
 
 impl TokenStore for PostgresStore {
     async fn read(&self, name: &TokenName) -> Outcome<Option<TokenRow>> {
-        Ok(self.token(name).await?)
+        Ok(self.moment(READING, self.token(name)).await?)
     }
 
     async fn claim(&self, name: &TokenName, seen: i64, hold: Duration) -> Outcome<Claim> {
-        Ok(self.claim_token(name, seen, hold).await?)
+        Ok(self.moment(CLAIMING, self.claim_token(name, seen, hold)).await?)
     }
 
     async fn extend(&self, name: &TokenName, fence: i64, hold: Duration) -> Outcome<()> {
-        let extended = self.extend_claim(name, fence, hold).await?;
+        let extended = self
+            .moment(CLAIMING, self.extend_claim(name, fence, hold))
+            .await?;
         Ok(if extended { Ok(()) } else { Err(lost(name)) }?)
     }
 
     async fn settle(&self, name: &TokenName, fence: i64, with: Settled) -> Outcome<TokenRow> {
         let row = match with {
-            Settled::Token { life, sealed } => self.store_token(name, fence, life, sealed).await?,
+            Settled::Token { life, sealed } => {
+                self.moment(STORING, self.store_token(name, fence, life, sealed))
+                    .await?
+            }
             Settled::Failed {
                 error,
                 reauth,
                 sealed,
-            } => self.fail_token(name, fence, &error, reauth, sealed).await?,
+            } => {
+                self.moment(STORING, self.fail_token(name, fence, &error, reauth, sealed))
+                    .await?
+            }
         };
         Ok(row.ok_or_else(|| lost(name))?)
     }
 
     async fn drop_version(&self, name: &TokenName, version: i64) -> Outcome<()> {
-        Ok(self.expire_token(name, version).await?)
+        Ok(self.moment(STORING, self.expire_token(name, version)).await?)
     }
 
     async fn grant(&self, name: &TokenName, life: Duration, sealed: Sealed) -> Outcome<TokenRow> {
-        Ok(self.store_grant(name, life, sealed).await?)
+        Ok(self.moment(STORING, self.store_grant(name, life, sealed)).await?)
     }
 
     async fn remove(&self, name: &TokenName, fence: i64) -> Outcome<()> {
-        let removed = self.remove_token(name, fence).await?;
+        let removed = self.moment(STORING, self.remove_token(name, fence)).await?;
         Ok(if removed { Ok(()) } else { Err(lost(name)) }?)
     }
 
     async fn of_client(&self, tenant: &str, client_id: &str) -> Outcome<Vec<TokenName>> {
-        Ok(self.tokens_of(tenant, client_id).await?)
+        Ok(self.moment(READING, self.tokens_of(tenant, client_id)).await?)
     }
 }
 

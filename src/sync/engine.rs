@@ -1,6 +1,7 @@
 //! The engine: takes a lease, opens a run, reads what the task wants, and closes the run with an honest ledger.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,11 @@ use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
 use super::task::{Bounds, Reading, Task};
 use super::{events, lists, marks, profiles};
+
+/// How long a run that has not begun may go on once a shutdown is asked for,
+const OPENING: Duration = Duration::from_secs(1);
+/// and how long its closing may take: a run that is not closed is told as ended when its lease is taken over.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Reads tenants into tables.
 pub struct Engine<S, T> {
@@ -107,7 +113,7 @@ impl<S: Source, T: Store> Engine<S, T> {
     /// Runs a task. None: there was nothing to do, or it was left to another process.
     pub async fn run(&self, task: &Task, shutdown: &CancellationToken) -> Option<RunReport> {
         let started_at = self.clock.now();
-        let slot = match self.slot(task).await {
+        let slot = match lease::leave(shutdown, OPENING, self.slot(task)).await {
             Ok(Some(slot)) => slot,
             Ok(None) => return None,
             Err(fault) => {
@@ -119,7 +125,8 @@ impl<S: Source, T: Store> Engine<S, T> {
                 ));
             }
         };
-        let lease = match lease::acquire(&self.store, slot, task.when_held, shutdown).await {
+        let acquired = lease::acquire(&self.store, slot, task.when_held, shutdown);
+        let lease = match lease::leave(shutdown, OPENING, acquired).await {
             Ok(Some(lease)) => lease,
             Ok(None) => return None,
             Err(fault) => return Some(unopened(slot, fault, started_at, self.clock.now())),
@@ -167,10 +174,11 @@ impl<S: Source, T: Store> Engine<S, T> {
             stop: &stop,
             removals: &removals,
         };
+        // Whatever it waits for: once it has to stop, it stops.
         let outcome = match &task.reading {
-            Reading::List => Box::pin(lists::run(&context)).await,
-            Reading::Events(reading) => Box::pin(events::run(&context, reading)).await,
-            Reading::Profiles(reading) => Box::pin(profiles::run(&context, *reading)).await,
+            Reading::List => stop.or_drop(Box::pin(lists::run(&context))).await,
+            Reading::Events(reading) => stop.or_drop(Box::pin(events::run(&context, reading))).await,
+            Reading::Profiles(reading) => stop.or_drop(Box::pin(profiles::run(&context, *reading))).await,
         };
         drop(keeper);
         let counts = progress.read();
@@ -191,7 +199,7 @@ impl<S: Source, T: Store> Engine<S, T> {
         }
         let (mut ledger, mut fault) = closing_entry(outcome, counts);
         ledger.hint = ledger.hint.or(unread);
-        if let Err(unclosed) = self.store.close(&lease, &ledger).await {
+        if let Err(unclosed) = lease::leave(shutdown, CLOSING, self.store.close(&lease, &ledger)).await {
             tracing::warn!(fault = %unclosed, "the run could not be closed in `sync.runs`");
             fault = fault.or(Some(unclosed));
         }

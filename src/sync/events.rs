@@ -13,6 +13,7 @@ use crate::model::page::PageEnd;
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
+use super::at_hand::AtHand;
 use super::engine::{Context, Ended};
 use super::lane::{self, Raw, Standing};
 use super::marks::{self, Beginning};
@@ -34,7 +35,7 @@ pub(super) async fn run<S: Source, T: Store>(
     frame.landmark = store.landmark(frame.anchored_by()).await?;
     let mut renames = store.renames().await?;
     let table = context.task.resource.table();
-    let mut loader = store.loader(table, context.lease, None).await?;
+    let mut loader = AtHand::new(store, table, context.lease, None);
     let mut scan = Scan {
         walk: None,
         frame,
@@ -96,7 +97,7 @@ struct Dated {
 /// Reads one page whole.
 async fn page<S: Source, T: Store>(
     context: &Context<'_, S, T>,
-    loader: &mut T::Loader,
+    loader: &mut AtHand<'_, T>,
     position: SincePosition,
     renames: &mut Vec<Rename>,
 ) -> Outcome<(PageEnd, Dated)> {
@@ -104,7 +105,13 @@ async fn page<S: Source, T: Store>(
     let request = context.task.resource.request(&Position::Since(position), 0);
     let source = context.engine.source.as_ref();
     let meter = context.progress.meter();
-    let (end, raw) = read_whole(source, context.stop, meter, &request).await?;
+    let (end, raw) = {
+        let _waiting = context.progress.waiting();
+        loader
+            .reading(read_whole(source, context.stop, meter, &request))
+            .await?
+    };
+    let loader = loader.loader().await?;
     let page = decode(context, loader, &raw, renames).await?;
     let is_short = end.elements() < wanted;
     let Some(shown) = Shown::of(&page.dates, is_short).filter(|_| !page.batch.events.is_empty()) else {
@@ -152,12 +159,12 @@ async fn decode<S: Source, T: Store>(
 /// Loads one page and counts it.
 async fn load<S: Source, T: Store>(
     context: &Context<'_, S, T>,
-    loader: &mut T::Loader,
+    loader: &mut AtHand<'_, T>,
     batch: Batch,
     advance: Advance,
 ) -> Outcome<()> {
     let tally = batch.tally;
-    let written = loader.load(batch, Some(advance)).await?;
+    let written = loader.loader().await?.load(batch, Some(advance)).await?;
     context.progress.loaded(tally, &written);
     context.progress.change(|counts| {
         counts.pages += 1;

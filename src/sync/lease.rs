@@ -1,11 +1,13 @@
 //! Holding a lease while a run goes on: asking for it, renewing it in the background, and knowing when to stop.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ledger::Counts;
 use crate::model::ports::{Acquired, Holder, Lease, Store};
 use crate::model::position::Slot;
 
@@ -17,13 +19,22 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 /// How often a lease that another holds is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The two reasons for which a run stops before its end.
+/// How long work that is under way may go on once the run has to stop: a batch in hand takes about a second. What takes
+/// longer is dropped; a merge whose commit was not heard of is simply made again. Orchestrators kill after ten seconds.
+pub(super) const GRACE: Duration = Duration::from_secs(4);
+/// How long a run may stand still. Each wait on the tenant or the database ends sooner by itself, a batch with all its
+/// tries within seven minutes: what is still here after that is stuck, and must not keep the lease.
+const STANDSTILL: Duration = Duration::from_mins(15);
+
+/// The reasons for which a run stops before its end.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
     /// A shutdown was asked for.
     pub(super) shutdown: CancellationToken,
     /// The lease went to another holder.
     pub(super) lost: CancellationToken,
+    /// Nothing has moved for too long.
+    pub(super) stuck: CancellationToken,
 }
 
 impl Stop {
@@ -31,6 +42,7 @@ impl Stop {
         Self {
             shutdown,
             lost: CancellationToken::new(),
+            stuck: CancellationToken::new(),
         }
     }
 
@@ -39,8 +51,8 @@ impl Stop {
         tokio::select! {
             biased;
             () = self.lost.cancelled() => lost(),
-            () = self.shutdown.cancelled() => Fault::new(Kind::Interrupted, "the run was interrupted")
-                .hint("its position is stored: the next run goes on from there"),
+            () = self.stuck.cancelled() => stuck(),
+            () = self.shutdown.cancelled() => interrupted(),
         }
     }
 
@@ -49,11 +61,24 @@ impl Stop {
         if self.lost.is_cancelled() {
             return Err(lost());
         }
+        if self.stuck.is_cancelled() {
+            return Err(stuck());
+        }
         if self.shutdown.is_cancelled() {
-            return Err(Fault::new(Kind::Interrupted, "the run was interrupted")
-                .hint("its position is stored: the next run goes on from there"));
+            return Err(interrupted());
         }
         Ok(())
+    }
+
+    /// Does the work of a run. Once the run has to stop, the work has a moment to come to a safe place, and is dropped then.
+    pub(super) async fn or_drop<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+        tokio::pin!(work);
+        let fault = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            fault = self.requested() => fault,
+        };
+        tokio::time::timeout(GRACE, work).await.unwrap_or(Err(fault))
     }
 
     /// Waits, unless the run has to stop.
@@ -75,9 +100,41 @@ impl Stop {
     }
 }
 
+fn interrupted() -> Fault {
+    Fault::new(Kind::Interrupted, "the run was interrupted")
+        .hint("its position is stored: the next run goes on from there")
+}
+
+fn stuck() -> Fault {
+    let minutes = STANDSTILL.as_secs() / 60;
+    Fault::new(
+        Kind::Transient,
+        format!("the run stood still for {minutes} minutes, and its lease is let go"),
+    )
+    .hint("its position is stored: the next run goes on from there; please report it, each wait should have ended by itself")
+}
+
 fn lost() -> Fault {
     Fault::new(Kind::Fenced, "another process took over this run's lease")
         .hint("nothing is lost: that process goes on from the stored position")
+}
+
+/// Does something beside a run; once a shutdown is asked for it has so long to end.
+pub(super) async fn leave<T>(
+    shutdown: &CancellationToken,
+    grace: Duration,
+    work: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
+    tokio::pin!(work);
+    let late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        biased;
+        done = &mut work => done,
+        () = late => Err(Fault::new(Kind::Interrupted, "interrupted while waiting for the database")),
+    }
 }
 
 /// Asks for the lease, as patiently as `when_held` says. None: it is left to the other.
@@ -133,8 +190,26 @@ fn held(slot: Slot, holder: &Holder) -> Fault {
     .hint("wait for it with `--wait`, or stop the other process")
 }
 
-/// Renews the lease and writes the counts until dropped. Only a lost fence stops the run: while the database is away,
-/// no data transaction can commit either.
+/// Whether a run advances: its counts move, or it waits for something that ends by itself.
+#[derive(Debug)]
+struct Advance {
+    counts: Counts,
+    at: Instant,
+}
+
+impl Advance {
+    /// How long ago the run advanced, of which these are the counts now.
+    fn age(&mut self, counts: Counts, waits: bool) -> Duration {
+        if waits || counts != self.counts {
+            self.counts = counts;
+            self.at = Instant::now();
+        }
+        self.at.elapsed()
+    }
+}
+
+/// Renews the lease and writes the counts until dropped. A lost fence stops the run, and so does a standstill: whoever
+/// does nothing must not keep others away. While the database is away, no data transaction can commit either.
 pub(super) fn keep<T: Store>(
     store: T,
     lease: Lease,
@@ -142,12 +217,20 @@ pub(super) fn keep<T: Store>(
     progress: Progress,
     stop: &Stop,
 ) -> AbortOnDropHandle<()> {
-    let lost = stop.lost.clone();
+    let (lost, stuck) = (stop.lost.clone(), stop.stuck.clone());
     let pause = PROGRESS_EVERY.min(ttl / 3);
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut renewed_at = Instant::now();
+        let mut advance = Advance {
+            counts: progress.read(),
+            at: Instant::now(),
+        };
         loop {
             tokio::time::sleep(pause).await;
+            if advance.age(progress.read(), progress.waits()) > STANDSTILL {
+                stuck.cancel();
+                return;
+            }
             if renewed_at.elapsed() + pause > ttl / 3 {
                 match store.renew(&lease).await {
                     Ok(()) => renewed_at = Instant::now(),
@@ -163,4 +246,42 @@ pub(super) fn keep<T: Store>(
             }
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_advances_while_its_counts_move_or_it_waits_for_what_ends_by_itself() {
+        let mut advance = Advance {
+            counts: Counts::default(),
+            at: Instant::now(),
+        };
+        let minute = Duration::from_mins(1);
+        tokio::time::sleep(minute).await;
+        assert_eq!(advance.age(Counts::default(), false), minute);
+        let mut moved = Counts::default();
+        moved.bytes_read += 1;
+        assert_eq!(advance.age(moved.clone(), false), Duration::ZERO);
+        tokio::time::sleep(minute).await;
+        assert_eq!(advance.age(moved.clone(), true), Duration::ZERO);
+        tokio::time::sleep(minute).await;
+        assert_eq!(advance.age(moved, false), minute);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_does_not_end_is_dropped_soon_after_the_run_has_to_stop() {
+        let stop = Stop::new(CancellationToken::new());
+        stop.shutdown.cancel();
+        let began = Instant::now();
+        let fault = stop.or_drop(std::future::pending::<Outcome<()>>()).await;
+        assert_eq!(fault.map_err(|fault| fault.kind), Err(Kind::Interrupted));
+        assert_eq!(began.elapsed(), GRACE);
+        let done = stop.or_drop(async {
+            tokio::time::sleep(GRACE / 2).await;
+            Ok(7)
+        });
+        assert_eq!(done.await, Ok(7));
+    }
 }

@@ -9,6 +9,7 @@ use crate::model::page::Meter;
 use crate::model::ports::{Loader, Prelude, Resource, Source, Store, Walk};
 use crate::model::position::{OffsetPosition, Position};
 
+use super::at_hand::AtHand;
 use super::engine::{Context, Ended};
 use super::lane::{self, Raw, Standing};
 use super::lease::Stop;
@@ -126,11 +127,7 @@ async fn reading<S: Source, T: Store>(
     stored: u64,
 ) -> Outcome<OffsetWalk> {
     let resource = context.task.resource.as_ref();
-    let loader = context
-        .engine
-        .store
-        .loader(resource.table(), context.lease, Some(walk))
-        .await?;
+    let loader = AtHand::new(&context.engine.store, resource.table(), context.lease, Some(walk));
     let source = context.engine.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
     let mut loading = ListLoading {
@@ -164,7 +161,7 @@ async fn reading<S: Source, T: Store>(
 /// What loads a list: a batch while its page is still read, so that memory does not grow with the page.
 struct ListLoading<'a, S: Source, T: Store> {
     context: &'a Context<'a, S, T>,
-    loader: T::Loader,
+    loader: AtHand<'a, T>,
     /// Where the page begins that is being read.
     position: Position,
 }
@@ -175,7 +172,14 @@ impl<S: Source, T: Store> ListLoading<'_, S, T> {
         let resource = self.context.task.resource.as_ref();
         let standing = Standing::of(0);
         let mut decoder = resource.decoder();
-        let prepared = lane::prepare(resource, decoder.as_mut(), &mut self.loader, raw, &standing).await?;
+        let prepared = lane::prepare(
+            resource,
+            decoder.as_mut(),
+            self.loader.loader().await?,
+            raw,
+            &standing,
+        )
+        .await?;
         let batch = &prepared.batch;
         let readable = batch
             .rejects
@@ -188,7 +192,12 @@ impl<S: Source, T: Store> ListLoading<'_, S, T> {
             position: Some(self.position.clone()),
             ..Advance::default()
         };
-        let written = self.loader.load(prepared.batch, Some(advance)).await?;
+        let written = self
+            .loader
+            .loader()
+            .await?
+            .load(prepared.batch, Some(advance))
+            .await?;
         self.context.progress.loaded(tally, &written);
         Ok(())
     }
@@ -207,7 +216,11 @@ async fn page<S: Source, T: Store>(
     let bounds = &context.engine.bounds;
     let (mut raw, mut elements) = (Raw::default(), 0);
     loop {
-        match reader.next(&request).await? {
+        let piece = {
+            let _waiting = context.progress.waiting();
+            loading.loader.reading(reader.next(&request)).await?
+        };
+        match piece {
             Piece::Block(block) => {
                 elements += (block.elements.len() + block.broken.len()) as u64;
                 raw.push(block);

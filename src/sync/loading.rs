@@ -16,6 +16,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{CursorPosition, Position};
 
+use super::at_hand::KEPT;
 use super::lane::{self, Prepared, Raw};
 use super::pages::Brought;
 use super::pipeline::Shared;
@@ -176,7 +177,10 @@ impl<S: Source, T: Store> Lane<S, T> {
         }
         loop {
             let due = self.kept.due(self.shared.bounds.batch_bytes / ENOUGH);
-            let job = next(due, &jobs, &mut hurry).await;
+            let job = match due {
+                Some(_) => next(due, &jobs, &mut hurry).await,
+                None => self.first(&jobs, &mut hurry).await,
+            };
             if job.is_none() && self.kept.is_empty() {
                 return;
             }
@@ -193,6 +197,20 @@ impl<S: Source, T: Store> Lane<S, T> {
                 }
             }
         }
+    }
+
+    /// The next batch where nothing waits to be loaded. A page that is long in coming does not keep the connection from
+    /// other resources.
+    async fn first(
+        &mut self,
+        jobs: &Mutex<mpsc::Receiver<Job>>,
+        hurry: &mut watch::Receiver<bool>,
+    ) -> Option<Job> {
+        if let Ok(job) = tokio::time::timeout(KEPT, next(None, jobs, hurry)).await {
+            return job;
+        }
+        self.loader = None;
+        next(None, jobs, hurry).await
     }
 
     /// Loads a batch, or what was kept back; while the database is away, waits for it. Merges are idempotent, so a batch

@@ -102,6 +102,7 @@ async fn look_up<S: Source, T: Store>(context: &Context<'_, S, T>, id: &str) -> 
     match context.task.resource.lookup(id) {
         Some(request) => {
             let meter = context.progress.meter();
+            let _waiting = context.progress.waiting();
             context.engine.source.one(&request, meter).await
         }
         None => Lookup::Unclear(Fault::new(Kind::Final, "there is no look-up by id")),

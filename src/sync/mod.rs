@@ -1,5 +1,6 @@
 //! The engine: what to read, in which order, and when a cursor may move. It knows only the ports in `model`.
 
+mod at_hand;
 mod ending;
 pub mod engine;
 mod events;

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::failpoint::{self, Side};
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::page::PageEnd;
+use crate::model::page::{Block, PageEnd};
 use crate::model::ports::{Lease, Page, Resource, Source, Store, Walk};
 use crate::model::position::{CursorPosition, Position};
 
@@ -296,6 +296,7 @@ impl<S: Source, T: Store> Reader<S, T> {
         attempt: u32,
     ) -> Outcome<Asked<S::Page>> {
         let shared = &self.shared;
+        let _waiting = shared.progress.waiting();
         if let Some(ready) = ready {
             let joined = shared.stop.or(async { Ok(ready.opening.await) }).await?;
             return joined.map_err(|error| Fault::new(Kind::Final, "a request broke off").because(error))?;
@@ -322,7 +323,7 @@ impl<S: Source, T: Store> Reader<S, T> {
         let unread = |fault| Stopped::at(fault, position);
         let mut raw = Raw::asked_at(asked_at);
         let mut read = position.read;
-        while let Some(block) = stop.or(page.next()).await.map_err(unread)? {
+        while let Some(block) = self.next_block(&mut page).await.map_err(unread)? {
             if raw.is_full(self.shared.bounds.batch_bytes, self.shared.bounds.batch_elements) {
                 let full = std::mem::replace(&mut raw, Raw::asked_at(asked_at));
                 self.send(Job::new(number, full, None)).await?;
@@ -338,8 +339,15 @@ impl<S: Source, T: Store> Reader<S, T> {
             }
             self.take_reports()?;
         }
+        let _waiting = self.shared.progress.waiting();
         let end = stop.or(page.finish()).await.map_err(unread)?;
         Ok(Read::Whole(end, raw))
+    }
+
+    /// The tenant may take its time: how long is for the client to say.
+    async fn next_block(&self, page: &mut S::Page) -> Outcome<Option<Block>> {
+        let _waiting = self.shared.progress.waiting();
+        self.shared.stop.or(page.next()).await
     }
 
     /// Asks for the next page while this one still streams; its cursor is stored only when this page has ended.

@@ -130,6 +130,7 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: Profile
         };
         let walk_id = start.walk_id;
         let before = if resumed {
+            let _waiting = context.progress.waiting();
             Some(context.engine.store.distinct(walk_id).await?)
         } else {
             None
@@ -220,6 +221,7 @@ async fn has_lost_ids<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     walk: &CursorPosition,
 ) -> Outcome<bool> {
+    let _waiting = context.progress.waiting();
     let (_, read) = context.engine.store.seen(walk.walk_id).await?;
     Ok(read < walk.seen_at_least)
 }
@@ -476,7 +478,17 @@ async fn after_increment<S: Source, T: Store>(
         .store
         .advance(context.lease, &moved(None, watermark))
         .await?;
+    let _waiting = context.progress.waiting();
+    let store = &context.engine.store;
+    tell(context, store.make_up(context.task.resource.table()).await?);
     Ok(Ended::well(&context.progress.read()))
+}
+
+/// What was put off is said, and is no fault: everything is loaded.
+fn tell<S: Source, T: Store>(context: &Context<'_, S, T>, put_off: Vec<String>) {
+    for sentence in put_off {
+        context.progress.notice(&sentence);
+    }
 }
 
 /// The sweep, and with it the end of a full walk.
@@ -505,7 +517,11 @@ async fn after_full_walk<S: Source, T: Store>(
     // The tenant may take its time to answer meanwhile.
     let walk = walk_of(&position);
     let looking = async {
-        store.after_full_walk(context.task.resource.table()).await?;
+        let _waiting = context.progress.waiting();
+        tell(
+            context,
+            store.after_full_walk(context.task.resource.table()).await?,
+        );
         sweep::candidates(context, walk).await
     };
     let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);

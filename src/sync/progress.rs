@@ -1,5 +1,6 @@
 //! The counts of a run while it goes on: written by the lanes, read by the ledger, the run's row and the progress bar.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::batch::{Tally, Written};
@@ -42,6 +43,17 @@ pub(super) struct Progress {
     advice: Arc<Mutex<Option<String>>>,
     meter: Arc<Meter>,
     watcher: Arc<dyn Watcher>,
+    /// Waits under way that may be long and end by themselves.
+    waits: Arc<AtomicUsize>,
+}
+
+/// A wait that may be long and ends by itself, until it is dropped.
+pub(super) struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Progress {
@@ -52,7 +64,20 @@ impl Progress {
             advice: Arc::default(),
             meter: Arc::default(),
             watcher,
+            waits: Arc::default(),
         }
+    }
+
+    /// The run waits, and does not count as standing still: for the tenant, which may have asked for an hour's pause, or
+    /// for a statement that takes as long as the database works on it.
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        Waiting(Arc::clone(&self.waits))
+    }
+
+    /// Whether it waits so.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) > 0
     }
 
     /// What the run costs on the wire.

@@ -150,6 +150,7 @@ async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, position: &Cursor
     let resource = context.task.resource.as_ref();
     let source = context.engine.source.as_ref();
     let meter = context.progress.meter();
+    let _waiting = context.progress.waiting();
     let mut is_listed = true;
     if let Some(mut prelude) = resource.prelude(Some(&position.segment)) {
         read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;

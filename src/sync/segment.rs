@@ -63,6 +63,7 @@ async fn read<S: Source, T: Store>(
         .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
     let source = context.engine.source.as_ref();
     let meter = context.progress.meter();
+    let _waiting = context.progress.waiting();
     let server_time = read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
     Ok((prelude.resolve(last), server_time))
 }

@@ -193,7 +193,11 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
-    async fn after_full_walk(&self, _table: &'static Table) -> Outcome<()> {
+    async fn after_full_walk(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+
+    async fn make_up(&self, _table: &'static Table) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 

@@ -56,8 +56,11 @@ pub struct Reach {
 
 /// Looks how many ids the persons of these have. Changes nothing.
 pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<Reach, Error> {
-    let mut connection = store.control().acquire().await.doing(DOING)?;
-    let chains = chain::persons(&mut connection, ids).await?;
+    let look = async {
+        let mut connection = store.control().acquire().await.doing(DOING)?;
+        chain::persons(&mut connection, ids).await
+    };
+    let chains = store.minutes(DOING, look).await?;
     Ok(Reach {
         persons: chains.len() as u64,
         ids: chains.iter().map(|ids| ids.len() as u64).sum(),
@@ -68,7 +71,7 @@ pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<Reach, Error
 pub async fn erase(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
     let mut attempts = Attempts::default();
     let receipt = loop {
-        match erase_once(store, ids).await {
+        match store.minutes(DOING, erase_once(store, ids)).await {
             Ok(receipt) => break receipt,
             Err(error) => attempts.again(error).await?,
         }

@@ -24,6 +24,10 @@ pub struct Lifted {
 
 /// Lifts the erasure of the persons that these ids were.
 pub async fn lift(store: &PostgresStore, ids: &[String]) -> Result<Lifted, Error> {
+    store.minutes(DOING, lift_at_once(store, ids)).await
+}
+
+async fn lift_at_once(store: &PostgresStore, ids: &[String]) -> Result<Lifted, Error> {
     let mut transaction = store.control().begin().await.doing(DOING)?;
     let at = alone(&mut transaction).await?;
     let Some(hasher) = existing(&mut transaction).await? else {

@@ -1,0 +1,139 @@
+//! What makes tables fast, after the rows are in: the index over memberships and the planner's statistics. Nothing depends on
+//! it, so it waits for nobody long: what somebody's transaction keeps from being done is put off, and made up for by a
+//! later run.
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::model::table::Table;
+use crate::postgres::boundary;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::waits::Longest;
+use crate::postgres::watched::Watched;
+
+/// The index that makes membership fast; a first full load is three times as fast without it.
+const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
+/// How long an index waits for each transaction that is older than it. The table stays readable and writable meanwhile.
+const PATIENCE: &str = "20s";
+
+pub(crate) const INDEXING: &str = "indexing memberships";
+pub(crate) const REFRESHING: &str = "refreshing the planner's statistics";
+
+/// Makes the index where it is missing, or left unfinished by an earlier try. Gives a sentence when it is put off.
+pub(crate) async fn index_memberships(mut session: Watched) -> Result<Option<String>, Error> {
+    let watch = session.work();
+    let made = watch
+        .wait(INDEXING, Longest::AsItTakes, index(&mut session))
+        .await;
+    match made {
+        Ok(Made::WasThere) => {
+            session.rest();
+            Ok(None)
+        }
+        // Its limits are those of this work: the connection is not used again.
+        Ok(Made::Now) => Ok(None),
+        Ok(Made::ByAnother) => {
+            session.rest();
+            Ok(Some(
+                "the index over `segment_ids` is being made by another session; the next run looks whether it was finished"
+                    .to_owned(),
+            ))
+        }
+        Err(error) if error.is_lock_not_had() => Ok(Some(format!(
+            "the index over `segment_ids` is put off, look-ups of members are slow until a later run makes it: {error}"
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+enum Made {
+    WasThere,
+    ByAnother,
+    Now,
+}
+
+/// Concurrently, so that an increment can load meanwhile; what a failed attempt left is made anew.
+async fn index(connection: &mut PgConnection) -> Result<Made, Error> {
+    let state = sqlx::query!(
+        r#"select
+             exists (
+               select from pg_index as i where i.indexrelid = to_regclass('blueconic.' || $1) and i.indisvalid
+             ) as "is_there!",
+             exists (
+               select from pg_stat_progress_create_index as p where p.relid = to_regclass('blueconic.profiles')
+             ) as "is_being_made!""#,
+        MEMBERSHIP_INDEX
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .doing(INDEXING)?;
+    if state.is_there {
+        return Ok(Made::WasThere);
+    }
+    if state.is_being_made {
+        return Ok(Made::ByAnother);
+    }
+    sqlx::query!(
+        r#"select set_config('lock_timeout', $1, false) as "limit!", set_config('statement_timeout', '0', false) as "none!""#,
+        PATIENCE
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .doing(INDEXING)?;
+    let drop = sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids");
+    boundary::cross("index/drop", INDEXING, drop.execute(&mut *connection)).await?;
+    let make = sqlx::query(
+        "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)",
+    );
+    boundary::cross("index/make", INDEXING, make.execute(connection)).await?;
+    Ok(Made::Now)
+}
+
+/// Whether a table has changed enough since its statistics were made, as autovacuum judges it (50 rows and a tenth).
+const STATISTICS_ARE_OLD: &str = "
+select coalesce(greatest(last_analyze, last_autoanalyze) is null
+  or n_mod_since_analyze > 50 + n_live_tup / 10, true)
+from pg_stat_user_tables where relid = to_regclass('blueconic.' || quote_ident($1))";
+
+/// Refreshes the statistics where they are old. Gives a sentence when that is put off.
+pub(crate) async fn refresh(mut session: Watched, table: &Table) -> Result<Option<String>, Error> {
+    let watch = session.work();
+    let work = analyze(&mut session, table);
+    match watch.wait(REFRESHING, Longest::AsItTakes, work).await {
+        Ok(()) => {
+            session.rest();
+            Ok(None)
+        }
+        Err(error) if error.is_lock_not_had() => Ok(Some(format!(
+            "the planner's statistics of `{}` are put off until autovacuum or a later run makes them: {error}",
+            table.name
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reading a sample of wide rows takes longer than a walk that changes nothing, and the usual sample is the whole table
+/// where it has some ten thousand pages: a tenth of it will do until autovacuum comes.
+async fn analyze(connection: &mut PgConnection, table: &Table) -> Result<(), Error> {
+    let old: Option<bool> = sqlx::query_scalar(STATISTICS_ARE_OLD)
+        .bind(table.name)
+        .fetch_optional(&mut *connection)
+        .await
+        .doing(REFRESHING)?;
+    if old == Some(false) {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await.doing(REFRESHING)?;
+    sqlx::query!(
+        r#"select set_config('default_statistics_target', '10', true) as "target!",
+             set_config('lock_timeout', $1, true) as "limit!""#,
+        PATIENCE
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .doing(REFRESHING)?;
+    sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name)))
+        .execute(&mut *transaction)
+        .await
+        .doing(REFRESHING)?;
+    boundary::cross("analyze", REFRESHING, transaction.commit()).await
+}

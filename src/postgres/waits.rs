@@ -1,0 +1,357 @@
+//! Every wait on the database has an end, and this file is where it ends. While work is waited for, another connection
+//! asks the server what became of it: whether the server still works, waits for somebody's lock or for a standby, or has
+//! been waiting for us all along, which means that the network between has fallen silent. Knows no table.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::model::Time;
+use crate::postgres::error::Error;
+use crate::postgres::obstacles::Obstacle;
+use crate::postgres::session::{self, Purpose};
+
+/// Between two looks at work that is waited for; nearly all work ends before the first.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How long a look may take, its connection included.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long the server may wait for us before the connection counts as silent: several looks, so that a busy machine
+/// that merely comes late to its next statement is not taken for a dead network.
+const SILENT: Duration = Duration::from_secs(9);
+/// How long the server may be beyond reach for looks before the work counts as lost.
+const AWAY: Duration = Duration::from_secs(15);
+/// How long the server may wait for somebody's lock or for a standby.
+const BLOCKED: Duration = Duration::from_mins(1);
+/// The longest description of who is in the way, in characters.
+const LONGEST_NAME: usize = 300;
+
+/// How long work may take, whatever the server says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Longest {
+    /// A short statement.
+    Moment,
+    /// A batch, or a command that a person waits for.
+    Minutes,
+    /// An index, statistics, a count over millions of rows: as long as the server works on it.
+    AsItTakes,
+}
+
+impl Longest {
+    const fn time(self) -> Option<Duration> {
+        match self {
+            Self::Moment => Some(Duration::from_secs(30)),
+            Self::Minutes => Some(Duration::from_mins(5)),
+            Self::AsItTakes => None,
+        }
+    }
+}
+
+/// Asks the server about sessions of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookout {
+    options: PgConnectOptions,
+    /// What the sessions of this process are called.
+    session: Arc<str>,
+    /// Why nothing could be loaded, since the last load that went well.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Lookout {
+    /// Over the sessions that `options` names.
+    pub(crate) fn new(options: PgConnectOptions) -> Self {
+        let session = options.get_application_name().unwrap_or_default().into();
+        Self {
+            options,
+            session,
+            trouble: Arc::default(),
+        }
+    }
+
+    /// Why nothing can be loaded at present.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Waits for work of an unknown session of this process.
+    pub(crate) fn wait<T>(
+        &self,
+        doing: &'static str,
+        longest: Longest,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.watch(doing, longest, None, work)
+    }
+
+    /// Waits for work of a session, by its number if that is known. On the heap: futures of statements are large, and this
+    /// is around each of them.
+    pub(crate) fn watch<T>(
+        &self,
+        doing: &'static str,
+        longest: Longest,
+        pid: Option<i32>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.until_it_ends(doing, longest, pid, Box::pin(work))
+    }
+
+    /// The one loop. Work that is given up is dropped, and its session on the server is ended where it is known: it may
+    /// hold locks that the next try wants.
+    async fn until_it_ends<T>(
+        &self,
+        doing: &'static str,
+        longest: Longest,
+        pid: Option<i32>,
+        mut work: impl Future<Output = Result<T, Error>> + Unpin,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let deadline = longest.time().map(|time| began + time);
+        let mut seen = Seen::default();
+        let mut eye = None;
+        let in_the_way = loop {
+            let next = Instant::now() + LOOK_EVERY;
+            let next = deadline.map_or(next, |deadline| deadline.min(next));
+            tokio::select! {
+                biased;
+                done = &mut work => return done.map_err(|error| seen.explain(error, doing, began)),
+                () = sleep_until(next) => {}
+            }
+            let look = tokio::select! {
+                biased;
+                done = &mut work => return done.map_err(|error| seen.explain(error, doing, began)),
+                look = Box::pin(self.look(&mut eye, pid)) => look,
+            };
+            seen.take(look, doing);
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if let Some(in_the_way) = seen.verdict(pid.is_some(), late) {
+                break in_the_way;
+            }
+        };
+        drop(work);
+        if let Some(pid) = pid {
+            Box::pin(self.end(&mut eye, pid)).await;
+        }
+        Err(Error::Waited {
+            doing,
+            seconds: began.elapsed().as_secs(),
+            in_the_way,
+        })
+    }
+
+    /// Looks once, in bounded time. A connection that failed is not used again.
+    async fn look(&self, eye: &mut Option<PgConnection>, pid: Option<i32>) -> Option<Look> {
+        let looking = async {
+            let mut connection = match eye.take() {
+                Some(connection) => connection,
+                None => session::open(&self.options, Purpose::Looking).await.ok()?,
+            };
+            let look = look(&mut connection, &self.session, pid).await.ok()?;
+            *eye = Some(connection);
+            Some(look)
+        };
+        timeout(LOOK, looking).await.ok().flatten()
+    }
+
+    /// Ends a session of this process on the server.
+    async fn end(&self, eye: &mut Option<PgConnection>, pid: i32) {
+        let Some(mut connection) = eye.take() else { return };
+        let ended = sqlx::query_scalar!(
+            r#"select pg_catalog.pg_terminate_backend(pid) as "ended!" from pg_catalog.pg_stat_activity
+               where pid = $1 and application_name = $2"#,
+            pid,
+            &*self.session
+        )
+        .fetch_optional(&mut connection);
+        match timeout(LOOK, ended).await {
+            Ok(Ok(_)) => tracing::debug!(pid, "ended the session of work that was given up"),
+            Ok(Err(error)) => tracing::debug!(pid, %error, "a session could not be ended"),
+            Err(_late) => tracing::debug!(pid, "a session could not be ended in time"),
+        }
+    }
+}
+
+/// What the server says of a session, or of the one of this process that waits for somebody.
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    /// None: there is no such session any more.
+    session: Option<Standing>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Standing {
+    waits: Waits,
+    /// Moves with each statement and each message of a COPY.
+    mark: (Option<Time>, Option<i64>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Waits {
+    /// The server works.
+    No,
+    /// For our next message.
+    ForUs,
+    /// For a lock, and who has it.
+    ForLock(String),
+    /// For a synchronous standby.
+    ForStandby,
+}
+
+async fn look(connection: &mut PgConnection, session: &str, pid: Option<i32>) -> Result<Look, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select a.state, a.wait_event_type, a.wait_event, a.state_change, copy.bytes_processed as "copied?",
+             case when a.wait_event_type = 'Lock' then (
+               select string_agg(
+                 concat_ws(', ',
+                   'session ' || b.pid, 'user ' || b.usename, 'application `' || nullif(b.application_name, '') || '`',
+                   nullif(b.backend_type, 'client backend'), b.state,
+                   'its transaction open since ' || to_char(b.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'),
+                 '; ' order by b.xact_start)
+               from pg_catalog.pg_stat_activity as b where b.pid = any (pg_catalog.pg_blocking_pids(a.pid))
+             ) end as blockers
+           from pg_catalog.pg_stat_activity as a
+           left join pg_catalog.pg_stat_progress_copy as copy on copy.pid = a.pid
+           where a.application_name = $1 and a.datname = current_database() and a.pid <> pg_backend_pid()
+             and ($2::integer is null or a.pid = $2)
+           order by coalesce(a.wait_event_type = 'Lock' or a.wait_event = 'SyncRep', false) desc
+           limit 1"#,
+        session,
+        pid
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(Look {
+        session: row.map(|row| Standing {
+            waits: match (row.wait_event_type.as_deref(), row.wait_event.as_deref()) {
+                (Some("Lock"), _) => Waits::ForLock(presentable(row.blockers)),
+                (_, Some("SyncRep")) => Waits::ForStandby,
+                (Some("Client"), _) => Waits::ForUs,
+                _ if row.state.is_some_and(|state| state.starts_with("idle")) => Waits::ForUs,
+                _ => Waits::No,
+            },
+            mark: (row.state_change, row.copied),
+        }),
+    })
+}
+
+/// Names are chosen by whoever connects: nothing in them may move a cursor or turn a line round.
+fn presentable(blockers: Option<String>) -> String {
+    let Some(blockers) = blockers else {
+        return "somebody whose session cannot be seen (a prepared transaction, perhaps)".to_owned();
+    };
+    let is_plain = |one: &char| {
+        !one.is_control()
+            && !matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    blockers.chars().filter(is_plain).take(LONGEST_NAME).collect()
+}
+
+/// What all looks at one piece of work have shown.
+#[derive(Debug, Default)]
+struct Seen {
+    last: Option<Look>,
+    /// Since when looks show the same, or fail.
+    since: Option<Instant>,
+    failed: bool,
+    /// Who was in the way, for an error that comes later.
+    in_the_way: Option<Obstacle>,
+}
+
+impl Seen {
+    fn take(&mut self, look: Option<Look>, doing: &str) {
+        let Some(look) = look else {
+            if !std::mem::replace(&mut self.failed, true) {
+                self.since = Some(Instant::now());
+            }
+            return;
+        };
+        let waits = |look: &Look| look.session.as_ref().map(|session| session.waits.clone());
+        let same = match waits(&look) {
+            // Who is in the way may change while the wait goes on; what we sent in between must not be taken for silence.
+            Some(Waits::ForLock(_)) => {
+                matches!(self.last.as_ref().and_then(waits), Some(Waits::ForLock(_)))
+            }
+            _ => self.last.as_ref() == Some(&look),
+        };
+        if self.failed || !same {
+            self.since = Some(Instant::now());
+        }
+        self.failed = false;
+        let in_the_way = match waits(&look) {
+            Some(Waits::ForLock(who)) => Some(Obstacle::Session(who)),
+            Some(Waits::ForStandby) => Some(Obstacle::Standby),
+            _ => None,
+        };
+        if let Some(in_the_way) = in_the_way {
+            if self.in_the_way.as_ref() != Some(&in_the_way) {
+                tracing::warn!("still {doing}: {in_the_way}");
+            }
+            self.in_the_way = Some(in_the_way);
+        }
+        self.last = Some(look);
+    }
+
+    /// Whether the work is to be given up, and why. Of an unknown session only the deadline tells.
+    fn verdict(&self, is_known: bool, late: bool) -> Option<Obstacle> {
+        let lasting = self.since.map(|since| since.elapsed()).unwrap_or_default();
+        let waits = self
+            .last
+            .as_ref()
+            .filter(|_| !self.failed)
+            .map(|look| look.session.as_ref().map(|session| &session.waits));
+        if is_known {
+            match waits {
+                None if self.failed && lasting >= AWAY => return Some(Obstacle::Away),
+                Some(None | Some(Waits::ForUs)) if lasting >= SILENT => return Some(Obstacle::Silence),
+                Some(Some(Waits::ForLock(_) | Waits::ForStandby)) if lasting >= BLOCKED => {
+                    return self.in_the_way.clone();
+                }
+                _ => {}
+            }
+        }
+        let away = if self.failed {
+            Obstacle::Away
+        } else {
+            Obstacle::Nobody
+        };
+        late.then(|| self.in_the_way.clone().unwrap_or(away))
+    }
+
+    /// A lock that was not had in time (the server's own limit) is told with who had it.
+    fn explain(&self, error: Error, doing: &'static str, began: Instant) -> Error {
+        match &self.in_the_way {
+            Some(in_the_way) if error.is_lock_not_had() => Error::Waited {
+                doing,
+                seconds: began.elapsed().as_secs(),
+                in_the_way: in_the_way.clone(),
+            },
+            _ => error,
+        }
+    }
+}
+
+impl Lookout {
+    /// Takes note when no connection could be had to load with; that one was had says nothing of loading yet.
+    pub(crate) fn note_opening<T>(&self, opened: &Result<T, Error>) {
+        if opened.is_err() {
+            self.note_load(opened);
+        }
+    }
+
+    /// Takes note of how loading went.
+    pub(crate) fn note_load<T>(&self, done: &Result<T, Error>) {
+        match done {
+            Ok(_) => self.note(None),
+            Err(error) if error.is_transient() && !error.is_conflict() => self.note(Some(error.to_string())),
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A connection of a pool whose session on the server is known by its number, so that its work can be watched. A connection
+//! whose work did not end is closed, and never given back.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use tokio::time::timeout;
+
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::waits::{Longest, Lookout};
+
+/// A connection of a pool whose session is known by its number. One whose work did not end is closed, not given back:
+/// nobody knows what the server still has to say on it.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    connection: PoolConnection<Postgres>,
+    watch: Watch,
+    at_work: bool,
+}
+
+/// Watches one session.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    lookout: Lookout,
+    pid: i32,
+}
+
+impl Watched {
+    /// Takes a connection out of the pool.
+    pub(crate) async fn of(pool: &PgPool, lookout: &Lookout, doing: &'static str) -> Result<Self, Error> {
+        let opening = async {
+            let mut connection = pool.acquire().await.doing(doing)?;
+            let pid = sqlx::query_scalar!(r#"select pg_catalog.pg_backend_pid() as "pid!""#)
+                .fetch_one(&mut *connection)
+                .await
+                .doing(doing)?;
+            Ok((connection, pid))
+        };
+        let (connection, pid) = lookout.wait(doing, Longest::Moment, opening).await?;
+        Ok(Self {
+            connection,
+            watch: Watch {
+                lookout: lookout.clone(),
+                pid,
+            },
+            at_work: false,
+        })
+    }
+
+    /// Begins work, which [`Watched::rest`] ends: what is dropped in between takes the connection with it.
+    pub(crate) fn work(&mut self) -> Watch {
+        self.at_work = true;
+        self.watch.clone()
+    }
+
+    /// The work is done, and the connection can be used again.
+    pub(crate) fn rest(&mut self) {
+        self.at_work = false;
+    }
+}
+
+impl Watch {
+    /// Waits for work on this session.
+    pub(crate) fn wait<T>(
+        &self,
+        doing: &'static str,
+        longest: Longest,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.lookout.watch(doing, longest, Some(self.pid), work)
+    }
+
+    /// The same for what loads: `readyz` tells while it cannot be done.
+    pub(crate) fn wait_to_load<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        let work = self.wait(doing, Longest::Minutes, work);
+        async {
+            let done = work.await;
+            self.lookout.note_load(&done);
+            done
+        }
+    }
+}
+
+impl std::ops::Deref for Watched {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl std::ops::DerefMut for Watched {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.at_work {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Whether a connection answers in time: what a pool asks before it hands one out, and when it takes one back from work
+/// that may have been dropped halfway. One that does not is closed.
+pub(crate) async fn answers(connection: &mut PgConnection, within: Duration) -> bool {
+    timeout(within, connection.ping())
+        .await
+        .is_ok_and(|answer| answer.is_ok())
+}

@@ -1,0 +1,55 @@
+//! A loading connection that is at hand while there is something to load. There are few of them, and all resources share
+//! them: a tenant that answers slowly must not keep one from the others, whose errors would then name the database.
+
+use std::time::Duration;
+
+use crate::model::fault::Outcome;
+use crate::model::ports::{Lease, Store, Walk};
+use crate::model::table::Table;
+
+/// How long a connection is kept for what comes next. Opening one takes some milliseconds.
+pub(super) const KEPT: Duration = Duration::from_secs(2);
+
+/// A loading connection, or none at present.
+pub(super) struct AtHand<'run, T: Store> {
+    store: &'run T,
+    table: &'static Table,
+    lease: &'run Lease,
+    walk: Option<Walk>,
+    loader: Option<T::Loader>,
+}
+
+impl<'run, T: Store> AtHand<'run, T> {
+    /// None yet.
+    pub(super) fn new(store: &'run T, table: &'static Table, lease: &'run Lease, walk: Option<Walk>) -> Self {
+        Self {
+            store,
+            table,
+            lease,
+            walk,
+            loader: None,
+        }
+    }
+
+    /// Reads, and gives the connection back if that takes long.
+    pub(super) async fn reading<R>(&mut self, read: impl Future<Output = R>) -> R {
+        tokio::pin!(read);
+        if self.loader.is_some() {
+            tokio::select! {
+                biased;
+                done = &mut read => return done,
+                () = tokio::time::sleep(KEPT) => self.loader = None,
+            }
+        }
+        read.await
+    }
+
+    /// The connection; opens one where there is none.
+    pub(super) async fn loader(&mut self) -> Outcome<&mut T::Loader> {
+        let loader = match self.loader.take() {
+            Some(loader) => loader,
+            None => self.store.loader(self.table, self.lease, self.walk).await?,
+        };
+        Ok(self.loader.insert(loader))
+    }
+}
