@@ -17,7 +17,11 @@ use sqlx::postgres::PgConnectOptions;
 const WATCHER: &str = r#"
 trap '' INT TERM HUP
 mkdir -p "$2/disk"
-"$1/initdb" -D "$2/disk/data" $3 -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
+if [ -n "$5" ]; then
+  "$1/pg_basebackup" -D "$2/disk/data" -d "host=$5 user=postgres application_name=standby" -c fast -R -X stream || exit 1
+else
+  "$1/initdb" -D "$2/disk/data" $3 -A trust -U postgres -E UTF8 --locale=C -N >/dev/null || exit 1
+fi
 start() {
   "$1/postgres" -D "$2/disk/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
     -c max_wal_size=$4 -c log_min_messages=fatal >>"$2/log" 2>&1 </dev/null &
@@ -92,7 +96,28 @@ impl Cluster {
         if let Some(nobody) = nobody() {
             command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
         }
-        Self::watched(command, folder, "", "4GB")
+        Self::watched(command, folder, "", "4GB", None)
+    }
+
+    /// A standby of this one: it follows, and can be read only.
+    pub(crate) fn standby(&self) -> Self {
+        let folder = folder();
+        let mut command = Command::new("sh");
+        if let Some(nobody) = nobody() {
+            command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+        }
+        Self::watched(
+            command,
+            folder,
+            "",
+            "4GB",
+            Some(&self.own.as_ref().unwrap().folder),
+        )
+    }
+
+    /// The socket that it listens on.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.own.as_ref().unwrap().folder.join(".s.PGSQL.5432")
     }
 
     /// One more, on a disk of so many MiB that nothing else uses; its log of changes lies there too, or elsewhere.
@@ -133,16 +158,23 @@ impl Cluster {
             Log::OnTheDisk => "",
             Log::Elsewhere => &elsewhere,
         };
-        Some(Self::watched(command, folder, option, "64MB"))
+        Some(Self::watched(command, folder, option, "64MB", None))
     }
 
-    fn watched(mut command: Command, folder: PathBuf, initdb_option: &str, max_wal_size: &str) -> Self {
+    fn watched(
+        mut command: Command,
+        folder: PathBuf,
+        initdb_option: &str,
+        max_wal_size: &str,
+        primary: Option<&Path>,
+    ) -> Self {
         let binaries = binaries();
         command
             .args(["-c", WATCHER, "sh"])
             .arg(&binaries)
             .arg(&folder)
             .args([initdb_option, max_wal_size])
+            .args(primary)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut watcher = command.spawn().unwrap();

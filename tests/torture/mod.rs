@@ -25,4 +25,5 @@ pub(crate) mod migrating;
 mod replicas;
 mod stopped;
 mod vanishing;
+mod waiting;
 mod walks;
