@@ -46,7 +46,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 36] = [
+const PLACES: [(&str, Scene, u32); 37] = [
     ("migrate", First, 0),
     ("tenant", First, 0),
     ("token/open", First, 0),
