@@ -134,6 +134,7 @@ async fn also_compressed_and_with_characters_that_postgresql_cannot_store() {
         database,
         program,
     } = scene(settings).await;
+    let program = program.set("tenant.compression", "true");
     program.expect(0, &["backfill", "--full"]).await;
     assert_profiles_equal(&database, &tenant).await;
     assert_lists_equal(&database, &tenant).await;

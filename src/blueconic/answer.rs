@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
+use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
 
 use crate::blueconic::address;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::http::Http;
+use crate::blueconic::incoming::Incoming;
 use crate::blueconic::redaction::Redaction;
 use crate::blueconic::retry;
+use crate::blueconic::status::{Meaning, Patience};
 use crate::model::Time;
 use crate::model::page::Request;
 use crate::model::plain;
@@ -51,59 +54,126 @@ pub(super) fn content_type(response: &Response) -> String {
     clean(&media.to_ascii_lowercase(), 80)
 }
 
-/// The error that a status other than 200 stands for. `secret` is what the request carried.
+/// The error that a status stands for under which nothing comes. `secret` is what the request carried.
 pub(super) async fn refusal(
     response: Response,
-    call: String,
+    http: &Http,
     request: &Request,
     secret: &str,
     wall: Time,
 ) -> ClientError {
-    let status = response.status();
+    let call = address::call(request);
+    let status = response.status().as_u16();
+    let meaning = Meaning::of(status);
     let shown = |text: &str| {
         let text = Redaction::of([secret]).apply(text);
         clean(&address::without_id(request, &text), SHOWN)
     };
-    if status.is_redirection() {
-        return ClientError::Redirected {
-            call,
-            status: status.as_u16(),
-            location: shown(&location(&response)),
-        };
+    // A look-up is one of many, and its sweep goes on without it.
+    let is_waited_out = http.is_proven() && !request.array.is_empty();
+    if meaning == Meaning::Redirect {
+        return redirected(&response, call, shown, is_waited_out);
     }
     let retry_after = retry_after(&response, wall);
-    let web_page = content_type(&response).contains("html");
-    let body = read_some(response).await;
+    let signature = Signature::of(&response);
+    let body = read_some(http.incoming(response), &call).await;
     // A success that was not asked for comes from something else, and its body is no error's.
-    let message = if status.is_success() {
-        String::new()
-    } else {
-        shown(&words(&body))
+    let message = match meaning {
+        Meaning::Odd | Meaning::Content => String::new(),
+        _ => shown(&words(&body)),
     };
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ClientError::Denied {
+    let blocked = |message, patience| ClientError::Blocked {
+        call: call.clone(),
+        status,
+        message,
+        retry_after,
+        patience,
+    };
+    let own = signature.allows(&body);
+    let once = Patience::once(is_waited_out);
+    let denied = if request.array.is_empty() {
+        Patience::Few
+    } else {
+        Patience::Budget
+    };
+    match meaning {
+        Meaning::Denied if own.in_json => ClientError::Denied {
             call,
             scope: request.scope,
-            status: status.as_u16(),
+            status,
             message,
         },
-        StatusCode::NOT_FOUND if !web_page && is_own(&body) => ClientError::Absent { call, message },
-        StatusCode::BAD_REQUEST if carries_cursor(request) => ClientError::CursorRefused { call, message },
+        // A firewall counts requests, or looks at each: as long as it lasts it passes.
+        Meaning::Denied => blocked(message, denied),
+        Meaning::Absent if own.at_all => ClientError::Absent { call, message },
+        Meaning::Refused if carries_cursor(request) => ClientError::CursorRefused { call, message },
+        // A request that something finds malformed is malformed the next time, too.
+        Meaning::Refused if !own.at_all => blocked(message, Patience::Few),
+        Meaning::Absent | Meaning::Final if !own.at_all => blocked(message, once),
+        Meaning::Odd | Meaning::Content => blocked(message, once),
         _ => ClientError::Status {
             call,
-            status: status.as_u16(),
+            status,
             message,
             retry_after,
         },
     }
 }
 
+/// Whether an answer can be the API's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Own {
+    /// It says something, as the API does: a JSON object.
+    pub(super) in_json: bool,
+    /// It says so, or nothing.
+    pub(super) at_all: bool,
+}
+
+/// What the head of an error says about who answers.
+pub(super) struct Signature {
+    is_anothers: bool,
+}
+
+impl Signature {
+    /// The API answers in JSON or not at all. A page or a plain text (`default backend - 404`) comes from something in front
+    /// of it and says nothing about what was asked for. Some firewalls speak JSON to those who ask for it; they are known by
+    /// `application/problem+json`, or by headers of their own.
+    pub(super) fn of(response: &Response) -> Self {
+        let media = content_type(response);
+        let headers = response.headers();
+        let marked = ["cf-mitigated", "x-amzn-waf-action", "x-sucuri-block", "x-iinfo"];
+        Self {
+            is_anothers: media.contains("html")
+                || media.contains("problem+json")
+                || marked.iter().any(|name| headers.contains_key(*name)),
+        }
+    }
+
+    pub(super) fn allows(&self, body: &[u8]) -> Own {
+        let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
+        // One that was too long to be read whole is judged by its beginning.
+        let whole = body.len() < ERROR_BODY;
+        let is_object = text.starts_with(b"{")
+            && (!whole || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok());
+        Own {
+            in_json: is_object && !self.is_anothers,
+            at_all: (is_object || text.is_empty()) && !self.is_anothers,
+        }
+    }
+}
+
 /// The error for a redirect; what of its address may be seen is decided by `shown`.
-pub(super) fn redirected(response: &Response, call: String, shown: impl Fn(&str) -> String) -> ClientError {
+pub(super) fn redirected(
+    response: &Response,
+    call: String,
+    shown: impl Fn(&str) -> String,
+    proven: bool,
+) -> ClientError {
     ClientError::Redirected {
         call,
         status: response.status().as_u16(),
         location: shown(&location(response)),
+        patience: if proven { Patience::Budget } else { Patience::Over },
     }
 }
 
@@ -136,14 +206,6 @@ pub(super) fn retry_after(response: &Response, wall: Time) -> Option<Duration> {
     retry::parse_retry_after(header, wall)
 }
 
-/// Whether an error body can be the API's: it answers in JSON or not at all. A page or a plain text (`default backend -
-/// 404`) comes from something in front of it, and says nothing about what was asked for.
-fn is_own(body: &[u8]) -> bool {
-    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    let text = text.trim_ascii();
-    text.is_empty() || text.starts_with(b"{")
-}
-
 fn carries_cursor(request: &Request) -> bool {
     request
         .query
@@ -152,10 +214,10 @@ fn carries_cursor(request: &Request) -> bool {
 }
 
 /// The head of an error body; what cannot be read is not worth an error of its own.
-pub(super) async fn read_some(mut response: Response) -> Vec<u8> {
+pub(super) async fn read_some(mut incoming: Incoming, call: &str) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Some(chunk)) = incoming.chunk(call).await {
             let room = ERROR_BODY - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if body.len() == ERROR_BODY {
@@ -254,15 +316,21 @@ mod tests {
 
     #[test]
     fn only_json_or_nothing_is_the_apis_own_word() {
-        for (body, own) in [
-            ("", true),
-            (" \r\n", true),
-            (r#"{"code":4}"#, true),
-            ("default backend - 404", false),
-            ("<html>", false),
-            ("[]", false),
+        for (body, in_json, at_all) in [
+            ("", false, true),
+            (" \r\n", false, true),
+            (r#"{"code":4}"#, true, true),
+            ("\u{feff}{}", true, true),
+            ("{{ .Message }}", false, false),
+            ("default backend - 404", false, false),
+            ("<html>", false, false),
+            ("[]", false, false),
         ] {
-            assert_eq!(is_own(body.as_bytes()), own, "{body}");
+            for is_anothers in [false, true] {
+                let own = Signature { is_anothers }.allows(body.as_bytes());
+                let expected = (in_json && !is_anothers, at_all && !is_anothers);
+                assert_eq!((own.in_json, own.at_all), expected, "{body}");
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -21,28 +21,29 @@ use crate::blueconic::auth::token::Token;
 use crate::blueconic::auth::turn::wiped;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
-use crate::blueconic::page::{Body, StreamedPage, Trace};
+use crate::blueconic::http::Http;
+use crate::blueconic::incoming::Incoming;
+use crate::blueconic::page::{StreamedPage, Trace};
 use crate::blueconic::redaction::Redaction;
 use crate::blueconic::repeats::Repeats;
 use crate::blueconic::retry::{Budget, Retry};
+use crate::blueconic::status::{Meaning, Patience};
 use crate::blueconic::steady::Steady;
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::blueconic::throttle::{Permit, Throttle};
-use crate::config::settings::{Access, Grant as GrantType, Settings, Tenant};
+use crate::config::settings::{Access, Grant as GrantType, Settings};
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
 use crate::model::ports::{Clock, Source};
 use crate::model::tokens::{TokenName, TokenStore};
 
-/// Headers of an answer: what stands before a tenant adds its own, and more than hyper's 100 are no reason to give up.
-const MOST_HEADERS: usize = 1000;
-/// What some servers put before a text, and JSON does not have.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Before a new token that is refused is sent again; the next wait is twice as long.
+const YOUNG_AGAIN: Duration = Duration::from_millis(250);
 
 /// Reads from one tenant. Holds connections, the token, and what every request shares: rate, concurrency, retry quota.
 pub struct Client<T> {
-    http: reqwest::Client,
+    http: Http,
     address: Address,
     tokens: Tokens<T>,
     throttle: Throttle,
@@ -65,11 +66,11 @@ impl<T: TokenStore> Client<T> {
         let access = tenant.access()?;
         let address = Address::new(tenant)?;
         let steady = Steady::new(clock);
-        let http = http(tenant, &address)?;
+        let http = Http::new(tenant, &address)?;
         let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
         let tenant_clock = TenantClock::new(steady.clone());
-        let grant = Grant::new(http.clone(), address.token()?, access, tenant_clock.clone());
+        let grant = Grant::new(&http, address.token()?, access, tenant_clock.clone());
         let retry = || Retry::new(settings.retry, &settings.limits, steady.clone());
         Ok(Self {
             http,
@@ -111,7 +112,7 @@ impl<T: TokenStore> Client<T> {
         request: &Request,
         meter: &Meter,
         budget: &Mutex<Budget>,
-    ) -> Result<(Body, Permit), ClientError> {
+    ) -> Result<(Incoming, Permit), ClientError> {
         loop {
             let fault = match self.exchange(request, meter).await {
                 Ok(answer) => return Ok(answer),
@@ -132,9 +133,12 @@ impl<T: TokenStore> Client<T> {
         let call = address::call(request);
         loop {
             let (body, permit) = self.answer(request, meter, &budget).await?;
-            self.tenant_clock.hear(body.response.headers());
+            self.tenant_clock.hear(body.response().headers());
             let fault = match whole(body, &call, self.largest, meter).await {
-                Ok(object) => return Ok(object),
+                Ok(object) => {
+                    self.http.prove();
+                    return Ok(object);
+                }
                 Err(fault) => fault,
             };
             drop(permit);
@@ -143,30 +147,58 @@ impl<T: TokenStore> Client<T> {
         }
     }
 
-    /// One try: throttle, then token (it must not age in the queue), then the request; a 401 gets one new token.
-    async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Body, Permit), ClientError> {
+    /// One try: throttle, then token (it must not age in the queue), then the request.
+    async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Incoming, Permit), ClientError> {
         let url = self.address.of(request)?;
         let permit = self.throttle.enter().await;
-        let mut token = self.tokens.get().await?;
-        let mut response = self.send(request, url.clone(), &token, meter).await?;
-        if response.status() == StatusCode::UNAUTHORIZED && !self.is_denied(request.scope, &token) {
-            drop(response);
-            self.tokens.reject(&token).await?;
-            token = self.tokens.get().await?;
-            self.throttle.pace().await;
-            meter.retry();
-            response = self.send(request, url, &token, meter).await?;
-            self.note_denied(request.scope, &token, response.status());
+        let (response, token) = self.authorized(request, &url, meter).await?;
+        if Meaning::of(response.status().as_u16()) == Meaning::Content {
+            self.note_open(request.scope);
+            let body = self.http.incoming(response);
+            return Ok((look(body, request, &token, self.http.is_proven()).await?, permit));
         }
-        let call = address::call(request);
-        if response.status() == StatusCode::OK {
-            return Ok((look(response, request, &token).await?, permit));
-        }
-        let fault = answer::refusal(response, call, request, token.expose(), self.steady.wall()).await;
+        let fault = answer::refusal(response, &self.http, request, token.expose(), self.steady.wall()).await;
         if fault.is_overload() {
             self.throttle.overloaded(&permit, fault.retry_after());
         }
         Err(fault)
+    }
+
+    /// Sends with a token that the tenant takes. A refused one is replaced once; one that is new gets a few seconds first,
+    /// since the nodes of a tenant learn of it one after the other.
+    async fn authorized(
+        &self,
+        request: &Request,
+        url: &url::Url,
+        meter: &Meter,
+    ) -> Result<(Response, Token), ClientError> {
+        let mut token = self.tokens.get().await?;
+        let mut replaced = false;
+        let mut wait = YOUNG_AGAIN;
+        loop {
+            let response = self.send(request, url.clone(), &token, meter).await?;
+            let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+            if !is_refused || lacks_scope(&response) || self.is_denied(request.scope, &token) {
+                return Ok((response, token));
+            }
+            let youth = token.youth_left(self.steady.now());
+            if youth.is_zero() && replaced {
+                self.note_denied(request.scope, &token);
+                return Ok((response, token));
+            }
+            drop(response);
+            if youth.is_zero() {
+                self.tokens.reject(&token).await?;
+                token = self.tokens.get().await?;
+                replaced = true;
+                wait = YOUNG_AGAIN;
+            } else {
+                self.steady.sleep(wait.min(youth)).await;
+                wait *= 2;
+            }
+            self.throttle.pace().await;
+            meter.retry();
+        }
     }
 
     async fn send(
@@ -191,7 +223,7 @@ impl<T: TokenStore> Client<T> {
             .header(CACHE_CONTROL, "no-cache")
             .header(AUTHORIZATION, bearer);
         let response = sending.send().await;
-        response.map_err(|error| ClientError::transport(&call, error))
+        response.map_err(|error| self.http.unanswered(&call, error))
     }
 
     /// A scope that a fresh token did not open is not asked a second time with that same token.
@@ -200,11 +232,15 @@ impl<T: TokenStore> Client<T> {
         denied.get(scope).is_some_and(|version| *version == token.version)
     }
 
-    fn note_denied(&self, scope: &'static str, token: &Token, status: StatusCode) {
-        if status == StatusCode::UNAUTHORIZED {
-            let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-            denied.insert(scope, token.version);
-        }
+    fn note_denied(&self, scope: &'static str, token: &Token) {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.insert(scope, token.version);
+    }
+
+    /// What was refused is open: the next refusal is another one.
+    fn note_open(&self, scope: &'static str) {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.remove(scope);
     }
 
     fn repeats(&self) -> MutexGuard<'_, Repeats> {
@@ -217,7 +253,7 @@ impl<T: TokenStore> Client<T> {
         key: &str,
         attempt: u32,
         meter: &Meter,
-    ) -> Result<(Body, Permit), ClientError> {
+    ) -> Result<(Incoming, Permit), ClientError> {
         let budget = self.budget(request, key, attempt, meter).await?;
         self.answer(request, meter, &budget).await
     }
@@ -274,12 +310,13 @@ impl<T: TokenStore> Source for Client<T> {
             .await
             .map_err(|fault| self.unopened(request, &key, fault))?;
         self.repeats().touch(&key, self.steady.now());
-        let server_time = self.tenant_clock.answered(body.response.headers());
+        let server_time = self.tenant_clock.answered(body.response().headers());
         let elements = Elements::new(request.array, self.largest, server_time);
         let trace = Trace {
             call: address::call(request),
             key,
             repeats: Arc::clone(&self.repeats),
+            http: self.http.clone(),
         };
         Ok(StreamedPage::new(body, elements, trace, meter.clone(), permit))
     }
@@ -298,40 +335,29 @@ fn may_come_in_parts(fault: &ClientError, request: &Request) -> bool {
     fault.may_be_size() && request.count().is_some_and(|count| count > SMALLEST_PAGE)
 }
 
+/// Whether a 401 says itself that the token is good and its scopes are not enough (RFC 6750, 3.1).
+fn lacks_scope(response: &Response) -> bool {
+    let challenges = response.headers().get_all(WWW_AUTHENTICATE);
+    let mut challenges = challenges.iter().filter_map(|value| value.to_str().ok());
+    challenges.any(|challenge| challenge.contains("insufficient_scope"))
+}
+
 /// Waits for the first bytes and makes sure that they can be the API's: a web page under a 200 is repeated here.
-async fn look(mut response: Response, request: &Request, token: &Token) -> Result<Body, ClientError> {
+async fn look(
+    mut body: Incoming,
+    request: &Request,
+    token: &Token,
+    proven: bool,
+) -> Result<Incoming, ClientError> {
     let call = address::call(request);
-    let mut first = BytesMut::new();
     // Whitespace without end is no answer either.
-    while unmarked(&first).trim_ascii().is_empty() && first.len() <= 1024 * 1024 {
-        let chunk = response.chunk().await;
-        match chunk.map_err(|error| ClientError::transport(&call, error))? {
-            Some(chunk) => first.extend_from_slice(&chunk),
-            None => break,
-        }
+    let first = body.look(&call, 1024 * 1024).await?;
+    if first.trim_ascii_start().starts_with(b"{") {
+        return Ok(body);
     }
-    let mark = first.len() - unmarked(&first).len();
-    if first[mark..].trim_ascii_start().starts_with(b"{") {
-        return Ok(Body {
-            response,
-            first: Some(first.split_off(mark).freeze()),
-        });
-    }
-    Err(foreign(&response, &first, request, token))
-}
-
-/// What follows a byte order mark, which may have come in part.
-fn unmarked(start: &[u8]) -> &[u8] {
-    if BYTE_ORDER_MARK.starts_with(start) {
-        return &[];
-    }
-    start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start)
-}
-
-fn foreign(response: &Response, start: &[u8], request: &Request, token: &Token) -> ClientError {
-    let content_type = answer::content_type(response);
+    let content_type = answer::content_type(body.response());
     // Before it is cut to size: half a token or an id is one, too.
-    let words = Redaction::of([token.expose()]).apply(&String::from_utf8_lossy(start));
+    let words = Redaction::of([token.expose()]).apply(&String::from_utf8_lossy(&first));
     let words = address::without_id(request, &words);
     let shown = answer::clean(&words, 120);
     let why = if shown.is_empty() {
@@ -339,15 +365,16 @@ fn foreign(response: &Response, start: &[u8], request: &Request, token: &Token) 
     } else {
         format!("the answer ({content_type}) is not a JSON object: {shown}")
     };
-    ClientError::Foreign {
-        call: address::call(request),
+    Err(ClientError::Foreign {
+        call,
         why,
-        settled: false,
-    }
+        // A look-up is one of many, and its sweep goes on without it.
+        patience: Patience::once(proven && !request.array.is_empty()),
+    })
 }
 
 /// The whole body of one object.
-async fn whole(mut body: Body, call: &str, limit: usize, meter: &Meter) -> Result<Bytes, ClientError> {
+async fn whole(mut body: Incoming, call: &str, limit: usize, meter: &Meter) -> Result<Bytes, ClientError> {
     let mut object = BytesMut::new();
     while let Some(chunk) = body.chunk(call).await? {
         meter.bytes(chunk.len() as u64);
@@ -374,88 +401,5 @@ pub(super) fn token_name(address: &Address, access: &Access, grant: GrantType) -
         tenant: address.name(),
         client_id: access.client_id.clone(),
         grant_type: grant.as_str().to_owned(),
-    }
-}
-
-pub(super) fn http(tenant: &Tenant, address: &Address) -> Result<reqwest::Client, ClientError> {
-    let local = address.is_loopback();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(tenant.connect_timeout)
-        .read_timeout(tenant.read_timeout)
-        .https_only(!local)
-        .http1_max_headers(MOST_HEADERS)
-        // Repeats are counted and bounded here, not behind our back.
-        .retry(reqwest::retry::never());
-    if local {
-        // Compressing costs on one machine what it saves on a network.
-        builder = builder.no_proxy().no_gzip().no_brotli().no_zstd();
-    }
-    builder.build().map_err(|error| ClientError::Setup {
-        source: Arc::new(error),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop")]
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    /// The bytes of `{"profiles":[{"id":"1"}]}`, compressed with gzip -9n.
-    const GZIP: [u8; 45] = [
-        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0x2a, 0x28, 0xca, 0x4f, 0xcb,
-        0xcc, 0x49, 0x2d, 0x56, 0xb2, 0x8a, 0xae, 0x56, 0xca, 0x4c, 0x51, 0xb2, 0x52, 0x32, 0x54, 0xaa, 0x8d,
-        0xad, 0x05, 0x00, 0x77, 0xa7, 0x9a, 0xfa, 0x19, 0x00, 0x00, 0x00,
-    ];
-
-    /// A server that sends one compressed body to whoever comes.
-    async fn serve(body: Vec<u8>) -> url::Url {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let _ = socket.read(&mut [0; 4096]).await.unwrap();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            socket.write_all(head.as_bytes()).await.unwrap();
-            socket.write_all(&body).await.unwrap();
-        });
-        format!("http://{address}/").parse().unwrap()
-    }
-
-    /// What a client that takes compressed bodies makes of one.
-    async fn decoded(body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
-        let url = serve(body).await;
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut response = http.get(url).send().await.unwrap();
-        let mut all = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => all.extend_from_slice(&chunk),
-                Ok(None) => return Ok(all),
-                Err(error) => return Err(ClientError::transport("GET /p", error)),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_compressed_body_that_is_cut_is_a_fault_that_passes() {
-        assert_eq!(
-            decoded(GZIP.to_vec()).await.unwrap(),
-            br#"{"profiles":[{"id":"1"}]}"#
-        );
-        for end in 1..GZIP.len() {
-            let outcome = decoded(GZIP[..end].to_vec()).await;
-            assert!(
-                matches!(&outcome, Err(error @ ClientError::Broken { .. }) if error.is_repeatable()),
-                "{end} bytes: {outcome:?}"
-            );
-        }
     }
 }

@@ -5,10 +5,13 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blueconic::auth::advice::{self, Asked};
+use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::error::AuthorizationError;
+use crate::blueconic::status::{Meaning, Patience};
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
+
+mod hints;
 
 /// An error of the client.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,19 +53,31 @@ pub enum ClientError {
         call: String,
     },
     /// No connection came about.
-    #[error("{call}: no connection to the tenant")]
+    #[error("{call}: no connection to the tenant{}", through(.proxy.as_deref()))]
     Unreachable {
         /// The call.
         call: String,
+        /// The proxy on the way, and the variable that names it.
+        proxy: Option<String>,
         /// Why.
         #[source]
         source: Arc<reqwest::Error>,
+    },
+    /// The proxy wants other credentials than those that it got.
+    #[error("{call}: the proxy {proxy} refuses the credentials, or wants some (HTTP 407)")]
+    ProxyRefuses {
+        /// The call.
+        call: String,
+        /// The proxy, and the variable that names it.
+        proxy: String,
     },
     /// The tenant's certificate is not trusted.
     #[error("{call}: the tenant's certificate is not trusted")]
     Certificate {
         /// The call.
         call: String,
+        /// Whether another one was trusted before: one node may have a wrong one.
+        patience: Patience,
         /// Why.
         #[source]
         source: Arc<reqwest::Error>,
@@ -76,7 +91,31 @@ pub enum ClientError {
         #[source]
         source: Arc<reqwest::Error>,
     },
-    /// The connection broke, or a body was cut or could not be decompressed.
+    /// The body trickles.
+    #[error("{call}: the tenant's answer comes too slowly")]
+    Slow {
+        /// The call.
+        call: String,
+        /// How slowly, and what bounds it.
+        why: String,
+    },
+    /// A packed body was cut or garbled.
+    #[error("{call}: the answer cannot be unpacked")]
+    Unpacked {
+        /// The call.
+        call: String,
+        /// What was found.
+        why: String,
+    },
+    /// A body that unpacks to more than it may.
+    #[error("{call}: the answer is not unpacked any further")]
+    Excessive {
+        /// The call.
+        call: String,
+        /// What it asks for.
+        why: String,
+    },
+    /// The connection broke, or a body was cut.
     #[error("{call}: the answer broke off")]
     Broken {
         /// The call.
@@ -100,8 +139,22 @@ pub enum ClientError {
         call: String,
         /// What was found.
         why: String,
-        /// It has come often enough to be believed.
-        settled: bool,
+        /// For how long it is held for an accident.
+        patience: Patience,
+    },
+    /// A status that something in front of the tenant gives: the body is not the API's.
+    #[error("{call}: HTTP {status}, and not by the tenant's API")]
+    Blocked {
+        /// The call.
+        call: String,
+        /// The status.
+        status: u16,
+        /// Its own words.
+        message: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+        /// For how long it is held for an accident.
+        patience: Patience,
     },
     /// A single object above the bound.
     #[error("{call}: the answer is larger than `limits.element_size` ({limit} bytes)")]
@@ -132,8 +185,10 @@ pub enum ClientError {
         status: u16,
         /// Where to, without its query.
         location: String,
+        /// Whether the tenant has answered before: a gateway under maintenance sends elsewhere for a while.
+        patience: Patience,
     },
-    /// 401 or 403 with a fresh token.
+    /// 401 or 403 of the API itself, with a token that it had time to learn of.
     #[error("{call}: the tenant denies it (HTTP {status}); it needs the scope `{scope}`")]
     Denied {
         /// The call.
@@ -203,11 +258,17 @@ impl ClientError {
     /// Whether it may pass by itself.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Broken { .. } | Self::Garbled { .. } => {
-                true
-            }
-            Self::Foreign { settled, .. } => !settled,
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Slow { .. }
+            | Self::Broken { .. }
+            | Self::Unpacked { .. }
+            | Self::Garbled { .. } => true,
+            Self::Foreign { patience, .. }
+            | Self::Blocked { patience, .. }
+            | Self::Redirected { patience, .. }
+            | Self::Certificate { patience, .. } => *patience != Patience::Over,
+            Self::Status { status, .. } => Meaning::of(*status).is_passing(),
             Self::Store(fault) => fault.is_transient(),
             Self::GaveUp { last, .. } => last.is_transient(),
             _ => false,
@@ -239,24 +300,58 @@ impl ClientError {
 
     /// Whether the tenant asks for less.
     pub(super) fn is_overload(&self) -> bool {
-        matches!(
-            self,
-            Self::Status {
-                status: 429 | 503,
-                ..
-            }
-        )
+        matches!(self, Self::Status { status, .. } if Meaning::of(*status) == Meaning::Overload)
     }
 
     /// How long the tenant asks to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Status { retry_after, .. } | Self::Blocked { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 
-    /// The error of a request that brought no answer, or none that could be read to its end.
+    /// For how long it is held for an accident, where that is asked at all.
+    pub(super) fn patience(&mut self) -> Option<&mut Patience> {
+        match self {
+            Self::Foreign { patience, .. }
+            | Self::Blocked { patience, .. }
+            | Self::Redirected { patience, .. }
+            | Self::Certificate { patience, .. } => Some(patience),
+            _ => None,
+        }
+    }
+
+    /// The error of a request that brought no answer.
+    pub(super) fn unanswered(call: &str, error: reqwest::Error, proxy: Option<&str>, proven: bool) -> Self {
+        let error = Self::transport(call, error);
+        let why = error.source().map(chain).unwrap_or_default();
+        match (error, proxy) {
+            // hyper-util and its SOCKS part have these words for a 407 and for its like; they have no type that is public.
+            (Self::Unreachable { call, .. }, Some(proxy))
+                if why.contains("proxy authorization required")
+                    || why.contains("credentials not accepted") =>
+            {
+                let proxy = proxy.to_owned();
+                Self::ProxyRefuses { call, proxy }
+            }
+            (Self::Unreachable { call, source, .. }, proxy) => {
+                let proxy = proxy.map(str::to_owned);
+                Self::Unreachable { call, proxy, source }
+            }
+            (Self::Certificate { call, source, .. }, _) if proven => {
+                let patience = Patience::Budget;
+                Self::Certificate {
+                    call,
+                    patience,
+                    source,
+                }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The error of an answer that could not be read to its end.
     pub(super) fn transport(call: &str, error: reqwest::Error) -> Self {
         let call = call.to_owned();
         let connecting = error.is_connect();
@@ -264,10 +359,18 @@ impl ClientError {
         // The query may hold what belongs in no message.
         let source = Arc::new(error.without_url());
         if connecting && chain(&*source).contains("invalid peer certificate") {
-            return Self::Certificate { call, source };
+            let patience = Patience::Over;
+            return Self::Certificate {
+                call,
+                patience,
+                source,
+            };
         }
         match (connecting, timeout) {
-            (true, _) => Self::Unreachable { call, source },
+            (true, _) => {
+                let proxy = None;
+                Self::Unreachable { call, proxy, source }
+            }
             (_, true) => Self::Timeout { call, source },
             _ => Self::Broken { call, source },
         }
@@ -278,11 +381,17 @@ impl ClientError {
         let words = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         match self {
             Self::Status { message, .. }
+            | Self::Blocked { message, .. }
             | Self::Denied { message, .. }
             | Self::CursorRefused { message, .. }
             | Self::Absent { message, .. } => words(message),
             Self::Refused { description, .. } => words(description),
-            Self::Garbled { why, .. } | Self::Foreign { why, .. } | Self::Token { why } => words(why),
+            Self::Garbled { why, .. }
+            | Self::Foreign { why, .. }
+            | Self::Slow { why, .. }
+            | Self::Unpacked { why, .. }
+            | Self::Excessive { why, .. }
+            | Self::Token { why } => words(why),
             Self::Authorization(error) => error.why(),
             Self::Store(fault) => fault.why.clone(),
             Self::GaveUp { tries, spent, last } => {
@@ -298,60 +407,15 @@ impl ClientError {
         }
     }
 
-    /// What a person should do about it.
-    pub fn hint(&self) -> Option<String> {
-        let fixed = match self {
-            Self::Settings(error) => return Some(error.hint()),
-            Self::Store(fault) => return fault.hint.clone(),
-            Self::GaveUp { last, .. } => return last.hint(),
-            Self::Denied { scope, .. } => return Some(denied_hint(scope)),
-            Self::Refused { error, asked, .. } => return Some(advice::of(error, *asked)),
-            Self::Authorization(error) => return Some(error.hint()),
-            Self::Redirected { .. } => {
-                "set BLUECONIC_URL to the tenant's own address, as the browser shows it in BlueConic"
-            }
-            Self::Key { .. } => {
-                "make one with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
-            }
-            Self::Insecure { .. } => "set BLUECONIC_URL to an address that begins with https://",
-            Self::Setup { .. } | Self::Certificate { .. } => {
-                "check BLUECONIC_URL; the usual CA certificates come with the package ca-certificates, \
-                 one of your own is named in SSL_CERT_FILE"
-            }
-            Self::Unreachable { .. } => {
-                "check BLUECONIC_URL, the name server and the firewall of this machine"
-            }
-            Self::Timeout { .. } => {
-                "raise `tenant.read_timeout`, or lower the resource's `page_size`, if this stays"
-            }
-            Self::Broken { .. } | Self::Garbled { .. } => {
-                "lower the resource's `page_size` if this stays; a proxy in between may cut long answers"
-            }
-            Self::Foreign { .. } => {
-                "check BLUECONIC_URL and `tenant.api_path`: a proxy, a login page or another server answers"
-            }
-            Self::TooLarge { .. } => "raise `limits.element_size`",
-            Self::Status { .. } if self.may_be_size() => {
-                "lower the resource's `page_size` if this stays: the tenant, or a proxy in between, may give up on large pages"
-            }
-            Self::Status {
-                status: 429 | 503, ..
-            } => {
-                "the tenant is overloaded: lower `limits.requests_per_second` and `limits.concurrent_requests`"
-            }
-            Self::Token { .. } => {
-                "check BLUECONIC_URL and `tenant.api_path`: is this BlueConic's token endpoint?"
-            }
-            _ => return None,
-        };
-        Some(fixed.to_owned())
-    }
-
     fn kind(&self) -> Kind {
         match self {
-            Self::Settings(_) | Self::Key { .. } | Self::Insecure { .. } | Self::Redirected { .. } => {
+            Self::Settings(_) | Self::Key { .. } | Self::Insecure { .. } | Self::ProxyRefuses { .. } => {
                 Kind::Settings
             }
+            Self::Redirected {
+                patience: Patience::Over,
+                ..
+            } => Kind::Settings,
             Self::Authorization(error) => error.kind(),
             Self::Denied { scope, .. } => Kind::Denied {
                 scope: (*scope).to_owned(),
@@ -366,11 +430,9 @@ impl ClientError {
     }
 }
 
-fn denied_hint(scope: &str) -> String {
-    format!(
-        "grant `{scope}` to the application in BlueConic (Settings > Access management > Applications), and check that its \
-         'run as' user may read this"
-    )
+/// The proxy on the way, for a message.
+fn through(proxy: Option<&str>) -> String {
+    proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"))
 }
 
 /// An error and its causes on one line.

@@ -3,12 +3,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use reqwest::Response;
-
 use crate::blueconic::elements::{Elements, Malformed};
 use crate::blueconic::error::ClientError;
+use crate::blueconic::http::Http;
+use crate::blueconic::incoming::Incoming;
 use crate::blueconic::repeats::Repeats;
+use crate::blueconic::status::Patience;
 use crate::blueconic::throttle::Permit;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::page::{Block, Head, Meter, PageEnd};
@@ -16,17 +16,11 @@ use crate::model::ports::Page;
 
 /// A body that is being read. Nothing is read from the socket between two calls of `next`.
 pub struct StreamedPage {
-    body: Body,
+    body: Incoming,
     elements: Elements,
     trace: Trace,
     meter: Meter,
     _permit: Permit,
-}
-
-/// A response whose first bytes have been looked at.
-pub(super) struct Body {
-    pub(super) response: Response,
-    pub(super) first: Option<Bytes>,
 }
 
 /// What ties a page to its request: a body that breaks off is a fault of that request, on its budget.
@@ -34,17 +28,8 @@ pub(super) struct Trace {
     pub(super) call: String,
     pub(super) key: String,
     pub(super) repeats: Arc<Mutex<Repeats>>,
-}
-
-impl Body {
-    /// The next bytes; none at a clean end.
-    pub(super) async fn chunk(&mut self, call: &str) -> Result<Option<Bytes>, ClientError> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
-        let chunk = self.response.chunk().await;
-        chunk.map_err(|error| ClientError::transport(call, error))
-    }
+    /// Told that the tenant itself has answered.
+    pub(super) http: Http,
 }
 
 impl Trace {
@@ -61,7 +46,7 @@ impl Trace {
             Malformed::Foreign { why } => ClientError::Foreign {
                 call,
                 why,
-                settled: false,
+                patience: Patience::Few,
             },
             garbled @ Malformed::Garbled { .. } => ClientError::Garbled {
                 call,
@@ -71,13 +56,20 @@ impl Trace {
     }
 
     fn done(&self) {
+        self.http.prove();
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         repeats.forget(&self.key);
     }
 }
 
 impl StreamedPage {
-    pub(super) fn new(body: Body, elements: Elements, trace: Trace, meter: Meter, permit: Permit) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        elements: Elements,
+        trace: Trace,
+        meter: Meter,
+        permit: Permit,
+    ) -> Self {
         Self {
             body,
             elements,

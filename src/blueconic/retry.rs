@@ -9,6 +9,7 @@ use backoff::backoff::Backoff;
 use backoff::exponential::ExponentialBackoff;
 
 use crate::blueconic::error::ClientError;
+use crate::blueconic::status::Patience;
 use crate::blueconic::steady::Steady;
 use crate::config::settings::{Limits, Retry as Settings};
 use crate::model::Time;
@@ -148,14 +149,16 @@ impl Budget {
     }
 
     /// An answer that is foreign again and again is no accident.
-    fn settle(&mut self, fault: ClientError) -> Result<ClientError, ClientError> {
-        let ClientError::Foreign { call, why, .. } = fault else {
+    fn settle(&mut self, mut fault: ClientError) -> Result<ClientError, ClientError> {
+        let Some(patience) = fault.patience().filter(|patience| **patience == Patience::Few) else {
             return Ok(fault);
         };
         self.foreign += 1;
-        let settled = self.foreign > FOREIGN_REPEATS;
-        let fault = ClientError::Foreign { call, why, settled };
-        if settled { Err(fault) } else { Ok(fault) }
+        if self.foreign <= FOREIGN_REPEATS {
+            return Ok(fault);
+        }
+        *patience = Patience::Over;
+        Err(fault)
     }
 
     fn give_up(&self, spent: Duration, last: ClientError) -> ClientError {

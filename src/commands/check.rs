@@ -83,16 +83,16 @@ impl Line {
 pub async fn run(mut settings: Settings) -> Outcome<Exit> {
     settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
     settings.tenant.connect_timeout = settings.tenant.connect_timeout.min(PATIENCE);
-    let url = settings
-        .tenant
-        .access()
-        .map_err(|error| app::settings_fault(&error))?
-        .url;
+    let settings_fault = |error| app::settings_fault(&error);
+    let url = settings.tenant.access().map_err(settings_fault)?.url;
+    let proxy = settings.tenant.proxy().map_err(settings_fault)?;
+    let through = proxy.map(|proxy| format!(", through the proxy {} ({})", proxy.shown, proxy.variable));
     let mut lines = vec![Line::ok(
         "settings",
         format!(
-            "tenant {url}, client id {}",
-            settings.tenant.client_id.as_deref().unwrap_or_default()
+            "tenant {url}, client id {}{}",
+            settings.tenant.client_id.as_deref().unwrap_or_default(),
+            through.unwrap_or_default()
         ),
     )];
     lines.extend(database(&settings).await);

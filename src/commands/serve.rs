@@ -25,9 +25,7 @@ use crate::web::server::{Door, Health};
 
 use super::{backfill, progress};
 
-/// A failed run is tried again after so long, if its schedule does not come first.
-const TRY_AGAIN: Duration = Duration::from_mins(5);
-/// The same where the database stood in the way: asking it again costs the tenant nothing.
+/// A run that failed where the database stood in the way is tried again after so long: asking it costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
 /// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds, and connections that fell
 /// silent take another one.
@@ -165,16 +163,15 @@ impl Runner for Runs {
     }
 }
 
-/// When a job runs again: an interrupted one goes on at the next start, one that met a passing fault soon. What only a
-/// person can mend waits for its time, so that a wrong secret does not lock an account.
+/// When a job runs again: an interrupted one goes on at the next start, one that failed soon, whatever the reason.
 fn again(report: &RunReport) -> Again {
     match (&report.fault, report.ledger.status) {
         (_, Status::Interrupted) => Again::After(Duration::ZERO),
         (Some(fault), Status::Failed) if fault.is_transient() && fault.of_database => {
             Again::After(TRY_DATABASE_AGAIN)
         }
-        (Some(fault), Status::Failed) if fault.is_transient() => Again::After(TRY_AGAIN),
-        _ => Again::OnTime,
+        (_, Status::Failed) => Again::FAILED,
+        (_, Status::Succeeded | Status::Partial | Status::NeedsApproval | Status::Running) => Again::OnTime,
     }
 }
 
@@ -183,5 +180,57 @@ fn web_fault(error: &crate::web::error::WebError) -> Fault {
     match app::causes(error) {
         Some(why) => fault.because(why),
         None => fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ledger::{Counts, Ledger};
+    use crate::model::position::{Scope, Slot};
+
+    fn after(status: Status, kind: Kind) -> Again {
+        let now = chrono::Utc::now();
+        again(&RunReport {
+            run_id: None,
+            slot: Slot {
+                resource: "profiles",
+                scope: Scope::Full,
+            },
+            ledger: Ledger {
+                status,
+                counts: Counts::default(),
+                error: None,
+                hint: None,
+            },
+            fault: Some(Fault::new(kind, "it failed")),
+            started_at: now,
+            finished_at: now,
+        })
+    }
+
+    #[test]
+    fn whatever_failed_is_tried_again_within_minutes() {
+        let scope = "read:profiles".to_owned();
+        for kind in [
+            Kind::Transient,
+            Kind::Settings,
+            Kind::Person,
+            Kind::Denied { scope },
+            Kind::CursorRefused,
+            Kind::WalkLost,
+            Kind::Absent,
+            Kind::Final,
+        ] {
+            let again = after(Status::Failed, kind);
+            assert_eq!(again, Again::After(Duration::from_mins(5)));
+        }
+        assert_eq!(
+            after(Status::Interrupted, Kind::Interrupted),
+            Again::After(Duration::ZERO)
+        );
+        for status in [Status::Succeeded, Status::Partial, Status::NeedsApproval] {
+            assert_eq!(after(status, Kind::Person), Again::OnTime);
+        }
     }
 }

@@ -55,6 +55,8 @@ const MIB: u64 = 1024 * KIB;
 pub(super) const BOUNDS: &[Bounds] = &[
     from("tenant.connect_timeout", Time(100), Time(10 * MINUTE), "a shorter one fails on an ordinary network, a longer one hides a firewall"),
     from("tenant.read_timeout", Time(100), Time(HOUR), "a shorter one fails on an ordinary network, a longer one hides a dead connection"),
+    from("tenant.page_timeout", Time(100), Time(7 * DAY), "a shorter one fails on an ordinary network, a longer one is no bound"),
+    from("tenant.least_rate", Bytes(1), Bytes(MIB), "zero would bound nothing, more than that is no slow network"),
     from("database.max_connections", Count(4), Count(1000), "one loads, three do the rest; a server rarely takes more than some hundred"),
     from("database.load_connections", Count(1), Count(64), "each one holds batches in memory"),
     from("limits.requests_per_second", Count(1), Count(100_000), "no tenant answers more"),

@@ -64,6 +64,14 @@ pub enum SettingsError {
         /// What is wrong there.
         why: String,
     },
+    /// A proxy variable that names no proxy.
+    #[error("`{variable}` names no proxy that can be used: {why}")]
+    BadProxy {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it; never the address, which may hold a password.
+        why: String,
+    },
     /// A well-known variable that is not Unicode.
     #[error("the variable `{name}` is not valid Unicode")]
     NotUnicode {
@@ -99,6 +107,10 @@ impl SettingsError {
                 )
             }
             Self::NotToml { path, .. } => format!("correct {} in that line", path.display()),
+            Self::BadProxy { variable, .. } => format!(
+                "set `{variable}` to http://HOST:PORT (or https, socks5, socks5h, socks4, socks4a), or unset it, or name the \
+                 tenant's host in NO_PROXY"
+            ),
             Self::NotUnicode { name } => format!("set `{name}` to plain text"),
         }
     }

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::bounds;
 use super::error::SettingsError;
 use super::keys::{self, Kind};
+use super::proxy::Proxies;
 use super::secret::{self, Secret};
 use super::settings::Settings;
 use super::validate::validate;
@@ -51,6 +52,7 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, Sett
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
     let named = settings.tenant.client_secret_file.clone();
     settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", named)?;
+    settings.tenant.proxies = Proxies::of(variables);
     if let Some(url) = secret("DATABASE_URL", None)? {
         settings.database.url = url;
     }

@@ -5,6 +5,7 @@ pub mod cron;
 pub mod error;
 mod keys;
 pub mod load;
+pub mod proxy;
 pub mod secret;
 pub mod settings;
 mod units;

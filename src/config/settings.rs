@@ -9,6 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::SettingsError;
+use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
 use super::units;
 
@@ -67,9 +68,21 @@ pub struct Tenant {
     /// Without a byte from the tenant.
     #[serde(deserialize_with = "units::duration")]
     pub read_timeout: Duration,
+    /// One body in all, as far as the tenant is waited for.
+    #[serde(deserialize_with = "units::duration")]
+    pub page_timeout: Duration,
+    /// Bytes a second on the wire that a body has to bring, on average over twice the `read_timeout`.
+    #[serde(deserialize_with = "units::size")]
+    pub least_rate: usize,
+    /// Whether packed bodies are asked for; unset: yes, except of this machine.
+    #[serde(default)]
+    pub compression: Option<bool>,
     /// The client secret, from its variable or file.
     #[serde(skip)]
     pub client_secret: Option<Secret>,
+    /// The proxy variables.
+    #[serde(skip)]
+    pub proxies: Proxies,
 }
 
 /// An OAuth 2.0 grant.
@@ -138,6 +151,11 @@ impl Tenant {
             client_auth: self.client_auth,
             scopes: self.scopes.clone(),
         })
+    }
+
+    /// The proxy that leads to the tenant, if there is one.
+    pub fn proxy(&self) -> Result<Option<Proxy>, SettingsError> {
+        self.proxies.to(&self.address()?)
     }
 
     /// The tenant's address.

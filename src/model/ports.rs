@@ -390,6 +390,12 @@ pub enum Again {
     After(Duration),
 }
 
+impl Again {
+    /// After a run that failed, for whatever reason: minutes later, or on time if that is sooner. Most faults pass, and what a
+    /// person has mended should not wait for tomorrow; one try in five minutes locks no account and costs a request.
+    pub const FAILED: Self = Self::After(Duration::from_mins(5));
+}
+
 /// Runs what is due. Everything that goes wrong in a run is told by the run; nothing of it reaches the schedule.
 pub trait Runner: Send + Sync + 'static {
     /// Runs a task to its end, or until `cancel` asks it to stop at the next safe place.

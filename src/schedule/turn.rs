@@ -65,8 +65,8 @@ impl<S: JobStore, R: Runner> Turn<S, R> {
             } else {
                 "was aborted"
             };
-            tracing::error!(job = name, "job `{name}` {how}; it runs again at its next time");
-            Again::OnTime
+            tracing::error!(job = name, "job `{name}` {how}; it runs again within minutes");
+            Again::FAILED
         })
     }
 

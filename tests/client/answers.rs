@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::IntoResponse as _;
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::page::{Lookup, Meter};
+use blueconic_sync::model::page::{Lookup, Meter, Request};
 use blueconic_sync::model::ports::{Clock, Source};
 use futures_util::StreamExt as _;
 
@@ -155,6 +155,8 @@ async fn a_web_page_under_a_200_is_repeated_a_few_times() {
     read_on(&client, &listing("/p", "*"), &meter).await.unwrap();
     assert_eq!(meter.read().0, 4);
     tenant.always(|_| html(200));
+    // Another client, which the tenant has not answered yet.
+    let client = tenant.client(&TestClock::new(), &[]);
     let fault = client.open(&listing("/p", "*"), 0, &meter).await.err().unwrap();
     assert_eq!(fault.kind, Kind::Final);
     let why = fault.why.unwrap();
@@ -187,7 +189,10 @@ async fn an_object_is_found_gone_or_unclear() {
         &TestClock::new(),
         &[("BLUECONIC_SYNC__LIMITS__ELEMENT_SIZE", "1KiB")],
     );
-    let request = listing("/profiles/1", "*");
+    let request = Request {
+        array: "",
+        ..listing("/profiles/1", "*")
+    };
     let meter = Meter::default();
     tenant.then(|_| json(r#" {"id":"1"} "#));
     let Lookup::Found(body) = client.one(&request, &meter).await else {
@@ -197,7 +202,9 @@ async fn an_object_is_found_gone_or_unclear() {
     tenant.then(|_| status(404, r#"{"message":"gone"}"#));
     assert!(matches!(client.one(&request, &meter).await, Lookup::Gone));
     // A proxy's page says nothing about a profile.
-    tenant.then(|_| html(404));
+    for _ in 0..4 {
+        tenant.then(|_| html(404));
+    }
     assert!(
         matches!(client.one(&request, &meter).await, Lookup::Unclear(fault) if fault.kind == Kind::Final)
     );
@@ -211,7 +218,7 @@ async fn an_object_is_found_gone_or_unclear() {
             .contains("larger than `limits.element_size` (1024 bytes)"),
         "{fault}"
     );
-    tenant.then(|_| status(403, ""));
+    tenant.then(|_| status(403, "{}"));
     assert!(matches!(client.one(&request, &meter).await, Lookup::Unclear(_)));
     tenant
         .then(|_| crate::client::tenant::cut(r#"{"id":"#))

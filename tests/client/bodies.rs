@@ -156,3 +156,103 @@ async fn an_overload_lets_fewer_in_at_once_and_nobody_before_its_time() {
     assert!(waiting.await.unwrap());
     drop(held);
 }
+
+/// A byte at a time, each well within `read_timeout`.
+fn trickle() -> axum::response::Response {
+    let start = futures_util::stream::iter([Ok::<_, Infallible>(r#"{"profiles":["#)]);
+    let blanks = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Ok(" "), ()))
+    });
+    Body::from_stream(start.chain(blanks)).into_response()
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_given_up_and_the_tenant_is_named() {
+    for (setting, value, bound) in [
+        ("BLUECONIC_SYNC__TENANT__LEAST_RATE", "256B", "tenant.least_rate"),
+        (
+            "BLUECONIC_SYNC__TENANT__PAGE_TIMEOUT",
+            "300ms",
+            "tenant.page_timeout",
+        ),
+    ] {
+        let tenant = Tenant::start().await;
+        tenant.then(|_| trickle()).then(|_| trickle());
+        let client = tenant.client(&TestClock::new(), &[(setting, value)]);
+        let meter = Meter::default();
+        let began = std::time::Instant::now();
+        let page = client.open(&listing("/p", "*"), 0, &meter).await.unwrap();
+        let fault = read(page).await.err().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert_eq!(fault.kind, Kind::Transient);
+        assert_eq!(fault.what, "GET /p: the tenant's answer comes too slowly");
+        assert!(fault.why.unwrap().contains(bound), "{bound}");
+        // A look-up as well: it is repeated, and then found.
+        tenant.then(|_| json(r#"{"id":"1"}"#));
+        let request = blueconic_sync::model::page::Request {
+            array: "",
+            ..listing("/profiles/1", "*")
+        };
+        let found = client.one(&request, &meter).await;
+        assert!(matches!(found, blueconic_sync::model::page::Lookup::Found(_)));
+        assert_eq!(meter.read(), (3, 1, meter.read().2));
+    }
+}
+
+/// What waits is ourselves: a reader that takes its time is not the tenant's fault.
+#[tokio::test]
+async fn time_that_is_not_spent_reading_counts_for_nobody() {
+    let tenant = Tenant::start().await;
+    let page = format!(
+        r#"{{"profiles":[{}{{"id":"1"}}]}}"#,
+        r#"{"id":"0"},"#.repeat(200_000)
+    );
+    tenant.then(move |_| json(&page));
+    let settings = [
+        ("BLUECONIC_SYNC__TENANT__PAGE_TIMEOUT", "3s"),
+        ("BLUECONIC_SYNC__TENANT__LEAST_RATE", "64KiB"),
+        ("BLUECONIC_SYNC__TENANT__READ_TIMEOUT", "1s"),
+    ];
+    let client = tenant.client(&TestClock::new(), &settings);
+    let mut page = client
+        .open(&listing("/p", "*"), 0, &Meter::default())
+        .await
+        .unwrap();
+    let mut slept = 0;
+    while page.next().await.unwrap().is_some() {
+        if slept < 8 {
+            slept += 1;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+    assert!(slept >= 7, "longer in all than a page may take");
+    assert_eq!(page.finish().await.unwrap().elements(), 200_001);
+}
+
+#[tokio::test]
+async fn a_bomb_is_a_clear_fault_and_not_repeated() {
+    let tenant = Tenant::start().await;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, br#"{"profiles":["#).unwrap();
+    for _ in 0..200 {
+        std::io::Write::write_all(&mut encoder, &vec![b' '; 1 << 20]).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    tenant.always(move |_| ([("content-encoding", "gzip")], bomb.clone()).into_response());
+    // Unoptimized, and on one thread with the tenant, it takes longer than a tenant may be silent.
+    let slow = ("BLUECONIC_SYNC__TENANT__READ_TIMEOUT", "60s");
+    let client = tenant.client(&TestClock::new(), &[slow]);
+    let page = client
+        .open(&listing("/p", "*"), 0, &Meter::default())
+        .await
+        .unwrap();
+    let fault = read(page).await.err().unwrap();
+    assert_eq!(fault.kind, Kind::Final);
+    assert!(
+        fault.sentence().contains("unpack to more than 100 times"),
+        "{fault}"
+    );
+    assert!(fault.hint.unwrap().contains("tenant.compression"));
+    assert_eq!(tenant.requests(), 1);
+}

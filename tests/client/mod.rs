@@ -4,5 +4,7 @@ pub(crate) mod tenant;
 
 mod answers;
 mod bodies;
+mod passing;
+mod proxies;
 mod tokens;
 mod walk;

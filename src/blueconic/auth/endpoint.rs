@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
@@ -16,7 +16,10 @@ use crate::blueconic::answer;
 use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::turn::{Form, Lapsed, Turn, wiped};
 use crate::blueconic::error::ClientError;
+use crate::blueconic::http::Http;
+use crate::blueconic::incoming::Incoming;
 use crate::blueconic::redaction::{self, Redaction};
+use crate::blueconic::status::{Meaning, Patience};
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::{Access, ClientAuth};
 use crate::model::Time;
@@ -30,7 +33,7 @@ const LONGEST_WORDS: usize = 300;
 
 /// Where tokens are asked for and revoked, and as whom.
 pub(super) struct Endpoint {
-    http: reqwest::Client,
+    http: Http,
     access: Access,
     tenant_clock: TenantClock,
 }
@@ -41,19 +44,37 @@ pub(super) struct Fields<'a> {
     pub(super) secret: &'a [(&'a str, &'a str)],
 }
 
-/// The body of a 200.
+/// The body of a success.
 pub(super) struct Answer {
     pub(super) body: Zeroizing<Vec<u8>>,
     pub(super) content_type: String,
+    pub(super) status: u16,
+}
+
+/// RFC 6749, section 5.2.
+#[derive(Deserialize)]
+pub(super) struct OAuthError {
+    pub(super) error: String,
+    pub(super) error_description: Option<String>,
 }
 
 impl Endpoint {
-    pub(super) fn new(http: reqwest::Client, access: Access, tenant_clock: TenantClock) -> Self {
+    pub(super) fn new(http: &Http, access: Access, tenant_clock: TenantClock) -> Self {
         Self {
-            http,
+            http: http.aside(),
             access,
             tenant_clock,
         }
+    }
+
+    /// For how long something else in its place is held for an accident.
+    pub(super) fn patience(&self) -> Patience {
+        Patience::once(self.http.is_proven())
+    }
+
+    /// The endpoint itself has answered.
+    pub(super) fn prove(&self) {
+        self.http.prove();
     }
 
     /// Sends a form, unless the turn has lapsed before it leaves.
@@ -78,7 +99,7 @@ impl Endpoint {
             if Lapsed::is_behind(&error) {
                 return ClientError::Lapsed;
             }
-            ClientError::transport(asked.call(), error)
+            self.http.unanswered(asked.call(), error)
         })?;
         self.read(response, asked, fields, wall).await
     }
@@ -122,20 +143,30 @@ impl Endpoint {
         fields: &Fields<'_>,
         wall: Time,
     ) -> Result<Answer, ClientError> {
-        let status = response.status();
-        if status.is_redirection() {
+        let (status, call) = (response.status(), asked.call());
+        if Meaning::of(status.as_u16()) == Meaning::Redirect {
             let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
-            return Err(answer::redirected(&response, asked.call().to_owned(), shown));
+            return Err(answer::redirected(
+                &response,
+                call.to_owned(),
+                shown,
+                self.http.is_proven(),
+            ));
         }
         let retry_after = answer::retry_after(&response, wall);
-        if status == StatusCode::OK {
+        // A token comes under a 201 from some servers.
+        if status.is_success() {
             self.tenant_clock.hear(response.headers());
             let content_type = answer::content_type(&response);
-            let body = bounded(response, asked).await?;
-            return Ok(Answer { body, content_type });
+            let body = bounded(self.http.incoming(response), asked).await?;
+            return Ok(Answer {
+                body,
+                content_type,
+                status: status.as_u16(),
+            });
         }
-        let body = answer::read_some(response).await;
-        Err(self.refusal(status, &body, retry_after, asked, fields))
+        let body = answer::read_some(self.http.incoming(response), call).await;
+        Err(self.refusal(status.as_u16(), &body, retry_after, asked, fields))
     }
 
     /// A text of the server's, without what was sent to it, and without what may be a token.
@@ -146,65 +177,105 @@ impl Endpoint {
         answer::clean(&text, longest)
     }
 
+    /// What a body says that is no token; none where it names no error.
+    pub(super) fn named(
+        &self,
+        status: u16,
+        body: &[u8],
+        retry_after: Option<Duration>,
+        asked: Asked,
+        fields: &Fields<'_>,
+    ) -> Option<ClientError> {
+        let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
+        let oauth = serde_json::from_slice::<OAuthError>(plain(body)).ok()?;
+        self.prove();
+        // `temporarily_unavailable` and the like come as 400, or as 200, from some servers.
+        if matches!(
+            &*oauth.error,
+            "temporarily_unavailable" | "server_error" | "slow_down"
+        ) {
+            return Some(ClientError::Status {
+                call: asked.call().to_owned(),
+                status: if Meaning::of(status).is_passing() {
+                    status
+                } else {
+                    503
+                },
+                message: shown(&answer::words(body)),
+                retry_after,
+            });
+        }
+        Some(ClientError::Refused {
+            asked,
+            status,
+            error: shown(&oauth.error),
+            description: oauth.error_description.as_deref().map(shown).unwrap_or_default(),
+        })
+    }
+
     /// RFC 6749, section 5.2; other shapes are shown as they are.
     fn refusal(
         &self,
-        status: StatusCode,
+        status: u16,
         body: &[u8],
         retry_after: Option<Duration>,
         asked: Asked,
         fields: &Fields<'_>,
     ) -> ClientError {
-        #[derive(Deserialize)]
-        struct OAuthError {
-            error: String,
-            error_description: Option<String>,
-        }
-        let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
-        let oauth = serde_json::from_slice::<OAuthError>(body).ok();
-        let overloaded = matches!(status.as_u16(), 408 | 429) || status.is_server_error();
-        // `temporarily_unavailable` and the like come as 400 from some servers.
-        let passing = oauth
-            .as_ref()
-            .is_some_and(|oauth| matches!(&*oauth.error, "temporarily_unavailable" | "server_error"));
-        if overloaded || passing {
+        let call = asked.call().to_owned();
+        let message = self.shown(&answer::words(body), LONGEST_WORDS, fields);
+        let meaning = Meaning::of(status);
+        if meaning.is_passing() {
             return ClientError::Status {
-                call: asked.call().to_owned(),
-                status: if overloaded { status.as_u16() } else { 503 },
-                message: shown(&answer::words(body)),
+                call,
+                status,
+                message,
                 retry_after,
             };
         }
-        match oauth {
-            Some(oauth) => ClientError::Refused {
+        if let Some(named) = self.named(status, body, retry_after, asked, fields) {
+            return named;
+        }
+        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(plain(body)).is_ok();
+        match meaning {
+            Meaning::Denied | Meaning::Refused if is_json => ClientError::Refused {
                 asked,
-                status: status.as_u16(),
-                error: shown(&oauth.error),
-                description: oauth.error_description.as_deref().map(shown).unwrap_or_default(),
-            },
-            None if matches!(status.as_u16(), 400 | 401 | 403) => ClientError::Refused {
-                asked,
-                status: status.as_u16(),
+                status,
                 error: "no reason given".to_owned(),
-                description: shown(&answer::words(body)),
+                description: message,
             },
-            None => ClientError::Status {
-                call: asked.call().to_owned(),
-                status: status.as_u16(),
-                message: shown(&answer::words(body)),
+            _ if is_json => ClientError::Status {
+                call,
+                status,
+                message,
                 retry_after,
+            },
+            _ => ClientError::Blocked {
+                call,
+                status,
+                message,
+                retry_after,
+                // A firewall's 403 lasts as long as it lasts. A 401 may be about the secret, whoever says it: repeating a
+                // wrong one locks an account.
+                patience: match status {
+                    403 => Patience::Budget,
+                    400 | 401 => Patience::Few,
+                    _ => self.patience(),
+                },
             },
         }
     }
 }
 
-async fn bounded(mut response: Response, asked: Asked) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+/// JSON without the byte order mark that some servers put before it.
+pub(super) fn plain(body: &[u8]) -> &[u8] {
+    let body = body.trim_ascii();
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+async fn bounded(mut incoming: Incoming, asked: Asked) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let mut body = Zeroizing::new(Vec::with_capacity(LARGEST_ANSWER));
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| ClientError::transport(asked.call(), error))?
-    {
+    while let Some(chunk) = incoming.chunk(asked.call()).await? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(ClientError::unusable("it is larger than any token"));
         }

@@ -1,22 +1,29 @@
 //! What is asked of the token endpoint by each grant, and what its answer means. Whether to ask again is decided elsewhere.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::blueconic::answer;
 use crate::blueconic::auth::advice::Asked;
-use crate::blueconic::auth::endpoint::{Answer, Endpoint, Fields};
+use crate::blueconic::auth::endpoint::{Answer, Endpoint, Fields, plain};
 use crate::blueconic::auth::turn::Turn;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::http::Http;
+use crate::blueconic::status::Patience;
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::Access;
 use crate::model::Time;
 
-/// A life above this (a year) is a misunderstanding of units.
-const LONGEST_LIFE: u64 = 365 * 24 * 3600;
+/// A life above this (a year, in seconds) is a misunderstanding of units.
+const LONGEST_LIFE: f64 = 365.0 * 24.0 * 3600.0;
+/// The life of a token whose answer does not tell it: `expires_in` is optional (RFC 6749, 5.1). Short, since one that is
+/// taken for longer than it lives costs a refused request.
+const ASSUMED_LIFE: Duration = Duration::from_mins(5);
 
 /// What is asked for.
 pub(super) enum Wish {
@@ -53,6 +60,8 @@ pub(super) struct AccessToken {
     pub(super) token: Zeroizing<String>,
     /// From the moment of the answer.
     pub(super) life: Duration,
+    /// The answer did not tell it.
+    is_assumed: bool,
 }
 
 /// The token endpoint, for one application.
@@ -61,11 +70,13 @@ pub(in crate::blueconic) struct Grant {
     url: Url,
     /// Joined by blanks; empty: all that the application has.
     scopes: String,
+    /// That a life is assumed is said once.
+    told: AtomicBool,
 }
 
 impl Grant {
     pub(in crate::blueconic) fn new(
-        http: reqwest::Client,
+        http: &Http,
         url: Url,
         access: Access,
         tenant_clock: TenantClock,
@@ -74,6 +85,7 @@ impl Grant {
             scopes: access.scopes.join(" "),
             endpoint: Endpoint::new(http, access, tenant_clock),
             url,
+            told: AtomicBool::new(false),
         }
     }
 
@@ -116,25 +128,49 @@ impl Grant {
         };
         let asked = wish.asked();
         let answer = self.endpoint.post(&self.url, asked, &fields, turn, wall).await?;
-        parse(&answer, |text| self.endpoint.shown(text, 120, &fields))
+        let granted = parse(&answer, self.endpoint.patience(), |text| {
+            self.endpoint.shown(text, 120, &fields)
+        })?;
+        if granted.refresh.is_none()
+            && granted.access.is_err()
+            && let Some(named) = self
+                .endpoint
+                .named(answer.status, &answer.body, None, asked, &fields)
+        {
+            return Err(named);
+        }
+        self.endpoint.prove();
+        if granted.access.as_ref().is_ok_and(|access| access.is_assumed)
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "the tenant does not say how long its token lives (`expires_in`): five minutes are assumed, and it is asked \
+                 for a new one as often"
+            );
+        }
+        Ok(granted)
     }
 }
 
-/// Reads a 200. An error: nothing in it is worth keeping.
-fn parse(answer: &Answer, shown: impl Fn(&str) -> String) -> Result<Granted, ClientError> {
+/// Reads a success. An error: nothing in it is worth keeping.
+fn parse(
+    answer: &Answer,
+    patience: Patience,
+    shown: impl Fn(&str) -> String,
+) -> Result<Granted, ClientError> {
     #[derive(Deserialize)]
     struct Body {
         access_token: Option<String>,
         refresh_token: Option<String>,
-        token_type: Option<String>,
-        expires_in: Option<serde_json::Value>,
+        token_type: Option<Value>,
+        expires_in: Option<Value>,
     }
     let foreign = |why: String| ClientError::Foreign {
         call: Asked::ClientCredentials.call().to_owned(),
         why,
-        settled: false,
+        patience,
     };
-    let bytes = &answer.body;
+    let bytes = plain(&answer.body);
     if bytes.trim_ascii().is_empty() {
         return Err(foreign("the answer is empty".to_owned()));
     }
@@ -155,15 +191,15 @@ fn parse(answer: &Answer, shown: impl Fn(&str) -> String) -> Result<Granted, Cli
     let (given, refresh) = (body.access_token.map(Zeroizing::new), body.refresh_token);
     let refresh = refresh.map(Zeroizing::new).filter(|token| !token.is_empty());
     Ok(Granted {
-        access: access(given, body.token_type.as_deref(), body.expires_in.as_ref(), shown),
+        access: access(given, body.token_type.as_ref(), body.expires_in.as_ref(), shown),
         refresh,
     })
 }
 
 fn access(
     token: Option<Zeroizing<String>>,
-    kind: Option<&str>,
-    expires_in: Option<&serde_json::Value>,
+    kind: Option<&Value>,
+    expires_in: Option<&Value>,
     shown: impl Fn(&str) -> String,
 ) -> Result<AccessToken, ClientError> {
     let unusable = ClientError::unusable;
@@ -175,35 +211,33 @@ fn access(
             "its `access_token` holds characters that no header can carry",
         ));
     }
-    match kind {
-        Some(kind) if kind.eq_ignore_ascii_case("bearer") => {}
-        Some(kind) => {
-            let kind = answer::clean(&shown(kind), 40);
-            return Err(unusable(&format!("its `token_type` is `{kind}`, not `Bearer`")));
-        }
-        None => return Err(unusable("it has no `token_type`")),
+    // RFC 6749 wants a type, whose case does not matter; some servers leave it out, or say `BearerToken`.
+    if let Some(kind) = kind
+        .and_then(Value::as_str)
+        .map(str::trim)
+        .filter(|kind| !kind.is_empty())
+        && !kind.to_ascii_lowercase().starts_with("bearer")
+    {
+        let kind = answer::clean(&shown(kind), 40);
+        return Err(unusable(&format!("its `token_type` is `{kind}`, not `Bearer`")));
     }
+    let life = life(expires_in);
     Ok(AccessToken {
         token,
-        life: life(expires_in)?,
+        life: life.unwrap_or(ASSUMED_LIFE),
+        is_assumed: life.is_none(),
     })
 }
 
-/// `expires_in` as it is, believed within reason; 3600 is never assumed.
-fn life(given: Option<&serde_json::Value>) -> Result<Duration, ClientError> {
-    let seconds = match given {
-        None | Some(serde_json::Value::Null) => {
-            return Err(ClientError::unusable("it has no `expires_in`"));
-        }
-        Some(serde_json::Value::String(text)) => text.trim().parse().ok(),
-        Some(number) => number.as_u64(),
+/// `expires_in` as a number or a text (`3600`, `3600.0`, `"3600"`), believed from a second to a year.
+fn life(given: Option<&Value>) -> Option<Duration> {
+    let seconds: f64 = match given? {
+        Value::String(text) => text.trim().parse().ok()?,
+        number => number.as_f64()?,
     };
-    match seconds {
-        Some(seconds @ 1..=LONGEST_LIFE) => Ok(Duration::from_secs(seconds)),
-        _ => Err(ClientError::unusable(
-            "its `expires_in` is no number of seconds between 1 and a year",
-        )),
-    }
+    (1.0..=LONGEST_LIFE)
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds))
 }
 
 #[cfg(test)]
@@ -214,8 +248,11 @@ mod tests {
         let answer = Answer {
             body: Zeroizing::new(body.as_bytes().to_vec()),
             content_type: "text/html".to_owned(),
+            status: 200,
         };
-        let granted = parse(&answer, |text| text.replace("s3cret", "[redacted]"));
+        let granted = parse(&answer, Patience::Few, |text| {
+            text.replace("s3cret", "[redacted]")
+        });
         match granted.and_then(|granted| granted.access) {
             Ok(access) => format!("{} {:?}", *access.token, access.life),
             Err(error) => format!("{error}: {}", error.why().unwrap_or_default()),
@@ -225,12 +262,11 @@ mod tests {
     #[test]
     fn a_refresh_token_is_kept_also_beside_a_token_that_cannot_be_used() {
         let answer = Answer {
-            body: Zeroizing::new(
-                br#"{"access_token":"a","refresh_token":"r","token_type":"Bearer"}"#.to_vec(),
-            ),
+            body: Zeroizing::new(br#"{"access_token":"a","refresh_token":"r","token_type":"mac"}"#.to_vec()),
             content_type: "application/json".to_owned(),
+            status: 200,
         };
-        let granted = parse(&answer, str::to_owned);
+        let granted = parse(&answer, Patience::Few, str::to_owned);
         let granted = granted
             .ok()
             .map(|granted| (granted.access.is_err(), granted.refresh));
@@ -239,10 +275,62 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_with_its_own_life() {
-        let body = r#"{"access_token":"abc","token_type":"bearer","expires_in":1799,"scope":"x"}"#;
-        assert_eq!(outcome(body), "abc 1799s");
-        let body = r#"{"access_token":"abc","token_type":"Bearer","expires_in":"60"}"#;
-        assert_eq!(outcome(body), "abc 60s");
+        for (given, life) in [
+            ("1799", "1799s"),
+            ("\"60\"", "60s"),
+            ("3600.0", "3600s"),
+            ("\" 3600.0\\n\"", "3600s"),
+            ("3.6e3", "3600s"),
+            ("1", "1s"),
+            ("31536000", "31536000s"),
+        ] {
+            let body =
+                format!(r#"{{"access_token":"abc","token_type":"bearer","expires_in":{given},"scope":"x"}}"#);
+            assert_eq!(outcome(&body), format!("abc {life}"), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_life_that_is_not_told_or_no_life_is_taken_as_five_minutes() {
+        for given in [
+            "null",
+            "0",
+            "-5",
+            "0.5",
+            "1e99",
+            "3600000000",
+            "\"soon\"",
+            "\"\"",
+            "\"NaN\"",
+            "\"inf\"",
+            "true",
+            "{}",
+            "[60]",
+        ] {
+            let body = format!(r#"{{"access_token":"abc","token_type":"Bearer","expires_in":{given}}}"#);
+            assert_eq!(outcome(&body), "abc 300s", "{given}");
+        }
+        assert_eq!(outcome(r#"{"access_token":"abc"}"#), "abc 300s");
+    }
+
+    #[test]
+    fn the_type_may_be_missing_or_written_in_any_way_that_means_bearer() {
+        for kind in [
+            r#""bearer""#,
+            r#""BEARER""#,
+            r#"" Bearer ""#,
+            r#""BearerToken""#,
+            r#""""#,
+            "null",
+            "1",
+        ] {
+            let body = format!(r#"{{"access_token":"abc","token_type":{kind},"expires_in":60}}"#);
+            assert_eq!(outcome(&body), "abc 60s", "{kind}");
+        }
+        assert_eq!(
+            outcome("\u{feff} {\"access_token\":\"abc\",\"expires_in\":60}\r\n"),
+            "abc 60s"
+        );
     }
 
     #[test]
@@ -251,26 +339,9 @@ mod tests {
             ("", "the answer is empty"),
             ("<html>s3cret login</html>", "not JSON: <html>[redacted] login"),
             (r#"{"token_type":"Bearer","expires_in":60}"#, "no `access_token`"),
-            (r#"{"access_token":"abc","expires_in":60}"#, "no `token_type`"),
             (
                 r#"{"access_token":"abc","token_type":"mac","expires_in":60}"#,
                 "`mac`, not `Bearer`",
-            ),
-            (
-                r#"{"access_token":"abc","token_type":"Bearer"}"#,
-                "no `expires_in`",
-            ),
-            (
-                r#"{"access_token":"abc","token_type":"Bearer","expires_in":0}"#,
-                "between 1 and a year",
-            ),
-            (
-                r#"{"access_token":"abc","token_type":"Bearer","expires_in":-5}"#,
-                "between 1 and a year",
-            ),
-            (
-                r#"{"access_token":"abc","token_type":"Bearer","expires_in":1e99}"#,
-                "between 1 and a year",
             ),
             (
                 r#"{"access_token":"a\nc","token_type":"Bearer","expires_in":60}"#,

@@ -17,6 +17,7 @@ use crate::blueconic::auth::grant::{Grant, Wish};
 use crate::blueconic::auth::seal::{Held, Seal};
 use crate::blueconic::client;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::http::Http;
 use crate::blueconic::retry::Retry;
 use crate::blueconic::steady::Steady;
 use crate::blueconic::tenant_clock::TenantClock;
@@ -130,12 +131,12 @@ impl<T: TokenStore> Login<T> {
         let access = settings.tenant.access()?;
         let key = settings.key.as_ref().ok_or(AuthorizationError::NoKey)?;
         let steady = Steady::new(clock);
-        let http = client::http(&settings.tenant, &address)?;
+        let http = Http::new(&settings.tenant, &address)?;
         Ok(Self {
             store,
             name: client::token_name(&address, &access, GrantType::AuthorizationCode),
             seal: Seal::new(key)?,
-            grant: Grant::new(http, address.token()?, access, TenantClock::new(steady.clone())),
+            grant: Grant::new(&http, address.token()?, access, TenantClock::new(steady.clone())),
             retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
             steady,
         })
@@ -157,7 +158,12 @@ impl<T: TokenStore> Login<T> {
             match self.grant.ask(&wish, None, self.steady.wall()).await {
                 Ok(granted) => break granted,
                 // A code that may have been used is not sent a second time: that would end what it was worth.
-                Err(fault @ (ClientError::Broken { .. } | ClientError::Timeout { .. })) => return Err(fault),
+                Err(
+                    fault @ (ClientError::Broken { .. }
+                    | ClientError::Timeout { .. }
+                    | ClientError::Slow { .. }
+                    | ClientError::Unpacked { .. }),
+                ) => return Err(fault),
                 Err(fault) => self.retry.pause(&budget, fault).await?,
             }
         };

@@ -14,6 +14,7 @@ use crate::blueconic::auth::refresh::{HOLD, LOOK_AGAIN, sealed_otherwise};
 use crate::blueconic::auth::seal::{Held, Seal};
 use crate::blueconic::client;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::http::Http;
 use crate::blueconic::retry::Retry;
 use crate::blueconic::steady::Steady;
 use crate::blueconic::tenant_clock::TenantClock;
@@ -48,13 +49,13 @@ impl<T: TokenStore> Logout<T> {
         let address = Address::new(&settings.tenant)?;
         let access = settings.tenant.access()?;
         let steady = Steady::new(clock);
-        let http = client::http(&settings.tenant, &address)?;
+        let http = Http::new(&settings.tenant, &address)?;
         Ok(Self {
             store,
             own: client::token_name(&address, &access, settings.tenant.grant),
             seal: settings.key.as_ref().map(Seal::new).transpose()?,
             url: address.revocation()?,
-            endpoint: Endpoint::new(http, access, TenantClock::new(steady.clone())),
+            endpoint: Endpoint::new(&http, access, TenantClock::new(steady.clone())),
             retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
             steady,
         })

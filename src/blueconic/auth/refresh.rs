@@ -169,7 +169,7 @@ impl<T: TokenStore> Refresher<T> {
             Wish::Refresh(before) => granted.refresh.or_else(|| Some(before.clone())),
             _ => None,
         };
-        let AccessToken { token, life } = match granted.access {
+        let AccessToken { token, life, .. } = match granted.access {
             Ok(access) => access,
             Err(error) => {
                 let sealed = match refresh.filter(|_| rotated) {

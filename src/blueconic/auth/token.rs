@@ -12,6 +12,9 @@ const MARGIN: Duration = Duration::from_mins(5);
 /// A token that dies within this is not sent any more (or within a twentieth of its life, if that is shorter).
 const LAST_SECONDS: Duration = Duration::from_secs(10);
 
+/// The nodes of a tenant learn of a new token within this.
+const YOUTH: Duration = Duration::from_secs(5);
+
 /// An access token as it is sent.
 #[derive(Clone)]
 pub(in crate::blueconic) struct Token {
@@ -21,6 +24,7 @@ pub(in crate::blueconic) struct Token {
     expires_at: Time,
     refresh_at: Duration,
     dies_at: Duration,
+    young_until: Duration,
 }
 
 impl Token {
@@ -41,6 +45,7 @@ impl Token {
             expires_at,
             refresh_at: now + refresh_after,
             dies_at: now + left.saturating_sub(unsent),
+            young_until: now + YOUTH.saturating_sub(passed),
         }
     }
 
@@ -57,6 +62,11 @@ impl Token {
     /// From when on the next one is asked for.
     pub(super) fn refresh_at(&self) -> Duration {
         self.refresh_at
+    }
+
+    /// For how long it may be too new for some node of the tenant.
+    pub(in crate::blueconic) fn youth_left(&self, now: Duration) -> Duration {
+        self.young_until.saturating_sub(now)
     }
 
     /// Whether it may still be sent.

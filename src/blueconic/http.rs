@@ -1,0 +1,112 @@
+//! The connection to one tenant: how requests are made (proxy, time-outs, what may be packed) and how their answers are
+//! read. What is asked for, and what an answer means, is known elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
+use reqwest::{RequestBuilder, Response};
+use url::Url;
+
+use crate::blueconic::address::Address;
+use crate::blueconic::error::ClientError;
+use crate::blueconic::incoming::{Bounds, Incoming};
+use crate::config::settings::Tenant;
+
+/// What `unpack` understands.
+const PACKED: HeaderValue = HeaderValue::from_static("gzip, zstd, br");
+const PLAIN: HeaderValue = HeaderValue::from_static("identity");
+
+/// Headers of an answer: what stands before a tenant adds its own, and more than hyper's 100 are no reason to give up.
+const MOST_HEADERS: usize = 1000;
+
+/// Makes requests to one tenant and reads their answers. Clones share connections.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    bounds: Bounds,
+    accept_encoding: Option<HeaderValue>,
+    proxy: Option<String>,
+    proven: Arc<AtomicBool>,
+}
+
+impl Http {
+    /// Sends nothing yet.
+    pub(super) fn new(tenant: &Tenant, address: &Address) -> Result<Self, ClientError> {
+        let local = address.is_loopback();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(tenant.connect_timeout)
+            .read_timeout(tenant.read_timeout)
+            .https_only(!local)
+            .http1_max_headers(MOST_HEADERS)
+            // Which proxy is used is decided by the settings alone.
+            .no_proxy()
+            // Repeats are counted and bounded here, not behind our back.
+            .retry(reqwest::retry::never());
+        let setup = |error: reqwest::Error| ClientError::Setup {
+            source: Arc::new(error.without_url()),
+        };
+        let proxy = tenant.proxy()?;
+        if let Some(proxy) = &proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.address.expose()).map_err(setup)?);
+        }
+        // Compressing costs on one machine what it saves on a network.
+        let accept_encoding = match tenant.compression {
+            Some(true) => Some(PACKED),
+            Some(false) => Some(PLAIN),
+            None => (!local).then_some(PACKED),
+        };
+        Ok(Self {
+            client: builder.build().map_err(setup)?,
+            bounds: Bounds::of(tenant),
+            accept_encoding,
+            proxy: proxy.map(|proxy| format!("{} ({})", proxy.shown, proxy.variable)),
+            proven: Arc::default(),
+        })
+    }
+
+    /// The same connections for another endpoint, which has not answered yet.
+    pub(super) fn aside(&self) -> Self {
+        Self {
+            proven: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn get(&self, url: Url) -> RequestBuilder {
+        self.prepared(self.client.get(url))
+    }
+
+    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+        self.prepared(self.client.post(url))
+    }
+
+    fn prepared(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.accept_encoding {
+            Some(accepted) => request.header(ACCEPT_ENCODING, accepted.clone()),
+            None => request,
+        }
+    }
+
+    /// Reads the body of an answer.
+    pub(super) fn incoming(&self, response: Response) -> Incoming {
+        Incoming::new(response, self.bounds)
+    }
+
+    /// The error of a request that brought no answer.
+    pub(super) fn unanswered(&self, call: &str, error: reqwest::Error) -> ClientError {
+        ClientError::unanswered(call, error, self.proxy.as_deref(), self.is_proven())
+    }
+
+    /// Whether the tenant itself has answered on this address: what answers in its place from then on is an accident.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// The tenant itself has answered.
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+}

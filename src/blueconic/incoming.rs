@@ -1,0 +1,240 @@
+//! A response whose body is being read: unpacked on its way, and given up when it comes too slowly. Only time that is spent
+//! waiting for the tenant counts: what is not asked for (the database is busy) is nobody's delay.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use reqwest::header::CONTENT_ENCODING;
+use tokio::time::Instant;
+
+use crate::blueconic::error::ClientError;
+use crate::blueconic::unpack::{Unpack, Unpacking};
+use crate::config::settings::Tenant;
+
+/// What some servers put before a text, and JSON does not have.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How slowly a body may come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// `tenant.least_rate`: bytes a second on the wire, on average over a window; zero: any.
+    least_rate: u64,
+    window: Duration,
+    /// `tenant.page_timeout`.
+    longest: Duration,
+}
+
+impl Bounds {
+    /// The window is twice the `read_timeout`: a pause that is allowed for is no fault.
+    pub(super) fn of(tenant: &Tenant) -> Self {
+        Self {
+            least_rate: tenant.least_rate as u64,
+            window: tenant.read_timeout.saturating_mul(2),
+            longest: tenant.page_timeout,
+        }
+    }
+}
+
+/// A response, and what of its body has been read.
+pub(super) struct Incoming {
+    response: Response,
+    unpack: Result<Unpack, Unpacking>,
+    pace: Pace,
+    first: Option<Bytes>,
+    over: bool,
+}
+
+impl Incoming {
+    pub(super) fn new(response: Response, bounds: Bounds) -> Self {
+        let encodings = response.headers().get_all(CONTENT_ENCODING);
+        let unpack = Unpack::new(encodings.iter().filter_map(|value| value.to_str().ok()));
+        Self {
+            response,
+            unpack,
+            pace: Pace::new(bounds),
+            first: None,
+            over: false,
+        }
+    }
+
+    /// Its status and headers.
+    pub(super) fn response(&self) -> &Response {
+        &self.response
+    }
+
+    /// The next unpacked bytes; none at a clean end.
+    pub(super) async fn chunk(&mut self, call: &str) -> Result<Option<Bytes>, ClientError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        loop {
+            let unpack = self.unpack.as_mut().map_err(|why| packed(call, why.clone()))?;
+            let piece = unpack.next().map_err(|why| packed(call, why))?;
+            if piece.is_some() || self.over {
+                return Ok(piece);
+            }
+            let began = Instant::now();
+            let came = self.response.chunk().await;
+            if let Some(chunk) = came.map_err(|error| ClientError::transport(call, error))? {
+                self.pace.came(call, began.elapsed(), chunk.len())?;
+                unpack.push(chunk);
+            } else {
+                unpack.close();
+                self.over = true;
+            }
+        }
+    }
+
+    /// Reads up to the first byte that is not blank, which stays to be read, and gives back what there is of it, without a
+    /// byte order mark.
+    pub(super) async fn look(&mut self, call: &str, most: usize) -> Result<Bytes, ClientError> {
+        let mut first = BytesMut::new();
+        while unmarked(&first).trim_ascii().is_empty() && first.len() <= most {
+            match self.chunk(call).await? {
+                Some(chunk) => first.extend_from_slice(&chunk),
+                None => break,
+            }
+        }
+        let mark = first.len() - unmarked(&first).len();
+        let first = first.split_off(mark).freeze();
+        self.first = Some(first.clone());
+        Ok(first)
+    }
+}
+
+/// What follows a byte order mark, which may have come in part.
+fn unmarked(start: &[u8]) -> &[u8] {
+    if BYTE_ORDER_MARK.starts_with(start) {
+        return &[];
+    }
+    start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start)
+}
+
+fn packed(call: &str, why: Unpacking) -> ClientError {
+    let call = call.to_owned();
+    match why {
+        Unpacking::Broken(why) => ClientError::Unpacked { call, why },
+        Unpacking::Excessive(why) => ClientError::Excessive { call, why },
+    }
+}
+
+/// How fast a body comes.
+struct Pace {
+    bounds: Bounds,
+    waited: Duration,
+    bytes: u64,
+    /// Since the window was opened.
+    waited_in_window: Duration,
+    bytes_in_window: u64,
+}
+
+impl Pace {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            waited: Duration::ZERO,
+            bytes: 0,
+            waited_in_window: Duration::ZERO,
+            bytes_in_window: 0,
+        }
+    }
+
+    /// So many bytes came after so long a wait. A wait without an end is `read_timeout`'s to end.
+    fn came(&mut self, call: &str, waited: Duration, length: usize) -> Result<(), ClientError> {
+        self.waited += waited;
+        self.bytes += length as u64;
+        self.waited_in_window += waited;
+        self.bytes_in_window += length as u64;
+        let too_slow = |why: String| {
+            Err(ClientError::Slow {
+                call: call.to_owned(),
+                why,
+            })
+        };
+        let Bounds {
+            least_rate, longest, ..
+        } = self.bounds;
+        if self.waited > longest {
+            let longest = humantime::format_duration(longest);
+            return too_slow(format!(
+                "{} bytes came within `tenant.page_timeout` ({longest})",
+                self.bytes
+            ));
+        }
+        if self.waited_in_window >= self.bounds.window {
+            let seconds = self.waited_in_window.as_secs_f64();
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a rate of so many bytes needs no last digit"
+            )]
+            if (self.bytes_in_window as f64) < seconds * least_rate as f64 {
+                let waited = humantime::format_duration(Duration::from_secs(self.waited_in_window.as_secs()));
+                return too_slow(format!(
+                    "{} bytes came in the last {waited}; `tenant.least_rate` is {least_rate} a second",
+                    self.bytes_in_window
+                ));
+            }
+            self.waited_in_window = Duration::ZERO;
+            self.bytes_in_window = 0;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+    use super::*;
+
+    fn pace(least_rate: u64) -> Pace {
+        Pace::new(Bounds {
+            least_rate,
+            window: Duration::from_mins(2),
+            longest: Duration::from_hours(1),
+        })
+    }
+
+    /// How often bytes come, one after the other, before the body is given up, and in what words.
+    fn tries(least_rate: u64, wait: Duration, length: usize) -> (u32, String) {
+        let mut pace = pace(least_rate);
+        for number in 1..10_000 {
+            if let Err(error) = pace.came("GET /p", wait, length) {
+                assert!(error.is_transient() && error.is_repeatable());
+                assert_eq!(error.to_string(), "GET /p: the tenant's answer comes too slowly");
+                return (number, error.why().unwrap());
+            }
+        }
+        (0, String::new())
+    }
+
+    #[test]
+    fn a_body_that_trickles_is_given_up_and_one_that_flows_is_not() {
+        let (number, why) = tries(256, Duration::from_secs(59), 1);
+        assert_eq!(
+            (number, why.as_str()),
+            (
+                3,
+                "3 bytes came in the last 2m 57s; `tenant.least_rate` is 256 a second"
+            )
+        );
+        assert_eq!(tries(256, Duration::from_secs(1), 255).0, 120);
+        // As slow as that is allowed, up to the longest time.
+        let (number, why) = tries(256, Duration::from_secs(1), 256);
+        assert_eq!(number, 3601);
+        assert!(why.contains("`tenant.page_timeout` (1h)"), "{why}");
+        assert_eq!(tries(0, Duration::from_secs(1), 1).0, 3601);
+        // Nothing was waited for: the bytes were there.
+        assert_eq!(tries(256, Duration::ZERO, 1).0, 0);
+    }
+
+    #[test]
+    fn a_pause_that_is_allowed_for_is_no_trickle() {
+        let mut pace = pace(256);
+        pace.came("GET /p", Duration::from_mins(1), 1).unwrap();
+        pace.came("GET /p", Duration::from_secs(1), 20_000).unwrap();
+        pace.came("GET /p", Duration::from_mins(1), 20_000).unwrap();
+        pace.came("GET /p", Duration::from_mins(1), 1).unwrap();
+    }
+}

@@ -1,0 +1,107 @@
+//! What each HTTP status means to a reader of the API, in one table; and for how long an answer is waited out that may come
+//! from something in front of the tenant. Bodies are not read here.
+
+/// What a status says about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The body holds what was asked for.
+    Content,
+    /// The answer stands elsewhere. Nobody follows it: the token would go along.
+    Redirect,
+    /// The request, or its cursor, is refused (400).
+    Refused,
+    /// The token, or what it may read, is refused (401, 403).
+    Denied,
+    /// There is no such thing (404).
+    Absent,
+    /// The server, or a gateway in front of it, cannot answer now: all of 5xx, and too many requests.
+    Overload,
+    /// The request met a moment that passes: a time-out, a lock, a wrong node.
+    Passing,
+    /// The answer is too large for the server, or for something in between: asked for in smaller parts it comes (413).
+    TooLarge,
+    /// Repeating the request as it is cannot help.
+    Final,
+    /// No answer to a plain GET: a challenge (202), a part (206), a cache's word (304), a protocol of something else.
+    Odd,
+}
+
+impl Meaning {
+    /// The meaning of a status, as RFC 9110 and the practice of gateways have it.
+    pub(super) const fn of(status: u16) -> Self {
+        match status {
+            // 203: a proxy has changed the answer on its way. Its body is judged as any other.
+            200 | 203 => Self::Content,
+            300 | 304 => Self::Odd,
+            301..=399 => Self::Redirect,
+            400 => Self::Refused,
+            401 | 403 => Self::Denied,
+            404 => Self::Absent,
+            413 => Self::TooLarge,
+            // 421: another node answers than the one that is meant. 424: what it depends on failed. 449, 499: words of IIS
+            // and nginx for a request to repeat, and for a connection that broke between two of them.
+            408 | 421 | 423 | 424 | 425 | 449 | 499 => Self::Passing,
+            // 420: 'enhance your calm', an older 429. Above 599 nothing is defined: RFC 9110, section 15, has it be a 5xx.
+            420 | 429 | 500.. => Self::Overload,
+            402..=498 => Self::Final,
+            _ => Self::Odd,
+        }
+    }
+
+    /// Whether repeating the request can help, whoever has answered.
+    pub(super) const fn is_passing(self) -> bool {
+        matches!(self, Self::Overload | Self::Passing)
+    }
+}
+
+/// For how long an answer is waited out that is not the API's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// For as long as a request is repeated at all: the tenant has answered before, or a firewall is in the way.
+    Budget,
+    /// For a few repeats: an address or a path may be wrong.
+    Few,
+    /// No longer.
+    Over,
+}
+
+impl Patience {
+    /// With something that answers in the tenant's place, once the tenant itself has answered.
+    pub(super) const fn once(proven: bool) -> Self {
+        if proven { Self::Budget } else { Self::Few }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written as lists, the other way round than the table.
+    #[test]
+    fn every_status_has_one_meaning() {
+        let odd: Vec<u16> = (100..200).chain(201..203).chain(204..301).chain([304]).collect();
+        let redirect: Vec<u16> = (301..304).chain(305..400).collect();
+        let passing = [408, 421, 423, 424, 425, 449, 499];
+        let overload: Vec<u16> = [420, 429].into_iter().chain(500..=999).collect();
+        for status in 100..=999 {
+            let expected = match status {
+                200 | 203 => Meaning::Content,
+                400 => Meaning::Refused,
+                401 | 403 => Meaning::Denied,
+                404 => Meaning::Absent,
+                413 => Meaning::TooLarge,
+                _ if odd.contains(&status) => Meaning::Odd,
+                _ if redirect.contains(&status) => Meaning::Redirect,
+                _ if passing.contains(&status) => Meaning::Passing,
+                _ if overload.contains(&status) => Meaning::Overload,
+                _ => Meaning::Final,
+            };
+            assert_eq!(Meaning::of(status), expected, "{status}");
+            assert_eq!(
+                Meaning::of(status).is_passing(),
+                overload.contains(&status) || passing.contains(&status),
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Unpacks bodies while they stream, in bounded memory: gzip of any number of members (RFC 1952, 2.2), zstd of any number of
+//! frames, brotli and deflate. Alone attests that a packed body was not cut, and bounds what a body may unpack to. It knows
+//! neither HTTP nor what is packed.
+
+use std::io;
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use bytes::{Bytes, BytesMut};
+use flate2::{Decompress, FlushDecompress, Status};
+use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
+
+use crate::blueconic::gzip::Gzip;
+
+/// Unpacked bytes that are handed out at once.
+const PIECE: usize = 64 * 1024;
+/// A body may unpack to so many times its length. Profiles in JSON pack 10 to 30 times, gzip at most 1,032 times.
+const DENSEST: u64 = 100;
+/// So much may any body unpack to, in bytes.
+const HARMLESS: u64 = 64 * 1024 * 1024;
+/// The largest zstd window, as a power of two: 8 MiB, which RFC 9659 has every sender over HTTP stay within.
+const ZSTD_WINDOW: u32 = 23;
+/// So many encodings one over the other.
+const MOST_LAYERS: usize = 2;
+/// So many bytes tell how a body is packed.
+const SIGNATURE: usize = 4;
+
+/// Why a body cannot be unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unpacking {
+    /// It was cut or garbled on its way.
+    #[error("{0}")]
+    Broken(String),
+    /// It asks for more than it may: repeating would only cost the same again.
+    #[error("{0}")]
+    Excessive(String),
+}
+
+impl Unpacking {
+    pub(super) fn broken(why: impl std::fmt::Display) -> Self {
+        Self::Broken(why.to_string())
+    }
+}
+
+/// A body that is being unpacked.
+pub(super) struct Unpack {
+    /// The outermost first.
+    layers: Vec<Layer>,
+    came: u64,
+    unpacked: u64,
+}
+
+impl Unpack {
+    /// For a body with these `Content-Encoding`s. Names that are none (`UTF-8`) say nothing about the bytes.
+    pub(super) fn new<'a>(encodings: impl Iterator<Item = &'a str>) -> Result<Self, Unpacking> {
+        let names = encodings.flat_map(|header| header.split(','));
+        let mut layers: Vec<Layer> = names.filter_map(Name::of).map(Some).map(Layer::new).collect();
+        layers.reverse();
+        if layers.is_empty() {
+            layers.push(Layer::new(None));
+        }
+        if layers.len() > MOST_LAYERS {
+            let why = format!("it is packed {} times over", layers.len());
+            return Err(Unpacking::Excessive(why));
+        }
+        Ok(Self {
+            layers,
+            came: 0,
+            unpacked: 0,
+        })
+    }
+
+    /// Takes the next bytes in, after [`Self::next`] has given out all of the last.
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        self.came += chunk.len() as u64;
+        if let Some(outermost) = self.layers.first_mut() {
+            outermost.push(chunk);
+        }
+    }
+
+    /// No more bytes come.
+    pub(super) fn close(&mut self) {
+        if let Some(outermost) = self.layers.first_mut() {
+            outermost.closed = true;
+        }
+    }
+
+    /// The next unpacked bytes; none when more have to be pushed, or, once closed, at the end of a whole body.
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, Unpacking> {
+        let Some(piece) = pull(&mut self.layers)? else {
+            return Ok(None);
+        };
+        self.unpacked += piece.len() as u64;
+        if self.unpacked > HARMLESS && self.unpacked / DENSEST > self.came {
+            return Err(Unpacking::Excessive(format!(
+                "{} bytes unpack to more than {DENSEST} times as many",
+                self.came
+            )));
+        }
+        Ok(Some(piece))
+    }
+}
+
+/// The next bytes of the innermost of these layers.
+fn pull(layers: &mut [Layer]) -> Result<Option<Bytes>, Unpacking> {
+    let Some((inner, outer)) = layers.split_last_mut() else {
+        return Ok(None);
+    };
+    loop {
+        if let Some(piece) = inner.next()? {
+            return Ok(Some(piece));
+        }
+        if inner.closed || outer.is_empty() {
+            return Ok(None);
+        }
+        match pull(outer)? {
+            Some(packed) => inner.push(packed),
+            None if outer.last().is_some_and(|layer| layer.closed) => inner.closed = true,
+            None => return Ok(None),
+        }
+    }
+}
+
+/// An encoding that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Gzip,
+    Zstd,
+    Brotli,
+    Deflate,
+}
+
+impl Name {
+    fn of(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "zstd" => Some(Self::Zstd),
+            "br" => Some(Self::Brotli),
+            "deflate" => Some(Self::Deflate),
+            _ => None,
+        }
+    }
+}
+
+/// One encoding of a body.
+struct Layer {
+    named: Option<Name>,
+    codec: Option<Codec>,
+    input: Bytes,
+    /// The last piece was full.
+    filled: bool,
+    closed: bool,
+}
+
+impl Layer {
+    fn new(named: Option<Name>) -> Self {
+        Self {
+            named,
+            codec: None,
+            input: Bytes::new(),
+            filled: false,
+            closed: false,
+        }
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if self.input.is_empty() {
+            self.input = chunk;
+        } else {
+            self.input = [&self.input[..], &chunk[..]].concat().into();
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>, Unpacking> {
+        let codec = match &mut self.codec {
+            Some(codec) => codec,
+            // A few bytes more tell how it is packed.
+            None if self.input.is_empty() || (self.input.len() < SIGNATURE && !self.closed) => {
+                return Ok(None);
+            }
+            None => self.codec.insert(Codec::of(self.named, &self.input)?),
+        };
+        if let Codec::Plain = codec {
+            return Ok(Some(std::mem::take(&mut self.input)).filter(|plain| !plain.is_empty()));
+        }
+        let mut idle = 0;
+        // What filled a piece may have left more behind that needs no further input.
+        while !self.input.is_empty() || (self.filled && !codec.is_whole()) {
+            let mut output = BytesMut::zeroed(PIECE);
+            let (read, written) = codec.step(&self.input, &mut output)?;
+            let _ = self.input.split_to(read);
+            self.filled = written == PIECE;
+            if written > 0 {
+                output.truncate(written);
+                return Ok(Some(output.freeze()));
+            }
+            // Once nothing may come of it where a stream ends; twice, it never will.
+            idle = if read == 0 { idle + 1 } else { 0 };
+            if idle > 1 {
+                return Err(Unpacking::broken("it does not unpack any further"));
+            }
+        }
+        if self.closed && !codec.is_whole() {
+            return Err(Unpacking::broken("the packed body ends in the middle"));
+        }
+        Ok(None)
+    }
+}
+
+/// How one encoding is undone.
+enum Codec {
+    Plain,
+    Gzip(Box<Gzip>),
+    Deflate { inflate: Decompress, over: bool },
+    Zstd(Box<Zstd>),
+    Brotli(Box<Brotli>),
+}
+
+impl Codec {
+    /// By the first bytes, where they tell; else by name. Some gateways unpack a body and leave its name, or pack it and give
+    /// it none: what a JSON reader takes for whole is whole all the same.
+    fn of(named: Option<Name>, start: &[u8]) -> Result<Self, Unpacking> {
+        if named == Some(Name::Brotli) {
+            return Ok(Self::Brotli(Box::default()));
+        }
+        let text = start
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(start)
+            .trim_ascii_start();
+        match (start, named) {
+            ([0x1f, 0x8b, ..], _) => Ok(Self::Gzip(Box::default())),
+            ([0x28, 0xb5, 0x2f, 0xfd, ..], _) => Ok(Self::Zstd(Box::new(Zstd::new()?))),
+            (_, None) => Ok(Self::Plain),
+            _ if matches!(text.first(), None | Some(b'{' | b'<')) => Ok(Self::Plain),
+            (_, Some(Name::Gzip)) => Err(Unpacking::broken("it is called gzip and is something else")),
+            (_, Some(Name::Zstd)) => Ok(Self::Zstd(Box::new(Zstd::new()?))),
+            (_, Some(_)) => Ok(Self::Deflate {
+                inflate: Decompress::new(has_zlib_head(start)),
+                over: false,
+            }),
+        }
+    }
+
+    /// Unpacks some bytes: how many were read, and how many written.
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+        match self {
+            Self::Plain => Ok((0, 0)),
+            Self::Gzip(gzip) => gzip.step(input, output),
+            Self::Deflate { over: true, .. } => padding(input).map(|read| (read, 0)),
+            Self::Deflate { inflate: body, over } => {
+                let (read, written, ended) = inflate(body, input, output)?;
+                *over = ended;
+                Ok((read, written))
+            }
+            Self::Zstd(zstd) => zstd.step(input, output),
+            Self::Brotli(brotli) => brotli.step(input, output),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Gzip(gzip) => gzip.is_between(),
+            Self::Deflate { over, .. } => *over,
+            Self::Zstd(zstd) => zstd.between,
+            Self::Brotli(brotli) => brotli.over,
+        }
+    }
+}
+
+/// RFC 1950, 2.2: some servers send what RFC 9110 calls deflate without it.
+fn has_zlib_head(start: &[u8]) -> bool {
+    matches!(start, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
+}
+
+/// Inflates some bytes: how many were read and written, and whether the stream has ended.
+pub(super) fn inflate(
+    inflate: &mut Decompress,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(usize, usize, bool), Unpacking> {
+    let before = (inflate.total_in(), inflate.total_out());
+    let status = inflate.decompress(input, output, FlushDecompress::None);
+    let status = status.map_err(Unpacking::broken)?;
+    let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or_default();
+    let read = count(inflate.total_in(), before.0);
+    let written = count(inflate.total_out(), before.1);
+    Ok((read, written, status == Status::StreamEnd))
+}
+
+/// Zeros behind the end pad it to a block; anything else does not belong there.
+pub(super) fn padding(input: &[u8]) -> Result<usize, Unpacking> {
+    if input.iter().any(|byte| *byte != 0) {
+        return Err(Unpacking::broken("something else stands behind the packed body"));
+    }
+    Ok(input.len())
+}
+
+/// zstd: a frame that follows another begins by itself.
+struct Zstd {
+    decoder: Decoder<'static>,
+    between: bool,
+    padded: bool,
+}
+
+impl Zstd {
+    fn new() -> Result<Self, Unpacking> {
+        let mut decoder = Decoder::new().map_err(Unpacking::broken)?;
+        let bounded = decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW));
+        bounded.map_err(Unpacking::broken)?;
+        Ok(Self {
+            decoder,
+            between: true,
+            padded: false,
+        })
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+        self.padded |= self.between && input.first() == Some(&0);
+        if self.padded {
+            return padding(input).map(|read| (read, 0));
+        }
+        let (mut from, mut into) = (InBuffer::around(input), OutBuffer::around(output));
+        let hint = self
+            .decoder
+            .run(&mut from, &mut into)
+            .map_err(|error| unframed(&error))?;
+        self.between = hint == 0;
+        Ok((from.pos(), into.pos()))
+    }
+}
+
+fn unframed(error: &io::Error) -> Unpacking {
+    let words = error.to_string();
+    if words.contains("too much memory") {
+        return Unpacking::Excessive("its zstd window is larger than 8 MiB".to_owned());
+    }
+    Unpacking::Broken(words)
+}
+
+/// Brotli, whose windows are at most 16 MiB.
+struct Brotli {
+    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    over: bool,
+}
+
+impl Default for Brotli {
+    fn default() -> Self {
+        let alloc = StandardAlloc::default;
+        Self {
+            state: BrotliState::new(alloc(), alloc(), alloc()),
+            over: false,
+        }
+    }
+}
+
+impl Brotli {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+        if self.over {
+            return padding(input).map(|read| (read, 0));
+        }
+        let (mut left, mut read) = (input.len(), 0);
+        let (mut room, mut written, mut total) = (output.len(), 0, 0);
+        let result = BrotliDecompressStream(
+            &mut left,
+            &mut read,
+            input,
+            &mut room,
+            &mut written,
+            output,
+            &mut total,
+            &mut self.state,
+        );
+        match result {
+            BrotliResult::ResultFailure => Err(Unpacking::broken("it is not brotli, or was garbled")),
+            BrotliResult::ResultSuccess => {
+                self.over = true;
+                Ok((read, written))
+            }
+            BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => Ok((read, written)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
