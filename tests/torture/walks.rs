@@ -38,6 +38,15 @@ fn bent(short_by: usize, total_off: i64, no_next: bool) -> Kind {
     })
 }
 
+/// A firewall's, or a gateway's.
+fn foreign(status: u16) -> Kind {
+    Kind::Foreign {
+        status,
+        content_type: "text/html",
+        body: "<html><body>Sorry, you have been blocked</body></html>",
+    }
+}
+
 /// What goes wrong in one walk.
 fn faults() -> Vec<Fault> {
     let mut random = rand::rng();
@@ -45,7 +54,7 @@ fn faults() -> Vec<Fault> {
     let status = |status, retry_after| Kind::Status { status, retry_after };
     let bytes = random.random_range(0..40_000);
     let off = random.random_range(1..60) * if random.random() { 1 } else { -1 };
-    match random.random_range(0..20) {
+    match random.random_range(0..23) {
         0 => vec![
             once(page(&mut random), status(503, None)),
             once(page(&mut random), status(503, None)),
@@ -104,6 +113,15 @@ fn faults() -> Vec<Fault> {
         16 => vec![once(page(&mut random), bent(0, 0, true))],
         17 => vec![always(bent(0, off, false))],
         18 => vec![once(page(&mut random), bent(0, off, false))],
+        19 => vec![
+            once(
+                page(&mut random),
+                status([507, 520, 522, 524, 529][random.random_range(0..5)], None),
+            ),
+            once(page(&mut random), status(425, None)),
+        ],
+        20 => vec![once(page(&mut random), foreign(403))],
+        21 => vec![once(When::Page(random.random_range(2..=PAGES)), foreign(404))],
         // A page that is empty, and totals that agree with it: only asking for each candidate shows the lie.
         _ => {
             let when = page(&mut random);
