@@ -27,6 +27,8 @@ use super::{backfill, progress};
 
 /// A run that failed where the database stood in the way is tried again after so long: asking it costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
+/// Between two tries to read the schedule at the start.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds, and connections that fell
 /// silent take another one.
 const FAREWELL: Duration = Duration::from_secs(7);
@@ -96,7 +98,7 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
     };
     let store: Arc<PostgresStore> = Arc::new(app.store.clone());
     let jobs = tokio::select! {
-        jobs = due_jobs(settings, app) => jobs?,
+        jobs = due_jobs_patiently(settings, app) => jobs?,
         () = shutdown.cancelled() => return Ok(()),
     };
     let running = scheduler::run(store, jobs, runner, heartbeat, part, shutdown.clone());
@@ -120,6 +122,19 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
             "a run did not come to a safe place in time; its position is stored as of its last page"
         );
         Ok(())
+    }
+}
+
+/// As the schedule itself does, waits for a database that went away since the start.
+async fn due_jobs_patiently(settings: &Settings, app: &App) -> Outcome<Vec<Task>> {
+    loop {
+        match due_jobs(settings, app).await {
+            Err(fault) if fault.is_transient() => {
+                tracing::warn!(%fault, "the schedule cannot be read yet; trying again");
+                tokio::time::sleep(READ_AGAIN).await;
+            }
+            done => return done,
+        }
     }
 }
 

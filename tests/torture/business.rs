@@ -18,7 +18,7 @@ const TABLES: [&str; 6] = [
 /// One hash for each row.
 fn rows_of(table: &str) -> String {
     format!(
-        "select md5((to_jsonb(t) - array['synced_at', 'noticed_at', 'run_id'])::text) as row
+        "select md5((to_jsonb(t) - array['synced_at', 'asked_at', 'noticed_at', 'run_id'])::text) as row
          from blueconic.{table} as t"
     )
 }
