@@ -47,6 +47,12 @@ async fn compare(db: &Fixture, model: &EventStore) -> TestCaseResult {
         .await
         .unwrap()
         .flatten();
+    let renames: Vec<(String, Option<String>, Option<String>)> =
+        sqlx::query_as("select field, old_value, new_value from sync.audit_renames")
+            .fetch_all(&db.look)
+            .await
+            .unwrap();
+    prop_assert_eq!(renames, vec![], "nobody renames anything here");
     let tables = model.0.lock().unwrap().clone();
     prop_assert_eq!(rows, tables.rows);
     let expected: BTreeSet<(Time, Time, String)> = tables

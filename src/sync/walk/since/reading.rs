@@ -89,15 +89,15 @@ impl SinceWalk {
     }
 
     /// A millisecond that filled an answer as large as any was cut, unless a larger answer comes. A limit of one event is
-    /// not reckoned with, and what is behind the watermark was judged before.
+    /// not reckoned with; what is behind the watermark was judged before, and stays as it was.
     pub(super) fn settle_suspect(&mut self, elements: u64) {
         let Some((span, events)) = self.suspect.take() else {
             return;
         };
-        if events > 1 && elements <= events && span.to > self.owed_from() {
-            self.gaps.push((span, GapReason::Saturated));
-        } else {
+        if events <= 1 || elements > events {
             self.cover(span.from, span.to);
+        } else if span.to > self.owed_from() {
+            self.gaps.push((span, GapReason::Saturated));
         }
     }
 
