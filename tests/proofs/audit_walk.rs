@@ -352,9 +352,14 @@ impl Story {
         let first = self.tables().rows.clone();
         self.scan(&scan).await?;
         let second = self.tables().clone();
-        // Who goes from new to old may cut equal dates in another place.
-        if self.is_exact() {
+        // A listing that is cut anywhere but at its newer end shows others from another bound; and the last known event, from
+        // which a scan asks, is another one when the scan before found more. Late events are met by that as well.
+        let late = self.stage.scenario.bursts.iter().any(|burst| burst.lag > SETTLE);
+        if self.is_exact() && !late {
             prop_assert_eq!(&first, &second.rows, "a second scan found more");
+        }
+        if first != second.rows {
+            return Ok(());
         }
         self.scan(&scan).await?;
         let third = self.tables();

@@ -262,12 +262,20 @@ impl SinceWalk {
         add(&mut self.covered, Span { from, to });
     }
 
-    /// All that is known by now, with the watermark that follows from it.
+    /// All that is known by now, with the watermark that follows from it: it never passes a stretch that is neither covered
+    /// nor a gap yet, since the scan may die before it is.
     fn advance(&self, watermark: Time) -> Advance {
         let known = Span {
             from: self.known_from,
             to: self.known_through,
         };
+        let claimed = Span {
+            from: self.owed_from(),
+            to: watermark,
+        };
+        let gaps: Vec<Span> = self.gaps.iter().map(|(span, _)| *span).collect();
+        let open = minus(claimed, self.covered.iter().chain(&gaps));
+        let watermark = open.first().map_or(watermark, |open| open.from);
         Advance {
             position: None,
             watermark: Some(watermark),
