@@ -169,8 +169,8 @@ impl SinceWalk {
         // A page that is full of them tells nothing of what came before its oldest.
         let oldest = newer.into_iter().min().filter(|_| events >= at_once);
         let since = oldest.unwrap_or(watermark);
-        // By the tenant's clock, where it told it.
-        let now = self.frame.now.max(self.known_through + self.frame.settle);
+        // By the clock that is furthest ahead: the tenant's may be, whatever is claimed of it.
+        let now = self.frame.latest;
         Some(Pressure::new(events, at_once, now - since))
     }
 
