@@ -26,8 +26,8 @@ async fn before_events_are_hidden_there_is_an_alarm_and_then_a_gap() {
         program,
     } = scene(Settings {
         audit_events: 60,
-        // Time passes at the tenant alone: it begins an hour ago, so that its clock stays behind ours.
-        now: Some(chrono::Utc::now() - chrono::TimeDelta::hours(1)),
+        // Time passes at the tenant alone: it begins half an hour ago, and reaches ours with the third step.
+        now: Some(chrono::Utc::now() - chrono::TimeDelta::minutes(30)),
         audit_order: AuditOrder::NewestFirst,
         ..small(1)
     })
