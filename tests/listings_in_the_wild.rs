@@ -405,6 +405,38 @@ async fn lists_without_end_stop_and_rejects_have_a_ceiling() {
     assert_eq!(rejected, 12_000);
 }
 
+/// Resolved rejects go where a run would find no room, open ones never; a death in between changes nothing of it.
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread")]
+async fn resolved_rejects_make_room_also_after_a_death() {
+    let tenant = scripted(|_| (200, json!({"totalResults": 1, "profileProperties": [{"no": 1}]}))).await;
+    let (database, program) = at(&tenant).await;
+    program.expect(3, &["backfill", "profile_properties"]).await;
+    database
+        .run(
+            "insert into sync.rejects (resource, reason, detail, raw, raw_bytes, sha256, run_id, noticed_at, resolved_at)
+             select resource, reason, detail, raw, raw_bytes, sha256, run_id, noticed_at, noticed_at
+             from sync.rejects, generate_series(1, 99999)",
+        )
+        .await;
+    for place in ["rejects/room/before", "rejects/room/after"] {
+        let dying = program.with("FAILPOINTS", &format!("{place}=return(kill)"));
+        assert_eq!(
+            dying.run(&["backfill", "profile_properties"]).await.code(),
+            137,
+            "{place}"
+        );
+        assert_eq!(
+            database.count("sync.rejects where resolved_at is null").await,
+            1,
+            "{place}"
+        );
+    }
+    program.expect(3, &["backfill", "profile_properties"]).await;
+    assert_eq!(database.count("sync.rejects where resolved_at is null").await, 1);
+    assert!(database.count("sync.rejects").await <= 90_000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_segment_that_no_address_can_hold_is_told_and_the_others_are_counted() {
     let tenant = scripted(|asked| {

@@ -10,6 +10,7 @@ use crate::model::batch::Reject;
 use crate::model::plain;
 use crate::model::ports::Lease;
 use crate::postgres::bigint::{from_count, from_length, to_count};
+use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::hex::hex;
 
@@ -175,7 +176,7 @@ pub(crate) async fn resolve(
 
 /// Deletes the oldest of those that are resolved, and says how many. What another connection holds is left to it.
 pub(crate) async fn clear_resolved(pool: &PgPool, limit: i64) -> Result<u64, Error> {
-    let cleared = sqlx::query!(
+    let clearing = sqlx::query!(
         "delete from sync.rejects where id in (
            select id from sync.rejects where resolved_at is not null
            order by resolved_at, id limit $1
@@ -183,9 +184,8 @@ pub(crate) async fn clear_resolved(pool: &PgPool, limit: i64) -> Result<u64, Err
          )",
         limit
     )
-    .execute(pool)
-    .await
-    .doing("making room for rejects")?;
+    .execute(pool);
+    let cleared = boundary::cross("rejects/room", "making room for rejects", clearing).await?;
     Ok(cleared.rows_affected())
 }
 
