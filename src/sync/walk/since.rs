@@ -109,7 +109,8 @@ impl SinceWalk {
         let doubt = told.map_or(CLOCK_DOUBT, |_| TimeDelta::zero());
         let now = told.unwrap_or(frame.now);
         let first = frame.first();
-        let kept_from = frame.kept_at(now) + doubt;
+        // What it claims is bound by our own clocks as well; what the tenant has dropped, by its own.
+        let kept_from = frame.kept_at(told.map_or(now, |told| told.max(frame.latest))) + doubt;
         let known_from = first.max(kept_from);
         let reason = if known_from == first && first > frame.kept_at(frame.now) {
             GapReason::Interrupted
