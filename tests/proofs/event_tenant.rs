@@ -128,7 +128,8 @@ impl Tenant {
         if arrangement == Arrangement::Unordered {
             disorder(&mut found);
         }
-        let is_cut = raw > count || found.len() < shown || found.len() == count;
+        let fills = found.len() == (self.scenario.at_once() as usize).min(count);
+        let is_cut = raw > count || found.len() < shown || fills;
         self.undecided |= (is_cut || self.requests == 0) && distinct(&found) < TRUSTED_AFTER;
         found
     }
