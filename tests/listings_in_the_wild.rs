@@ -282,7 +282,7 @@ async fn a_list_of_segments_that_blinks_removes_nobody() {
             if asked.path == "/segments" {
                 let took = blinks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
                 let listed = if took.is_ok() { &all[1..] } else { &all[..] };
-                return list("segments", asked, listed, 1000, listed.len().into());
+                return list("segments", asked, listed, 1000, &listed.len().into());
             }
             let of = if asked.path.contains("/some/") { 380 } else { 400 };
             let (page, end) = profiles(asked, of);
@@ -348,13 +348,7 @@ async fn a_total_that_is_none_is_no_proof() {
                     json!({"totalResults": total, "profileProperties": all[..100]}),
                 );
             }
-            list(
-                "profileProperties",
-                asked,
-                &properties(0..131),
-                100,
-                total.clone(),
-            )
+            list("profileProperties", asked, &properties(0..131), 100, &total)
         })
         .await;
         let (database, program) = at(&tenant).await;
@@ -446,10 +440,10 @@ async fn a_segment_that_no_address_can_hold_is_told_and_the_others_are_counted()
             .map(|id| json!({"id": id, "name": "N", "profileCount": 0}))
             .collect();
         if asked.path == "/segments" {
-            return list("segments", asked, &all, 1000, all.len().into());
+            return list("segments", asked, &all, 1000, &all.len().into());
         }
         if asked.path == "/profileProperties" {
-            return list("profileProperties", asked, &[], 1000, 0.into());
+            return list("profileProperties", asked, &[], 1000, &0.into());
         }
         if asked.path.contains("a%2Fb") {
             return (400, json!({"message": "ambiguous path"}));

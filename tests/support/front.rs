@@ -107,7 +107,7 @@ async fn serve(
         }
         let socket = target.lock().unwrap().clone();
         let state = state.subscribe();
-        tokio::spawn(async move { carry(client, socket, number, state).await });
+        tokio::spawn(Box::pin(carry(client, socket, number, state)));
     }
 }
 
@@ -133,8 +133,8 @@ async fn carry(client: TcpStream, socket: PathBuf, number: u64, mut state: watch
         };
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();
-        let mut there = [0; 64 * 1024];
-        let mut back = [0; 64 * 1024];
+        let mut there = vec![0; 64 * 1024];
+        let mut back = vec![0; 64 * 1024];
         loop {
             let silent = async {
                 let _ = state

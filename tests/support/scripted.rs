@@ -92,7 +92,7 @@ pub(crate) fn profile(number: usize) -> Value {
 }
 
 /// A list from where it is asked for, at most `most` of it, with a total if there is one.
-pub(crate) fn list(name: &str, asked: &Asked, of: &[Value], most: usize, total: Value) -> Answer {
+pub(crate) fn list(name: &str, asked: &Asked, of: &[Value], most: usize, total: &Value) -> Answer {
     let (start, count) = (asked.number("startIndex"), asked.number("count").min(most));
     let page: Vec<&Value> = of.iter().skip(start).take(count).collect();
     (200, json!({"totalResults": total, name: page}))
@@ -105,6 +105,6 @@ pub(crate) fn segments(asked: &Asked) -> Answer {
         asked,
         &[json!({"id": "allvisitors", "profileCount": 10})],
         1000,
-        1.into(),
+        &1.into(),
     )
 }

@@ -67,13 +67,13 @@ async fn the_vendors_examples_are_in_the_tables_value_for_value() {
     stage.service.stop().await;
 }
 
-/// 5 of 5 segments; 2 of 144 properties and 1 of 100 profiles; audit events have no total.
+/// 5 of 5 segments; 2 of 144 properties and 1 of 100 profiles; audit events have no total, and the example comes again
+/// whatever the lower bound is.
 fn statuses_are_as_the_counts_of_the_examples_want_them(ended: &Ended) {
     for (resource, status, total, distinct) in [
         ("segments", "succeeded", Some(5), 5),
         ("profile_properties", "partial", Some(144), 2),
         ("profiles", "partial", Some(100), 1),
-        ("audit_events", "succeeded", None, 7),
     ] {
         let run = ended.run_of(resource);
         let told = (
@@ -83,6 +83,10 @@ fn statuses_are_as_the_counts_of_the_examples_want_them(ended: &Ended) {
         );
         assert_eq!(told, (Some(status), total, Some(distinct)), "{run}");
     }
+    let events = ended.run_of("audit_events");
+    assert_eq!(events["status"], "succeeded", "{events}");
+    assert_eq!(events["source_total"], Value::Null, "{events}");
+    assert_eq!(events["rows_inserted"], 7, "{events}");
     let summary = ended.json();
     assert_eq!(summary["status"], "partial");
     assert_eq!(summary["exit_code"], PARTIAL);
@@ -99,10 +103,13 @@ fn only_the_requests_that_are_needed_were_sent(recorder: &Recorder) {
         // There is no `allvisitors`; this one has the largest `profileCount`. A page with the one profile, and one
         // that brings it again with the cursor that was just sent.
         ("GET /segments/aa9c3c86-edec-4ac5-8521-a1be602eb7c6/profiles", 2),
-        ("GET /auditEvents", 1),
     ];
     let expected = expected.map(|(call, count)| (call.to_owned(), count)).into();
-    assert_eq!(recorder.counts(), expected);
+    let mut counts = recorder.counts();
+    // The example heeds no `fromDate`, so that nothing proves where the events end: a scan looks for that, within bounds.
+    let scans = counts.remove("GET /auditEvents");
+    assert!(scans.is_some_and(|scans| (1..=130).contains(&scans)), "{scans:?}");
+    assert_eq!(counts, expected);
     for request in recorder.all() {
         assert_eq!(request.status, 200, "{request:?}");
     }

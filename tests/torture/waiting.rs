@@ -167,7 +167,7 @@ async fn caught_up(database: &Database, since: &str, running: &mut Running) {
 }
 
 /// `noticed`: words of the log by which it is known that the program waits; none: a readiness that is refused.
-async fn one(world: &World, cause: &Cause, noticed: &[&str], case: &mut Case, worst: &mut Duration) {
+async fn one(world: &World, cause: &Cause, noticed: &[&str], row: &mut Case, worst: &mut Duration) {
     let database = Database::on(&world.cluster).await;
     // Every job comes round in seconds, so that what was put off or failed is made up for soon.
     let program = world
@@ -210,16 +210,16 @@ async fn one(world: &World, cause: &Cause, noticed: &[&str], case: &mut Case, wo
     })
     .await;
     caught_up(&database, &since, &mut running).await;
-    case.recovered(gone.elapsed());
+    row.recovered(gone.elapsed());
     eventually("it is ready", RECOVERED, async || {
         (status_of(&second, "/readyz").await == Some(200)).then_some(())
     })
     .await;
     assert_eq!(status_of(&second, "/healthz").await, Some(200));
     *worst = stopped(running, 0).await.max(*worst);
-    world.expected.compare(&database, case).await;
+    world.expected.compare(&database, row).await;
     database.remove(&world.cluster).await;
-    case.tried(1);
+    row.tried(1);
 }
 
 async fn status_of(address: &str, path: &str) -> Option<u16> {
@@ -245,13 +245,13 @@ async fn tried(name: &str, cause: Cause, noticed: &[&str], in_full: u32) {
 }
 
 async fn tried_in(world: &World, name: &str, cause: Cause, noticed: &[&str], in_full: u32) {
-    let mut case = Case::new(name);
+    let mut row = Case::new(name);
     let mut worst = Duration::ZERO;
     for _ in 0..tries(1, in_full) {
-        one(world, &cause, noticed, &mut case, &mut worst).await;
+        one(world, &cause, noticed, &mut row, &mut worst).await;
     }
-    case.note(format!("worst exit {:.1} s", worst.as_secs_f64()));
-    case.told();
+    row.note(format!("worst exit {:.1} s", worst.as_secs_f64()));
+    row.told();
 }
 
 #[tokio::test(flavor = "multi_thread")]
