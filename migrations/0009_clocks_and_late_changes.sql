@@ -15,7 +15,7 @@ select
   r.resource,
   case
     -- A resumed walk has several runs, so that its own start is known to the cursor alone.
-    when r.resource in ('profiles', 'audit_events') then least(c.watermark, t.now)
+    when r.resource in ('profiles', 'audit_events') then c.watermark
     else f.started_at
   end as complete_as_of,
   s.last_success_at,
@@ -23,7 +23,8 @@ select
 from (values ('segments'), ('profile_properties'), ('profiles'), ('audit_events')) as r (resource)
 cross join lateral (select sync.clock() as now) as t
 cross join lateral (
-  select max(cursors.watermark) as watermark
+  -- `least` passes over null: a walk that is under way has no watermark, and is not complete as of now.
+  select max(least(cursors.watermark, t.now)) as watermark
   from sync.cursors
   where cursors.resource = r.resource and cursors.watermark <= t.now + interval '1 minute'
 ) as c

@@ -50,3 +50,16 @@ async fn no_watermark_passes_both_clocks_and_one_that_does_gives_way() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_walk_that_has_only_begun_is_not_fresh() {
+    for slot in [PROFILES_FULL, AUDIT] {
+        let db = fixture().await;
+        let lease = db.lease(slot).await;
+        db.store.advance(&lease, &advance()).await.unwrap();
+        let fresh: i64 = db
+            .one("select count(*) from blueconic.freshness where complete_as_of is not null")
+            .await;
+        assert_eq!(fresh, 0, "{slot:?}");
+    }
+}
