@@ -243,6 +243,7 @@ fn profile(profile: &Value) -> Expected {
         ("source_hash", Cell::Own),
         ("content_hash", Cell::Own),
         ("synced_at", Cell::Own),
+        ("asked_at", Cell::Own),
     ]
 }
 
