@@ -287,6 +287,17 @@ impl Error {
         waited || self.has_code("55P03")
     }
 
+    /// Whether a connection was given up since nothing came over it any more.
+    pub(crate) const fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Waited {
+                in_the_way: Obstacle::Silence,
+                ..
+            }
+        )
+    }
+
     fn has_code(&self, code: &str) -> bool {
         self.cause()
             .and_then(sqlx::Error::as_database_error)

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::schemas::{self, Schema};
 use crate::postgres::session::{self, Purpose};
+use crate::postgres::waits::{Longest, Lookout};
 use crate::postgres::{boundary, obstacles};
 
 /// Where applied migrations are recorded.
@@ -26,6 +27,11 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Between two attempts, so that whoever waited behind the first one passes: longer than [`session::MIGRATION_LOCKS`], which
 /// is how long they waited.
 const PAUSE: Duration = Duration::from_secs(4);
+/// How often the migrations are tried where connections fall silent.
+const ATTEMPTS: u32 = 3;
+
+const LOCKING: &str = "locking the migrations";
+const READING: &str = "reading the applied migrations";
 
 /// A migration that this program brings and the database lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,73 +95,147 @@ pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
 }
 
 /// Applies what is pending, and gives it back. With nothing to apply it needs no right to create.
+///
+/// # Errors
+/// A connection that falls silent is given up and its session ended; the migrations are then tried again over new
+/// connections, since each is a transaction of its own.
 pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
     let options = options.clone().application_name("blueconic-sync migrate");
-    let mut connection = session::open(&options, Purpose::Migrating).await?;
-    session::refuse_unwritable(&mut connection, &options).await?;
-    if pending(&mut connection).await?.is_empty() {
-        connection.close().await.doing("closing a connection")?;
-        return Ok(Vec::new());
+    let lookout = Lookout::new(options.clone());
+    let mut wanted = None;
+    for _ in 1..ATTEMPTS {
+        match attempt(&options, &lookout, &mut wanted).await {
+            Err(error) if error.is_silence() => tracing::warn!("{error}; trying again"),
+            applied => return applied,
+        }
     }
-    let mut guard = session::open(&options, Purpose::Guarding).await?;
-    let applied = apply_alone(&mut connection, &mut guard).await?;
-    guard.close().await.doing("closing a connection")?;
-    connection.close().await.doing("closing a connection")?;
-    Ok(applied)
+    attempt(&options, &lookout, &mut wanted).await
+}
+
+/// One attempt. `wanted` is what was pending when the first one began.
+async fn attempt(
+    options: &PgConnectOptions,
+    lookout: &Lookout,
+    wanted: &mut Option<Vec<Pending>>,
+) -> Result<Vec<Pending>, Error> {
+    let mut connection = Session::open(options, lookout, Purpose::Migrating).await?;
+    let looking = async {
+        session::refuse_unwritable(&mut connection.inner, options).await?;
+        pending(&mut connection.inner).await
+    };
+    let found = lookout
+        .watch(READING, Longest::Moment, Some(connection.pid), looking)
+        .await?;
+    if !found.is_empty() {
+        let found = wanted.get_or_insert(found);
+        tracing::debug!(migrations = found.len(), "applying the migrations");
+        let mut guard = Session::open(options, lookout, Purpose::Guarding).await?;
+        apply_alone(&mut connection, &mut guard).await?;
+        guard.close().await?;
+    }
+    connection.close().await?;
+    Ok(wanted.take().unwrap_or_default())
+}
+
+/// A connection whose session on the server is known by its number, so that each wait on it ends.
+struct Session {
+    inner: PgConnection,
+    pid: i32,
+    lookout: Lookout,
+}
+
+impl Session {
+    async fn open(options: &PgConnectOptions, lookout: &Lookout, purpose: Purpose) -> Result<Self, Error> {
+        const DOING: &str = "opening a connection for the migrations";
+        let opening = async {
+            let mut inner = session::open(options, purpose).await?;
+            let pid = sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
+                .fetch_one(&mut inner)
+                .await
+                .doing(DOING)?;
+            Ok(Self {
+                inner,
+                pid,
+                lookout: lookout.clone(),
+            })
+        };
+        lookout.wait(DOING, Longest::Moment, opening).await
+    }
+
+    /// Waits for a short statement, or one that ends a transaction.
+    async fn moment<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Error> {
+        let Self { inner, pid, lookout } = self;
+        let work = async { work(inner).await.doing(LOCKING) };
+        lookout.watch(LOCKING, Longest::Moment, Some(*pid), work).await
+    }
+
+    async fn close(self) -> Result<(), Error> {
+        const DOING: &str = "closing a connection";
+        let Self { inner, pid, lookout } = self;
+        let closing = async { inner.close().await.doing(DOING) };
+        lookout.watch(DOING, Longest::Moment, Some(pid), closing).await
+    }
 }
 
 /// `guard` holds the lock in a transaction of its own while `connection` migrates.
-async fn apply_alone(connection: &mut PgConnection, guard: &mut PgConnection) -> Result<Vec<Pending>, Error> {
-    const DOING: &str = "locking the migrations";
+async fn apply_alone(connection: &mut Session, guard: &mut Session) -> Result<(), Error> {
     let began = Instant::now();
-    let mut transaction = loop {
-        let mut transaction = guard.begin().await.doing(DOING)?;
-        let ours = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "ours!""#, LOCK)
-            .fetch_one(&mut *transaction)
-            .await
-            .doing(DOING)?;
-        if ours {
-            break transaction;
-        }
-        transaction.rollback().await.doing(DOING)?;
+    while !guard.moment(take_lock).await? {
         if began.elapsed() > PATIENCE {
             return Err(Error::MigrationsLocked {
                 seconds: PATIENCE.as_secs(),
             });
         }
         tokio::time::sleep(POLL).await;
-    };
-    // Another process may have applied them while the lock was waited for.
-    let pending = pending(connection).await?;
-    if !pending.is_empty() {
-        run_patiently(connection, &mut transaction).await?;
     }
-    transaction.rollback().await.doing(DOING)?;
-    Ok(pending)
+    let applied = run_patiently(connection, guard).await;
+    // The lock ends with the transaction, or with the session where that does not answer any more.
+    let freed = guard.moment(async |guard| execute(guard, "rollback").await).await;
+    applied.and(freed)
+}
+
+/// Begins a transaction that holds the lock; false: somebody else has the lock, and no transaction is open.
+async fn take_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    execute(connection, "begin").await?;
+    let ours = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "ours!""#, LOCK)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !ours {
+        execute(connection, "rollback").await?;
+    }
+    Ok(ours)
+}
+
+async fn execute(connection: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(statement).execute(connection).await.map(drop)
 }
 
 /// Tries until every lock was had. A migration that waits for a lock keeps all who come after it waiting, so that each attempt
 /// is short, and a pause lets them pass. `guard` looks meanwhile who is in the way.
-async fn run_patiently(connection: &mut PgConnection, guard: &mut PgConnection) -> Result<(), Error> {
-    let pid = sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
-        .fetch_one(&mut *connection)
-        .await
-        .doing("locking the migrations")?;
-    let schemas = schemas::look(connection).await?;
-    for schema in &schemas {
-        schema.refuse_unusable()?;
+async fn run_patiently(connection: &mut Session, guard: &mut Session) -> Result<(), Error> {
+    let looking = async {
+        let schemas = schemas::look(&mut connection.inner).await?;
+        for schema in &schemas {
+            schema.refuse_unusable()?;
+        }
+        // Another process may have applied them while the lock was waited for.
+        Ok((schemas, pending(&mut connection.inner).await?))
+    };
+    let lookout = connection.lookout.clone();
+    let (schemas, pending) = lookout
+        .watch(READING, Longest::Moment, Some(connection.pid), looking)
+        .await?;
+    if pending.is_empty() {
+        return Ok(());
     }
     let began = Instant::now();
     loop {
-        let ended = CancellationToken::new();
-        let attempt = async {
-            let applied = run(connection, &migrator_for(&schemas)).await;
-            ended.cancel();
-            applied
-        };
-        let (applied, who) = tokio::join!(attempt, obstacles::watch(guard, pid, &ended));
+        let (applied, who) = run_watched(connection, guard, &schemas).await;
         match applied {
-            Err(error) if error.is_locked_out() => {}
+            Err(error) if error.is_locked_out() || error.is_lock_not_had() => {}
             applied => return applied,
         }
         let who = who?.unwrap_or_else(|| "a session that has gone meanwhile".to_owned());
@@ -170,6 +250,34 @@ async fn run_patiently(connection: &mut PgConnection, guard: &mut PgConnection) 
         );
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Runs the migrations once. Gives how they ended and who was in their way last.
+async fn run_watched(
+    connection: &mut Session,
+    guard: &mut Session,
+    schemas: &[Schema],
+) -> (Result<(), Error>, Result<Option<String>, Error>) {
+    let lookout = connection.lookout.clone();
+    let pid = connection.pid;
+    let ended = CancellationToken::new();
+    let migrator = migrator_for(schemas);
+    let attempt = async {
+        let work = run(&mut connection.inner, &migrator);
+        let applied = lookout
+            .watch("applying the migrations", Longest::AsItTakes, Some(pid), work)
+            .await;
+        ended.cancel();
+        applied
+    };
+    let looks = obstacles::watch(&mut guard.inner, pid, &ended);
+    let looks = lookout.watch(
+        "looking who is in the way",
+        Longest::AsItTakes,
+        Some(guard.pid),
+        looks,
+    );
+    tokio::join!(attempt, looks)
 }
 
 /// Each migration is a transaction of its own.
@@ -191,11 +299,10 @@ fn refusal(error: MigrateError) -> Error {
 type Applied = HashMap<i64, (Vec<u8>, bool)>;
 
 async fn applied(connection: &mut PgConnection) -> Result<Applied, Error> {
-    const DOING: &str = "reading the applied migrations";
     let exists = sqlx::query_scalar!(r#"select to_regclass($1) is not null as "exists!""#, TABLE)
         .fetch_one(&mut *connection)
         .await
-        .doing(DOING)?;
+        .doing(READING)?;
     if !exists {
         return Ok(Applied::new());
     }
@@ -204,7 +311,7 @@ async fn applied(connection: &mut PgConnection) -> Result<Applied, Error> {
         sqlx::query_as("select version, checksum, success from sync._sqlx_migrations")
             .fetch_all(connection)
             .await
-            .doing(DOING)?;
+            .doing(READING)?;
     Ok(rows
         .into_iter()
         .map(|(version, checksum, success)| (version, (checksum, success)))

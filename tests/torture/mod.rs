@@ -24,6 +24,7 @@ mod lookups;
 pub(crate) mod migrating;
 mod replicas;
 mod stopped;
+mod sweeping;
 mod vanishing;
 mod waiting;
 mod walks;
