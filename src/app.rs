@@ -11,10 +11,11 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use crate::blueconic::client::Client;
+use crate::clock::SystemClock;
 use crate::config::settings::{Order, Removals, Settings};
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Clock, SystemClock};
+use crate::model::ports::Clock;
 use crate::model::position::{Scope, Slot};
 use crate::postgres::address;
 use crate::postgres::embedded::error::EmbeddedError;

@@ -19,6 +19,7 @@
 pub mod app;
 pub mod blueconic;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod demo;

@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use crate::support::sources::files;
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("failpoint", &[]),
-    ("model", &["failpoint"]),
+    ("clock", &["model", "failpoint"]),
+    ("model", &[]),
     ("config", &[]),
     ("blueconic", &["model", "config"]),
-    ("postgres", &["model", "config", "failpoint"]),
+    ("postgres", &["model", "config", "clock", "failpoint"]),
     ("resources", &["model", "config"]),
     ("sync", &["model", "failpoint"]),
     ("schedule", &["model", "config"]),
-    ("web", &["model", "config"]),
+    ("web", &["model", "config", "clock"]),
     ("demo", &["config"]),
     ("memory", &[]),
     ("telemetry", &["config", "model"]),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blueconic_sync::app::{self, App, Wish};
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::demo::faults::Route;
 use blueconic_sync::model::ledger::Status;
-use blueconic_sync::model::ports::SystemClock;
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;

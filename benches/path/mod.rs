@@ -5,12 +5,13 @@ use std::error::Error;
 use std::sync::Arc;
 
 use blueconic_sync::blueconic::elements::Elements;
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::demo::settings::Settings;
 use blueconic_sync::demo::tenant;
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::Block;
-use blueconic_sync::model::ports::{Clock, Resource, SystemClock};
+use blueconic_sync::model::ports::{Clock, Resource};
 use blueconic_sync::resources::registry;
 
 /// Whatever went wrong.

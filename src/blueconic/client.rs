@@ -35,8 +35,9 @@ use crate::config::settings::{Access, Grant as GrantType, Settings};
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
+use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
-use crate::model::tokens::{TokenName, TokenStore};
+use crate::model::tokens::TokenName;
 
 /// Before a new token that is refused is sent again; the next wait is twice as long.
 const YOUNG_AGAIN: Duration = Duration::from_millis(250);

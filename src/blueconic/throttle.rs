@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_permit_comes_back_under_contention() {
-        let steady = Steady::new(Arc::new(crate::model::ports::SystemClock));
+        let steady = Steady::new(Arc::new(crate::clock::SystemClock));
         let throttle = Arc::new(throttle(&steady, 1_000_000, 1_000_000, 3));
         let mut tasks = Vec::new();
         for _ in 0..300 {

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::app::{self, App, SyncEngine, Wish};
 use crate::cli::Backfill;
+use crate::clock::SystemClock;
 use crate::commands::{Exit, complain};
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::{RunReport, Status};
-use crate::model::ports::{Clock as _, SystemClock};
+use crate::model::ports::Clock as _;
 use crate::model::position::Scope;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;

@@ -16,11 +16,11 @@ use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::login::{Consent, Login as SignIn};
 use crate::blueconic::error::ClientError;
 use crate::cli::Login;
+use crate::clock::SystemClock;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::SystemClock;
 use crate::postgres::store::PostgresStore;
 
 use super::{children, output};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::app::{self, Database};
 use crate::blueconic::auth::logout::{Ended, Logout as SignOut};
 use crate::cli::Logout;
+use crate::clock::SystemClock;
 use crate::commands::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::SystemClock;
 
 use super::confirm::confirmed;
 use super::{backfill, output};

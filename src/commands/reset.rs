@@ -4,11 +4,12 @@ use chrono::{SecondsFormat, TimeDelta};
 
 use crate::app::Database;
 use crate::cli::Reset;
+use crate::clock::SystemClock;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Clock as _, SystemClock};
+use crate::model::ports::Clock as _;
 use crate::postgres::reset;
 
 use super::confirm::confirmed;

@@ -214,7 +214,7 @@ pub struct Written {
     pub unrecorded: u64,
     /// Rows that were staged more than once; the newest copy of each is counted in its own place.
     pub repeated: u64,
-    /// Rows among those inserted and changed that an increment had passed: their dates lie before [`super::ports::Walk`]'s
+    /// Rows among those inserted and changed that an increment had passed: their dates lie before [`super::walk::Walk`]'s
     /// `passed`.
     pub late: u64,
     /// By how many seconds the worst of them.

@@ -2,8 +2,11 @@
 
 pub mod batch;
 pub mod clocks;
+pub mod cursor;
 pub mod event;
 pub mod fault;
+pub mod job;
+pub mod lease;
 pub mod ledger;
 pub mod page;
 pub mod plain;
@@ -12,9 +15,12 @@ pub mod position;
 pub mod pulse;
 pub mod removals;
 pub mod rows;
+pub mod segment;
 pub mod table;
 pub mod tokens;
+pub mod verdict;
 pub mod verification;
+pub mod walk;
 
 /// A moment in UTC. Every time in this program is one; zones exist only in cron expressions.
 pub type Time = chrono::DateTime<chrono::Utc>;

@@ -1,11 +1,8 @@
-//! The port to `sync.tokens`: whose turn it is to ask for a token, and what came of it. `blueconic::auth` seals and opens,
-//! so whoever implements this never sees a token.
+//! A row of `sync.tokens`, and what a claim on it gives. The port is [`super::ports::TokenStore`].
 
-use std::future::Future;
 use std::time::Duration;
 
 use super::Time;
-use super::fault::Outcome;
 
 /// Whose token it is: the key of `sync.tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,7 +42,7 @@ pub type Sealed = (String, Vec<u8>);
 /// What a claim to refresh gives.
 #[derive(Debug)]
 pub enum Claim {
-    /// Ask for a token, [`TokenStore::extend`] while that lasts, then [`TokenStore::settle`]: all with this fence.
+    /// Ask for a token, [`TokenStore::extend`](super::ports::TokenStore::extend) while that lasts, then [`TokenStore::settle`](super::ports::TokenStore::settle): all with this fence.
     Yours {
         /// Grows with each claim.
         fence: i64,
@@ -81,49 +78,4 @@ pub enum Settled {
         /// stored, whose access token is dead with it.
         sealed: Option<Sealed>,
     },
-}
-
-/// The rows of `sync.tokens`. Every change is committed when it returns.
-pub trait TokenStore: Send + Sync + 'static {
-    /// Reads the row.
-    fn read(&self, name: &TokenName) -> impl Future<Output = Outcome<Option<TokenRow>>> + Send;
-    /// Claims the turn to ask for the token after version `seen` (0: there is none), for at most `hold`.
-    fn claim(
-        &self,
-        name: &TokenName,
-        seen: i64,
-        hold: Duration,
-    ) -> impl Future<Output = Outcome<Claim>> + Send;
-    /// Holds a claim for `hold` from now; [`super::fault::Kind::Fenced`] when it was taken over.
-    fn extend(
-        &self,
-        name: &TokenName,
-        fence: i64,
-        hold: Duration,
-    ) -> impl Future<Output = Outcome<()>> + Send;
-    /// Stores what came of it and lets the claim go; [`super::fault::Kind::Fenced`] when the claim was taken over. Gives
-    /// back the row as it now is.
-    fn settle(
-        &self,
-        name: &TokenName,
-        fence: i64,
-        with: Settled,
-    ) -> impl Future<Output = Outcome<TokenRow>> + Send;
-    /// Marks a token as dead before its time (401), unless a newer one is there.
-    fn drop_version(&self, name: &TokenName, version: i64) -> impl Future<Output = Outcome<()>> + Send;
-    /// Stores what a person has just granted in place of whatever is there, and ends every claim on it.
-    fn grant(
-        &self,
-        name: &TokenName,
-        life: Duration,
-        sealed: Sealed,
-    ) -> impl Future<Output = Outcome<TokenRow>> + Send;
-    /// Removes the row under a claim; [`super::fault::Kind::Fenced`] when the claim was taken over.
-    fn remove(&self, name: &TokenName, fence: i64) -> impl Future<Output = Outcome<()>> + Send;
-    /// The rows of one application at one tenant, by any grant.
-    fn of_client(
-        &self,
-        tenant: &str,
-        client_id: &str,
-    ) -> impl Future<Output = Outcome<Vec<TokenName>>> + Send;
 }

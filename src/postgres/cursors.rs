@@ -3,10 +3,13 @@
 
 use sqlx::{PgConnection, PgPool};
 
+use crate::clock::SystemClock;
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::clocks::OwnClocks;
-use crate::model::ports::{Clock as _, Cursor, Lease, SystemClock};
+use crate::model::cursor::Cursor;
+use crate::model::lease::Lease;
+use crate::model::ports::Clock as _;
 use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, leases, seen};

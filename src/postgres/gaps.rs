@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::model::Time;
 use crate::model::batch::{Advance, GapReason, Landmark, Span};
-use crate::model::ports::Lease;
+use crate::model::lease::Lease;
 use crate::postgres::bigint::{from_count, to_count};
 use crate::postgres::error::{Doing, Error};
 

@@ -7,8 +7,8 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::model::lease::{Acquired, Holder, Lease};
 use crate::model::ledger::Ledger;
-use crate::model::ports::{Acquired, Holder, Lease};
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, rejects, runs};

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::Time;
 use crate::model::batch::{Batch, Written};
-use crate::model::ports::Lease;
+use crate::model::lease::Lease;
 use crate::model::rows::Rows;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::copy;

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::Reject;
+use crate::model::lease::Lease;
 use crate::model::plain;
-use crate::model::ports::Lease;
 use crate::postgres::bigint::{from_count, from_length, to_count};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};

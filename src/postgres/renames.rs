@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::model::batch::Batch;
 use crate::model::event::{Coarse, EventIdentity, EventKey, FIELDS, Rename, Respelled};
-use crate::model::ports::Lease;
+use crate::model::lease::Lease;
 use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::{REKEY_COARSE, RESPELL_STAGED};

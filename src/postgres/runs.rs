@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::model::lease::Lease;
 use crate::model::ledger::{Counts, Ledger};
 use crate::model::plain;
-use crate::model::ports::Lease;
 use crate::model::position::Slot;
 use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;

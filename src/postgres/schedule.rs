@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Job, JobStore};
+use crate::model::job::Job;
+use crate::model::ports::JobStore;
 use crate::model::position::Slot;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::model::batch::Batch;
-use crate::model::ports::Lease;
+use crate::model::lease::Lease;
 use crate::model::position::Slot;
 use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};

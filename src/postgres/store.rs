@@ -11,12 +11,16 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Landmark, Span};
+use crate::model::cursor::Cursor;
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
+use crate::model::lease::{Acquired, Lease};
 use crate::model::ledger::{Counts, Ledger};
-use crate::model::ports::{Acquired, Candidates, Cursor, Lease, Store, Verdict, Walk};
+use crate::model::ports::Store;
 use crate::model::position::Slot;
 use crate::model::table::{Merge, Table};
+use crate::model::verdict::Verdict;
+use crate::model::walk::{Candidates, Walk};
 use crate::postgres::allowance::Allowances;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::loader::PostgresLoader;

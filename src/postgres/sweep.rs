@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use crate::model::Time;
-use crate::model::ports::{Candidates, Lease, Verdict, Walk};
+use crate::model::lease::Lease;
 use crate::model::table::{Merge, Table};
+use crate::model::verdict::Verdict;
+use crate::model::walk::{Candidates, Walk};
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};

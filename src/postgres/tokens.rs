@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::model::fault::Outcome;
 use crate::model::plain;
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
+use crate::model::ports::TokenStore;
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;

@@ -13,9 +13,10 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::event::{Coarse, EventIdentity, EventKey, Rename, Respelled};
 use crate::model::page::{Broken, Lookup, RejectReason, Request};
-use crate::model::ports::{Census, Clock, Decoder, Prelude, Resource, Verdict};
+use crate::model::ports::{Census, Clock, Decoder, Prelude, Resource};
 use crate::model::position::Position;
 use crate::model::table::{Column, ColumnKind, Merge, Table};
+use crate::model::verdict::Verdict;
 
 use super::audit_key::{self, FineDate, Values};
 use super::fields::{Fields, Raw, array};
@@ -363,7 +364,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
     use super::*;
-    use crate::model::ports::SystemClock;
+    use crate::clock::SystemClock;
 
     fn decode(elements: &[&str]) -> (Batch, Vec<Time>) {
         let resource = AuditEvents::new(1000, Arc::new(SystemClock));

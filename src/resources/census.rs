@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::model::page::Request;
-use crate::model::ports::{Census, SegmentCount};
+use crate::model::ports::Census;
+use crate::model::segment::SegmentCount;
 
 use super::fields::Fields;
 use super::{list, profiles, segments};

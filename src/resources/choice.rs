@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Request, halved};
-use crate::model::ports::{Choice, Prelude, SegmentCount};
+use crate::model::ports::Prelude;
+use crate::model::segment::{Choice, SegmentCount};
 
 use super::{census, list, segments};
 

@@ -7,9 +7,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::page::{Broken, Lookup, RejectReason, Request, halved};
-use crate::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
+use crate::model::ports::{Census, Decoder, Prelude, Resource};
 use crate::model::position::Position;
 use crate::model::table::Table;
+use crate::model::verdict::Verdict;
 
 use super::fields::{Fields, Wrong};
 use super::reject;

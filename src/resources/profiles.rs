@@ -11,9 +11,10 @@ use crate::config::settings::Profiles as Settings;
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::page::{Broken, Lookup, Request, halved};
-use crate::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
+use crate::model::ports::{Census, Decoder, Prelude, Resource};
 use crate::model::position::Position;
 use crate::model::table::Table;
+use crate::model::verdict::Verdict;
 
 use super::census::SegmentCensus;
 use super::choice::SegmentChoice;

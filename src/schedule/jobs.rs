@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::settings::{AuditEvents, List, Profiles, Settings};
-use crate::model::ports::{Job, Task};
+use crate::model::job::{Job, Task};
 use crate::model::position::{Scope, Slot};
 
 /// The jobs of the enabled resources, in the order in which they are begun when several are due.

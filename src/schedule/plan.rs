@@ -19,7 +19,7 @@ use croner::Cron;
 use super::error::ScheduleError;
 use crate::config::cron::parse;
 use crate::model::Time;
-use crate::model::ports::{Again, Job, Task};
+use crate::model::job::{Again, Job, Task};
 
 /// Zones change their clocks months apart; looking twice a day finds each change.
 const STRIDE: Duration = Duration::hours(12);

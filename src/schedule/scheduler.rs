@@ -16,7 +16,8 @@ use super::plan::{Timetable, at_start};
 use super::turn::Turn;
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Job, JobStore, Runner, Task};
+use crate::model::job::{Job, Task};
+use crate::model::ports::{JobStore, Runner};
 use crate::model::position::Slot;
 use crate::model::pulse::Pulse;
 

@@ -12,7 +12,8 @@ use super::outage::Outage;
 use super::plan::after_run;
 use super::scheduler::Entry;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Again, JobStore, Runner};
+use crate::model::job::Again;
+use crate::model::ports::{JobStore, Runner};
 
 /// Between two tries to give a claim back while the database is away.
 const RETRY: Duration = Duration::from_secs(1);

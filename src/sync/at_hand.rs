@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use crate::model::fault::Outcome;
-use crate::model::ports::{Lease, Store, Walk};
+use crate::model::lease::Lease;
+use crate::model::ports::Store;
 use crate::model::table::Table;
+use crate::model::walk::Walk;
 
 /// How long a connection is kept for what comes next. Opening one takes some milliseconds.
 pub(super) const KEPT: Duration = Duration::from_secs(2);

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::clocks::OwnClocks;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::lease::Lease;
 use crate::model::ledger::{Counts, Ledger, RunReport, Status};
-use crate::model::ports::{Clock, Lease, Source, Store};
+use crate::model::ports::{Clock, Source, Store};
 use crate::model::position::{Scope, Slot};
 use crate::model::removals::Removals;
 

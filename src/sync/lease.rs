@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::lease::{Acquired, Holder, Lease};
 use crate::model::ledger::Counts;
-use crate::model::ports::{Acquired, Holder, Lease, Store};
+use crate::model::ports::Store;
 use crate::model::position::Slot;
 
 use super::progress::Progress;

@@ -6,8 +6,9 @@ use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::Meter;
-use crate::model::ports::{Loader, Prelude, Resource, Source, Store, Walk};
+use crate::model::ports::{Loader, Prelude, Resource, Source, Store};
 use crate::model::position::{OffsetPosition, Position};
+use crate::model::walk::Walk;
 
 use super::at_hand::AtHand;
 use super::engine::{Context, Ended};

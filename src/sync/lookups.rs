@@ -6,7 +6,8 @@ use futures_util::{StreamExt, stream};
 
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::Lookup;
-use crate::model::ports::{Source, Store, Verdict};
+use crate::model::ports::{Source, Store};
+use crate::model::verdict::Verdict;
 
 use super::engine::Context;
 

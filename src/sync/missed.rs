@@ -9,7 +9,8 @@ use crate::model::Time;
 use crate::model::batch::{Tally, Written};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
-use crate::model::ports::{Loader, Source, Store, Verdict};
+use crate::model::ports::{Loader, Source, Store};
+use crate::model::verdict::Verdict;
 
 use super::engine::Context;
 use super::lane::{self, Raw, Standing};

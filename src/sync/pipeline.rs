@@ -12,9 +12,11 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::failpoint::{self, Side};
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::lease::Lease;
 use crate::model::page::{Block, PageEnd};
-use crate::model::ports::{Lease, Page, Resource, Source, Store, Walk};
+use crate::model::ports::{Page, Resource, Source, Store};
 use crate::model::position::{CursorPosition, Position};
+use crate::model::walk::Walk;
 
 use super::ending::{Ending, Stopped, Walked};
 use super::lane::{Raw, Standing};

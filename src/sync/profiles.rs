@@ -10,8 +10,9 @@ use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::{Kind, Outcome};
 use crate::model::ledger::Status;
-use crate::model::ports::{Source, Store, Walk};
+use crate::model::ports::{Source, Store};
 use crate::model::position::{Course, CursorPosition, Position, Restarted, Scope};
+use crate::model::walk::Walk;
 
 use super::ending::{Ending, Stopped, Walked};
 use super::engine::{Context, Ended, Engine};

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Choice, Resource, Source, Store};
+use crate::model::ports::{Resource, Source, Store};
 use crate::model::position::{CursorPosition, Scope};
+use crate::model::segment::Choice;
 
 use super::engine::{Context, Ended};
 use super::lists::read_prelude;

@@ -4,7 +4,9 @@
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ledger::Status;
-use crate::model::ports::{Candidates, Source, Store, Verdict, Walk};
+use crate::model::ports::{Source, Store};
+use crate::model::verdict::Verdict;
+use crate::model::walk::{Candidates, Walk};
 
 use super::engine::{Context, Ended};
 use super::lookups::{self, Doubt};

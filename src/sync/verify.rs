@@ -10,8 +10,9 @@ use crate::model::batch::Batch;
 use crate::model::batch::Known;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Meter, PageEnd, Request};
-use crate::model::ports::{Census, Prelude, Resource, SegmentCount, Source, Store};
+use crate::model::ports::{Census, Prelude, Resource, Source, Store};
 use crate::model::position::{Scope, Slot};
+use crate::model::segment::SegmentCount;
 use crate::model::verification::{Comparison, SegmentComparison, Verification};
 
 use super::engine::Engine;

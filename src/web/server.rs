@@ -24,11 +24,12 @@ use super::hosts::Hosts;
 use super::metrics::{self, Process};
 use super::status::Status;
 use super::{neighbour, page};
+use crate::clock::SystemClock;
 use crate::config::settings::Web;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::plain;
-use crate::model::ports::{Clock, Observer, SystemClock};
+use crate::model::ports::{Clock, Observer};
 use crate::model::pulse::Pulse;
 
 /// How long a page waits for the database.

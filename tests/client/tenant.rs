@@ -15,12 +15,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::model::Time;
 use blueconic_sync::model::fault::{Kind, Outcome};
 use blueconic_sync::model::page::{Meter, PageEnd, Request};
-use blueconic_sync::model::ports::{Clock, Page, Source, SystemClock};
+use blueconic_sync::model::ports::{Clock, Page, Source};
 use futures_util::StreamExt;
 
 pub(crate) const SECRET: &str = "canary-secret-7f3a";

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::page::Meter;
-use blueconic_sync::model::ports::{Clock, Source, SystemClock};
-use blueconic_sync::model::tokens::{Claim, TokenName, TokenStore};
+use blueconic_sync::model::ports::TokenStore;
+use blueconic_sync::model::ports::{Clock, Source};
+use blueconic_sync::model::tokens::{Claim, TokenName};
 
 use crate::client::tenant::{
     SECRET, Tenant, TestClock, bearer, granted, html, json, listing, read_on, status,

@@ -6,9 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::model::fault::Fault;
-use blueconic_sync::model::ports::{Clock, SystemClock};
-use blueconic_sync::model::tokens::{TokenName, TokenStore as _};
+use blueconic_sync::model::ports::Clock;
+use blueconic_sync::model::ports::TokenStore as _;
+use blueconic_sync::model::tokens::TokenName;
 
 use crate::client::tenant::{SECRET, Tenant, TestClock, html, json, status};
 use crate::oauth::server::KEY;

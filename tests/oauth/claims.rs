@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use blueconic_sync::app::Database as Opened;
 use blueconic_sync::blueconic::client::Client;
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::load;
 use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
 use blueconic_sync::demo::tenant::Tenant;
-use blueconic_sync::model::ports::SystemClock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};

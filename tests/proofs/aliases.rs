@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blueconic_sync::model::batch::Batch;
+use blueconic_sync::model::lease::Lease;
 use blueconic_sync::model::ledger::{Counts, Ledger, Status};
-use blueconic_sync::model::ports::{Lease, Store as _};
+use blueconic_sync::model::ports::Store as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
 use sqlx::{Connection as _, PgConnection};

@@ -6,13 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, GapReason, Known, Landmark, Span, Written};
+use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
+use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{Acquired, Candidates, Cursor, Lease, Loader, Store, Verdict, Walk};
+use blueconic_sync::model::ports::{Loader, Store};
 use blueconic_sync::model::position::Slot;
 use blueconic_sync::model::rows::timestamp;
 use blueconic_sync::model::table::Table;
+use blueconic_sync::model::verdict::Verdict;
+use blueconic_sync::model::walk::{Candidates, Walk};
 use uuid::Uuid;
 
 /// A stretch that may lack events.

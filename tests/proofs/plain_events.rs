@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Batch, Fingerprint, Known, Reject};
 use blueconic_sync::model::page::{Broken, Lookup, RejectReason, Request};
-use blueconic_sync::model::ports::{Census, Decoder, Prelude, Resource, Verdict};
+use blueconic_sync::model::ports::{Census, Decoder, Prelude, Resource};
 use blueconic_sync::model::position::Position;
 use blueconic_sync::model::table::{Merge, Table};
+use blueconic_sync::model::verdict::Verdict;
 use chrono::SecondsFormat;
 
 use super::event_tenant::{Event, moment};

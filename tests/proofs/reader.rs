@@ -4,10 +4,11 @@
 use std::sync::{Arc, OnceLock};
 
 use blueconic_sync::blueconic::elements::{Elements, Malformed};
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::{Block, Broken, PageEnd, RejectReason};
-use blueconic_sync::model::ports::{Clock, Resource, SystemClock};
+use blueconic_sync::model::ports::{Clock, Resource};
 use blueconic_sync::resources::registry;
 
 /// The array that holds the elements.

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use blueconic_sync::clock::SystemClock;
 use blueconic_sync::model::ledger::Status;
-use blueconic_sync::model::ports::{Resource, SystemClock};
+use blueconic_sync::model::ports::Resource;
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::postgres::store::PostgresStore;
 use blueconic_sync::sync::engine::Engine;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
-use blueconic_sync::model::ports::{Job, JobStore};
+use blueconic_sync::model::job::Job;
+use blueconic_sync::model::ports::JobStore;
 use tokio::time::Instant;
 
 #[derive(Debug, Clone)]

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::ports::{Again, Job, JobStore, Runner, Task};
+use blueconic_sync::model::job::{Again, Job, Task};
+use blueconic_sync::model::ports::{JobStore, Runner};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::pulse::Pulse;
 use blueconic_sync::schedule::error::ScheduleError;

@@ -2,7 +2,7 @@
 
 use blueconic_sync::config::cron::parse;
 use blueconic_sync::model::Time;
-use blueconic_sync::model::ports::{Again, Job, Task};
+use blueconic_sync::model::job::{Again, Job, Task};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::schedule::plan::{Timetable, after_run, at_start, next_run};
 use chrono::{DateTime, Duration, TimeZone, Timelike, Utc};

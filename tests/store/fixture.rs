@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
-use blueconic_sync::model::ports::{Acquired, Lease, Loader, Store, Walk};
+use blueconic_sync::model::lease::{Acquired, Lease};
+use blueconic_sync::model::ports::{Loader, Store};
 use blueconic_sync::model::position::{Course, CursorPosition, Position, Scope, Slot};
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
+use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::loader::PostgresLoader;
 use blueconic_sync::postgres::migrate;
 use blueconic_sync::postgres::pool::Limits;

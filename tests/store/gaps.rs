@@ -1,7 +1,8 @@
 //! Gaps: recorded once, shrinking by what is covered, closed when nothing is left.
 
 use blueconic_sync::model::batch::{GapReason, Span};
-use blueconic_sync::model::ports::{Lease, Store as _};
+use blueconic_sync::model::lease::Lease;
+use blueconic_sync::model::ports::Store as _;
 
 use crate::store::fixture::{AUDIT, Fixture, advance, fixture, time};
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use blueconic_sync::model::batch::Batch;
+use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::Kind;
+use blueconic_sync::model::lease::Acquired;
 use blueconic_sync::model::ledger::{Counts, Ledger, Status};
-use blueconic_sync::model::ports::{Acquired, Cursor, Loader as _, Store as _};
+use blueconic_sync::model::ports::{Loader as _, Store as _};
 
 use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture, fixture_with_lease_of,

@@ -95,7 +95,7 @@ async fn rates() {
     println!("index and statistics: {:?}", began.elapsed());
 
     for kind in ["unchanged, first walk", "unchanged, second walk"] {
-        let walk = blueconic_sync::model::ports::Walk {
+        let walk = blueconic_sync::model::walk::Walk {
             id: uuid::Uuid::new_v4(),
             ..walk
         };

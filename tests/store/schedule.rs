@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::ports::{Job, JobStore as _};
+use blueconic_sync::model::job::Job;
+use blueconic_sync::model::ports::JobStore as _;
 use chrono::TimeDelta;
 
 use crate::store::fixture::{PROFILES_INCREMENT, SEGMENTS, another_store, fixture};

@@ -1,9 +1,10 @@
 //! Status, readiness, the tenant of a database, reset.
 
 use blueconic_sync::model::batch::Batch;
+use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::ledger::{Counts, Ledger, Status};
-use blueconic_sync::model::ports::{Cursor, Observer as _, Store as _};
+use blueconic_sync::model::ports::{Observer as _, Store as _};
 use blueconic_sync::postgres::{reset, status};
 use url::Url;
 

@@ -2,7 +2,9 @@
 
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::ports::{Candidates, Store as _, Verdict};
+use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::verdict::Verdict;
+use blueconic_sync::model::walk::Candidates;
 use bytes::Bytes;
 
 use crate::store::fixture::{
@@ -190,7 +192,7 @@ async fn a_list_loses_its_rows_without_a_trace() {
     add_segment(&mut batch, "a", None, "a");
     add_segment(&mut batch, "b", None, "b");
     load(&mut loader, batch).await;
-    let later = blueconic_sync::model::ports::Walk {
+    let later = blueconic_sync::model::walk::Walk {
         id: uuid::Uuid::new_v4(),
         opened_at: blueconic_sync::model::ports::Store::now(&db.store).await.unwrap(),
         passed: None,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::tokens::{Claim, Sealed, Settled, TokenName, TokenStore as _};
+use blueconic_sync::model::ports::TokenStore as _;
+use blueconic_sync::model::tokens::{Claim, Sealed, Settled, TokenName};
 use blueconic_sync::postgres::store::PostgresStore;
 
 use crate::store::fixture::{another_store, fixture};

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blueconic_sync::model::batch::{Batch, Known, Written};
 use blueconic_sync::model::fault::{Kind, Outcome};
-use blueconic_sync::model::ports::{Lease, Loader as _, Store as _, Verdict, Walk};
+use blueconic_sync::model::lease::Lease;
+use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::verdict::Verdict;
+use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::loader::PostgresLoader;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;

@@ -25,7 +25,8 @@ use crate::config::settings::{Grant as GrantType, Settings};
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::Clock;
-use crate::model::tokens::{TokenName, TokenStore};
+use crate::model::ports::TokenStore;
+use crate::model::tokens::TokenName;
 
 /// For so long what was granted is tried to be stored while the database is away.
 const STORE_FOR: Duration = Duration::from_mins(2);

@@ -21,7 +21,8 @@ use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::Settings;
 use crate::model::fault::{Kind, Outcome};
 use crate::model::ports::Clock;
-use crate::model::tokens::{Claim, TokenName, TokenRow, TokenStore};
+use crate::model::ports::TokenStore;
+use crate::model::tokens::{Claim, TokenName, TokenRow};
 
 /// Ends the tokens of one application at one tenant.
 pub struct Logout<T> {

@@ -11,7 +11,8 @@ use crate::blueconic::auth::token::Token;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::retry::Retry;
 use crate::blueconic::steady::Steady;
-use crate::model::tokens::{TokenName, TokenStore};
+use crate::model::ports::TokenStore;
+use crate::model::tokens::TokenName;
 
 /// For so long a final refusal is not asked about again: repeating a wrong secret locks an account out. Each further
 /// refusal stands for twice as long,

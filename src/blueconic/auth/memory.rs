@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Clock;
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
+use crate::model::ports::TokenStore;
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
 
 /// Token rows in memory. Clones share them, as replicas share a database.
 #[derive(Clone)]

@@ -15,7 +15,8 @@ use crate::blueconic::retry::Retry;
 use crate::blueconic::steady::Steady;
 use crate::config::settings::Grant as GrantType;
 use crate::model::fault::{Fault, Kind};
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow, TokenStore};
+use crate::model::ports::TokenStore;
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
 
 /// A claim stands for so long after it was last extended: so long a process that died keeps the others waiting.
 pub(super) const HOLD: Duration = Duration::from_secs(5);

@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 
 use crate::model::Time;
 use crate::model::batch::{Batch, Reject};
-use crate::model::ports::Verdict;
 use crate::model::table::{Merge, Table};
+use crate::model::verdict::Verdict;
 use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::hash::{Hasher, IdHash, stand_in};
 use crate::postgres::erasures::named;

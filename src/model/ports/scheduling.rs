@@ -1,0 +1,42 @@
+//! The ports of the schedule and of those who look on: the rows of `sync.schedule`, what runs a job, what shows a state.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Time;
+use crate::model::fault::Outcome;
+use crate::model::job::{Again, Job, Task};
+
+/// The rows of `sync.schedule`.
+pub trait JobStore: Send + Sync + 'static {
+    /// The database's clock.
+    fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
+    /// The stored jobs with what decides whether `next_run_at` still holds.
+    fn stored(&self) -> impl Future<Output = Outcome<Vec<(Job, Time)>>> + Send;
+    /// Writes a job with its next run (new, or its cron or zone changed).
+    fn put(&self, job: &Job, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
+    /// Removes jobs that are not among these names.
+    fn keep_only(&self, names: &[String]) -> impl Future<Output = Outcome<()>> + Send;
+    /// Claims the job if it is due and nobody has it; true when it is ours for `hold`.
+    fn claim(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<bool>> + Send;
+    /// Holds a claim for longer.
+    fn extend(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<()>> + Send;
+    /// Lets the claim go and sets when it runs next.
+    fn done(&self, name: &str, holder: &str, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
+}
+
+/// Runs what is due. Everything that goes wrong in a run is told by the run; nothing of it reaches the schedule.
+pub trait Runner: Send + Sync + 'static {
+    /// Runs a task to its end, or until `cancel` asks it to stop at the next safe place.
+    fn run(&self, task: &Task, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
+}
+
+/// What `/healthz`, `/readyz`, the metrics and the status page show.
+pub trait Observer: Send + Sync + 'static {
+    /// Whether the database answers and its schema is the one this binary wants.
+    fn ready(&self) -> impl Future<Output = Outcome<()>> + Send;
+    /// The state of every resource, as `status --json` prints it.
+    fn status(&self) -> impl Future<Output = Outcome<serde_json::Value>> + Send;
+}

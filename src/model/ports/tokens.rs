@@ -1,0 +1,53 @@
+//! The port to `sync.tokens`: who may ask for a token, and what the request gave. `blueconic::auth` seals and opens, so an
+//! implementation never sees a token.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::model::fault::Outcome;
+use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
+
+/// The rows of `sync.tokens`. Every change is committed when it returns.
+pub trait TokenStore: Send + Sync + 'static {
+    /// Reads the row.
+    fn read(&self, name: &TokenName) -> impl Future<Output = Outcome<Option<TokenRow>>> + Send;
+    /// Claims the turn to ask for the token after version `seen` (0: there is none), for at most `hold`.
+    fn claim(
+        &self,
+        name: &TokenName,
+        seen: i64,
+        hold: Duration,
+    ) -> impl Future<Output = Outcome<Claim>> + Send;
+    /// Holds a claim for `hold` from now; [`crate::model::fault::Kind::Fenced`] when it was taken over.
+    fn extend(
+        &self,
+        name: &TokenName,
+        fence: i64,
+        hold: Duration,
+    ) -> impl Future<Output = Outcome<()>> + Send;
+    /// Stores what came of it and lets the claim go; [`crate::model::fault::Kind::Fenced`] when the claim was taken over. Gives
+    /// back the row as it now is.
+    fn settle(
+        &self,
+        name: &TokenName,
+        fence: i64,
+        with: Settled,
+    ) -> impl Future<Output = Outcome<TokenRow>> + Send;
+    /// Marks a token as dead before its time (401), unless a newer one is there.
+    fn drop_version(&self, name: &TokenName, version: i64) -> impl Future<Output = Outcome<()>> + Send;
+    /// Stores what a person has just granted in place of whatever is there, and ends every claim on it.
+    fn grant(
+        &self,
+        name: &TokenName,
+        life: Duration,
+        sealed: Sealed,
+    ) -> impl Future<Output = Outcome<TokenRow>> + Send;
+    /// Removes the row under a claim; [`crate::model::fault::Kind::Fenced`] when the claim was taken over.
+    fn remove(&self, name: &TokenName, fence: i64) -> impl Future<Output = Outcome<()>> + Send;
+    /// The rows of one application at one tenant, by any grant.
+    fn of_client(
+        &self,
+        tenant: &str,
+        client_id: &str,
+    ) -> impl Future<Output = Outcome<Vec<TokenName>>> + Send;
+}
