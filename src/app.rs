@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use embedded_postgres::Cluster;
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
@@ -18,8 +19,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Clock;
 use crate::model::position::{Scope, Slot};
 use crate::postgres::address;
-use crate::postgres::embedded::error::EmbeddedError;
-use crate::postgres::embedded::{self, Embedded};
+use crate::postgres::embedded;
 use crate::postgres::migrate::{self, Pending};
 use crate::postgres::pool;
 use crate::postgres::store::PostgresStore;
@@ -44,7 +44,7 @@ pub type SyncEngine = Engine<Client<PostgresStore>, PostgresStore>;
 
 /// The database of the settings; an embedded cluster lives as long as this.
 pub struct Database {
-    embedded: Option<Arc<Embedded>>,
+    embedded: Option<Arc<Cluster>>,
     /// Starts the embedded cluster again when it was killed; for those who stay.
     keeper: Option<AbortOnDropHandle<()>>,
     options: PgConnectOptions,
@@ -69,14 +69,14 @@ impl Database {
             );
         }
         let folder = data_dir(settings)?;
-        let cluster = Embedded::start(&folder)
+        let cluster = Cluster::start(&embedded::CONFIG, &folder)
             .await
             .map_err(|error| embedded_fault(&error))?;
         Self::of_embedded(cluster)
     }
 
     /// A database in a cluster that is held already.
-    pub fn of_embedded(cluster: Embedded) -> Outcome<Self> {
+    pub fn of_embedded(cluster: Cluster) -> Outcome<Self> {
         let options = pool::parse(&SecretString::from(cluster.url()))?;
         Ok(Self {
             embedded: Some(Arc::new(cluster)),
@@ -101,7 +101,7 @@ impl Database {
     }
 
     /// Its cluster, if it is an embedded one.
-    pub fn embedded(&self) -> Option<&Embedded> {
+    pub fn embedded(&self) -> Option<&Cluster> {
         self.embedded.as_deref()
     }
 
@@ -151,7 +151,7 @@ impl Database {
 }
 
 /// Looks after a cluster for as long as the task lives.
-async fn keep_alive(cluster: Arc<Embedded>) {
+async fn keep_alive(cluster: Arc<Cluster>) {
     loop {
         tokio::time::sleep(LOOK_AFTER).await;
         if cluster.is_ready() {
@@ -169,18 +169,20 @@ async fn keep_alive(cluster: Arc<Embedded>) {
 pub fn data_dir(settings: &Settings) -> Outcome<PathBuf> {
     match &settings.database.data_dir {
         Some(folder) => Ok(folder.clone()),
-        None => embedded::default_data_dir().map_err(|error| embedded_fault(&error)),
+        None => embedded::CONFIG
+            .default_data_dir()
+            .map_err(|error| embedded_fault(&error)),
     }
 }
 
 /// An embedded cluster's error as a fault.
-pub fn embedded_fault(error: &EmbeddedError) -> Fault {
+pub fn embedded_fault(error: &embedded_postgres::Error) -> Fault {
     let fault = Fault::new(Kind::Final, error.to_string());
     let fault = match causes(error) {
         Some(why) => fault.because(why),
         None => fault,
     };
-    fault.hint(error.hint())
+    fault.hint(embedded::hint(error))
 }
 
 /// What lies behind an error, on one line.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use blueconic_sync::demo::faults::Route;
 use blueconic_sync::demo::settings::Settings;
 use blueconic_sync::demo::tenant::{self, Tenant};
-use blueconic_sync::postgres::embedded::{Embedded, EmbeddedError};
+use blueconic_sync::postgres::embedded::{CONFIG, hint};
+use embedded_postgres::{Cluster, Error};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -135,9 +136,9 @@ impl Drop for Holder {
 async fn hold_until_killed() {
     let data_dir = std::env::var_os(HOLD).unwrap();
     let held = if data_dir.is_empty() {
-        Embedded::temporary().await.unwrap()
+        Cluster::temporary(&CONFIG).await.unwrap()
     } else {
-        Embedded::start(Path::new(&data_dir)).await.unwrap()
+        Cluster::start(&CONFIG, Path::new(&data_dir)).await.unwrap()
     };
     println!("holds {}", held.data_dir().display());
     std::future::pending::<()>().await;
@@ -147,7 +148,7 @@ async fn hold_until_killed() {
 async fn data_stay_between_runs_and_nothing_else_does() {
     let folder = folder();
     let data_dir = folder.path().join("data");
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     execute(&cluster.url(), "create table kept as select 7 as n").await;
     assert!(cluster.bin_dir().join("initdb").exists());
     let (home, run) = (cluster.data_dir().to_owned(), cluster.socket_dir().to_owned());
@@ -155,7 +156,7 @@ async fn data_stay_between_runs_and_nothing_else_does() {
     assert_eq!(processes(&home), []);
     assert!(!run.exists());
 
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(number(&cluster.url(), "select n from kept").await, 7);
     let settings = "select (current_setting('fsync')::bool and current_setting('server_encoding') = 'UTF8'
         and current_setting('listen_addresses') = '')::int";
@@ -166,7 +167,7 @@ async fn data_stay_between_runs_and_nothing_else_does() {
 #[tokio::test]
 async fn libpq_reads_the_address_too() {
     let folder = folder();
-    let cluster = Embedded::start(&folder.path().join("with a blank & more"))
+    let cluster = Cluster::start(&CONFIG, &folder.path().join("with a blank & more"))
         .await
         .unwrap();
     let psql = cluster.bin_dir().join("psql");
@@ -184,7 +185,7 @@ async fn a_second_process_joins_and_the_last_one_ends_the_cluster() {
     let data_dir = folder.path().join("data");
     let mut holder = Holder::spawn(Some(&data_dir));
     let home = holder.answer();
-    let joined = Embedded::start(&data_dir).await.unwrap();
+    let joined = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     execute(&joined.url(), "create table shared as select 1 as n").await;
 
     // The one that started it is killed; the one that joined does not notice.
@@ -221,7 +222,7 @@ async fn a_process_killed_while_it_makes_the_cluster_leaves_nothing() {
             .any(|(_, command)| command.contains("initdb"))
     });
     holder.kill();
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(number(&cluster.url(), "select 1").await, 1);
     let home = cluster.data_dir().to_owned();
     cluster.stop().await.unwrap();
@@ -240,7 +241,7 @@ async fn a_process_killed_while_it_makes_the_cluster_leaves_nothing() {
 
 #[tokio::test]
 async fn temporary_clusters_are_apart_and_vanish() {
-    let (first, second) = tokio::try_join!(Embedded::temporary(), Embedded::temporary()).unwrap();
+    let (first, second) = tokio::try_join!(Cluster::temporary(&CONFIG), Cluster::temporary(&CONFIG)).unwrap();
     assert_ne!(first.url(), second.url());
     let (home, other) = (first.data_dir().to_owned(), second.data_dir().to_owned());
     first.stop().await.unwrap();
@@ -256,7 +257,11 @@ async fn starters_at_the_same_moment_share_one_cluster() {
     let folder = folder();
     let data_dir = folder.path().join("data");
     let mut others = [Holder::spawn(Some(&data_dir)), Holder::spawn(Some(&data_dir))];
-    let (first, second) = tokio::try_join!(Embedded::start(&data_dir), Embedded::start(&data_dir)).unwrap();
+    let (first, second) = tokio::try_join!(
+        Cluster::start(&CONFIG, &data_dir),
+        Cluster::start(&CONFIG, &data_dir)
+    )
+    .unwrap();
     for other in &mut others {
         other.answer();
     }
@@ -276,7 +281,9 @@ async fn starters_at_the_same_moment_share_one_cluster() {
 #[tokio::test]
 async fn a_server_that_was_killed_comes_back_at_the_same_address() {
     let folder = folder();
-    let cluster = Embedded::start(&folder.path().join("data")).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &folder.path().join("data"))
+        .await
+        .unwrap();
     let url = cluster.url();
     execute(&url, "create table kept as select 7 as n").await;
     cluster.revive().await.unwrap();
@@ -308,7 +315,7 @@ async fn a_backfill_outlives_its_killed_server() {
     let ended = running.ended(LONG).await;
     ended.expect(0);
     ended.tells(&["the embedded PostgreSQL is gone; starting it again"]);
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     let database = look_at(&cluster);
     assert_profiles_equal(&database, &tenant).await;
     assert_ledgers_add_up(&database).await;
@@ -355,7 +362,7 @@ fn embedded_program(tenant: &Tenant, data_dir: &Path) -> Program {
         .with("PATH", &std::env::var("PATH").unwrap())
 }
 
-fn look_at(cluster: &Embedded) -> Database {
+fn look_at(cluster: &Cluster) -> Database {
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     Database {
         name: options.get_database().unwrap().to_owned(),
@@ -368,7 +375,7 @@ fn look_at(cluster: &Embedded) -> Database {
 async fn a_server_whose_supervisor_was_killed_is_ended_and_started_again() {
     let folder = folder();
     let data_dir = folder.path().join("data");
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     execute(&cluster.url(), "create table kept as select 7 as n").await;
     let home = cluster.data_dir().to_owned();
     for (id, command) in processes(&home) {
@@ -378,7 +385,7 @@ async fn a_server_whose_supervisor_was_killed_is_ended_and_started_again() {
     }
     drop(cluster);
     assert_ne!(processes(&home), []);
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(number(&cluster.url(), "select n from kept").await, 7);
     cluster.stop().await.unwrap();
     assert_eq!(processes(&home), []);
@@ -388,7 +395,7 @@ async fn a_server_whose_supervisor_was_killed_is_ended_and_started_again() {
 async fn a_path_too_long_for_a_socket_gets_a_short_one() {
     let folder = folder();
     let data_dir = folder.path().join("long-".repeat(30)).join("and, with a comma");
-    let cluster = Embedded::start(&data_dir).await.unwrap();
+    let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(number(&cluster.url(), "select 1").await, 1);
     let run = cluster.socket_dir().to_owned();
     assert!(
@@ -396,7 +403,7 @@ async fn a_path_too_long_for_a_socket_gets_a_short_one() {
         "{run:?}"
     );
     assert_eq!(fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o700);
-    let joined = Embedded::start(&data_dir).await.unwrap();
+    let joined = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(joined.url(), cluster.url());
     joined.stop().await.unwrap();
     cluster.stop().await.unwrap();
@@ -407,8 +414,8 @@ async fn a_path_too_long_for_a_socket_gets_a_short_one() {
 async fn a_folder_with_other_things_is_left_alone() {
     let folder = folder();
     fs::write(folder.path().join("thesis.tex"), "…").unwrap();
-    let error = Embedded::start(folder.path()).await.unwrap_err();
-    assert!(matches!(error, EmbeddedError::NotOurs { .. }), "{error}");
+    let error = Cluster::start(&CONFIG, folder.path()).await.unwrap_err();
+    assert!(matches!(error, Error::NotOurs { .. }), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -416,27 +423,34 @@ async fn a_folder_with_other_things_is_left_alone() {
 async fn data_of_another_version_are_named_with_both_versions() {
     let folder = folder();
     let data_dir = folder.path().join("data");
-    Embedded::start(&data_dir).await.unwrap().stop().await.unwrap();
+    Cluster::start(&CONFIG, &data_dir)
+        .await
+        .unwrap()
+        .stop()
+        .await
+        .unwrap();
     fs::write(data_dir.join("pgdata/PG_VERSION"), "14\n").unwrap();
-    let error = Embedded::start(&data_dir).await.unwrap_err();
+    let error = Cluster::start(&CONFIG, &data_dir).await.unwrap_err();
     assert!(
-        matches!(&error, EmbeddedError::OtherVersion { made_by, .. } if made_by == "14"),
+        matches!(&error, Error::OtherVersion { made_by, .. } if made_by == "14"),
         "{error}"
     );
-    assert!(error.hint().contains("install PostgreSQL 14"), "{}", error.hint());
+    assert!(hint(&error).contains("install PostgreSQL 14"), "{}", hint(&error));
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_start_is_quoted() {
     let folder = folder();
     let data_dir = folder.path().join("data");
-    Embedded::start(&data_dir).await.unwrap().stop().await.unwrap();
+    Cluster::start(&CONFIG, &data_dir)
+        .await
+        .unwrap()
+        .stop()
+        .await
+        .unwrap();
     fs::write(data_dir.join("pgdata/postgresql.conf"), "shared_bufers = 1\n").unwrap();
-    let error = Embedded::start(&data_dir).await.unwrap_err();
-    assert!(
-        matches!(error, EmbeddedError::Ended { what: "start", .. }),
-        "{error}"
-    );
+    let error = Cluster::start(&CONFIG, &data_dir).await.unwrap_err();
+    assert!(matches!(error, Error::Ended { what: "start", .. }), "{error}");
     assert!(
         error
             .to_string()
@@ -488,9 +502,11 @@ async fn root_does_not_put_data_where_the_server_cannot_go() {
     }
     let folder = folder();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let error = Embedded::start(&folder.path().join("data")).await.unwrap_err();
+    let error = Cluster::start(&CONFIG, &folder.path().join("data"))
+        .await
+        .unwrap_err();
     assert!(
-        matches!(&error, EmbeddedError::OutOfReach { blocker, .. } if blocker == folder.path()),
+        matches!(&error, Error::OutOfReach { blocker, .. } if blocker == folder.path()),
         "{error}"
     );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -144,10 +144,26 @@ fn some_things_have_one_room() {
     );
 }
 
+/// A crate beside the service may not name it: neither import it nor speak of it.
+#[test]
+fn the_cluster_knows_nothing_of_the_service() {
+    for ending in [".rs", ".sh", ".md", ".toml"] {
+        for (path, text) in files("crates/embedded-postgres", ending) {
+            let text = text.to_lowercase();
+            for word in ["blueconic", "database_url", "database.data_dir"] {
+                assert!(!text.contains(word), "{path} names `{word}`");
+            }
+        }
+    }
+}
+
 /// Each file says why it exists before anything else.
 #[test]
 fn every_file_opens_with_its_reason() {
-    for (path, text) in files("src", ".rs").into_iter().chain(files("tests", ".rs")) {
+    for (path, text) in ["src", "tests", "crates"]
+        .into_iter()
+        .flat_map(|folder| files(folder, ".rs"))
+    {
         assert!(text.starts_with("//! "), "{path}");
     }
 }
@@ -187,10 +203,10 @@ fn one_place_opens_connections() {
     let session =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres/session.rs")).unwrap();
     assert_eq!(session.matches("PgConnection::connect_with(").count(), 1);
-    let dialled: Vec<String> = sources()
-        .into_iter()
-        .filter(|(_, text)| text.contains("session::dial("))
+    let cluster = files("crates/embedded-postgres/src", ".rs").into_iter();
+    let opening: Vec<String> = cluster
+        .filter(|(_, text)| opens.iter().any(|word| code(text).contains(word)))
         .map(|(path, _)| path)
         .collect();
-    assert_eq!(dialled, ["src/postgres/embedded.rs"]);
+    assert_eq!(opening, ["crates/embedded-postgres/src/database.rs"]);
 }

@@ -19,7 +19,7 @@ own() { "${as_owner[@]}" "cd '$server' && $1"; }
 # As much as the embedded cluster would have, in megabytes.
 buffers() {
     local bounds total
-    bounds=$(sed -n 's/^const [A-Z]*: u64 = \([0-9]*\);/\1/p' src/postgres/embedded/buffers.rs | head -n 3 | paste -sd' ')
+    bounds=$(sed -n 's/^const [A-Z]*: u64 = \([0-9]*\);/\1/p' crates/embedded-postgres/src/buffers.rs | head -n 3 | paste -sd' ')
     total=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
     echo "$bounds $total" | awk '{ size = int($4 / 1024 / $1); print (size < $2 ? $2 : (size > $3 ? $3 : size)) }'
 }
@@ -27,7 +27,8 @@ buffers() {
 start_server() {
     # The options are read from where the embedded cluster has them, so that the two cannot part.
     local options
-    options=$(sed -n '/^const OPTIONS/,/^];/s/^ *"\([^"]*\)",$/\1/p' src/postgres/embedded/supervisor.rs |
+    options=$(sed -n '/^const OPTIONS/,/^];/s/^ *"\([^"]*\)",$/\1/p' \
+        crates/embedded-postgres/src/supervisor.rs src/postgres/embedded.rs |
         grep -v -e '^listen_addresses' -e '^unix_socket' | sed "s/^/-c '/; s/\$/'/" | tr '\n' ' ')
     options+=" -c shared_buffers=$(buffers)MB"
     own "'$programs/initdb' -D data -U postgres -E UTF8 --locale=C -A trust --no-sync" >"$out/postgres.log" 2>&1

@@ -124,7 +124,7 @@ async fn database(settings: &Settings) -> Vec<Line> {
 /// An embedded database that nothing has been written to.
 fn is_unmade(settings: &Settings) -> bool {
     settings.database.is_embedded()
-        && app::data_dir(settings).is_ok_and(|folder| !embedded::is_made(&folder))
+        && app::data_dir(settings).is_ok_and(|folder| !embedded_postgres::is_made(&folder))
         && !embedded::is_in_image()
 }
 

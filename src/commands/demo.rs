@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
+use embedded_postgres::Cluster;
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 use url::Url;
@@ -20,7 +21,7 @@ use crate::demo::tenant::{self, Tenant};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ledger::RunReport;
 use crate::model::position::Scope;
-use crate::postgres::embedded::{self, Embedded};
+use crate::postgres::embedded;
 use crate::shutdown::Shutdown;
 use crate::sync::task::WhenHeld;
 use crate::telemetry::Terminal;
@@ -109,11 +110,11 @@ async fn simulated(arguments: &Demo) -> Outcome<Tenant> {
 }
 
 /// A cluster that vanishes afterwards, or one that stays and is emptied first: the tenant is another each time.
-async fn cluster(settings: &Settings, stays: bool) -> Outcome<Embedded> {
+async fn cluster(settings: &Settings, stays: bool) -> Outcome<Cluster> {
     let started = if stays {
-        Embedded::start(&data_dir(settings)?).await
+        Cluster::start(&embedded::CONFIG, &data_dir(settings)?).await
     } else {
-        Embedded::temporary().await
+        Cluster::temporary(&embedded::CONFIG).await
     };
     let cluster = started.map_err(|error| app::embedded_fault(&error))?;
     if stays {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 
+use embedded_postgres::{Cluster, is_made};
 use tokio::process::Command;
 use url::Url;
 
@@ -12,8 +13,7 @@ use crate::cli::Psql;
 use crate::commands::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::postgres::address;
-use crate::postgres::embedded::{Embedded, is_made};
+use crate::postgres::{address, embedded};
 
 use super::{children, demo, output};
 
@@ -48,7 +48,7 @@ async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
                 .hint("run `blueconic-sync demo --keep` first"));
         }
         output::aside("(the demo's database)");
-        let cluster = Embedded::start(&demo)
+        let cluster = Cluster::start(&embedded::CONFIG, &demo)
             .await
             .map_err(|error| app::embedded_fault(&error))?;
         return Database::of_embedded(cluster);

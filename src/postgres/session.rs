@@ -213,7 +213,7 @@ pub(crate) async fn open(options: &PgConnectOptions, purpose: Purpose) -> Result
 }
 
 /// A connection as it comes.
-pub(crate) async fn dial(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+async fn dial(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options))
         .await
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::postgres::embedded::Embedded;
+use blueconic_sync::postgres::embedded::CONFIG;
+use embedded_postgres::Cluster;
 use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 
 /// A database and the settings that lead to it and to a tenant.
 pub(crate) struct Service {
-    cluster: Embedded,
+    cluster: Cluster,
     pub(crate) database: PgPool,
     variables: Vec<(String, String)>,
     home: TempDir,
@@ -30,7 +31,7 @@ pub(crate) struct Ended {
 impl Service {
     /// A fresh database for the tenant at `url`.
     pub(crate) async fn before(url: &str) -> Self {
-        let cluster = Embedded::temporary().await.unwrap();
+        let cluster = Cluster::temporary(&CONFIG).await.unwrap();
         let database = PgPool::connect(&cluster.url()).await.unwrap();
         let mut service = Self {
             cluster,

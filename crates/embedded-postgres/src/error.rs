@@ -1,23 +1,23 @@
-//! What can go wrong with the embedded PostgreSQL, and what a person does about it. It knows no command and no
-//! exit code: the message says what failed and why, `hint` what to do.
+//! What can go wrong with an embedded PostgreSQL. The message says what failed and why; the advice is the program's, which
+//! knows its own settings and commands.
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::postgres::embedded::programs::{OLDEST_MAJOR, install_command};
-
 /// Why the embedded PostgreSQL is not there.
 #[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
+pub enum Error {
     /// No folder with `initdb`, `postgres` and `psql` was found.
     #[error("PostgreSQL's own programs (`initdb`, `postgres`, `psql`) were not found on this machine")]
     ProgramsMissing,
 
     /// Programs were found, but none that is new enough.
-    #[error("PostgreSQL {major} in `{}` is too old: {OLDEST_MAJOR} or newer is needed", folder.display())]
+    #[error("PostgreSQL {major} in `{}` is too old: {oldest} or newer is needed", folder.display())]
     ProgramsTooOld {
         /// The newest that was found.
         major: u32,
+        /// The oldest that will do.
+        oldest: u32,
         /// Where.
         folder: PathBuf,
     },
@@ -154,58 +154,4 @@ pub enum EmbeddedError {
         #[source]
         source: sqlx::Error,
     },
-}
-
-impl EmbeddedError {
-    /// What a person can do about it, as one sentence.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::ProgramsMissing | Self::ProgramsTooOld { .. } => format!(
-                "install it with `{}`, or set `DATABASE_URL` to a server of yours (`docker compose up` brings one)",
-                install_command()
-            ),
-            Self::Pgbin { .. } => format!(
-                "let `PGBIN` name the folder that holds `initdb`, `postgres` and `psql` {OLDEST_MAJOR} or newer, or unset it"
-            ),
-            Self::NoHome => "set `database.data_dir` to a folder that this user may write".to_owned(),
-            Self::PathNotText { .. } | Self::NotOurs { .. } => {
-                "set `database.data_dir` to a new or empty folder".to_owned()
-            }
-            Self::Files { .. } => {
-                "check the folder's owner and the free space, or set `database.data_dir` to another folder"
-                    .to_owned()
-            }
-            Self::OtherOwner { owner, .. } => {
-                format!("run as {owner} or as root, or set `database.data_dir` to a folder of your own")
-            }
-            Self::OutOfReach { .. } => {
-                "set `database.data_dir` to a folder below `/var/lib` or `/srv`, or run as an ordinary user"
-                    .to_owned()
-            }
-            Self::SocketFolder { path, .. } => format!(
-                "remove `{}`, or choose a shorter `database.data_dir`",
-                path.display()
-            ),
-            Self::OtherVersion { made_by, path, .. } => format!(
-                "install PostgreSQL {made_by}, or move `{}` away and let the next run fill a new one from the tenant",
-                path.display()
-            ),
-            Self::Supervisor { .. } => {
-                "run as an ordinary user, or set `DATABASE_URL` to a server of yours".to_owned()
-            }
-            Self::Ended { log, .. } => {
-                format!(
-                    "mend what the log `{}` names (often a full disk), and start again",
-                    log.display()
-                )
-            }
-            Self::TooLong { path, .. } => format!(
-                "look into `{}`; if another process hangs there, end it and start again",
-                path.join("log").display()
-            ),
-            Self::Session { .. } => {
-                "start again; if it stays, look into the log in the data folder".to_owned()
-            }
-        }
-    }
 }

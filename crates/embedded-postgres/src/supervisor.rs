@@ -11,30 +11,21 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::postgres::embedded::buffers;
-use crate::postgres::embedded::error::EmbeddedError;
-use crate::postgres::embedded::home::{Home, LogTail};
-use crate::postgres::embedded::programs::Programs;
+use crate::buffers;
+use crate::config::Config;
+use crate::error::Error;
+use crate::home::{Home, LogTail};
+use crate::programs::Programs;
 
 const SCRIPT: &str = include_str!("supervisor.sh");
 
-/// Options that hold for every embedded cluster. They stand on the command line, so that a newer version of this
-/// program can change them for a cluster that an older one made.
+/// What keeps a cluster private, and its log the same everywhere. Options of the program come after these.
 const OPTIONS: &[&str] = &[
     "listen_addresses=",
     "port=5432",
     "unix_socket_permissions=0700",
-    "max_connections=100",
-    // A load writes gigabytes of WAL: fewer, smoother checkpoints. Durability stays what it is (fsync is on).
-    "max_wal_size=2GB",
-    "checkpoint_completion_target=0.9",
-    "checkpoint_timeout=15min",
-    "wal_compression=on",
-    // The load's statements are many and short; compiling them costs more than it brings.
-    "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
-    "log_checkpoints=off",
     "logging_collector=off",
     "log_line_prefix=%m [%p] ",
 ];
@@ -56,21 +47,23 @@ pub(crate) struct Started {
 
 /// Starts a supervisor; `lock` is the supervisor's lock, which it inherits and so holds until its end.
 pub(crate) fn start(
+    config: &Config,
     home: &Home,
     programs: &Programs,
     keep: Keep,
     lock: File,
-) -> Result<(Started, File), EmbeddedError> {
+) -> Result<(Started, File), Error> {
     home.prepare_run_folder()?;
     let (read_end, write_end) = make_pipe(home)?;
     let (log, log_tail) = home.open_log()?;
     let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(SCRIPT).arg("blueconic-sync-postgres");
+    command.arg("-c").arg(SCRIPT).arg(config.process_name());
     command.arg(&programs.folder).arg(&home.path).arg(&home.run);
     command.arg(if keep == Keep::Kept { "kept" } else { "temporary" });
     let socket = format!("unix_socket_directories={}", home.run.display());
     let buffers = buffers::option();
-    for option in OPTIONS.iter().copied().chain([socket.as_str(), buffers.as_str()]) {
+    let fixed = OPTIONS.iter().chain(config.options).copied();
+    for option in fixed.chain([socket.as_str(), buffers.as_str()]) {
         command.args(["-c", option]);
     }
     command
@@ -81,7 +74,7 @@ pub(crate) fn start(
     command.stdin(read_end).stdout(lock).stderr(log);
     detach(&mut command);
     home.account.apply(&mut command);
-    let child = command.spawn().map_err(|source| EmbeddedError::Supervisor {
+    let child = command.spawn().map_err(|source| Error::Supervisor {
         user: home.account.name(),
         source,
     })?;
@@ -89,12 +82,12 @@ pub(crate) fn start(
 }
 
 /// Opens the pipe of a supervisor that runs; none if nobody reads it (any more).
-pub(crate) fn hold(home: &Home) -> Result<Option<File>, EmbeddedError> {
+pub(crate) fn hold(home: &Home) -> Result<Option<File>, Error> {
     let path = home.pipe();
     match open_pipe(&path, OpenOptions::new().write(true)) {
         Ok(pipe) => Ok(Some(pipe)),
         Err(error) if is_nobody_there(&error) => Ok(None),
-        Err(source) => Err(EmbeddedError::Files {
+        Err(source) => Err(Error::Files {
             action: "open",
             path,
             source,
@@ -113,9 +106,9 @@ fn detach(command: &mut Command) {
 }
 
 /// A fresh pipe with both its ends, neither of which any child inherits by itself.
-fn make_pipe(home: &Home) -> Result<(File, File), EmbeddedError> {
+fn make_pipe(home: &Home) -> Result<(File, File), Error> {
     let path = home.pipe();
-    let failed = |source| EmbeddedError::Files {
+    let failed = |source| Error::Files {
         action: "create",
         path: path.clone(),
         source,

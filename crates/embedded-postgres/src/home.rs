@@ -1,5 +1,4 @@
-//! The folder that holds one embedded cluster: its layout, who owns it, and the locks by which processes take
-//! turns. It starts nothing and knows no SQL.
+//! The folder that holds one cluster: its layout, its owner, and the locks by which processes take turns. It starts nothing and knows no SQL.
 //!
 //! ```text
 //! data_dir/pgdata           the cluster
@@ -19,14 +18,14 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::postgres::embedded::account::Account;
-use crate::postgres::embedded::error::EmbeddedError;
+use crate::account::Account;
+use crate::error::Error;
 
 /// How often a condition in another process is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// A start may have to wait for another process's crash recovery.
-const LONGEST_TURN: Duration = Duration::from_secs(330);
+const LONGEST_WAIT: Duration = Duration::from_secs(330);
 
 /// `sun_path` holds 104 bytes on macOS and 108 on Linux, the closing NUL among them.
 const LONGEST_SOCKET_PATH: usize = 103;
@@ -46,35 +45,35 @@ pub(crate) struct Home {
 
 impl Home {
     /// Makes the folder if it is not there, and refuses one that is not for us.
-    pub(crate) fn open(data_dir: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn open(program: &str, data_dir: &Path) -> Result<Self, Error> {
         let path = absolute(data_dir)?;
         let account = match fs::read_dir(&path) {
             Ok(entries) => adopt(&path, entries)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path)?,
             Err(source) => {
-                return Err(EmbeddedError::Files {
+                return Err(Error::Files {
                     action: "open",
                     path,
                     source,
                 });
             }
         };
-        let path = fs::canonicalize(&path).map_err(|source| EmbeddedError::Files {
+        let path = fs::canonicalize(&path).map_err(|source| Error::Files {
             action: "open",
             path: path.clone(),
             source,
         })?;
-        let run = run_folder(&path, &account)?;
+        let run = run_folder(program, &path, &account)?;
         Ok(Self { path, run, account })
     }
 
     /// A home with a name of its own in the folder for temporary files, or, where the server's user cannot pass on
     /// the way to that, in `/tmp`.
-    pub(crate) fn temporary() -> Result<Self, EmbeddedError> {
-        let name = format!("blueconic-sync-{}", Uuid::new_v4().simple());
+    pub(crate) fn temporary(program: &str) -> Result<Self, Error> {
+        let name = format!("{program}-{}", Uuid::new_v4().simple());
         let (usual, plain) = (std::env::temp_dir().join(&name), Path::new("/tmp").join(&name));
-        match Self::open(&usual) {
-            Err(EmbeddedError::OutOfReach { .. }) => Self::open(&plain),
+        match Self::open(program, &usual) {
+            Err(Error::OutOfReach { .. }) => Self::open(program, &plain),
             opened => opened,
         }
     }
@@ -92,12 +91,12 @@ impl Home {
     }
 
     /// The major version that made the cluster, as `PG_VERSION` says; none if there is no cluster yet.
-    pub(crate) fn made_by(&self) -> Result<Option<String>, EmbeddedError> {
+    pub(crate) fn made_by(&self) -> Result<Option<String>, Error> {
         let path = self.data().join("PG_VERSION");
         match fs::read_to_string(&path) {
             Ok(version) => Ok(Some(version.trim().to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(EmbeddedError::Files {
+            Err(source) => Err(Error::Files {
                 action: "read",
                 path,
                 source,
@@ -105,14 +104,14 @@ impl Home {
         }
     }
 
-    /// Waits for this process's turn to start, join or stop; the turn ends when the file is dropped.
-    pub(crate) async fn turn(&self) -> Result<File, EmbeddedError> {
+    /// Waits for the lock under which a process starts, joins or stops the cluster. It ends when the file is dropped.
+    pub(crate) async fn lock_start(&self) -> Result<File, Error> {
         let file = self.open_lock("start.lock")?;
-        let deadline = Instant::now() + LONGEST_TURN;
+        let deadline = Instant::now() + LONGEST_WAIT;
         while !self.try_lock(&file, "start.lock")? {
             if Instant::now() > deadline {
-                let (what, seconds) = ("another process's start or stop", LONGEST_TURN.as_secs());
-                return Err(EmbeddedError::TooLong {
+                let (what, seconds) = ("another process's start or stop", LONGEST_WAIT.as_secs());
+                return Err(Error::TooLong {
                     what,
                     seconds,
                     path: self.path.clone(),
@@ -124,14 +123,14 @@ impl Home {
     }
 
     /// Opens one of the lock files, making it at need. Nothing is ever written to it.
-    pub(crate) fn open_lock(&self, name: &str) -> Result<File, EmbeddedError> {
+    pub(crate) fn open_lock(&self, name: &str) -> Result<File, Error> {
         let path = self.path.join(name);
         let exists = path.exists();
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
-            .map_err(|source| EmbeddedError::Files {
+            .map_err(|source| Error::Files {
                 action: "open",
                 path: path.clone(),
                 source,
@@ -143,11 +142,11 @@ impl Home {
     }
 
     /// Takes the lock alone if nobody else has it.
-    pub(crate) fn try_lock(&self, file: &File, name: &str) -> Result<bool, EmbeddedError> {
+    pub(crate) fn try_lock(&self, file: &File, name: &str) -> Result<bool, Error> {
         match file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(source)) => Err(EmbeddedError::Files {
+            Err(TryLockError::Error(source)) => Err(Error::Files {
                 action: "lock",
                 path: self.path.join(name),
                 source,
@@ -156,14 +155,14 @@ impl Home {
     }
 
     /// Makes the folder of the socket, or checks that the one that is there is private.
-    pub(crate) fn prepare_run_folder(&self) -> Result<(), EmbeddedError> {
+    pub(crate) fn prepare_run_folder(&self) -> Result<(), Error> {
         if fs::symlink_metadata(&self.run).is_err() {
             self.account.make_private(&self.run)?;
         }
         if self.account.owns_privately(&self.run) {
             return Ok(());
         }
-        Err(EmbeddedError::SocketFolder {
+        Err(Error::SocketFolder {
             path: self.run.clone(),
             user: self.account.name(),
         })
@@ -171,9 +170,9 @@ impl Home {
 
     /// Opens the log for this start: to write, and to read what this start adds to it. The reading end stays good
     /// when a temporary home is removed.
-    pub(crate) fn open_log(&self) -> Result<(File, LogTail), EmbeddedError> {
+    pub(crate) fn open_log(&self) -> Result<(File, LogTail), Error> {
         let path = self.log();
-        let failed = |source| EmbeddedError::Files {
+        let failed = |source| Error::Files {
             action: "open",
             path: path.clone(),
             source,
@@ -211,30 +210,30 @@ impl LogTail {
     }
 }
 
-fn absolute(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
-    let path = std::path::absolute(data_dir).map_err(|source| EmbeddedError::Files {
+fn absolute(data_dir: &Path) -> Result<PathBuf, Error> {
+    let path = std::path::absolute(data_dir).map_err(|source| Error::Files {
         action: "find",
         path: data_dir.to_owned(),
         source,
     })?;
     match path.to_str() {
         Some(_) => Ok(path),
-        None => Err(EmbeddedError::PathNotText { path }),
+        None => Err(Error::PathNotText { path }),
     }
 }
 
 /// A new home: the folders above it stay with us, itself goes to the account.
-fn create(path: &Path) -> Result<Account, EmbeddedError> {
+fn create(path: &Path) -> Result<Account, Error> {
     let account = Account::for_new_data();
     if let Some(blocker) = account.blocker(path) {
-        return Err(EmbeddedError::OutOfReach {
+        return Err(Error::OutOfReach {
             path: path.to_owned(),
             blocker,
             user: account.name(),
         });
     }
     if let Some(above) = path.parent() {
-        fs::create_dir_all(above).map_err(|source| EmbeddedError::Files {
+        fs::create_dir_all(above).map_err(|source| Error::Files {
             action: "create",
             path: above.to_owned(),
             source,
@@ -242,23 +241,21 @@ fn create(path: &Path) -> Result<Account, EmbeddedError> {
     }
     match account.make_private(path) {
         // Another process was quicker; whose it is shows at the next look.
-        Err(EmbeddedError::Files { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(account)
-        }
+        Err(Error::Files { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => Ok(account),
         Err(error) => Err(error),
         Ok(()) => Ok(account),
     }
 }
 
 /// A folder that is there: ours already, or empty, or refused. Nothing of anybody else is ever handed over.
-fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, EmbeddedError> {
+fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, Error> {
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let is_ours = names.iter().any(|name| name == "pgdata" || name == "start.lock");
     // A freshly formatted disk is as good as empty.
     let is_empty = names.iter().all(|name| name == "lost+found");
     let account = Account::for_folder(path)?;
     if let Some(blocker) = account.blocker(path) {
-        return Err(EmbeddedError::OutOfReach {
+        return Err(Error::OutOfReach {
             path: path.to_owned(),
             blocker,
             user: account.name(),
@@ -267,7 +264,7 @@ fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, EmbeddedError> {
     match (is_ours, is_empty) {
         (true, _) => Ok(account),
         (false, true) => account.give(path).map(|()| account),
-        (false, false) => Err(EmbeddedError::NotOurs {
+        (false, false) => Err(Error::NotOurs {
             path: path.to_owned(),
         }),
     }
@@ -275,9 +272,9 @@ fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, EmbeddedError> {
 
 /// Where the socket goes: `run` below the home, or, where that path is too long or holds a character with a
 /// meaning in `unix_socket_directories`, a folder in `/tmp` whose name follows from the home's path.
-fn run_folder(home: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> {
+fn run_folder(program: &str, home: &Path, account: &Account) -> Result<PathBuf, Error> {
     let inside = home.join("run");
-    let text = inside.to_str().ok_or_else(|| EmbeddedError::PathNotText {
+    let text = inside.to_str().ok_or_else(|| Error::PathNotText {
         path: home.to_owned(),
     })?;
     let is_plain = text
@@ -288,7 +285,7 @@ fn run_folder(home: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> 
     }
     let name = xxh3_64(home.as_os_str().as_encoded_bytes());
     Ok(PathBuf::from(format!(
-        "/tmp/blueconic-sync-{}-{name:016x}",
+        "/tmp/{program}-{}-{name:016x}",
         account.uid
     )))
 }

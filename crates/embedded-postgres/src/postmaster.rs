@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::postgres::embedded::error::EmbeddedError;
+use crate::error::Error;
 
 /// The state that the server itself writes on the eighth line of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,16 +54,14 @@ impl Postmaster {
 
     /// Removes a file that a crash left behind and whose process id belongs to another process by now:
     /// `postgres` would take that one for a running server and refuse to start.
-    pub(crate) fn clear_stale_file(&self) -> Result<(), EmbeddedError> {
+    pub(crate) fn clear_stale_file(&self) -> Result<(), Error> {
         let path = self.file();
         match self.read() {
-            Some((pid, _)) if !self.is_ours(pid) => {
-                fs::remove_file(&path).map_err(|source| EmbeddedError::Files {
-                    action: "remove",
-                    path,
-                    source,
-                })
-            }
+            Some((pid, _)) if !self.is_ours(pid) => fs::remove_file(&path).map_err(|source| Error::Files {
+                action: "remove",
+                path,
+                source,
+            }),
             _ => Ok(()),
         }
     }

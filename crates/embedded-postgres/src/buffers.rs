@@ -1,5 +1,5 @@
-//! How much memory an embedded server may keep for pages. The index over the ids of a large tenant is written in random
-//! order: where it does not fit, each new row reads a page and writes another one back.
+//! How much memory the server keeps for pages (`shared_buffers`). An index that is written in random order and does not
+//! fit reads a page for each new row, and writes another one back.
 
 use std::fs;
 
@@ -7,13 +7,13 @@ use std::fs;
 const SHARE: u64 = 8;
 /// and at least so many megabytes, PostgreSQL's own default,
 const LEAST: u64 = 128;
-/// and at most so many: the index of ten million profiles. They are taken as they are used.
+/// and at most so many: an index over ten million text keys. They are taken as they are used.
 const MOST: u64 = 1024;
 
 const MEGABYTE: u64 = 1 << 20;
 
 /// The option that says it.
-pub(super) fn option() -> String {
+pub(crate) fn option() -> String {
     format!("shared_buffers={}MB", megabytes(memory()))
 }
 

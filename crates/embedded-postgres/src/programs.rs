@@ -8,10 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::postgres::embedded::error::EmbeddedError;
-
-/// The oldest major version that the migrations run on (`merge`, `nulls not distinct`).
-pub const OLDEST_MAJOR: u32 = 15;
+use crate::error::Error;
 
 /// Folders of distributions; a `*` stands for any text within one name.
 const USUAL_FOLDERS: &[&str] = &[
@@ -37,9 +34,9 @@ pub(crate) struct Programs {
 impl Programs {
     /// Finds the programs: `PGBIN` alone if it is set; else of the folders on `PATH` and the usual ones the first
     /// of version `wanted` (that of an existing cluster), else `PATH`'s if new enough, else the newest.
-    pub(crate) fn find(wanted: Option<u32>) -> Result<Self, EmbeddedError> {
+    pub(crate) fn find(oldest: u32, wanted: Option<u32>) -> Result<Self, Error> {
         if let Some(folder) = env::var_os("PGBIN").filter(|value| !value.is_empty()) {
-            return from_pgbin(Path::new(&folder));
+            return from_pgbin(oldest, Path::new(&folder));
         }
         let on_path = env::var_os("PATH").map_or_else(Vec::new, |path| env::split_paths(&path).collect());
         let mut usual: Vec<Self> = USUAL_FOLDERS
@@ -53,7 +50,7 @@ impl Programs {
             .filter_map(|folder| Self::inspect(folder))
             .collect();
         found.extend(usual);
-        choose(&found, wanted)
+        choose(oldest, &found, wanted)
     }
 
     /// The programs of one folder, following a linked `postgres` to the folder that it really lies in.
@@ -72,41 +69,8 @@ impl Programs {
     }
 }
 
-/// The command that installs PostgreSQL on this system, for messages.
-pub(crate) fn install_command() -> String {
-    if cfg!(target_os = "macos") {
-        return "brew install postgresql@17".to_owned();
-    }
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    install_command_for(&release).to_owned()
-}
-
-fn install_command_for(os_release: &str) -> &'static str {
-    let value = |key: &str| {
-        let line = os_release
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches('"').to_owned()
-    };
-    let family = format!("{} {}", value("ID"), value("ID_LIKE"));
-    let is = |name: &str| family.split_whitespace().any(|word| word == name);
-    if is("debian") || is("ubuntu") {
-        "sudo apt-get install postgresql"
-    } else if is("fedora") || is("rhel") {
-        "sudo dnf install postgresql-server"
-    } else if is("alpine") {
-        "sudo apk add postgresql postgresql-client"
-    } else if is("arch") {
-        "sudo pacman -S postgresql"
-    } else if is("suse") || is("opensuse") {
-        "sudo zypper install postgresql-server"
-    } else {
-        "script/bootstrap"
-    }
-}
-
-fn from_pgbin(folder: &Path) -> Result<Programs, EmbeddedError> {
-    let refuse = |why: String| EmbeddedError::Pgbin {
+fn from_pgbin(oldest: u32, folder: &Path) -> Result<Programs, Error> {
+    let refuse = |why: String| Error::Pgbin {
         folder: folder.to_owned(),
         why,
     };
@@ -114,32 +78,31 @@ fn from_pgbin(folder: &Path) -> Result<Programs, EmbeddedError> {
         return Err(refuse("does not hold `initdb`, `postgres` and `psql`".to_owned()));
     }
     match version(&folder.join("postgres")) {
-        Some(major) if major >= OLDEST_MAJOR => Ok(Programs {
+        Some(major) if major >= oldest => Ok(Programs {
             folder: folder.to_owned(),
             major,
         }),
-        Some(major) => Err(refuse(format!(
-            "holds PostgreSQL {major}, older than {OLDEST_MAJOR}"
-        ))),
+        Some(major) => Err(refuse(format!("holds PostgreSQL {major}, older than {oldest}"))),
         None => Err(refuse(
             "holds a `postgres` that does not tell its version".to_owned(),
         )),
     }
 }
 
-fn choose(found: &[Programs], wanted: Option<u32>) -> Result<Programs, EmbeddedError> {
-    let usable = || found.iter().filter(|programs| programs.major >= OLDEST_MAJOR);
+fn choose(oldest: u32, found: &[Programs], wanted: Option<u32>) -> Result<Programs, Error> {
+    let usable = || found.iter().filter(|programs| programs.major >= oldest);
     let matching = usable().find(|programs| Some(programs.major) == wanted);
     if let Some(programs) = matching.or_else(|| usable().next()) {
         return Ok(programs.clone());
     }
     let newest = found.iter().max_by_key(|programs| programs.major);
-    Err(newest.map_or(EmbeddedError::ProgramsMissing, |programs| {
-        EmbeddedError::ProgramsTooOld {
+    Err(
+        newest.map_or(Error::ProgramsMissing, |programs| Error::ProgramsTooOld {
             major: programs.major,
+            oldest,
             folder: programs.folder.clone(),
-        }
-    }))
+        }),
+    )
 }
 
 fn is_complete(folder: &Path) -> bool {
@@ -229,35 +192,18 @@ mod tests {
     #[test]
     fn path_comes_first_unless_it_is_too_old_or_another_version_is_wanted() {
         let found = [programs("/old", 13), programs("/path", 15), programs("/new", 17)];
-        assert_eq!(choose(&found, None).unwrap().folder, Path::new("/path"));
-        assert_eq!(choose(&found, Some(17)).unwrap().folder, Path::new("/new"));
-        assert_eq!(choose(&found, Some(16)).unwrap().folder, Path::new("/path"));
+        assert_eq!(choose(15, &found, None).unwrap().folder, Path::new("/path"));
+        assert_eq!(choose(15, &found, Some(17)).unwrap().folder, Path::new("/new"));
+        assert_eq!(choose(15, &found, Some(16)).unwrap().folder, Path::new("/path"));
     }
 
     #[test]
-    fn what_is_too_old_is_named_with_its_folder_and_the_way_out() {
-        let error = choose(&[programs("/a", 11), programs("/b", 14)], None).unwrap_err();
+    fn what_is_too_old_is_named_with_its_folder() {
+        let error = choose(15, &[programs("/a", 11), programs("/b", 14)], None).unwrap_err();
         assert!(
-            matches!(&error, EmbeddedError::ProgramsTooOld { major: 14, folder } if folder == Path::new("/b"))
+            matches!(&error, Error::ProgramsTooOld { major: 14, oldest: 15, folder } if folder == Path::new("/b"))
         );
-        assert!(error.hint().contains("docker compose up"), "{}", error.hint());
-        assert!(matches!(choose(&[], None), Err(EmbeddedError::ProgramsMissing)));
-    }
-
-    #[test]
-    fn each_family_of_systems_has_its_command() {
-        let of = install_command_for;
-        assert_eq!(of("ID=debian\n"), "sudo apt-get install postgresql");
-        assert_eq!(
-            of("NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"),
-            "sudo apt-get install postgresql"
-        );
-        assert_eq!(
-            of("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
-            "sudo dnf install postgresql-server"
-        );
-        assert_eq!(of("ID=alpine\n"), "sudo apk add postgresql postgresql-client");
-        assert_eq!(of(""), "script/bootstrap");
+        assert!(matches!(choose(15, &[], None), Err(Error::ProgramsMissing)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use nix::unistd::{Uid, User, getegid, geteuid};
 
-use crate::postgres::embedded::error::EmbeddedError;
+use crate::error::Error;
 
 /// The user that owns the data and runs the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,8 @@ impl Account {
     }
 
     /// The account for a folder that exists: its owner, if we are that owner or root. What root owns counts as new.
-    pub(crate) fn for_folder(path: &Path) -> Result<Self, EmbeddedError> {
-        let look = |source| EmbeddedError::Files {
+    pub(crate) fn for_folder(path: &Path) -> Result<Self, Error> {
+        let look = |source| Error::Files {
             action: "look at",
             path: path.to_owned(),
             source,
@@ -64,7 +64,7 @@ impl Account {
                 gid: owner.gid(),
                 changes_over: false,
             }),
-            (false, uid) => Err(EmbeddedError::OtherOwner {
+            (false, uid) => Err(Error::OtherOwner {
                 path: path.to_owned(),
                 owner: user_name(uid),
                 user: user_name(ourselves.as_raw()),
@@ -85,11 +85,11 @@ impl Account {
     }
 
     /// Hands a file or folder that we just made to this user.
-    pub(crate) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
+    pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         if !self.changes_over {
             return Ok(());
         }
-        chown(path, Some(self.uid), Some(self.gid)).map_err(|source| EmbeddedError::Files {
+        chown(path, Some(self.uid), Some(self.gid)).map_err(|source| Error::Files {
             action: "hand over",
             path: path.to_owned(),
             source,
@@ -97,8 +97,8 @@ impl Account {
     }
 
     /// Makes a folder that only this user may enter.
-    pub(crate) fn make_private(&self, path: &Path) -> Result<(), EmbeddedError> {
-        let failed = |source| EmbeddedError::Files {
+    pub(crate) fn make_private(&self, path: &Path) -> Result<(), Error> {
+        let failed = |source| Error::Files {
             action: "create",
             path: path.to_owned(),
             source,
