@@ -6,6 +6,7 @@ use std::time::Duration;
 use blueconic_sync::demo::tenant::Tenant;
 
 use crate::support::database::Database;
+use crate::support::program::Program;
 use crate::support::truth::{assert_ledgers_add_up, assert_profiles_equal};
 use crate::support::{Scene, scene, small};
 
@@ -18,6 +19,14 @@ fn winner(id: &str, losers: &[String], modified: i64) -> String {
         "properties": [{ "id": "lastmodifieddate", "values": [modified.to_string()] }],
     })
     .to_string()
+}
+
+/// Goes on with the run that waits for an approval of so many removals.
+async fn approve(program: &Program, removals: i64) {
+    let removals = removals.to_string();
+    program
+        .expect(0, &["backfill", "profiles", "--approve-removals", &removals])
+        .await;
 }
 
 /// Status, error and hint of the last run, and what it removed.
@@ -103,12 +112,7 @@ async fn many_elements_with_one_loser_each_are_counted_together() {
     let named = format!("--approve-removals {merged}");
     assert!(hint.contains(&named), "{hint}");
     ended.tells(&[&named]);
-    program
-        .expect(
-            0,
-            &["backfill", "profiles", "--approve-removals", &merged.to_string()],
-        )
-        .await;
+    approve(&program, merged).await;
     assert_profiles_equal(&database, &tenant).await;
     assert_ledgers_add_up(&database).await;
 }
@@ -129,12 +133,7 @@ async fn an_increment_waits_and_goes_on_too() {
         .one("select mode from sync.runs order by started_at desc limit 1")
         .await;
     assert_eq!(mode, "increment");
-    program
-        .expect(
-            0,
-            &["backfill", "profiles", "--approve-removals", &merged.to_string()],
-        )
-        .await;
+    approve(&program, merged).await;
     let ended: (String, i64) = database
         .rows("select mode, rows_removed from sync.runs order by started_at desc limit 1")
         .await

@@ -8,6 +8,7 @@ use url::Url;
 use super::error::SettingsError;
 use super::load::Variables;
 use super::secret::Secret;
+use super::validate::is_loopback;
 
 /// The schemes that are understood; an address without one is meant as `http`.
 const SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];
@@ -147,15 +148,6 @@ fn is_in_network(entry: &str, address: IpAddr) -> bool {
             (network.to_bits() & mask) == (address.to_bits() & mask)
         }
         _ => false,
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
     }
 }
 

@@ -97,7 +97,8 @@ fn redirect(given: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address leads to this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
