@@ -24,6 +24,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod failpoint;
+mod json;
 pub mod memory;
 pub mod model;
 pub mod postgres;

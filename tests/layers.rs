@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use crate::support::sources::files;
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("failpoint", &[]),
     ("clock", &["model", "failpoint"]),
     ("model", &[]),
     ("config", &[]),
-    ("blueconic", &["model", "config"]),
+    ("json", &[]),
+    ("blueconic", &["model", "config", "json"]),
     ("postgres", &["model", "config", "clock", "failpoint"]),
-    ("resources", &["model", "config"]),
+    ("resources", &["model", "config", "json"]),
     ("sync", &["model", "failpoint"]),
     ("schedule", &["model", "config"]),
     ("web", &["model", "config", "clock"]),

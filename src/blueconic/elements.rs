@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
-use crate::blueconic::brackets::{self, Object};
-use crate::blueconic::measure::{Measured, is_blank, measure, solid_behind};
-use crate::blueconic::salvage::Salvage;
-use crate::blueconic::scanner::{Scan, Scanner};
+use crate::blueconic::skip_broken::SkipBroken;
+use crate::json::object_end::{ObjectEnd, object_end};
+use crate::json::tolerant::{Scan, TolerantScanner};
+use crate::json::value::{ValueEnd, is_blank, solid_behind, value_end};
 use crate::model::Time;
 use crate::model::page::{Block, Broken, Head, PageEnd, RejectReason};
 
@@ -45,10 +45,10 @@ enum Place {
     Key { first: bool },
     Colon(Role),
     Value(Role),
-    Skipping(Scanner),
+    Skipping(TolerantScanner),
     AfterValue,
     Element { first: bool },
-    Salvaging(Box<Salvage>),
+    SkippingBroken(Box<SkipBroken>),
     AfterElement,
     Closed,
 }
@@ -199,7 +199,7 @@ impl Elements {
     fn step(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         match &mut self.place {
             Place::Skipping(_) => return self.skip(cut),
-            Place::Salvaging(_) => return self.go_on_salvaging(cut),
+            Place::SkippingBroken(_) => return self.go_on_skipping(cut),
             _ => {}
         }
         let Some(byte) = self.next_solid(cut) else {
@@ -243,36 +243,36 @@ impl Elements {
     fn element(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let rest = &self.buffer[cut.at..];
         if rest[0] != b'{' {
-            return self.value_or_salvage(cut);
+            return self.value_or_broken(cut);
         }
-        match brackets::object(rest) {
-            Object::Ends(end) => match solid_behind(rest, end) {
+        match object_end(rest) {
+            ObjectEnd::Ends(end) => match solid_behind(rest, end) {
                 Some((_, b',' | b']')) => Ok(self.cut_off(cut, end)),
-                Some(_) => self.value_or_salvage(cut),
+                Some(_) => self.value_or_broken(cut),
                 None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
                 None => Ok(Step::Pause),
             },
-            Object::GoesOn if rest.len() <= self.largest => Ok(Step::Pause),
-            Object::GoesOn => self.salvage_large(cut),
-            Object::Odd => self.value_or_salvage(cut),
+            ObjectEnd::Continues if rest.len() <= self.largest => Ok(Step::Pause),
+            ObjectEnd::Continues => self.skip_large(cut),
+            ObjectEnd::Unclear => self.value_or_broken(cut),
         }
     }
 
-    fn value_or_salvage(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+    fn value_or_broken(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let rest = &self.buffer[cut.at..];
-        match measure(rest) {
-            Measured::Whole(end) => match solid_behind(rest, end) {
+        match value_end(rest) {
+            ValueEnd::Whole(end) => match solid_behind(rest, end) {
                 Some((_, b',' | b']')) => Ok(self.cut_off(cut, end)),
                 // So much whitespace delimits a number, too; what stands behind it is looked at later, and in the same
                 // way whether it is in sight or not.
                 Some((at, _)) if at > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
-                Some(_) => self.salvage(cut, RejectReason::NotJson, "text behind the value".to_owned()),
+                Some(_) => self.skip_broken(cut, RejectReason::NotJson, "text behind the value".to_owned()),
                 None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
                 None => Ok(Step::Pause),
             },
-            Measured::Partial if rest.len() > self.largest => self.salvage_large(cut),
-            Measured::Partial => Ok(Step::Pause),
-            Measured::Wrong(why) => self.salvage(cut, RejectReason::NotJson, why),
+            ValueEnd::Partial if rest.len() > self.largest => self.skip_large(cut),
+            ValueEnd::Partial => Ok(Step::Pause),
+            ValueEnd::Wrong(why) => self.skip_broken(cut, RejectReason::NotJson, why),
         }
     }
 
@@ -281,8 +281,11 @@ impl Elements {
         cut.at = range.end;
         if length > self.largest {
             let element = &self.buffer[range];
-            cut.broken
-                .push(Salvage::whole(RejectReason::TooLarge, self.too_large(), element));
+            cut.broken.push(SkipBroken::whole(
+                RejectReason::TooLarge,
+                self.too_large(),
+                element,
+            ));
         } else {
             cut.elements.push(range);
         }
@@ -291,30 +294,36 @@ impl Elements {
         Step::On
     }
 
-    fn salvage_large(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+    fn skip_large(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let detail = self.too_large();
-        self.salvage(cut, RejectReason::TooLarge, detail)
+        self.skip_broken(cut, RejectReason::TooLarge, detail)
     }
 
-    fn salvage(&mut self, cut: &mut Cut, reason: RejectReason, detail: String) -> Result<Step, Malformed> {
-        self.place = Place::Salvaging(Box::new(Salvage::begin(reason, detail)));
-        self.go_on_salvaging(cut)
+    fn skip_broken(
+        &mut self,
+        cut: &mut Cut,
+        reason: RejectReason,
+        detail: String,
+    ) -> Result<Step, Malformed> {
+        self.place = Place::SkippingBroken(Box::new(SkipBroken::begin(reason, detail)));
+        self.go_on_skipping(cut)
     }
 
-    fn go_on_salvaging(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
+    fn go_on_skipping(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let rest = &self.buffer[cut.at..];
-        let Place::Salvaging(mut salvage) = std::mem::replace(&mut self.place, Place::AfterElement) else {
+        let Place::SkippingBroken(mut broken) = std::mem::replace(&mut self.place, Place::AfterElement)
+        else {
             return Ok(Step::On);
         };
-        match salvage.feed(rest) {
+        match broken.feed(rest) {
             Scan::More => {
                 cut.at = self.buffer.len();
-                self.place = Place::Salvaging(salvage);
+                self.place = Place::SkippingBroken(broken);
                 Ok(Step::Pause)
             }
             Scan::End(end) => {
                 cut.at += end;
-                cut.broken.push(self.judged(salvage.finish()));
+                cut.broken.push(self.judged(broken.finish()));
                 self.count += 1;
                 Ok(Step::On)
             }

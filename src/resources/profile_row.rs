@@ -14,7 +14,7 @@ use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 use super::fields::Fields;
 use super::list::Problem;
-use super::marks::Marks;
+use crate::json::bitmap::Bitmap;
 
 use draft::{Draft, Settled, jsonb_order};
 pub(super) use loose::segment_ids;
@@ -54,7 +54,7 @@ pub(super) struct ProfileRows {
     wanted: Vec<String>,
     seeds: Seeds,
     draft: Draft,
-    marks: Marks,
+    bitmap: Bitmap,
     /// How many profiles were too unusual for the fast reader.
     unusual: u64,
 }
@@ -67,7 +67,7 @@ impl ProfileRows {
             wanted,
             seeds,
             draft: Draft::default(),
-            marks: Marks::default(),
+            bitmap: Bitmap::default(),
             unusual: 0,
         }
     }
@@ -90,7 +90,7 @@ impl ProfileRows {
 
     fn read(&mut self, element: &str, into: &mut Batch) -> Result<(), Problem> {
         self.draft.clear();
-        if fast::read(element, &mut self.marks, &mut self.draft).is_ok() {
+        if fast::read(element, &mut self.bitmap, &mut self.draft).is_ok() {
             return Ok(());
         }
         self.unusual += 1;

@@ -1,8 +1,8 @@
 //! What stands around the array: keys, the cursor, the total, and values that are of no interest. A part of the walker.
 
 use super::{Cut, Elements, Malformed, Place, Role, Step, clip};
-use crate::blueconic::measure::{Measured, count, measure, solid_behind};
-use crate::blueconic::scanner::{Scan, Scanner};
+use crate::json::tolerant::{Scan, TolerantScanner};
+use crate::json::value::{ValueEnd, count, solid_behind, value_end};
 
 /// The longest key or cursor that is believed, in bytes.
 const LONGEST_SCALAR: usize = 64 * 1024;
@@ -55,7 +55,7 @@ impl Elements {
                 Err(self.garbled(cut.at, &why))
             }
             _ => {
-                self.place = Place::Skipping(Scanner::inside(b'}'));
+                self.place = Place::Skipping(TolerantScanner::inside(b'}'));
                 Ok(Step::On)
             }
         }
@@ -96,20 +96,20 @@ impl Elements {
     /// where something else stands, so `delimited` asks for the byte behind it.
     fn scalar(&self, cut: &Cut, delimited: bool) -> Result<Option<(String, usize)>, Malformed> {
         let rest = &self.buffer[cut.at..];
-        match measure(rest) {
-            Measured::Whole(end) if end > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
-            Measured::Whole(end)
+        match value_end(rest) {
+            ValueEnd::Whole(end) if end > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
+            ValueEnd::Whole(end)
                 if delimited && rest.len() <= LONGEST_SCALAR && solid_behind(rest, end).is_none() =>
             {
                 Ok(None)
             }
-            Measured::Whole(end) => {
+            ValueEnd::Whole(end) => {
                 let text = String::from_utf8_lossy(&rest[..end]).into_owned();
                 Ok(Some((text, cut.at + end)))
             }
-            Measured::Partial if rest.len() > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
-            Measured::Partial => Ok(None),
-            Measured::Wrong(why) => Err(self.garbled(cut.at, &why)),
+            ValueEnd::Partial if rest.len() > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
+            ValueEnd::Partial => Ok(None),
+            ValueEnd::Wrong(why) => Err(self.garbled(cut.at, &why)),
         }
     }
 

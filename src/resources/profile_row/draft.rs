@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
+use crate::json::reader;
 use crate::model::Time;
 use crate::resources::dates;
 use crate::resources::fields::MOST_ENTRIES;
-use crate::resources::json;
 
 /// A stretch of the element or of the decoded texts. Both are shorter than 4 GiB, or it cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,7 +290,7 @@ impl<'a> Texts<'a> {
             return dates::parse(self.get(value));
         };
         let mut meant = String::new();
-        json::unescape(span.of(self.element), &mut meant).ok()?;
+        reader::unescape(span.of(self.element), &mut meant).ok()?;
         dates::parse(&meant)
     }
 }

@@ -2,17 +2,18 @@
 //! It checks the whole element. What it does not know it leaves to `loose.rs`, which reads everything and finds the words
 //! for what is wrong; where this one reads, the two read alike.
 
+use crate::json::bitmap::Bitmap;
+use crate::json::reader::{Escapes, Kind, Quoted, Reader, unescape};
+use crate::json::unusual::{Unusual, Usual, usual};
 use crate::resources::fields::MOST_ENTRIES;
-use crate::resources::json::{Escapes, Kind, Quoted, Scanner, Unusual, Usual, unescape, usual};
 use crate::resources::list::LONGEST_ID;
-use crate::resources::marks::Marks;
 
 use super::MOST_REPLACED;
 use super::draft::{Draft, Span, Text};
 
 /// Reads a profile into an empty draft.
-pub(super) fn read(element: &str, marks: &mut Marks, draft: &mut Draft) -> Usual<()> {
-    let mut json = Scanner::new(element, marks);
+pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Usual<()> {
+    let mut json = Reader::new(element, bitmap);
     let mut seen = Seen::default();
     json.object(|json, key| {
         match key {
@@ -83,7 +84,7 @@ impl Seen {
     }
 }
 
-fn permissions(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn permissions(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -98,7 +99,7 @@ fn permissions(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     })
 }
 
-fn properties(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn properties(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -115,7 +116,7 @@ fn properties(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
 }
 
 /// A property exactly as the vendor writes it: known beforehand, most of it needs no looking at.
-fn minified(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn minified(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     usual(json.takes_all(br#"{"id":""#))?;
     let quoted = json.quoted()?;
     let id = meant(json, quoted, draft)?;
@@ -136,7 +137,7 @@ fn minified(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     Ok(())
 }
 
-fn property(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn property(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     let mut seen = Seen::default();
     let mut id = None;
     let first = draft.found.begin_values();
@@ -156,7 +157,7 @@ fn property(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     Ok(())
 }
 
-fn values(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn values(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -174,7 +175,7 @@ fn values(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
 
 /// A text that goes into JSON again.
 #[inline]
-fn value(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Text> {
+fn value(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Text> {
     let quoted = json.quoted()?;
     match quoted.escapes {
         Escapes::Own => Span::new(quoted.range).map(Text::Escaped).ok_or(Unusual),
@@ -183,7 +184,7 @@ fn value(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Text> {
 }
 
 /// Entries are `{"id": …}` or the bare id.
-fn segments(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn segments(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -204,7 +205,7 @@ fn segments(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
     })
 }
 
-fn segment(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
+fn segment(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
     let mut seen = Seen::default();
     let mut id = None;
     json.object(|json, key| match key {
@@ -218,7 +219,7 @@ fn segment(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
     Ok(id)
 }
 
-fn replaces(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<()> {
+fn replaces(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -238,7 +239,7 @@ fn an_id(text: Option<Text>) -> Usual<Option<Text>> {
 }
 
 /// An array of texts; a null in it is left out.
-fn texts(json: &mut Scanner<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> Usual<()> {
+fn texts(json: &mut Reader<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> Usual<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -255,7 +256,7 @@ fn texts(json: &mut Scanner<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Dra
 
 /// A text; null is none.
 #[inline]
-fn text(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
+fn text(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
     match json.kind()? {
         Kind::Text => {
             let quoted = json.quoted()?;
@@ -267,7 +268,7 @@ fn text(json: &mut Scanner<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
 }
 
 /// A number or a truth value as it is written; null is none.
-fn bare(json: &mut Scanner<'_>) -> Usual<Option<Text>> {
+fn bare(json: &mut Reader<'_>) -> Usual<Option<Text>> {
     let range = json.bare()?;
     if &json.whole()[range.clone()] == "null" {
         return Ok(None);
@@ -277,7 +278,7 @@ fn bare(json: &mut Scanner<'_>) -> Usual<Option<Text>> {
 
 /// A text of which what it says is wanted.
 #[inline]
-fn meant(json: &Scanner<'_>, quoted: Quoted, draft: &mut Draft) -> Usual<Text> {
+fn meant(json: &Reader<'_>, quoted: Quoted, draft: &mut Draft) -> Usual<Text> {
     if quoted.escapes == Escapes::None {
         return Span::new(quoted.range).map(Text::Plain).ok_or(Unusual);
     }

@@ -263,7 +263,7 @@ fn check(element: &[u8]) -> bool {
     let mut fields = Fields::default();
     let loosely = written(text, |draft| loose::read(text, &mut fields, draft).is_ok());
     let fast = written(text, |draft| {
-        fast::read(text, &mut Marks::default(), draft).is_ok()
+        fast::read(text, &mut Bitmap::default(), draft).is_ok()
     });
     match &loosely {
         Some(_) => assert!(json, "read and no JSON: {text}"),

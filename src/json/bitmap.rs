@@ -1,29 +1,29 @@
-//! Where a text's quotes, backslashes and control characters stand, found for all of it at once: what ends a JSON string
-//! is then one look at some bits away. It is written so that the compiler makes vector instructions of it.
+//! A bitmap of the quotes, backslashes and control characters of a text, made in one go: the reader finds the end of a JSON
+//! string by looking at a few bits. The compiler makes vector instructions of it.
 
-use super::json::{Unusual, Usual};
+use crate::json::unusual::{Unusual, Usual};
 
 /// Bytes that are looked at in one go: one bit each in a word.
 const BLOCK: usize = 64;
 
 /// One bit for each byte of a text. The room is kept from text to text.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<u64>);
+pub(crate) struct Bitmap(Vec<u64>);
 
-impl Marks {
-    /// Marks another text.
-    pub(super) fn set(&mut self, bytes: &[u8]) {
+impl Bitmap {
+    /// Fills the bitmap for another text.
+    pub(crate) fn set(&mut self, bytes: &[u8]) {
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         self.0.clear();
-        self.0.extend(blocks.iter().map(marks));
+        self.0.extend(blocks.iter().map(bits));
         let mut last = [b' '; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        self.0.push(marks(&last));
+        self.0.push(bits(&last));
     }
 
-    /// The first mark from a place on.
+    /// The first set bit from a place on.
     #[inline]
-    pub(super) fn next(&self, place: usize) -> Usual<usize> {
+    pub(crate) fn next(&self, place: usize) -> Usual<usize> {
         let mut block = place / BLOCK;
         let mut word = self.0.get(block).ok_or(Unusual)? >> (place % BLOCK);
         if word != 0 {
@@ -39,7 +39,7 @@ impl Marks {
 
 /// The first byte at the lowest bit.
 #[inline]
-fn marks(block: &[u8; BLOCK]) -> u64 {
+fn bits(block: &[u8; BLOCK]) -> u64 {
     let flags = block.map(|byte| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\'));
     let (eights, _) = flags.as_chunks::<8>();
     let gathered = eights
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn every_byte_is_marked_or_not_wherever_it_stands() {
-        let mut found = Marks::default();
+        let mut found = Bitmap::default();
         for byte in 0..=u8::MAX {
             for place in 0..200 {
                 let mut text = [b'x'; 200];
@@ -86,7 +86,7 @@ mod tests {
                 }
             })
             .collect();
-        let mut found = Marks::default();
+        let mut found = Bitmap::default();
         for length in 0..text.len() {
             found.set(&text[..length]);
             for place in 0..length + 130 {

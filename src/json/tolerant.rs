@@ -1,13 +1,13 @@
-//! Finds where a JSON value ends that is too large to hold, of no interest, or not quite JSON. It knows strings and
-//! brackets and nothing else, needs no memory that grows with its input, and says when the structure itself is lost.
+//! Finds the end of a JSON value that is too large to hold, that nobody needs, or that is not quite JSON. The scanner knows
+//! strings and brackets only, its memory does not grow with its input, and it reports a lost structure.
 
 /// Bracket kinds are compared down to this depth; below it they are only counted.
 const COMPARED_DEPTH: usize = 1024;
 
 /// What a stretch of bytes says about the value's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scan {
-    /// The value goes on behind these bytes.
+pub(crate) enum Scan {
+    /// The value continues after these bytes.
     More,
     /// The value ends before this byte, which is the comma or bracket behind it.
     End(usize),
@@ -17,7 +17,7 @@ pub(super) enum Scan {
 
 /// The state between two stretches of bytes of one value.
 #[derive(Debug)]
-pub(super) struct Scanner {
+pub(crate) struct TolerantScanner {
     close: u8,
     depth: u64,
     openers: Vec<u8>,
@@ -25,9 +25,9 @@ pub(super) struct Scanner {
     escaped: bool,
 }
 
-impl Scanner {
+impl TolerantScanner {
     /// A scanner for a value inside of the array or object that `close` ends.
-    pub(super) fn inside(close: u8) -> Self {
+    pub(crate) fn inside(close: u8) -> Self {
         Self {
             close,
             depth: 0,
@@ -37,8 +37,8 @@ impl Scanner {
         }
     }
 
-    /// Goes over the next bytes.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
+    /// Scans the next bytes.
+    pub(crate) fn scan(&mut self, bytes: &[u8]) -> Scan {
         let mut at = 0;
         while at < bytes.len() {
             if self.in_string {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> Scan {
-        Scanner::inside(b']').scan(text.as_bytes())
+        TolerantScanner::inside(b']').scan(text.as_bytes())
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
     fn every_cut_gives_the_same_end() {
         let text = r#"{"a\\\"":["x\u005d",{"b":"\\"}],"c":nul},"#.as_bytes();
         for cut in 0..text.len() {
-            let mut scanner = Scanner::inside(b']');
+            let mut scanner = TolerantScanner::inside(b']');
             let end = match scanner.scan(&text[..cut]) {
                 Scan::More => match scanner.scan(&text[cut..]) {
                     Scan::End(end) => cut + end,

@@ -1,30 +1,18 @@
-//! JSON read byte by byte, for the profiles: nearly all of a full load's bytes are theirs. It says where things stand and
-//! that all of it is valid JSON, and gives up on whatever is unusual; what that means is for `serde_json` to say.
-//!
-//! It knows nothing of profiles.
+//! A pull reader over one JSON text. Nearly all bytes of a full load are profiles, and this reader takes them in one pass:
+//! it gives the places of values, checks that the whole text is valid JSON, and answers [`Unusual`] to everything else, which
+//! `serde_json` then reads. It knows nothing about profiles.
 
 use std::ops::Range;
 
-use super::marks::Marks;
+use crate::json::bitmap::Bitmap;
+use crate::json::unusual::{Unusual, Usual, usual};
 
 /// Levels of nesting; deeper is unusual.
 const DEEPEST: u32 = 32;
 
-/// What is left to another reader: broken, or merely seldom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unusual;
-
-/// What was read, unless it is unusual.
-pub(super) type Usual<T> = Result<T, Unusual>;
-
-/// Holds what must hold.
-pub(super) fn usual(holds: bool) -> Usual<()> {
-    if holds { Ok(()) } else { Err(Unusual) }
-}
-
 /// How a text is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Escapes {
+pub(crate) enum Escapes {
     /// Not at all.
     None,
     /// As `serde_json` would escape it again.
@@ -35,16 +23,16 @@ pub(super) enum Escapes {
 
 /// A text, without its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Quoted {
+pub(crate) struct Quoted {
     /// Where it stands.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// How it is escaped.
-    pub(super) escapes: Escapes,
+    pub(crate) escapes: Escapes,
 }
 
 /// What a value is, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A text; its opening quote has been taken.
     Text,
     /// An object or an array.
@@ -55,33 +43,33 @@ pub(super) enum Kind {
 
 /// Reads a text from its beginning to its end.
 #[derive(Debug)]
-pub(super) struct Scanner<'text> {
+pub(crate) struct Reader<'text> {
     text: &'text str,
     bytes: &'text [u8],
-    marks: &'text Marks,
+    bitmap: &'text Bitmap,
     at: usize,
 }
 
-impl<'text> Scanner<'text> {
-    /// Begins at the head of a text, whose marks are set here.
-    pub(super) fn new(text: &'text str, marks: &'text mut Marks) -> Self {
-        marks.set(text.as_bytes());
+impl<'text> Reader<'text> {
+    /// Begins at the head of a text, whose bitmap is filled here.
+    pub(crate) fn new(text: &'text str, bitmap: &'text mut Bitmap) -> Self {
+        bitmap.set(text.as_bytes());
         Self {
             text,
             bytes: text.as_bytes(),
-            marks,
+            bitmap,
             at: 0,
         }
     }
 
     /// Holds that nothing but white space is left.
-    pub(super) fn end(&mut self) -> Usual<()> {
+    pub(crate) fn end(&mut self) -> Usual<()> {
         usual(self.peek().is_none())
     }
 
     /// Takes an object; `member` takes the value of each key. Keys with escapes are unusual.
     #[inline]
-    pub(super) fn object(
+    pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &'text [u8]) -> Usual<()>,
     ) -> Usual<()> {
@@ -103,7 +91,7 @@ impl<'text> Scanner<'text> {
 
     /// Takes an array; `item` takes each of its values.
     #[inline]
-    pub(super) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Usual<()>) -> Usual<()> {
+    pub(crate) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Usual<()>) -> Usual<()> {
         self.must(b'[')?;
         if self.takes(b']') {
             return Ok(());
@@ -118,7 +106,7 @@ impl<'text> Scanner<'text> {
 
     /// What comes next.
     #[inline]
-    pub(super) fn kind(&mut self) -> Usual<Kind> {
+    pub(crate) fn kind(&mut self) -> Usual<Kind> {
         if self.takes(b'"') {
             return Ok(Kind::Text);
         }
@@ -130,17 +118,17 @@ impl<'text> Scanner<'text> {
     }
 
     /// Takes `null`, if that comes next.
-    pub(super) fn takes_null(&mut self) -> bool {
+    pub(crate) fn takes_null(&mut self) -> bool {
         self.peek() == Some(b'n') && self.literal("null").is_ok()
     }
 
     /// Takes the rest of a text whose opening quote has been taken.
     #[inline]
-    pub(super) fn quoted(&mut self) -> Usual<Quoted> {
+    pub(crate) fn quoted(&mut self) -> Usual<Quoted> {
         let start = self.at;
         let mut escapes = Escapes::None;
         loop {
-            let place = self.marks.next(self.at)?;
+            let place = self.bitmap.next(self.at)?;
             match self.bytes.get(place) {
                 Some(b'"') => {
                     self.at = place + 1;
@@ -158,7 +146,7 @@ impl<'text> Scanner<'text> {
     }
 
     /// Takes a number, a truth value or null.
-    pub(super) fn bare(&mut self) -> Usual<Range<usize>> {
+    pub(crate) fn bare(&mut self) -> Usual<Range<usize>> {
         let first = self.peek();
         let start = self.at;
         match first {
@@ -171,7 +159,7 @@ impl<'text> Scanner<'text> {
     }
 
     /// Takes any value.
-    pub(super) fn skip(&mut self) -> Usual<()> {
+    pub(crate) fn skip(&mut self) -> Usual<()> {
         self.skip_within(DEEPEST)
     }
 
@@ -182,9 +170,9 @@ impl<'text> Scanner<'text> {
             Kind::Nested => {
                 let levels = levels.checked_sub(1).ok_or(Unusual)?;
                 if self.bytes[self.at] == b'{' {
-                    self.object(|scanner, _| scanner.skip_within(levels))
+                    self.object(|reader, _| reader.skip_within(levels))
                 } else {
-                    self.list(|scanner| scanner.skip_within(levels))
+                    self.list(|reader| reader.skip_within(levels))
                 }
             }
         }
@@ -269,7 +257,7 @@ impl<'text> Scanner<'text> {
 
     /// Takes these bytes, if they stand right here.
     #[inline]
-    pub(super) fn takes_all<const LENGTH: usize>(&mut self, bytes: &[u8; LENGTH]) -> bool {
+    pub(crate) fn takes_all<const LENGTH: usize>(&mut self, bytes: &[u8; LENGTH]) -> bool {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let takes = rest.first_chunk() == Some(bytes);
         self.at += if takes { LENGTH } else { 0 };
@@ -277,23 +265,23 @@ impl<'text> Scanner<'text> {
     }
 
     /// Where it stands.
-    pub(super) fn place(&self) -> usize {
+    pub(crate) fn place(&self) -> usize {
         self.at
     }
 
     /// Goes back to a place.
-    pub(super) fn back_to(&mut self, place: usize) {
+    pub(crate) fn back_to(&mut self, place: usize) {
         self.at = place;
     }
 
     /// All of the text that is read.
-    pub(super) fn whole(&self) -> &'text str {
+    pub(crate) fn whole(&self) -> &'text str {
         self.text
     }
 }
 
 /// Appends an escaped text as it is meant. NUL and lone surrogates are unusual: no text of PostgreSQL can hold them.
-pub(super) fn unescape(escaped: &str, into: &mut String) -> Usual<()> {
+pub(crate) fn unescape(escaped: &str, into: &mut String) -> Usual<()> {
     let mut rest = escaped;
     while let Some((plain, behind)) = rest.split_once('\\') {
         into.push_str(plain);

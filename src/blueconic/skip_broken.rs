@@ -1,18 +1,18 @@
-//! Carries an element that cannot be handed on (too large, or not JSON) to its end without holding it: its head, its
-//! length and its hash are what a reject needs.
+//! Skips to the end of an element that cannot be loaded (too large, or not JSON) without holding it, and keeps what its reject
+//! needs: its head, its length and its hash.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::blueconic::scanner::{Scan, Scanner};
+use crate::json::tolerant::{Scan, TolerantScanner};
 use crate::model::page::{Broken, RejectReason};
 
 /// How much of such an element is kept, in bytes (`sync.rejects.raw`).
 const HEAD: usize = 64 * 1024;
 
 /// An element on its way to its end.
-pub(super) struct Salvage {
-    scanner: Scanner,
+pub(super) struct SkipBroken {
+    scanner: TolerantScanner,
     reason: RejectReason,
     detail: String,
     /// Everything so far.
@@ -37,10 +37,10 @@ impl Sum {
     }
 }
 
-impl Salvage {
+impl SkipBroken {
     pub(super) fn begin(reason: RejectReason, detail: String) -> Self {
         Self {
-            scanner: Scanner::inside(b']'),
+            scanner: TolerantScanner::inside(b']'),
             reason,
             detail,
             sum: Sum::default(),
@@ -51,9 +51,9 @@ impl Salvage {
 
     /// An element that is at hand whole.
     pub(super) fn whole(reason: RejectReason, detail: String, bytes: &[u8]) -> Broken {
-        let mut salvage = Self::begin(reason, detail);
-        salvage.take(bytes);
-        salvage.finish()
+        let mut skipped = Self::begin(reason, detail);
+        skipped.take(bytes);
+        skipped.finish()
     }
 
     /// Takes in the bytes up to the element's end.

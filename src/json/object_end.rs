@@ -1,6 +1,6 @@
-//! Finds where a JSON object ends by its strings and brackets alone, 64 bytes at a step: the wall of a walk over
-//! profiles that did not change is finding their ends. Whether what lies between is JSON is for the decoder to say, and
-//! an object whose bytes are the same as last time has been through it.
+//! Finds where a JSON object ends, by its strings and brackets alone, 64 bytes at a step. Of a walk over unchanged
+//! profiles, finding the ends of elements takes the largest part of the time. The decoder checks that the bytes in between
+//! are JSON; an object with the bytes of the last walk has passed that check.
 
 use wide::u8x16;
 
@@ -11,34 +11,34 @@ const DEEPEST: u32 = 64;
 
 /// What the strings and brackets of the bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Object {
+pub(crate) enum ObjectEnd {
     /// It is so many bytes long.
     Ends(usize),
     /// Its end is not among the bytes.
-    GoesOn,
-    /// A bracket of the wrong kind, one too deep for this, or a stray backslash: somebody else has to look.
-    Odd,
+    Continues,
+    /// A bracket of the wrong kind, one too deep for this scan, or a stray backslash: another reader decides.
+    Unclear,
 }
 
 /// Where the object ends that begins with the first byte.
-pub(super) fn object(bytes: &[u8]) -> Object {
+pub(crate) fn object_end(bytes: &[u8]) -> ObjectEnd {
     let mut open = Open::default();
     let mut strings = Strings::default();
     let (steps, rest) = bytes.as_chunks::<STEP>();
     for (place, step) in steps.iter().enumerate() {
-        if let Some(found) = open.over(&Marks::of(step), &mut strings) {
+        if let Some(found) = open.over(&Bitmaps::of(step), &mut strings) {
             return found.behind(place * STEP);
         }
     }
     let mut last = [b' '; STEP];
     last[..rest.len()].copy_from_slice(rest);
-    match open.over(&Marks::of(&last), &mut strings) {
+    match open.over(&Bitmaps::of(&last), &mut strings) {
         Some(found) => found.behind(steps.len() * STEP),
-        None => Object::GoesOn,
+        None => ObjectEnd::Continues,
     }
 }
 
-impl Object {
+impl ObjectEnd {
     fn behind(self, offset: usize) -> Self {
         match self {
             Self::Ends(end) => Self::Ends(offset + end),
@@ -48,7 +48,7 @@ impl Object {
 }
 
 /// Which of 64 bytes are what, the first byte in the lowest bit.
-struct Marks {
+struct Bitmaps {
     quotes: u64,
     backslashes: u64,
     /// `{` and `[`.
@@ -69,9 +69,9 @@ struct Strings {
 
 impl Strings {
     /// The bytes that stand outside of strings; quotes count as inside or outside by chance.
-    fn outside(&mut self, marks: &Marks) -> u64 {
-        let escaped = self.escaped_among(marks.backslashes);
-        let inside = fill(marks.quotes & !escaped) ^ self.inside;
+    fn outside(&mut self, bitmaps: &Bitmaps) -> u64 {
+        let escaped = self.escaped_among(bitmaps.backslashes);
+        let inside = fill(bitmaps.quotes & !escaped) ^ self.inside;
         self.inside = (inside >> (u64::BITS - 1)).wrapping_neg();
         !inside
     }
@@ -110,42 +110,42 @@ struct Open {
 }
 
 impl Open {
-    /// Goes over the next bytes; none when the object goes on behind them.
-    fn over(&mut self, marks: &Marks, strings: &mut Strings) -> Option<Object> {
-        let outside = strings.outside(marks);
+    /// Scans the next bytes; none when the object continues after them.
+    fn over(&mut self, bitmaps: &Bitmaps, strings: &mut Strings) -> Option<ObjectEnd> {
+        let outside = strings.outside(bitmaps);
         // Outside of strings a backslash is no JSON, and readers differ in what it does to a quote behind it.
-        let mut met = (marks.openers | marks.closers | marks.backslashes) & outside;
+        let mut met = (bitmaps.openers | bitmaps.closers | bitmaps.backslashes) & outside;
         while met != 0 {
             let place = met.trailing_zeros();
             met &= met - 1;
-            if marks.backslashes >> place & 1 == 1 {
-                return Some(Object::Odd);
+            if bitmaps.backslashes >> place & 1 == 1 {
+                return Some(ObjectEnd::Unclear);
             }
-            let brace = marks.braces >> place & 1;
-            if marks.openers >> place & 1 == 1 {
+            let brace = bitmaps.braces >> place & 1;
+            if bitmaps.openers >> place & 1 == 1 {
                 if self.depth == DEEPEST {
-                    return Some(Object::Odd);
+                    return Some(ObjectEnd::Unclear);
                 }
                 self.kinds = self.kinds << 1 | brace;
                 self.depth += 1;
                 continue;
             }
             if self.depth == 0 || self.kinds & 1 != brace {
-                return Some(Object::Odd);
+                return Some(ObjectEnd::Unclear);
             }
             self.kinds >>= 1;
             self.depth -= 1;
             if self.depth == 0 {
-                return Some(Object::Ends(place as usize + 1));
+                return Some(ObjectEnd::Ends(place as usize + 1));
             }
         }
         None
     }
 }
 
-impl Marks {
+impl Bitmaps {
     fn of(bytes: &[u8; STEP]) -> Self {
-        let mut marks = Self {
+        let mut bitmaps = Self {
             quotes: 0,
             backslashes: 0,
             openers: 0,
@@ -160,13 +160,13 @@ impl Marks {
             let equal = |lanes: u8x16, byte| {
                 u64::from(lanes.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * place)
             };
-            marks.quotes |= equal(lanes, b'"');
-            marks.backslashes |= equal(lanes, b'\\');
-            marks.openers |= equal(folded, b'{');
-            marks.closers |= equal(folded, b'}');
-            marks.braces |= equal(lanes, b'{') | equal(lanes, b'}');
+            bitmaps.quotes |= equal(lanes, b'"');
+            bitmaps.backslashes |= equal(lanes, b'\\');
+            bitmaps.openers |= equal(folded, b'{');
+            bitmaps.closers |= equal(folded, b'}');
+            bitmaps.braces |= equal(lanes, b'{') | equal(lanes, b'}');
         }
-        marks
+        bitmaps
     }
 }
 
@@ -175,10 +175,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::blueconic::scanner::{Scan, Scanner};
+    use crate::json::tolerant::{Scan, TolerantScanner};
 
     /// What a scanner says that goes byte by byte.
-    fn slowly(bytes: &[u8]) -> Object {
+    fn slowly(bytes: &[u8]) -> ObjectEnd {
         let mut deep = 0_usize;
         let (mut inside, mut escaped) = (false, false);
         for (place, byte) in bytes.iter().enumerate() {
@@ -188,34 +188,34 @@ mod tests {
                 b'"' => inside = !inside,
                 _ if inside => {}
                 b'{' | b'[' => deep += 1,
-                b'}' | b']' if deep == 1 => return Object::Ends(place + 1),
+                b'}' | b']' if deep == 1 => return ObjectEnd::Ends(place + 1),
                 b'}' | b']' => deep -= 1,
                 _ => {}
             }
         }
-        Object::GoesOn
+        ObjectEnd::Continues
     }
 
     #[test]
     fn an_object_ends_with_the_brace_that_closes_it() {
         for (text, expected) in [
-            ("{}", Object::Ends(2)),
-            (r#"{"a":[1,{"b":"]}"}]},{"#, Object::Ends(20)),
-            (r#"{"a\\\"}":"\\"} "#, Object::Ends(15)),
-            (r#"{"a":"}"#, Object::GoesOn),
-            ("{[}", Object::Odd),
-            ("{]", Object::Odd),
-            (r#"{\"}"#, Object::Odd),
+            ("{}", ObjectEnd::Ends(2)),
+            (r#"{"a":[1,{"b":"]}"}]},{"#, ObjectEnd::Ends(20)),
+            (r#"{"a\\\"}":"\\"} "#, ObjectEnd::Ends(15)),
+            (r#"{"a":"}"#, ObjectEnd::Continues),
+            ("{[}", ObjectEnd::Unclear),
+            ("{]", ObjectEnd::Unclear),
+            (r#"{\"}"#, ObjectEnd::Unclear),
         ] {
-            assert_eq!(object(text.as_bytes()), expected, "{text}");
+            assert_eq!(object_end(text.as_bytes()), expected, "{text}");
         }
     }
 
     #[test]
     fn depth_is_borne_up_to_a_bound() {
         let nested = |depth: usize| format!("{{{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(object(nested(63).as_bytes()), Object::Ends(128));
-        assert_eq!(object(nested(64).as_bytes()), Object::Odd);
+        assert_eq!(object_end(nested(63).as_bytes()), ObjectEnd::Ends(128));
+        assert_eq!(object_end(nested(64).as_bytes()), ObjectEnd::Unclear);
     }
 
     proptest! {
@@ -233,22 +233,22 @@ mod tests {
             ),
         ) {
             let text = format!("{{{}", parts.concat());
-            match object(text.as_bytes()) {
-                Object::Odd => {}
+            match object_end(text.as_bytes()) {
+                ObjectEnd::Unclear => {}
                 found => {
                     prop_assert_eq!(found, slowly(text.as_bytes()));
                 }
             }
-            // The scanner that salvages broken elements has to see the same strings and brackets.
-            if let Object::Ends(end) = object(text.as_bytes()) {
+            // The scanner that skips broken elements has to see the same strings and brackets.
+            if let ObjectEnd::Ends(end) = object_end(text.as_bytes()) {
                 let mut behind = text[..end].to_owned();
                 behind.push(',');
-                prop_assert_eq!(Scanner::inside(b']').scan(behind.as_bytes()), Scan::End(end));
+                prop_assert_eq!(TolerantScanner::inside(b']').scan(behind.as_bytes()), Scan::End(end));
             }
             for cut in (0..text.len()).step_by(7) {
-                let found = object(&text.as_bytes()[..cut]);
-                let whole = object(text.as_bytes());
-                prop_assert!(found == Object::GoesOn || found == whole);
+                let found = object_end(&text.as_bytes()[..cut]);
+                let whole = object_end(text.as_bytes());
+                prop_assert!(found == ObjectEnd::Continues || found == whole);
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Measures single JSON values at the head of a buffer, with the JSON reader that everybody uses.
+//! Finds where the JSON value at the head of a buffer ends, with `serde_json`, and reads counts.
 
 use serde_json::value::RawValue;
 
-/// What a JSON reader says of the value at the head of some bytes.
-pub(super) enum Measured {
+/// What `serde_json` says about the value at the head of some bytes.
+pub(crate) enum ValueEnd {
     /// It is whole, and so many bytes long.
     Whole(usize),
     /// Its end is not among the bytes.
@@ -12,37 +12,37 @@ pub(super) enum Measured {
     Wrong(String),
 }
 
-/// Measures the value at the head of `bytes`, which do not begin with whitespace. Neither recursive nor copying:
+/// Finds the end of the value at the head of `bytes`, which do not begin with whitespace. Neither recursive nor copying:
 /// `serde_json` skips over a raw value in a loop, and checks its UTF-8 at the end.
-pub(super) fn measure(bytes: &[u8]) -> Measured {
+pub(crate) fn value_end(bytes: &[u8]) -> ValueEnd {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
     match values.next() {
-        Some(Ok(raw)) => Measured::Whole(raw.get().len()),
-        Some(Err(error)) if error.is_eof() || may_be_half_a_number(bytes) => Measured::Partial,
-        Some(Err(error)) => Measured::Wrong(error.to_string()),
-        None => Measured::Partial,
+        Some(Ok(raw)) => ValueEnd::Whole(raw.get().len()),
+        Some(Err(error)) if error.is_eof() || may_be_half_a_number(bytes) => ValueEnd::Partial,
+        Some(Err(error)) => ValueEnd::Wrong(error.to_string()),
+        None => ValueEnd::Partial,
     }
 }
 
-/// The reader calls a number that stops short (`-`, `1.`, `1e+`) wrong, not unfinished. Bytes that end so are measured
-/// again with more of them: what is really wrong is still wrong then.
+/// The reader calls a number that stops short (`-`, `1.`, `1e+`) wrong, not unfinished. Bytes that end so are read
+/// again with more of them: a value that is wrong is still wrong then.
 fn may_be_half_a_number(bytes: &[u8]) -> bool {
     matches!(bytes.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
 }
 
 /// The first byte behind the value that is not whitespace, and where it stands.
-pub(super) fn solid_behind(bytes: &[u8], end: usize) -> Option<(usize, u8)> {
+pub(crate) fn solid_behind(bytes: &[u8], end: usize) -> Option<(usize, u8)> {
     let blank = bytes[end..].iter().position(|byte| !is_blank(*byte))?;
     Some((end + blank, bytes[end + blank]))
 }
 
 /// Whitespace as JSON has it.
-pub(super) fn is_blank(byte: u8) -> bool {
+pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// A count as a number or as numeric text, also with a fraction of zero; anything else says nothing.
-pub(super) fn count(raw: &str) -> Option<u64> {
+pub(crate) fn count(raw: &str) -> Option<u64> {
     match serde_json::from_str(raw).ok()? {
         serde_json::Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
         serde_json::Value::String(text) => {
