@@ -1,7 +1,13 @@
-//! How the reading of a cursor listing comes to its end, or breaks off.
+//! How the reading of a cursor listing ends or breaks off, and the sentences that say so.
 
 use crate::model::fault::Fault;
 use crate::model::position::CursorPosition;
+
+/// What happened to the seen ids, for a notice or an error.
+pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
+/// The hint where the ids of a walk, or its segment, are gone.
+pub(super) const WALKS_AGAIN: &str =
+    "what was read is loaded and nothing was removed; the next run walks again";
 
 /// How a transfer came to its end.
 pub(super) struct Walked {

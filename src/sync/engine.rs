@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::clocks::OwnClocks;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::lease::Lease;
 use crate::model::ledger::{Counts, Ledger, RunReport, Status};
@@ -15,8 +14,9 @@ use crate::model::removals::Removals;
 
 use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
+use super::run::{Context, Ended};
 use super::task::{Bounds, Reading, Task};
-use super::{events, lists, marks, profiles};
+use super::{events, lists, profiles};
 
 /// How long a run that has not begun may go on once a shutdown is asked for,
 const OPENING: Duration = Duration::from_secs(1);
@@ -30,67 +30,6 @@ pub struct Engine<S, T> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bounds: Bounds,
     pub(super) watcher: Arc<dyn Watcher>,
-}
-
-/// How reading ended, when it did not end in a fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) status: Status,
-    pub(super) error: Option<String>,
-    pub(super) hint: Option<String>,
-}
-
-impl Ended {
-    /// Everything is in the tables, but for rejects.
-    pub(super) fn well(counts: &Counts) -> Self {
-        if counts.rejected == 0 {
-            return Self {
-                status: Status::Succeeded,
-                error: None,
-                hint: None,
-            };
-        }
-        if counts.unrecorded > 0 {
-            return Self::partial(
-                format!(
-                    "{} elements could not be loaded, {} of them beyond what `sync.rejects` takes",
-                    counts.rejected, counts.unrecorded
-                ),
-                "sync.rejects holds the others, each with its reason; all are tried again by the next walk",
-            );
-        }
-        Self::partial(
-            format!("{} elements could not be loaded", counts.rejected),
-            "sync.rejects holds each with its reason; they are tried again by the next walk",
-        )
-    }
-
-    /// It went to the end, but not everything is there.
-    pub(super) fn partial(error: String, hint: &str) -> Self {
-        Self {
-            status: Status::Partial,
-            error: Some(error),
-            hint: Some(hint.to_owned()),
-        }
-    }
-}
-
-/// What a run works with.
-pub(super) struct Context<'a, S, T> {
-    pub(super) engine: &'a Engine<S, T>,
-    pub(super) task: &'a Task,
-    pub(super) lease: &'a Lease,
-    pub(super) progress: &'a Progress,
-    pub(super) stop: &'a Stop,
-    /// What the run may still remove.
-    pub(super) removals: &'a Removals,
-}
-
-impl<S: Source, T: Store> Context<'_, S, T> {
-    /// This process's clock and the database's.
-    pub(super) async fn own_clocks(&self) -> Outcome<OwnClocks> {
-        marks::own_clocks(self.engine.clock.as_ref(), &self.engine.store).await
-    }
 }
 
 impl<S: Source, T: Store> Engine<S, T> {
@@ -144,7 +83,8 @@ impl<S: Source, T: Store> Engine<S, T> {
             Reading::Events(_) => Ok(Some(task.slot(Scope::Increment))),
             Reading::Profiles(reading) => {
                 let approved = self.bounds.approved_removals.is_some();
-                let scope = profiles::scope(self, task, *reading, approved).await?;
+                let scope =
+                    profiles::scope(&self.store, self.clock.as_ref(), task, *reading, approved).await?;
                 Ok(scope.map(|scope| task.slot(scope)))
             }
         }
@@ -168,7 +108,11 @@ impl<S: Source, T: Store> Engine<S, T> {
         );
         let removals = Removals::new(self.bounds.removals, self.bounds.approved_removals);
         let context = Context {
-            engine: self,
+            source: &self.source,
+            store: &self.store,
+            clock: self.clock.as_ref(),
+            bounds: &self.bounds,
+            watcher: self.watcher.as_ref(),
             task,
             lease: &lease,
             progress: &progress,

@@ -14,13 +14,14 @@ use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
 use super::at_hand::AtHand;
-use super::engine::{Context, Ended};
-use super::lane::{self, Raw, Standing};
-use super::marks::{self, Beginning};
-use super::reading::read_whole;
+use super::batch::{self, RawBatch, TableState};
+use super::clocks::{self, Beginning};
+use super::marks;
 use super::renames::{self, Shown};
+use super::run::{Context, Ended};
+use super::small_pages::read_whole;
 use super::task::{EventsReading, Reading};
-use super::walk::pressure::Pressure;
+use super::walk::page_fill::PageFill;
 use super::walk::since::{Frame, SinceWalk, Step};
 
 /// Scans the events since the watermark.
@@ -28,8 +29,8 @@ pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     reading: &EventsReading,
 ) -> Outcome<Ended> {
-    context.engine.watcher.began(context.lease.slot, false);
-    let store = &context.engine.store;
+    context.watcher.began(context.lease.slot, false);
+    let store = context.store;
     let own = context.own_clocks().await?;
     let mut frame = trusted(context, frame(reading, own), own).await?;
     frame.landmark = store.landmark(frame.anchored_by()).await?;
@@ -39,7 +40,7 @@ pub(super) async fn run<S: Source, T: Store>(
     let mut scan = Scan {
         walk: None,
         frame,
-        pressure: None,
+        page_fill: None,
     };
     let mut gaps = 0;
     loop {
@@ -58,7 +59,7 @@ pub(super) async fn run<S: Source, T: Store>(
             ..advance
         };
         load(context, &mut loader, prepared.batch, advance).await?;
-        let percent = scan.pressure.map(|pressure| pressure.percent);
+        let percent = scan.page_fill.map(|page_fill| page_fill.percent);
         context.progress.change(|counts| counts.page_fill = percent);
         context.stop.check()?;
         if next.is_none() {
@@ -78,7 +79,7 @@ fn told<S: Source, T: Store>(context: &Context<'_, S, T>, scan: &Scan, gaps: usi
     }
     let unheeded = scan.walk.as_ref().filter(|walk| walk.is_unheeded());
     let unheeded = unheeded.map(|walk| unheeded_hint(walk.from()));
-    for hint in [unheeded, scan.pressure.and_then(Pressure::advice)]
+    for hint in [unheeded, scan.page_fill.and_then(PageFill::advice)]
         .into_iter()
         .flatten()
     {
@@ -103,7 +104,7 @@ async fn page<S: Source, T: Store>(
 ) -> Outcome<(PageEnd, Dated)> {
     let wanted = u64::from(page_size(context));
     let request = context.task.resource.request(&Position::Since(position), 0);
-    let source = context.engine.source.as_ref();
+    let source = context.source.as_ref();
     let meter = context.progress.meter();
     let (end, raw) = {
         let _waiting = context.progress.waiting();
@@ -143,13 +144,13 @@ fn page_size<S, T>(context: &Context<'_, S, T>) -> u32 {
 async fn decode<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     loader: &mut T::Loader,
-    raw: &Raw,
+    raw: &RawBatch,
     renames: &[Rename],
 ) -> Outcome<Dated> {
     let resource = context.task.resource.as_ref();
     let mut decoder = resource.decoder();
     decoder.renamed(renames);
-    let prepared = lane::prepare(resource, decoder.as_mut(), loader, raw, &Standing::of(0)).await?;
+    let prepared = batch::prepare(resource, decoder.as_mut(), loader, raw, &TableState::of(0)).await?;
     Ok(Dated {
         batch: prepared.batch,
         dates: decoder.dates().to_vec(),
@@ -178,7 +179,7 @@ struct Scan {
     walk: Option<SinceWalk>,
     frame: Frame,
     /// What its first answer tells of how much can be hidden.
-    pressure: Option<Pressure>,
+    page_fill: Option<PageFill>,
 }
 
 impl Scan {
@@ -204,10 +205,10 @@ impl Scan {
             ..self.frame
         };
         let walk = self.walk.get_or_insert_with(|| {
-            marks::tell_of_clocks(context.progress, told, own);
+            clocks::tell_of_clocks(context.progress, told, own);
             SinceWalk::begin(frame, told.map(|_| Beginning::of(told, own).claimed))
         });
-        self.pressure = self.pressure.or(walk.pressure(end.elements(), dates));
+        self.page_fill = self.page_fill.or(walk.page_fill(end.elements(), dates));
         walk.page(end.elements(), dates)
     }
 }
@@ -219,7 +220,7 @@ async fn trusted<S: Source, T: Store>(
     frame: Frame,
     own: OwnClocks,
 ) -> Outcome<Frame> {
-    let store = &context.engine.store;
+    let store = context.store;
     let watermark = store.cursor(context.lease.slot).await?.watermark;
     let Some(ahead) = watermark.filter(|watermark| !own.believe(*watermark)) else {
         return Ok(Frame { watermark, ..frame });

@@ -1,263 +1,393 @@
-//! What happens to a batch of raw elements between the socket and the table: fingerprint, ask which are known, decode
-//! what differs, load.
+//! A lane: takes batches of elements, compares them and loads them. The few rows of a batch that hardly changed wait for
+//! those of others, so that ten statements are not spent on a handful: what is loaded at once may come of many batches,
+//! and what is read at once stays small.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::model::Time;
-use crate::model::batch::{Batch, Fingerprint, Known};
-use crate::model::fault::Outcome;
-use crate::model::page::Block;
-use crate::model::ports::{Decoder, Loader, Resource};
-use crate::model::removals::Removals;
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::Instant;
 
-/// Elements as they were cut from the wire, enough for one batch.
-#[derive(Debug, Default)]
-pub(super) struct Raw {
-    blocks: Vec<Block>,
-    elements: usize,
-    bytes: usize,
-    asked_at: Option<Time>,
+use crate::model::batch::{Advance, Batch};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::{Loader, Source, Store};
+use crate::model::position::{CursorPosition, Position};
+
+use super::at_hand::KEPT;
+use super::batch::{self, Prepared, RawBatch};
+use super::ending::{SEEN_LOST, WALKS_AGAIN};
+use super::pages::PageCounts;
+use super::transfer::Transfer;
+
+/// Rows and rejects wait when they are at most this part of a batch's bytes,
+const FEW: usize = 8;
+/// and are loaded when so many of them have come together that they are this part.
+const ENOUGH: usize = 4;
+/// How long they wait at most while other batches come.
+const LINGER: Duration = Duration::from_millis(250);
+/// How long a lane waits for a database that is away before the run gives up.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
+/// Between two tries of a lane.
+const LANE_PAUSE: Duration = Duration::from_millis(500);
+
+/// A batch on its way to a lane.
+pub(super) struct QueuedBatch {
+    pub(super) page: u64,
+    raw: RawBatch,
+    position: Option<CursorPosition>,
+    parts: StdMutex<Parts>,
 }
 
-impl Raw {
-    /// Of an answer that was asked for at this time of the database's. None: how old it is nobody knows, so that
-    /// `modified_at` alone tells whether it is newer than what is stored.
-    pub(super) fn asked_at(asked_at: Option<Time>) -> Self {
-        Self {
-            asked_at,
-            ..Self::default()
-        }
-    }
-
-    /// Adds a block.
-    pub(super) fn push(&mut self, block: Block) {
-        self.elements += block.elements.len() + block.broken.len();
-        self.bytes += block.bytes.len();
-        self.blocks.push(block);
-    }
-
-    /// The elements that could be cut off, in order.
-    pub(super) fn elements(&self) -> impl Iterator<Item = &[u8]> {
-        let of_block = |block: &Block| block.elements.clone().into_iter();
-        self.blocks
-            .iter()
-            .flat_map(move |block| of_block(block).map(|range| &block.bytes[range]))
-    }
-
-    /// How many elements it holds, also those that could not be cut off.
-    pub(super) fn count(&self) -> u64 {
-        self.elements as u64
-    }
-
-    /// The bytes that it holds.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether it has reached either bound.
-    pub(super) fn is_full(&self, bytes: usize, elements: usize) -> bool {
-        self.bytes >= bytes || self.elements >= elements
-    }
-}
-
-/// A batch that is ready to be loaded.
-pub(super) struct Prepared {
-    /// What to load.
-    pub(super) batch: Batch,
-    /// Rejected elements whose id could not be read.
-    pub(super) unidentified: u64,
-    /// How many of the seen ids are of elements that differ from what is stored; they come first.
-    differing: usize,
-}
-
-impl Prepared {
-    /// Whether it has rows or rejects, of at most so many bytes, that may be loaded later than the rest.
-    pub(super) fn has_few(&self, bytes: usize) -> bool {
-        let batch = &self.batch;
-        let has_any = !(batch.rows.is_empty() && batch.rejects.is_empty());
-        // Who leaves does so with the row of who stays, and a refreshed hash stays with the ids that it was compared with.
-        let is_plain = !batch.fresh && batch.aliases.is_empty() && batch.rehash.is_empty();
-        has_any && is_plain && batch.size() <= bytes
-    }
-
-    /// What is unchanged, with what was counted; and what differs, with its ids.
-    pub(super) fn apart(self) -> (Batch, Batch) {
-        let mut later = self.batch;
-        let unchanged = Batch {
-            seen: later.seen.split_off(self.differing),
-            tally: std::mem::take(&mut later.tally),
-            ..Batch::default()
-        };
-        (unchanged, later)
-    }
-}
-
-/// What a run knows of its table before it reads.
-#[derive(Debug)]
-pub(super) struct Standing {
-    /// How many rows may still have their `source_hash` alone refreshed in this run: a tenant that answers in another
-    /// order each time must not cost a write a row.
-    rehash: AtomicI64,
-    /// The table was empty: nothing that is read can be there.
-    empty: bool,
-    /// What the run may still remove.
-    removals: Option<Removals>,
-}
-
-impl Standing {
-    /// A table of about so many rows: 5% of them may be refreshed.
-    pub(super) fn of(rows: u64) -> Self {
-        Self {
-            rehash: AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)),
-            empty: false,
-            removals: None,
-        }
-    }
-
-    /// A table without a row.
-    pub(super) fn empty() -> Self {
-        Self {
-            empty: true,
-            ..Self::of(0)
-        }
-    }
-
-    /// In a run that may remove so much.
-    pub(super) fn within(self, removals: &Removals) -> Self {
-        if self.empty {
-            removals.begins_empty();
-        }
-        Self {
-            removals: Some(removals.clone()),
-            ..self
-        }
-    }
-
-    /// Takes up to `wanted` refreshed rows from what may be.
-    fn take(&self, wanted: usize) -> usize {
-        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-        let left = self.rehash.fetch_sub(wanted, Ordering::Relaxed).clamp(0, wanted);
-        usize::try_from(left).unwrap_or(0)
-    }
-}
-
-/// Ids that may leave with one batch before it is cut: each takes some hundred bytes on its way through, where four bytes of
-/// an element may name one.
-const LEAVING: usize = 10_000;
-
-/// Turns raw elements into a batch, decoding only what the table does not know yet.
-pub(super) async fn prepare<L: Loader>(
-    resource: &dyn Resource,
-    decoder: &mut dyn Decoder,
-    loader: &mut L,
-    raw: &Raw,
-    standing: &Standing,
-) -> Outcome<Prepared> {
-    Ok(prepare_from(0, resource, decoder, loader, raw, standing).await?.0)
-}
-
-/// The same from one of the elements on; gives where the next batch begins, if not all of them fit into this one.
-pub(super) async fn prepare_from<L: Loader>(
+/// How far a batch is loaded that is cut into parts, as one is from which very many leave.
+#[derive(Default)]
+struct Parts {
+    /// The first element of the part in hand.
     first: usize,
-    resource: &dyn Resource,
-    decoder: &mut dyn Decoder,
-    loader: &mut L,
-    raw: &Raw,
-    standing: &Standing,
-) -> Outcome<(Prepared, Option<usize>)> {
-    let mut batch = Batch {
-        fresh: standing.empty,
-        removals: standing.removals.clone(),
-        ..Batch::default()
-    };
-    let (elements, mut prints) = fingerprints(resource, raw, &mut batch);
-    let elements = elements.get(first..).unwrap_or_default();
-    prints.drain(..first.min(prints.len()));
-    if first > 0 {
-        // They went with the first part.
-        batch.rejects.clear();
-    }
-    let known = if standing.empty {
-        vec![Known::Absent; prints.len()]
-    } else {
-        loader.known(&prints).await?
-    };
-    batch.tally.read = (elements.len() + batch.rejects.len()) as u64;
-    let mut rest = None;
-    // An element that cannot be loaded is there all the same, if its id can be read.
-    let rejected = batch.rejects.iter();
-    batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
-    let mut same = Vec::with_capacity(prints.len());
-    for (place, ((element, print), known)) in elements.iter().zip(prints).zip(known).enumerate() {
-        if batch.aliases.len() >= LEAVING {
-            batch.tally.read -= (elements.len() - place) as u64;
-            rest = Some(first + place);
-            break;
-        }
-        match known {
-            Known::Same => {
-                batch.tally.unchanged += 1;
-                same.push(print.id);
-            }
-            known => {
-                batch
-                    .seen
-                    .extend(Some(&print.id).filter(|id| !id.is_empty()).cloned());
-                let before = accounted(&batch);
-                decoder.decode(element, print, known, &mut batch);
-                batch.tally.elsewhere += u64::from(accounted(&batch) == before);
-            }
-        }
-        if place % 256 == 255 {
-            // Decoding is pure computing: let others on this thread have their turn.
-            tokio::task::yield_now().await;
-        }
-    }
-    batch.rows.asked_at(raw.asked_at);
-    let room = standing.take(batch.rehash.len());
-    batch.rehash.truncate(room);
-    let unidentified = batch
-        .rejects
-        .iter()
-        .filter(|reject| reject.element_id.is_none())
-        .count() as u64;
-    let differing = batch.seen.len();
-    batch.seen.append(&mut same);
-    let prepared = Prepared {
-        batch,
-        unidentified,
-        differing,
-    };
-    Ok((prepared, rest))
+    /// How many of its ids were new, counted at its first try.
+    in_hand: Option<u64>,
+    /// What the parts before it brought,
+    before: PageCounts,
+    /// and what came of it with this one.
+    whole: PageCounts,
+    /// Whether there is more than one.
+    cut: bool,
 }
 
-/// Elements that became something which is counted.
-fn accounted(batch: &Batch) -> u64 {
-    batch.rows.len() as u64 + batch.rejects.len() as u64 + batch.tally.unchanged
+impl Parts {
+    fn begin(&mut self, first: usize) {
+        self.first = first;
+        self.in_hand = None;
+        self.before = self.whole;
+    }
 }
 
-/// The elements with an identity, side by side with it; the others become rejects.
-fn fingerprints<'raw>(
-    resource: &dyn Resource,
-    raw: &'raw Raw,
-    batch: &mut Batch,
-) -> (Vec<&'raw [u8]>, Vec<Fingerprint>) {
-    let mut elements = Vec::with_capacity(raw.elements);
-    let mut prints = Vec::with_capacity(raw.elements);
-    for block in &raw.blocks {
-        for range in &block.elements {
-            let element = &block.bytes[range.clone()];
-            match resource.fingerprint(element) {
-                Ok(print) => {
-                    elements.push(element);
-                    prints.push(print);
+impl QueuedBatch {
+    /// A batch of a page; with a position when it is the page's tail.
+    pub(super) fn new(page: u64, raw: RawBatch, position: Option<CursorPosition>) -> Self {
+        Self {
+            page,
+            raw,
+            position,
+            parts: StdMutex::default(),
+        }
+    }
+
+    fn parts(&self) -> StdMutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What happened to batches.
+pub(super) struct Report {
+    /// The page of each, and its counts.
+    pub(super) batches: Vec<(u64, PageCounts)>,
+    /// Whether they are loaded.
+    pub(super) outcome: Outcome<()>,
+}
+
+/// The elements that differ, of batches whose other elements are loaded already.
+#[derive(Default)]
+struct Deferred {
+    batch: Batch,
+    of: Vec<(u64, PageCounts)>,
+    since: Option<Instant>,
+}
+
+impl Deferred {
+    fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// When it is to be loaded, if there is something.
+    fn due(&self, enough: usize) -> Option<Instant> {
+        let since = self.since?;
+        Some(if self.batch.size() < enough {
+            since + LINGER
+        } else {
+            since
+        })
+    }
+
+    fn add(&mut self, rest: Batch, of: (u64, PageCounts)) {
+        self.batch.append(rest);
+        self.of.push(of);
+        self.since.get_or_insert_with(Instant::now);
+    }
+}
+
+/// What happened to a batch, or to the deferred elements.
+enum Loaded {
+    /// All of a batch is loaded.
+    Whole((u64, PageCounts)),
+    /// What is unchanged in it is; the rest may wait.
+    But(Box<Batch>, (u64, PageCounts)),
+    /// The deferred elements are loaded, and perhaps a batch with them.
+    WithDeferred(Option<(u64, PageCounts)>),
+}
+
+/// The next batch; none when it is time to load the deferred elements, or when no batch is left.
+async fn next(
+    due: Option<Instant>,
+    queue: &Mutex<mpsc::Receiver<QueuedBatch>>,
+    flush: &mut watch::Receiver<bool>,
+) -> Option<QueuedBatch> {
+    let queued = async { queue.lock().await.recv().await };
+    let Some(due) = due else {
+        return queued.await;
+    };
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep_until(due) => None,
+        queued = queued => queued,
+        _ = flush.wait_for(|flush| *flush) => None,
+    }
+}
+
+/// A loading connection and what goes through it.
+pub(super) struct Lane<S, T: Store> {
+    transfer: Arc<Transfer<S, T>>,
+    done: mpsc::UnboundedSender<Report>,
+    loader: Option<T::Loader>,
+    deferred: Deferred,
+}
+
+impl<S: Source, T: Store> Lane<S, T> {
+    /// A lane without a connection yet.
+    pub(super) fn new(transfer: Arc<Transfer<S, T>>, done: mpsc::UnboundedSender<Report>) -> Self {
+        Self {
+            transfer,
+            done,
+            loader: None,
+            deferred: Deferred::default(),
+        }
+    }
+
+    /// Takes batches until there are no more. `flush`: the reader waits for the reports, so nothing is deferred.
+    pub(super) async fn run(
+        mut self,
+        queue: Arc<Mutex<mpsc::Receiver<QueuedBatch>>>,
+        mut flush: watch::Receiver<bool>,
+    ) {
+        // While the first page is on its way. What is in the way of it is told by the first batch, if there is one.
+        if let Err(fault) = self.loader().await {
+            tracing::debug!(%fault, "no loading connection yet");
+        }
+        loop {
+            let due = self.deferred.due(self.transfer.bounds.batch_bytes / ENOUGH);
+            let queued = match due {
+                Some(_) => next(due, &queue, &mut flush).await,
+                None => self.first(&queue, &mut flush).await,
+            };
+            if queued.is_none() && self.deferred.is_empty() {
+                return;
+            }
+            // A batch that vanished without a word would be waited for for ever.
+            let loading = AssertUnwindSafe(self.load_patiently(queued.as_ref())).catch_unwind();
+            match loading.await.unwrap_or_else(|_| Err(broke_off())) {
+                Ok(Loaded::Whole(batch)) => self.tell(vec![batch], Ok(())),
+                Ok(Loaded::But(rest, batch)) => self.deferred.add(*rest, batch),
+                Ok(Loaded::WithDeferred(batch)) => self.tell_with_deferred(batch, Ok(())),
+                Err(fault) => {
+                    // A connection in an unknown state is not used again.
+                    self.loader = None;
+                    self.tell_with_deferred(
+                        queued.map(|queued| (queued.page, PageCounts::default())),
+                        Err(fault),
+                    );
                 }
-                Err(reject) => batch.rejects.push(reject),
             }
         }
-        batch
-            .rejects
-            .extend(block.broken.iter().map(|broken| resource.broken(broken)));
     }
-    (elements, prints)
+
+    /// The next batch where nothing waits to be loaded. A page that is long in coming does not keep the connection from
+    /// other resources.
+    async fn first(
+        &mut self,
+        queue: &Mutex<mpsc::Receiver<QueuedBatch>>,
+        flush: &mut watch::Receiver<bool>,
+    ) -> Option<QueuedBatch> {
+        if let Ok(queued) = tokio::time::timeout(KEPT, next(None, queue, flush)).await {
+            return queued;
+        }
+        self.loader = None;
+        next(None, queue, flush).await
+    }
+
+    /// Loads a batch, or the deferred elements; while the database is away, waits for it. Merges are idempotent, so a batch
+    /// whose commit was not heard of is simply loaded again.
+    async fn load_patiently(&mut self, queued: Option<&QueuedBatch>) -> Outcome<Loaded> {
+        let began = Instant::now();
+        let mut was_away = false;
+        loop {
+            let outcome = match queued {
+                Some(queued) => self.load(queued).await,
+                None => self.load_deferred().await,
+            };
+            match outcome {
+                Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
+                    tracing::warn!(%fault, "a batch could not be loaded; trying again");
+                    self.loader = None;
+                    was_away = true;
+                    self.transfer.stop.pause(LANE_PAUSE).await?;
+                }
+                Ok(_) if was_away && has_lost_ids(&self.transfer).await => return Err(ids_lost()),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn load(&mut self, queued: &QueuedBatch) -> Outcome<Loaded> {
+        loop {
+            let (mut prepared, rest) = self.prepare(queued).await?;
+            let batch = (queued.page, self.count(queued, &mut prepared, rest.is_some()));
+            if let Some(next) = rest {
+                self.commit(prepared.batch, None).await?;
+                queued.parts().begin(next);
+                continue;
+            }
+            return match &queued.position {
+                Some(position) => {
+                    let unidentified = batch.1.unidentified;
+                    self.load_tail(prepared.batch, unidentified, position.clone())
+                        .await?;
+                    Ok(Loaded::WithDeferred(Some(batch)))
+                }
+                None if prepared.has_few(self.transfer.bounds.batch_bytes / FEW) => {
+                    let (unchanged, differing) = prepared.apart();
+                    self.commit(unchanged, None).await?;
+                    Ok(Loaded::But(Box::new(differing), batch))
+                }
+                None => {
+                    self.commit(prepared.batch, None).await?;
+                    Ok(Loaded::Whole(batch))
+                }
+            };
+        }
+    }
+
+    /// Counts what a part of a batch brings, once however often it is tried, and gives what the whole has brought so far.
+    fn count(&self, queued: &QueuedBatch, prepared: &mut Prepared, is_cut: bool) -> PageCounts {
+        let seen_filter = &self.transfer.seen_filter;
+        let ids = prepared.batch.seen.len() as u64;
+        let mut parts = queued.parts();
+        parts.cut |= is_cut;
+        let is_first_try = parts.in_hand.is_none();
+        if !is_first_try && parts.cut {
+            // It may have been cut elsewhere the last time.
+            seen_filter.doubt();
+        }
+        let seen = prepared.batch.seen.iter().map(String::as_str);
+        let new_ids = *parts
+            .in_hand
+            .get_or_insert_with(|| seen_filter.take(seen.filter(|id| !id.is_empty())));
+        prepared.batch.tally.new_ids = new_ids;
+        if prepared.batch.fresh {
+            let losers = prepared.batch.aliases.iter().map(|(loser, _)| loser.as_str());
+            // A batch whose commit was not heard of may be there by now.
+            prepared.batch.fresh = is_first_try && new_ids == ids && seen_filter.reserve(losers);
+        }
+        parts.whole = PageCounts {
+            ids: parts.before.ids + ids,
+            new_ids: parts.before.new_ids + new_ids,
+            unidentified: parts.before.unidentified + prepared.unidentified,
+        };
+        parts.whole
+    }
+
+    /// The position behind a page moves with its tail, and only after all else of the page.
+    async fn load_tail(
+        &mut self,
+        mut batch: Batch,
+        unidentified: u64,
+        mut position: CursorPosition,
+    ) -> Outcome<()> {
+        position.unidentified += unidentified;
+        let advance = Advance {
+            position: Some(Position::Cursor(position)),
+            ..Advance::default()
+        };
+        // The deferred elements are of later pages: of this one everything else is loaded.
+        batch.append(self.deferred.batch.clone());
+        self.commit(batch, Some(advance)).await
+    }
+
+    async fn load_deferred(&mut self) -> Outcome<Loaded> {
+        self.commit(self.deferred.batch.clone(), None).await?;
+        Ok(Loaded::WithDeferred(None))
+    }
+
+    async fn prepare(&mut self, queued: &QueuedBatch) -> Outcome<(Prepared, Option<usize>)> {
+        let first = queued.parts().first;
+        let transfer = Arc::clone(&self.transfer);
+        let mut decoder = transfer.resource.decoder();
+        let resource = transfer.resource.as_ref();
+        let loader = self.loader().await?;
+        batch::prepare_from(
+            first,
+            resource,
+            decoder.as_mut(),
+            loader,
+            &queued.raw,
+            &transfer.table_state,
+        )
+        .await
+    }
+
+    async fn commit(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<()> {
+        let tally = batch.tally;
+        let written = self.loader().await?.load(batch, advance).await?;
+        self.transfer
+            .recorded
+            .fetch_add(written.recorded, Ordering::Relaxed);
+        self.transfer.progress.loaded(tally, &written);
+        Ok(())
+    }
+
+    async fn loader(&mut self) -> Outcome<&mut T::Loader> {
+        let connection = if let Some(connection) = self.loader.take() {
+            connection
+        } else {
+            let transfer = &self.transfer;
+            let table = transfer.resource.table();
+            transfer
+                .store
+                .loader(table, &transfer.lease, Some(transfer.walk))
+                .await?
+        };
+        Ok(self.loader.insert(connection))
+    }
+
+    /// Reports the deferred batches, and the batch that was loaded with them.
+    fn tell_with_deferred(&mut self, batch: Option<(u64, PageCounts)>, outcome: Outcome<()>) {
+        let mut batches = std::mem::take(&mut self.deferred).of;
+        batches.extend(batch);
+        self.tell(batches, outcome);
+    }
+
+    fn tell(&self, batches: Vec<(u64, PageCounts)>, outcome: Outcome<()>) {
+        // Nobody listens any more only once the walk has ended.
+        let _ = self.done.send(Report { batches, outcome });
+    }
+}
+
+/// Whether the database that came back is one that had crashed, and lost the seen ids with it: reading on to the end
+/// would be in vain. What cannot be asked now is asked at the walk's end.
+async fn has_lost_ids<S: Source, T: Store>(transfer: &Transfer<S, T>) -> bool {
+    // Batches are counted once they are committed, so the table holds at least as many as were counted before.
+    let counted = transfer.recorded();
+    let found = transfer.store.seen(transfer.walk.id).await;
+    found.is_ok_and(|(_, read)| read < counted)
+}
+
+fn broke_off() -> Fault {
+    Fault::new(Kind::Final, "a batch could not be loaded")
+        .because("of a defect of blueconic-sync; the log has its place")
+        .hint("please report it; nothing of the batch was stored, and the next run goes on before it")
+}
+
+fn ids_lost() -> Fault {
+    Fault::new(Kind::WalkLost, SEEN_LOST).hint(WALKS_AGAIN)
 }

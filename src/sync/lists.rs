@@ -4,36 +4,33 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::page::Meter;
-use crate::model::ports::{Loader, Prelude, Resource, Source, Store};
+use crate::model::fault::{Kind, Outcome};
+use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{OffsetPosition, Position};
 use crate::model::walk::Walk;
 
 use super::at_hand::AtHand;
-use super::engine::{Context, Ended};
-use super::lane::{self, Raw, Standing};
-use super::lease::Stop;
-use super::reading::{PageReader, Piece};
+use super::batch::{self, RawBatch, TableState};
+use super::run::{Context, Ended};
+use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
-    context.engine.watcher.began(context.lease.slot, false);
+    context.watcher.began(context.lease.slot, false);
     forget_left_open(context).await?;
     let mut readings = 0;
     // What a complete reading did not bring goes only if the next one brings exactly the same.
     let mut before: Option<OffsetWalk> = None;
     let stored = context
-        .engine
         .store
         .rows_estimated(context.task.resource.table())
         .await?;
     loop {
         let walk = Walk {
             id: Uuid::now_v7(),
-            opened_at: context.engine.store.now().await?,
+            opened_at: context.store.now().await?,
             passed: None,
         };
         let listing = match &before {
@@ -61,7 +58,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
                 return Ok(ended);
             }
         }
-        context.engine.store.forget(context.lease, walk.id).await?;
+        context.store.forget(context.lease, walk.id).await?;
         readings += 1;
         if readings > read.read_again() {
             close(context, None).await?;
@@ -80,7 +77,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
 
 /// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
 async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
-    let store = &context.engine.store;
+    let store = context.store;
     match store.cursor(context.lease.slot).await?.position {
         Some(Position::Offset(left)) => store.forget(context.lease, left.walk_id).await,
         _ => Ok(()),
@@ -117,7 +114,7 @@ async fn close<S: Source, T: Store>(context: &Context<'_, S, T>, complete: Optio
         watermark: complete,
         ..Advance::default()
     };
-    context.engine.store.advance(context.lease, &advance).await
+    context.store.advance(context.lease, &advance).await
 }
 
 /// Reads the list once from its start.
@@ -128,8 +125,8 @@ async fn reading<S: Source, T: Store>(
     stored: u64,
 ) -> Outcome<OffsetWalk> {
     let resource = context.task.resource.as_ref();
-    let loader = AtHand::new(&context.engine.store, resource.table(), context.lease, Some(walk));
-    let source = context.engine.source.as_ref();
+    let loader = AtHand::new(context.store, resource.table(), context.lease, Some(walk));
+    let source = context.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
     let mut loading = ListLoading {
         context,
@@ -169,16 +166,16 @@ struct ListLoading<'a, S: Source, T: Store> {
 
 impl<S: Source, T: Store> ListLoading<'_, S, T> {
     /// Loads a batch and takes its ids in. It names the walk in the cursor, so that a crash leaves no ids behind.
-    async fn load(&mut self, raw: &Raw, listing: &mut OffsetWalk) -> Outcome<()> {
+    async fn load(&mut self, raw: &RawBatch, listing: &mut OffsetWalk) -> Outcome<()> {
         let resource = self.context.task.resource.as_ref();
-        let standing = Standing::of(0);
+        let table_state = TableState::of(0);
         let mut decoder = resource.decoder();
-        let prepared = lane::prepare(
+        let prepared = batch::prepare(
             resource,
             decoder.as_mut(),
             self.loader.loader().await?,
             raw,
-            &standing,
+            &table_state,
         )
         .await?;
         let batch = &prepared.batch;
@@ -214,8 +211,8 @@ async fn page<S: Source, T: Store>(
     let context = loading.context;
     let position = loading.position.clone();
     let request = |shrink| context.task.resource.request(&position, shrink);
-    let bounds = &context.engine.bounds;
-    let (mut raw, mut elements) = (Raw::default(), 0);
+    let bounds = context.bounds;
+    let (mut raw, mut elements) = (RawBatch::default(), 0);
     loop {
         let piece = {
             let _waiting = context.progress.waiting();
@@ -235,7 +232,7 @@ async fn page<S: Source, T: Store>(
             }
             Piece::Again => {
                 listing.again();
-                (raw, elements) = (Raw::default(), 0);
+                (raw, elements) = (RawBatch::default(), 0);
             }
             Piece::End(end) => {
                 loading.load(&raw, listing).await?;
@@ -247,94 +244,4 @@ async fn page<S: Source, T: Store>(
             }
         }
     }
-}
-
-/// Reads the listing of a prelude, shows it each element (again where a page broke off), and gives the tenant's time.
-pub(super) async fn read_prelude<S: Source>(
-    source: &S,
-    stop: &Stop,
-    meter: &Meter,
-    prelude: &mut dyn Prelude,
-    mut each: impl FnMut(&[u8]) + Send,
-) -> Outcome<Option<Time>> {
-    let mut reader = PageReader::new(source, stop, meter);
-    let mut listing = OffsetWalk::default();
-    let mut server_time = None;
-    let (mut start, mut elements) = (0, 0);
-    loop {
-        // Its elements are told apart by their bytes: what an id is, is not known here.
-        let piece = reader.next(&|shrink| prelude.request(start, shrink)).await?;
-        match piece {
-            Piece::Block(block) => {
-                elements += (block.elements.len() + block.broken.len()) as u64;
-                let mut raw = Raw::default();
-                raw.push(block);
-                listing.take(raw.elements(), 0);
-                for element in raw.elements() {
-                    prelude.take(element);
-                    each(element);
-                }
-                if listing.is_too_much(elements, reader.told(), 0) {
-                    return Err(endless(&prelude.request(0, 0).path));
-                }
-            }
-            Piece::Again => {
-                listing.again();
-                elements = 0;
-            }
-            Piece::End(end) => {
-                elements = 0;
-                server_time = server_time.or(end.head().server_time);
-                match listing.page(end.elements(), end.head().total_results) {
-                    Step::Read(next) => start = next,
-                    Step::End => return Ok(server_time),
-                }
-            }
-        }
-    }
-}
-
-/// Reads a list once without loading it, and shows each batch of its elements.
-pub(super) async fn read_list<S: Source>(
-    reader: &mut PageReader<'_, S>,
-    resource: &dyn Resource,
-    stored: u64,
-    mut each: impl FnMut(&Raw, &mut OffsetWalk) + Send,
-) -> Outcome<OffsetWalk> {
-    let mut listing = OffsetWalk::default();
-    let (mut start_index, mut elements) = (0, 0);
-    loop {
-        let position = Position::Offset(OffsetPosition {
-            walk_id: Uuid::nil(),
-            start_index,
-        });
-        match reader.next(&|shrink| resource.request(&position, shrink)).await? {
-            Piece::Block(block) => {
-                elements += (block.elements.len() + block.broken.len()) as u64;
-                let mut raw = Raw::default();
-                raw.push(block);
-                each(&raw, &mut listing);
-                if listing.is_too_much(elements, reader.told(), stored) {
-                    return Ok(listing);
-                }
-            }
-            Piece::Again => {
-                listing.again();
-                elements = 0;
-            }
-            Piece::End(end) => {
-                elements = 0;
-                match listing.page(end.elements(), end.head().total_results) {
-                    Step::Read(next) => start_index = next,
-                    Step::End => return Ok(listing),
-                }
-            }
-        }
-    }
-}
-
-fn endless(path: &str) -> Fault {
-    Fault::new(Kind::Final, format!("GET {path}: the list does not end"))
-        .because("more elements came than can be believed")
-        .hint("see what answers in the tenant's place; nothing was changed")
 }

@@ -9,7 +9,7 @@ use crate::model::page::Lookup;
 use crate::model::ports::{Source, Store};
 use crate::model::verdict::Verdict;
 
-use super::engine::Context;
+use super::run::Context;
 
 /// What look-ups said of candidates.
 pub(super) struct Judged {
@@ -58,7 +58,7 @@ pub(super) async fn judge<S: Source, T: Store>(
             let answer = ask(context, segment, &id).await;
             (id, answer)
         })
-        .buffered(context.engine.bounds.lookups_at_once);
+        .buffered(context.bounds.lookups_at_once);
     while let Some((id, answer)) = context.stop.or(async { Ok(answers.next().await) }).await? {
         let (verdict, lookup) = answer;
         if verdict == Verdict::Kept {
@@ -104,7 +104,7 @@ async fn look_up<S: Source, T: Store>(context: &Context<'_, S, T>, id: &str) -> 
         Some(request) => {
             let meter = context.progress.meter();
             let _waiting = context.progress.waiting();
-            context.engine.source.one(&request, meter).await
+            context.source.one(&request, meter).await
         }
         None => Lookup::Unclear(Fault::new(Kind::Final, "there is no look-up by id")),
     }

@@ -12,8 +12,8 @@ use crate::model::page::Block;
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::verdict::Verdict;
 
-use super::engine::Context;
-use super::lane::{self, Raw, Standing};
+use super::batch::{self, RawBatch, TableState};
+use super::run::Context;
 
 /// Against others that load or remove the same rows at this moment.
 const TRIES: u32 = 5;
@@ -26,7 +26,7 @@ pub(super) async fn load<S: Source, T: Store>(
     verdicts: &[(String, Verdict)],
     asked_at: Time,
 ) -> Outcome<()> {
-    let mut raw = Raw::asked_at(Some(asked_at));
+    let mut raw = RawBatch::asked_at(Some(asked_at));
     for (_, verdict) in verdicts {
         if let Verdict::Missed(element) = verdict {
             raw.push(block(element));
@@ -65,18 +65,18 @@ pub(super) async fn load<S: Source, T: Store>(
 /// Gives what was noticed in decoding, and what was written.
 async fn compare_and_load<S: Source, T: Store>(
     context: &Context<'_, S, T>,
-    raw: &Raw,
+    raw: &RawBatch,
 ) -> Outcome<(Tally, Written)> {
     let resource = context.task.resource.as_ref();
     // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
-    let store = &context.engine.store;
+    let store = context.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;
     let mut decoder = resource.decoder();
-    let standing = Standing::of(0).within(context.removals);
+    let table_state = TableState::of(0).within(context.removals);
     let (mut noticed, mut all, mut from) = (Tally::default(), Written::default(), Some(0));
     while let Some(place) = from {
         let (prepared, rest) =
-            lane::prepare_from(place, resource, decoder.as_mut(), &mut loader, raw, &standing).await?;
+            batch::prepare_from(place, resource, decoder.as_mut(), &mut loader, raw, &table_state).await?;
         noticed.replaced_characters += prepared.batch.tally.replaced_characters;
         noticed.unreadable_dates += prepared.batch.tally.unreadable_dates;
         all.add(&loader.load(prepared.batch, None).await?);

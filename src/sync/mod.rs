@@ -1,13 +1,15 @@
 //! The engine: what to read, in which order, and when a cursor may move. It knows only the ports in `model`.
 
 mod at_hand;
+mod batch;
+mod clocks;
+mod dispatcher;
 mod ending;
 pub mod engine;
 mod events;
 mod lane;
 mod lease;
 mod lists;
-mod loading;
 mod lookups;
 mod marks;
 mod missed;
@@ -15,11 +17,13 @@ mod pages;
 mod pipeline;
 mod profiles;
 pub mod progress;
-mod reading;
 mod renames;
 mod restart;
+mod run;
 mod segment;
+mod small_pages;
 mod sweep;
 pub mod task;
+mod transfer;
 mod verify;
 mod walk;

@@ -5,20 +5,20 @@ use std::collections::VecDeque;
 
 use crate::model::position::CursorPosition;
 
-use super::lane::Raw;
+use super::batch::RawBatch;
 
 /// The tail of a page: its last batch, and the position that moves with it.
 #[derive(Debug)]
 pub(super) struct Tail {
     /// The last elements of the page; may be empty.
-    pub(super) raw: Raw,
+    pub(super) raw: RawBatch,
     /// Where the walk stands after the page.
     pub(super) position: CursorPosition,
 }
 
-/// What a page brought, once its tail is loaded.
+/// The counts of a page's elements, complete once its tail is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Brought {
+pub(super) struct PageCounts {
     /// Ids that came, repeats among them.
     pub(super) ids: u64,
     /// Those that this process had certainly not read before.
@@ -33,7 +33,7 @@ struct Open {
     under_way: usize,
     tail: Option<Tail>,
     tail_under_way: bool,
-    brought: Brought,
+    counts: PageCounts,
 }
 
 /// The pages whose tails are not loaded yet, oldest first.
@@ -50,13 +50,13 @@ impl Pages {
     pub(super) fn open(&mut self) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        let brought = Brought::default();
+        let counts = PageCounts::default();
         self.open.push_back(Open {
             number,
             under_way: 0,
             tail: None,
             tail_under_way: false,
-            brought,
+            counts,
         });
         number
     }
@@ -92,26 +92,26 @@ impl Pages {
     /// over the rows that are missing.
     pub(super) fn failed(&mut self, number: u64) {
         self.broken = true;
-        self.loaded(number, Brought::default());
+        self.loaded(number, PageCounts::default());
     }
 
     /// A batch came back. Gives what the page brought when it was its tail.
-    pub(super) fn loaded(&mut self, number: u64, brought: Brought) -> Option<Brought> {
+    pub(super) fn loaded(&mut self, number: u64, counts: PageCounts) -> Option<PageCounts> {
         let page = self.find(number)?;
-        page.brought.ids += brought.ids;
-        page.brought.new_ids += brought.new_ids;
-        page.brought.unidentified += brought.unidentified;
+        page.counts.ids += counts.ids;
+        page.counts.new_ids += counts.new_ids;
+        page.counts.unidentified += counts.unidentified;
         if page.under_way > 0 {
             page.under_way -= 1;
             return None;
         }
-        let all = page.brought;
+        let all = page.counts;
         self.open.retain(|page| page.number != number);
         Some(all)
     }
 
     /// The tail whose turn has come, with its page's number and what the page's other batches brought.
-    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, Brought)> {
+    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, PageCounts)> {
         if self.broken {
             return None;
         }
@@ -121,7 +121,7 @@ impl Pages {
         }
         let tail = page.tail.take()?;
         page.tail_under_way = true;
-        Some((page.number, tail, page.brought))
+        Some((page.number, tail, page.counts))
     }
 
     /// The tails that were not given out, when no position may move any more.
@@ -164,13 +164,13 @@ mod tests {
             course: Course::default(),
         };
         Tail {
-            raw: Raw::default(),
+            raw: RawBatch::default(),
             position,
         }
     }
 
-    fn ids(new_ids: u64) -> Brought {
-        Brought {
+    fn ids(new_ids: u64) -> PageCounts {
+        PageCounts {
             ids: 2 * new_ids,
             new_ids,
             unidentified: 0,
@@ -201,8 +201,8 @@ mod tests {
         pages.ended(one, tail());
         assert!(pages.next_tail().is_none(), "page one has a batch under way");
         assert_eq!(pages.loaded(one, ids(4)), None);
-        let (number, _, brought) = pages.next_tail().unwrap();
-        assert_eq!((number, brought), (one, ids(4)));
+        let (number, _, counts) = pages.next_tail().unwrap();
+        assert_eq!((number, counts), (one, ids(4)));
         assert!(pages.next_tail().is_none(), "the tail of page one is under way");
         assert_eq!(pages.loaded(one, ids(1)), Some(ids(5)));
         assert_eq!(pages.next_tail().unwrap().0, two);

@@ -9,11 +9,10 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Source, Store};
 use crate::model::position::{CursorPosition, Position, Restarted};
 
-use super::ending::Stopped;
-use super::engine::Context;
-use super::lists::read_prelude;
-use super::profiles::moved;
-use super::sweep::SEEN_LOST;
+use super::ending::{SEEN_LOST, Stopped};
+use super::profiles::stored::moved;
+use super::run::Context;
+use super::small_pages::read_prelude;
 
 /// How often a walk begins anew within one run.
 pub(super) const RESTARTS: u32 = 3;
@@ -47,7 +46,7 @@ pub(super) async fn decide<S: Source, T: Store>(
     let Some(position) = unread.filter(|position| position.cursor != "*" && is_an_answer(&fault.kind)) else {
         return Err(fault);
     };
-    let now = context.engine.store.now().await?;
+    let now = context.store.now().await?;
     let no_farther = |before: Restarted| position.read <= before.read && now - before.at < ONCE_IN;
     if restarts >= RESTARTS || position.course.restarted.is_some_and(no_farther) {
         return Err(stuck(fault));
@@ -108,7 +107,7 @@ fn stuck(fault: Fault) -> Fault {
 /// Remembers that this run could not read the page at its stored position, for the next one.
 async fn note<S: Source, T: Store>(context: &Context<'_, S, T>, unread: &CursorPosition) {
     let noting = async {
-        let store = &context.engine.store;
+        let store = context.store;
         let stored = store.cursor(context.lease.slot).await?.position;
         let Some(Position::Cursor(mut position)) = stored else {
             return Ok(());
@@ -148,7 +147,7 @@ async fn answers_others<S: Source, T: Store>(
 
 async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, position: &CursorPosition) -> Outcome<()> {
     let resource = context.task.resource.as_ref();
-    let source = context.engine.source.as_ref();
+    let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
     let mut is_listed = true;

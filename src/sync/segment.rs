@@ -9,8 +9,8 @@ use crate::model::ports::{Resource, Source, Store};
 use crate::model::position::{CursorPosition, Scope};
 use crate::model::segment::Choice;
 
-use super::engine::{Context, Ended};
-use super::lists::read_prelude;
+use super::run::{Context, Ended};
+use super::small_pages::read_prelude;
 use super::walk::cursor;
 
 /// How often the listing is read until two readings in a row say the same.
@@ -62,7 +62,7 @@ async fn read<S: Source, T: Store>(
     let mut prelude = resource
         .prelude(wanted)
         .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
-    let source = context.engine.source.as_ref();
+    let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
     let server_time = read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
@@ -72,7 +72,7 @@ async fn read<S: Source, T: Store>(
 /// The segment that the last complete full walk read.
 pub(super) async fn last<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<String>> {
     let slot = context.task.slot(Scope::Full);
-    Ok(context.engine.store.cursor(slot).await?.segment)
+    Ok(context.store.cursor(slot).await?.segment)
 }
 
 /// Whether a walk over the chosen segment may say what is complete and what is gone: no walk over another one may, unless
@@ -86,11 +86,7 @@ pub(super) async fn is_other<S: Source, T: Store>(
     }
     match last(context).await? {
         Some(last) => Ok(last != choice.segment),
-        None => Ok(!context
-            .engine
-            .store
-            .is_empty(context.task.resource.table())
-            .await?),
+        None => Ok(!context.store.is_empty(context.task.resource.table()).await?),
     }
 }
 
@@ -102,7 +98,7 @@ pub(super) async fn holds_all<S: Source, T: Store>(
     if last(context).await?.is_some() {
         return Ok(false);
     }
-    let store = &context.engine.store;
+    let store = context.store;
     let stored = store.rows(context.task.resource.table()).await?;
     let members = store.memberships().await?;
     let members = members

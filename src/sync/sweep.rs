@@ -8,16 +8,12 @@ use crate::model::ports::{Source, Store};
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
-use super::engine::{Context, Ended};
+use super::ending::SEEN_LOST;
 use super::lookups::{self, Doubt};
 use super::missed;
+use super::run::{Context, Ended};
 use super::walk::cursor;
 
-/// What became of the seen ids, for a notice or an error.
-pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
-/// What follows where a walk's ids or its segment are gone.
-pub(super) const WALKS_AGAIN: &str =
-    "what was read is loaded and nothing was removed; the next run walks again";
 /// Candidates that are fetched and judged at once.
 const CHUNK: u32 = 200;
 /// Ids that the walk read, two of which have to be found by look-ups before "there is none" is believed of others.
@@ -80,7 +76,7 @@ pub(super) async fn candidates<S: Source, T: Store>(
 ) -> Outcome<Candidates> {
     context.stop.check()?;
     let table = context.task.resource.table();
-    context.engine.store.candidates(table, walk).await
+    context.store.candidates(table, walk).await
 }
 
 /// Sweeps, if the guards let it.
@@ -136,7 +132,7 @@ pub(super) async fn run<S: Source, T: Store>(
 
 /// Whether PostgreSQL crashed since the walk ended: rows that it saw would look as if they were gone.
 async fn has_lost_ids<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<bool> {
-    let (_, read) = context.engine.store.seen(sweep.walk.id).await?;
+    let (_, read) = context.store.seen(sweep.walk.id).await?;
     Ok(read < sweep.read)
 }
 
@@ -174,7 +170,7 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
 /// Judges candidates from where the last sweep stopped to the end, then from the start to there; stops at the bound on
 /// look-ups and remembers where.
 async fn judge_all<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<Swept> {
-    let store = &context.engine.store;
+    let store = context.store;
     let asked = match &sweep.segment {
         Some(_) => store.cursor(context.lease.slot).await?.asked_through,
         None => None,
@@ -215,7 +211,7 @@ async fn judge_between<S: Source, T: Store>(
     let table = context.task.resource.table();
     loop {
         context.stop.check()?;
-        let left = context.engine.bounds.lookups.saturating_sub(swept.looked_up);
+        let left = context.bounds.lookups.saturating_sub(swept.looked_up);
         if sweep.segment.is_some() && left == 0 {
             return Ok(Some(after));
         }
@@ -223,11 +219,7 @@ async fn judge_between<S: Source, T: Store>(
             Some(_) => CHUNK.min(u32::try_from(left).unwrap_or(CHUNK)),
             None => CHUNK,
         };
-        let mut ids = context
-            .engine
-            .store
-            .unseen(table, sweep.walk, &after, limit)
-            .await?;
+        let mut ids = context.store.unseen(table, sweep.walk, &after, limit).await?;
         ids.retain(|id| through.is_none_or(|through| id.as_str() <= through));
         let Some(last) = ids.last() else { return Ok(None) };
         after.clone_from(last);
@@ -238,7 +230,7 @@ async fn judge_between<S: Source, T: Store>(
         }
         let asked = ids.len() as u64;
         // What is stored by now is older than what the look-ups bring.
-        let asked_at = context.engine.store.now().await?;
+        let asked_at = context.store.now().await?;
         let verdicts = judged(context, sweep, ids, swept).await?;
         if swept.is_stopped() {
             return Ok(None);
@@ -263,7 +255,7 @@ async fn judged<S: Source, T: Store>(
     let Some(segment) = &sweep.segment else {
         return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
     };
-    let witnesses = context.engine.store.witnesses(sweep.walk.id, WITNESSES).await?;
+    let witnesses = context.store.witnesses(sweep.walk.id, WITNESSES).await?;
     let first = swept.looked_up == 0;
     swept.looked_up += ids.len() as u64;
     let judged = lookups::judge(context, segment, ids, &witnesses, first).await?;
@@ -287,7 +279,7 @@ async fn carry_out<S: Source, T: Store>(
     swept: &mut Swept,
 ) -> Outcome<()> {
     let table = context.task.resource.table();
-    let store = &context.engine.store;
+    let store = context.store;
     let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
     let missed = count(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
     swept.removed += removed;

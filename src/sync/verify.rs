@@ -15,11 +15,10 @@ use crate::model::position::{Scope, Slot};
 use crate::model::segment::SegmentCount;
 use crate::model::verification::{Comparison, SegmentComparison, Verification};
 
+use super::batch::RawBatch;
 use super::engine::Engine;
-use super::lane::Raw;
 use super::lease::Stop;
-use super::lists::{read_list, read_prelude};
-use super::reading::{PageReader, read_whole};
+use super::small_pages::{PageReader, read_list, read_prelude, read_whole};
 use super::task::{Reading, Task};
 use super::walk::cursor::tolerance;
 use super::walk::offset::OffsetWalk;
@@ -63,7 +62,7 @@ struct Counting<'a, S, T> {
 }
 
 impl<S: Source, T: Store> Counting<'_, S, T> {
-    async fn page(&self, request: &Request) -> Outcome<(PageEnd, Raw)> {
+    async fn page(&self, request: &Request) -> Outcome<(PageEnd, RawBatch)> {
         let source = self.engine.source.as_ref();
         read_whole(source, &self.stop, &self.meter, request).await
     }
@@ -220,7 +219,7 @@ struct ListPage {
 }
 
 impl ListPage {
-    fn of(resource: &dyn Resource, raw: &Raw) -> Self {
+    fn of(resource: &dyn Resource, raw: &RawBatch) -> Self {
         let mut batch = Batch::default();
         let mut decoder = resource.decoder();
         let mut ids = Vec::new();

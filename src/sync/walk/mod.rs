@@ -3,8 +3,8 @@
 
 pub(super) mod cursor;
 pub(super) mod limit;
-pub(super) mod novelty;
 pub(super) mod offset;
-pub(super) mod pressure;
+pub(super) mod page_fill;
+pub(super) mod seen_filter;
 pub(super) mod since;
 pub(super) mod size;

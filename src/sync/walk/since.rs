@@ -19,15 +19,17 @@ use crate::model::Time;
 use crate::model::batch::{Advance, GapReason, Span};
 use crate::sync::task::EventOrder;
 
+use milliseconds::{MILLISECOND, millis};
 use page::{Met, Page};
 use probes::{PROBES, Probe};
 use spans::{add, minus, within};
 
-use super::pressure::Pressure;
+use super::page_fill::PageFill;
 
 pub(crate) use frame::Frame;
 
 mod frame;
+mod milliseconds;
 mod order;
 mod page;
 mod probes;
@@ -36,15 +38,12 @@ mod spans;
 #[cfg(test)]
 mod tests;
 
-/// The tenant's clean-up is not exact: keep so far away from the end of its retention.
-const RETENTION_MARGIN: TimeDelta = TimeDelta::hours(1);
 /// How far our clock may be off where the tenant tells no time: nothing is claimed that so much would change.
 const CLOCK_DOUBT: TimeDelta = TimeDelta::hours(1);
 /// `Date` counts in seconds.
 const DATE_STEP: TimeDelta = TimeDelta::seconds(1);
 /// Nobody is thought to give fewer events than this at a time, where that would only raise an alarm.
 const LEAST_LIMIT: u64 = 10;
-const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
 
 /// A scan under way.
 #[derive(Debug)]
@@ -158,7 +157,7 @@ impl SinceWalk {
 
     /// How near the page is to hiding events; none where nothing can be hidden. To be asked before the page is taken in,
     /// since only the scan's first page, which reaches back behind the watermark, tells.
-    pub(crate) fn pressure(&self, elements: u64, dates: &[Time]) -> Option<Pressure> {
+    pub(crate) fn page_fill(&self, elements: u64, dates: &[Time]) -> Option<PageFill> {
         let watermark = self.frame.watermark?;
         let page = Page::of(elements, dates, self.frame.order, self.known_through);
         if self.answers > 0 || watermark < self.frame.first() || page.order == Some(EventOrder::OldestFirst) {
@@ -172,7 +171,7 @@ impl SinceWalk {
         let since = oldest.unwrap_or(watermark);
         // By the clock that is furthest ahead: the tenant's may be, whatever is claimed of it.
         let now = self.frame.latest;
-        Some(Pressure::new(events, at_once, now - since))
+        Some(PageFill::new(events, at_once, now - since))
     }
 
     /// How many events the tenant gives at a time, as far as is known: a page that goes from new to old and does not
@@ -286,9 +285,4 @@ impl SinceWalk {
             covered: within(known, &self.covered),
         }
     }
-}
-
-/// Down to the millisecond, in which the tenant counts.
-fn millis(time: Time) -> Time {
-    DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
 }

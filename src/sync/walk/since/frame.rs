@@ -6,7 +6,10 @@ use crate::model::Time;
 use crate::model::batch::Landmark;
 use crate::sync::task::EventOrder;
 
-use super::{MILLISECOND, RETENTION_MARGIN, millis};
+use super::milliseconds::{MILLISECOND, millis};
+
+/// The tenant's clean-up is not exact: keep so far away from the end of its retention.
+const RETENTION_MARGIN: TimeDelta = TimeDelta::hours(1);
 
 /// What a scan is bound by.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::Time;
 use crate::sync::task::EventOrder;
 
+use super::milliseconds::{MILLISECOND, millis};
 use super::order::order_of;
-use super::{MILLISECOND, millis};
 
 /// What a page tells.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::model::Time;
 
-use super::millis;
+use super::milliseconds::millis;
 
 /// A stretch that is no longer than this is not probed by a scan that goes on from a watermark: a usual poll stays within two
 /// requests, and the next polls begin within the stretch anyway.

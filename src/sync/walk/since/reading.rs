@@ -6,9 +6,10 @@ use crate::model::Time;
 use crate::model::batch::{GapReason, Span};
 use crate::sync::task::EventOrder;
 
+use super::milliseconds::MILLISECOND;
 use super::page::{Bounds, Page};
 use super::probes::{Probe, Probed};
-use super::{MILLISECOND, Mode, SinceWalk, Step};
+use super::{Mode, SinceWalk, Step};
 
 /// After so many second looks in one scan the rest is bisected.
 const LOOKS: u32 = 3;

@@ -484,8 +484,8 @@ fn only_what_can_be_hidden_presses() {
             order,
             ..frame(watermark)
         });
-        walk.pressure(events.len() as u64, &dates(events))
-            .map(|pressure| pressure.percent)
+        walk.page_fill(events.len() as u64, &dates(events))
+            .map(|page_fill| page_fill.percent)
     };
     let newest = [9_005, 9_004, 9_003, 9_002, 9_001, 4_990];
     assert_eq!(percent(None, Some(5_000), &newest), Some(83));

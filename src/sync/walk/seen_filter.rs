@@ -17,7 +17,7 @@ const PROBES: u64 = 6;
 const ODDS: f64 = 1e9;
 
 /// The ids that were read so far. Shared by all lanes of a walk.
-pub(crate) struct Novelty {
+pub(crate) struct SeenFilter {
     words: Vec<AtomicU64>,
     bits: AtomicU64,
     new: AtomicU64,
@@ -26,7 +26,7 @@ pub(crate) struct Novelty {
     turn: Mutex<()>,
 }
 
-impl Default for Novelty {
+impl Default for SeenFilter {
     fn default() -> Self {
         let mut words = Vec::new();
         words.resize_with(WORDS, AtomicU64::default);
@@ -40,7 +40,7 @@ impl Default for Novelty {
     }
 }
 
-impl Novelty {
+impl SeenFilter {
     /// Takes ids in, and says how many of them were certainly new. One that is not counted may be new all the same.
     pub(crate) fn take<'id>(&self, ids: impl Iterator<Item = &'id str>) -> u64 {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,45 +125,45 @@ mod tests {
         range.map(|number| format!("id-{number}")).collect()
     }
 
-    fn take(novelty: &Novelty, range: std::ops::Range<u32>) -> u64 {
-        novelty.take(ids(range).iter().map(String::as_str))
+    fn take(seen_filter: &SeenFilter, range: std::ops::Range<u32>) -> u64 {
+        seen_filter.take(ids(range).iter().map(String::as_str))
     }
 
     #[test]
     fn a_repeated_page_is_stale_and_a_new_one_is_not() {
-        let novelty = Novelty::default();
-        let new = take(&novelty, 0..1000);
+        let seen_filter = SeenFilter::default();
+        let new = take(&seen_filter, 0..1000);
         assert_eq!(new, 1000);
-        assert_eq!(novelty.distinct(), Some(1000));
-        assert_eq!(take(&novelty, 0..1000), 0);
-        assert_eq!(novelty.distinct(), None);
-        assert!(novelty.is_stale(0, 1000));
-        assert!(novelty.is_stale(0, 1), "a single id among few");
-        assert!(novelty.is_stale(0, 0), "an empty page brings nothing new");
-        assert_eq!(take(&novelty, 1000..1001), 1);
-        assert!(!novelty.is_stale(1, 1000));
+        assert_eq!(seen_filter.distinct(), Some(1000));
+        assert_eq!(take(&seen_filter, 0..1000), 0);
+        assert_eq!(seen_filter.distinct(), None);
+        assert!(seen_filter.is_stale(0, 1000));
+        assert!(seen_filter.is_stale(0, 1), "a single id among few");
+        assert!(seen_filter.is_stale(0, 0), "an empty page brings nothing new");
+        assert_eq!(take(&seen_filter, 1000..1001), 1);
+        assert!(!seen_filter.is_stale(1, 1000));
     }
 
     #[test]
     fn an_id_that_was_only_told_of_is_not_new_when_it_is_read_and_is_not_counted() {
-        let novelty = Novelty::default();
-        assert!(novelty.reserve(["a", "b", "a"].into_iter()));
-        assert!(!novelty.reserve(["b", "c"].into_iter()));
-        assert_eq!(novelty.distinct(), Some(0));
-        assert_eq!(novelty.take(["a", "d"].into_iter()), 1);
-        assert!(!novelty.reserve(["d"].into_iter()));
-        let certain = Novelty::default();
+        let seen_filter = SeenFilter::default();
+        assert!(seen_filter.reserve(["a", "b", "a"].into_iter()));
+        assert!(!seen_filter.reserve(["b", "c"].into_iter()));
+        assert_eq!(seen_filter.distinct(), Some(0));
+        assert_eq!(seen_filter.take(["a", "d"].into_iter()), 1);
+        assert!(!seen_filter.reserve(["d"].into_iter()));
+        let certain = SeenFilter::default();
         certain.doubt();
         assert_eq!(certain.distinct(), None);
     }
 
     #[test]
     fn what_chance_may_have_done_is_not_held_against_a_page() {
-        let novelty = Novelty::default();
-        novelty.bits.store(1 << (BITS - 1), Ordering::Relaxed);
-        assert!(!novelty.is_stale(0, 4), "one in 64^4 is too often");
-        assert!(novelty.is_stale(0, 5));
-        novelty.bits.store((1 << BITS) - 1, Ordering::Relaxed);
-        assert!(!novelty.is_stale(0, 10_000), "a full filter knows everybody");
+        let seen_filter = SeenFilter::default();
+        seen_filter.bits.store(1 << (BITS - 1), Ordering::Relaxed);
+        assert!(!seen_filter.is_stale(0, 4), "one in 64^4 is too often");
+        assert!(seen_filter.is_stale(0, 5));
+        seen_filter.bits.store((1 << BITS) - 1, Ordering::Relaxed);
+        assert!(!seen_filter.is_stale(0, 10_000), "a full filter knows everybody");
     }
 }

@@ -10,7 +10,7 @@ const WANTED: u64 = 50;
 
 /// Events that came since the watermark, measured against what a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pressure {
+pub(crate) struct PageFill {
     /// Events in percent of a page.
     pub(crate) percent: u64,
     events: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Pressure {
     since: TimeDelta,
 }
 
-impl Pressure {
+impl PageFill {
     /// So many events came in so long a time.
     pub(crate) fn new(events: u64, page_size: u64, since: TimeDelta) -> Self {
         Self {
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn four_fifths_of_a_page_are_an_alarm() {
-        assert_eq!(Pressure::new(799, 1000, TimeDelta::minutes(5)).advice(), None);
-        let advice = Pressure::new(800, 1000, TimeDelta::minutes(5)).advice();
+        assert_eq!(PageFill::new(799, 1000, TimeDelta::minutes(5)).advice(), None);
+        let advice = PageFill::new(800, 1000, TimeDelta::minutes(5)).advice();
         let advice = advice.unwrap_or_default();
         for word in [
             "800 audit events came in 5 minutes",
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn the_schedule_brings_half_a_page() {
         let cron = |percent: u64, minutes| {
-            let pressure = Pressure::new(percent * 10, 1000, TimeDelta::minutes(minutes));
-            cadence(pressure.seconds_between_polls()).1
+            let page_fill = PageFill::new(percent * 10, 1000, TimeDelta::minutes(minutes));
+            cadence(page_fill.seconds_between_polls()).1
         };
         assert_eq!(cron(100, 5), "*/2 * * * *");
         assert_eq!(cron(100, 1), "*/30 * * * * *");

@@ -1,12 +1,17 @@
-//! Reads pages that are not the engine's long walk: of lists, of preludes, of audit events. A page that breaks off, or does
-//! not come, is asked for again, in smaller parts where the request can be made smaller.
+//! Reads the small pages of lists, preludes and audit events, in contrast to the long walk over profiles. A page that breaks
+//! off, or does not come, is asked for again, in smaller parts where the request can be made smaller.
 
+use uuid::Uuid;
+
+use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Block, Meter, PageEnd, Request};
-use crate::model::ports::{Page, Source};
+use crate::model::ports::{Page, Prelude, Resource, Source};
+use crate::model::position::{OffsetPosition, Position};
 
-use super::lane::Raw;
+use super::batch::RawBatch;
 use super::lease::Stop;
+use super::walk::offset::{OffsetWalk, Step};
 use super::walk::size::PageSize;
 
 /// A page that is held in memory as a whole may have so many bytes.
@@ -110,14 +115,14 @@ pub(super) async fn read_whole<S: Source>(
     stop: &Stop,
     meter: &Meter,
     request: &Request,
-) -> Outcome<(PageEnd, Raw)> {
+) -> Outcome<(PageEnd, RawBatch)> {
     let mut reader = PageReader::new(source, stop, meter);
     let wanted = |_| request.clone();
-    let mut raw = Raw::default();
+    let mut raw = RawBatch::default();
     loop {
         match reader.next(&wanted).await? {
             Piece::Block(block) => raw.push(block),
-            Piece::Again => raw = Raw::default(),
+            Piece::Again => raw = RawBatch::default(),
             Piece::End(end) => return Ok((end, raw)),
         }
         if raw.bytes() > WHOLE_AT_MOST {
@@ -131,4 +136,94 @@ fn too_large(request: &Request) -> Fault {
     Fault::new(Kind::Final, format!("GET {}: a page is too large", request.path))
         .because(format!("it has more than {mebibytes} MiB, and is held in memory"))
         .hint("lower the resource's `page_size`")
+}
+
+/// Reads the listing of a prelude, shows it each element (again where a page broke off), and gives the tenant's time.
+pub(super) async fn read_prelude<S: Source>(
+    source: &S,
+    stop: &Stop,
+    meter: &Meter,
+    prelude: &mut dyn Prelude,
+    mut each: impl FnMut(&[u8]) + Send,
+) -> Outcome<Option<Time>> {
+    let mut reader = PageReader::new(source, stop, meter);
+    let mut listing = OffsetWalk::default();
+    let mut server_time = None;
+    let (mut start, mut elements) = (0, 0);
+    loop {
+        // Its elements are told apart by their bytes: what an id is, is not known here.
+        let piece = reader.next(&|shrink| prelude.request(start, shrink)).await?;
+        match piece {
+            Piece::Block(block) => {
+                elements += (block.elements.len() + block.broken.len()) as u64;
+                let mut raw = RawBatch::default();
+                raw.push(block);
+                listing.take(raw.elements(), 0);
+                for element in raw.elements() {
+                    prelude.take(element);
+                    each(element);
+                }
+                if listing.is_too_much(elements, reader.told(), 0) {
+                    return Err(endless(&prelude.request(0, 0).path));
+                }
+            }
+            Piece::Again => {
+                listing.again();
+                elements = 0;
+            }
+            Piece::End(end) => {
+                elements = 0;
+                server_time = server_time.or(end.head().server_time);
+                match listing.page(end.elements(), end.head().total_results) {
+                    Step::Read(next) => start = next,
+                    Step::End => return Ok(server_time),
+                }
+            }
+        }
+    }
+}
+
+/// Reads a list once without loading it, and shows each batch of its elements.
+pub(super) async fn read_list<S: Source>(
+    reader: &mut PageReader<'_, S>,
+    resource: &dyn Resource,
+    stored: u64,
+    mut each: impl FnMut(&RawBatch, &mut OffsetWalk) + Send,
+) -> Outcome<OffsetWalk> {
+    let mut listing = OffsetWalk::default();
+    let (mut start_index, mut elements) = (0, 0);
+    loop {
+        let position = Position::Offset(OffsetPosition {
+            walk_id: Uuid::nil(),
+            start_index,
+        });
+        match reader.next(&|shrink| resource.request(&position, shrink)).await? {
+            Piece::Block(block) => {
+                elements += (block.elements.len() + block.broken.len()) as u64;
+                let mut raw = RawBatch::default();
+                raw.push(block);
+                each(&raw, &mut listing);
+                if listing.is_too_much(elements, reader.told(), stored) {
+                    return Ok(listing);
+                }
+            }
+            Piece::Again => {
+                listing.again();
+                elements = 0;
+            }
+            Piece::End(end) => {
+                elements = 0;
+                match listing.page(end.elements(), end.head().total_results) {
+                    Step::Read(next) => start_index = next,
+                    Step::End => return Ok(listing),
+                }
+            }
+        }
+    }
+}
+
+fn endless(path: &str) -> Fault {
+    Fault::new(Kind::Final, format!("GET {path}: the list does not end"))
+        .because("more elements came than can be believed")
+        .hint("see what answers in the tenant's place; nothing was changed")
 }

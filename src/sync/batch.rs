@@ -1,0 +1,265 @@
+//! What happens to a batch of raw elements between the socket and the table: fingerprint, ask which are known, decode
+//! what differs, load.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::model::Time;
+use crate::model::batch::{Batch, Fingerprint, Known};
+use crate::model::fault::Outcome;
+use crate::model::page::Block;
+use crate::model::ports::{Decoder, Loader, Resource};
+use crate::model::removals::Removals;
+
+/// Elements as they were cut from the wire, enough for one batch.
+#[derive(Debug, Default)]
+pub(super) struct RawBatch {
+    blocks: Vec<Block>,
+    elements: usize,
+    bytes: usize,
+    asked_at: Option<Time>,
+}
+
+impl RawBatch {
+    /// Of an answer that was asked for at this time of the database's. None: how old it is nobody knows, so that
+    /// `modified_at` alone tells whether it is newer than what is stored.
+    pub(super) fn asked_at(asked_at: Option<Time>) -> Self {
+        Self {
+            asked_at,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a block.
+    pub(super) fn push(&mut self, block: Block) {
+        self.elements += block.elements.len() + block.broken.len();
+        self.bytes += block.bytes.len();
+        self.blocks.push(block);
+    }
+
+    /// The elements that could be cut off, in order.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &[u8]> {
+        let of_block = |block: &Block| block.elements.clone().into_iter();
+        self.blocks
+            .iter()
+            .flat_map(move |block| of_block(block).map(|range| &block.bytes[range]))
+    }
+
+    /// How many elements it holds, also those that could not be cut off.
+    pub(super) fn count(&self) -> u64 {
+        self.elements as u64
+    }
+
+    /// The bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it has reached either bound.
+    pub(super) fn is_full(&self, bytes: usize, elements: usize) -> bool {
+        self.bytes >= bytes || self.elements >= elements
+    }
+}
+
+/// A batch that is ready to be loaded.
+pub(super) struct Prepared {
+    /// What to load.
+    pub(super) batch: Batch,
+    /// Rejected elements whose id could not be read.
+    pub(super) unidentified: u64,
+    /// How many of the seen ids are of elements that differ from what is stored; they come first.
+    differing: usize,
+}
+
+impl Prepared {
+    /// Whether it has rows or rejects, of at most so many bytes, that may be loaded later than the rest.
+    pub(super) fn has_few(&self, bytes: usize) -> bool {
+        let batch = &self.batch;
+        let has_any = !(batch.rows.is_empty() && batch.rejects.is_empty());
+        // Who leaves does so with the row of who stays, and a refreshed hash stays with the ids that it was compared with.
+        let is_plain = !batch.fresh && batch.aliases.is_empty() && batch.rehash.is_empty();
+        has_any && is_plain && batch.size() <= bytes
+    }
+
+    /// What is unchanged, with what was counted; and what differs, with its ids.
+    pub(super) fn apart(self) -> (Batch, Batch) {
+        let mut later = self.batch;
+        let unchanged = Batch {
+            seen: later.seen.split_off(self.differing),
+            tally: std::mem::take(&mut later.tally),
+            ..Batch::default()
+        };
+        (unchanged, later)
+    }
+}
+
+/// What a run knows of its table before it reads.
+#[derive(Debug)]
+pub(super) struct TableState {
+    /// How many rows may still have their `source_hash` alone refreshed in this run: a tenant that answers in another
+    /// order each time must not cost a write a row.
+    rehash: AtomicI64,
+    /// The table was empty: nothing that is read can be there.
+    empty: bool,
+    /// What the run may still remove.
+    removals: Option<Removals>,
+}
+
+impl TableState {
+    /// A table of about so many rows: 5% of them may be refreshed.
+    pub(super) fn of(rows: u64) -> Self {
+        Self {
+            rehash: AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)),
+            empty: false,
+            removals: None,
+        }
+    }
+
+    /// A table without a row.
+    pub(super) fn empty() -> Self {
+        Self {
+            empty: true,
+            ..Self::of(0)
+        }
+    }
+
+    /// In a run that may remove so much.
+    pub(super) fn within(self, removals: &Removals) -> Self {
+        if self.empty {
+            removals.begins_empty();
+        }
+        Self {
+            removals: Some(removals.clone()),
+            ..self
+        }
+    }
+
+    /// Takes up to `wanted` refreshed rows from what may be.
+    fn take(&self, wanted: usize) -> usize {
+        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let left = self.rehash.fetch_sub(wanted, Ordering::Relaxed).clamp(0, wanted);
+        usize::try_from(left).unwrap_or(0)
+    }
+}
+
+/// Ids that may leave with one batch before it is cut: each takes some hundred bytes on its way through, where four bytes of
+/// an element may name one.
+const LEAVING: usize = 10_000;
+
+/// Turns raw elements into a batch, decoding only what the table does not know yet.
+pub(super) async fn prepare<L: Loader>(
+    resource: &dyn Resource,
+    decoder: &mut dyn Decoder,
+    loader: &mut L,
+    raw: &RawBatch,
+    table_state: &TableState,
+) -> Outcome<Prepared> {
+    Ok(prepare_from(0, resource, decoder, loader, raw, table_state)
+        .await?
+        .0)
+}
+
+/// The same from one of the elements on; gives where the next batch begins, if not all of them fit into this one.
+pub(super) async fn prepare_from<L: Loader>(
+    first: usize,
+    resource: &dyn Resource,
+    decoder: &mut dyn Decoder,
+    loader: &mut L,
+    raw: &RawBatch,
+    table_state: &TableState,
+) -> Outcome<(Prepared, Option<usize>)> {
+    let mut batch = Batch {
+        fresh: table_state.empty,
+        removals: table_state.removals.clone(),
+        ..Batch::default()
+    };
+    let (elements, mut prints) = fingerprints(resource, raw, &mut batch);
+    let elements = elements.get(first..).unwrap_or_default();
+    prints.drain(..first.min(prints.len()));
+    if first > 0 {
+        // They went with the first part.
+        batch.rejects.clear();
+    }
+    let known = if table_state.empty {
+        vec![Known::Absent; prints.len()]
+    } else {
+        loader.known(&prints).await?
+    };
+    batch.tally.read = (elements.len() + batch.rejects.len()) as u64;
+    let mut rest = None;
+    // An element that cannot be loaded is there all the same, if its id can be read.
+    let rejected = batch.rejects.iter();
+    batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
+    let mut same = Vec::with_capacity(prints.len());
+    for (place, ((element, print), known)) in elements.iter().zip(prints).zip(known).enumerate() {
+        if batch.aliases.len() >= LEAVING {
+            batch.tally.read -= (elements.len() - place) as u64;
+            rest = Some(first + place);
+            break;
+        }
+        match known {
+            Known::Same => {
+                batch.tally.unchanged += 1;
+                same.push(print.id);
+            }
+            known => {
+                batch
+                    .seen
+                    .extend(Some(&print.id).filter(|id| !id.is_empty()).cloned());
+                let before = accounted(&batch);
+                decoder.decode(element, print, known, &mut batch);
+                batch.tally.elsewhere += u64::from(accounted(&batch) == before);
+            }
+        }
+        if place % 256 == 255 {
+            // Decoding is pure computing: let others on this thread have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    batch.rows.asked_at(raw.asked_at);
+    let room = table_state.take(batch.rehash.len());
+    batch.rehash.truncate(room);
+    let unidentified = batch
+        .rejects
+        .iter()
+        .filter(|reject| reject.element_id.is_none())
+        .count() as u64;
+    let differing = batch.seen.len();
+    batch.seen.append(&mut same);
+    let prepared = Prepared {
+        batch,
+        unidentified,
+        differing,
+    };
+    Ok((prepared, rest))
+}
+
+/// Elements that became something which is counted.
+fn accounted(batch: &Batch) -> u64 {
+    batch.rows.len() as u64 + batch.rejects.len() as u64 + batch.tally.unchanged
+}
+
+/// The elements with an identity, side by side with it; the others become rejects.
+fn fingerprints<'raw>(
+    resource: &dyn Resource,
+    raw: &'raw RawBatch,
+    batch: &mut Batch,
+) -> (Vec<&'raw [u8]>, Vec<Fingerprint>) {
+    let mut elements = Vec::with_capacity(raw.elements);
+    let mut prints = Vec::with_capacity(raw.elements);
+    for block in &raw.blocks {
+        for range in &block.elements {
+            let element = &block.bytes[range.clone()];
+            match resource.fingerprint(element) {
+                Ok(print) => {
+                    elements.push(element);
+                    prints.push(print);
+                }
+                Err(reject) => batch.rejects.push(reject),
+            }
+        }
+        batch
+            .rejects
+            .extend(block.broken.iter().map(|broken| resource.broken(broken)));
+    }
+    (elements, prints)
+}

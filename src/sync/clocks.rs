@@ -1,0 +1,117 @@
+//! The times of a walk, held against our own clocks: from when on it claims nothing, up to when it asks, and what a person
+//! is told when the clocks differ.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::model::Time;
+use crate::model::clocks::{OwnClocks, TOLERANCE, later_by};
+use crate::model::fault::Outcome;
+use crate::model::ports::{Clock, Store};
+use crate::model::position::CursorPosition;
+
+use super::progress::Progress;
+
+/// Reads both own clocks.
+pub(super) async fn own_clocks<T: Store>(clock: &dyn Clock, store: &T) -> Outcome<OwnClocks> {
+    let database = store.now().await?;
+    Ok(OwnClocks {
+        process: clock.now(),
+        database,
+    })
+}
+
+/// The times of a walk that begins now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Beginning {
+    /// From when on the walk claims nothing: its watermark, once it is complete. The tenant's time, but never later than
+    /// our own clocks; without the tenant's time, the earlier of them.
+    pub(super) claimed: Time,
+    /// Up to when it asks: the latest of all clocks, and a little more. Asking further costs nothing.
+    pub(super) asked: Time,
+}
+
+impl Beginning {
+    /// What follows from the tenant's time, or none, and from our own clocks.
+    pub(super) fn of(told: Option<Time>, own: OwnClocks) -> Self {
+        let latest = told.map_or(own.later(), |told| told.max(own.later()));
+        Self {
+            claimed: told.map_or(own.earlier(), |told| told.min(own.later())),
+            asked: later_by(latest, TOLERANCE),
+        }
+    }
+}
+
+/// Says by how much the clocks differ, where that is more than the tolerance.
+pub(super) fn tell_of_clocks(progress: &Progress, told: Option<Time>, own: OwnClocks) {
+    if let Some(apart) = own.difference() {
+        let side = if apart > TimeDelta::zero() {
+            "ahead of"
+        } else {
+            "behind"
+        };
+        progress.advise(&format!(
+            "this machine's clock is {} {side} the database's: set the wrong one right",
+            spelled(apart)
+        ));
+    }
+    match told.and_then(|told| own.departure(told)) {
+        Some(ahead) if ahead > TimeDelta::zero() => progress.advise(&format!(
+            "the tenant's clock is {} ahead of this machine's and the database's: what is read counts as complete through \
+             our own time only, and what the tenant dates later is read again",
+            spelled(ahead)
+        )),
+        Some(behind) => progress.advise(&format!(
+            "the tenant's clock is {} behind this machine's and the database's, or its answers come from a cache: what is \
+             read counts as complete through the tenant's time only",
+            spelled(behind)
+        )),
+        None => {}
+    }
+}
+
+/// Says by how much a walk claims less than its start, where nobody has said so yet: a page of it came from a cache, or
+/// from a node whose clock is behind.
+pub(super) fn tell_of_claim(progress: &Progress, walk: &CursorPosition) {
+    let behind = walk.opened_at - walk.began_at;
+    if behind > TOLERANCE && progress.advice().is_none() {
+        progress.advise(&format!(
+            "an answer of the tenant speaks as of {} before this walk began: what was read counts as complete through then \
+             only; look whether a cache stands before the tenant",
+            spelled(behind)
+        ));
+    }
+}
+
+/// A stretch of time in words, without its sign.
+pub(super) fn spelled(time: TimeDelta) -> String {
+    let seconds = time.abs().num_seconds().unsigned_abs();
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_timestamp(1_700_000_000 + seconds, 0).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_walk_claims_what_no_clock_denies_and_asks_for_what_any_clock_allows() {
+        let own = OwnClocks {
+            process: at(0),
+            database: at(300),
+        };
+        let beginning = |told: Option<i64>| {
+            let beginning = Beginning::of(told.map(at), own);
+            let seconds = |time: Time| time.timestamp() - 1_700_000_000;
+            (seconds(beginning.claimed), seconds(beginning.asked))
+        };
+        assert_eq!(beginning(Some(100)), (100, 360), "as told");
+        assert_eq!(beginning(Some(1_200)), (300, 1_260), "never past both own clocks");
+        assert_eq!(beginning(Some(-7_200)), (-7_200, 360), "asks on all the same");
+        assert_eq!(beginning(None), (0, 360), "the earlier of ours");
+    }
+}

@@ -1,0 +1,176 @@
+//! Gives batches out to the lanes, takes in what comes back, and gives out the tail of a page once all other batches up to it
+//! are loaded. `pipeline` reads the pages.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::failpoint::{self, Side};
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::ports::Store;
+
+use super::lane::{QueuedBatch, Report};
+use super::pages::Pages;
+use super::transfer::Transfer;
+use super::walk::cursor::Barren;
+
+/// Pages whose tails may be outstanding; more would only be more to repeat after a crash.
+const OPEN_PAGES: usize = 2;
+
+/// The bookkeeping between one reader and its lanes.
+pub(super) struct Dispatcher<S, T> {
+    transfer: Arc<Transfer<S, T>>,
+    queue: mpsc::Sender<QueuedBatch>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// Whether the reader waits for reports, so that lanes defer nothing.
+    flush: watch::Sender<bool>,
+    pub(super) pages: Pages,
+    barren: Barren,
+    /// Whether the listing goes round in circles.
+    pub(super) circling: bool,
+    /// What only a person may decide about a batch; the pages in hand are read to their ends, so that all of it is told.
+    held: Option<Fault>,
+    /// Rejected elements without a readable id in the pages whose tails are loaded.
+    pub(super) unidentified: u64,
+}
+
+impl<S, T: Store> Dispatcher<S, T> {
+    /// A dispatcher over the queue of the lanes and their reports; nothing is given out yet.
+    pub(super) fn new(
+        transfer: Arc<Transfer<S, T>>,
+        queue: mpsc::Sender<QueuedBatch>,
+        reports: mpsc::UnboundedReceiver<Report>,
+        flush: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            transfer,
+            queue,
+            reports,
+            flush,
+            pages: Pages::default(),
+            barren: Barren::default(),
+            circling: false,
+            held: None,
+            unidentified: 0,
+        }
+    }
+
+    /// Ids that are known to be recorded for this walk.
+    pub(super) fn seen_at_least(&self) -> u64 {
+        self.transfer.recorded()
+    }
+
+    /// Gives out a batch of a page; waits while the lanes have enough.
+    pub(super) async fn send(&mut self, queued: QueuedBatch) -> Outcome<()> {
+        self.pages.sent(queued.page);
+        self.hand_over(queued).await
+    }
+
+    async fn hand_over(&self, queued: QueuedBatch) -> Outcome<()> {
+        self.queue
+            .send(queued)
+            .await
+            .map_err(|_| Fault::new(Kind::Final, "all loading tasks broke off"))
+    }
+
+    /// Gives out every tail whose turn has come.
+    pub(super) async fn send_tails(&mut self) -> Outcome<()> {
+        while let Some((page, tail, counts)) = self.pages.next_tail() {
+            let mut position = tail.position;
+            // Batches are counted once they are committed, so the table holds at least so many.
+            position.seen_at_least = self.seen_at_least();
+            position.unidentified += self.unidentified + counts.unidentified;
+            reach("page/tail", Side::Before)?;
+            self.hand_over(QueuedBatch::new(page, tail.raw, Some(position)))
+                .await?;
+            reach("page/tail", Side::After)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until few enough pages are open.
+    pub(super) async fn make_room(&mut self) -> Outcome<()> {
+        self.take_reports()?;
+        self.send_tails().await?;
+        while self.pages.count() >= OPEN_PAGES && self.held.is_none() {
+            self.wait_for_report().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the walk where a person has to decide. The rest of the pages in hand is given out, and no position moves.
+    pub(super) async fn stop_if_held(&mut self) -> Outcome<()> {
+        if self.held.is_none() {
+            return Ok(());
+        }
+        for (page, tail) in self.pages.take_tails() {
+            self.send(QueuedBatch::new(page, tail.raw, None)).await?;
+        }
+        self.drain().await?;
+        self.held.take().map_or(Ok(()), Err)
+    }
+
+    /// Takes in everything that comes back until nothing is under way.
+    pub(super) async fn drain(&mut self) -> Outcome<()> {
+        let mut first = Ok(());
+        if let Err(fault) = self.send_tails().await {
+            first = Err(fault);
+        }
+        while self.pages.under_way() > 0 {
+            let outcome = self.wait_for_report().await;
+            if first.is_ok() {
+                first = outcome;
+            }
+        }
+        first
+    }
+
+    async fn wait_for_report(&mut self) -> Outcome<()> {
+        self.flush.send_replace(true);
+        let report = self.reports.recv().await;
+        self.flush.send_replace(false);
+        let report = report.ok_or_else(|| Fault::new(Kind::Final, "all loading tasks broke off"))?;
+        self.take(report)?;
+        self.send_tails().await
+    }
+
+    /// Takes in what has come back already.
+    pub(super) fn take_reports(&mut self) -> Outcome<()> {
+        while let Ok(report) = self.reports.try_recv() {
+            self.take(report)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, report: Report) -> Outcome<()> {
+        if let Err(fault) = report.outcome {
+            for (page, _) in report.batches {
+                self.pages.failed(page);
+            }
+            if fault.kind == Kind::Person {
+                self.held.get_or_insert(fault);
+                return Ok(());
+            }
+            return Err(fault);
+        }
+        for (page, counts) in report.batches {
+            if let Some(whole) = self.pages.loaded(page, counts) {
+                self.unidentified += whole.unidentified;
+                if whole.ids + whole.unidentified == 0 {
+                    continue;
+                }
+                let is_stale = self
+                    .transfer
+                    .seen_filter
+                    .is_stale(whole.new_ids + whole.unidentified, whole.ids);
+                self.circling |= self.barren.page(is_stale);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A place at which a test may make the program die.
+pub(super) fn reach(place: &str, side: Side) -> Outcome<()> {
+    failpoint::at(place, side).map_err(|error| Fault::new(Kind::Final, "the walk broke off").because(error))
+}

@@ -1,0 +1,208 @@
+//! Ends a walk over profiles: whether all of the listing came, what the cursor may claim, and the sweep of a full walk.
+
+use crate::model::Time;
+use crate::model::batch::Advance;
+use crate::model::fault::Outcome;
+use crate::model::ledger::Status;
+use crate::model::ports::{Source, Store};
+use crate::model::position::CursorPosition;
+use crate::sync::ending::{Ending, WALKS_AGAIN, Walked};
+use crate::sync::run::{Context, Ended};
+use crate::sync::sweep::{self, Sweep};
+use crate::sync::task::ProfilesReading;
+use crate::sync::walk::cursor::{self, Completeness};
+use crate::sync::{clocks, marks, segment};
+
+use super::stored::{give_up, moved, walk_of};
+
+/// What follows when the listing has come to its end. `before`: different ids that
+/// earlier runs of the walk had read, if there were any.
+pub(super) async fn finish<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walked: Walked,
+    before: Option<u64>,
+    reading: ProfilesReading,
+) -> Outcome<Ended> {
+    let store = context.store;
+    let distinct = match (before, walked.distinct) {
+        (None, Some(distinct)) => distinct,
+        _ => store.distinct(walked.position.walk_id).await?,
+    };
+    // Counted roughly while it went.
+    context
+        .progress
+        .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
+    let position = cursor::finished(walked.position, store.now().await?, distinct);
+    clocks::tell_of_claim(context.progress, &position);
+    let completeness = completeness(context, &position, distinct);
+    if !is_whole(context, walked.ending, &position, distinct, completeness).await? {
+        give_up(context).await?;
+        return Ok(incomplete(&position, distinct, walked.ending));
+    }
+    match position.range {
+        Some((from, _)) => after_increment(context, &position, from, reading).await,
+        None => after_full_walk(context, position, reading, false).await,
+    }
+}
+
+/// Compares what was read with what the tenant told, and puts the difference into the ledger.
+fn completeness<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: &CursorPosition,
+    distinct: u64,
+) -> Completeness {
+    let completeness = cursor::completeness(distinct, position.unidentified, position.total);
+    context.progress.change(|counts| {
+        counts.source_total = position.total;
+        counts.unexplained = completeness.difference;
+    });
+    completeness
+}
+
+/// Whether all came. Empty pages without end are an end where the total says so. Without a total only the table can speak
+/// against a listing that stopped short: a full walk that brings fewer than are stored proves nothing.
+async fn is_whole<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    ending: Ending,
+    position: &CursorPosition,
+    distinct: u64,
+    completeness: Completeness,
+) -> Outcome<bool> {
+    Ok(match (ending, position.total) {
+        (Ending::Circling | Ending::TooMuch, _) | (Ending::Empty, None) => false,
+        (Ending::Reached | Ending::Empty, Some(_)) => completeness.within_tolerance,
+        (Ending::Reached, None) if position.range.is_some() => true,
+        (Ending::Reached, None) => {
+            let stored = context.store.rows(context.task.resource.table()).await?;
+            distinct + position.unidentified + cursor::tolerance(stored) >= stored
+        }
+    })
+}
+
+fn incomplete(position: &CursorPosition, distinct: u64, ending: Ending) -> Ended {
+    let told = position
+        .total
+        .map_or("without a total".to_owned(), |total| format!("of {total}"));
+    let error = match ending {
+        Ending::Reached if position.total.is_none() => format!(
+            "the tenant tells no total, and {distinct} different profiles came, fewer than are stored"
+        ),
+        Ending::Reached => format!(
+            "the tenant tells of {} profiles, {distinct} different ones came",
+            position.total.unwrap_or_default()
+        ),
+        Ending::Circling => format!(
+            "the listing repeats itself: {distinct} different profiles came {told}, then none that was new"
+        ),
+        Ending::Empty => format!(
+            "the listing does not end: {distinct} different profiles came {told}, then only empty pages"
+        ),
+        Ending::TooMuch => format!(
+            "the listing does not end: {distinct} different profiles came {told}, more than can be believed"
+        ),
+    };
+    Ended::partial(
+        error,
+        "what came is loaded and nothing was removed; the next run walks again from the start",
+    )
+}
+
+async fn after_increment<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: &CursorPosition,
+    from: Time,
+    reading: ProfilesReading,
+) -> Outcome<Ended> {
+    if position.course.other_segment {
+        give_up(context).await?;
+        return segment::ended_elsewhere(context, position).await;
+    }
+    // An increment from a later date than the watermark leaves a hole: the watermark stays in front of it.
+    let leaves_hole = reading.since.is_some()
+        && marks::watermark(context)
+            .await?
+            .is_none_or(|before| before < from);
+    let watermark = (!leaves_hole).then_some(position.began_at);
+    context
+        .store
+        .advance(context.lease, &moved(None, watermark))
+        .await?;
+    let _waiting = context.progress.waiting();
+    let store = context.store;
+    tell(context, store.make_up(context.task.resource.table()).await?);
+    Ok(Ended::well(&context.progress.read()))
+}
+
+/// What was put off is said, and is no fault: everything is loaded.
+fn tell<S: Source, T: Store>(context: &Context<'_, S, T>, put_off: Vec<String>) {
+    for sentence in put_off {
+        context.progress.notice(&sentence);
+    }
+}
+
+/// The sweep, and with it the end of a full walk.
+pub(super) async fn after_full_walk<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    position: CursorPosition,
+    reading: ProfilesReading,
+    approved: bool,
+) -> Outcome<Ended> {
+    let store = context.store;
+    if position.course.other_segment && !segment::holds_all(context, &position.segment).await? {
+        give_up(context).await?;
+        return segment::ended_elsewhere(context, &position).await;
+    }
+    // All that the walk read is loaded: increments may begin from its start, whatever becomes of the sweep.
+    let watermark = Some(position.began_at);
+    let complete = Advance {
+        segment: Some(position.segment.clone()),
+        ..moved(Some(position.clone()), watermark)
+    };
+    store.advance(context.lease, &complete).await?;
+    if approved {
+        let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
+        completeness(context, &position, distinct);
+    }
+    // The tenant may take its time to answer meanwhile.
+    let walk = walk_of(&position);
+    let looking = async {
+        let _waiting = context.progress.waiting();
+        tell(
+            context,
+            store.after_full_walk(context.task.resource.table()).await?,
+        );
+        sweep::candidates(context, walk).await
+    };
+    let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);
+    let ((choice, _), candidates) = (choice?, candidates?);
+    if choice.segment != position.segment {
+        give_up(context).await?;
+        return Ok(Ended::partial(
+            format!(
+                "the segment `{}` went away while its profiles were read",
+                position.segment
+            ),
+            WALKS_AGAIN,
+        ));
+    }
+    let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);
+    let ended = sweep::run(
+        context,
+        Sweep::of_profiles(walk, read, choice.segment),
+        candidates,
+    )
+    .await?;
+    if ended.status == Status::NeedsApproval {
+        let mut kept = position;
+        if let Some(finished) = &mut kept.finished {
+            finished.awaits_approval = true;
+        }
+        store
+            .advance(context.lease, &moved(Some(kept), watermark))
+            .await?;
+        return Ok(ended);
+    }
+    store.advance(context.lease, &moved(None, watermark)).await?;
+    marks::tell_of_late(context.progress, reading.overlap);
+    Ok(ended)
+}

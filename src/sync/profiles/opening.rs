@@ -1,0 +1,84 @@
+//! Begins a walk over profiles: which segment, from when to when, and the position that says so.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use crate::model::Time;
+use crate::model::fault::Outcome;
+use crate::model::ports::{Source, Store};
+use crate::model::position::{Course, CursorPosition, Restarted, Scope};
+use crate::sync::clocks::{self, Beginning};
+use crate::sync::run::Context;
+use crate::sync::task::ProfilesReading;
+use crate::sync::{marks, segment};
+
+use super::stored::moved;
+
+/// Begins a walk: which segment, from when to when, and the position that says so.
+pub(super) async fn open<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    reading: ProfilesReading,
+    restarted: Option<Restarted>,
+) -> Outcome<CursorPosition> {
+    let (choice, server_time) = segment::choose(context, None).await?;
+    let other_segment = segment::is_other(context, &choice).await?;
+    let own = context.own_clocks().await?;
+    let opened_at = own.database;
+    let beginning = Beginning::of(server_time, own);
+    clocks::tell_of_clocks(context.progress, server_time, own);
+    // Without the tenant's own time, clocks may differ: reach back twice as far.
+    let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
+    let passed = match context.lease.slot.scope {
+        Scope::Full => marks::of_run(context, own).await?.increment,
+        Scope::Increment => None,
+    };
+    let position = CursorPosition {
+        walk_id: Uuid::now_v7(),
+        segment: choice.segment,
+        cursor: "*".to_owned(),
+        range: range(context, reading, overlap, beginning.asked).await?,
+        began_at: beginning.claimed,
+        opened_at,
+        properties: context.task.resource.selection(),
+        pages: 0,
+        read: 0,
+        seen_at_least: 0,
+        unidentified: 0,
+        total: None,
+        passed,
+        finished: None,
+        course: Course {
+            restarted,
+            other_segment,
+            ..Course::default()
+        },
+    };
+    context
+        .store
+        .advance(context.lease, &moved(Some(position.clone()), None))
+        .await?;
+    Ok(position)
+}
+
+/// The range of an increment: from its watermark minus the overlap to `now`, the latest that any clock says.
+async fn range<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    reading: ProfilesReading,
+    overlap: Duration,
+    now: Time,
+) -> Outcome<Option<(Time, Time)>> {
+    if context.lease.slot.scope == Scope::Full {
+        return Ok(None);
+    }
+    let from = match reading.since {
+        Some(since) => since,
+        None => marks::watermark(context).await?.unwrap_or(now),
+    };
+    let overlap = TimeDelta::from_std(overlap).unwrap_or_default();
+    Ok(Some((
+        from.checked_sub_signed(overlap).unwrap_or(from).min(now),
+        now,
+    )))
+}

@@ -1,0 +1,54 @@
+//! The open walk as `sync.cursors` and `sync.walk_seen` hold it: moves it, checks it, closes it.
+
+use crate::model::Time;
+use crate::model::batch::Advance;
+use crate::model::fault::Outcome;
+use crate::model::ports::{Source, Store};
+use crate::model::position::{CursorPosition, Position};
+use crate::model::walk::Walk;
+use crate::sync::run::Context;
+
+/// Whether PostgreSQL crashed under the walk and emptied `sync.walk_seen`, which is unlogged. Only ids that the walk
+/// read itself are compared: what an increment protects meanwhile must not fill the hole.
+pub(in crate::sync) async fn has_lost_ids<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    walk: &CursorPosition,
+) -> Outcome<bool> {
+    let _waiting = context.progress.waiting();
+    let (_, read) = context.store.seen(walk.walk_id).await?;
+    Ok(read < walk.seen_at_least)
+}
+
+/// Closes a walk so that this run begins another one.
+pub(in crate::sync) async fn start_over<S: Source, T: Store>(
+    context: &Context<'_, S, T>,
+    why: &str,
+) -> Outcome<()> {
+    context.progress.notice(&format!("{why}; the walk starts over"));
+    // The next walk counts its own ids.
+    context.progress.change(|counts| counts.distinct = 0);
+    give_up(context).await
+}
+
+/// Closes a walk that will not be gone on with.
+pub(in crate::sync) async fn give_up<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+    context.store.advance(context.lease, &moved(None, None)).await
+}
+
+/// Moves the cursor to this position, and the watermark with it.
+pub(in crate::sync) fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
+    Advance {
+        position: position.map(Position::Cursor),
+        watermark,
+        ..Advance::default()
+    }
+}
+
+/// The walk of a position, for the store.
+pub(in crate::sync) fn walk_of(position: &CursorPosition) -> Walk {
+    Walk {
+        id: position.walk_id,
+        opened_at: position.opened_at,
+        passed: position.passed,
+    }
+}

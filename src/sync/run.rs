@@ -1,0 +1,80 @@
+//! What every part of one run works with, and how the run ended.
+
+use std::sync::Arc;
+
+use crate::model::clocks::OwnClocks;
+use crate::model::fault::Outcome;
+use crate::model::lease::Lease;
+use crate::model::ledger::{Counts, Status};
+use crate::model::ports::{Clock, Source, Store};
+use crate::model::removals::Removals;
+
+use super::clocks;
+use super::lease::Stop;
+use super::progress::{Progress, Watcher};
+use super::task::{Bounds, Task};
+
+/// How reading ended, when it did not end in a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) status: Status,
+    pub(super) error: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+impl Ended {
+    /// Everything is in the tables, but for rejects.
+    pub(super) fn well(counts: &Counts) -> Self {
+        if counts.rejected == 0 {
+            return Self {
+                status: Status::Succeeded,
+                error: None,
+                hint: None,
+            };
+        }
+        if counts.unrecorded > 0 {
+            return Self::partial(
+                format!(
+                    "{} elements could not be loaded, {} of them beyond what `sync.rejects` takes",
+                    counts.rejected, counts.unrecorded
+                ),
+                "sync.rejects holds the others, each with its reason; all are tried again by the next walk",
+            );
+        }
+        Self::partial(
+            format!("{} elements could not be loaded", counts.rejected),
+            "sync.rejects holds each with its reason; they are tried again by the next walk",
+        )
+    }
+
+    /// It went to the end, but not everything is there.
+    pub(super) fn partial(error: String, hint: &str) -> Self {
+        Self {
+            status: Status::Partial,
+            error: Some(error),
+            hint: Some(hint.to_owned()),
+        }
+    }
+}
+
+/// What every part of a run works with: the ports, the bounds, and the state of this run.
+pub(super) struct Context<'a, S, T> {
+    pub(super) source: &'a Arc<S>,
+    pub(super) store: &'a T,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) bounds: &'a Bounds,
+    pub(super) watcher: &'a dyn Watcher,
+    pub(super) task: &'a Task,
+    pub(super) lease: &'a Lease,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a Stop,
+    /// What the run may still remove.
+    pub(super) removals: &'a Removals,
+}
+
+impl<S: Source, T: Store> Context<'_, S, T> {
+    /// This process's clock and the database's.
+    pub(super) async fn own_clocks(&self) -> Outcome<OwnClocks> {
+        clocks::own_clocks(self.clock, self.store).await
+    }
+}
