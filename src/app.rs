@@ -15,6 +15,7 @@ use crate::blueconic::client::Client;
 use crate::clock::SystemClock;
 use crate::config::settings::{Order, Removals, Settings};
 use crate::model::Time;
+use crate::model::description::{self, Description};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Clock;
 use crate::model::position::{Scope, Slot};
@@ -133,7 +134,7 @@ impl Database {
             load_connections: settings.database.load_connections.get(),
             lease_ttl: settings.schedule.lease_ttl,
         };
-        Ok(PostgresStore::connect(self.options.clone(), limits, slots()).await?)
+        Ok(PostgresStore::connect(self.options.clone(), limits, slots(settings)).await?)
     }
 
     /// Lets go of an embedded cluster.
@@ -198,15 +199,8 @@ pub fn causes(error: &dyn std::error::Error) -> Option<String> {
 }
 
 /// The slots of all resources, in the order in which they are shown.
-pub fn slots() -> Vec<Slot> {
-    let slot = |resource, scope| Slot { resource, scope };
-    vec![
-        slot(registry::NAMES[0], Scope::Full),
-        slot(registry::NAMES[1], Scope::Full),
-        slot(registry::NAMES[2], Scope::Full),
-        slot(registry::NAMES[2], Scope::Increment),
-        slot(registry::NAMES[3], Scope::Increment),
-    ]
+fn slots(settings: &Settings) -> Vec<Slot> {
+    settings.registry.iter().flat_map(Description::slots).collect()
 }
 
 /// Everything that reads a tenant into a database.
@@ -355,14 +349,14 @@ pub struct Wish {
 
 /// A task for the engine.
 pub fn task(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenHeld) -> Task {
-    let reading = match entry.kind {
-        registry::Kind::List => Reading::List,
-        registry::Kind::Profiles => Reading::Profiles(ProfilesReading {
+    let reading = match entry.description.reading {
+        description::Reading::List(_) => Reading::List,
+        description::Reading::Profiles => Reading::Profiles(ProfilesReading {
             scope: wish.scope,
             overlap: settings.resources.profiles.overlap,
             since: wish.since,
         }),
-        registry::Kind::Events => Reading::Events(events(settings, wish)),
+        description::Reading::Events => Reading::Events(events(settings, wish)),
     };
     Task {
         resource: Arc::clone(&entry.resource),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::resources::registry;
@@ -115,7 +116,7 @@ pub struct Logout {
 #[expect(clippy::struct_excessive_bools, reason = "flags that are set one by one")]
 pub struct Backfill {
     /// Which resources; all enabled ones when none is named
-    #[arg(value_name = "RESOURCE", value_parser = registry::NAMES)]
+    #[arg(value_name = "RESOURCE", value_parser = PossibleValuesParser::new(registry::RESOURCES.names()))]
     pub resources: Vec<String>,
     /// Walk all profiles, also where an increment would do; an open walk is resumed
     #[arg(long, conflicts_with = "since")]
@@ -160,7 +161,7 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Reset {
     /// A resource, or `tenant` for everything that ties the database to its tenant
-    #[arg(value_name = "RESOURCE", value_parser = ["segments", "profile_properties", "profiles", "audit_events", "tenant"])]
+    #[arg(value_name = "RESOURCE", value_parser = PossibleValuesParser::new(registry::RESOURCES.names().chain(["tenant"])))]
     pub resource: String,
     /// Move the watermark back to this time (RFC 3339) instead of forgetting it, so that the next run reads what changed
     /// since then (`profiles`, `audit_events`)

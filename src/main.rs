@@ -9,6 +9,7 @@ use blueconic_sync::commands::{self, Exit, complain};
 use blueconic_sync::config::load;
 use blueconic_sync::config::settings::{LogFormat, Settings};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
+use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::telemetry::{self, Terminal};
 use clap::Parser;
 
@@ -30,8 +31,8 @@ fn told(fault: &Fault) -> Exit {
 
 fn run(cli: Cli) -> Outcome<Exit> {
     let closed = close_memory();
-    let settings =
-        load::load(cli.config.as_deref(), &load::variables()).map_err(|error| app::settings_fault(&error))?;
+    let settings = load::load(cli.config.as_deref(), &load::variables(), RESOURCES)
+        .map_err(|error| app::settings_fault(&error))?;
     let terminal = logging(&cli, &settings)?;
     match closed {
         Ok(()) => tracing::debug!("the memory of this process is closed to core dumps and debuggers"),

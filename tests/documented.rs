@@ -13,10 +13,11 @@ fn settings() -> Vec<(String, String)> {
     let defaults = std::fs::read_to_string(root().join("config/default.toml")).unwrap();
     let (mut section, mut keys) = (String::new(), Vec::new());
     for line in defaults.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let plain = line.trim_start_matches("# ");
+        if let Some(name) = plain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut section);
         }
-        let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") else {
+        let Some((key, _)) = plain.split_once(" = ") else {
             continue;
         };
         if !section.is_empty() && key.chars().all(|one| one.is_ascii_lowercase() || one == '_') {

@@ -9,7 +9,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("failpoint", &[]),
     ("clock", &["model", "failpoint"]),
     ("model", &[]),
-    ("config", &[]),
+    ("config", &["model"]),
     ("json", &[]),
     ("blueconic", &["model", "config", "json"]),
     ("postgres", &["model", "config", "clock", "failpoint"]),

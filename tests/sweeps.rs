@@ -11,6 +11,7 @@ use blueconic_sync::config::settings::Settings;
 use blueconic_sync::demo::faults::Route;
 use blueconic_sync::model::ledger::Status;
 use blueconic_sync::model::position::Scope;
+use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
 use blueconic_sync::sync::task::{Bounds, RemovalBound, WhenHeld};
@@ -119,7 +120,7 @@ fn settings(scene: &Scene) -> Settings {
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into_iter()
     .collect();
-    load(None, &variables).unwrap()
+    load(None, &variables, RESOURCES).unwrap()
 }
 
 /// With room for 4 look-ups in a sweep, 10 candidates take three sweeps, each of which begins where the last stopped:
@@ -150,7 +151,11 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         scope: Some(Scope::Full),
         ..Wish::default()
     };
-    let entry = app.entries.iter().find(|entry| entry.name == "profiles").unwrap();
+    let entry = app
+        .entries
+        .iter()
+        .find(|entry| entry.name() == "profiles")
+        .unwrap();
     let task = app::task(&settings, entry, wish, WhenHeld::LookOn);
     // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
     let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();

@@ -13,6 +13,7 @@ use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::Block;
 use blueconic_sync::model::ports::{Clock, Resource};
 use blueconic_sync::resources::registry;
+use blueconic_sync::resources::registry::RESOURCES;
 
 /// Whatever went wrong.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -66,7 +67,7 @@ pub(crate) fn profiles() -> Outcome<Arc<dyn Resource>> {
     .map(|(name, value)| (name.to_owned(), value.into()))
     .collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    registry::entries(&load(None, &variables)?, &clock)
+    registry::entries(&load(None, &variables, RESOURCES)?, &clock)
         .into_iter()
         .find(|entry| entry.name == "profiles")
         .map(|entry| entry.resource)
@@ -75,7 +76,7 @@ pub(crate) fn profiles() -> Outcome<Arc<dyn Resource>> {
 
 /// Finds where the elements end. Each block goes to `take`.
 pub(crate) fn cut(body: &[u8], mut take: impl FnMut(Block)) -> Outcome<()> {
-    let mut elements = Elements::new("profiles", LARGEST, None);
+    let mut elements = Elements::new(&["profiles"], LARGEST, None);
     for chunk in body.chunks(CHUNK) {
         elements.push(chunk);
         if !elements.is_hungry() {

@@ -118,7 +118,10 @@ const ID: &str = "{id}";
 
 /// The path of a single object: what is before its id, and the id as it is sent.
 fn single(request: &Request) -> Option<(&str, &str)> {
-    request.path.rsplit_once('/').filter(|_| request.array.is_empty())
+    request
+        .path
+        .rsplit_once('/')
+        .filter(|_| request.arrays.is_empty())
 }
 
 /// Percent-encodes a value; a blank as `%20`, which every server understands, not as `+`.
@@ -134,16 +137,16 @@ mod tests {
 
     #[test]
     fn a_message_names_a_listing_and_no_single_object() {
-        let request = |path: &str, array| Request {
+        let request = |path: &str, arrays| Request {
             path: path.to_owned(),
             query: Vec::new(),
-            array,
+            arrays,
             scope: "read:profiles",
         };
-        let listing = request("/segments/all/profiles", "profiles");
+        let listing = request("/segments/all/profiles", &["profiles"]);
         assert_eq!(call(&listing), "GET /segments/all/profiles");
         assert_eq!(without_id(&listing, "no profiles"), "no profiles");
-        let one = request("/profiles/a%20b%2Bc", "");
+        let one = request("/profiles/a%20b%2Bc", &[]);
         assert_eq!(call(&one), "GET /profiles/{id}");
         assert_eq!(
             without_id(&one, "`a b+c` is not at /profiles/a%20b%2Bc"),

@@ -70,7 +70,7 @@ pub(super) async fn refusal(
         clean(&address::without_id(request, &text), SHOWN)
     };
     // A look-up is one of many, and its sweep goes on without it.
-    let is_waited_out = http.is_proven() && !request.array.is_empty();
+    let is_waited_out = http.is_proven() && !request.arrays.is_empty();
     if meaning == Meaning::Redirect {
         return redirected(&response, call, shown, is_waited_out);
     }
@@ -91,7 +91,7 @@ pub(super) async fn refusal(
     };
     let own = signature.allows(&body);
     let once = Patience::once(is_waited_out);
-    let denied = if request.array.is_empty() {
+    let denied = if request.arrays.is_empty() {
         Patience::Few
     } else {
         Patience::Budget

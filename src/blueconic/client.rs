@@ -312,7 +312,7 @@ impl<T: TokenStore> Source for Client<T> {
             .map_err(|fault| self.unopened(request, &key, fault))?;
         self.repeats().touch(&key, self.steady.now());
         let server_time = self.tenant_clock.answered(body.response().headers());
-        let elements = Elements::new(request.array, self.largest, server_time);
+        let elements = Elements::new(request.arrays, self.largest, server_time);
         let trace = Trace {
             call: address::call(request),
             key,
@@ -370,7 +370,7 @@ async fn look(
         call,
         why,
         // A look-up is one of many, and its sweep goes on without it.
-        patience: Patience::once(proven && !request.array.is_empty()),
+        patience: Patience::once(proven && !request.arrays.is_empty()),
     })
 }
 

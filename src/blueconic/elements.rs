@@ -79,7 +79,8 @@ struct Cut {
 
 /// The walker over one body.
 pub struct Elements {
-    array: &'static str,
+    /// The keys whose array holds the elements.
+    arrays: &'static [&'static str],
     largest: usize,
     buffer: BytesMut,
     want: usize,
@@ -94,10 +95,10 @@ pub struct Elements {
 }
 
 impl Elements {
-    /// A walker for the elements of `array`, none of them larger than `largest` bytes.
-    pub fn new(array: &'static str, largest: usize, server_time: Option<Time>) -> Self {
+    /// A walker for the elements of the array under one of these keys, none of them larger than `largest` bytes.
+    pub fn new(arrays: &'static [&'static str], largest: usize, server_time: Option<Time>) -> Self {
         Self {
-            array,
+            arrays,
             largest,
             buffer: BytesMut::new(),
             want: GATHER,
@@ -176,7 +177,10 @@ impl Elements {
             let beside = self
                 .foreign_key
                 .map_or_else(String::new, |key| format!(", but `{key}`"));
-            let why = format!("the answer has no \"{}\" array{beside}", self.array);
+            let why = format!(
+                "the answer has no \"{}\" array{beside}",
+                self.arrays.join("\" or \"")
+            );
             return Err(Malformed::Foreign { why });
         }
         Ok(PageEnd::whole(self.head, self.count))

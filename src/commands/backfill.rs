@@ -96,7 +96,7 @@ async fn read_all(
         signed_in = app.client.sign_in() => signed_in.map(|_| ())?,
         () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
     }
-    note_ignored(arguments);
+    note_ignored(arguments, &app.entries);
     let (watcher, attached) = progress::watcher(terminal);
     let engine = app.engine(settings, arguments.approve_removals, watcher);
     let reports = run_each(arguments, settings, app, &engine, shutdown).await;
@@ -165,22 +165,20 @@ fn tasks(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<Task> {
 /// The named resources, or all that are enabled, in dependency order.
 fn wanted<'a>(arguments: &'a Backfill, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
     entries.iter().filter(|entry| {
-        let named = arguments.resources.iter().any(|name| name == entry.name);
+        let named = arguments.resources.iter().any(|name| name == entry.name());
         named || (arguments.resources.is_empty() && entry.enabled)
     })
 }
 
-fn note_ignored(arguments: &Backfill) {
-    let lists = ["segments", "profile_properties"];
-    if arguments.since.is_some()
-        && (arguments.resources.is_empty()
-            || arguments
-                .resources
-                .iter()
-                .any(|name| lists.contains(&name.as_str())))
-    {
+fn note_ignored(arguments: &Backfill, entries: &[Entry]) {
+    let lists: Vec<String> = wanted(arguments, entries)
+        .filter(|entry| entry.description.as_list().is_some())
+        .map(|entry| entry.description.title.to_lowercase())
+        .collect();
+    if arguments.since.is_some() && !lists.is_empty() {
         tracing::info!(
-            "`--since` does not apply to segments and profile properties: they are always read whole"
+            "`--since` does not apply to {}: they are always read whole",
+            lists.join(" and ")
         );
     }
 }

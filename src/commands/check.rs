@@ -13,6 +13,7 @@ use crate::blueconic::error::ClientError;
 use crate::clock::SystemClock;
 use crate::commands::Exit;
 use crate::config::settings::{Grant, Settings};
+use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter};
 use crate::model::plain;
@@ -278,7 +279,8 @@ async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Lin
             let line = Line::of("removals", &fault);
             let detail = format!(
                 "{}; without it nothing is ever removed from {}",
-                line.detail, entry.name
+                line.detail,
+                entry.name()
             );
             Some(Line { detail, ..line })
         }
@@ -289,15 +291,17 @@ async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Lin
 
 async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
     match client.open(&entry.resource.probe(), 0, &Meter::default()).await {
-        Ok(_) => Line::ok(entry.name, format!("scope {}", entry.scope)),
-        Err(fault) if fault.kind == Kind::Absent && entry.kind == registry::Kind::Profiles => {
+        Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
+        Err(fault)
+            if fault.kind == Kind::Absent && matches!(entry.description.reading, Reading::Profiles) =>
+        {
             let segment = &settings.resources.profiles.segment;
             Line::ok(
-                entry.name,
+                entry.name(),
                 format!("there is no segment `{segment}`: the largest one will be read"),
             )
         }
-        Err(fault) => Line::of(entry.name, &fault),
+        Err(fault) => Line::of(entry.name(), &fault),
     }
 }
 

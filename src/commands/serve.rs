@@ -66,7 +66,12 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     );
     let pulse = Pulse::new();
     let health = Health::new(pulse.clone(), settings.schedule.heartbeat);
-    let page = door.serve(Arc::new(app.store.clone()), health, shutdown.requested());
+    let page = door.serve(
+        Arc::new(app.store.clone()),
+        settings.registry,
+        health,
+        shutdown.requested(),
+    );
     let work = Box::pin(schedule(&settings, &app, pulse, shutdown.token()));
     // A task of its own, so that no request ever waits for a token: the schedule may be busy, or have nothing to do.
     let client = Arc::clone(&app.client);
@@ -161,7 +166,7 @@ struct Runs {
 impl Runner for Runs {
     async fn run(&self, task: &Task, cancel: CancellationToken) -> Again {
         let slot = task.job.slot;
-        let Some(entry) = self.entries.iter().find(|entry| entry.name == slot.resource) else {
+        let Some(entry) = self.entries.iter().find(|entry| entry.name() == slot.resource) else {
             return Again::OnTime;
         };
         let wish = Wish {

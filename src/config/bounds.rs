@@ -7,6 +7,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::error::SettingsError;
+use super::keys::for_each_list;
+use crate::model::description::Registry;
 
 /// An amount of what a setting counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,8 @@ use Amount::{Bytes, Count, Time};
 /// The bounds of one setting; both belong to what is allowed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// The key; `LIST[].KEY` for the key of each table of a list.
+    /// The key; `TABLES[].KEY` for the key of each table in a list of tables, `resources.LIST.KEY` for the key of each plain
+    /// list.
     pub(super) key: &'static str,
     /// The least.
     pub(super) least: Amount,
@@ -69,8 +72,7 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("retry.give_up_after", Time(1), Time(7 * DAY), "a run that never gives up is never told"),
     from("schedule.heartbeat", Time(SECOND), Time(HOUR), "jobs are looked for once a second at the most"),
     from("schedule.lease_ttl", Time(SECOND), Time(HOUR), "a killed process keeps others away for so long"),
-    from("resources.segments.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
-    from("resources.profile_properties.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
+    from("resources.LIST.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
     from("resources.profiles.page_size", Count(1), Count(1_000_000), "the tenant answers with at most 1000000"),
     from("resources.profiles.overlap", Time(0), Time(366 * DAY), "`backfill --full` reads everything"),
     from("resources.profiles.max_removals", Count(0), Count(1_000_000_000_000), "a table has fewer rows"),
@@ -133,9 +135,9 @@ impl Bounds {
         given.is_none_or(|given| (self.least.counted()..=self.most.counted()).contains(&given))
     }
 
-    fn refuse(&self, value: &Value) -> SettingsError {
+    fn refuse(&self, key: &str, value: &Value) -> SettingsError {
         SettingsError::BadValue {
-            key: self.key.to_owned(),
+            key: key.to_owned(),
             value: match value {
                 Value::Integer(number) => number.to_string(),
                 other => other.as_str().unwrap_or_default().to_owned(),
@@ -146,13 +148,15 @@ impl Bounds {
 }
 
 /// Refuses the first value that lies beyond its bounds.
-pub(super) fn check(settings: &Value) -> Result<(), SettingsError> {
+pub(super) fn check(settings: &Value, registry: Registry) -> Result<(), SettingsError> {
     for bounds in BOUNDS {
-        let beyond = values(settings, bounds.key)
-            .into_iter()
-            .find(|value| !bounds.holds(value));
-        if let Some(value) = beyond {
-            return Err(bounds.refuse(value));
+        for key in for_each_list(bounds.key, registry) {
+            let beyond = values(settings, &key)
+                .into_iter()
+                .find(|value| !bounds.holds(value));
+            if let Some(value) = beyond {
+                return Err(bounds.refuse(&key, value));
+            }
         }
     }
     Ok(())

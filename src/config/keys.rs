@@ -1,4 +1,9 @@
-//! Every setting by name and kind: what an unknown key is compared with, and how a variable's text is read.
+//! Every setting by name and kind: what an unknown key is compared with, and how a variable's text is read. The keys of the
+//! plain lists follow from the registry.
+
+use std::borrow::Cow;
+
+use crate::model::description::Registry;
 
 /// What a setting holds, as far as reading it from a variable needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +26,11 @@ pub(super) enum Kind {
     IntegerOrText,
 }
 
-/// Every key, with its sections.
-pub(super) const KEYS: &[(&str, Kind)] = &[
+/// What stands for the name of each plain list, in a table of keys.
+const LIST: &str = "LIST";
+
+/// Every key, with its sections. A key with [`LIST`] in it is one for each plain list.
+const KEYS: &[(&str, Kind)] = &[
     ("tenant.url", Kind::Text),
     ("tenant.client_id", Kind::Text),
     ("tenant.client_secret_file", Kind::Text),
@@ -51,12 +59,9 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("schedule.time_zone", Kind::Text),
     ("schedule.heartbeat", Kind::Duration),
     ("schedule.lease_ttl", Kind::Duration),
-    ("resources.segments.enabled", Kind::Bool),
-    ("resources.segments.schedule", Kind::Text),
-    ("resources.segments.page_size", Kind::Integer),
-    ("resources.profile_properties.enabled", Kind::Bool),
-    ("resources.profile_properties.schedule", Kind::Text),
-    ("resources.profile_properties.page_size", Kind::Integer),
+    ("resources.LIST.enabled", Kind::Bool),
+    ("resources.LIST.schedule", Kind::Text),
+    ("resources.LIST.page_size", Kind::Integer),
     ("resources.profiles.enabled", Kind::Bool),
     ("resources.profiles.schedule", Kind::Text),
     ("resources.profiles.full_schedule", Kind::Text),
@@ -79,32 +84,64 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("log.format", Kind::Text),
 ];
 
-/// The kind of a key, if there is such a key.
-pub(super) fn kind(key: &str) -> Option<Kind> {
-    KEYS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind)
+/// The key for each plain list, where it is one of those; else the key alone.
+pub(super) fn for_each_list(key: &'static str, registry: Registry) -> Vec<Cow<'static, str>> {
+    let is_of_lists = key.split('.').any(|part| part == LIST);
+    if !is_of_lists {
+        return vec![Cow::Borrowed(key)];
+    }
+    let names = registry.lists().map(|(description, _)| description.name());
+    names.map(|name| Cow::Owned(key.replace(LIST, name))).collect()
 }
 
-/// Whether the key names a section rather than a setting.
-pub(super) fn is_section(key: &str) -> bool {
-    KEYS.iter()
-        .any(|(name, _)| name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
-}
+/// The keys that there are.
+#[derive(Debug)]
+pub(super) struct Keys(Vec<(Cow<'static, str>, Kind)>);
 
-/// The known key that is nearest to a wrong one, unless it is too far to be meant. A right last part in a wrong
-/// section counts as near.
-pub(super) fn nearest(wrong: &str) -> Option<String> {
-    let distance = |name: &str| {
-        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-        let whole = strsim::damerau_levenshtein(name, wrong);
-        if last(name) == last(wrong) {
-            whole.min(2)
-        } else {
-            whole
-        }
-    };
-    KEYS.iter()
-        .map(|(name, _)| (distance(name), *name))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(3))
-        .map(|(_, name)| name.to_owned())
+impl Keys {
+    /// The keys for the plain lists of a registry, and all others.
+    pub(super) fn of(registry: Registry) -> Self {
+        let each = |(key, kind): &(&'static str, Kind)| {
+            let kind = *kind;
+            for_each_list(key, registry)
+                .into_iter()
+                .map(move |key| (key, kind))
+        };
+        Self(KEYS.iter().flat_map(each).collect())
+    }
+
+    /// Each with its kind.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Kind)> {
+        self.0.iter().map(|(key, kind)| (key.as_ref(), *kind))
+    }
+
+    /// The kind of a key, if there is such a key.
+    pub(super) fn kind(&self, key: &str) -> Option<Kind> {
+        self.iter().find(|(name, _)| *name == key).map(|(_, kind)| kind)
+    }
+
+    /// Whether the key names a section rather than a setting.
+    pub(super) fn is_section(&self, key: &str) -> bool {
+        self.iter()
+            .any(|(name, _)| name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    /// The known key that is nearest to a wrong one, unless it is too far to be meant. A right last part in a wrong
+    /// section counts as near.
+    pub(super) fn nearest(&self, wrong: &str) -> Option<String> {
+        let distance = |name: &str| {
+            let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+            let whole = strsim::damerau_levenshtein(name, wrong);
+            if last(name) == last(wrong) {
+                whole.min(2)
+            } else {
+                whole
+            }
+        };
+        self.iter()
+            .map(|(name, _)| (distance(name), name))
+            .min_by_key(|(distance, _)| *distance)
+            .filter(|(distance, name)| *distance <= (name.len() / 3).max(3))
+            .map(|(_, name)| name.to_owned())
+    }
 }

@@ -8,12 +8,13 @@ use toml::{Table, Value};
 
 use super::bounds;
 use super::error::SettingsError;
-use super::keys::{self, Kind};
+use super::keys::{Keys, Kind};
 use super::proxy::Proxies;
 use super::secret::{self, Secret};
 use super::settings::Settings;
 use super::validate::validate;
 use super::variables::{self, PREFIX};
+use crate::model::description::Registry;
 
 /// The defaults, as they stand in `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -30,23 +31,28 @@ pub fn variables() -> Variables {
         .collect()
 }
 
-/// Loads and validates the settings.
-pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, SettingsError> {
-    let mut notices = variables::check(variables)?;
+/// Loads and validates the settings; the registry says which plain lists there are.
+pub fn load(
+    file: Option<&Path>,
+    variables: &Variables,
+    registry: Registry,
+) -> Result<Settings, SettingsError> {
+    let keys = Keys::of(registry);
+    let mut notices = variables::check(variables, &keys)?;
     let mut table = parse(DEFAULTS, Path::new("config/default.toml"))?;
     if let Some(path) = file {
         let text = secret::read_text(path, "`--config`", LONGEST_FILE)?;
         let given = parse(&text, path)?;
-        check_keys("", &given, &path.display().to_string())?;
+        check_keys(&keys, "", &given, &path.display().to_string())?;
         merge(&mut table, given);
     }
     for (name, value) in variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
-        set_from_variable(&mut table, name, text_of(name, value)?)?;
+        set_from_variable(&keys, &mut table, name, text_of(name, value)?)?;
     }
     well_known(&mut table, variables)?;
     let table = Value::Table(table);
-    bounds::check(&table)?;
-    let mut settings = typed(table)?;
+    bounds::check(&table, registry)?;
+    let mut settings = typed(&keys, table)?;
     let mut secret = |name, named| secret_of(variables, name, named, &mut notices);
     settings.key = secret("BLUECONIC_SYNC_KEY", None)?;
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
@@ -56,13 +62,14 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Settings, Sett
     if let Some(url) = secret("DATABASE_URL", None)? {
         settings.database.url = url;
     }
-    let keys = [&settings.key, &settings.old_key];
+    let sealing = [&settings.key, &settings.old_key];
     for (name, key) in ["BLUECONIC_SYNC_KEY", "BLUECONIC_SYNC_OLD_KEY"]
         .into_iter()
-        .zip(keys)
+        .zip(sealing)
     {
         notices.extend(key.as_ref().and_then(|key| secret::weak_key(key, name)));
     }
+    settings.registry = registry;
     validate(&settings)?;
     settings.notices = notices;
     Ok(settings)
@@ -83,7 +90,7 @@ fn parse(text: &str, path: &Path) -> Result<Table, SettingsError> {
 }
 
 /// Every key must be one that we know; a secret in a file is refused by the same rule.
-fn check_keys(section: &str, table: &Table, origin: &str) -> Result<(), SettingsError> {
+fn check_keys(keys: &Keys, section: &str, table: &Table, origin: &str) -> Result<(), SettingsError> {
     for (name, value) in table {
         let key = if section.is_empty() {
             name.clone()
@@ -91,10 +98,10 @@ fn check_keys(section: &str, table: &Table, origin: &str) -> Result<(), Settings
             format!("{section}.{name}")
         };
         match value {
-            Value::Table(inner) if keys::is_section(&key) => check_keys(&key, inner, origin)?,
-            _ if keys::kind(&key).is_some() => {}
+            Value::Table(inner) if keys.is_section(&key) => check_keys(keys, &key, inner, origin)?,
+            _ if keys.kind(&key).is_some() => {}
             _ => {
-                let nearest = keys::nearest(&key);
+                let nearest = keys.nearest(&key);
                 return Err(SettingsError::UnknownKey {
                     key,
                     origin: origin.to_owned(),
@@ -123,12 +130,13 @@ fn text_of<'a>(name: &str, value: &'a OsString) -> Result<&'a str, SettingsError
     })
 }
 
-fn set_from_variable(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
+fn set_from_variable(keys: &Keys, table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
     let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-    let Some(kind) = keys::kind(&key) else {
-        let nearest = keys::nearest(&key)
+    let Some(kind) = keys.kind(&key) else {
+        let nearest = keys
+            .nearest(&key)
             .map(|key| variables::variable_of(&key))
-            .or_else(|| variables::nearest(&name.to_uppercase()));
+            .or_else(|| variables::nearest(&name.to_uppercase(), keys));
         return Err(SettingsError::UnknownKey {
             key,
             origin: format!("the variable `{name}`"),
@@ -215,10 +223,10 @@ fn well_known(table: &mut Table, variables: &Variables) -> Result<(), SettingsEr
 }
 
 /// Turns the merged table into settings, section by section, so that an error names the key.
-fn typed(table: Value) -> Result<Settings, SettingsError> {
+fn typed(keys: &Keys, table: Value) -> Result<Settings, SettingsError> {
     let shown = table.clone();
     table.try_into::<Settings>().map_err(|error| {
-        let (key, value) = culprit(&shown).unwrap_or_default();
+        let (key, value) = culprit(keys, &shown).unwrap_or_default();
         // The value stands beside it already, without what must not be seen.
         let given = look_up(&shown, &key).and_then(Value::as_str).unwrap_or_default();
         let why = plainly(error.message().trim());
@@ -254,20 +262,20 @@ fn plainly(message: &str) -> String {
 
 /// The first key whose value alone breaks the defaults; secrets are not among the keys of the table but for a
 /// database URL in a file, which is not shown.
-fn culprit(given: &Value) -> Option<(String, String)> {
-    for (key, _) in keys::KEYS {
+fn culprit(keys: &Keys, given: &Value) -> Option<(String, String)> {
+    for (key, _) in keys.iter() {
         let Some(value) = look_up(given, key) else {
             continue;
         };
         let mut table = DEFAULTS.parse::<Table>().ok()?;
         set(&mut table, key, value.clone());
         if Value::Table(table).try_into::<Settings>().is_err() {
-            let shown = if *key == "database.url" {
+            let shown = if key == "database.url" {
                 "…".to_owned()
             } else {
                 plain(value)
             };
-            return Some(((*key).to_owned(), shown));
+            return Some((key.to_owned(), shown));
         }
     }
     None
@@ -322,18 +330,43 @@ fn secret_of(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
     use super::*;
     use crate::config::settings::Removals;
+    use crate::model::description::{Description, List, Reading};
+    use crate::model::table;
+
+    /// A registry with a plain list of the tests' own.
+    pub(in crate::config) const LISTS: Registry = Registry::new(
+        &[Description {
+            title: "Things",
+            path: "/things",
+            arrays: &["things"],
+            oauth_scope: "read:things",
+            table: &table::Table {
+                name: "things",
+                columns: &[],
+                key: &["id"],
+                merge: table::Merge::Upsert,
+            },
+            reading: Reading::List(List {
+                enabled: true,
+                schedule: "0 * * * *",
+                page_size: 100,
+                owner: None,
+            }),
+        }],
+        &[],
+    );
 
     fn with(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let variables = pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
             .collect();
-        load(None, &variables)
+        load(None, &variables, LISTS)
     }
 
     fn told(error: &SettingsError) -> String {
@@ -352,8 +385,9 @@ mod tests {
     #[test]
     fn every_key_of_the_defaults_is_known_and_every_known_key_is_documented() {
         let defaults = DEFAULTS.parse::<Table>().unwrap();
-        check_keys("", &defaults, "defaults").unwrap();
-        for (key, _) in keys::KEYS {
+        let keys = Keys::of(LISTS);
+        check_keys(&keys, "", &defaults, "defaults").unwrap();
+        for (key, _) in keys.iter() {
             let name = key.rsplit('.').next().unwrap();
             assert!(
                 DEFAULTS.contains(&format!("{name} = ")),
@@ -369,7 +403,7 @@ mod tests {
             ("BLUECONIC_SYNC__TENANT__CLIENT_ID", "12345"),
             ("BLUECONIC_SYNC__RESOURCES__PROFILES__PROPERTIES", "email, visits"),
             ("BLUECONIC_SYNC__RESOURCES__PROFILES__MAX_REMOVALS", "3%"),
-            ("BLUECONIC_SYNC__RESOURCES__SEGMENTS__ENABLED", "false"),
+            ("BLUECONIC_SYNC__RESOURCES__THINGS__ENABLED", "false"),
             (
                 "BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__SCANS",
                 "[{schedule = \"0 1 * * *\", overlap = \"2h\"}]",
@@ -383,7 +417,13 @@ mod tests {
             settings.resources.profiles.max_removals,
             Some(Removals::Percent(3.0))
         );
-        assert!(!settings.resources.segments.enabled);
+        let (things, list) = LISTS.lists().next().unwrap();
+        let things = settings.resources.list(things, list);
+        // What is not set is as the description has it.
+        assert_eq!(
+            (things.enabled, things.schedule.as_str(), things.page_size.get()),
+            (false, "0 * * * *", 100)
+        );
         assert_eq!(settings.resources.audit_events.scans[0].overlap.as_secs(), 7200);
     }
 
@@ -432,9 +472,9 @@ mod tests {
                 "whole number",
             ),
             (
-                "BLUECONIC_SYNC__RESOURCES__SEGMENTS__SCHEDULE",
+                "BLUECONIC_SYNC__RESOURCES__THINGS__SCHEDULE",
                 "hourly",
-                "resources.segments.schedule",
+                "resources.things.schedule",
                 "cron",
             ),
             (
@@ -486,7 +526,7 @@ mod tests {
             ("BLUECONIC_SYNC__LIMITS__BURST".to_owned(), OsString::from("9")),
             ("BLUECONIC_CLIENT_SECRET_FILE".to_owned(), secret.into_os_string()),
         ]);
-        let settings = load(Some(&file), &variables).unwrap();
+        let settings = load(Some(&file), &variables, LISTS).unwrap();
         assert_eq!((settings.web.bind.port(), settings.limits.burst.get()), (1, 9));
         assert_eq!(settings.tenant.client_secret.as_ref().unwrap().expose(), "s3cret");
         assert!(!format!("{settings:?}").contains("s3cret"));
@@ -498,7 +538,7 @@ mod tests {
             ),
         ] {
             std::fs::write(&file, text).unwrap();
-            let told = told(&load(Some(&file), &variables).unwrap_err());
+            let told = told(&load(Some(&file), &variables, LISTS).unwrap_err());
             assert!(told.contains(says) && !told.contains("s3cret"), "{told}");
         }
     }

@@ -1,5 +1,6 @@
 //! The settings as the program uses them: typed, validated, without a text that still has to be understood.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use super::error::SettingsError;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
 use super::units;
+use crate::model::description::{self, Description, Registry};
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +30,9 @@ pub struct Settings {
     pub schedule: Schedule,
     /// What is read.
     pub resources: Resources,
+    /// The resources that there are: those that the settings were checked against.
+    #[serde(skip)]
+    pub registry: Registry,
     /// Health, metrics and status page.
     pub web: Web,
     /// Logging.
@@ -236,18 +241,25 @@ pub struct Schedule {
 /// What is read.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Resources {
-    /// Segments.
-    pub segments: List,
-    /// Profile properties.
-    pub profile_properties: List,
     /// Profiles.
     pub profiles: Profiles,
     /// Audit events.
     pub audit_events: AuditEvents,
+    /// What is set of the plain lists, by name; see [`Resources::list`].
+    #[serde(flatten)]
+    lists: BTreeMap<String, GivenList>,
+}
+
+/// What is set of a plain list; the rest is as its description has it.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct GivenList {
+    enabled: Option<bool>,
+    schedule: Option<String>,
+    page_size: Option<NonZeroU32>,
 }
 
 /// A plain list.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct List {
     /// Whether it is read.
     pub enabled: bool,
@@ -255,6 +267,28 @@ pub struct List {
     pub schedule: String,
     /// Elements asked for at once.
     pub page_size: NonZeroU32,
+}
+
+impl Resources {
+    /// A plain list as it is set, else as it is described.
+    pub fn list(&self, description: &Description, list: &description::List) -> List {
+        let given = self.lists.get(description.name()).cloned().unwrap_or_default();
+        let described = NonZeroU32::new(list.page_size).unwrap_or(NonZeroU32::MIN);
+        List {
+            enabled: given.enabled.unwrap_or(list.enabled),
+            schedule: given.schedule.unwrap_or_else(|| list.schedule.to_owned()),
+            page_size: given.page_size.unwrap_or(described),
+        }
+    }
+
+    /// Whether a resource is read.
+    pub fn is_enabled(&self, description: &Description) -> bool {
+        match &description.reading {
+            description::Reading::List(list) => self.list(description, list).enabled,
+            description::Reading::Profiles => self.profiles.enabled,
+            description::Reading::Events => self.audit_events.enabled,
+        }
+    }
 }
 
 /// Profiles.

@@ -4,6 +4,7 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::settings::Settings;
+use crate::model::description::{Description, List};
 
 /// Checks what the types alone cannot say.
 pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
@@ -49,35 +50,23 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
 /// Cron expressions are understood at the start, not at their first due time.
 fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
     let resources = &settings.resources;
-    let mut expressions = vec![
-        ("resources.segments.schedule", &resources.segments.schedule),
-        (
-            "resources.profile_properties.schedule",
-            &resources.profile_properties.schedule,
-        ),
-        ("resources.profiles.schedule", &resources.profiles.schedule),
-        (
-            "resources.profiles.full_schedule",
-            &resources.profiles.full_schedule,
-        ),
-        (
-            "resources.audit_events.schedule",
-            &resources.audit_events.schedule,
-        ),
-    ];
-    expressions.extend(
-        resources
-            .audit_events
-            .scans
-            .iter()
-            .map(|scan| ("resources.audit_events.scans", &scan.schedule)),
-    );
-    for (key, expression) in expressions {
-        super::cron::parse(expression).map_err(|why| SettingsError::BadValue {
-            key: key.to_owned(),
-            value: expression.clone(),
-            why,
-        })?;
+    let of_list = |(description, list): (&Description, &List)| {
+        let key = format!("resources.{}.schedule", description.name());
+        (key, resources.list(description, list).schedule)
+    };
+    let mut expressions: Vec<(String, String)> = settings.registry.lists().map(of_list).collect();
+    let mut add = |key: &str, expression: &String| expressions.push((key.to_owned(), expression.clone()));
+    let (profiles, events) = (&resources.profiles, &resources.audit_events);
+    add("resources.profiles.schedule", &profiles.schedule);
+    add("resources.profiles.full_schedule", &profiles.full_schedule);
+    add("resources.audit_events.schedule", &events.schedule);
+    for scan in &events.scans {
+        add("resources.audit_events.scans", &scan.schedule);
+    }
+    for (key, value) in expressions {
+        if let Err(why) = super::cron::parse(&value) {
+            return Err(SettingsError::BadValue { key, value, why });
+        }
     }
     Ok(())
 }

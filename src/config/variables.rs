@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::net::IpAddr;
 
 use super::error::SettingsError;
-use super::keys;
+use super::keys::Keys;
 use super::load::Variables;
 
 /// Variables with this prefix set one key each.
@@ -38,20 +38,20 @@ const OWN_HEADS: [&str; 3] = [
 const NEAR: usize = 2;
 
 /// Refuses unknown variables of ours. Gives back a sentence for each other variable that is probably misspelt.
-pub(super) fn check(variables: &Variables) -> Result<Vec<String>, SettingsError> {
+pub(super) fn check(variables: &Variables, keys: &Keys) -> Result<Vec<String>, SettingsError> {
     let mut notices = Vec::new();
     for (name, value) in variables {
         let upper = name.to_uppercase();
         if upper.starts_with(HEAD) {
             if !is_known(name) && !is_service_link(name, value) {
-                return Err(unknown(name, &upper));
+                return Err(unknown(name, &upper, keys));
             }
         } else if !WELL_KNOWN.contains(&name.as_str())
             && let Some(meant) = well_known_within(&upper, NEAR)
             && !variables.contains_key(meant)
         {
             if upper.starts_with("BLUECONIC") {
-                return Err(unknown(name, &upper));
+                return Err(unknown(name, &upper, keys));
             }
             notices.push(format!(
                 "the variable `{name}` is not read: did you mean `{meant}`?"
@@ -61,10 +61,10 @@ pub(super) fn check(variables: &Variables) -> Result<Vec<String>, SettingsError>
     Ok(notices)
 }
 
-fn unknown(name: &str, upper: &str) -> SettingsError {
+fn unknown(name: &str, upper: &str, keys: &Keys) -> SettingsError {
     SettingsError::UnknownVariable {
         name: name.to_owned(),
-        nearest: nearest(upper),
+        nearest: nearest(upper, keys),
     }
 }
 
@@ -82,9 +82,9 @@ pub(super) fn variable_of(key: &str) -> String {
 }
 
 /// The known variable that is nearest to a wrong name, unless it is too far to be meant.
-pub(super) fn nearest(wrong: &str) -> Option<String> {
+pub(super) fn nearest(wrong: &str, keys: &Keys) -> Option<String> {
     let well_known = WELL_KNOWN.iter().map(|name| (*name).to_owned());
-    let of_keys = keys::KEYS.iter().map(|(key, _)| variable_of(key));
+    let of_keys = keys.iter().map(|(key, _)| variable_of(key));
     well_known
         .chain(of_keys)
         .map(|name| (distance(&name, wrong), name))
@@ -159,9 +159,13 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
+    use crate::config::load::tests::LISTS;
 
     fn checked(name: &str, value: &str) -> Result<Vec<String>, SettingsError> {
-        check(&Variables::from([(name.to_owned(), OsString::from(value))]))
+        check(
+            &Variables::from([(name.to_owned(), OsString::from(value))]),
+            &Keys::of(LISTS),
+        )
     }
 
     fn told(name: &str) -> String {
@@ -213,7 +217,11 @@ mod tests {
             assert_eq!(checked(far, "x").unwrap(), Vec::<String>::new());
         }
         let both = ["DATABASE_URI", "DATABASE_URL"].map(|name| (name.to_owned(), OsString::from("x")));
-        assert!(check(&Variables::from(both)).unwrap().is_empty());
+        assert!(
+            check(&Variables::from(both), &Keys::of(LISTS))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod clocks;
 pub mod cursor;
+pub mod description;
 pub mod event;
 pub mod fault;
 pub mod job;

@@ -24,8 +24,8 @@ pub struct Request {
     pub path: String,
     /// Query parameters in order, not yet encoded.
     pub query: Vec<(&'static str, String)>,
-    /// The envelope's key whose array holds the elements; empty for a single object.
-    pub array: &'static str,
+    /// The envelope's keys whose array may hold the elements (the vendor renames them); none for a single object.
+    pub arrays: &'static [&'static str],
     /// The scope that the vendor asks for; named when the tenant denies the request.
     pub scope: &'static str,
 }

@@ -20,12 +20,33 @@ pub struct Column {
     pub name: &'static str,
     /// Its type.
     pub kind: ColumnKind,
+    /// Where its value stands in the element, as a path such as `creator.userName`; empty where the decoder makes it.
+    pub source: &'static str,
+    /// What it means, as the database says it.
+    pub comment: &'static str,
 }
 
 impl Column {
     /// A column by name and type.
     pub const fn new(name: &'static str, kind: ColumnKind) -> Self {
-        Self { name, kind }
+        Self {
+            name,
+            kind,
+            source: "",
+            comment: "",
+        }
+    }
+
+    /// The same, with where its value stands in the element.
+    #[must_use]
+    pub const fn from(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
+
+    /// The same, with what it means.
+    #[must_use]
+    pub const fn meaning(self, comment: &'static str) -> Self {
+        Self { comment, ..self }
     }
 }
 

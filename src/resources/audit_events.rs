@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::description::{Description, Reading};
 use crate::model::event::{Coarse, EventIdentity, EventKey, Rename, Respelled};
 use crate::model::page::{Broken, Lookup, RejectReason, Request};
 use crate::model::ports::{Census, Clock, Decoder, Prelude, Resource};
@@ -23,9 +24,15 @@ use super::fields::{Fields, Raw, array};
 use super::list::{self, Problem};
 use super::reject;
 
-/// The scope that covers audit events.
-pub(super) const SCOPE: &str = "read:audit-events";
-const ARRAY: &str = "auditEvents";
+/// Audit events, described.
+pub(super) const DESCRIPTION: Description = Description {
+    title: "Audit events",
+    path: "/auditEvents",
+    arrays: &["auditEvents"],
+    oauth_scope: "read:audit-events",
+    table: &TABLE,
+    reading: Reading::Events,
+};
 /// Events before this year are no events of this product.
 const FIRST_YEAR: i32 = 2000;
 /// How far ahead of our clock an event may be dated.
@@ -34,15 +41,15 @@ const AHEAD: TimeDelta = TimeDelta::days(1);
 static TABLE: Table = Table {
     name: "audit_events",
     columns: &[
-        Column::new("occurred_at", ColumnKind::Timestamptz),
-        Column::new("event_key", ColumnKind::Bytea),
-        Column::new("occurrence", ColumnKind::Int),
-        Column::new("user_name", ColumnKind::Text),
-        Column::new("application", ColumnKind::Text),
-        Column::new("object_type", ColumnKind::Text),
-        Column::new("operation", ColumnKind::Text),
-        Column::new("ip_address", ColumnKind::Text),
-        Column::new("objects", ColumnKind::Jsonb),
+        Column::new("occurred_at", ColumnKind::Timestamptz).from("date").meaning("When it happened, to the microsecond where the tenant tells it so fine."),
+        Column::new("event_key", ColumnKind::Bytea).meaning("SHA-256 over the event, its date as fine as it came and a renamed value as it was before: the tenant gives events no id."),
+        Column::new("occurrence", ColumnKind::Int).meaning("0, 1, 2 … where the tenant has several events that are alike."),
+        Column::new("user_name", ColumnKind::Text).from("username").meaning("Who did it."),
+        Column::new("application", ColumnKind::Text).from("application").meaning("With which application."),
+        Column::new("object_type", ColumnKind::Text).from("objectType").meaning("On what kind of object, as the tenant called it when the event was first read."),
+        Column::new("operation", ColumnKind::Text).from("operation").meaning("What was done."),
+        Column::new("ip_address", ColumnKind::Text).from("ipAddress").meaning("From which address, as the tenant wrote it."),
+        Column::new("objects", ColumnKind::Jsonb).from("objects").meaning("The objects it was done on: an array of {id, name}, without persons who were erased."),
     ],
     key: &["event_key", "occurrence", "occurred_at"],
     merge: Merge::Occurrence,
@@ -70,10 +77,10 @@ impl AuditEvents {
         }
         query.push(("count", count.to_string()));
         Request {
-            path: "/auditEvents".to_owned(),
+            path: DESCRIPTION.path.to_owned(),
             query,
-            array: ARRAY,
-            scope: SCOPE,
+            arrays: DESCRIPTION.arrays,
+            scope: DESCRIPTION.oauth_scope,
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::model::ports::Census;
 use crate::model::segment::SegmentCount;
 
 use super::fields::Fields;
-use super::{list, profiles, segments};
+use super::registry::SEGMENTS;
+use super::{list, profiles};
 
 /// Counts profiles by segment.
 pub(super) struct SegmentCensus;
@@ -27,8 +28,8 @@ impl Census for SegmentCensus {
                 ("count", "1".to_owned()),
                 ("profileProperty", "lastmodifieddate".to_owned()),
             ],
-            array: profiles::ARRAY,
-            scope: segments::SCOPE,
+            arrays: profiles::DESCRIPTION.arrays,
+            scope: SEGMENTS.oauth_scope,
         })
     }
 }

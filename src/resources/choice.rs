@@ -8,7 +8,8 @@ use crate::model::page::{Request, halved};
 use crate::model::ports::Prelude;
 use crate::model::segment::{Choice, SegmentCount};
 
-use super::{census, list, segments};
+use super::registry::SEGMENTS;
+use super::{census, list};
 
 /// Segments of a page.
 const PAGE_SIZE: u32 = 1000;
@@ -53,13 +54,7 @@ impl SegmentChoice {
 impl Prelude for SegmentChoice {
     fn request(&self, start_index: u64, shrink: u32) -> Request {
         let count = halved(PAGE_SIZE, shrink);
-        list::page(
-            segments::PATH,
-            segments::ARRAY,
-            segments::SCOPE,
-            start_index,
-            count,
-        )
+        list::page(&SEGMENTS, start_index, count)
     }
 
     fn take(&mut self, element: &[u8]) {

@@ -1,11 +1,14 @@
-//! What the plain lists share: paging by `startIndex`, an id, and fields that become columns one by one. A new plain
-//! list is a [`List`] of its own in a file, one row in the registry, and one migration.
+//! Plain lists as the engine reads them: paging by `startIndex`, and an id for each element. What a list is called, where
+//! it is read and which columns it fills is its [`Description`]; how an element becomes a row is in `list/element.rs`.
+
+mod element;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::description::{Description, List};
 use crate::model::page::{Broken, Lookup, RejectReason, Request, halved};
 use crate::model::ports::{Census, Decoder, Prelude, Resource};
 use crate::model::position::Position;
@@ -15,25 +18,10 @@ use crate::model::verdict::Verdict;
 use super::fields::{Fields, Wrong};
 use super::reject;
 
+use element::Plan;
+
 /// The longest id that is taken, in bytes: PostgreSQL's index entries end at 2.7 kB.
 pub(super) const LONGEST_ID: usize = 1024;
-
-/// What is particular to one plain list.
-pub(super) trait List: Send + Sync + 'static {
-    /// The table that it fills; its name is the resource's.
-    const TABLE: &'static Table;
-    /// The path below the API.
-    const PATH: &'static str;
-    /// The envelope's array.
-    const ARRAY: &'static str;
-    /// The scope that the vendor asks for.
-    const SCOPE: &'static str;
-
-    /// The id under which an element counts as read.
-    fn identity(element: &[u8]) -> Result<String, Problem>;
-    /// Writes the element's row into the batch; elements that belong elsewhere write none.
-    fn row(element: &[u8], fields: &mut Fields, into: &mut Batch) -> Result<(), Problem>;
-}
 
 /// Why an element of a list cannot be loaded.
 pub(super) enum Problem {
@@ -103,39 +91,41 @@ pub(super) fn reject(element: &[u8], id: Option<String>, problem: Problem) -> Re
     reject::whole(element, id, reason, detail)
 }
 
-/// A page request by `startIndex` and `count`.
-pub(super) fn page(path: &str, array: &'static str, scope: &'static str, start: u64, count: u32) -> Request {
+/// A request for `count` elements of a listing from `start` on.
+pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
     Request {
-        path: path.to_owned(),
+        path: of.path.to_owned(),
         query: vec![("startIndex", start.to_string()), ("count", count.to_string())],
-        array,
-        scope,
+        arrays: of.arrays,
+        scope: of.oauth_scope,
     }
 }
 
 /// A plain list as a resource.
-pub(super) struct ListResource<L> {
+pub(super) struct ListResource {
+    description: &'static Description,
+    list: &'static List,
     page_size: u32,
-    list: std::marker::PhantomData<L>,
 }
 
-impl<L: List> ListResource<L> {
+impl ListResource {
     /// A list that is read in pages of `page_size`.
-    pub(super) fn new(page_size: u32) -> Self {
+    pub(super) fn new(description: &'static Description, list: &'static List, page_size: u32) -> Self {
         Self {
+            description,
+            list,
             page_size,
-            list: std::marker::PhantomData,
         }
     }
 }
 
-impl<L: List> Resource for ListResource<L> {
+impl Resource for ListResource {
     fn name(&self) -> &'static str {
-        L::TABLE.name
+        self.description.name()
     }
 
     fn table(&self) -> &'static Table {
-        L::TABLE
+        self.description.table
     }
 
     fn request(&self, position: &Position, shrink: u32) -> Request {
@@ -143,11 +133,11 @@ impl<L: List> Resource for ListResource<L> {
             Position::Offset(offset) => offset.start_index,
             Position::Cursor(_) | Position::Since(_) => 0,
         };
-        page(L::PATH, L::ARRAY, L::SCOPE, start, halved(self.page_size, shrink))
+        page(self.description, start, halved(self.page_size, shrink))
     }
 
     fn probe(&self) -> Request {
-        page(L::PATH, L::ARRAY, L::SCOPE, 0, 1)
+        page(self.description, 0, 1)
     }
 
     fn lookup(&self, _id: &str) -> Option<Request> {
@@ -168,7 +158,7 @@ impl<L: List> Resource for ListResource<L> {
     }
 
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
-        match L::identity(element) {
+        match element::identity(element, self.list.owner) {
             Ok(id) => Ok(Fingerprint {
                 id,
                 source: xxh3_128(element).to_be_bytes(),
@@ -182,9 +172,7 @@ impl<L: List> Resource for ListResource<L> {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ListDecoder::<L> {
-            list: std::marker::PhantomData,
-        })
+        Box::new(ListDecoder(Plan::of(self.description.table, self.list.owner)))
     }
 
     fn selection(&self) -> Vec<String> {
@@ -192,14 +180,12 @@ impl<L: List> Resource for ListResource<L> {
     }
 }
 
-struct ListDecoder<L> {
-    list: std::marker::PhantomData<L>,
-}
+struct ListDecoder(Plan);
 
-impl<L: List> Decoder for ListDecoder<L> {
+impl Decoder for ListDecoder {
     fn decode(&mut self, element: &[u8], print: Fingerprint, _known: Known, into: &mut Batch) {
         let mut fields = Fields::default();
-        if let Err(problem) = L::row(element, &mut fields, into) {
+        if let Err(problem) = self.0.row(element, &mut fields, &mut into.rows) {
             into.rejects.push(reject(element, Some(print.id), problem));
         }
         into.tally.replaced_characters += fields.replaced;

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 use crate::config::settings::Profiles as Settings;
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::description::{Description, Reading};
 use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Census, Decoder, Prelude, Resource};
 use crate::model::position::Position;
@@ -21,12 +22,20 @@ use super::choice::SegmentChoice;
 use super::fields::Fields;
 use super::list;
 use super::profile_row::{self, ProfileRows, Seeds};
-use super::{reject, segments};
+use super::registry::SEGMENTS;
+use super::reject;
 
 /// The properties that carry the dates; asked for whatever the settings list.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
-/// The envelope's array.
-pub(super) const ARRAY: &str = "profiles";
+/// Profiles, described.
+pub(super) const DESCRIPTION: Description = Description {
+    title: "Profiles",
+    path: "/segments/{segment}/profiles",
+    arrays: &["profiles"],
+    oauth_scope: SEGMENTS.oauth_scope,
+    table: &profile_row::TABLE,
+    reading: Reading::Profiles,
+};
 /// The scope of a look-up by id.
 const LOOKUP_SCOPE: &str = "read:profiles";
 
@@ -85,8 +94,8 @@ impl Resource for Profiles {
         Request {
             path: path_of(&position.segment),
             query,
-            array: ARRAY,
-            scope: segments::SCOPE,
+            arrays: DESCRIPTION.arrays,
+            scope: DESCRIPTION.oauth_scope,
         }
     }
 
@@ -95,8 +104,8 @@ impl Resource for Profiles {
         Request {
             path: path_of(&self.segment),
             query,
-            array: ARRAY,
-            scope: segments::SCOPE,
+            arrays: DESCRIPTION.arrays,
+            scope: DESCRIPTION.oauth_scope,
         }
     }
 
@@ -109,7 +118,7 @@ impl Resource for Profiles {
         Some(Request {
             path: format!("/profiles/{}", encoded(id)),
             query,
-            array: "",
+            arrays: &[],
             scope: LOOKUP_SCOPE,
         })
     }

@@ -1,80 +1,75 @@
-//! All resources, in the order in which a backfill reads them: what others refer to comes first.
+//! The resources of this program: the only place that names them. Who asks for one by name asks here.
+
+mod lists;
 
 use std::sync::Arc;
 
 use crate::config::settings::Settings;
+use crate::model::description::{Description, Reading, Registry};
 use crate::model::ports::{Clock, Resource};
 
-use super::audit_events::AuditEvents;
-use super::profile_properties::ProfileProperties;
-use super::profiles::Profiles;
-use super::segments::Segments;
+use super::audit_events::{self, AuditEvents};
+use super::list::ListResource;
+use super::profiles::{self, Profiles};
 
-/// How the engine walks a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A list that is read whole each time.
-    List,
-    /// Profiles: full walks and increments by cursor.
-    Profiles,
-    /// Audit events: by date.
-    Events,
-}
+pub(super) use lists::SEGMENTS;
 
-/// A row of the registry.
+/// All resources.
+pub static RESOURCES: Registry =
+    Registry::new(lists::LISTS, &[profiles::DESCRIPTION, audit_events::DESCRIPTION]);
+
+/// A resource as the settings want it.
 #[derive(Clone)]
 pub struct Entry {
-    /// The resource's name, as on the command line and in settings.
-    pub name: &'static str,
-    /// How it is walked.
-    pub kind: Kind,
+    /// What it is.
+    pub description: &'static Description,
     /// Whether the settings want it.
     pub enabled: bool,
-    /// The scope that the vendor asks for.
-    pub scope: &'static str,
     /// Its meaning.
     pub resource: Arc<dyn Resource>,
 }
 
-/// The names of all resources, in order.
-pub const NAMES: [&str; 4] = ["segments", "profile_properties", "profiles", "audit_events"];
+impl Entry {
+    /// The resource's name, as on the command line and in settings.
+    pub const fn name(&self) -> &'static str {
+        self.description.name()
+    }
+}
 
-/// The registry as the settings want it.
+/// The resources as the settings want them.
 pub fn entries(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Entry> {
-    let resources = &settings.resources;
-    vec![
+    let entry = |description| {
+        let (enabled, resource) = resource(description, settings, clock);
         Entry {
-            name: NAMES[0],
-            kind: Kind::List,
-            enabled: resources.segments.enabled,
-            scope: super::segments::SCOPE,
-            resource: Arc::new(Segments::new(resources.segments.page_size.get())),
-        },
-        Entry {
-            name: NAMES[1],
-            kind: Kind::List,
-            enabled: resources.profile_properties.enabled,
-            scope: super::profile_properties::SCOPE,
-            resource: Arc::new(ProfileProperties::new(
-                resources.profile_properties.page_size.get(),
-            )),
-        },
-        Entry {
-            name: NAMES[2],
-            kind: Kind::Profiles,
-            enabled: resources.profiles.enabled,
-            scope: super::segments::SCOPE,
-            resource: Arc::new(Profiles::new(&resources.profiles)),
-        },
-        Entry {
-            name: NAMES[3],
-            kind: Kind::Events,
-            enabled: resources.audit_events.enabled,
-            scope: super::audit_events::SCOPE,
-            resource: Arc::new(AuditEvents::new(
-                resources.audit_events.page_size.get(),
-                Arc::clone(clock),
-            )),
-        },
-    ]
+            description,
+            enabled,
+            resource,
+        }
+    };
+    settings.registry.iter().map(entry).collect()
+}
+
+/// Whether a resource is wanted, and its meaning.
+fn resource(
+    description: &'static Description,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> (bool, Arc<dyn Resource>) {
+    let settings = &settings.resources;
+    match &description.reading {
+        Reading::List(list) => {
+            let wanted = settings.list(description, list);
+            let resource = ListResource::new(description, list, wanted.page_size.get());
+            (wanted.enabled, Arc::new(resource))
+        }
+        Reading::Profiles => (
+            settings.profiles.enabled,
+            Arc::new(Profiles::new(&settings.profiles)),
+        ),
+        Reading::Events => {
+            let events = &settings.audit_events;
+            let resource = AuditEvents::new(events.page_size.get(), Arc::clone(clock));
+            (events.enabled, Arc::new(resource))
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::settings::{AuditEvents, List, Profiles, Settings};
+use crate::model::description::{Description, Reading};
 use crate::model::job::{Job, Task};
 use crate::model::position::{Scope, Slot};
 
@@ -10,39 +11,39 @@ use crate::model::position::{Scope, Slot};
 pub fn jobs(settings: &Settings) -> Vec<Task> {
     let resources = &settings.resources;
     let zone = settings.schedule.time_zone.name();
-    let mut tasks = Vec::new();
-    tasks.extend(list("segments", &resources.segments, zone));
-    tasks.extend(list("profile_properties", &resources.profile_properties, zone));
-    tasks.extend(profiles(&resources.profiles, zone));
-    tasks.extend(audit_events(&resources.audit_events, zone));
-    tasks
+    let enabled = settings.registry.iter().filter(|it| resources.is_enabled(it));
+    let of = |description: &Description| match &description.reading {
+        Reading::List(list) => vec![self::list(description, &resources.list(description, list), zone)],
+        Reading::Profiles => profiles(description.name(), &resources.profiles, zone),
+        Reading::Events => audit_events(description.name(), &resources.audit_events, zone),
+    };
+    enabled.flat_map(of).collect()
 }
 
-fn list(resource: &'static str, settings: &List, zone: &str) -> Option<Task> {
+fn list(description: &Description, settings: &List, zone: &str) -> Task {
+    let resource = description.name();
     let slot = Slot {
         resource,
         scope: Scope::Full,
     };
-    settings
-        .enabled
-        .then(|| task(resource, slot, &settings.schedule, zone))
+    task(resource, slot, &settings.schedule, zone)
 }
 
 /// The full walk comes first: what it brings, an increment need not.
-fn profiles(settings: &Profiles, zone: &str) -> Vec<Task> {
-    if !settings.enabled {
-        return Vec::new();
-    }
-    let slot = |scope| Slot {
-        resource: "profiles",
-        scope,
-    };
+fn profiles(resource: &'static str, settings: &Profiles, zone: &str) -> Vec<Task> {
+    let slot = |scope| Slot { resource, scope };
+    let name = |scope: Scope| format!("{resource}/{}", scope.as_str());
     vec![
-        task("profiles/full", slot(Scope::Full), &settings.full_schedule, zone),
+        task(
+            &name(Scope::Full),
+            slot(Scope::Full),
+            &settings.full_schedule,
+            zone,
+        ),
         Task {
             at_once: false,
             ..task(
-                "profiles/increment",
+                &name(Scope::Increment),
                 slot(Scope::Increment),
                 &settings.schedule,
                 zone,
@@ -52,26 +53,19 @@ fn profiles(settings: &Profiles, zone: &str) -> Vec<Task> {
 }
 
 /// The first poll of a new database reads as far back as the tenant keeps events, so the wider scans add nothing yet.
-fn audit_events(settings: &AuditEvents, zone: &str) -> Vec<Task> {
-    if !settings.enabled {
-        return Vec::new();
-    }
+fn audit_events(resource: &'static str, settings: &AuditEvents, zone: &str) -> Vec<Task> {
     let slot = Slot {
-        resource: "audit_events",
+        resource,
         scope: Scope::Increment,
     };
     let reaching = |name: &str, cron: &str, overlap: Duration| Task {
         overlap: Some(overlap),
         ..task(name, slot, cron, zone)
     };
-    let mut tasks = vec![reaching("audit_events", &settings.schedule, settings.overlap)];
+    let mut tasks = vec![reaching(resource, &settings.schedule, settings.overlap)];
     tasks.extend(settings.scans.iter().zip(1..).map(|(scan, number)| Task {
         at_once: false,
-        ..reaching(
-            &format!("audit_events/scan-{number}"),
-            &scan.schedule,
-            scan.overlap,
-        )
+        ..reaching(&format!("{resource}/scan-{number}"), &scan.schedule, scan.overlap)
     }));
     tasks
 }

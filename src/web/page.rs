@@ -7,6 +7,7 @@ use super::html::Html;
 use super::status::{Resource, Run, Status, Token};
 use super::words;
 use crate::model::Time;
+use crate::model::description::Registry;
 use crate::model::fault::Fault;
 
 /// The stylesheet; its hash stands in the content security policy.
@@ -35,14 +36,14 @@ impl Mood {
 }
 
 /// The page of a state that could be read.
-pub(super) fn render(status: &Status, now: Time) -> String {
+pub(super) fn render(status: &Status, registry: Registry, now: Time) -> String {
     let running = status.resources.iter().any(|it| mood_of(it) == Mood::Busy);
     let mut html = Html::default();
     head(&mut html, if running { 5 } else { 30 });
-    banner(&mut html, status, now);
+    banner(&mut html, status, registry, now);
     html.raw("<main>");
     for resource in &status.resources {
-        card(&mut html, resource, now);
+        card(&mut html, resource, registry, now);
     }
     html.raw("</main>");
     foot(&mut html, now);
@@ -87,7 +88,7 @@ fn foot(html: &mut Html, now: Time) {
 
 // ---------------------------------------------------------------------------------------------- the banner
 
-fn banner(html: &mut Html, status: &Status, now: Time) {
+fn banner(html: &mut Html, status: &Status, registry: Registry, now: Time) {
     let (mood, verdict) = verdict(status, now);
     html.raw("<header class=\"")
         .text(mood.class())
@@ -98,7 +99,7 @@ fn banner(html: &mut Html, status: &Status, now: Time) {
             .raw("</bdi></p>");
     }
     html.raw("<p class=\"verdict\">").text(verdict).raw("</p>");
-    culprits(html, status);
+    culprits(html, status, registry);
     if let Some(token) = &status.token {
         let (mood, sentence) = token_sentence(token, now);
         html.raw("<p class=\"token ")
@@ -142,22 +143,25 @@ fn of_all(verb: &str, some: usize, all: usize) -> String {
 }
 
 /// The names of those that the verdict is about.
-fn culprits(html: &mut Html, status: &Status) {
+fn culprits(html: &mut Html, status: &Status, registry: Registry) {
     let worst = status.resources.iter().map(mood_of).max().unwrap_or(Mood::Quiet);
     if worst < Mood::Watch {
         return;
     }
     let mut before = "<p class=\"culprits\">";
     for it in status.resources.iter().filter(|it| mood_of(it) == worst) {
-        html.raw(before).raw("<bdi>").text(full_name(it)).raw("</bdi>");
+        html.raw(before)
+            .raw("<bdi>")
+            .text(full_name(it, registry))
+            .raw("</bdi>");
         before = " · ";
     }
     html.raw("</p>");
 }
 
-fn full_name(resource: &Resource) -> String {
-    let name = words::resource(&resource.name);
-    match words::scope(&resource.name, &resource.scope) {
+fn full_name(resource: &Resource, registry: Registry) -> String {
+    let name = words::resource(registry, &resource.name);
+    match words::scope(registry, &resource.name, &resource.scope) {
         Some(scope) => format!("{name}, {scope}"),
         None => name,
     }
@@ -217,12 +221,12 @@ fn status_word(resource: &Resource) -> String {
     }
 }
 
-fn card(html: &mut Html, resource: &Resource, now: Time) {
+fn card(html: &mut Html, resource: &Resource, registry: Registry, now: Time) {
     html.raw("<section class=\"card ")
         .text(mood_of(resource).class())
         .raw("\"><div class=\"title\"><h2><bdi>");
-    html.text(words::resource(&resource.name)).raw("</bdi>");
-    if let Some(scope) = words::scope(&resource.name, &resource.scope) {
+    html.text(words::resource(registry, &resource.name)).raw("</bdi>");
+    if let Some(scope) = words::scope(registry, &resource.name, &resource.scope) {
         html.raw(" <small><bdi>").text(scope).raw("</bdi></small>");
     }
     html.raw("</h2><p class=\"status ")

@@ -27,6 +27,7 @@ use super::{neighbour, page};
 use crate::clock::SystemClock;
 use crate::config::settings::Web;
 use crate::model::Time;
+use crate::model::description::Registry;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::plain;
 use crate::model::ports::{Clock, Observer};
@@ -66,12 +67,13 @@ pub struct Door {
 pub async fn serve<O: Observer>(
     settings: &Web,
     observer: Arc<O>,
+    registry: Registry,
     health: Health,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), WebError> {
     Door::open(settings)
         .await?
-        .serve(observer, health, shutdown)
+        .serve(observer, registry, health, shutdown)
         .await
 }
 
@@ -105,11 +107,13 @@ impl Door {
     pub async fn serve<O: Observer>(
         self,
         observer: Arc<O>,
+        registry: Registry,
         health: Health,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), WebError> {
         let site = Arc::new(Site {
             observer,
+            registry,
             health,
             started_at: SystemClock.now(),
         });
@@ -120,6 +124,8 @@ impl Door {
 
 struct Site<O> {
     observer: Arc<O>,
+    /// What its resources are called.
+    registry: Registry,
     health: Health,
     started_at: Time,
 }
@@ -261,7 +267,10 @@ async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
 async fn index<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     let now = SystemClock.now();
     let (code, html) = match site.status().await {
-        Ok(status) => (StatusCode::OK, page::render(&Status::read(&status, now), now)),
+        Ok(status) => (
+            StatusCode::OK,
+            page::render(&Status::read(&status, now), site.registry, now),
+        ),
         Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, page::unreadable(&fault, now)),
     };
     (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()

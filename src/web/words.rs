@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::Time;
+use crate::model::description::Registry;
 
 /// `1,234,567`.
 pub(super) fn number(value: i64) -> String {
@@ -67,23 +68,22 @@ pub(super) fn clock(time: Time, now: Time) -> String {
 }
 
 /// What a resource is called.
-pub(super) fn resource(name: &str) -> String {
-    match name {
-        "segments" => "Segments".to_owned(),
-        "profile_properties" => "Profile properties".to_owned(),
-        "profiles" => "Profiles".to_owned(),
-        "audit_events" => "Audit events".to_owned(),
-        other => other.to_owned(),
-    }
+pub(super) fn resource(registry: Registry, name: &str) -> String {
+    let title = registry.named(name).map(|resource| resource.title);
+    title.unwrap_or(name).to_owned()
 }
 
 /// What a scope is called; none where a resource has only one.
-pub(super) fn scope(resource: &str, scope: &str) -> Option<String> {
-    match (resource, scope) {
-        ("segments" | "profile_properties", "full") | ("audit_events", "increment") | (_, "") => None,
-        (_, "full") => Some("everything".to_owned()),
-        (_, "increment") => Some("what changed".to_owned()),
-        (_, other) => Some(other.to_owned()),
+pub(super) fn scope(registry: Registry, resource: &str, scope: &str) -> Option<String> {
+    let is_only = registry
+        .named(resource)
+        .is_some_and(|resource| resource.scopes().iter().all(|own| own.as_str() == scope));
+    match scope {
+        "" => None,
+        _ if is_only => None,
+        "full" => Some("everything".to_owned()),
+        "increment" => Some("what changed".to_owned()),
+        other => Some(other.to_owned()),
     }
 }
 

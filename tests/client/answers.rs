@@ -190,7 +190,7 @@ async fn an_object_is_found_gone_or_unclear() {
         &[("BLUECONIC_SYNC__LIMITS__ELEMENT_SIZE", "1KiB")],
     );
     let request = Request {
-        array: "",
+        arrays: &[],
         ..listing("/profiles/1", "*")
     };
     let meter = Meter::default();

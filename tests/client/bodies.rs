@@ -191,7 +191,7 @@ async fn a_body_that_trickles_is_given_up_and_the_tenant_is_named() {
         // A look-up as well: it is repeated, and then found.
         tenant.then(|_| json(r#"{"id":"1"}"#));
         let request = blueconic_sync::model::page::Request {
-            array: "",
+            arrays: &[],
             ..listing("/profiles/1", "*")
         };
         let found = client.one(&request, &meter).await;

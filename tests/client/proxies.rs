@@ -8,6 +8,7 @@ use blueconic_sync::blueconic::client::Client;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::ports::Clock;
+use blueconic_sync::resources::registry::RESOURCES;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -65,7 +66,7 @@ async fn sign_in(pairs: &[(&str, String)]) -> Fault {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.into())),
     );
-    let settings = load(None, &variables).unwrap();
+    let settings = load(None, &variables, RESOURCES).unwrap();
     let clock: Arc<dyn Clock> = TestClock::new();
     let store = MemoryTokens::new(Arc::clone(&clock));
     match Client::new(&settings, store, clock) {

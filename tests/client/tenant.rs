@@ -22,6 +22,7 @@ use blueconic_sync::model::Time;
 use blueconic_sync::model::fault::{Kind, Outcome};
 use blueconic_sync::model::page::{Meter, PageEnd, Request};
 use blueconic_sync::model::ports::{Clock, Page, Source};
+use blueconic_sync::resources::registry::RESOURCES;
 use futures_util::StreamExt;
 
 pub(crate) const SECRET: &str = "canary-secret-7f3a";
@@ -92,7 +93,7 @@ impl Tenant {
         for (name, value) in more {
             variables.insert((*name).to_owned(), (*value).into());
         }
-        load(None, &variables).unwrap()
+        load(None, &variables, RESOURCES).unwrap()
     }
 
     pub(crate) fn client(&self, clock: &Arc<TestClock>, more: &[(&str, &str)]) -> Client<MemoryTokens> {
@@ -181,7 +182,7 @@ pub(crate) fn listing(path: &str, cursor: &str) -> Request {
     Request {
         path: path.to_owned(),
         query: vec![("cursor", cursor.to_owned()), ("count", "1000".to_owned())],
-        array: "profiles",
+        arrays: &["profiles"],
         scope: "read:profiles",
     }
 }

@@ -12,6 +12,7 @@ use blueconic_sync::demo::settings::Settings;
 use blueconic_sync::demo::shape::{KeyOrder, Layout, NextCursor, Shape};
 use blueconic_sync::demo::tenant::{self, Tenant};
 use blueconic_sync::model::page::{Meter, Request};
+use blueconic_sync::resources::registry::RESOURCES;
 use secrecy::ExposeSecret;
 
 use super::tenant::{TestClock, read_on};
@@ -37,7 +38,7 @@ async fn troubled() -> (Tenant, Client<MemoryTokens>) {
     variables.insert("BLUECONIC_URL".to_owned(), tenant.url().into());
     let clock = TestClock::new();
     let store = MemoryTokens::new(Arc::clone(&clock) as _);
-    let client = Client::new(&load(None, &variables).unwrap(), store, clock).unwrap();
+    let client = Client::new(&load(None, &variables, RESOURCES).unwrap(), store, clock).unwrap();
     (tenant, client)
 }
 
@@ -76,7 +77,7 @@ fn page(cursor: &str) -> Request {
     Request {
         path: "/segments/allvisitors/profiles".to_owned(),
         query: vec![("cursor", cursor.to_owned()), ("count", "200".to_owned())],
-        array: "profiles",
+        arrays: &["profiles"],
         scope: "read:segments",
     }
 }

@@ -12,6 +12,7 @@ use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::load;
 use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
 use blueconic_sync::demo::tenant::Tenant;
+use blueconic_sync::resources::registry::RESOURCES;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -34,7 +35,12 @@ async fn caller() {
         return;
     }
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let settings = load(None, &variables.collect::<BTreeMap<String, OsString>>()).unwrap();
+    let settings = load(
+        None,
+        &variables.collect::<BTreeMap<String, OsString>>(),
+        RESOURCES,
+    )
+    .unwrap();
     let database = Opened::open(&settings).await.unwrap();
     let store = database.store(&settings).await.unwrap();
     let client = Arc::new(Client::new(&settings, store, Arc::new(SystemClock)).unwrap());

@@ -55,7 +55,7 @@ impl Resource for PlainEvents {
         Request {
             path: "/auditEvents".to_owned(),
             query: vec![("fromDate", from), ("count", self.page_size.to_string())],
-            array: "auditEvents",
+            arrays: &["auditEvents"],
             scope: "read:audit-events",
         }
     }

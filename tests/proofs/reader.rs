@@ -10,6 +10,7 @@ use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::{Block, Broken, PageEnd, RejectReason};
 use blueconic_sync::model::ports::{Clock, Resource};
 use blueconic_sync::resources::registry;
+use blueconic_sync::resources::registry::RESOURCES;
 
 /// The array that holds the elements.
 pub(crate) const ARRAY: &str = "profiles";
@@ -40,7 +41,7 @@ impl Read {
 
 /// Reads chunks. `eager` looks after each of them; otherwise enough are gathered first, as the client does it.
 pub(crate) fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize, eager: bool) -> Read {
-    let mut walker = Elements::new(ARRAY, largest, None);
+    let mut walker = Elements::new(&[ARRAY], largest, None);
     let mut read = Read {
         elements: Vec::new(),
         broken: Vec::new(),
@@ -209,7 +210,7 @@ fn all_with(more: &[(&str, &str)]) -> Vec<Arc<dyn Resource>> {
     .map(|(name, value)| ((*name).to_owned(), (*value).into()))
     .collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entries = registry::entries(&load(None, &variables).unwrap(), &clock);
+    let entries = registry::entries(&load(None, &variables, RESOURCES).unwrap(), &clock);
     entries.into_iter().map(|entry| entry.resource).collect()
 }
 

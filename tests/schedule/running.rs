@@ -10,6 +10,7 @@ use blueconic_sync::model::job::{Again, Job, Task};
 use blueconic_sync::model::ports::{JobStore, Runner};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::pulse::Pulse;
+use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::schedule::error::ScheduleError;
 use blueconic_sync::schedule::heartbeat::{Hand, Heartbeat};
 use blueconic_sync::schedule::jobs::jobs;
@@ -390,7 +391,7 @@ async fn the_heartbeat_beats_and_ends() {
 
 #[test]
 fn the_default_settings_make_these_jobs() {
-    let settings = blueconic_sync::config::load::load(None, &BTreeMap::default()).unwrap();
+    let settings = blueconic_sync::config::load::load(None, &BTreeMap::default(), RESOURCES).unwrap();
     let tasks = jobs(&settings);
     let names: Vec<_> = tasks.iter().map(|task| task.job.name.as_str()).collect();
     assert_eq!(

@@ -10,6 +10,7 @@ use blueconic_sync::blueconic::client::Client;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::{Clock, Source};
+use blueconic_sync::resources::registry::RESOURCES;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -57,7 +58,7 @@ impl Wire {
         .collect();
         let clock: Arc<dyn Clock> = TestClock::new();
         let tokens = MemoryTokens::new(Arc::clone(&clock));
-        Client::new(&load(None, &variables).unwrap(), tokens, clock).unwrap()
+        Client::new(&load(None, &variables, RESOURCES).unwrap(), tokens, clock).unwrap()
     }
 }
 

@@ -8,6 +8,7 @@ use blueconic_sync::config::settings::Web;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::ports::Observer;
 use blueconic_sync::model::pulse::Pulse;
+use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::server::{Door, Health};
 use serde_json::{Value, json};
@@ -224,7 +225,9 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn settings(port: u16) -> Web {
-    let mut web = load(None, &std::collections::BTreeMap::default()).unwrap().web;
+    let mut web = load(None, &std::collections::BTreeMap::default(), RESOURCES)
+        .unwrap()
+        .web;
     web.bind.set_port(port);
     web
 }
@@ -238,7 +241,12 @@ impl Running {
         let door = Door::open(settings).await.unwrap();
         let (url, stop) = (format!("http://{}", door.address()), CancellationToken::new());
         let health = Health::new(pulse, Duration::from_secs(5));
-        let handle = tokio::spawn(door.serve(Arc::new(observer), health, stop.clone().cancelled_owned()));
+        let handle = tokio::spawn(door.serve(
+            Arc::new(observer),
+            RESOURCES,
+            health,
+            stop.clone().cancelled_owned(),
+        ));
         Self { url, stop, handle }
     }
 

@@ -201,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::config::load::{Variables, load};
+    use crate::model::description::Registry;
 
     fn settings(more: &[(&str, &str)]) -> Settings {
         let all = [
@@ -217,7 +218,7 @@ mod tests {
         let variables: Variables = all
             .map(|(name, value)| ((*name).to_owned(), (*value).into()))
             .collect();
-        load(None, &variables).unwrap()
+        load(None, &variables, Registry::new(&[], &[])).unwrap()
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Elements {
         // A key that is no text for Rust (a lone surrogate) is none of those that are looked for.
         let key: String = serde_json::from_str(&raw).unwrap_or_default();
         let role = match key.as_str() {
-            name if name == self.array => Role::Array,
+            name if self.arrays.contains(&name) => Role::Array,
             "nextCursor" => Role::NextCursor,
             "totalResults" => Role::TotalResults,
             name => {
@@ -51,7 +51,7 @@ impl Elements {
             (Role::Array, b'n') | (Role::NextCursor, _) => self.known_scalar(cut, role),
             (Role::TotalResults, byte) if !matches!(byte, b'[' | b'{') => self.known_scalar(cut, role),
             (Role::Array, _) => {
-                let why = format!("`{}` is not an array", self.array);
+                let why = format!("`{}` is not an array", self.arrays.join("` or `"));
                 Err(self.garbled(cut.at, &why))
             }
             _ => {

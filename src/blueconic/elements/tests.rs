@@ -20,7 +20,7 @@ struct Read {
 }
 
 fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize) -> (Read, Option<Malformed>) {
-    let mut walker = Elements::new("profiles", largest, None);
+    let mut walker = Elements::new(&["profiles"], largest, None);
     let mut read = Read {
         elements: Vec::new(),
         broken: Vec::new(),
@@ -230,7 +230,7 @@ fn depth_and_huge_numbers_need_no_stack() {
 
 #[test]
 fn an_element_of_100_mb_is_passed_by_with_bounded_memory() {
-    let mut walker = Elements::new("profiles", LARGEST, None);
+    let mut walker = Elements::new(&["profiles"], LARGEST, None);
     let mut expected = Sha256::new();
     let chunk = vec![b'a'; 64 * 1024];
     let mut most = 0;
@@ -276,7 +276,7 @@ fn endless_values_whitespace_and_keys_are_not_gathered() {
         (br#"{"nextCursor":"a""#, &blank),
         (b"{", &blank),
     ] {
-        let mut walker = Elements::new("profiles", LARGEST, None);
+        let mut walker = Elements::new(&["profiles"], LARGEST, None);
         walker.push(head);
         for _ in 0..200 {
             walker.push(filling);
@@ -289,7 +289,7 @@ fn endless_values_whitespace_and_keys_are_not_gathered() {
         }
     }
     for head in [&b"{\""[..], br#"{"nextCursor":""#] {
-        let mut walker = Elements::new("profiles", LARGEST, None);
+        let mut walker = Elements::new(&["profiles"], LARGEST, None);
         walker.push(head);
         let refused = (0..200).any(|_| {
             walker.push(&[b'a'; 1024]);
@@ -301,7 +301,7 @@ fn endless_values_whitespace_and_keys_are_not_gathered() {
 
 #[test]
 fn an_element_over_many_chunks_is_not_measured_for_each() {
-    let mut walker = Elements::new("profiles", 64 << 20, None);
+    let mut walker = Elements::new(&["profiles"], 64 << 20, None);
     walker.push(br#"{"profiles":[""#);
     let mut looks = 0;
     for _ in 0..8 * 1024 {
@@ -316,7 +316,7 @@ fn an_element_over_many_chunks_is_not_measured_for_each() {
 
 #[test]
 fn the_cursor_is_known_before_the_elements_are_read() {
-    let mut walker = Elements::new("profiles", LARGEST, None);
+    let mut walker = Elements::new(&["profiles"], LARGEST, None);
     walker.push(br#"{"nextCursor":"abc","profiles":[{"id":1},"#);
     assert!(walker.take().unwrap().is_some());
     assert_eq!(walker.head().next_cursor.as_deref(), Some("abc"));

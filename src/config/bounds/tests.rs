@@ -8,7 +8,8 @@
 use std::ffi::OsString;
 
 use super::*;
-use crate::config::keys::{KEYS, Kind};
+use crate::config::keys::{Keys, Kind};
+use crate::config::load::tests::LISTS;
 use crate::config::load::{DEFAULTS, Variables, load};
 use crate::config::variables::variable_of;
 
@@ -33,7 +34,7 @@ fn with(key: &str, amount: &str) -> Result<(), SettingsError> {
         ),
     ]);
     variables.insert(variable_of(name), OsString::from(value));
-    load(None, &variables).map(|_| ())
+    load(None, &variables, LISTS).map(|_| ())
 }
 
 fn beside(amount: Amount, by: i64) -> Option<String> {
@@ -45,21 +46,26 @@ fn beside(amount: Amount, by: i64) -> Option<String> {
     })
 }
 
+/// Every bound with each key that it is for.
+fn bounded() -> impl Iterator<Item = (&'static Bounds, String)> {
+    let keys = |bounds: &'static Bounds| for_each_list(bounds.key, LISTS).into_iter();
+    BOUNDS
+        .iter()
+        .flat_map(move |bounds| keys(bounds).map(move |key| (bounds, key.into_owned())))
+}
+
 #[test]
 fn both_sides_of_every_bound() {
-    for bounds in BOUNDS {
+    for (bounds, key) in bounded() {
         for allowed in [bounds.least, bounds.most] {
-            with(bounds.key, &beside(allowed, 0).unwrap())
-                .unwrap_or_else(|error| panic!("{}: {error}", bounds.key));
+            with(&key, &beside(allowed, 0).unwrap()).unwrap_or_else(|error| panic!("{key}: {error}"));
         }
         let beyond = [beside(bounds.least, -1), beside(bounds.most, 1)];
         for amount in beyond.into_iter().flatten() {
-            let error = with(bounds.key, &amount).unwrap_err();
+            let error = with(&key, &amount).unwrap_err();
             let told = error.to_string();
             assert!(
-                told.contains(bounds.key)
-                    && told.contains(&amount)
-                    && told.contains(&bounds.most.to_string()),
+                told.contains(&key) && told.contains(&amount) && told.contains(&bounds.most.to_string()),
                 "{told}"
             );
         }
@@ -68,7 +74,7 @@ fn both_sides_of_every_bound() {
 
 #[test]
 fn what_nobody_can_mean_is_refused_and_nothing_panics() {
-    for bounds in BOUNDS {
+    for (_, key) in bounded() {
         for absurd in [
             "-1",
             "-1s",
@@ -83,8 +89,8 @@ fn what_nobody_can_mean_is_refused_and_nothing_panics() {
             "99999999999EiB",
             "",
         ] {
-            let told = with(bounds.key, absurd).unwrap_err().to_string();
-            let name = bounds.key.split("[]").next().unwrap();
+            let told = with(&key, absurd).unwrap_err().to_string();
+            let name = key.split("[]").next().unwrap();
             assert!(told.contains(name), "{absurd}: {told}");
         }
     }
@@ -103,10 +109,12 @@ fn documented(key: &str) -> impl Iterator<Item = &'static str> {
 #[test]
 fn every_duration_size_and_count_has_bounds() {
     let unit = |key: &str| {
-        let of = |bounds: &&Bounds| bounds.key.split("[]").next() == Some(key);
-        BOUNDS.iter().find(of).map(|bounds| bounds.least)
+        let mut bounded = bounded();
+        let found = bounded.find(|(_, bounded)| bounded.split("[]").next() == Some(key));
+        found.map(|(bounds, _)| bounds.least)
     };
-    for (key, kind) in KEYS {
+    let keys = Keys::of(LISTS);
+    for (key, kind) in keys.iter() {
         let fits = match kind {
             Kind::Integer | Kind::IntegerOrText => matches!(unit(key), Some(Count(_))),
             Kind::Duration => matches!(unit(key), Some(Time(_))),
@@ -123,12 +131,11 @@ fn every_duration_size_and_count_has_bounds() {
         };
         assert!(fits, "`{key}` needs its bounds in src/config/bounds.rs");
     }
-    for bounds in BOUNDS {
-        let name = bounds.key.split("[]").next();
+    for (_, bounded) in bounded() {
+        let name = bounded.split("[]").next();
         assert!(
-            KEYS.iter().any(|(key, _)| Some(*key) == name),
-            "there is no `{}`",
-            bounds.key
+            keys.iter().any(|(key, _)| Some(key) == name),
+            "there is no `{bounded}`"
         );
     }
 }

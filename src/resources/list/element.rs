@@ -1,0 +1,249 @@
+//! One element of a plain list: which members are taken, what becomes of each, and the row. All of it follows from the
+//! columns of the list's table.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::model::Time;
+use crate::model::rows::{RowWriter, Rows};
+use crate::model::table::{Column, ColumnKind, Table};
+
+use super::super::fields::{Fields, Raw, wrong};
+use super::{Problem, id_of, object};
+
+/// The member that holds an element's id.
+const ID: &str = "id";
+/// The column that tells which of two readings of an element is the later.
+const MODIFIED_AT: &str = "modified_at";
+
+/// The id under which an element counts as read; nothing else is decoded. An element with an `owner` has its name in it.
+pub(super) fn identity(element: &[u8], owner: Option<&'static str>) -> Result<String, Problem> {
+    object(element)?;
+    let names: Vec<&'static str> = [ID].into_iter().chain(owner).collect();
+    let found = members(element, &names)?;
+    let id = id_of(found.first().copied().flatten())?;
+    let owned_by = match owner {
+        Some(name) => owner_of(name, found.get(1).copied().flatten())?,
+        None => None,
+    };
+    Ok(match owned_by {
+        Some(owner) => format!("{owner}\u{1f}{id}"),
+        None => id,
+    })
+}
+
+/// What the element belongs to instead; none or empty for an element of the list.
+fn owner_of<'a>(name: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
+    let owner = Fields::default().text(name, raw)?;
+    Ok(owner.filter(|owner| !owner.is_empty()))
+}
+
+/// How an element of one list becomes a row: worked out once, used for each element.
+pub(super) struct Plan {
+    /// The members of the element that are read, each once.
+    members: Vec<&'static str>,
+    columns: Vec<Cell>,
+    owner: Option<&'static str>,
+}
+
+/// Where a column's value is found.
+struct Cell {
+    column: &'static Column,
+    /// The place of its member in [`Plan::members`].
+    member: usize,
+    /// What follows that member in the column's path.
+    below: Option<&'static str>,
+}
+
+/// The value of a column.
+enum Value<'a> {
+    Text(Option<Cow<'a, str>>),
+    Texts(Vec<Cow<'a, str>>),
+    Bigint(Option<i64>),
+    Int(Option<i32>),
+    Bool(Option<bool>),
+    Moment(Option<Time>),
+}
+
+impl Plan {
+    /// For a table and the member that names the owner of what is no element of the list.
+    pub(super) fn of(table: &'static Table, owner: Option<&'static str>) -> Self {
+        let mut members: Vec<&'static str> = owner.into_iter().collect();
+        let mut place_of = |name| {
+            let known = members.iter().position(|member| *member == name);
+            known.unwrap_or_else(|| {
+                members.push(name);
+                members.len() - 1
+            })
+        };
+        let cell = |column: &'static Column| {
+            let (name, below) = match column.source.split_once('.') {
+                Some((name, below)) => (name, Some(below)),
+                None => (column.source, None),
+            };
+            Cell {
+                column,
+                member: place_of(name),
+                below,
+            }
+        };
+        let columns = table.columns.iter().map(cell).collect();
+        Self {
+            members,
+            columns,
+            owner,
+        }
+    }
+
+    /// Adds the element's row; an element that belongs to something else adds none.
+    pub(super) fn row(&self, element: &[u8], fields: &mut Fields, into: &mut Rows) -> Result<(), Problem> {
+        let found = members(element, &self.members)?;
+        if let Some(name) = self.owner
+            && owner_of(name, found.first().copied().flatten())?.is_some()
+        {
+            return Ok(());
+        }
+        let mut values = Vec::with_capacity(self.columns.len());
+        let (mut id, mut modified_at) = (String::new(), None);
+        for cell in &self.columns {
+            let raw = cell.raw(found.get(cell.member).copied().flatten())?;
+            if cell.column.source == ID {
+                id = id_of(raw)?;
+            }
+            let value = cell.value(raw, fields)?;
+            if let (MODIFIED_AT, Value::Moment(time)) = (cell.column.name, &value) {
+                modified_at = *time;
+            }
+            values.push(value);
+        }
+        let count = u16::try_from(values.len()).unwrap_or(u16::MAX);
+        let mut row = into.row(id.as_bytes(), modified_at, count);
+        for value in &values {
+            value.write(&mut row);
+        }
+        Ok(())
+    }
+}
+
+impl Cell {
+    /// The value as it came: the member, or what lies in it.
+    fn raw<'a>(&self, member: Raw<'a>) -> Result<Raw<'a>, Problem> {
+        let mut raw = member;
+        for name in self.below.into_iter().flat_map(|below| below.split('.')) {
+            let Some(outer) = raw else {
+                return Ok(None);
+            };
+            if !outer.get().starts_with('{') {
+                return Err(wrong(self.column.source, "in an object", outer.get()).into());
+            }
+            raw = members(outer.get().as_bytes(), &[name])?
+                .first()
+                .copied()
+                .flatten();
+        }
+        Ok(raw)
+    }
+
+    fn value<'a>(&self, raw: Raw<'a>, fields: &mut Fields) -> Result<Value<'a>, Problem> {
+        let name = self.column.source;
+        Ok(match self.column.kind {
+            ColumnKind::Text => Value::Text(fields.text(name, raw)?),
+            ColumnKind::TextArray => Value::Texts(fields.texts(name, raw)?),
+            ColumnKind::Bigint => Value::Bigint(fields.integer(name, raw)?),
+            ColumnKind::Int => Value::Int(small(name, fields.integer(name, raw)?)?),
+            ColumnKind::Bool => Value::Bool(fields.boolean(name, raw)?),
+            ColumnKind::Timestamptz => Value::Moment(fields.date(name, raw)?),
+            // No plain list has such a column: a test of the registry holds that.
+            ColumnKind::Jsonb | ColumnKind::Bytea => Value::Text(None),
+        })
+    }
+}
+
+/// A number that fits an `integer`.
+fn small(name: &str, number: Option<i64>) -> Result<Option<i32>, Problem> {
+    let fits = number.map(i32::try_from).transpose();
+    fits.map_err(|_| {
+        wrong(
+            name,
+            "a small whole number",
+            &number.unwrap_or_default().to_string(),
+        )
+        .into()
+    })
+}
+
+impl Value<'_> {
+    fn write(&self, row: &mut RowWriter<'_>) {
+        match self {
+            Self::Text(text) => row.text_or_null(text.as_deref()),
+            Self::Texts(texts) => row.text_array(texts),
+            Self::Bigint(number) => row.bigint(*number),
+            Self::Int(number) => row.int(*number),
+            Self::Bool(truth) => row.bool(*truth),
+            Self::Moment(time) => row.timestamp(*time),
+        };
+    }
+}
+
+/// The members of an object with these names, in the order of the names. Absent and null are none, others are passed over,
+/// and one that comes twice is an error: nobody can say which of the two is meant.
+fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<Raw<'a>>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(object);
+    let found = json.deserialize_map(Members(names))?;
+    json.end()?;
+    Ok(found)
+}
+
+struct Members<'n>(&'n [&'n str]);
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Vec<Raw<'de>>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found: Vec<Option<Raw<'de>>> = vec![None; self.0.len()];
+        while let Some(place) = map.next_key_seed(PlaceOf(self.0))? {
+            let Some((slot, name)) = place.and_then(|place| found.get_mut(place).zip(self.0.get(place)))
+            else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if slot.is_some() {
+                return Err(A::Error::custom(format!("duplicate field `{name}`")));
+            }
+            *slot = Some(map.next_value()?);
+        }
+        Ok(found.into_iter().map(Option::flatten).collect())
+    }
+}
+
+/// The place of a key among names.
+struct PlaceOf<'n>(&'n [&'n str]);
+
+impl<'de> DeserializeSeed<'de> for PlaceOf<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
+        key.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for PlaceOf<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|name| *name == key))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! The plain lists, one description each: read by `startIndex`, known by an id, fields that become columns one by one.
+//!
+//! A new plain list is an entry of [`LISTS`] here and a migration that makes its table; nothing else names it. The column
+//! `modified_at`, where there is one, tells which of two readings of an element is the later.
+
+use crate::model::description::{Description, List, Reading};
+use crate::model::table::ColumnKind::{Bigint, Bool, Int, Text, TextArray, Timestamptz};
+use crate::model::table::{Column, Merge, Table};
+
+/// The segments, which profiles are walked by.
+pub(in crate::resources) const SEGMENTS: Description = Description {
+    title: "Segments",
+    path: "/segments",
+    arrays: &["segments"],
+    oauth_scope: "read:segments",
+    table: &Table {
+        name: "segments",
+        columns: &[
+            Column::new("id", Text).from("id").meaning("The segment's id at the tenant. Text: not every id is a UUID."),
+            Column::new("name", Text).from("name").meaning("Its name."),
+            Column::new("description", Text).from("description").meaning("Its description."),
+            Column::new("tags", TextArray).from("tags").meaning("Its tags; empty when there are none."),
+            Column::new("profile_count", Bigint).from("profileCount").meaning("Profiles in it, as the tenant counts (may differ a little from profile_segments while the tenant changes)."),
+            Column::new("creator", Text).from("creator.userName").meaning("User name of the person who made it."),
+            Column::new("created_at", Timestamptz).from("creationDate").meaning("When it was made at the tenant."),
+            Column::new("modified_at", Timestamptz).from("lastModifiedDate").meaning("When it was last changed at the tenant."),
+            Column::new("inverse_of", Text).from("inverseOf").meaning("Id of the segment whose complement this one is."),
+            Column::new("inversed_by", Text).from("inversedBy").meaning("Id of the segment that is the complement of this one."),
+        ],
+        key: &["id"],
+        merge: Merge::Upsert,
+    },
+    reading: Reading::List(List {
+        enabled: true,
+        schedule: "*/15 * * * *",
+        page_size: 1000,
+        owner: None,
+    }),
+};
+
+/// Every plain list.
+pub(super) const LISTS: &[Description] = &[
+    SEGMENTS,
+    Description {
+        title: "Profile properties",
+        path: "/profileProperties",
+        arrays: &["profileProperties"],
+        oauth_scope: "read:profile-properties",
+        table: &Table {
+            name: "profile_properties",
+            columns: &[
+            Column::new("id", Text).from("id").meaning("The property's id, which is its key in profiles.properties."),
+            Column::new("name", Text).from("name").meaning("Its name."),
+            Column::new("description", Text).from("description").meaning("Its description."),
+            Column::new("filter_type", Text).from("filterType").meaning("Its type as the tenant filters it: RANGE, CURRENCY, DECIMAL, SELECT, EMAIL, DATETIME or None."),
+            Column::new("precision", Int).from("precision").meaning("Decimal places of a DECIMAL or CURRENCY."),
+            Column::new("currency", Text).from("currency.isoCode").meaning("ISO 4217 code of a CURRENCY."),
+            Column::new("data_sensitivity", Text).from("dataSensitivity").meaning("PII or NON_PII; a property may become PII at any time."),
+            Column::new("permission_level", Text).from("permissionLevel").meaning("The consent that storing it takes: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
+            Column::new("merge_strategy", Text).from("mergeStrategy").meaning("What a merge of two profiles keeps; BOTH keeps several values."),
+            Column::new("indexed", Bool).from("indexed").meaning("Whether the tenant indexes it."),
+            Column::new("tags", TextArray).from("tags").meaning("Its tags; empty when there are none."),
+            Column::new("profile_count", Bigint).from("profileCount").meaning("Profiles that have a value of it, as the tenant counts."),
+            Column::new("created_at", Timestamptz).from("creationDate").meaning("When it was made at the tenant."),
+            Column::new("modified_at", Timestamptz).from("lastModifiedDate").meaning("When it was last changed at the tenant."),
+            ],
+            key: &["id"],
+            merge: Merge::Upsert,
+        },
+        reading: Reading::List(List {
+            enabled: true,
+            schedule: "7 * * * *",
+            page_size: 1000,
+            // Properties of groups come in the same listing; two groups may have properties of one id.
+            owner: Some("groupTypeId"),
+        }),
+    },
+];
