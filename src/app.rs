@@ -133,6 +133,7 @@ impl Database {
             max_connections: settings.database.max_connections.get(),
             load_connections: settings.database.load_connections.get(),
             lease_ttl: settings.schedule.lease_ttl,
+            retention: settings.resources.audit_events.retention,
         };
         Ok(PostgresStore::connect(self.options.clone(), limits, slots(settings)).await?)
     }

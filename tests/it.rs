@@ -42,6 +42,7 @@ mod output;
 mod resume;
 mod serve;
 mod settings_are_guarded;
+mod status_contract;
 mod sweeps;
 mod the_tables_equal_the_tenant;
 mod verification;

@@ -9,8 +9,8 @@ use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::{Variables, load};
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::demo::faults::Route;
-use blueconic_sync::model::ledger::Status;
 use blueconic_sync::model::position::Scope;
+use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
@@ -163,7 +163,7 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
     let walk = async || {
         scene.tenant.requests().forget();
         let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
-        assert_eq!(report.ledger.status, Status::Succeeded, "{:?}", report.ledger);
+        assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.ledger);
         let asked: Vec<String> = scene
             .tenant
             .requests()

@@ -13,9 +13,10 @@ use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ledger::{RunReport, Status};
+use crate::model::ledger::RunReport;
 use crate::model::ports::Clock as _;
 use crate::model::position::Scope;
+use crate::model::status::RunStatus;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::shutdown;
@@ -116,7 +117,7 @@ async fn read_all(
         if let Some(verified) = &verified {
             summary["verification"] = verified.json();
         }
-        output::json(&summary);
+        output::json(&summary)?;
     } else {
         tell(&reports);
         verified.iter().for_each(Verified::tell);
@@ -196,7 +197,7 @@ fn complaint(report: &RunReport) -> Option<Fault> {
         .ledger
         .error
         .as_ref()
-        .filter(|_| report.ledger.status != Status::Succeeded)?;
+        .filter(|_| report.ledger.status != RunStatus::Succeeded)?;
     let fault = Fault::new(Kind::Final, format!("{name}: {error}"));
     Some(match &report.ledger.hint {
         Some(hint) => fault.hint(hint),

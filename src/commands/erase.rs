@@ -98,7 +98,7 @@ async fn change(
     };
     store.disconnect().await;
     if arguments.json {
-        output::json(&summary);
+        output::json(&summary)?;
     } else {
         output::line(&told);
     }

@@ -1,7 +1,8 @@
 //! Exit codes: a contract with scripts and orchestrators.
 
 use crate::model::fault::{Fault, Kind};
-use crate::model::ledger::{RunReport, Status};
+use crate::model::ledger::RunReport;
+use crate::model::status::RunStatus;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +37,11 @@ impl Exit {
     /// The word for a summary.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Done => Status::Succeeded.as_str(),
-            Self::Failed | Self::Settings => Status::Failed.as_str(),
-            Self::Partial => Status::Partial.as_str(),
-            Self::Person => Status::NeedsApproval.as_str(),
-            Self::Interrupted => Status::Interrupted.as_str(),
+            Self::Done => RunStatus::Succeeded.as_str(),
+            Self::Failed | Self::Settings => RunStatus::Failed.as_str(),
+            Self::Partial => RunStatus::Partial.as_str(),
+            Self::Person => RunStatus::NeedsApproval.as_str(),
+            Self::Interrupted => RunStatus::Interrupted.as_str(),
         }
     }
 
@@ -83,11 +84,11 @@ impl Exit {
     pub fn of_run(report: &RunReport) -> Self {
         match (&report.fault, report.ledger.status) {
             (Some(fault), _) => Self::of_fault(fault),
-            (None, Status::Succeeded) => Self::Done,
-            (None, Status::Partial) => Self::Partial,
-            (None, Status::NeedsApproval) => Self::Person,
-            (None, Status::Interrupted) => Self::Interrupted,
-            (None, Status::Failed | Status::Running) => Self::Failed,
+            (None, RunStatus::Succeeded) => Self::Done,
+            (None, RunStatus::Partial) => Self::Partial,
+            (None, RunStatus::NeedsApproval) => Self::Person,
+            (None, RunStatus::Interrupted) => Self::Interrupted,
+            (None, RunStatus::Failed | RunStatus::Running) => Self::Failed,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::commands::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -18,9 +18,12 @@ pub(super) fn line(text: &str) {
     put(&plain::lines(text));
 }
 
-/// A JSON document on stdout: the values as they are, escaped.
-pub(super) fn json(document: &Value) {
+/// A JSON document on stdout, its keys in order: the values as they are, escaped.
+pub(super) fn json(document: &impl Serialize) -> Outcome<()> {
+    let document = serde_json::to_value(document)
+        .map_err(|error| Fault::new(Kind::Final, "the JSON document cannot be written").because(error))?;
     put(&plain::json(&document.to_string()));
+    Ok(())
 }
 
 fn put(text: &str) {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::model::ledger::{Counts, RunReport, Status};
+use crate::model::ledger::{Counts, RunReport};
 use crate::model::plain;
 use crate::model::position::Slot;
+use crate::model::status::RunStatus;
 use crate::sync::progress::Watcher;
 use crate::telemetry::{Attached, Terminal};
 
@@ -225,7 +226,7 @@ impl Watcher for Lines {
         let seconds = (report.finished_at - report.started_at).as_seconds_f64();
         let status = report.ledger.status;
         // A run that ended otherwise than well is a warning here; a command says it as an error as well.
-        if status == Status::Succeeded {
+        if status == RunStatus::Succeeded {
             tracing::info!(
                 resource = report.slot.resource,
                 mode = report.slot.scope.as_str(),

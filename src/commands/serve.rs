@@ -13,9 +13,10 @@ use crate::config::settings::Settings;
 use crate::memory;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::{Again, Task};
-use crate::model::ledger::{RunReport, Status};
+use crate::model::ledger::RunReport;
 use crate::model::ports::{Runner, Store};
 use crate::model::pulse::Pulse;
+use crate::model::status::RunStatus;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::schedule::heartbeat::Heartbeat;
@@ -187,12 +188,14 @@ impl Runner for Runs {
 /// When a job runs again: an interrupted one goes on at the next start, one that failed soon, whatever the reason.
 fn again(report: &RunReport) -> Again {
     match (&report.fault, report.ledger.status) {
-        (_, Status::Interrupted) => Again::After(Duration::ZERO),
-        (Some(fault), Status::Failed) if fault.is_transient() && fault.of_database => {
+        (_, RunStatus::Interrupted) => Again::After(Duration::ZERO),
+        (Some(fault), RunStatus::Failed) if fault.is_transient() && fault.of_database => {
             Again::After(TRY_DATABASE_AGAIN)
         }
-        (_, Status::Failed) => Again::FAILED,
-        (_, Status::Succeeded | Status::Partial | Status::NeedsApproval | Status::Running) => Again::OnTime,
+        (_, RunStatus::Failed) => Again::FAILED,
+        (_, RunStatus::Succeeded | RunStatus::Partial | RunStatus::NeedsApproval | RunStatus::Running) => {
+            Again::OnTime
+        }
     }
 }
 
@@ -210,7 +213,7 @@ mod tests {
     use crate::model::ledger::{Counts, Ledger};
     use crate::model::position::{Scope, Slot};
 
-    fn after(status: Status, kind: Kind) -> Again {
+    fn after(status: RunStatus, kind: Kind) -> Again {
         let now = chrono::Utc::now();
         again(&RunReport {
             run_id: None,
@@ -243,14 +246,14 @@ mod tests {
             Kind::Absent,
             Kind::Final,
         ] {
-            let again = after(Status::Failed, kind);
+            let again = after(RunStatus::Failed, kind);
             assert_eq!(again, Again::After(Duration::from_mins(5)));
         }
         assert_eq!(
-            after(Status::Interrupted, Kind::Interrupted),
+            after(RunStatus::Interrupted, Kind::Interrupted),
             Again::After(Duration::ZERO)
         );
-        for status in [Status::Succeeded, Status::Partial, Status::NeedsApproval] {
+        for status in [RunStatus::Succeeded, RunStatus::Partial, RunStatus::NeedsApproval] {
             assert_eq!(after(status, Kind::Person), Again::OnTime);
         }
     }

@@ -1,15 +1,18 @@
 //! `status`: how far each resource is, for a person or a script. Changes nothing.
 
 use bytesize::ByteSize;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::app::{self, App, Database, Wish};
-use crate::cli::Status;
+use crate::cli::Status as Arguments;
 use crate::commands::Exit;
 use crate::config::settings::{Grant, Settings};
+use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::plain;
 use crate::model::ports::Observer;
+use crate::model::status::{ResourceStatus, Run, Status, TableSize, Token, TokenStatus};
 use crate::shutdown::Shutdown;
 use crate::sync::task::{Task, WhenHeld};
 use crate::telemetry::Terminal;
@@ -18,19 +21,19 @@ use super::verification::Verified;
 use super::{backfill, output, progress};
 
 /// Runs the command.
-pub async fn run(arguments: &Status, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
+pub async fn run(arguments: &Arguments, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
     if arguments.verify {
         return run_verifying(arguments, settings, terminal).await;
     }
     let database = Database::open(settings).await?;
     let read = read(&database, settings).await;
     database.close().await?;
-    show(arguments, &read?, None);
+    show(arguments, &read?, None)?;
     Ok(Exit::Done)
 }
 
 /// With the tenant's counts beside the tables'; its token is the service's, or a new one for it.
-async fn run_verifying(arguments: &Status, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
+async fn run_verifying(arguments: &Arguments, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
     let shutdown = backfill::listen()?;
     let work = async {
         let app = App::look(settings).await?;
@@ -39,7 +42,7 @@ async fn run_verifying(arguments: &Status, settings: &Settings, terminal: &Termi
         outcome
     };
     let (status, verified) = backfill::leaving(&shutdown, Box::pin(work)).await?;
-    show(arguments, &status, Some(&verified));
+    show(arguments, &status, Some(&verified))?;
     verified.complaints().iter().for_each(output::complain);
     Ok(verified.exit())
 }
@@ -49,7 +52,7 @@ async fn verify(
     terminal: &Terminal,
     app: &App,
     shutdown: &Shutdown,
-) -> Outcome<(Value, Verified)> {
+) -> Outcome<(Status, Verified)> {
     let (watcher, _attached) = progress::watcher(terminal);
     let engine = app.engine(settings, None, watcher);
     let tasks: Vec<Task> = app
@@ -62,59 +65,54 @@ async fn verify(
     Ok((app.store.status().await?, verified))
 }
 
-fn show(arguments: &Status, status: &Value, verified: Option<&Verified>) {
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<Value>,
+}
+
+fn show(arguments: &Arguments, status: &Status, verified: Option<&Verified>) -> Outcome<()> {
     if arguments.json {
-        let mut status = status.clone();
-        if let Some(verified) = verified {
-            status["verification"] = verified.json();
-        }
-        output::json(&status);
-        return;
+        return output::json(&Document {
+            status,
+            verification: verified.map(Verified::json),
+        });
     }
     tell(status);
     if let Some(verified) = verified {
         verified.tell();
     }
+    Ok(())
 }
 
-async fn read(database: &Database, settings: &Settings) -> Outcome<Value> {
+async fn read(database: &Database, settings: &Settings) -> Outcome<Status> {
     let store = database.store(settings).await?;
     store.verify_schema().await?;
     let mut status = store.status().await?;
     store.disconnect().await;
     // Where nobody has signed in yet there is no row that could say so, or that of another grant.
     let wanted = Grant::AuthorizationCode.as_str();
-    if settings.tenant.grant.as_str() == wanted && status["token"]["grant_type"] != wanted {
-        status["token"] = json!({
-            "grant_type": wanted,
-            "status": "reauth_required",
-            "last_error": "nobody has signed in",
-            "hint": "run `blueconic-sync login`",
+    let is_another = |token: &Token| token.grant_type != wanted;
+    if settings.tenant.grant.as_str() == wanted && status.token.as_ref().is_none_or(is_another) {
+        status.token = Some(Token {
+            grant_type: wanted.to_owned(),
+            status: TokenStatus::ReauthRequired,
+            expires_at: None,
+            issued_at: None,
+            last_error: Some("nobody has signed in".to_owned()),
+            hint: Some("run `blueconic-sync login`".to_owned()),
         });
     }
     Ok(status)
 }
 
-fn tell(status: &Value) {
-    output::line(&format!(
-        "tenant  {}",
-        text(&status["tenant"]).unwrap_or("none yet")
-    ));
-    let token = &status["token"];
-    let token = match (text(&token["status"]), text(&token["expires_at"])) {
-        // What has ended is not told to last.
-        (Some(status), Some(expires)) if status != "reauth_required" => {
-            format!("{status}, until {} UTC", moment(expires))
-        }
-        (Some(status), _) => status.to_owned(),
-        (None, _) => "none yet".to_owned(),
-    };
-    output::line(&format!("token   {token}"));
-    for (word, key) in [("why", "last_error"), ("do", "hint")] {
-        if let Some(said) = text(&status["token"][key]) {
-            output::line(&format!("  {:<6}{}", format!("{word}:"), plain::line(said)));
-        }
-    }
+fn tell(status: &Status) {
+    let tenant = status.tenant.as_deref().unwrap_or("none yet");
+    output::line(&format!("tenant  {tenant}"));
+    tell_token(status.token.as_ref());
     output::line("");
     let head = [
         "resource",
@@ -132,15 +130,14 @@ fn tell(status: &Value) {
         "lease",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    let resources = status["resources"].as_array().map_or(&[][..], Vec::as_slice);
-    rows.extend(resources.iter().map(row));
+    rows.extend(status.resources.iter().map(row));
     output::line(&output::table(&without_idle_columns(rows)));
     output::line("");
-    output::line(&output::table(&sizes(&status["tables"])));
-    for resource in resources {
+    output::line(&output::table(&sizes(&status.tables)));
+    for resource in &status.resources {
         trouble(resource);
     }
-    let renames = status["audit_renames"].as_array().map_or(0, Vec::len);
+    let renames = status.audit_renames.len();
     if renames > 0 {
         output::line(&format!(
             "\naudit_events: the tenant renamed {renames} value(s) of stored events, which keep the old ones; see sync.audit_renames"
@@ -148,22 +145,40 @@ fn tell(status: &Value) {
     }
 }
 
+fn tell_token(token: Option<&Token>) {
+    let Some(token) = token else {
+        return output::line("token   none yet");
+    };
+    let status = token.status.as_str();
+    // What has ended is not told to last.
+    let told = match token.expires_at {
+        Some(at) if token.status != TokenStatus::ReauthRequired => {
+            format!("{status}, until {} UTC", moment(at))
+        }
+        _ => status.to_owned(),
+    };
+    output::line(&format!("token   {told}"));
+    for (word, said) in [("why", &token.last_error), ("do", &token.hint)] {
+        if let Some(said) = said {
+            output::line(&format!("  {:<6}{}", format!("{word}:"), plain::line(said)));
+        }
+    }
+}
+
 /// What the tables take on disk.
-fn sizes(tables: &Value) -> Vec<Vec<String>> {
+fn sizes(tables: &[TableSize]) -> Vec<Vec<String>> {
     let mut rows = vec![
         ["table", "rows (about)", "size", "of it indexes"]
             .map(str::to_owned)
             .to_vec(),
     ];
-    let tables = tables.as_array().map_or(&[][..], Vec::as_slice);
+    let size = |bytes: i64| ByteSize::b(bytes.unsigned_abs()).display().iec().to_string();
     rows.extend(tables.iter().map(|table| {
-        let number = |key: &str| table[key].as_u64().unwrap_or(0);
-        let size = |key: &str| ByteSize::b(number(key)).display().iec().to_string();
         vec![
-            text(&table["name"]).unwrap_or("?").to_owned(),
-            output::count(number("rows_estimated")),
-            size("bytes"),
-            size("index_bytes"),
+            table.name.clone(),
+            known(table.rows_estimated),
+            size(table.bytes),
+            size(table.index_bytes),
         ]
     }));
     rows
@@ -189,75 +204,58 @@ fn without_idle_columns(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn row(resource: &Value) -> Vec<String> {
-    let run = &resource["last_run"];
-    let number = |key: &str| run[key].as_u64().unwrap_or(0);
-    let ended = match (
-        text(&run["status"]),
-        text(&run["finished_at"]).or(text(&run["started_at"])),
-    ) {
-        (Some(status), Some(when)) => format!("{status}, {}", moment(when)),
-        _ => "never".to_owned(),
-    };
-    let shown = |key: &str| {
-        if run.is_null() {
-            "-".to_owned()
-        } else {
-            output::count(number(key))
-        }
-    };
+fn row(resource: &ResourceStatus) -> Vec<String> {
+    let run = resource.last_run.as_ref();
+    let ended = run.map_or_else(
+        || "never".to_owned(),
+        |run| {
+            let when = run.finished_at.unwrap_or(run.started_at);
+            format!("{}, {}", run.status.as_str(), moment(when))
+        },
+    );
+    let shown = |count: fn(&Run) -> i64| known(run.map(count));
     // Not every listing tells a total, and a walk that did not end explains nothing.
-    let told = |key: &str| {
-        run[key].as_i64().map_or_else(
-            || "-".to_owned(),
-            |number| {
-                let sign = if number < 0 { "-" } else { "" };
-                format!("{sign}{}", output::count(number.unsigned_abs()))
-            },
-        )
-    };
-    let written = if run.is_null() {
-        "-".to_owned()
-    } else {
-        output::count(number("rows_inserted") + number("rows_updated"))
-    };
+    let told = |count: fn(&Run) -> Option<i64>| known(run.and_then(count));
     vec![
-        text(&resource["resource"]).unwrap_or("?").to_owned(),
-        text(&resource["scope"]).unwrap_or("?").to_owned(),
-        text(&resource["complete_as_of"]).map_or_else(|| "-".to_owned(), moment),
+        resource.resource.clone(),
+        resource.scope.as_str().to_owned(),
+        resource.complete_as_of.map_or_else(|| "-".to_owned(), moment),
         ended,
-        told("source_total"),
-        shown("rows_read"),
-        written,
-        shown("rows_removed"),
-        shown("rows_rejected"),
-        shown("rows_suppressed"),
-        told("unexplained"),
+        told(|run| run.source_total),
+        shown(|run| run.rows_read),
+        shown(|run| run.rows_inserted + run.rows_updated),
+        shown(|run| run.rows_removed),
+        shown(|run| run.rows_rejected),
+        shown(|run| run.rows_suppressed),
+        told(|run| run.unexplained),
         gaps(resource),
-        holder(&resource["lease"]).unwrap_or("-").to_owned(),
+        resource.holder().unwrap_or("-").to_owned(),
     ]
 }
 
+/// A number, or a dash where it is not known.
+fn known(number: Option<i64>) -> String {
+    number.map_or_else(
+        || "-".to_owned(),
+        |number| {
+            let sign = if number < 0 { "-" } else { "" };
+            format!("{sign}{}", output::count(number.unsigned_abs()))
+        },
+    )
+}
+
 /// Gaps that no scan can close are said to be so.
-fn gaps(resource: &Value) -> String {
-    let number = |key: &str| resource[key].as_u64().unwrap_or(0);
-    match (number("open_gaps"), number("lasting_gaps")) {
+fn gaps(resource: &ResourceStatus) -> String {
+    match (resource.open_gaps, resource.lasting_gaps) {
         (open, 0) => open.to_string(),
         (open, lasting) => format!("{open} ({lasting} for good)"),
     }
 }
 
-/// Who holds the lease now; one that was given back holds nobody.
-fn holder(lease: &Value) -> Option<&str> {
-    let held = lease["held"].as_bool().unwrap_or(false);
-    text(&lease["holder"]).filter(|_| held)
-}
-
 /// What the last run of a resource has to say if it did not end well, or will not for long.
-fn trouble(resource: &Value) {
-    let run = &resource["last_run"];
-    let name = text(&resource["resource"]).unwrap_or("?");
-    if let Some(ahead) = resource["watermark_ahead_seconds"].as_f64() {
+fn trouble(resource: &ResourceStatus) {
+    let name = &resource.resource;
+    if let Some(ahead) = resource.watermark_ahead_seconds {
         output::line(&format!(
             "\n{name}: its watermark lies {} ahead of the database's clock, so that nobody believes it\n  \
              do: nothing, if the database's clock is right: the next run reads from before it; `blueconic-sync reset {name} --to TIME` \
@@ -265,7 +263,8 @@ fn trouble(resource: &Value) {
             output::duration(ahead)
         ));
     }
-    match (text(&run["error"]), text(&run["hint"])) {
+    let Some(run) = &resource.last_run else { return };
+    match (&run.error, &run.hint) {
         (Some(error), Some(hint)) => output::line(&format!(
             "\n{name}: {}\n  do: {}",
             plain::line(error),
@@ -278,16 +277,9 @@ fn trouble(resource: &Value) {
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
-    value.as_str()
-}
-
 /// A moment without fractions of seconds.
-fn moment(text: &str) -> String {
-    chrono::DateTime::parse_from_rfc3339(text).map_or_else(
-        |_| text.to_owned(),
-        |time| time.to_utc().format("%Y-%m-%d %H:%M:%S").to_string(),
-    )
+fn moment(time: Time) -> String {
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 #[cfg(test)]

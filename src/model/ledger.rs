@@ -5,37 +5,7 @@ use uuid::Uuid;
 use super::Time;
 use super::fault::Fault;
 use super::position::Slot;
-
-/// How a run ended; the words of `sync.runs.status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Under way.
-    Running,
-    /// Everything that the tenant said is in the tables.
-    Succeeded,
-    /// It went to the end, but something could not be loaded or explained.
-    Partial,
-    /// It stopped before its end.
-    Failed,
-    /// A shutdown stopped it; the next run goes on.
-    Interrupted,
-    /// A person must approve the removals.
-    NeedsApproval,
-}
-
-impl Status {
-    /// The word as it stands in `sync.runs.status`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::NeedsApproval => "needs_approval",
-        }
-    }
-}
+use super::status::RunStatus;
 
 /// The counts of a run. Rows unless another unit is said.
 ///
@@ -125,7 +95,7 @@ impl Counts {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     /// How it ended.
-    pub status: Status,
+    pub status: RunStatus,
     /// What it did.
     pub counts: Counts,
     /// What failed and why.

@@ -17,6 +17,7 @@ pub mod pulse;
 pub mod removals;
 pub mod rows;
 pub mod segment;
+pub mod status;
 pub mod table;
 pub mod tokens;
 pub mod verdict;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Time;
+use super::status::TokenStatus;
 
 /// Whose token it is: the key of `sync.tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,8 +21,8 @@ pub struct TokenName {
 pub struct TokenRow {
     /// Counts up with each token.
     pub version: i64,
-    /// `valid`, `refreshing`, `failed`, `reauth_required`.
-    pub status: String,
+    /// The state of the token.
+    pub status: TokenStatus,
     /// When the token was issued.
     pub issued_at: Option<Time>,
     /// When it dies.

@@ -280,7 +280,7 @@ fn key_in_order(table: &Table) -> String {
 
 /// Some names are words of SQL (`precision`).
 fn quoted(name: &str) -> String {
-    format!("\"{name}\"")
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 const fn collation(kind: ColumnKind) -> &'static str {
@@ -383,7 +383,12 @@ pub(crate) const HAS_ROWS: &str = "select count(*) from (select from blueconic.p
 
 /// How many rows a table has.
 pub(crate) fn count_of(table: &Table) -> String {
-    format!("select count(*) from blueconic.{}", quoted(table.name))
+    count_in(table.name)
+}
+
+/// How many rows a table or partition of the schema `blueconic` has.
+pub(crate) fn count_in(name: &str) -> String {
+    format!("select count(*) from blueconic.{}", quoted(name))
 }
 
 /// Which of the loaded profiles `$1` carry an alias or a tombstone, and whether the alias was noticed since the walk began

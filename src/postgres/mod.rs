@@ -33,6 +33,7 @@ mod schedule;
 mod schemas;
 mod seen;
 mod session;
+mod sizes;
 mod staging;
 pub mod status;
 pub mod store;

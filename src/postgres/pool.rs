@@ -18,7 +18,7 @@ use crate::postgres::watched;
 /// How long an idle connection may take to answer: several of them may be silent at once, and each is asked in turn.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How many connections, and how long a transaction may idle.
+/// How many connections, how long a transaction may idle, and how long a gap may be hoped for.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// All connections of this process.
@@ -27,6 +27,8 @@ pub struct Limits {
     pub load_connections: u32,
     /// A lease's time to live: a loading transaction that idles for two thirds of it is ended by the server.
     pub lease_ttl: Duration,
+    /// How long the tenant keeps audit events: no scan closes a gap that lies further back.
+    pub retention: Duration,
 }
 
 /// The pools over one database.

@@ -53,6 +53,7 @@ pub struct PostgresStore {
 struct Own {
     holder: String,
     lease_ttl: Duration,
+    retention: Duration,
     slots: Vec<Slot>,
     rejects: Allowances,
 }
@@ -67,6 +68,7 @@ impl PostgresStore {
             own: Arc::new(Own {
                 holder,
                 lease_ttl: limits.lease_ttl,
+                retention: limits.retention,
                 slots,
                 rejects: Allowances::default(),
             }),
@@ -150,6 +152,11 @@ impl PostgresStore {
     /// The pool for everything short.
     pub(crate) fn control(&self) -> &PgPool {
         &self.pools.control
+    }
+
+    /// How long the tenant keeps audit events.
+    pub(crate) fn retention(&self) -> Duration {
+        self.own.retention
     }
 
     /// The slots that this program knows.

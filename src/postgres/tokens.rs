@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::fault::Outcome;
 use crate::model::plain;
 use crate::model::ports::TokenStore;
+use crate::model::status::TokenStatus;
 use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -78,7 +79,7 @@ impl PostgresStore {
     async fn token(&self, name: &TokenName) -> Result<Option<TokenRow>, Error> {
         sqlx::query_as!(
             TokenRow,
-            r#"select version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!"
+            r#"select version, status as "status: TokenStatus", issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!"
                from sync.tokens where tenant = $1 and client_id = $2 and grant_type = $3"#,
             name.tenant,
             name.client_id,
@@ -181,7 +182,7 @@ impl PostgresStore {
                  refreshing_by = null, refreshing_until = null, claims = 0, last_error = null,
                  key_id = $6, ciphertext = $7
                where tenant = $1 and client_id = $2 and grant_type = $3 and fence = $4 and refreshing_by = $8
-               returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
+               returning version, status as "status: TokenStatus", issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
             name.tenant,
             name.client_id,
             name.grant_type,
@@ -216,7 +217,7 @@ impl PostgresStore {
                  expires_at = case when $8::bytea is null then expires_at else sync.clock() end,
                  key_id = coalesce($7, key_id), ciphertext = coalesce($8::bytea, ciphertext)
                where tenant = $1 and client_id = $2 and grant_type = $3 and fence = $4 and refreshing_by = $9
-               returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
+               returning version, status as "status: TokenStatus", issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
             name.tenant,
             name.client_id,
             name.grant_type,
@@ -273,7 +274,7 @@ impl PostgresStore {
                  refreshing_by = null, refreshing_until = null, fence = fence + 1, claims = 0, last_error = null,
                  key_id = $5, ciphertext = $6
                where tenant = $1 and client_id = $2 and grant_type = $3
-               returning version, status, issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
+               returning version, status as "status: TokenStatus", issued_at, expires_at, last_error, key_id, ciphertext, sync.clock() as "now!""#,
             name.tenant,
             name.client_id,
             name.grant_type,

@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::lease::Lease;
-use crate::model::ledger::{Counts, Ledger, RunReport, Status};
+use crate::model::ledger::{Counts, Ledger, RunReport};
 use crate::model::ports::{Clock, Source, Store};
 use crate::model::position::{Scope, Slot};
 use crate::model::removals::Removals;
+use crate::model::status::RunStatus;
 
 use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
@@ -172,7 +173,7 @@ fn unreadable_dates(counts: &Counts) -> Option<String> {
 fn closing_entry(outcome: Outcome<Ended>, counts: Counts) -> (Ledger, Option<Fault>) {
     match outcome {
         Ok(ended) => {
-            let fault = (ended.status == Status::NeedsApproval).then(|| {
+            let fault = (ended.status == RunStatus::NeedsApproval).then(|| {
                 let fault = Fault::new(Kind::Person, ended.error.clone().unwrap_or_default());
                 match &ended.hint {
                     Some(hint) => fault.hint(hint),
@@ -191,8 +192,8 @@ fn closing_entry(outcome: Outcome<Ended>, counts: Counts) -> (Ledger, Option<Fau
         }
         Err(fault) => {
             let status = match fault.kind {
-                Kind::Interrupted | Kind::Fenced => Status::Interrupted,
-                _ => Status::Failed,
+                Kind::Interrupted | Kind::Fenced => RunStatus::Interrupted,
+                _ => RunStatus::Failed,
             };
             let ledger = Ledger {
                 status,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::model::fault::{Kind, Outcome};
-use crate::model::ledger::Status;
 use crate::model::ports::{Clock, Source, Store};
 use crate::model::position::{CursorPosition, Position, Scope};
+use crate::model::status::RunStatus;
 
 use closing::{after_full_walk, finish};
 use opening::open;
@@ -98,7 +98,7 @@ fn merges_need_approval(removed: u64, refused: u64) -> Ended {
         removed => format!(", beside {removed} that this run removed before"),
     };
     Ended {
-        status: Status::NeedsApproval,
+        status: RunStatus::NeedsApproval,
         error: Some(format!(
             "merges that the tenant tells of would remove at least {refused} rows of `profiles`{before}: too many to remove unasked"
         )),

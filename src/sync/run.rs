@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::model::clocks::OwnClocks;
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
-use crate::model::ledger::{Counts, Status};
+use crate::model::ledger::Counts;
 use crate::model::ports::{Clock, Source, Store};
 use crate::model::removals::Removals;
+use crate::model::status::RunStatus;
 
 use super::clocks;
 use super::lease::Stop;
@@ -17,7 +18,7 @@ use super::task::{Bounds, Task};
 /// How reading ended, when it did not end in a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ended {
-    pub(super) status: Status,
+    pub(super) status: RunStatus,
     pub(super) error: Option<String>,
     pub(super) hint: Option<String>,
 }
@@ -27,7 +28,7 @@ impl Ended {
     pub(super) fn well(counts: &Counts) -> Self {
         if counts.rejected == 0 {
             return Self {
-                status: Status::Succeeded,
+                status: RunStatus::Succeeded,
                 error: None,
                 hint: None,
             };
@@ -50,7 +51,7 @@ impl Ended {
     /// It went to the end, but not everything is there.
     pub(super) fn partial(error: String, hint: &str) -> Self {
         Self {
-            status: Status::Partial,
+            status: RunStatus::Partial,
             error: Some(error),
             hint: Some(hint.to_owned()),
         }

@@ -3,8 +3,8 @@
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::ledger::Status;
 use crate::model::ports::{Source, Store};
+use crate::model::status::RunStatus;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
@@ -157,7 +157,7 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
     let removed = unseen + merged;
     let name = context.task.resource.name();
     Some(Ended {
-        status: Status::NeedsApproval,
+        status: RunStatus::NeedsApproval,
         error: Some(format!(
             "{unseen} of {stored} rows of `{name}` were not seen any more{besides}: too many to remove unasked"
         )),

@@ -3,71 +3,67 @@
 
 use std::fmt::{Display, Write};
 
-use super::status::{Resource, Run, Status};
 use crate::model::Time;
-
-/// What a token can be.
-const TOKEN_STATUSES: [&str; 4] = ["valid", "refreshing", "failed", "reauth_required"];
+use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
 
 /// The media type of the format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// The words of `sync.runs.status`.
-const STATUSES: [&str; 6] = [
-    "running",
-    "succeeded",
-    "partial",
-    "failed",
-    "interrupted",
-    "needs_approval",
-];
-/// The counters of a run that count rows: column and label.
-const ROWS: [(&str, &str); 13] = [
-    ("rows_read", "read"),
-    ("rows_distinct", "distinct"),
-    ("rows_inserted", "inserted"),
-    ("rows_updated", "updated"),
-    ("rows_unchanged", "unchanged"),
-    ("rows_removed", "removed"),
-    ("rows_rejected", "rejected"),
-    ("rows_rehashed", "rehashed"),
-    ("rows_suppressed", "suppressed"),
-    ("rows_repeated", "repeated"),
-    ("rows_elsewhere", "elsewhere"),
-    ("rows_missed", "missed"),
-    ("rows_late", "late"),
-];
-/// The other counters: column, metric and help.
-const COUNTERS: [(&str, &str, &str); 7] = [
+/// The counts of rows by what became of them, with their labels.
+fn rows(run: &Run) -> [(&'static str, i64); 13] {
+    [
+        ("read", run.rows_read),
+        ("distinct", run.rows_distinct),
+        ("inserted", run.rows_inserted),
+        ("updated", run.rows_updated),
+        ("unchanged", run.rows_unchanged),
+        ("removed", run.rows_removed),
+        ("rejected", run.rows_rejected),
+        ("rehashed", run.rows_rehashed),
+        ("suppressed", run.rows_suppressed),
+        ("repeated", run.rows_repeated),
+        ("elsewhere", run.rows_elsewhere),
+        ("missed", run.rows_missed),
+        ("late", run.rows_late),
+    ]
+}
+
+/// A metric's name, its help, and how it is read from a run.
+type RunMetric = (&'static str, &'static str, fn(&Run) -> Option<i64>);
+
+/// The other counters of a run.
+const COUNTERS: [RunMetric; 7] = [
     (
-        "pages",
         "last_run_pages",
         "Pages that ended whole in the last run.",
+        |run| Some(run.pages),
     ),
-    ("requests", "last_run_requests", "Requests of the last run."),
+    ("last_run_requests", "Requests of the last run.", |run| {
+        Some(run.requests)
+    }),
     (
-        "retries",
         "last_run_retries",
         "Requests of the last run that repeated an earlier one.",
+        |run| Some(run.retries),
     ),
     (
-        "bytes_read",
         "last_run_read_bytes",
         "Decompressed bytes of bodies that the last run read.",
+        |run| Some(run.bytes_read),
     ),
     (
-        "source_total",
         "source_total_rows",
         "What the tenant said it has, in the last run.",
+        |run| run.source_total,
     ),
     (
-        "page_fill_percent",
         "last_run_page_fill_percent",
         "Audit events since the watermark in percent of a page; beyond 100 a tenant that answers newest first hides some.",
+        |run| run.page_fill_percent,
     ),
     (
-        "late_by_seconds",
         "last_run_late_seconds",
         "How far before the increment's watermark the worst row was dated that only the last full walk found changed.",
+        |run| run.late_by_seconds,
     ),
 ];
 
@@ -100,12 +96,12 @@ pub(super) fn render(process: Process, status: Option<&Status>) -> String {
     page.0
 }
 
-fn resources(page: &mut Page, resources: &[Resource]) {
+fn resources(page: &mut Page, resources: &[ResourceStatus]) {
     page.each(
         resources,
         "last_success_timestamp_seconds",
         "When a run last succeeded, in Unix time.",
-        |it| it.last_success_at.map(seconds),
+        |it| it.last_success_at().map(seconds),
     );
     page.each(
         resources,
@@ -123,7 +119,7 @@ fn resources(page: &mut Page, resources: &[Resource]) {
         resources,
         "open_gaps",
         "Spans of time that are known to be incomplete.",
-        |it| it.open_gaps,
+        |it| Some(it.open_gaps),
     );
     page.each(
         resources,
@@ -133,35 +129,45 @@ fn resources(page: &mut Page, resources: &[Resource]) {
     );
 }
 
-fn runs(page: &mut Page, resources: &[Resource]) {
-    let ran = || resources.iter().filter_map(|it| Some((it, it.run.as_ref()?)));
+fn runs(page: &mut Page, resources: &[ResourceStatus]) {
+    let ran = || {
+        resources
+            .iter()
+            .filter_map(|it| Some((it, it.last_run.as_ref()?)))
+    };
     page.family(
         "last_run_status",
         "1 for the status of the last run, 0 for the others.",
     );
     for (it, run) in ran() {
-        for status in STATUSES {
-            let labels = [("resource", &*it.name), ("scope", &*it.scope), ("status", status)];
+        for status in RunStatus::ALL {
+            let labels = [
+                ("resource", &*it.resource),
+                ("scope", it.scope.as_str()),
+                ("status", status.as_str()),
+            ];
             page.sample("last_run_status", &labels, u8::from(run.status == status));
         }
     }
     page.family("last_run_rows", "Rows of the last run, by what became of them.");
     for (it, run) in ran() {
-        for (column, kind) in ROWS {
-            if let Some(rows) = run.count(column) {
-                let labels = [("resource", &*it.name), ("scope", &*it.scope), ("kind", kind)];
-                page.sample("last_run_rows", &labels, rows);
-            }
+        for (kind, rows) in rows(run) {
+            let labels = [
+                ("resource", &*it.resource),
+                ("scope", it.scope.as_str()),
+                ("kind", kind),
+            ];
+            page.sample("last_run_rows", &labels, rows);
         }
     }
-    for (column, metric, help) in COUNTERS {
-        page.each(resources, metric, help, |it| it.run.as_ref()?.count(column));
+    for (metric, help, count) in COUNTERS {
+        page.each(resources, metric, help, |it| count(it.last_run.as_ref()?));
     }
     page.each(
         resources,
         "last_run_duration_seconds",
         "How long the last run took.",
-        |it| it.run.as_ref().and_then(duration),
+        |it| it.last_run.as_ref().and_then(duration),
     );
 }
 
@@ -171,10 +177,10 @@ fn token(page: &mut Page, status: &Status) {
         "token_status",
         "1 for the status of the tenant's token, 0 for the others.",
     );
-    for status in TOKEN_STATUSES {
+    for status in TokenStatus::ALL {
         page.sample(
             "token_status",
-            &[("status", status)],
+            &[("status", status.as_str())],
             u8::from(token.status == status),
         );
     }
@@ -188,7 +194,7 @@ fn token(page: &mut Page, status: &Status) {
 }
 
 fn duration(run: &Run) -> Option<f64> {
-    let time = (run.finished_at? - run.started_at?).to_std().ok()?;
+    let time = (run.finished_at? - run.started_at).to_std().ok()?;
     Some(time.as_secs_f64())
 }
 
@@ -232,15 +238,19 @@ impl Page {
     /// A family with at most one sample for each resource and scope.
     fn each<V: Display>(
         &mut self,
-        resources: &[Resource],
+        resources: &[ResourceStatus],
         name: &str,
         help: &str,
-        value: impl Fn(&Resource) -> Option<V>,
+        value: impl Fn(&ResourceStatus) -> Option<V>,
     ) {
         self.family(name, help);
         for it in resources {
             if let Some(value) = value(it) {
-                self.sample(name, &[("resource", &*it.name), ("scope", &*it.scope)], value);
+                self.sample(
+                    name,
+                    &[("resource", &*it.resource), ("scope", it.scope.as_str())],
+                    value,
+                );
             }
         }
     }

@@ -10,5 +10,4 @@ mod metrics;
 mod neighbour;
 mod page;
 pub mod server;
-mod status;
 mod words;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::html::Html;
-use super::status::{Resource, Run, Status, Token};
 use super::words;
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::fault::Fault;
+use crate::model::status::{ResourceStatus, Run, RunStatus, Status, Token, TokenStatus};
 
 /// The stylesheet; its hash stands in the content security policy.
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -159,9 +159,9 @@ fn culprits(html: &mut Html, status: &Status, registry: Registry) {
     html.raw("</p>");
 }
 
-fn full_name(resource: &Resource, registry: Registry) -> String {
-    let name = words::resource(registry, &resource.name);
-    match words::scope(registry, &resource.name, &resource.scope) {
+fn full_name(resource: &ResourceStatus, registry: Registry) -> String {
+    let name = words::resource(registry, &resource.resource);
+    match words::scope(registry, &resource.resource, resource.scope) {
         Some(scope) => format!("{name}, {scope}"),
         None => name,
     }
@@ -173,24 +173,23 @@ fn token_sentence(token: &Token, now: Time) -> (Mood, String) {
         format!(", {verb} {}", words::relative(at, now))
     });
     let expiry = expiry.unwrap_or_default();
-    match token.status.as_str() {
+    match token.status {
         // It is asked for when it is wanted, so one that has expired is no fault.
-        "valid" => (Mood::Quiet, format!("Token valid{expiry}")),
-        "refreshing" => (Mood::Quiet, format!("Token being renewed{expiry}")),
-        "failed" => (Mood::Watch, format!("Token could not be renewed{expiry}")),
-        "reauth_required" => (
+        TokenStatus::Valid => (Mood::Quiet, format!("Token valid{expiry}")),
+        TokenStatus::Refreshing => (Mood::Quiet, format!("Token being renewed{expiry}")),
+        TokenStatus::Failed => (Mood::Watch, format!("Token could not be renewed{expiry}")),
+        TokenStatus::ReauthRequired => (
             Mood::Bad,
             format!("Token must be authorized again by a person{expiry}"),
         ),
-        other => (Mood::Quiet, format!("Token {other}{expiry}")),
     }
 }
 
 // ---------------------------------------------------------------------------------------------- a resource
 
-fn mood_of(resource: &Resource) -> Mood {
+fn mood_of(resource: &ResourceStatus) -> Mood {
     // What can never be closed is a fact, not something to watch.
-    let gaps = if resource.open_gaps.unwrap_or(0) > resource.lasting_gaps {
+    let gaps = if resource.has_closable_gaps() {
         Mood::Watch
     } else {
         Mood::Quiet
@@ -198,42 +197,42 @@ fn mood_of(resource: &Resource) -> Mood {
     mood_of_run(resource).max(gaps)
 }
 
-fn mood_of_run(resource: &Resource) -> Mood {
-    match resource.run.as_ref().map(|run| run.status.as_str()) {
+fn mood_of_run(resource: &ResourceStatus) -> Mood {
+    match resource.last_run.as_ref().map(|run| run.status) {
         None => Mood::Quiet,
-        Some("succeeded") => Mood::Well,
-        Some("running") => Mood::Busy,
-        Some("failed" | "needs_approval") => Mood::Bad,
-        Some(_) => Mood::Watch,
+        Some(RunStatus::Succeeded) => Mood::Well,
+        Some(RunStatus::Running) => Mood::Busy,
+        Some(RunStatus::Failed | RunStatus::NeedsApproval) => Mood::Bad,
+        Some(RunStatus::Partial | RunStatus::Interrupted) => Mood::Watch,
     }
 }
 
-fn status_word(resource: &Resource) -> String {
-    match resource.run.as_ref().map(|run| run.status.as_str()) {
-        None => "Never ran".to_owned(),
-        Some("succeeded") => "Succeeded".to_owned(),
-        Some("running") => "Running".to_owned(),
-        Some("partial") => "Partial".to_owned(),
-        Some("failed") => "Failed".to_owned(),
-        Some("interrupted") => "Interrupted".to_owned(),
-        Some("needs_approval") => "Needs approval".to_owned(),
-        Some(other) => other.to_owned(),
+fn status_word(resource: &ResourceStatus) -> &'static str {
+    match resource.last_run.as_ref().map(|run| run.status) {
+        None => "Never ran",
+        Some(RunStatus::Succeeded) => "Succeeded",
+        Some(RunStatus::Running) => "Running",
+        Some(RunStatus::Partial) => "Partial",
+        Some(RunStatus::Failed) => "Failed",
+        Some(RunStatus::Interrupted) => "Interrupted",
+        Some(RunStatus::NeedsApproval) => "Needs approval",
     }
 }
 
-fn card(html: &mut Html, resource: &Resource, registry: Registry, now: Time) {
+fn card(html: &mut Html, resource: &ResourceStatus, registry: Registry, now: Time) {
     html.raw("<section class=\"card ")
         .text(mood_of(resource).class())
         .raw("\"><div class=\"title\"><h2><bdi>");
-    html.text(words::resource(registry, &resource.name)).raw("</bdi>");
-    if let Some(scope) = words::scope(registry, &resource.name, &resource.scope) {
+    html.text(words::resource(registry, &resource.resource))
+        .raw("</bdi>");
+    if let Some(scope) = words::scope(registry, &resource.resource, resource.scope) {
         html.raw(" <small><bdi>").text(scope).raw("</bdi></small>");
     }
     html.raw("</h2><p class=\"status ")
         .text(mood_of_run(resource).class())
         .raw("\"><bdi>");
     html.text(status_word(resource)).raw("</bdi></p></div>");
-    match &resource.run {
+    match &resource.last_run {
         Some(run) => ran(html, mood_of_run(resource), run, now),
         None => _ = html.raw("<p class=\"when\">It runs as soon as its turn comes.</p>"),
     }
@@ -245,36 +244,34 @@ fn ran(html: &mut Html, mood: Mood, run: &Run, now: Time) {
     html.raw("<p class=\"when\">");
     let since = |from: Time, to: Time| words::duration((to - from).to_std().unwrap_or_default());
     match (run.started_at, run.finished_at) {
-        (Some(began), Some(ended)) => {
+        (started, Some(ended)) => {
             html.raw("Ended ");
             moment(html, ended, now);
-            html.raw(", took ").text(since(began, ended));
+            html.raw(", took ").text(since(started, ended));
         }
-        (Some(began), None) => {
+        (started, None) => {
             html.raw("Began ");
-            moment(html, began, now);
+            moment(html, started, now);
         }
-        (None, _) => _ = html.raw("No time known"),
     }
     html.raw("</p>");
     progress(html, run);
     trouble(html, mood, run.error.as_deref(), run.hint.as_deref());
     html.raw("<dl class=\"counts\">");
-    for (column, label) in [
-        ("rows_read", "read"),
-        ("rows_inserted", "inserted"),
-        ("rows_updated", "updated"),
-        ("rows_unchanged", "unchanged"),
-        ("rows_removed", "removed"),
-        ("rows_rejected", "rejected"),
+    for (count, label) in [
+        (run.rows_read, "read"),
+        (run.rows_inserted, "inserted"),
+        (run.rows_updated, "updated"),
+        (run.rows_unchanged, "unchanged"),
+        (run.rows_removed, "removed"),
+        (run.rows_rejected, "rejected"),
     ] {
-        let count = run.count(column);
         let class = match count {
-            Some(rejected) if rejected > 0 && column == "rows_rejected" => "watch",
-            Some(0) | None => "none",
-            Some(_) => "some",
+            0 => "none",
+            1.. if label == "rejected" => "watch",
+            _ => "some",
         };
-        let shown = count.map_or_else(|| "–".to_owned(), words::number);
+        let shown = words::number(count);
         html.raw("<div class=\"")
             .text(class)
             .raw("\"><dt>")
@@ -288,8 +285,8 @@ fn ran(html: &mut Html, mood: Mood, run: &Run, now: Time) {
 
 /// A bar while it runs, where the tenant has said how much there is.
 fn progress(html: &mut Html, run: &Run) {
-    if let ("running", Some(total @ 1..)) = (run.status.as_str(), run.count("source_total")) {
-        let read = run.count("rows_read").unwrap_or(0).clamp(0, total);
+    if let (RunStatus::Running, Some(total @ 1..)) = (run.status, run.source_total) {
+        let read = run.rows_read.clamp(0, total);
         html.raw("<progress max=\"")
             .text(total)
             .raw("\" value=\"")
@@ -316,7 +313,7 @@ fn trouble(html: &mut Html, mood: Mood, error: Option<&str>, hint: Option<&str>)
     html.raw("</div>");
 }
 
-fn facts(html: &mut Html, resource: &Resource, now: Time) {
+fn facts(html: &mut Html, resource: &ResourceStatus, now: Time) {
     html.raw("<dl class=\"facts\">");
     let time = |html: &mut Html, label: &'static str, at: Option<Time>| {
         if let Some(at) = at {
@@ -336,25 +333,24 @@ fn facts(html: &mut Html, resource: &Resource, now: Time) {
             .raw("</dd>");
     }
     match resource.open_gaps {
-        Some(gaps) if gaps > 0 && gaps <= resource.lasting_gaps => {
+        gaps @ 1.. if !resource.has_closable_gaps() => {
             html.raw("<dt>Open gaps</dt><dd>")
                 .text(words::number(gaps))
                 .raw(" for good</dd>");
         }
-        Some(gaps @ 1..) => {
+        gaps @ 1.. => {
             html.raw("<dt>Open gaps</dt><dd class=\"watch\">")
                 .text(words::number(gaps))
                 .raw("</dd>");
         }
-        Some(_) => _ = html.raw("<dt>Open gaps</dt><dd>none</dd>"),
-        None => {}
+        _ => _ = html.raw("<dt>Open gaps</dt><dd>none</dd>"),
     }
     if resource.next_run_at.is_some_and(|at| at <= now) {
         html.raw("<dt>Next run</dt><dd>due now</dd>");
     } else {
         time(html, "Next run", resource.next_run_at);
     }
-    if let Some(holder) = &resource.holder {
+    if let Some(holder) = resource.holder() {
         html.raw("<dt>Held by</dt><dd><bdi>")
             .text(holder)
             .raw("</bdi></dd>");

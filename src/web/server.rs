@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
@@ -22,7 +23,6 @@ use super::connections;
 use super::error::WebError;
 use super::hosts::Hosts;
 use super::metrics::{self, Process};
-use super::status::Status;
 use super::{neighbour, page};
 use crate::clock::SystemClock;
 use crate::config::settings::Web;
@@ -32,6 +32,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::plain;
 use crate::model::ports::{Clock, Observer};
 use crate::model::pulse::Pulse;
+use crate::model::status::Status;
 
 /// How long a page waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -131,7 +132,7 @@ struct Site<O> {
 }
 
 impl<O: Observer> Site<O> {
-    async fn status(&self) -> Outcome<Value> {
+    async fn status(&self) -> Outcome<Status> {
         in_time(self.observer.status()).await
     }
 }
@@ -244,18 +245,17 @@ async fn status<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     }
 }
 
-/// Escaped so that it may be looked at on a terminal.
-fn json(code: StatusCode, value: &Value) -> Response {
-    let document = plain::json(&value.to_string()).into_owned();
+/// The keys in order, escaped so that it may be looked at on a terminal.
+fn json(code: StatusCode, document: &impl Serialize) -> Response {
+    let Ok(document) = serde_json::to_value(document) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let document = plain::json(&document.to_string()).into_owned();
     (code, [(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 
 async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
-    let status = site
-        .status()
-        .await
-        .ok()
-        .map(|status| Status::read(&status, SystemClock.now()));
+    let status = site.status().await.ok();
     let process = Process {
         started_at: site.started_at,
         heartbeat_age_seconds: site.health.pulse.age().as_secs_f64(),
@@ -267,10 +267,7 @@ async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
 async fn index<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     let now = SystemClock.now();
     let (code, html) = match site.status().await {
-        Ok(status) => (
-            StatusCode::OK,
-            page::render(&Status::read(&status, now), site.registry, now),
-        ),
+        Ok(status) => (StatusCode::OK, page::render(&status, site.registry, now)),
         Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, page::unreadable(&fault, now)),
     };
     (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()

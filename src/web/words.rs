@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::description::Registry;
+use crate::model::position::Scope;
 
 /// `1,234,567`.
 pub(super) fn number(value: i64) -> String {
@@ -74,16 +75,14 @@ pub(super) fn resource(registry: Registry, name: &str) -> String {
 }
 
 /// What a scope is called; none where a resource has only one.
-pub(super) fn scope(registry: Registry, resource: &str, scope: &str) -> Option<String> {
+pub(super) fn scope(registry: Registry, resource: &str, scope: Scope) -> Option<&'static str> {
     let is_only = registry
         .named(resource)
-        .is_some_and(|resource| resource.scopes().iter().all(|own| own.as_str() == scope));
+        .is_some_and(|resource| resource.scopes().iter().all(|own| *own == scope));
     match scope {
-        "" => None,
         _ if is_only => None,
-        "full" => Some("everything".to_owned()),
-        "increment" => Some("what changed".to_owned()),
-        other => Some(other.to_owned()),
+        Scope::Full => Some("everything"),
+        Scope::Increment => Some("what changed"),
     }
 }
 

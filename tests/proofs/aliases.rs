@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::lease::Lease;
-use blueconic_sync::model::ledger::{Counts, Ledger, Status};
+use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::status::RunStatus;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
 use sqlx::{Connection as _, PgConnection};
@@ -73,7 +74,7 @@ async fn empty(db: &Fixture) {
 
 async fn close(db: &Fixture, lease: &Lease) {
     let ledger = Ledger {
-        status: Status::Succeeded,
+        status: RunStatus::Succeeded,
         counts: Counts::default(),
         error: None,
         hint: None,

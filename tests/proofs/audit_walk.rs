@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{GapReason, Span};
-use blueconic_sync::model::ledger::Status;
 use blueconic_sync::model::ports::{Clock, Resource, Store};
+use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
 use blueconic_sync::sync::task::{Bounds, EventsReading, Reading, RemovalBound, Task, WhenHeld};
@@ -93,7 +93,7 @@ impl<T: Store> Stage<T> {
         let report = self.engine.run(&task, &CancellationToken::new()).await.unwrap();
         let died = self.tenant.lock().unwrap().died;
         assert_eq!(
-            report.ledger.status == Status::Succeeded,
+            report.ledger.status == RunStatus::Succeeded,
             !died,
             "{:?}",
             report.ledger

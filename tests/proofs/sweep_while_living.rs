@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::clock::SystemClock;
-use blueconic_sync::model::ledger::Status;
 use blueconic_sync::model::ports::Resource;
 use blueconic_sync::model::position::Scope;
+use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::store::PostgresStore;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
@@ -58,7 +58,7 @@ impl Story {
     }
 
     /// Reads in a scope; gives back how the run ended and how many rows it removed.
-    async fn read(&self, scope: Scope) -> (Status, u64) {
+    async fn read(&self, scope: Scope) -> (RunStatus, u64) {
         let reading = ProfilesReading {
             scope: Some(scope),
             overlap: Duration::ZERO,
@@ -70,7 +70,12 @@ impl Story {
             when_held: WhenHeld::Wait,
         };
         let report = self.engine.run(&task, &CancellationToken::new()).await.unwrap();
-        assert_ne!(report.ledger.status, Status::Failed, "{:?}", report.ledger.error);
+        assert_ne!(
+            report.ledger.status,
+            RunStatus::Failed,
+            "{:?}",
+            report.ledger.error
+        );
         (report.ledger.status, report.ledger.counts.removed)
     }
 
@@ -133,7 +138,7 @@ async fn tell(db: &Fixture, seed: u64) -> u64 {
         );
     }
     let (status, _) = story.read(Scope::Full).await;
-    assert_eq!(status, Status::Succeeded, "story {seed}");
+    assert_eq!(status, RunStatus::Succeeded, "story {seed}");
     assert_eq!(stored(db).await, alive, "story {seed}: after a walk in quiet");
     removed
 }

@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     max_connections: 4,
     load_connections: 2,
     lease_ttl: Duration::from_secs(30),
+    retention: Duration::from_hours(30 * 24),
 };
 
 async fn fault(options: PgConnectOptions) -> Fault {

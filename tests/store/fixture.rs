@@ -88,11 +88,24 @@ pub(crate) async fn fixture_with_lease_of(lease_ttl: Duration) -> Fixture {
 
 /// As another process would have it.
 pub(crate) async fn another_store(options: &PgConnectOptions, lease_ttl: Duration) -> PostgresStore {
-    let limits = Limits {
-        max_connections: 8,
-        load_connections: 4,
-        lease_ttl,
-    };
+    let limits = Limits { lease_ttl, ..LIMITS };
+    connect(options, limits).await
+}
+
+/// As a process would have it whose tenant keeps audit events for so long.
+pub(crate) async fn store_with_retention(options: &PgConnectOptions, retention: Duration) -> PostgresStore {
+    let limits = Limits { retention, ..LIMITS };
+    connect(options, limits).await
+}
+
+const LIMITS: Limits = Limits {
+    max_connections: 8,
+    load_connections: 4,
+    lease_ttl: Duration::from_secs(30),
+    retention: Duration::from_hours(30 * 24),
+};
+
+async fn connect(options: &PgConnectOptions, limits: Limits) -> PostgresStore {
     let slots = vec![SEGMENTS, PROFILES_FULL, PROFILES_INCREMENT, AUDIT];
     PostgresStore::connect(options.clone(), limits, slots)
         .await

@@ -118,15 +118,9 @@ async fn gaps_that_no_scan_can_close_are_counted_apart() {
         db.store.advance(&lease, &moved).await.unwrap();
     }
     let told = blueconic_sync::postgres::status::read(&db.store).await.unwrap();
-    let slots = told["resources"].as_array().unwrap();
-    let events = slots
-        .iter()
-        .find(|slot| slot["resource"] == "audit_events")
-        .unwrap();
-    assert_eq!(
-        (&events["open_gaps"], &events["lasting_gaps"]),
-        (&5.into(), &3.into())
-    );
+    let events = told.resources.iter().find(|slot| slot.resource == "audit_events");
+    let events = events.unwrap();
+    assert_eq!((events.open_gaps, events.lasting_gaps), (5, 3));
 }
 
 #[tokio::test]

@@ -6,15 +6,16 @@ use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::lease::Acquired;
-use blueconic_sync::model::ledger::{Counts, Ledger, Status};
+use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::status::RunStatus;
 
 use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture, fixture_with_lease_of,
     load, position, run, time,
 };
 
-fn ledger(status: Status) -> Ledger {
+fn ledger(status: RunStatus) -> Ledger {
     Ledger {
         status,
         counts: Counts::default(),
@@ -114,7 +115,10 @@ async fn a_fenced_load_writes_nothing() {
         .await;
     assert_eq!(rows, 0);
     // The late ledger leaves the run as its successor closed it.
-    db.store.close(&lease, &ledger(Status::Succeeded)).await.unwrap();
+    db.store
+        .close(&lease, &ledger(RunStatus::Succeeded))
+        .await
+        .unwrap();
     let status: String = db
         .one(&format!(
             "select status from sync.runs where id = '{}'",
@@ -235,7 +239,7 @@ async fn a_closed_run_says_what_it_did() {
     db.store.advance(&lease, &moved).await.unwrap();
     let counts = Counts { read: 8, ..counts };
     let closing = Ledger {
-        status: Status::Partial,
+        status: RunStatus::Partial,
         counts,
         error: Some("two are missing".to_owned()),
         hint: Some("wait".to_owned()),

@@ -1,9 +1,10 @@
 //! Rejects: one open row for an element, closed when it loads.
 
 use blueconic_sync::model::batch::{Batch, Reject};
-use blueconic_sync::model::ledger::{Counts, Ledger, Status};
+use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::page::RejectReason;
 use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::status::RunStatus;
 
 use crate::store::fixture::{PROFILES_FULL, add_profile, fixture, load};
 
@@ -126,7 +127,7 @@ async fn old_rejects_go_when_a_run_closes() {
     .await
     .unwrap();
     let ledger = Ledger {
-        status: Status::Partial,
+        status: RunStatus::Partial,
         counts: Counts::default(),
         error: None,
         hint: None,

@@ -1,15 +1,20 @@
 //! Status, readiness, the tenant of a database, reset.
 
+use std::time::Duration;
+
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::{Fault, Kind};
-use blueconic_sync::model::ledger::{Counts, Ledger, Status};
+use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Observer as _, Store as _};
+use blueconic_sync::model::position::Scope;
+use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::{reset, status};
 use url::Url;
 
 use crate::store::fixture::{
-    PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, add_profile, advance, fixture, load, position, time,
+    PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, add_profile, advance, fixture, load, position,
+    store_with_retention, time,
 };
 
 #[tokio::test]
@@ -17,8 +22,8 @@ async fn status_tells_of_every_slot() {
     let db = fixture().await;
     db.store.ready().await.unwrap();
     let empty = db.store.status().await.unwrap();
-    assert_eq!(empty["resources"].as_array().unwrap().len(), 4);
-    assert!(empty["tenant"].is_null() && empty["token"].is_null());
+    assert_eq!(empty.resources.len(), 4);
+    assert_eq!((empty.tenant, empty.token), (None, None));
     db.store
         .claim_tenant(&Url::parse("https://Tenant.example/").unwrap())
         .await
@@ -32,29 +37,25 @@ async fn status_tells_of_every_slot() {
     moved.watermark = Some(time(0));
     db.store.advance(&lease, &moved).await.unwrap();
     let ledger = Ledger {
-        status: Status::Succeeded,
+        status: RunStatus::Succeeded,
         counts: Counts::default(),
         error: None,
         hint: None,
     };
     db.store.close(&lease, &ledger).await.unwrap();
     let told = status::read(&db.store).await.unwrap();
-    assert_eq!(told["tenant"], "https://tenant.example");
-    let profiles = &told["resources"][1];
+    assert_eq!(told.tenant.as_deref(), Some("https://tenant.example"));
+    let profiles = &told.resources[1];
     assert_eq!(
-        (profiles["resource"].as_str(), profiles["scope"].as_str()),
-        (Some("profiles"), Some("full"))
+        (profiles.resource.as_str(), profiles.scope),
+        ("profiles", Scope::Full)
     );
-    assert_eq!(profiles["last_run"]["status"], "succeeded");
-    assert_eq!(profiles["lease"]["held"], false);
-    assert_eq!(profiles["watermark"], profiles["complete_as_of"]);
-    assert!(profiles["lag_seconds"].as_f64().unwrap() > 1000.0);
-    let names: Vec<&str> = told["tables"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|table| table["name"].as_str().unwrap())
-        .collect();
+    assert_eq!(profiles.last_run.as_ref().unwrap().status, RunStatus::Succeeded);
+    assert_eq!(profiles.holder(), None);
+    assert!(profiles.watermark.is_some());
+    assert_eq!(profiles.watermark, profiles.complete_as_of);
+    assert!(profiles.lag_seconds.unwrap() > 1000.0);
+    let names: Vec<&str> = told.tables.iter().map(|table| table.name.as_str()).collect();
     let expected = [
         "audit_events",
         "profile_aliases",
@@ -64,13 +65,72 @@ async fn status_tells_of_every_slot() {
         "segments",
     ];
     assert_eq!(names, expected);
-    assert!(told["tables"][4]["bytes"].as_i64().unwrap() > 8_000);
+    assert!(told.tables[4].bytes > 8_000);
+    // Nobody has analyzed the table yet.
+    assert_eq!(told.tables[4].rows_estimated, Some(1));
+}
+
+/// Rows that the planner was never told of are counted where that is cheap, and not invented where it is not.
+#[tokio::test]
+async fn rows_of_tables_that_were_never_analyzed_are_counted_or_not_known() {
+    let db = fixture().await;
+    let rows = async || -> Vec<Option<i64>> {
+        let status = status::read(&db.store).await.unwrap();
+        ["segments", "profile_aliases", "audit_events"]
+            .map(|name| {
+                let table = status.tables.iter().find(|table| table.name == name);
+                table.unwrap().rows_estimated
+            })
+            .to_vec()
+    };
+    let run = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&db.look).await.unwrap();
+    };
+    assert_eq!(rows().await, [Some(0); 3]);
+    run("alter table blueconic.segments set (autovacuum_enabled = off);
+         alter table blueconic.profile_aliases set (autovacuum_enabled = off);
+         insert into blueconic.segments (id, name, synced_at)
+         select n::text, repeat('x', 100), now() from generate_series(1, 500) as n")
+    .await;
+    assert_eq!(rows().await, [Some(500), Some(0), Some(0)]);
+    // Larger than what is counted: not known until it is analyzed.
+    run("insert into blueconic.segments (id, name, synced_at)
+         select n::text, repeat('x', 1000), now() from generate_series(501, 10500) as n")
+    .await;
+    assert_eq!(rows().await[0], None);
+    run("analyze blueconic.segments").await;
+    assert_eq!(rows().await[0], Some(10_500));
+}
+
+/// An open gap lasts as soon as the tenant's retention has passed it, whatever that is set to.
+#[tokio::test]
+async fn gaps_last_from_the_retention_on() {
+    let db = fixture().await;
+    sqlx::raw_sql(
+        "insert into sync.gaps (resource, from_at, to_at, reason, run_id, noticed_at)
+         select 'audit_events', now() - make_interval(days => days + 1), now() - make_interval(days => days),
+           'unreachable', gen_random_uuid(), now()
+         from unnest(array[2, 20, 40]) as days",
+    )
+    .execute(&db.look)
+    .await
+    .unwrap();
+    for (days, lasting) in [(30, 1), (7, 2), (60, 0), (1, 3)] {
+        let store = store_with_retention(&db.options, Duration::from_hours(days * 24)).await;
+        let status = status::read(&store).await.unwrap();
+        let events = &status.resources[3];
+        assert_eq!(
+            (events.open_gaps, events.lasting_gaps),
+            (3, lasting),
+            "{days} days"
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_list_is_complete_as_of_the_start_of_its_last_full_success() {
     let db = fixture().await;
-    for end in [Status::Succeeded, Status::Partial, Status::Failed] {
+    for end in [RunStatus::Succeeded, RunStatus::Partial, RunStatus::Failed] {
         let lease = db.lease(SEGMENTS).await;
         let ledger = Ledger {
             status: end,

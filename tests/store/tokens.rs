@@ -217,5 +217,5 @@ async fn a_dropped_version_is_dead_and_a_newer_one_is_not() {
     db.store.drop_version(&name(), 1).await.unwrap();
     let row = db.store.read(&name()).await.unwrap().unwrap();
     assert!(row.expires_at.unwrap() > row.now);
-    assert_eq!(row.status, "valid");
+    assert_eq!(row.status.as_str(), "valid");
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use blueconic_sync::model::status::Status;
+
 use crate::web::states::{Running, away, hostile, troubled, well};
 
 /// Samples by name and labels; checks the format on the way.
@@ -41,7 +43,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-async fn metrics(state: serde_json::Value) -> BTreeMap<String, f64> {
+async fn metrics(state: Status) -> BTreeMap<String, f64> {
     let running = Running::with(Ok(state)).await;
     let response = reqwest::get(format!("{}/metrics", running.url)).await.unwrap();
     assert_eq!(

@@ -1,212 +1,266 @@
-//! States of the service as `status --json` prints them, and an observer that has one of them.
+//! States of the service, and an observer that has one of them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Web;
+use blueconic_sync::model::Time;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::ports::Observer;
+use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::pulse::Pulse;
+use blueconic_sync::model::status::{Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::server::{Door, Health};
-use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// So many seconds from now, as the database prints a time.
-pub(crate) fn at(seconds: i64) -> String {
-    (chrono::Utc::now() + chrono::Duration::seconds(seconds)).to_rfc3339()
+/// So many seconds from now.
+pub(crate) fn at(seconds: i64) -> Time {
+    chrono::Utc::now() + chrono::Duration::seconds(seconds)
 }
 
-fn run(status: &str, counts: [i64; 5], error: Option<&str>, hint: Option<&str>) -> Value {
+fn run(status: RunStatus, counts: [i64; 5], error: Option<&str>, hint: Option<&str>) -> Run {
     let [read, inserted, updated, removed, rejected] = counts;
-    json!({
-        "id": "0198a1b2-0000-7000-8000-000000000001", "resource": "", "mode": "full", "status": status,
-        "started_at": at(-260), "finished_at": (status != "running").then(|| at(-180)),
-        "source_total": 148_201, "rows_read": read, "rows_distinct": read, "rows_inserted": inserted,
-        "rows_updated": updated, "rows_unchanged": read.saturating_sub(inserted).saturating_sub(updated), "rows_removed": removed,
-        "rows_rejected": rejected, "rows_rehashed": 0, "rows_suppressed": 0, "unexplained": null,
-        "pages": 15, "requests": 17, "retries": 1, "bytes_read": 459_000_000, "position_from": null,
-        "position_to": null, "error": error, "hint": hint,
-    })
+    Run {
+        id: uuid::uuid!("0198a1b2-0000-7000-8000-000000000001"),
+        resource: String::new(),
+        mode: Scope::Full,
+        status,
+        started_at: at(-260),
+        finished_at: (status != RunStatus::Running).then(|| at(-180)),
+        source_total: Some(148_201),
+        rows_read: read,
+        rows_distinct: read,
+        rows_inserted: inserted,
+        rows_updated: updated,
+        rows_unchanged: read.saturating_sub(inserted).saturating_sub(updated),
+        rows_removed: removed,
+        rows_rejected: rejected,
+        rows_rehashed: 0,
+        rows_suppressed: 0,
+        rows_repeated: 0,
+        rows_elsewhere: 0,
+        rows_missed: 0,
+        rows_late: 0,
+        late_by_seconds: None,
+        replaced_characters: 0,
+        unexplained: None,
+        page_fill_percent: None,
+        pages: 15,
+        requests: 17,
+        retries: 1,
+        bytes_read: 459_000_000,
+        position_from: None,
+        position_to: None,
+        error: error.map(str::to_owned),
+        hint: hint.map(str::to_owned),
+    }
 }
 
-fn resource(name: &str, scope: &str, last_run: &Value) -> Value {
-    json!({
-        "resource": name, "scope": scope, "watermark": at(-190), "complete_as_of": at(-190), "last_run": last_run,
-        "lag_seconds": 190.4, "open_gaps": 0, "lease": null, "next_run_at": at(420),
-    })
+fn resource(name: &str, scope: Scope, last_run: Run) -> ResourceStatus {
+    ResourceStatus {
+        resource: name.to_owned(),
+        scope,
+        watermark: Some(at(-190)),
+        watermark_ahead_seconds: None,
+        complete_as_of: Some(at(-190)),
+        position: None,
+        last_run: Some(last_run),
+        lag_seconds: Some(190.4),
+        open_gaps: 0,
+        lasting_gaps: 0,
+        lease: None,
+        next_run_at: Some(at(420)),
+    }
 }
 
-fn all(resources: &[Value]) -> Value {
-    json!({
-        "tenant": "https://example.blueconic.net",
-        "resources": resources,
-        "token": { "status": "valid", "expires_at": at(2900) },
-    })
+fn held_by(holder: &str, until: i64) -> Lease {
+    Lease {
+        holder: holder.to_owned(),
+        fence: 7,
+        expires_at: at(until),
+        run_id: None,
+        held: until > 0,
+    }
 }
 
-fn changed(mut value: Value, key: &str, to: Value) -> Value {
-    value[key] = to;
-    value
+fn token(status: TokenStatus, expires_in: i64) -> Token {
+    Token {
+        grant_type: "client_credentials".to_owned(),
+        status,
+        expires_at: Some(at(expires_in)),
+        issued_at: None,
+        last_error: None,
+        hint: None,
+    }
 }
 
-pub(crate) fn fresh() -> Value {
-    let never = |name, scope| {
-        json!({ "resource": name, "scope": scope, "watermark": null, "complete_as_of": null, "last_run": null,
-                "lag_seconds": null, "open_gaps": 0, "lease": null, "next_run_at": at(2) })
+fn all(resources: Vec<ResourceStatus>) -> Status {
+    Status {
+        tenant: Some("https://example.blueconic.net".to_owned()),
+        resources,
+        token: Some(token(TokenStatus::Valid, 2900)),
+        ..Status::default()
+    }
+}
+
+pub(crate) fn fresh() -> Status {
+    let never = |name: &str, scope| ResourceStatus {
+        resource: name.to_owned(),
+        scope,
+        watermark: None,
+        watermark_ahead_seconds: None,
+        complete_as_of: None,
+        position: None,
+        last_run: None,
+        lag_seconds: None,
+        open_gaps: 0,
+        lasting_gaps: 0,
+        lease: None,
+        next_run_at: Some(at(2)),
     };
-    json!({
-        "tenant": null,
-        "resources": [
-            never("segments", "full"), never("profile_properties", "full"), never("profiles", "full"),
-            never("profiles", "increment"), never("audit_events", "increment"),
+    Status {
+        resources: vec![
+            never("segments", Scope::Full),
+            never("profile_properties", Scope::Full),
+            never("profiles", Scope::Full),
+            never("profiles", Scope::Increment),
+            never("audit_events", Scope::Increment),
         ],
-        "token": null,
-    })
+        ..Status::default()
+    }
 }
 
-pub(crate) fn well() -> Value {
-    all(&[
-        resource(
-            "segments",
-            "full",
-            &run("succeeded", [48, 0, 1, 0, 0], None, None),
-        ),
-        resource(
-            "profile_properties",
-            "full",
-            &run("succeeded", [312, 2, 0, 0, 0], None, None),
-        ),
-        resource(
-            "profiles",
-            "full",
-            &run("succeeded", [148_201, 1_204, 3_811, 97, 0], None, None),
-        ),
-        resource(
-            "profiles",
-            "increment",
-            &run("succeeded", [611, 40, 571, 0, 0], None, None),
-        ),
-        resource(
-            "audit_events",
-            "increment",
-            &run("succeeded", [17, 3, 0, 0, 0], None, None),
-        ),
+fn succeeded(name: &str, scope: Scope, counts: [i64; 5]) -> ResourceStatus {
+    resource(name, scope, run(RunStatus::Succeeded, counts, None, None))
+}
+
+pub(crate) fn well() -> Status {
+    all(vec![
+        succeeded("segments", Scope::Full, [48, 0, 1, 0, 0]),
+        succeeded("profile_properties", Scope::Full, [312, 2, 0, 0, 0]),
+        succeeded("profiles", Scope::Full, [148_201, 1_204, 3_811, 97, 0]),
+        succeeded("profiles", Scope::Increment, [611, 40, 571, 0, 0]),
+        succeeded("audit_events", Scope::Increment, [17, 3, 0, 0, 0]),
     ])
 }
 
-pub(crate) fn troubled() -> Value {
-    let walk = changed(
-        run("running", [92_400, 51_000, 3_811, 0, 0], None, None),
-        "started_at",
-        json!(at(-95)),
+pub(crate) fn troubled() -> Status {
+    let denied = run(
+        RunStatus::Failed,
+        [0, 0, 0, 0, 0],
+        Some("the tenant denies profile_properties: the scope read:profile-properties is missing"),
+        Some(
+            "add the scope `read:profile-properties` to the application in BlueConic under Settings > Access management > Applications",
+        ),
     );
-    let walk = changed(
-        resource("profiles", "full", &walk),
-        "lease",
-        json!({ "holder": "sync-1:4711:9f3a", "expires_at": at(25) }),
+    let walk = ResourceStatus {
+        lease: Some(held_by("sync-1:4711:9f3a", 25)),
+        ..resource(
+            "profiles",
+            Scope::Full,
+            Run {
+                started_at: at(-95),
+                ..run(RunStatus::Running, [92_400, 51_000, 3_811, 0, 0], None, None)
+            },
+        )
+    };
+    let increment = run(
+        RunStatus::Interrupted,
+        [611, 40, 571, 0, 0],
+        None,
+        Some("the next run goes on"),
     );
     let events = run(
-        "partial",
+        RunStatus::Partial,
         [17_403_112, 3_000_411, 0, 0, 2],
         Some("2 events could not be loaded: wrong_shape"),
         Some("select reason, detail from sync.rejects where resource = 'audit_events'"),
     );
-    let events = changed(
-        resource("audit_events", "increment", &events),
-        "open_gaps",
-        json!(3),
-    );
-    all(&[
-        resource(
-            "segments",
-            "full",
-            &run("succeeded", [48, 0, 1, 0, 0], None, None),
-        ),
-        resource(
-            "profile_properties",
-            "full",
-            &run(
-                "failed",
-                [0, 0, 0, 0, 0],
-                Some("the tenant denies profile_properties: the scope read:profile-properties is missing"),
-                Some(
-                    "add the scope `read:profile-properties` to the application in BlueConic under Settings > Access management > Applications",
-                ),
-            ),
-        ),
+    all(vec![
+        succeeded("segments", Scope::Full, [48, 0, 1, 0, 0]),
+        resource("profile_properties", Scope::Full, denied),
         walk,
-        resource(
-            "profiles",
-            "increment",
-            &run(
-                "interrupted",
-                [611, 40, 571, 0, 0],
-                None,
-                Some("the next run goes on"),
-            ),
-        ),
-        events,
+        ResourceStatus {
+            lease: Some(held_by("sync-2:4712:lapsed", -25)),
+            ..resource("profiles", Scope::Increment, increment)
+        },
+        ResourceStatus {
+            open_gaps: 3,
+            ..resource("audit_events", Scope::Increment, events)
+        },
     ])
 }
 
-pub(crate) fn approval() -> Value {
+pub(crate) fn approval() -> Status {
     let walk = run(
-        "needs_approval",
+        RunStatus::NeedsApproval,
         [121_008, 12, 390, 0, 0],
         Some("27,193 of 148,201 stored profiles were not seen by a complete walk; nothing was removed"),
         Some(
             "if that is right: blueconic-sync backfill profiles --approve-removals 27193, before 2025-06-11 02:41 UTC",
         ),
     );
-    let mut state = all(&[
-        resource(
-            "segments",
-            "full",
-            &run("succeeded", [48, 0, 1, 0, 0], None, None),
-        ),
-        resource("profiles", "full", &walk),
-    ]);
-    state["token"] = json!({ "status": "reauth_required", "expires_at": at(-4000) });
-    state
+    Status {
+        token: Some(token(TokenStatus::ReauthRequired, -4000)),
+        ..all(vec![
+            succeeded("segments", Scope::Full, [48, 0, 1, 0, 0]),
+            resource("profiles", Scope::Full, walk),
+        ])
+    }
 }
 
 /// What a tenant, or somebody who can name things in it, might try.
-pub(crate) fn hostile() -> Value {
+pub(crate) fn hostile() -> Status {
     let script = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'><style>*{display:none}</style>";
+    let turned = "\u{202E}sdrawkcab\u{202C}\u{0}";
     let long = "W".repeat(4000);
-    all(&[
-        json!({ "resource": script, "scope": "\"><b>bold</b>", "last_run": changed(
-            run("failed", [i64::MAX, i64::MIN, 1_000_000_000_000, 0, 7], Some(script), Some(&long)),
-            "started_at", json!("not a time")) , "lag_seconds": -5.0, "open_gaps": [{}, {}], "lease": { "holder": script } }),
-        resource(
-            "profiles",
-            "\u{202E}sdrawkcab\u{202C}",
-            &run(
-                "</p>failed\n\u{0}",
-                [1, 0, 0, 0, 0],
-                Some(&"<".repeat(9000)),
-                None,
+    let numbers = [i64::MAX, i64::MIN, 1_000_000_000_000, 0, 7];
+    Status {
+        tenant: Some(format!("\"><b>bold</b>{turned}")),
+        token: Some(Token {
+            hint: Some(script.to_owned()),
+            last_error: Some(script.to_owned()),
+            ..token(TokenStatus::Failed, -1)
+        }),
+        ..all(vec![
+            ResourceStatus {
+                lag_seconds: Some(-5.0),
+                open_gaps: 2,
+                lease: Some(held_by(script, 25)),
+                ..resource(
+                    script,
+                    Scope::Full,
+                    run(RunStatus::Failed, numbers, Some(script), Some(&long)),
+                )
+            },
+            resource(
+                &format!("</p>failed\n{turned}"),
+                Scope::Increment,
+                run(
+                    RunStatus::Partial,
+                    [1, 0, 0, 0, 0],
+                    Some(&"<".repeat(9000)),
+                    Some(turned),
+                ),
             ),
-        ),
-        json!({ "resource": long, "scope": 7, "last_run": [], "lag_seconds": "much", "open_gaps": {}, "lease": 1 }),
-        json!(null),
-        json!("text"),
-    ])
+            resource(&long, Scope::Full, run(RunStatus::Partial, numbers, None, None)),
+        ])
+    }
 }
 
 /// An observer with a state, or with a fault.
-pub(crate) struct Fixed(pub(crate) Result<Value, Fault>);
+pub(crate) struct Fixed(pub(crate) Result<Status, Fault>);
 
 impl Observer for Fixed {
     async fn ready(&self) -> Outcome<()> {
         self.0.clone().map(|_| ())
     }
 
-    async fn status(&self) -> Outcome<Value> {
+    async fn status(&self) -> Outcome<Status> {
         self.0.clone()
     }
 }
@@ -233,7 +287,7 @@ pub(crate) fn settings(port: u16) -> Web {
 }
 
 impl Running {
-    pub(crate) async fn with(state: Result<Value, Fault>) -> Self {
+    pub(crate) async fn with(state: Result<Status, Fault>) -> Self {
         Self::start(&settings(0), Fixed(state), Pulse::new()).await
     }
 

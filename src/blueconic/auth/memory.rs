@@ -9,6 +9,7 @@ use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Clock;
 use crate::model::ports::TokenStore;
+use crate::model::status::TokenStatus;
 use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
 
 /// Token rows in memory. Clones share them, as replicas share a database.
@@ -20,7 +21,7 @@ pub struct MemoryTokens {
 
 struct Row {
     version: i64,
-    status: &'static str,
+    status: TokenStatus,
     issued_at: Option<Time>,
     expires_at: Option<Time>,
     last_error: Option<String>,
@@ -47,7 +48,7 @@ impl MemoryTokens {
 impl Row {
     const EMPTY: Self = Self {
         version: 0,
-        status: "failed",
+        status: TokenStatus::Failed,
         issued_at: None,
         expires_at: None,
         last_error: None,
@@ -61,7 +62,7 @@ impl Row {
         let (key_id, ciphertext) = self.sealed.clone().unzip();
         TokenRow {
             version: self.version,
-            status: self.status.to_owned(),
+            status: self.status,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             last_error: self.last_error.clone(),
@@ -78,7 +79,7 @@ impl Row {
 
     fn take(&mut self, now: Time, life: Duration, sealed: Option<Sealed>) {
         self.version += 1;
-        self.status = "valid";
+        self.status = TokenStatus::Valid;
         self.issued_at = Some(now);
         self.expires_at = Some(now + life);
         self.last_error = None;
@@ -119,7 +120,7 @@ impl TokenStore for MemoryTokens {
         row.fence += 1;
         row.claims += 1;
         row.claimed_until = Some(now + hold);
-        row.status = "refreshing";
+        row.status = TokenStatus::Refreshing;
         Ok(Claim::Yours {
             fence: row.fence,
             unsettled: row.claims > 1,
@@ -152,7 +153,11 @@ impl TokenStore for MemoryTokens {
                 } else if reauth {
                     row.version += 1;
                 }
-                row.status = if reauth { "reauth_required" } else { "failed" };
+                row.status = if reauth {
+                    TokenStatus::ReauthRequired
+                } else {
+                    TokenStatus::Failed
+                };
                 row.last_error = Some(error);
             }
         }
@@ -163,8 +168,8 @@ impl TokenStore for MemoryTokens {
         let now = self.clock.now();
         if let Some(row) = self.rows().get_mut(name).filter(|row| row.version == version) {
             row.expires_at = row.expires_at.map(|at| at.min(now));
-            if row.status == "valid" {
-                row.status = "failed";
+            if row.status == TokenStatus::Valid {
+                row.status = TokenStatus::Failed;
             }
         }
         Ok(())

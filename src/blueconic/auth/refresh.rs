@@ -16,6 +16,7 @@ use crate::blueconic::steady::Steady;
 use crate::config::settings::Grant as GrantType;
 use crate::model::fault::{Fault, Kind};
 use crate::model::ports::TokenStore;
+use crate::model::status::TokenStatus;
 use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
 
 /// A claim stands for so long after it was last extended: so long a process that died keeps the others waiting.
@@ -103,7 +104,7 @@ impl<T: TokenStore> Refresher<T> {
             return Ok(Wish::ClientCredentials);
         }
         let row = row.ok_or(AuthorizationError::NotSignedIn)?;
-        if row.status == "reauth_required" {
+        if row.status == TokenStatus::ReauthRequired {
             let why = row.last_error.clone().unwrap_or_default();
             return Err(AuthorizationError::Reauthorize { why }.into());
         }
@@ -278,7 +279,7 @@ impl<T: TokenStore> Refresher<T> {
     /// Takes over the token of the row, if it is one that another process got and that still has time.
     fn adopt(&self, row: &TokenRow, dropped: i64) -> Option<Token> {
         // A row with a lower version than one that was dropped was made anew.
-        if row.status == "reauth_required" || row.version == dropped {
+        if row.status == TokenStatus::ReauthRequired || row.version == dropped {
             return None;
         }
         let left = (row.expires_at? - row.now).to_std().ok()?;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::job::{Again, Job, Task};
+use crate::model::status::Status;
 
 /// The rows of `sync.schedule`.
 pub trait JobStore: Send + Sync + 'static {
@@ -37,6 +38,6 @@ pub trait Runner: Send + Sync + 'static {
 pub trait Observer: Send + Sync + 'static {
     /// Whether the database answers and its schema is the one this binary wants.
     fn ready(&self) -> impl Future<Output = Outcome<()>> + Send;
-    /// The state of every resource, as `status --json` prints it.
-    fn status(&self) -> impl Future<Output = Outcome<serde_json::Value>> + Send;
+    /// The state of the service.
+    fn status(&self) -> impl Future<Output = Outcome<Status>> + Send;
 }

@@ -3,9 +3,9 @@
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
-use crate::model::ledger::Status;
 use crate::model::ports::{Source, Store};
 use crate::model::position::CursorPosition;
+use crate::model::status::RunStatus;
 use crate::sync::ending::{Ending, WALKS_AGAIN, Walked};
 use crate::sync::run::{Context, Ended};
 use crate::sync::sweep::{self, Sweep};
@@ -192,7 +192,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         candidates,
     )
     .await?;
-    if ended.status == Status::NeedsApproval {
+    if ended.status == RunStatus::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {
             finished.awaits_approval = true;

@@ -1,0 +1,261 @@
+//! The state of the service, read in one place. How these types serialize is the contract of `status --json` and of
+//! `/status.json`; the status page, the metrics and the `status` command show the same value.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Time;
+use super::position::Scope;
+
+/// The state of the service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The tenant's address; none before the first run.
+    pub tenant: Option<String>,
+    /// Each resource in each scope, in the order in which they are shown.
+    pub resources: Vec<ResourceStatus>,
+    /// The access token's state; none before the first request for a token.
+    pub token: Option<Token>,
+    /// The tables for analysts.
+    pub tables: Vec<TableSize>,
+    /// Values of audit events that the tenant renamed.
+    pub audit_renames: Vec<AuditRename>,
+}
+
+/// A resource in one scope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceStatus {
+    /// The resource's name, which is its table's.
+    pub resource: String,
+    /// The scope.
+    pub scope: Scope,
+    /// Through when changes were read; none where it lies ahead of the database's clock.
+    pub watermark: Option<Time>,
+    /// How far the stored watermark lies ahead of the database's clock. A watermark of the future is no watermark: the
+    /// next run mends it.
+    pub watermark_ahead_seconds: Option<f64>,
+    /// The table holds everything that the tenant had at this time.
+    pub complete_as_of: Option<Time>,
+    /// Where an unfinished walk stands, in the words of `sync.cursors.position`.
+    pub position: Option<serde_json::Value>,
+    /// The run that started last.
+    pub last_run: Option<Run>,
+    /// How far `complete_as_of` lies back.
+    pub lag_seconds: Option<f64>,
+    /// Stretches of time that are known to be incomplete.
+    pub open_gaps: i64,
+    /// The open gaps that no scan can close: the tenant keeps the events no more, or never gave them.
+    pub lasting_gaps: i64,
+    /// The lease; none before the first run.
+    pub lease: Option<Lease>,
+    /// When the schedule runs it next.
+    pub next_run_at: Option<Time>,
+}
+
+impl ResourceStatus {
+    /// When a run last succeeded, as far as the last run tells it.
+    pub fn last_success_at(&self) -> Option<Time> {
+        let run = self.last_run.as_ref()?;
+        run.finished_at.filter(|_| run.status == RunStatus::Succeeded)
+    }
+
+    /// The process that holds the lease now; none where the lease has lapsed.
+    pub fn holder(&self) -> Option<&str> {
+        let lease = self.lease.as_ref().filter(|lease| lease.held)?;
+        Some(&lease.holder)
+    }
+
+    /// Whether some of the open gaps can still be closed.
+    pub fn has_closable_gaps(&self) -> bool {
+        self.open_gaps > self.lasting_gaps
+    }
+}
+
+/// A run: the columns of `sync.runs`. Counts are rows unless the name says another unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each column has its comment in the database")]
+pub struct Run {
+    pub id: Uuid,
+    pub resource: String,
+    pub mode: Scope,
+    pub status: RunStatus,
+    pub started_at: Time,
+    pub finished_at: Option<Time>,
+    pub source_total: Option<i64>,
+    pub rows_read: i64,
+    pub rows_distinct: i64,
+    pub rows_inserted: i64,
+    pub rows_updated: i64,
+    pub rows_unchanged: i64,
+    pub rows_removed: i64,
+    pub rows_rejected: i64,
+    pub rows_rehashed: i64,
+    pub rows_suppressed: i64,
+    pub rows_repeated: i64,
+    pub rows_elsewhere: i64,
+    pub rows_missed: i64,
+    pub rows_late: i64,
+    pub late_by_seconds: Option<i64>,
+    pub replaced_characters: i64,
+    pub unexplained: Option<i64>,
+    pub page_fill_percent: Option<i64>,
+    pub pages: i64,
+    pub requests: i64,
+    pub retries: i64,
+    pub bytes_read: i64,
+    pub position_from: Option<serde_json::Value>,
+    pub position_to: Option<serde_json::Value>,
+    pub error: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// The state of a run; the words of `sync.runs.status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Under way.
+    Running,
+    /// Everything that the tenant said is in the tables.
+    Succeeded,
+    /// It went to the end, but something could not be loaded or explained.
+    Partial,
+    /// It stopped before its end.
+    Failed,
+    /// A shutdown stopped it; the next run goes on.
+    Interrupted,
+    /// A person must approve the removals.
+    NeedsApproval,
+}
+
+impl RunStatus {
+    /// All of them, in the order in which the metrics show them.
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::Partial,
+        Self::Failed,
+        Self::Interrupted,
+        Self::NeedsApproval,
+    ];
+
+    /// The word as it stands in `sync.runs.status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::NeedsApproval => "needs_approval",
+        }
+    }
+}
+
+/// Who may write for a resource and scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Host, process and a random part of who holds it, or held it last.
+    pub holder: String,
+    /// Counts up with each holder.
+    pub fence: i64,
+    /// Until when it is held, by the database's clock.
+    pub expires_at: Time,
+    /// The run that it is held for.
+    pub run_id: Option<Uuid>,
+    /// Whether it is held now, by the database's clock.
+    pub held: bool,
+}
+
+/// The state of the access token; never the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// `client_credentials` or `authorization_code`.
+    pub grant_type: String,
+    /// The state.
+    pub status: TokenStatus,
+    /// When the token expires.
+    pub expires_at: Option<Time>,
+    /// When the token was issued.
+    pub issued_at: Option<Time>,
+    /// Why the last request for a token failed.
+    pub last_error: Option<String>,
+    /// What a person has to do.
+    pub hint: Option<String>,
+}
+
+/// The state of an access token; the words of `sync.tokens.status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenStatus {
+    /// It may be used until it expires.
+    Valid,
+    /// A process asks for the next one.
+    Refreshing,
+    /// The last request for a token failed; the next one may succeed.
+    Failed,
+    /// Only a person can renew the authorization.
+    ReauthRequired,
+}
+
+impl TokenStatus {
+    /// All of them, in the order in which the metrics show them.
+    pub const ALL: [Self; 4] = [Self::Valid, Self::Refreshing, Self::Failed, Self::ReauthRequired];
+
+    /// The word as it stands in `sync.tokens.status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Refreshing => "refreshing",
+            Self::Failed => "failed",
+            Self::ReauthRequired => "reauth_required",
+        }
+    }
+
+    /// Reads the word. The table's check allows no other ones.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// What a table takes on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSize {
+    /// The table.
+    pub name: String,
+    /// Rows, as the planner believes, or counted where it was never told; none where that would take long.
+    pub rows_estimated: Option<i64>,
+    /// Bytes, indexes included.
+    pub bytes: i64,
+    /// Bytes of the indexes.
+    pub index_bytes: i64,
+}
+
+/// A value of audit events that the tenant writes otherwise than before. Values that may name a person are withheld.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRename {
+    /// The column of `blueconic.audit_events`.
+    pub field: String,
+    /// The value that stored events keep.
+    pub old_value: Option<String>,
+    /// The value that the tenant writes since.
+    pub new_value: Option<String>,
+    /// When a run noticed it.
+    pub noticed_at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_in_json_are_those_of_the_tables() {
+        for status in RunStatus::ALL {
+            assert_eq!(serde_json::json!(status), status.as_str());
+        }
+        for status in TokenStatus::ALL {
+            assert_eq!(serde_json::json!(status), status.as_str());
+            assert_eq!(TokenStatus::of(status.as_str()), Some(status));
+        }
+        assert_eq!(TokenStatus::of("unheard of"), None);
+    }
+}

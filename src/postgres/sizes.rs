@@ -1,0 +1,66 @@
+//! What the tables for analysts take on disk, and about how many rows they have. Partitions are gathered under their table.
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::model::status::TableSize;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge;
+
+const DOING: &str = "reading the sizes of the tables";
+/// Up to so many bytes that were never analyzed are counted: that takes milliseconds, and the status page asks every few
+/// seconds. Autovacuum analyzes larger tables soon after they were filled.
+const COUNTED: i64 = 8 * 1024 * 1024;
+
+/// Reads the sizes. The planner's belief about rows is -1 for what was never analyzed: such tables and partitions are
+/// counted if they are small, and leave the number of rows unknown if not.
+pub(crate) async fn read(pool: &PgPool) -> Result<Vec<TableSize>, Error> {
+    let rows = sqlx::query!(
+        r#"select parent.relname::text as "name!",
+             coalesce(sum(greatest(part.reltuples, 0)) filter (where part.relkind = 'r'), 0)::bigint as "analyzed!",
+             coalesce(sum(pg_relation_size(part.oid)) filter (where part.reltuples < 0), 0)::bigint as "unknown_bytes!",
+             coalesce(array_agg(part.relname::text)
+               filter (where part.reltuples < 0 and pg_relation_size(part.oid) > 0), '{}') as "unknown!",
+             bool_and(has_table_privilege(part.oid, 'select')) as "readable!",
+             coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint as "bytes!",
+             coalesce(sum(pg_indexes_size(part.oid)), 0)::bigint as "index_bytes!"
+           from pg_class as parent
+           join pg_class as part
+             on part.oid = parent.oid
+             or part.oid in (select i.inhrelid from pg_inherits as i where i.inhparent = parent.oid)
+           where parent.relnamespace = to_regnamespace('blueconic')
+             and parent.relkind in ('r', 'p') and not parent.relispartition
+           group by parent.relname
+           order by parent.relname"#
+    )
+    .fetch_all(pool)
+    .await
+    .doing(DOING)?;
+    let mut sizes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let rows_estimated = if row.unknown.is_empty() {
+            Some(row.analyzed)
+        } else if row.readable && row.unknown_bytes <= COUNTED {
+            Some(row.analyzed + count(pool, &row.unknown).await?)
+        } else {
+            None
+        };
+        sizes.push(TableSize {
+            name: row.name,
+            rows_estimated,
+            bytes: row.bytes,
+            index_bytes: row.index_bytes,
+        });
+    }
+    Ok(sizes)
+}
+
+async fn count(pool: &PgPool, tables: &[String]) -> Result<i64, Error> {
+    let mut rows = 0;
+    for table in tables {
+        rows += sqlx::query_scalar::<_, i64>(AssertSqlSafe(merge::count_in(table)))
+            .fetch_one(pool)
+            .await
+            .doing(DOING)?;
+    }
+    Ok(rows)
+}
