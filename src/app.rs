@@ -13,7 +13,8 @@ use url::Url;
 
 use crate::blueconic::client::Client;
 use crate::clock::SystemClock;
-use crate::config::settings::{Order, Removals, Settings};
+use crate::config::settings::{Order, Settings};
+use crate::config::units::Removals;
 use crate::model::Time;
 use crate::model::description::{self, Description};
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -110,7 +111,7 @@ impl Database {
     pub fn address(&self) -> String {
         match &self.embedded {
             Some(cluster) => format!("embedded in {}", cluster.data_dir().display()),
-            None => pool::address(&self.options),
+            None => address::shown(&self.options),
         }
     }
 

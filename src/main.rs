@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use blueconic_sync::app;
 use blueconic_sync::cli::{Cli, Command};
 use blueconic_sync::commands::{self, Exit, complain};
-use blueconic_sync::config::load;
 use blueconic_sync::config::settings::{LogFormat, Settings};
+use blueconic_sync::config::{load, variables};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::telemetry::{self, Terminal};
@@ -31,7 +31,7 @@ fn told(fault: &Fault) -> Exit {
 
 fn run(cli: Cli) -> Outcome<Exit> {
     let closed = close_memory();
-    let settings = load::load(cli.config.as_deref(), &load::variables(), RESOURCES)
+    let settings = load::load(cli.config.as_deref(), &variables::of_process(), RESOURCES)
         .map_err(|error| app::settings_fault(&error))?;
     let terminal = logging(&cli, &settings)?;
     match closed {

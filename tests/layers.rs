@@ -1,7 +1,8 @@
-//! The house stands as it is drawn: imports run down only, and some things have one room.
+//! The house stands as it is drawn: imports run down only, between layers and within them, and some things have one room.
 
 use std::collections::BTreeSet;
 
+use crate::support::house::{House, code, layer};
 use crate::support::sources::files;
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
@@ -23,25 +24,12 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("shutdown", &[]),
 ];
 
-/// A file's own code: without its comments and without the tests at its end.
-fn code(text: &str) -> String {
-    let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 fn sources() -> Vec<(String, String)> {
     let files = files("src", ".rs").into_iter();
     files
         .filter(|(path, _)| !path.ends_with("/tests.rs"))
         .map(|(path, text)| (path, code(&text)))
         .collect()
-}
-
-/// `src/postgres/pool.rs` and `src/postgres.rs` are of the layer `postgres`.
-fn layer(path: &str) -> &str {
-    let below = path.strip_prefix("src/").unwrap();
-    below.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
 /// What follows `crate::` anywhere, also within braces: `crate::{a::x, b}` would be `a` and `b`.
@@ -80,6 +68,81 @@ fn imports_run_down_only() {
     }
     assert!(seen > 100, "only {seen} imports were found");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Circles of files within a layer that are not opened yet. This list may only become shorter: whoever opens one takes it
+/// off, and no other is let in.
+const KNOWN_CIRCLES: [&[&str]; 3] = [
+    &["src/demo/page.rs", "src/demo/rendered.rs", "src/demo/state.rs"],
+    &[
+        "src/resources/census.rs",
+        "src/resources/choice.rs",
+        "src/resources/profiles.rs",
+        "src/resources/registry.rs",
+    ],
+    &["src/resources/list.rs", "src/resources/list/element.rs"],
+];
+
+#[test]
+fn imports_within_a_layer_run_down_only() {
+    let house = House::own();
+    let circles = house.circles();
+    let is_known = |circle: &&Vec<&str>| {
+        let mut known = KNOWN_CIRCLES.iter();
+        known.any(|known| circle.iter().all(|path| known.contains(path)))
+    };
+    let new: Vec<_> = circles.iter().filter(|circle| !is_known(circle)).collect();
+    assert!(
+        new.is_empty(),
+        "files that import one another (move what they share into a file below them): {new:#?}"
+    );
+}
+
+/// The rule sees a circle where there is one, also through braces, `super` and re-exports.
+#[test]
+fn a_circle_is_found_and_an_import_back_up_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join("src").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("lib.rs", "mod above;\nmod room;\n");
+    write("above.rs", "use crate::room::door::Door;\n");
+    write("room/mod.rs", "mod door;\nmod key;\nmod lock;\nmod wall;\n");
+    write(
+        "room/door.rs",
+        "use super::{\n    wall,\n    lock::{self, Lock},\n};\n",
+    );
+    write(
+        "room/lock.rs",
+        "//! crate::room::wall\nfn turn() { super::key::turn() }\n",
+    );
+    write("room/key.rs", "use crate::room::door::Door as Way;\n");
+    write(
+        "room/wall.rs",
+        "fn stands() {}\n\n#[cfg(test)]\n#[expect(a)]\nmod tests {\n    use super::door::Door;\n}\n",
+    );
+    let house = House::of(folder.path());
+    assert_eq!(
+        house.circles(),
+        [["src/room/door.rs", "src/room/key.rs", "src/room/lock.rs"]]
+    );
+    assert_eq!(house.upward(), [("src/room/key.rs", "src/room/door.rs")]);
+    assert_eq!(house.long(), []);
+    assert!(house.to_string().contains("1 imports that run back up"));
+}
+
+/// What `script/house` prints; of another checkout, if it names one.
+#[test]
+fn the_house_in_figures() {
+    use std::io::Write as _;
+    let house = match std::env::var_os("BLUECONIC_SYNC_TEST_HOUSE") {
+        None => return,
+        Some(folder) if folder.is_empty() => House::own(),
+        Some(folder) => House::of(folder.as_ref()),
+    };
+    write!(std::io::stderr(), "{house}").unwrap();
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use blueconic_sync::app::{self, App, Wish};
 use blueconic_sync::clock::SystemClock;
-use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
+use blueconic_sync::config::variables::Variables;
 use blueconic_sync::demo::faults::Route;
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use blueconic_sync::blueconic::elements::Elements;
 use blueconic_sync::clock::SystemClock;
-use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::load::load;
+use blueconic_sync::config::variables::Variables;
 use blueconic_sync::demo::settings::Settings;
 use blueconic_sync::demo::tenant;
 use blueconic_sync::model::batch::{Batch, Known};

@@ -3,7 +3,7 @@
 
 use flate2::{Crc, Decompress};
 
-use crate::blueconic::unpack::{Unpacking, inflate, padding};
+use crate::blueconic::inflate::{Unpacking, inflate, padding};
 
 /// A head holds a name and a comment at most; one above this holds something else, in bytes.
 const LONGEST_HEAD: usize = 4096;

@@ -9,7 +9,8 @@ use reqwest::header::CONTENT_ENCODING;
 use tokio::time::Instant;
 
 use crate::blueconic::error::ClientError;
-use crate::blueconic::unpack::{Unpack, Unpacking};
+use crate::blueconic::inflate::Unpacking;
+use crate::blueconic::unpack::Unpack;
 use crate::config::settings::Tenant;
 
 /// What some servers put before a text, and JSON does not have.

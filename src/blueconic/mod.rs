@@ -10,6 +10,7 @@ pub mod error;
 mod gzip;
 mod http;
 mod incoming;
+mod inflate;
 pub mod page;
 mod redaction;
 mod repeats;

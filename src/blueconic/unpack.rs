@@ -6,10 +6,11 @@ use std::io;
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::{Bytes, BytesMut};
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::Decompress;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
 use crate::blueconic::gzip::Gzip;
+use crate::blueconic::inflate::{Unpacking, inflate, padding};
 
 /// Unpacked bytes that are handed out at once.
 const PIECE: usize = 64 * 1024;
@@ -23,23 +24,6 @@ const ZSTD_WINDOW: u32 = 23;
 const MOST_LAYERS: usize = 2;
 /// So many bytes tell how a body is packed.
 const SIGNATURE: usize = 4;
-
-/// Why a body cannot be unpacked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unpacking {
-    /// It was cut or garbled on its way.
-    #[error("{0}")]
-    Broken(String),
-    /// It asks for more than it may: repeating would only cost the same again.
-    #[error("{0}")]
-    Excessive(String),
-}
-
-impl Unpacking {
-    pub(super) fn broken(why: impl std::fmt::Display) -> Self {
-        Self::Broken(why.to_string())
-    }
-}
 
 /// A body that is being unpacked.
 pub(super) struct Unpack {
@@ -270,29 +254,6 @@ impl Codec {
 /// RFC 1950, 2.2: some servers send what RFC 9110 calls deflate without it.
 fn has_zlib_head(start: &[u8]) -> bool {
     matches!(start, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
-}
-
-/// Inflates some bytes: how many were read and written, and whether the stream has ended.
-pub(super) fn inflate(
-    inflate: &mut Decompress,
-    input: &[u8],
-    output: &mut [u8],
-) -> Result<(usize, usize, bool), Unpacking> {
-    let before = (inflate.total_in(), inflate.total_out());
-    let status = inflate.decompress(input, output, FlushDecompress::None);
-    let status = status.map_err(Unpacking::broken)?;
-    let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or_default();
-    let read = count(inflate.total_in(), before.0);
-    let written = count(inflate.total_out(), before.1);
-    Ok((read, written, status == Status::StreamEnd))
-}
-
-/// Zeros behind the end pad it to a block; anything else does not belong there.
-pub(super) fn padding(input: &[u8]) -> Result<usize, Unpacking> {
-    if input.iter().any(|byte| *byte != 0) {
-        return Err(Unpacking::broken("something else stands behind the packed body"));
-    }
-    Ok(input.len())
 }
 
 /// zstd: a frame that follows another begins by itself.

@@ -11,7 +11,7 @@ use crate::blueconic::auth::memory::MemoryTokens;
 use crate::blueconic::client::Client;
 use crate::blueconic::error::ClientError;
 use crate::clock::SystemClock;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::app::{self, App, Database, Wish};
 use crate::cli::Demo;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::secret::Secret;
 use crate::config::settings::{Grant, Settings};
 use crate::demo::settings::Settings as TenantSettings;
@@ -225,7 +225,7 @@ async fn backfill_all(
         output::duration(began.elapsed().as_secs_f64())
     ));
     for fault in reports.iter().filter_map(|report| report.fault.as_ref()) {
-        super::complain(fault);
+        output::complain(fault);
     }
     Ok(Exit::worst(reports.iter().map(Exit::of_run)))
 }

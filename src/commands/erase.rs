@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::Database;
 use crate::cli::Erase;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 

@@ -17,7 +17,7 @@ use crate::blueconic::auth::login::{Consent, Login as SignIn};
 use crate::blueconic::error::ClientError;
 use crate::cli::Login;
 use crate::clock::SystemClock;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};

@@ -6,7 +6,7 @@ use crate::app::{self, Database};
 use crate::blueconic::auth::logout::{Ended, Logout as SignOut};
 use crate::cli::Logout;
 use crate::clock::SystemClock;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::fault::{Fault, Kind, Outcome};
 

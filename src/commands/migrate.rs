@@ -1,7 +1,7 @@
 //! `migrate`: applies the migrations.
 
 use crate::app::Database;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::Outcome;
 

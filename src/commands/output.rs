@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::plain;
 

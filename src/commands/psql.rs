@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::app::{self, Database};
 use crate::cli::Psql;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::{address, embedded};

@@ -5,7 +5,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use crate::app::Database;
 use crate::cli::Reset;
 use crate::clock::SystemClock;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};

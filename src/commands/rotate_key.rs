@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::app::Database;
 use crate::blueconic::auth::keys::Keys;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::reseal;

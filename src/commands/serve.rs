@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App, SyncEngine, Wish};
 use crate::cli::Serve;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::memory;
 use crate::model::fault::{Fault, Kind, Outcome};

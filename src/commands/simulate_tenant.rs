@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::SimulateTenant;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::demo::settings::{AuditOrder, Settings};
 use crate::demo::tenant::{self, Tenant};
 use crate::model::fault::{Fault, Kind, Outcome};

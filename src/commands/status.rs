@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::app::{self, App, Database, Wish};
 use crate::cli::Status as Arguments;
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::Time;
 use crate::model::fault::Outcome;

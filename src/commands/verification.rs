@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::commands::Exit;
+use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::plain;
 use crate::model::verification::{Comparison, Verification};

@@ -1,35 +1,25 @@
 //! Where settings come from: the compiled-in defaults, then the file given with `--config`, then variables.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::bounds;
+use super::defaults::DEFAULTS;
 use super::error::SettingsError;
-use super::keys::{Keys, Kind};
+use super::keys::Keys;
 use super::proxy::Proxies;
 use super::secret::{self, Secret};
 use super::settings::Settings;
+use super::table::{set, set_from_variable};
+use super::typed::typed;
 use super::validate::validate;
-use super::variables::{self, PREFIX};
+use super::variables::{self, PREFIX, Variables};
 use crate::model::description::Registry;
 
-/// The defaults, as they stand in `config/default.toml`.
-pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// A settings file is no longer than this (bytes); what is, is another file.
 const LONGEST_FILE: u64 = 1 << 20;
-
-/// The process's variables, as one thing that tests can make.
-pub type Variables = BTreeMap<String, OsString>;
-
-/// The variables of this process; what is not Unicode in a name becomes U+FFFD.
-pub fn variables() -> Variables {
-    std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
-        .collect()
-}
 
 /// Loads and validates the settings; the registry says which plain lists there are.
 pub fn load(
@@ -130,85 +120,6 @@ fn text_of<'a>(name: &str, value: &'a OsString) -> Result<&'a str, SettingsError
     })
 }
 
-fn set_from_variable(keys: &Keys, table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
-    let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-    let Some(kind) = keys.kind(&key) else {
-        let nearest = keys
-            .nearest(&key)
-            .map(|key| variables::variable_of(&key))
-            .or_else(|| variables::nearest(&name.to_uppercase(), keys));
-        return Err(SettingsError::UnknownKey {
-            key,
-            origin: format!("the variable `{name}`"),
-            nearest,
-        });
-    };
-    let value = value_of(kind, text).ok_or_else(|| SettingsError::BadValue {
-        key: key.clone(),
-        value: text.to_owned(),
-        why: expectation(kind).to_owned(),
-    })?;
-    set(table, &key, value);
-    Ok(())
-}
-
-fn value_of(kind: Kind, text: &str) -> Option<Value> {
-    let list = || {
-        format!("list = {text}")
-            .parse::<Table>()
-            .ok()?
-            .remove("list")
-            .filter(Value::is_array)
-    };
-    match kind {
-        Kind::Text | Kind::Duration | Kind::Size => Some(Value::String(text.to_owned())),
-        Kind::Integer => text.trim().parse().ok().map(Value::Integer),
-        Kind::Bool => text.trim().parse().ok().map(Value::Boolean),
-        Kind::IntegerOrText => Some(
-            text.trim()
-                .parse()
-                .map_or_else(|_| Value::String(text.to_owned()), Value::Integer),
-        ),
-        Kind::Tables => list(),
-        Kind::Texts if text.trim_start().starts_with('[') => list(),
-        Kind::Texts => Some(Value::Array(
-            text.split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(|part| Value::String(part.to_owned()))
-                .collect(),
-        )),
-    }
-}
-
-const fn expectation(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Text | Kind::Duration | Kind::Size | Kind::IntegerOrText => "a text",
-        Kind::Integer => "a whole number is wanted",
-        Kind::Bool => "`true` or `false` is wanted",
-        Kind::Texts => "texts separated by commas are wanted",
-        Kind::Tables => {
-            "a TOML list of tables is wanted, such as [{schedule = \"40 3 * * *\", overlap = \"26h\"}]"
-        }
-    }
-}
-
-fn set(table: &mut Table, key: &str, value: Value) {
-    match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            if let Value::Table(inner) = table
-                .entry(section.to_owned())
-                .or_insert_with(|| Value::Table(Table::new()))
-            {
-                set(inner, rest, value);
-            }
-        }
-    }
-}
-
 fn well_known(table: &mut Table, variables: &Variables) -> Result<(), SettingsError> {
     for (name, key) in [
         ("BLUECONIC_URL", "tenant.url"),
@@ -220,86 +131,6 @@ fn well_known(table: &mut Table, variables: &Variables) -> Result<(), SettingsEr
         }
     }
     Ok(())
-}
-
-/// Turns the merged table into settings, section by section, so that an error names the key.
-fn typed(keys: &Keys, table: Value) -> Result<Settings, SettingsError> {
-    let shown = table.clone();
-    table.try_into::<Settings>().map_err(|error| {
-        let (key, value) = culprit(keys, &shown).unwrap_or_default();
-        // The value stands beside it already, without what must not be seen.
-        let given = look_up(&shown, &key).and_then(Value::as_str).unwrap_or_default();
-        let why = plainly(error.message().trim());
-        let why = why.replace(&format!(": {given:?}"), "");
-        SettingsError::BadValue {
-            key,
-            value,
-            why: if given.is_empty() {
-                why
-            } else {
-                why.replace(given, "…")
-            },
-        }
-    })
-}
-
-/// What the libraries below say, in words for people who set a setting.
-fn plainly(message: &str) -> String {
-    let wanted = [
-        ("nonzero u32", "a whole number from 1 up is wanted"),
-        (
-            "relative URL without a base",
-            "an address such as https://example.blueconic.net is wanted",
-        ),
-        (
-            "invalid socket address",
-            "an address such as 127.0.0.1:8080 is wanted",
-        ),
-    ];
-    let plain = wanted.into_iter().find(|(said, _)| message.contains(said));
-    plain.map_or_else(|| message.to_owned(), |(_, plain)| plain.to_owned())
-}
-
-/// The first key whose value alone breaks the defaults; secrets are not among the keys of the table but for a
-/// database URL in a file, which is not shown.
-fn culprit(keys: &Keys, given: &Value) -> Option<(String, String)> {
-    for (key, _) in keys.iter() {
-        let Some(value) = look_up(given, key) else {
-            continue;
-        };
-        let mut table = DEFAULTS.parse::<Table>().ok()?;
-        set(&mut table, key, value.clone());
-        if Value::Table(table).try_into::<Settings>().is_err() {
-            let shown = if key == "database.url" {
-                "…".to_owned()
-            } else {
-                plain(value)
-            };
-            return Some((key.to_owned(), shown));
-        }
-    }
-    None
-}
-
-fn look_up<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    key.split('.').try_fold(value, |value, part| value.get(part))
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => without_user(text),
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(truth) => truth.to_string(),
-        other => format!("{other:?}"),
-    }
-}
-
-/// An address without user and password.
-fn without_user(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// A secret from its variable, or from the file that its `_FILE` variable or a setting names; what is odd about it is
@@ -334,7 +165,7 @@ pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
     use super::*;
-    use crate::config::settings::Removals;
+    use crate::config::units::Removals;
     use crate::model::description::{Description, List, Reading};
     use crate::model::table;
 

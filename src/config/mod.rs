@@ -2,12 +2,16 @@
 
 mod bounds;
 pub mod cron;
+pub mod defaults;
 pub mod error;
 mod keys;
 pub mod load;
+mod loopback;
 pub mod proxy;
 pub mod secret;
 pub mod settings;
-mod units;
+mod table;
+mod typed;
+pub mod units;
 mod validate;
-mod variables;
+pub mod variables;

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use url::Url;
 
 use super::error::SettingsError;
-use super::load::Variables;
+use super::loopback::is_loopback;
 use super::secret::Secret;
-use super::validate::is_loopback;
+use super::variables::Variables;
 
 /// The schemes that are understood; an address without one is meant as `http`.
 const SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];

@@ -12,7 +12,7 @@ use url::Url;
 use super::error::SettingsError;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
-use super::units;
+use super::units::{self, Removals};
 use crate::model::description::{self, Description, Registry};
 
 /// All settings.
@@ -312,15 +312,6 @@ pub struct Profiles {
     /// How many rows a sweep may remove without being asked.
     #[serde(default, deserialize_with = "units::removals")]
     pub max_removals: Option<Removals>,
-}
-
-/// A bound on removals.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Removals {
-    /// So many rows.
-    Rows(u64),
-    /// A share of the stored rows, 0 to 100.
-    Percent(f64),
 }
 
 /// Audit events.

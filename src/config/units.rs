@@ -5,7 +5,14 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::settings::Removals;
+/// A bound on removals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Removals {
+    /// So many rows.
+    Rows(u64),
+    /// A share of the stored rows, 0 to 100.
+    Percent(f64),
+}
 
 /// Reads `"500ms"`, `"15m"`, `"30d"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::error::SettingsError;
+use super::loopback::is_loopback;
 use super::settings::Settings;
 use crate::model::description::{Description, List};
 
@@ -84,16 +85,6 @@ fn redirect(given: &str) -> Result<(), &'static str> {
         return Err("an address without `#` is wanted");
     }
     Ok(())
-}
-
-/// Whether an address leads to this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
 }
 
 fn validate_address(url: &Url) -> Result<(), SettingsError> {

@@ -1,12 +1,22 @@
 //! Which environment variables are known. One that begins as ours and is not known is an error: a misspelt name would be
 //! a setting that silently keeps its default. No message holds a value.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 
 use super::error::SettingsError;
 use super::keys::Keys;
-use super::load::Variables;
+
+/// The process's variables, as one thing that tests can make.
+pub type Variables = BTreeMap<String, OsString>;
+
+/// The variables of this process; what is not Unicode in a name becomes U+FFFD.
+pub fn of_process() -> Variables {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
+        .collect()
+}
 
 /// Variables with this prefix set one key each.
 pub(super) const PREFIX: &str = "BLUECONIC_SYNC__";

@@ -173,6 +173,22 @@ pub(crate) fn pairs(url: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Where a database is, for people: host and port or socket, database, user; never the password.
+pub fn shown(options: &PgConnectOptions) -> String {
+    let place = match options.get_socket() {
+        Some(socket) => format!("socket {}, port {}", socket.display(), options.get_port()),
+        None if options.get_host().starts_with('/') => {
+            format!("socket {}, port {}", options.get_host(), options.get_port())
+        }
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let user = options.get_username();
+    format!(
+        "{place}, database {}, user {user}",
+        options.get_database().unwrap_or(user)
+    )
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {

@@ -7,9 +7,9 @@ use sqlx::migrate::MigrateError;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind};
+use crate::postgres::distrust;
 use crate::postgres::meaning::{Class, READ_ONLY, connect_hint, statement_hint};
-use crate::postgres::obstacles::Obstacle;
-use crate::postgres::session;
+use crate::postgres::obstacle::Obstacle;
 
 /// What can go wrong between this program and its database.
 #[derive(Debug, thiserror::Error)]
@@ -456,7 +456,7 @@ impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
         self.map_err(|source| {
             if Class::of(&source).stays_with_sessions() {
-                session::distrust_open_sessions();
+                distrust::distrust_open_sessions();
             }
             Error::Statement { doing, source }
         })

@@ -123,22 +123,6 @@ fn without_unknown(url: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(parsed.into()))
 }
 
-/// Where a database is, for people: host and port or socket, database, user; never the password.
-pub fn address(options: &PgConnectOptions) -> String {
-    let place = match options.get_socket() {
-        Some(socket) => format!("socket {}, port {}", socket.display(), options.get_port()),
-        None if options.get_host().starts_with('/') => {
-            format!("socket {}, port {}", options.get_host(), options.get_port())
-        }
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    };
-    let user = options.get_username();
-    format!(
-        "{place}, database {}, user {user}",
-        options.get_database().unwrap_or(user)
-    )
-}
-
 /// Opens one connection, refuses a server that will not do, and builds the pools.
 pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result<Pools, Error> {
     let idle_limit = idle_limit(limits.lease_ttl);

@@ -2,15 +2,13 @@
 //! as its default decides nothing that correctness rests on: each session of this program sets it by itself, after the
 //! start-up, since poolers refuse settings in it.
 
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::pool;
+use crate::postgres::{address, distrust};
 
 /// How long a connection is waited for before the database counts as unreachable.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -197,7 +195,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, purpose: Purpose) -> 
 /// Opens one connection in the time that is given to it, refuses a server that will not do, and prepares the session.
 pub(crate) async fn open(options: &PgConnectOptions, purpose: Purpose) -> Result<PgConnection, Error> {
     let mut connection = dial(options).await.map_err(|source| Error::Connect {
-        address: pool::address(options),
+        address: address::shown(options),
         source,
     })?;
     sqlx::raw_sql(FIRST_WORDS)
@@ -253,13 +251,13 @@ impl Server {
         if self.number < OLDEST_SERVER {
             return Err(Error::TooOld {
                 version: self.version.clone(),
-                address: pool::address(options),
+                address: address::shown(options),
             });
         }
         if self.encoding != ENCODING {
             return Err(Error::NotUtf8 {
                 encoding: self.encoding.clone(),
-                address: pool::address(options),
+                address: address::shown(options),
             });
         }
         Ok(())
@@ -270,7 +268,7 @@ impl Server {
         if self.is_standby || self.is_read_only {
             return Err(Error::ReadOnly {
                 is_standby: self.is_standby,
-                address: pool::address(options),
+                address: address::shown(options),
             });
         }
         if !self.may_stage {
@@ -294,30 +292,11 @@ pub(crate) async fn refuse_unwritable(
     Server::of(connection).await?.refuse_unwritable(options)
 }
 
-/// Milliseconds since the first session, at which sessions that were open then became useless; zero for never.
-static SPOILED: AtomicU64 = AtomicU64::new(0);
-static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-fn milliseconds_since_beginning() -> u64 {
-    u64::try_from(BEGINNING.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// From now on no session is handed out that is open already: one met an error that stays with the session (it is
-/// read-only, or its prepared statements are gone).
-pub(crate) fn distrust_open_sessions() {
-    SPOILED.store(
-        milliseconds_since_beginning().saturating_add(1),
-        Ordering::Relaxed,
-    );
-}
-
 /// Whether an idle session of a pool may be handed out: it can write, and nothing spoiled it. One that cannot is closed by
 /// the pool, which then opens another: after a failover no session stays on the standby. This is the pool's test
 /// that the connection is alive as well.
 pub(crate) async fn is_usable(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
-    let opened_at =
-        milliseconds_since_beginning().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-    if opened_at < SPOILED.load(Ordering::Relaxed) {
+    if !distrust::is_trusted(age) {
         return Ok(false);
     }
     sqlx::query_scalar!(

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::model::Time;
 use crate::postgres::error::Error;
-use crate::postgres::obstacles::Obstacle;
+use crate::postgres::obstacle::Obstacle;
 use crate::postgres::session::{self, Purpose};
 
 /// Between two looks at work that is waited for; nearly all work ends before the first.

@@ -39,10 +39,6 @@ pub(super) static TABLE: Table = Table {
     merge: Merge::Profile,
 };
 
-/// Ids that one profile may replace. Each is an alias, a tombstone and perhaps a row that leaves: a merge that a person would
-/// believe is of some tens, and an element of 8 MiB can name a million.
-const MOST_REPLACED: usize = 10_000;
-
 /// The seed of both hashes: the decoder's version and every setting that changes what is stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seeds(pub(super) u64);

@@ -24,6 +24,13 @@ use crate::model::job::{Again, Job, Task};
 /// Zones change their clocks months apart; looking twice a day finds each change.
 const STRIDE: Duration = Duration::hours(12);
 
+/// A task and its times.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) task: Task,
+    pub(super) timetable: Timetable,
+}
+
 /// A cron expression in a zone.
 #[derive(Debug, Clone)]
 pub struct Timetable {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::error::ScheduleError;
 use super::heartbeat::Heartbeat;
 use super::outage::Outage;
-use super::plan::{Timetable, at_start};
+use super::plan::{Entry, Timetable, at_start};
 use super::turn::Turn;
 use crate::model::Time;
 use crate::model::fault::Outcome;
@@ -30,13 +30,6 @@ pub struct Part {
     pub hold: Duration,
     /// Told at every round, for the health check.
     pub pulse: Pulse,
-}
-
-/// A task and its times.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) task: Task,
-    pub(super) timetable: Timetable,
 }
 
 /// Keeps the schedule until `cancel`, then waits until the running jobs have come to a safe place and their claims are

@@ -9,8 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::outage::Outage;
-use super::plan::after_run;
-use super::scheduler::Entry;
+use super::plan::{Entry, after_run};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::Again;
 use crate::model::ports::{JobStore, Runner};

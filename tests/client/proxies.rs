@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
-use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::load::load;
+use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::ports::Clock;
 use blueconic_sync::resources::registry::RESOURCES;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
-use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::load::load;
+use blueconic_sync::config::variables::Variables;
 use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
 use blueconic_sync::demo::settings::Settings;
 use blueconic_sync::demo::shape::{KeyOrder, Layout, NextCursor, Shape};

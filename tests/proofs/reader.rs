@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use blueconic_sync::blueconic::elements::{Elements, Malformed};
 use blueconic_sync::clock::SystemClock;
-use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::load::load;
+use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::{Block, Broken, PageEnd, RejectReason};
 use blueconic_sync::model::ports::{Clock, Resource};

@@ -4,6 +4,7 @@
 pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod front;
+pub(crate) mod house;
 pub(crate) mod program;
 pub(crate) mod roles;
 pub(crate) mod scripted;

@@ -9,20 +9,25 @@ pub(crate) fn root() -> PathBuf {
 
 /// The files below a folder with this ending, by their path from the root, with their text.
 pub(crate) fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    files_of(&root(), folder, ending)
+}
+
+/// The same of another checkout.
+pub(crate) fn files_of(root: &Path, folder: &str, ending: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    collect(&root().join(folder), ending, &mut found);
+    collect(root, &root.join(folder), ending, &mut found);
     found.sort();
     assert!(!found.is_empty(), "no {ending} in {folder}");
     found
 }
 
-fn collect(folder: &Path, ending: &str, found: &mut Vec<(String, String)>) {
+fn collect(root: &Path, folder: &Path, ending: &str, found: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, ending, found);
+            collect(root, &path, ending, found);
         } else if path.to_string_lossy().ends_with(ending) {
-            let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             found.push((name, std::fs::read_to_string(&path).unwrap()));
         }
     }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
-use blueconic_sync::config::load::{Variables, load};
+use blueconic_sync::config::load::load;
+use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::{Clock, Source};
 use blueconic_sync::resources::registry::RESOURCES;

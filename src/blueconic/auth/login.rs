@@ -200,7 +200,8 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::config::load::{Variables, load};
+    use crate::config::load::load;
+    use crate::config::variables::Variables;
     use crate::model::description::Registry;
 
     fn settings(more: &[(&str, &str)]) -> Settings {

@@ -8,9 +8,11 @@
 use std::ffi::OsString;
 
 use super::*;
+use crate::config::defaults::DEFAULTS;
 use crate::config::keys::{Keys, Kind};
+use crate::config::load::load;
 use crate::config::load::tests::LISTS;
-use crate::config::load::{DEFAULTS, Variables, load};
+use crate::config::variables::Variables;
 use crate::config::variables::variable_of;
 
 /// The settings with one amount, as variables.

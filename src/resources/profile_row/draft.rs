@@ -8,6 +8,10 @@ use crate::model::Time;
 use crate::resources::dates;
 use crate::resources::fields::MOST_ENTRIES;
 
+/// Ids that one profile may replace. Each is an alias, a tombstone and perhaps a row that leaves: a merge that a person would
+/// believe is of some tens, and an element of 8 MiB can name a million.
+pub(super) const MOST_REPLACED: usize = 10_000;
+
 /// A stretch of the element or of the decoded texts. Both are shorter than 4 GiB, or it cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {

@@ -8,8 +8,7 @@ use crate::json::unusual::{Unusual, Usual, usual};
 use crate::resources::fields::MOST_ENTRIES;
 use crate::resources::list::LONGEST_ID;
 
-use super::MOST_REPLACED;
-use super::draft::{Draft, Span, Text};
+use super::draft::{Draft, MOST_REPLACED, Span, Text};
 
 /// Reads a profile into an empty draft.
 pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Usual<()> {

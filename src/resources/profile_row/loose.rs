@@ -9,8 +9,7 @@ use serde_json::value::RawValue;
 use crate::resources::fields::{Few, Fields, MOST_ENTRIES, Raw, Wrong, array, too_many, wrong};
 use crate::resources::list::{self, LONGEST_ID, Problem};
 
-use super::MOST_REPLACED;
-use super::draft::{Draft, Text};
+use super::draft::{Draft, MOST_REPLACED, Text};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

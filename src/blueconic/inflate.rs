@@ -1,0 +1,43 @@
+//! The steps that every way of unpacking shares: inflating, the padding behind the end, and why a body cannot be unpacked.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Why a body cannot be unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unpacking {
+    /// It was cut or garbled on its way.
+    #[error("{0}")]
+    Broken(String),
+    /// It asks for more than it may: repeating would only cost the same again.
+    #[error("{0}")]
+    Excessive(String),
+}
+
+impl Unpacking {
+    pub(super) fn broken(why: impl std::fmt::Display) -> Self {
+        Self::Broken(why.to_string())
+    }
+}
+
+/// Inflates some bytes: how many were read and written, and whether the stream has ended.
+pub(super) fn inflate(
+    inflate: &mut Decompress,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(usize, usize, bool), Unpacking> {
+    let before = (inflate.total_in(), inflate.total_out());
+    let status = inflate.decompress(input, output, FlushDecompress::None);
+    let status = status.map_err(Unpacking::broken)?;
+    let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or_default();
+    let read = count(inflate.total_in(), before.0);
+    let written = count(inflate.total_out(), before.1);
+    Ok((read, written, status == Status::StreamEnd))
+}
+
+/// Zeros behind the end pad it to a block; anything else does not belong there.
+pub(super) fn padding(input: &[u8]) -> Result<usize, Unpacking> {
+    if input.iter().any(|byte| *byte != 0) {
+        return Err(Unpacking::broken("something else stands behind the packed body"));
+    }
+    Ok(input.len())
+}
