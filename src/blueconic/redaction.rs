@@ -63,8 +63,8 @@ fn encoded(secret: &str) -> Vec<Zeroizing<String>> {
                 .replace('<', "&lt;")
                 .replace('>', "&gt;"),
         ),
-        hex(secret, false),
-        hex(secret, true),
+        Zeroizing::new(hex::encode(secret)),
+        Zeroizing::new(hex::encode_upper(secret)),
     ];
     // HTTP Basic encodes what was form-encoded.
     for text in [secret, &form] {
@@ -98,16 +98,6 @@ fn in_lower_hex(form: &str) -> Zeroizing<String> {
         if is_digit { one.to_ascii_lowercase() } else { one }
     };
     Zeroizing::new(form.chars().map(lower).collect())
-}
-
-fn hex(secret: &str, upper: bool) -> Zeroizing<String> {
-    let digits = secret.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-    Zeroizing::new(if upper {
-        digits.map(|digit| digit.to_ascii_uppercase()).collect()
-    } else {
-        digits.collect()
-    })
 }
 
 /// The text without long words that no language has: what an authorization server says may hold a token that nobody
@@ -156,8 +146,8 @@ mod tests {
                 .replace("%2B", "%2b")
                 .replace("%3D", "%3d"),
             SECRET.replace('/', "\\/"),
-            hex(SECRET, false).to_string(),
-            hex(SECRET, true).to_string(),
+            hex::encode(SECRET),
+            hex::encode_upper(SECRET),
         ];
         texts[2] = in_lower_hex(&form).to_string();
         for before in ["", "a", "ab", "client:"] {

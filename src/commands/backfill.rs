@@ -14,6 +14,7 @@ use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::format;
 use crate::model::ledger::RunReport;
 use crate::model::ports::Clock as _;
 use crate::model::position::Scope;
@@ -243,14 +244,14 @@ fn row(report: &RunReport) -> Vec<String> {
         report.slot.resource.to_owned(),
         report.slot.scope.as_str().to_owned(),
         report.ledger.status.as_str().to_owned(),
-        output::count(counts.read),
-        output::count(counts.inserted),
-        output::count(counts.updated),
-        output::count(counts.unchanged),
-        output::count(counts.removed),
-        output::count(counts.rejected),
-        output::count(counts.requests),
-        output::duration(seconds),
+        format::count(counts.read),
+        format::count(counts.inserted),
+        format::count(counts.updated),
+        format::count(counts.unchanged),
+        format::count(counts.removed),
+        format::count(counts.rejected),
+        format::count(counts.requests),
+        format::precise(seconds),
     ]
 }
 

@@ -19,6 +19,7 @@ use crate::config::settings::{Grant, Settings};
 use crate::demo::settings::Settings as TenantSettings;
 use crate::demo::tenant::{self, Tenant};
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::format;
 use crate::model::ledger::RunReport;
 use crate::model::position::Scope;
 use crate::postgres::embedded;
@@ -103,7 +104,7 @@ async fn simulated(arguments: &Demo) -> Outcome<Tenant> {
         .map_err(|error| Fault::new(Kind::Final, "the simulated tenant cannot be served").because(error))?;
     output::line(&format!(
         "A simulated BlueConic tenant with {} profiles: {}",
-        output::count(arguments.profiles),
+        format::count(arguments.profiles),
         tenant.url()
     ));
     Ok(tenant)
@@ -222,7 +223,7 @@ async fn backfill_all(
     backfill::tell(&reports);
     output::line(&format!(
         "in {} (a demo is built for a quick start, not for speed)",
-        output::duration(began.elapsed().as_secs_f64())
+        format::precise(began.elapsed().as_secs_f64())
     ));
     for fault in reports.iter().filter_map(|report| report.fault.as_ref()) {
         output::complain(fault);

@@ -9,6 +9,7 @@ use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::format;
 use crate::postgres::erasures::erase::{self, LONGEST_ID, Reach, Receipt};
 use crate::postgres::erasures::lift::{self, Lifted};
 use crate::postgres::store::PostgresStore;
@@ -164,7 +165,7 @@ fn told_of_erasure(receipt: &Receipt) -> String {
         receipt
             .removed
             .iter()
-            .map(|(table, rows)| vec![(*table).to_owned(), output::count(*rows)]),
+            .map(|(table, rows)| vec![(*table).to_owned(), format::count(*rows)]),
     );
     lines.push(output::table(&rows));
     lines.push(

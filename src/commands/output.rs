@@ -123,45 +123,9 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
-/// A count with separators: `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A duration for people: `0.4 s`, `2 min 5 s`, `3 h 12 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "no run takes 2^64 seconds"
-    )]
-    let whole = seconds.max(0.0) as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_have_separators() {
-        assert_eq!(
-            [0, 12, 123, 1234, 1_234_567].map(count),
-            ["0", "12", "123", "1,234", "1,234,567"]
-        );
-    }
 
     #[test]
     fn numbers_stand_to_the_right() {

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use crate::model::format;
 use crate::model::ledger::{Counts, RunReport};
 use crate::model::plain;
 use crate::model::position::Slot;
 use crate::model::status::RunStatus;
 use crate::sync::progress::Watcher;
 use crate::telemetry::{Attached, Terminal};
-
-use super::output;
 
 /// Between two log lines of one run.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -121,7 +120,7 @@ impl Watcher for Bars {
         bar.finish_with_message(format!(
             "{}, {} read, {}",
             report.ledger.status.as_str(),
-            output::count(report.ledger.counts.read),
+            format::count(report.ledger.counts.read),
             written(&report.ledger.counts)
         ));
     }
@@ -130,9 +129,9 @@ impl Watcher for Bars {
 fn written(counts: &Counts) -> String {
     let mut text = format!(
         "{} new, {} changed, {} same",
-        output::count(counts.inserted),
-        output::count(counts.updated),
-        output::count(counts.unchanged)
+        format::count(counts.inserted),
+        format::count(counts.updated),
+        format::count(counts.unchanged)
     );
     for (number, what) in [
         (counts.removed, "removed"),
@@ -141,7 +140,7 @@ fn written(counts: &Counts) -> String {
     ] {
         if number > 0 {
             // Writing into a String cannot fail.
-            let _ = write!(text, ", {} {what}", output::count(number));
+            let _ = write!(text, ", {} {what}", format::count(number));
         }
     }
     text
@@ -175,7 +174,7 @@ impl Lines {
 
 impl Watcher for Lines {
     fn began(&self, slot: Slot, resumed: bool) {
-        let how = if resumed { "resumed" } else { "begun" };
+        let how = if resumed { "resumed" } else { "started" };
         tracing::info!(
             resource = slot.resource,
             mode = slot.scope.as_str(),
@@ -239,7 +238,7 @@ impl Watcher for Lines {
                 rows_removed = counts.removed,
                 "{name} {} in {}: {} read, {}",
                 status.as_str(),
-                output::duration(seconds),
+                format::precise(seconds),
                 counts.read,
                 written(counts)
             );
@@ -258,7 +257,7 @@ impl Watcher for Lines {
                 hint = report.ledger.hint.as_deref(),
                 "{name} {} in {}: {}",
                 status.as_str(),
-                output::duration(seconds),
+                format::precise(seconds),
                 report.ledger.error.as_deref().unwrap_or_default()
             );
         }

@@ -8,8 +8,8 @@ use crate::app::{self, App, Database, Wish};
 use crate::cli::Status as Arguments;
 use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
-use crate::model::Time;
 use crate::model::fault::Outcome;
+use crate::model::format;
 use crate::model::plain;
 use crate::model::ports::Observer;
 use crate::model::status::{ResourceStatus, Run, Status, TableSize, Token, TokenStatus};
@@ -153,7 +153,7 @@ fn tell_token(token: Option<&Token>) {
     // What has ended is not told to last.
     let told = match token.expires_at {
         Some(at) if token.status != TokenStatus::ReauthRequired => {
-            format!("{status}, until {} UTC", moment(at))
+            format!("{status}, until {} UTC", format::moment(at))
         }
         _ => status.to_owned(),
     };
@@ -176,7 +176,7 @@ fn sizes(tables: &[TableSize]) -> Vec<Vec<String>> {
     rows.extend(tables.iter().map(|table| {
         vec![
             table.name.clone(),
-            known(table.rows_estimated),
+            format::known(table.rows_estimated),
             size(table.bytes),
             size(table.index_bytes),
         ]
@@ -210,16 +210,18 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
         || "never".to_owned(),
         |run| {
             let when = run.finished_at.unwrap_or(run.started_at);
-            format!("{}, {}", run.status.as_str(), moment(when))
+            format!("{}, {}", run.status.as_str(), format::moment(when))
         },
     );
-    let shown = |count: fn(&Run) -> i64| known(run.map(count));
+    let shown = |count: fn(&Run) -> i64| format::known(run.map(count));
     // Not every listing tells a total, and a walk that did not end explains nothing.
-    let told = |count: fn(&Run) -> Option<i64>| known(run.and_then(count));
+    let told = |count: fn(&Run) -> Option<i64>| format::known(run.and_then(count));
     vec![
         resource.resource.clone(),
         resource.scope.as_str().to_owned(),
-        resource.complete_as_of.map_or_else(|| "-".to_owned(), moment),
+        resource
+            .complete_as_of
+            .map_or_else(|| "-".to_owned(), format::moment),
         ended,
         told(|run| run.source_total),
         shown(|run| run.rows_read),
@@ -231,17 +233,6 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
         gaps(resource),
         resource.holder().unwrap_or("-").to_owned(),
     ]
-}
-
-/// A number, or a dash where it is not known.
-fn known(number: Option<i64>) -> String {
-    number.map_or_else(
-        || "-".to_owned(),
-        |number| {
-            let sign = if number < 0 { "-" } else { "" };
-            format!("{sign}{}", output::count(number.unsigned_abs()))
-        },
-    )
 }
 
 /// Gaps that no scan can close are said to be so.
@@ -260,7 +251,7 @@ fn trouble(resource: &ResourceStatus) {
             "\n{name}: its watermark lies {} ahead of the database's clock, so that nobody believes it\n  \
              do: nothing, if the database's clock is right: the next run reads from before it; `blueconic-sync reset {name} --to TIME` \
              moves it back at once",
-            output::duration(ahead)
+            format::precise(ahead)
         ));
     }
     let Some(run) = &resource.last_run else { return };
@@ -275,11 +266,6 @@ fn trouble(resource: &ResourceStatus) {
         }
         (None, None) => {}
     }
-}
-
-/// A moment without fractions of seconds.
-fn moment(time: Time) -> String {
-    time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 #[cfg(test)]

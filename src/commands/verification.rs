@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::format;
 use crate::model::plain;
 use crate::model::verification::{Comparison, Verification};
 
@@ -36,7 +37,7 @@ impl Verified {
                 "",
             ];
             let rows = found.segments.iter().map(|segment| {
-                let count = number(segment.profile_count);
+                let count = format::known(segment.profile_count);
                 line(
                     &[&segment.profiles.name, &segment.name, &count],
                     &segment.profiles,
@@ -114,8 +115,8 @@ fn differing(found: &Verification) -> Option<Fault> {
         .map(|(what, one)| {
             format!(
                 "{what} ({} at the tenant, {} in the table)",
-                number(one.by_the_tenant),
-                output::count(one.in_the_table)
+                format::known(one.by_the_tenant),
+                format::count(one.in_the_table)
             )
         })
         .collect();
@@ -161,14 +162,10 @@ fn line(first: &[&str], one: &Comparison) -> Vec<String> {
         (None, _) => "not judged",
     };
     cells.extend([
-        number(one.by_the_tenant),
-        output::count(one.in_the_table),
+        format::known(one.by_the_tenant),
+        format::count(one.in_the_table),
         difference,
         verdict.to_owned(),
     ]);
     cells
-}
-
-fn number(count: Option<u64>) -> String {
-    count.map_or_else(|| "-".to_owned(), output::count)
 }

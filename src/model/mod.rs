@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod description;
 pub mod event;
 pub mod fault;
+pub mod format;
 pub mod job;
 pub mod lease;
 pub mod ledger;

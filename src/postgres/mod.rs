@@ -13,7 +13,6 @@ pub mod embedded;
 pub mod erasures;
 pub mod error;
 mod gaps;
-mod hex;
 mod leases;
 pub mod loader;
 mod meaning;

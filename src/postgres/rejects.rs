@@ -12,7 +12,6 @@ use crate::model::plain;
 use crate::postgres::bigint::{from_count, from_length, to_count};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::hex::hex;
 
 /// So many ids of open rejects a loading connection keeps in mind; where there are more it looks each loaded id up.
 const KEPT: i64 = 100_000;
@@ -149,7 +148,10 @@ pub(crate) async fn record(
 
 /// What `rejects_open` calls an element: its id, else its bytes.
 fn key(reject: &Reject) -> String {
-    reject.element_id.clone().unwrap_or_else(|| hex(&reject.sha256))
+    reject
+        .element_id
+        .clone()
+        .unwrap_or_else(|| hex::encode(&reject.sha256))
 }
 
 /// Closes the open rejects of elements that loaded. The ids are looked up one by one, in the index over those that are

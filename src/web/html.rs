@@ -1,76 +1,58 @@
-//! Text on its way into a page. What the program wrote itself is `raw` and must be a literal; all else is `text` and is
-//! escaped. There is no third way in, so that no name of a tenant can become markup.
+//! Text from outside on its way into a page. Templates escape what they show; this filters it first, so that no name of a
+//! tenant can steer, reverse or flood what a reader sees.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
+
+use maud::Render;
 
 use crate::model::plain;
 
 /// Longer texts are cut: a page is for reading.
 const LONGEST: usize = 2000;
 
-/// A page under construction.
-#[derive(Debug, Default)]
-pub(super) struct Html(String);
+/// Text for a template, also as the value of an attribute. Characters that deceive become U+FFFD.
+#[derive(Debug)]
+pub(crate) struct Text<T>(pub(crate) T);
 
-impl Html {
-    /// Adds markup.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
-        self.0.push_str(markup);
-        self
-    }
-
-    /// Adds text, also as the value of a quoted attribute.
-    pub(super) fn text(&mut self, text: impl Display) -> &mut Self {
-        let text = text.to_string();
-        for (position, character) in text.chars().enumerate() {
-            if position == LONGEST {
-                self.0.push('…');
-                break;
-            }
-            self.character(character);
+impl<T: Display> Render for Text<T> {
+    fn render_to(&self, page: &mut String) {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{}", self.0);
+        let mut characters = text.chars();
+        let mut shown: String = characters.by_ref().take(LONGEST).map(shown).collect();
+        if characters.next().is_some() {
+            shown.push('…');
         }
-        self
+        shown.render_to(page);
     }
+}
 
-    fn character(&mut self, character: char) {
-        match character {
-            '&' => self.0.push_str("&amp;"),
-            '<' => self.0.push_str("&lt;"),
-            '>' => self.0.push_str("&gt;"),
-            '"' => self.0.push_str("&quot;"),
-            '\'' => self.0.push_str("&#39;"),
-            '\n' | '\t' => self.0.push(character),
-            _ if plain::is_deceptive(character) => self.0.push('\u{FFFD}'),
-            _ => self.0.push(character),
-        }
-    }
-
-    /// The page.
-    pub(super) fn into_string(self) -> String {
-        self.0
+fn shown(character: char) -> char {
+    match character {
+        '\n' | '\t' => character,
+        _ if plain::is_deceptive(character) => '\u{FFFD}',
+        _ => character,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Html;
+    use maud::html;
+
+    use super::Text;
 
     #[test]
     fn text_is_never_markup() {
-        let mut html = Html::default();
-        html.raw("<a title=\"")
-            .text("\"'><script>&\0\u{202E}x\u{85}")
-            .raw("\">");
-        assert_eq!(
-            html.into_string(),
-            "<a title=\"&quot;&#39;&gt;&lt;script&gt;&amp;\u{FFFD}\u{FFFD}x\u{FFFD}\">"
-        );
+        let hostile = "\"'><script>&\0\u{202E}x\u{85}";
+        let safe = "&quot;'&gt;&lt;script&gt;&amp;\u{FFFD}\u{FFFD}x\u{FFFD}";
+        let page = html! { a title=(Text(hostile)) { (Text(hostile)) } };
+        assert_eq!(page.into_string(), format!("<a title=\"{safe}\">{safe}</a>"));
     }
 
     #[test]
     fn long_texts_are_cut() {
-        let mut html = Html::default();
-        html.text("<".repeat(5000));
-        assert_eq!(html.into_string(), format!("{}…", "&lt;".repeat(2000)));
+        let page = html! { (Text("<".repeat(5000))) };
+        assert_eq!(page.into_string(), format!("{}…", "&lt;".repeat(2000)));
     }
 }

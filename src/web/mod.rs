@@ -2,12 +2,13 @@
 //! neither SQL nor how anything is synced.
 
 pub mod access;
+mod card;
 pub mod connections;
 pub mod error;
 pub mod hosts;
-mod html;
+pub(crate) mod html;
 mod metrics;
 mod neighbour;
 mod page;
 pub mod server;
-mod words;
+mod severity;

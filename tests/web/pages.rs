@@ -86,7 +86,7 @@ async fn trouble_comes_with_its_sentence_and_what_to_do() {
             "sync-1:4711:9f3a",
             "Interrupted",
             "Partial",
-            "sync.rejects where resource = &#39;audit_events&#39;",
+            "sync.rejects where resource = 'audit_events'",
             "Open gaps",
             ">3<",
         ],
@@ -103,7 +103,8 @@ async fn gaps_for_good_do_not_look_like_a_fault() {
     state.resources[0].lasting_gaps = 2;
     let told = page(state).await;
     assert_in_order(&told, &["Open gaps", ">2 for good<"]);
-    let moods = |html: &str| html.matches("watch").count();
+    let moods =
+        |html: &str| html.matches("class=\"attention\"").count() + html.matches("card attention").count();
     assert!(moods(&watched) > moods(&calm));
     assert_eq!(moods(&told), moods(&calm));
 }

@@ -1,28 +1,34 @@
 //! What the browser shows at the end of a sign-in: plain, kind, without scripts or anything from elsewhere.
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
 use crate::model::fault::Fault;
 use crate::model::plain;
+use crate::web::html::Text;
+
+const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;overflow-wrap:anywhere}\
+     h1{font-size:1.5rem}";
 
 /// It worked.
 pub(super) fn done() -> String {
     page(
         "You are signed in",
-        "<p>Thank you. blueconic-sync may read from BlueConic now, and renews its access by itself.</p>\
-         <p>You can close this page.</p>",
+        &html! {
+            p { "Thank you. blueconic-sync may read from BlueConic now, and renews its access by itself." }
+            p { "You can close this page." }
+        },
     )
 }
 
 /// It did not, and why.
 pub(super) fn failed(fault: &Fault) -> String {
-    let hint = fault.hint.as_deref().map(escaped);
-    let hint = hint.map_or_else(String::new, |hint| format!("<p>What to do: {hint}.</p>"));
     page(
         "You are not signed in",
-        &format!(
-            "<p>Sorry, that did not work: {}.</p>{hint}\
-             <p>Nothing was changed. The terminal says the same; you can close this page.</p>",
-            escaped(&fault.sentence())
-        ),
+        &html! {
+            p { "Sorry, that did not work: " (sentence(&fault.sentence())) "." }
+            @if let Some(hint) = &fault.hint { p { "What to do: " (sentence(hint)) "." } }
+            p { "Nothing was changed. The terminal says the same; you can close this page." }
+        },
     )
 }
 
@@ -30,27 +36,35 @@ pub(super) fn failed(fault: &Fault) -> String {
 pub(super) fn over() -> String {
     page(
         "This sign-in is over",
-        "<p>Nobody is waiting for an answer any more. If you still want to sign in, run <code>blueconic-sync login</code> \
-         again.</p>",
+        &html! {
+            p {
+                "Nobody is waiting for an answer any more. If you still want to sign in, run "
+                code { "blueconic-sync login" } " again."
+            }
+        },
     )
 }
 
-fn page(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · blueconic-sync</title>\
-         <style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;overflow-wrap:anywhere}}\
-         h1{{font-size:1.5rem}}</style></head><body><h1>{title}</h1>{body}</body></html>"
-    )
+fn page(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · blueconic-sync" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { h1 { (title) } (body) }
+        }
+    };
+    page.into_string()
 }
 
-fn escaped(text: &str) -> String {
-    plain::line(text.trim_end_matches('.'))
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+/// On one line, as the terminal says it, without its full stop.
+fn sentence(text: &str) -> Text<String> {
+    Text(plain::line(text.trim_end_matches('.')).into_owned())
 }
 
 #[cfg(test)]

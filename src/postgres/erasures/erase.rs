@@ -9,7 +9,6 @@ use crate::postgres::bigint::to_count;
 use crate::postgres::erasures::hash::{Hasher, hasher, stand_in};
 use crate::postgres::erasures::{chain, named, statistics};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::hex::hex;
 use crate::postgres::retry::Attempts;
 use crate::postgres::store::PostgresStore;
 use crate::postgres::{boundary, seen};
@@ -153,7 +152,7 @@ async fn keep(
     .await
     .doing(DOING)?;
     let kept = hashes.iter().map(|hash| Kept {
-        hash: hex(hash),
+        hash: hex::encode(hash),
         before: !fresh.contains(hash),
     });
     Ok(kept.collect())

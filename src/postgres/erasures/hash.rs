@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 
 use crate::model::Time;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::hex::hex;
 
 /// The hash of one id.
 pub(crate) type IdHash = [u8; 32];
@@ -49,7 +48,7 @@ impl Hasher {
 
 /// What stands for an erased id in `sync.walk_seen`: there an id is only counted.
 pub(crate) fn stand_in(hash: &IdHash) -> String {
-    format!("erased:{}", hex(hash))
+    format!("erased:{}", hex::encode(hash))
 }
 
 /// The database's key, made now if this is its first erasure. Under the erasures' lock, so that nobody else makes one.
@@ -98,7 +97,7 @@ mod tests {
     fn it_is_the_hmac_that_others_compute() {
         let hash = Hasher::new(b"Jefe").hash("what do ya want for nothing?");
         assert_eq!(
-            hex(&hash),
+            hex::encode(&hash),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         assert_eq!(stand_in(&hash).len(), "erased:".len() + 64);

@@ -5,7 +5,6 @@ use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::erase::alone;
 use crate::postgres::erasures::hash::{existing, stand_in};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::hex::hex;
 use crate::postgres::store::PostgresStore;
 use crate::postgres::{boundary, seen};
 
@@ -54,6 +53,6 @@ async fn lift_at_once(store: &PostgresStore, ids: &[String]) -> Result<Lifted, E
     Ok(Lifted {
         at,
         unknown: from_length(given.iter().filter(|hash| !lifted.contains(hash)).count()),
-        hashes: lifted.iter().map(|hash| hex(hash)).collect(),
+        hashes: lifted.iter().map(|hash| hex::encode(hash)).collect(),
     })
 }

@@ -1,0 +1,98 @@
+//! How much a state of things asks of the reader.
+
+use std::cmp::max;
+
+use crate::model::status::{ResourceStatus, RunStatus, Status, Token, TokenStatus};
+
+/// How much it asks of the reader, worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    /// Nothing has happened yet.
+    Idle,
+    /// All is well.
+    Good,
+    /// A run is under way.
+    Running,
+    /// Somebody should look at it.
+    Attention,
+    /// Only a person can help.
+    Person,
+}
+
+impl Severity {
+    /// The class in the stylesheet.
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Good => "good",
+            Self::Running => "running",
+            Self::Attention => "attention",
+            Self::Person => "person",
+        }
+    }
+
+    /// Of a resource: its last run's, or that of the gaps that can still be closed. What can never be closed is a fact.
+    pub(super) fn of(resource: &ResourceStatus) -> Self {
+        let gaps = if resource.has_closable_gaps() {
+            Self::Attention
+        } else {
+            Self::Idle
+        };
+        max(Self::of_run(resource), gaps)
+    }
+
+    /// Of a resource's last run.
+    pub(super) fn of_run(resource: &ResourceStatus) -> Self {
+        match resource.last_run.as_ref().map(|run| run.status) {
+            None => Self::Idle,
+            Some(RunStatus::Succeeded) => Self::Good,
+            Some(RunStatus::Running) => Self::Running,
+            Some(RunStatus::Partial | RunStatus::Interrupted) => Self::Attention,
+            Some(RunStatus::Failed | RunStatus::NeedsApproval) => Self::Person,
+        }
+    }
+
+    /// Of the token. It is asked for when it is wanted, so one that has expired is no fault.
+    pub(super) const fn of_token(token: &Token) -> Self {
+        match token.status {
+            TokenStatus::Valid | TokenStatus::Refreshing => Self::Idle,
+            TokenStatus::Failed => Self::Attention,
+            TokenStatus::ReauthRequired => Self::Person,
+        }
+    }
+
+    /// The worst of all resources.
+    pub(super) fn worst(status: &Status) -> Self {
+        let all = status.resources.iter().map(Self::of);
+        all.max().unwrap_or(Self::Idle)
+    }
+}
+
+/// The severity of the whole, in a sentence.
+pub(super) fn verdict(status: &Status) -> (Severity, String) {
+    let token = status.token.as_ref().map_or(Severity::Idle, Severity::of_token);
+    let worst = max(Severity::worst(status), token);
+    let all = status.resources.len();
+    let count = |severity| {
+        let alike = status.resources.iter().filter(|it| Severity::of(it) == severity);
+        alike.count()
+    };
+    let good = count(Severity::Good);
+    let sentence = match (worst, count(worst)) {
+        (Severity::Person, 0) => "The token needs a person".to_owned(),
+        (Severity::Person, some) => format!("{} a person", need(some, all)),
+        (Severity::Attention, 0) => "The token needs attention".to_owned(),
+        (Severity::Attention, some) => format!("{} attention", need(some, all)),
+        (Severity::Running, some) => format!("{some} of {all} running"),
+        _ if all > 0 && good == all => "All is well".to_owned(),
+        _ if good > 0 => "All that ran is well".to_owned(),
+        _ => "Nothing has run yet".to_owned(),
+    };
+    (worst, sentence)
+}
+
+/// `1 of 5 needs`, `2 of 5 need`.
+fn need(some: usize, all: usize) -> String {
+    let ending = if some == 1 { "s" } else { "" };
+    format!("{some} of {all} need{ending}")
+}
