@@ -3,8 +3,11 @@
 use crate::support::sources::files;
 
 /// The ports that the database stands behind.
-const PORTS: [&str; 5] = [
-    "impl Store for PostgresStore",
+const PORTS: [&str; 8] = [
+    "impl RunStore for PostgresStore",
+    "impl LoadStore for PostgresStore",
+    "impl SweepStore for PostgresStore",
+    "impl CountStore for PostgresStore",
     "impl JobStore for PostgresStore",
     "impl TokenStore for PostgresStore",
     "impl Observer for PostgresStore",

@@ -14,7 +14,7 @@ use crate::memory;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::{Again, Task};
 use crate::model::ledger::RunReport;
-use crate::model::ports::{Runner, Store};
+use crate::model::ports::{RunStore, Runner};
 use crate::model::pulse::Pulse;
 use crate::model::status::RunStatus;
 use crate::postgres::store::PostgresStore;

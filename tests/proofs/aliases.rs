@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::lease::Lease;
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::ports::RunStore as _;
 use blueconic_sync::model::status::RunStatus;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};

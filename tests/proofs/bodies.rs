@@ -2,7 +2,7 @@
 //! damaged, deep, huge. What must hold stands in `reader`; here they are made.
 
 use blueconic_sync::model::batch::{Batch, Known};
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::Config;

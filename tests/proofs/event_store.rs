@@ -11,7 +11,7 @@ use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{Loader, Store};
+use blueconic_sync::model::ports::{CountStore, LoadStore, Loader, RunStore, SweepStore};
 use blueconic_sync::model::position::Slot;
 use blueconic_sync::model::rows::timestamp;
 use blueconic_sync::model::table::Table;
@@ -112,9 +112,7 @@ pub(super) fn without(span: Span, other: Span) -> impl Iterator<Item = Span> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct EventStore(pub(super) Arc<Mutex<Tables>>);
 
-impl Store for EventStore {
-    type Loader = Self;
-
+impl RunStore for EventStore {
     async fn now(&self) -> Outcome<Time> {
         Ok(self.0.lock().unwrap().now.unwrap_or_else(chrono::Utc::now))
     }
@@ -153,19 +151,46 @@ impl Store for EventStore {
         Ok(())
     }
 
+    async fn open_gaps(&self, _resource: &'static str) -> Outcome<Vec<Span>> {
+        let tables = self.0.lock().unwrap();
+        Ok(tables.open.iter().map(|(span, _)| *span).collect())
+    }
+
+    async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
+        Ok(self.0.lock().unwrap().landmark(up_to))
+    }
+
+    async fn renames(&self) -> Outcome<Vec<Rename>> {
+        Ok(Vec::new())
+    }
+}
+
+impl LoadStore for EventStore {
+    type Loader = Self;
+
     async fn loader(&self, _table: &'static Table, _lease: &Lease, _walk: Option<Walk>) -> Outcome<Self> {
         Ok(self.clone())
     }
 
+    async fn after_full_walk(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+
+    async fn make_up(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+}
+
+impl SweepStore for EventStore {
     async fn seen(&self, _walk_id: Uuid) -> Outcome<(u64, u64)> {
         Err(not_for_events())
     }
 
-    async fn is_empty(&self, _table: &'static Table) -> Outcome<bool> {
+    async fn distinct(&self, _walk_id: Uuid) -> Outcome<u64> {
         Err(not_for_events())
     }
 
-    async fn distinct(&self, _walk_id: Uuid) -> Outcome<u64> {
+    async fn witnesses(&self, _walk_id: Uuid, _limit: u32) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 
@@ -187,6 +212,10 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
+    async fn remember_asked(&self, _lease: &Lease, _through: Option<&str>) -> Outcome<()> {
+        Err(not_for_events())
+    }
+
     async fn remove(
         &self,
         _table: &'static Table,
@@ -196,24 +225,10 @@ impl Store for EventStore {
     ) -> Outcome<u64> {
         Err(not_for_events())
     }
+}
 
-    async fn after_full_walk(&self, _table: &'static Table) -> Outcome<Vec<String>> {
-        Err(not_for_events())
-    }
-
-    async fn make_up(&self, _table: &'static Table) -> Outcome<Vec<String>> {
-        Err(not_for_events())
-    }
-
-    async fn erased(&self) -> Outcome<u64> {
-        Err(not_for_events())
-    }
-
-    async fn witnesses(&self, _walk_id: Uuid, _limit: u32) -> Outcome<Vec<String>> {
-        Err(not_for_events())
-    }
-
-    async fn remember_asked(&self, _lease: &Lease, _through: Option<&str>) -> Outcome<()> {
+impl CountStore for EventStore {
+    async fn is_empty(&self, _table: &'static Table) -> Outcome<bool> {
         Err(not_for_events())
     }
 
@@ -225,21 +240,12 @@ impl Store for EventStore {
         Err(not_for_events())
     }
 
-    async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
+    async fn erased(&self) -> Outcome<u64> {
         Err(not_for_events())
     }
 
-    async fn open_gaps(&self, _resource: &'static str) -> Outcome<Vec<Span>> {
-        let tables = self.0.lock().unwrap();
-        Ok(tables.open.iter().map(|(span, _)| *span).collect())
-    }
-
-    async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
-        Ok(self.0.lock().unwrap().landmark(up_to))
-    }
-
-    async fn renames(&self) -> Outcome<Vec<Rename>> {
-        Ok(Vec::new())
+    async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
+        Err(not_for_events())
     }
 }
 

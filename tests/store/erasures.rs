@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use blueconic_sync::model::batch::Batch;
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{Loader as _, SweepStore as _};
 use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::postgres::erasures::{erase, lift};
 use sqlx::Connection as _;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
 use blueconic_sync::model::lease::{Acquired, Lease};
-use blueconic_sync::model::ports::{Loader, Store};
+use blueconic_sync::model::ports::{LoadStore, Loader, RunStore};
 use blueconic_sync::model::position::{Course, CursorPosition, Position, Scope, Slot};
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::model::walk::Walk;
@@ -125,7 +125,7 @@ impl Fixture {
         let lease = self.lease(slot).await;
         let walk = Walk {
             id: Uuid::new_v4(),
-            opened_at: Store::now(&self.store).await.unwrap(),
+            opened_at: RunStore::now(&self.store).await.unwrap(),
             passed: None,
         };
         (lease, walk)

@@ -2,7 +2,7 @@
 
 use blueconic_sync::model::batch::{GapReason, Span};
 use blueconic_sync::model::lease::Lease;
-use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::ports::RunStore as _;
 
 use crate::store::fixture::{AUDIT, Fixture, advance, fixture, time};
 

@@ -7,7 +7,7 @@ use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::lease::Acquired;
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::status::RunStatus;
 
 use crate::store::fixture::{

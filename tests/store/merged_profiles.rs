@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blueconic_sync::model::batch::Batch;
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
 use crate::store::fixture::{Fixture, PROFILES_FULL, PROFILES_INCREMENT, add_profile, fixture, load};
 

@@ -1,7 +1,7 @@
 //! Which of two rows stays, what counts as changed, and what an unchanged row costs.
 
 use blueconic_sync::model::batch::{Batch, Known};
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
 use crate::store::fixture::{
     PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_profile_of, add_segment, fixture, hash, load,

@@ -2,7 +2,7 @@
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::Batch;
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
 use crate::store::fixture::{AUDIT, AUDIT_EVENTS, Fixture, fixture, load};
 

@@ -9,7 +9,7 @@
 use std::time::Instant;
 
 use blueconic_sync::model::batch::{Batch, Fingerprint, Known};
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
 use crate::store::fixture::{Fixture, PROFILES, PROFILES_FULL, fixture, hash, time};
 

@@ -3,7 +3,7 @@
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Batch, Known};
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _, RunStore as _};
 use blueconic_sync::postgres::loader::PostgresLoader;
 use chrono::TimeDelta;
 

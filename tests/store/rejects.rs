@@ -3,7 +3,7 @@
 use blueconic_sync::model::batch::{Batch, Reject};
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::page::RejectReason;
-use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::ports::RunStore as _;
 use blueconic_sync::model::status::RunStatus;
 
 use crate::store::fixture::{PROFILES_FULL, add_profile, fixture, load};

@@ -63,7 +63,7 @@ async fn what_is_pending_is_named_and_not_applied() {
 async fn every_table_view_and_column_has_a_comment() {
     let db = fixture().await;
     let lease = db.lease(AUDIT).await;
-    blueconic_sync::model::ports::Store::loader(&db.store, &AUDIT_EVENTS, &lease, None)
+    blueconic_sync::model::ports::LoadStore::loader(&db.store, &AUDIT_EVENTS, &lease, None)
         .await
         .unwrap();
     let bare = db

@@ -1,7 +1,7 @@
 //! Seen ids: what a walk read itself, what others protect, and a loss that does not go unnoticed.
 
 use blueconic_sync::model::batch::Batch;
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
 
 use crate::store::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::{Fault, Kind};
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{Loader as _, RunStore as _};
 use blueconic_sync::postgres::erasures::erase;
 use blueconic_sync::postgres::{migrate, pool};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};

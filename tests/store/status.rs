@@ -6,7 +6,7 @@ use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{Observer as _, Store as _};
+use blueconic_sync::model::ports::{Observer as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::{reset, status};

@@ -2,7 +2,7 @@
 
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
-use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::ports::{CountStore as _, LoadStore as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::model::walk::Candidates;
 use bytes::Bytes;
@@ -194,7 +194,9 @@ async fn a_list_loses_its_rows_without_a_trace() {
     load(&mut loader, batch).await;
     let later = blueconic_sync::model::walk::Walk {
         id: uuid::Uuid::new_v4(),
-        opened_at: blueconic_sync::model::ports::Store::now(&db.store).await.unwrap(),
+        opened_at: blueconic_sync::model::ports::RunStore::now(&db.store)
+            .await
+            .unwrap(),
         passed: None,
     };
     db.store.candidates(&SEGMENTS_TABLE, later).await.unwrap();

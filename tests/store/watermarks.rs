@@ -1,7 +1,7 @@
 //! Watermarks as they are stored: none passes both own clocks, whoever asks for it, and one that lies ahead gives way.
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::ports::Store as _;
+use blueconic_sync::model::ports::RunStore as _;
 use blueconic_sync::model::position::Slot;
 use chrono::TimeDelta;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use blueconic_sync::model::batch::{Batch, Known, Written};
 use blueconic_sync::model::fault::{Kind, Outcome};
 use blueconic_sync::model::lease::Lease;
-use blueconic_sync::model::ports::{Loader as _, Store as _};
+use blueconic_sync::model::ports::{LoadStore as _, Loader as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::loader::PostgresLoader;

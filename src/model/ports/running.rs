@@ -1,0 +1,36 @@
+//! The port to the state of runs: leases, rows of `sync.runs`, cursors, and what is known of gaps and renamed values.
+
+use std::future::Future;
+
+use crate::model::Time;
+use crate::model::batch::{Advance, Landmark, Span};
+use crate::model::cursor::Cursor;
+use crate::model::event::Rename;
+use crate::model::fault::Outcome;
+use crate::model::lease::{Acquired, Lease};
+use crate::model::ledger::{Counts, Ledger};
+use crate::model::position::Slot;
+
+/// Keeps the state of runs.
+pub trait RunStore: Send + Sync + 'static {
+    /// The database's clock (`sync.clock()`).
+    fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
+    /// Asks for the lease of a slot and opens a run with it.
+    fn acquire(&self, slot: Slot) -> impl Future<Output = Outcome<Acquired>> + Send;
+    /// Holds it for another time to live; [`crate::model::fault::Kind::Fenced`] when it went to somebody else.
+    fn renew(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
+    /// Writes the counts so far into the open run, for those who look on.
+    fn progress(&self, lease: &Lease, counts: &Counts) -> impl Future<Output = Outcome<()>> + Send;
+    /// Closes the run and gives the lease back.
+    fn close(&self, lease: &Lease, ledger: &Ledger) -> impl Future<Output = Outcome<()>> + Send;
+    /// The cursor of a slot.
+    fn cursor(&self, slot: Slot) -> impl Future<Output = Outcome<Cursor>> + Send;
+    /// Moves the cursor without a batch (a walk that opens, or closes after its sweep). Asserts the lease.
+    fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
+    /// The open gaps of a resource.
+    fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<Span>>> + Send;
+    /// What is stored of audit events up to a date, and what is in doubt.
+    fn landmark(&self, up_to: Time) -> impl Future<Output = Outcome<Landmark>> + Send;
+    /// The values of audit events that the tenant renamed, in the order in which that was noticed.
+    fn renames(&self) -> impl Future<Output = Outcome<Vec<Rename>>> + Send;
+}

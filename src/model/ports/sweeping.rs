@@ -1,0 +1,52 @@
+//! The port that sweeps: the ids that a walk saw, the rows that it did not see, and their removal.
+
+use std::future::Future;
+
+use uuid::Uuid;
+
+use crate::model::fault::Outcome;
+use crate::model::lease::Lease;
+use crate::model::table::Table;
+use crate::model::verdict::Verdict;
+use crate::model::walk::{Candidates, Walk};
+
+/// Removes what a complete walk no longer saw.
+pub trait SweepStore: Send + Sync + 'static {
+    /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`. An id may have more than one.
+    fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// How many different ids the walk itself read.
+    fn distinct(&self, walk_id: Uuid) -> impl Future<Output = Outcome<u64>> + Send;
+    /// At most so many ids that the walk itself read: things that the tenant had a while ago.
+    fn witnesses(&self, walk_id: Uuid, limit: u32) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Forgets the seen ids of a walk.
+    fn forget(&self, lease: &Lease, walk_id: Uuid) -> impl Future<Output = Outcome<()>> + Send;
+    /// How many rows of the table a sweep of this walk would remove.
+    fn candidates(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+    ) -> impl Future<Output = Outcome<Candidates>> + Send;
+    /// The ids of candidates after `after`, in order, at most `limit`.
+    fn unseen(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        after: &str,
+        limit: u32,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Remembers up to which id a sweep has asked; none when it asked for all. Asserts the lease.
+    fn remember_asked(
+        &self,
+        lease: &Lease,
+        through: Option<&str>,
+    ) -> impl Future<Output = Outcome<()>> + Send;
+    /// Removes rows by verdict (with tombstones and aliases where the table has them), unless they were loaded
+    /// meanwhile; `Missed` ids are marked as seen. Asserts the lease. Gives back the number of rows removed.
+    fn remove(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Walk,
+        verdicts: &[(String, Verdict)],
+    ) -> impl Future<Output = Outcome<u64>> + Send;
+}

@@ -1,0 +1,55 @@
+//! Loading connections and the upkeep of tables, by the port [`LoadStore`].
+
+use crate::model::fault::Outcome;
+use crate::model::lease::Lease;
+use crate::model::ports::LoadStore;
+use crate::model::table::{Merge, Table};
+use crate::model::walk::Walk;
+use crate::postgres::loader::PostgresLoader;
+use crate::postgres::pool::Pools;
+use crate::postgres::upkeep;
+use crate::postgres::waits::Longest;
+use crate::postgres::watched::Watched;
+
+use super::PostgresStore;
+
+const OPENING: &str = "getting a loading connection";
+
+impl LoadStore for PostgresStore {
+    type Loader = PostgresLoader;
+
+    async fn loader(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Option<Walk>,
+    ) -> Outcome<PostgresLoader> {
+        let Pools { data, lookout, .. } = &self.pools;
+        let opening = async {
+            let allowance = self.moment(OPENING, self.own.rejects.of(self.control(), lease.run_id));
+            let allowance = allowance.await?;
+            let mut session = Watched::of(data, lookout, OPENING).await?;
+            let watch = session.work();
+            let open = PostgresLoader::open(session, table, lease.clone(), walk, allowance);
+            watch.wait(OPENING, Longest::Minutes, open).await
+        };
+        let opened = opening.await;
+        lookout.note_opening(&opened);
+        Ok(opened?)
+    }
+
+    async fn after_full_walk(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        let mut put_off = self.make_up(table).await?;
+        let session = self.watched(upkeep::REFRESHING).await?;
+        put_off.extend(upkeep::refresh(session, table).await?);
+        Ok(put_off)
+    }
+
+    async fn make_up(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        if table.merge != Merge::Profile {
+            return Ok(Vec::new());
+        }
+        let session = self.watched(upkeep::INDEXING).await?;
+        Ok(upkeep::index_memberships(session).await?.into_iter().collect())
+    }
+}

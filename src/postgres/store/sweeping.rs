@@ -1,0 +1,105 @@
+//! Seen ids, candidates and removals, by the port [`SweepStore`].
+
+use uuid::Uuid;
+
+use crate::model::fault::Outcome;
+use crate::model::lease::Lease;
+use crate::model::ports::SweepStore;
+use crate::model::table::Table;
+use crate::model::verdict::Verdict;
+use crate::model::walk::{Candidates, Walk};
+use crate::postgres::waits::Longest;
+use crate::postgres::{cursors, seen, sweep};
+
+use super::PostgresStore;
+
+const COUNTING_SEEN: &str = "counting the ids that a walk saw";
+const FORGETTING: &str = "forgetting the ids that a walk saw";
+const SWEEPING: &str = "looking for rows that the walk did not see";
+const REMOVING: &str = "removing rows that the walk did not see";
+
+impl SweepStore for PostgresStore {
+    async fn seen(&self, walk_id: Uuid) -> Outcome<(u64, u64)> {
+        let mut session = self.watched(COUNTING_SEEN).await?;
+        let watch = session.work();
+        let work = seen::count(&mut session, walk_id);
+        let done = watch.wait(COUNTING_SEEN, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
+    }
+
+    async fn distinct(&self, walk_id: Uuid) -> Outcome<u64> {
+        let mut session = self.watched(COUNTING_SEEN).await?;
+        let watch = session.work();
+        let work = seen::distinct(&mut session, walk_id);
+        let done = watch.wait(COUNTING_SEEN, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
+    }
+
+    async fn witnesses(&self, walk_id: Uuid, limit: u32) -> Outcome<Vec<String>> {
+        Ok(self
+            .moment(
+                "looking for ids that a walk saw",
+                seen::witnesses(self.control(), walk_id, limit),
+            )
+            .await?)
+    }
+
+    async fn forget(&self, lease: &Lease, walk_id: Uuid) -> Outcome<()> {
+        let mut session = self.watched(FORGETTING).await?;
+        let watch = session.work();
+        let work = seen::forget(&mut session, lease, walk_id);
+        watch.wait(FORGETTING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(())
+    }
+
+    async fn candidates(&self, table: &'static Table, walk: Walk) -> Outcome<Candidates> {
+        let mut session = self.watched(SWEEPING).await?;
+        let watch = session.work();
+        let work = sweep::candidates(&mut session, table, walk);
+        let done = watch.wait(SWEEPING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
+    }
+
+    async fn unseen(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        after: &str,
+        limit: u32,
+    ) -> Outcome<Vec<String>> {
+        Ok(self
+            .moment(
+                "looking for rows that the walk did not see",
+                sweep::unseen(self.control(), table, walk, after, limit),
+            )
+            .await?)
+    }
+
+    async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {
+        Ok(self
+            .moment(
+                "storing how far a sweep has come",
+                cursors::remember_asked(self.control(), lease, through),
+            )
+            .await?)
+    }
+
+    async fn remove(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Walk,
+        verdicts: &[(String, Verdict)],
+    ) -> Outcome<u64> {
+        let mut session = self.watched(REMOVING).await?;
+        let watch = session.work();
+        let work = sweep::remove(&mut session, table, lease, walk, verdicts);
+        let done = watch.wait(REMOVING, Longest::AsItTakes, work).await?;
+        session.rest();
+        Ok(done)
+    }
+}
