@@ -93,10 +93,10 @@ impl SettingsError {
                 ..
             } => format!("did you mean `{nearest}`? Else unset it"),
             Self::UnknownVariable { nearest: None, .. } => {
-                "unset it; the README lists every variable under `Settings`".to_owned()
+                "unset it; docs/settings.md lists every variable".to_owned()
             }
             Self::UnknownKey { nearest: None, .. } => {
-                "the README lists every setting under `Settings`".to_owned()
+                "docs/settings.md lists every setting".to_owned()
             }
             Self::BadValue { key, .. } => format!("correct `{key}` in the file or variable that sets it"),
             Self::Missing { how, .. } => (*how).to_owned(),

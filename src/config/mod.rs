@@ -15,3 +15,6 @@ mod typed;
 pub mod units;
 mod validate;
 pub mod variables;
+
+#[cfg(test)]
+mod tests;
