@@ -89,13 +89,16 @@ fn filled(statement: &str, database: &str, owner: &str, partition: &str) -> Stri
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_takes_every_statement() {
     let Scene {
-        database, program, ..
+        tenant,
+        database,
+        program,
     } = scene(Settings {
         properties: Settings::default().properties,
         ..small(300)
     })
     .await;
     program.expect(0, &["backfill"]).await;
+    tenant.stop().await;
     let owner: String = database.one("select current_user::text").await;
     let partition: String = database
         .one("select inhrelid::regclass::text from pg_inherits where inhparent = 'blueconic.audit_events'::regclass limit 1")
