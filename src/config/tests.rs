@@ -12,8 +12,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::bounds::{Amount, BOUNDS};
+use super::defaults::DEFAULTS;
 use super::keys::{Keys, for_each_list};
-use super::load::DEFAULTS;
 use super::variables::variable_of;
 use crate::resources::registry::RESOURCES;
 
