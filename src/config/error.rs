@@ -95,9 +95,7 @@ impl SettingsError {
             Self::UnknownVariable { nearest: None, .. } => {
                 "unset it; docs/settings.md lists every variable".to_owned()
             }
-            Self::UnknownKey { nearest: None, .. } => {
-                "docs/settings.md lists every setting".to_owned()
-            }
+            Self::UnknownKey { nearest: None, .. } => "docs/settings.md lists every setting".to_owned(),
             Self::BadValue { key, .. } => format!("correct `{key}` in the file or variable that sets it"),
             Self::Missing { how, .. } => (*how).to_owned(),
             Self::Unreadable { path, .. } => {
