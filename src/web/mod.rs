@@ -8,7 +8,7 @@ pub mod error;
 pub mod hosts;
 pub(crate) mod html;
 mod metrics;
-mod neighbour;
 mod page;
+mod port_owner;
 pub mod server;
 mod severity;

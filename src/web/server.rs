@@ -23,7 +23,7 @@ use super::connections;
 use super::error::WebError;
 use super::hosts::Hosts;
 use super::metrics::{self, Process};
-use super::{neighbour, page};
+use super::{page, port_owner};
 use crate::clock::SystemClock;
 use crate::config::settings::Web;
 use crate::model::Time;
@@ -85,7 +85,7 @@ impl Door {
         let refused = |source: std::io::Error| WebError::Bind {
             address: settings.bind,
             by: (source.kind() == std::io::ErrorKind::AddrInUse)
-                .then(|| neighbour::listener(settings.bind))
+                .then(|| port_owner::of(settings.bind))
                 .flatten(),
             source,
         };

@@ -9,7 +9,7 @@ use std::path::Path;
 const LISTEN: &str = "0A";
 
 /// The name and the id of the process that listens on this port.
-pub(super) fn listener(address: SocketAddr) -> Option<String> {
+pub(super) fn of(address: SocketAddr) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
