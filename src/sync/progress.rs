@@ -68,7 +68,7 @@ impl Progress {
         }
     }
 
-    /// The run waits, and does not count as table_state still: for the tenant, which may have asked for an hour's pause, or
+    /// The run waits, and does not count as standing still: for the tenant, which may have asked for an hour's pause, or
     /// for a statement that takes as long as the database works on it.
     pub(super) fn waiting(&self) -> Waiting {
         self.waits.fetch_add(1, Ordering::Relaxed);
