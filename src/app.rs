@@ -122,10 +122,15 @@ impl Database {
         }
     }
 
-    /// Applies pending migrations.
-    pub async fn migrate(&self) -> Outcome<Vec<Pending>> {
+    /// Applies pending migrations, and records which resources there are.
+    pub async fn migrate(&self, settings: &Settings) -> Outcome<Vec<Pending>> {
         self.warn_of_exposure();
-        Ok(migrate::apply(&self.options).await?)
+        let applied = migrate::apply(&self.options).await?;
+        let store = self.store(settings).await?;
+        let recorded = store.record_resources(settings.registry).await;
+        store.disconnect().await;
+        recorded?;
+        Ok(applied)
     }
 
     /// Connects.
@@ -200,9 +205,11 @@ pub fn causes(error: &dyn std::error::Error) -> Option<String> {
     (!causes.is_empty()).then(|| causes.join(": "))
 }
 
-/// The slots of all resources, in the order in which they are shown.
+/// The slots that are shown, in order: those of all resources but the ones that somebody has to ask for and did not.
 fn slots(settings: &Settings) -> Vec<Slot> {
-    settings.registry.iter().flat_map(Description::slots).collect()
+    let is_shown = |it: &&Description| it.is_by_default() || settings.resources.is_enabled(it);
+    let shown = settings.registry.iter().filter(is_shown);
+    shown.flat_map(Description::slots).collect()
 }
 
 /// Everything that reads a tenant into a database.
@@ -226,8 +233,8 @@ fn tenant_url(settings: &Settings) -> Outcome<Url> {
 }
 
 /// Applies pending migrations, and tells of each.
-pub(crate) async fn migrate(database: &Database) -> Outcome<()> {
-    for migration in database.migrate().await? {
+pub(crate) async fn migrate(database: &Database, settings: &Settings) -> Outcome<()> {
+    for migration in database.migrate(settings).await? {
         tracing::info!(
             version = migration.version,
             "applied migration {} ({})",
@@ -250,7 +257,7 @@ impl App {
     /// The same over a database that is open already.
     pub async fn over(settings: &Settings, url: Url, mut database: Database) -> Outcome<Self> {
         database.keep_alive();
-        migrate(&database).await?;
+        migrate(&database, settings).await?;
         let store = database.store(settings).await?;
         store.claim_tenant(&url).await?;
         Self::assemble(settings, url, database, store)

@@ -17,6 +17,7 @@ mod third_party;
 mod torture;
 mod web;
 
+mod a_list_is_one_description;
 mod a_second_backfill_writes_nothing;
 mod audit_alarm;
 mod bad_input_is_told;

@@ -70,7 +70,7 @@ pub(crate) fn profiles() -> Outcome<Arc<dyn Resource>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     registry::entries(&load(None, &variables, RESOURCES)?, &clock)
         .into_iter()
-        .find(|entry| entry.name == "profiles")
+        .find(|entry| entry.name() == "profiles")
         .map(|entry| entry.resource)
         .ok_or_else(|| "no profiles".into())
 }

@@ -49,7 +49,7 @@ async fn sign_in(
         .tenant
         .address()
         .map_err(|error| app::settings_fault(&error))?;
-    app::migrate(database).await?;
+    app::migrate(database, settings).await?;
     let store = database.store(settings).await?;
     store.verify_tenant(&url).await?;
     let sign_in = SignIn::new(settings, store.clone(), Arc::new(SystemClock))?;

@@ -10,7 +10,7 @@ use super::output;
 /// Runs the command.
 pub async fn run(settings: &Settings) -> Outcome<Exit> {
     let database = Database::open(settings).await?;
-    let applied = database.migrate().await;
+    let applied = database.migrate(settings).await;
     let address = database.address();
     database.close().await?;
     let applied = applied?;

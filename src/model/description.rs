@@ -71,6 +71,14 @@ impl Description {
         })
     }
 
+    /// Whether it is read where no setting says otherwise.
+    pub const fn is_by_default(&self) -> bool {
+        match &self.reading {
+            Reading::List(list) => list.enabled,
+            Reading::Profiles | Reading::Events => true,
+        }
+    }
+
     /// What is particular to it as a plain list; none where it is not one.
     pub const fn as_list(&self) -> Option<&List> {
         match &self.reading {

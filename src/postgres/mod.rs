@@ -28,6 +28,7 @@ mod removals;
 mod renames;
 pub mod reseal;
 pub mod reset;
+mod resources;
 mod retry;
 mod runs;
 mod schedule;

@@ -10,6 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::model::Time;
+use crate::model::description::Registry;
 use crate::model::position::Slot;
 use crate::postgres::allowance::Allowances;
 use crate::postgres::error::{Doing, Error};
@@ -17,7 +18,7 @@ use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::tenant::{self, Tenant};
 use crate::postgres::waits::Longest;
 use crate::postgres::watched::Watched;
-use crate::postgres::{leases, runs};
+use crate::postgres::{leases, resources, runs};
 
 mod counting;
 mod loading;
@@ -126,6 +127,15 @@ impl PostgresStore {
         self.moment(
             "writing the tenant of this database",
             tenant::claim(self.control(), url),
+        )
+        .await
+    }
+
+    /// Records which resources there are, for the view `freshness`.
+    pub async fn record_resources(&self, registry: Registry) -> Result<(), Error> {
+        self.moment(
+            "recording the resources",
+            resources::record(self.control(), registry),
         )
         .await
     }

@@ -13,6 +13,7 @@ use blueconic_sync::postgres::loader::PostgresLoader;
 use blueconic_sync::postgres::migrate;
 use blueconic_sync::postgres::pool::Limits;
 use blueconic_sync::postgres::store::PostgresStore;
+use blueconic_sync::resources::registry::RESOURCES;
 use chrono::TimeZone as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
@@ -33,6 +34,9 @@ pub(crate) async fn database() -> PgConnectOptions {
 async fn migrated_template() -> String {
     let options = empty_database(None).await;
     migrate::apply(&options).await.unwrap();
+    let store = another_store(&options, Duration::from_secs(30)).await;
+    store.record_resources(RESOURCES).await.unwrap();
+    store.disconnect().await;
     options.get_database().unwrap().to_owned()
 }
 

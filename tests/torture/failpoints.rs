@@ -46,8 +46,9 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 37] = [
+const PLACES: [(&str, Scene, u32); 38] = [
     ("migrate", First, 0),
+    ("resources", First, 0),
     ("tenant", First, 0),
     ("token/open", First, 0),
     ("token/claim", First, 0),

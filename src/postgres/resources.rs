@@ -1,0 +1,61 @@
+//! `sync.resources`: which resources this program knows, for the view `freshness`.
+
+use sqlx::PgPool;
+
+use crate::model::description::{Description, Reading, Registry};
+use crate::postgres::boundary;
+use crate::postgres::error::{Doing, Error};
+
+/// A row of `sync.resources`; its place is that in the list.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    name: String,
+    has_watermark: bool,
+    by_default: bool,
+}
+
+impl Row {
+    fn of(description: &Description) -> Self {
+        Self {
+            name: description.name().to_owned(),
+            has_watermark: match description.reading {
+                Reading::List(_) => false,
+                Reading::Profiles | Reading::Events => true,
+            },
+            by_default: description.is_by_default(),
+        }
+    }
+}
+
+/// Records the resources of a registry in place of those that were recorded before. Writes nothing where they are the same.
+pub(crate) async fn record(pool: &PgPool, registry: Registry) -> Result<(), Error> {
+    let wanted: Vec<Row> = registry.iter().map(Row::of).collect();
+    let stored = sqlx::query_as!(
+        Row,
+        "select name, has_watermark, by_default from sync.resources order by place"
+    )
+    .fetch_all(pool)
+    .await
+    .doing("reading the recorded resources")?;
+    if stored == wanted {
+        return Ok(());
+    }
+    let names: Vec<String> = wanted.iter().map(|row| row.name.clone()).collect();
+    let watermarks: Vec<bool> = wanted.iter().map(|row| row.has_watermark).collect();
+    let defaults: Vec<bool> = wanted.iter().map(|row| row.by_default).collect();
+    let write = sqlx::query!(
+        "with gone as (delete from sync.resources where name <> all ($1::text[]))
+         insert into sync.resources (name, place, has_watermark, by_default)
+         select known.name, known.place, known.has_watermark, known.by_default
+         from unnest($1::text[], $2::boolean[], $3::boolean[])
+           with ordinality as known (name, has_watermark, by_default, place)
+         on conflict (name) do update set
+           place = excluded.place, has_watermark = excluded.has_watermark, by_default = excluded.by_default",
+        &names,
+        &watermarks,
+        &defaults
+    )
+    .execute(pool);
+    boundary::cross("resources", "recording the resources", write).await?;
+    Ok(())
+}

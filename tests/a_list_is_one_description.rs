@@ -1,0 +1,363 @@
+//! A plain list is one description and one migration. One that exists only here, made by exactly these two, is read, swept,
+//! shown, checked and documented as those of the program are; and nothing else in the source names a plain list.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use blueconic_sync::app::{self, App, Wish};
+use blueconic_sync::config::load::load;
+use blueconic_sync::config::settings::Settings;
+use blueconic_sync::config::variables::Variables;
+use blueconic_sync::model::description::{Description, List, Reading, Registry};
+use blueconic_sync::model::page::Meter;
+use blueconic_sync::model::ports::{Observer as _, Source as _};
+use blueconic_sync::model::pulse::Pulse;
+use blueconic_sync::model::status::RunStatus;
+use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
+use blueconic_sync::resources::registry::{Entry, RESOURCES};
+use blueconic_sync::schedule::jobs::jobs;
+use blueconic_sync::sync::progress::Silent;
+use blueconic_sync::sync::task::WhenHeld;
+use blueconic_sync::web::server::{Door, Health};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::database::Database;
+use crate::support::scripted::{Scripted, list, scripted};
+use crate::support::sources::files;
+
+/// The one description.
+const GADGETS: Description = Description {
+    title: "Gadgets of the tests",
+    path: "/gadgets",
+    // The tenant calls the array by its newer name.
+    arrays: &["gadgets", "gadgetsV2"],
+    oauth_scope: "read:gadgets",
+    table: &Table {
+        name: "gadgets",
+        columns: &[
+            Column::new("id", ColumnKind::Text)
+                .from("id")
+                .meaning("The gadget's id."),
+            Column::new("maker", ColumnKind::Text)
+                .from("made.by")
+                .meaning("Who made it."),
+            Column::new("weight", ColumnKind::Int)
+                .from("weight")
+                .meaning("In grams."),
+            Column::new("tags", ColumnKind::TextArray)
+                .from("tags")
+                .meaning("Its tags."),
+        ],
+        key: &["id"],
+        merge: Merge::Upsert,
+    },
+    reading: Reading::List(List {
+        enabled: true,
+        schedule: "11 * * * *",
+        page_size: 100,
+        owner: None,
+    }),
+};
+
+/// The one migration.
+const MIGRATION: &str = "
+create table blueconic.gadgets (
+  id text collate \"C\" primary key,
+  maker text,
+  weight integer,
+  tags text[] not null default '{}',
+  synced_at timestamptz not null
+);
+comment on table blueconic.gadgets is 'Gadgets.';
+comment on column blueconic.gadgets.id is 'The gadget''s id.';
+comment on column blueconic.gadgets.maker is 'Who made it.';
+comment on column blueconic.gadgets.weight is 'In grams.';
+comment on column blueconic.gadgets.tags is 'Its tags.';
+comment on column blueconic.gadgets.synced_at is 'When the load began that last changed this row.';";
+
+/// The program's resources and the gadgets.
+fn registry() -> Registry {
+    let lists = RESOURCES.lists().map(|(list, _)| *list).chain([GADGETS]);
+    RESOURCES.with_lists(lists.collect::<Vec<_>>().leak())
+}
+
+type Gadgets = Arc<Mutex<Vec<Value>>>;
+
+/// A tenant that has gadgets.
+async fn tenant(gadgets: &Gadgets) -> Scripted {
+    let gadgets = Arc::clone(gadgets);
+    scripted(move |asked| {
+        let gadgets = gadgets.lock().unwrap().clone();
+        match asked.path.as_str() {
+            "/gadgets" => list("gadgetsV2", asked, &gadgets, 1000, &gadgets.len().into()),
+            _ => (404, json!({})),
+        }
+    })
+    .await
+}
+
+fn variables(tenant: &str, database: &str, more: &[(&str, &str)]) -> Variables {
+    [
+        ("BLUECONIC_URL", tenant),
+        ("BLUECONIC_CLIENT_ID", "app"),
+        ("BLUECONIC_CLIENT_SECRET", "secret"),
+        ("DATABASE_URL", database),
+        ("BLUECONIC_SYNC__LIMITS__REQUESTS_PER_SECOND", "10000"),
+        ("BLUECONIC_SYNC__LIMITS__BURST", "10000"),
+        ("BLUECONIC_SYNC__RETRY__GIVE_UP_AFTER", "5s"),
+    ]
+    .iter()
+    .chain(more)
+    .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+    .collect()
+}
+
+/// Reads the gadgets once.
+async fn sync(app: &App, settings: &Settings, entry: &Entry) -> Value {
+    let engine = app.engine(settings, None, Arc::new(Silent));
+    let task = app::task(settings, entry, Wish::default(), WhenHeld::LookOn);
+    let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
+    assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.fault);
+    app.store.run(report.run_id.unwrap()).await.unwrap()
+}
+
+async fn rows(database: &Database) -> Vec<String> {
+    database
+        .texts("select concat_ws('|', id, maker, weight, tags) from blueconic.gadgets order by id")
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_list_is_synced_swept_shown_and_checked() {
+    let gadget = |id: &str, weight: u32| json!({"id": id, "made": {"by": "Q"}, "weight": weight, "tags": ["x"], "other": 1});
+    let gadgets: Gadgets = Arc::new(Mutex::new(vec![gadget("a", 1), gadget("b", 2), gadget("c", 3)]));
+    let tenant = tenant(&gadgets).await;
+    let database = Database::empty().await;
+    let more = [("BLUECONIC_SYNC__RESOURCES__GADGETS__PAGE_SIZE", "2")];
+    let settings = load(None, &variables(&tenant.url, &database.url, &more), registry()).unwrap();
+    let app = App::start(&settings).await.unwrap();
+    database.run(MIGRATION).await;
+    let entry = app
+        .entries
+        .iter()
+        .find(|entry| entry.name() == "gadgets")
+        .unwrap();
+    assert!(entry.enabled);
+
+    // Checked: as `check` asks for it.
+    app.client
+        .open(&entry.resource.probe(), 0, &Meter::default())
+        .await
+        .unwrap();
+
+    // Synced, in pages of the size that is set.
+    let run = sync(&app, &settings, entry).await;
+    assert_eq!(
+        (run["rows_read"].as_i64(), run["rows_inserted"].as_i64()),
+        (Some(3), Some(3))
+    );
+    assert_eq!(rows(&database).await, ["a|Q|1|{x}", "b|Q|2|{x}", "c|Q|3|{x}"]);
+    assert!(
+        tenant
+            .asked("/gadgets")
+            .iter()
+            .skip(1)
+            .all(|asked| asked.text("count") == "2")
+    );
+
+    // Changed and swept.
+    *gadgets.lock().unwrap() = vec![gadget("a", 1), gadget("c", 30)];
+    let run = sync(&app, &settings, entry).await;
+    assert_eq!(
+        (run["rows_updated"].as_i64(), run["rows_removed"].as_i64()),
+        (Some(1), Some(1))
+    );
+    assert_eq!(rows(&database).await, ["a|Q|1|{x}", "c|Q|30|{x}"]);
+
+    // Counted as `--verify` counts.
+    let engine = app.engine(&settings, None, Arc::new(Silent));
+    let task = app::task(&settings, entry, Wish::default(), WhenHeld::Leave);
+    let found = engine.verify(&[task], &CancellationToken::new()).await.unwrap();
+    let compared = found.tables.first().unwrap();
+    assert_eq!(
+        (
+            compared.name.as_str(),
+            compared.by_the_tenant,
+            compared.in_the_table
+        ),
+        ("gadgets", Some(2), 2)
+    );
+
+    // Shown.
+    let status = serde_json::to_value(app.store.status().await.unwrap()).unwrap();
+    let shown: Vec<&str> = status["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|resource| resource["resource"].as_str())
+        .collect();
+    let before = RESOURCES.lists().count();
+    assert_eq!(shown.get(before), Some(&"gadgets"), "{shown:?}");
+    assert_eq!(status["resources"][before]["last_run"]["status"], "succeeded");
+    let complete = "blueconic.freshness where resource = 'gadgets' and complete_as_of is not null";
+    assert_eq!(database.count(complete).await, 1);
+    assert!(page(&app, &settings).await.contains(GADGETS.title));
+    app.close().await.unwrap();
+}
+
+/// The status page.
+async fn page(app: &App, settings: &Settings) -> String {
+    let mut web = settings.web.clone();
+    web.bind.set_port(0);
+    let door = Door::open(&web).await.unwrap();
+    let (url, stop) = (format!("http://{}/", door.address()), CancellationToken::new());
+    let health = Health::new(Pulse::new(), Duration::from_secs(5));
+    let observer = Arc::new(app.store.clone());
+    let serving = door.serve(
+        observer,
+        settings.registry,
+        health,
+        stop.clone().cancelled_owned(),
+    );
+    let asking = async {
+        let page = reqwest::get(url).await.unwrap().text().await.unwrap();
+        stop.cancel();
+        page
+    };
+    let (served, page) = tokio::join!(serving, asking);
+    served.unwrap();
+    page
+}
+
+#[test]
+fn a_new_list_is_set_and_scheduled_and_a_misspelt_setting_of_it_is_told() {
+    let load = |name: &str, value: &str, registry| {
+        let name = format!("BLUECONIC_SYNC__RESOURCES__GADGETS__{name}");
+        load(
+            None,
+            &variables("https://t.example", "embedded", &[(&name, value)]),
+            registry,
+        )
+    };
+    let settings = load("PAGE_SIZE", "2", registry()).unwrap();
+    let jobs = jobs(&settings);
+    let job = jobs.iter().find(|task| task.job.name == "gadgets").unwrap();
+    assert_eq!(
+        (job.job.slot.resource, job.job.cron.as_str()),
+        ("gadgets", "11 * * * *")
+    );
+    for (name, value, says) in [
+        ("PAGESIZE", "2", "BLUECONIC_SYNC__RESOURCES__GADGETS__PAGE_SIZE"),
+        ("PAGE_SIZE", "0", "from 1 to 10000"),
+        ("SCHEDULE", "hourly", "resources.gadgets.schedule"),
+        ("ENABLED", "perhaps", "`true` or `false`"),
+    ] {
+        let error = load(name, value, registry()).unwrap_err();
+        let told = format!("{error}; {}", error.hint());
+        assert!(told.contains(says), "{told}");
+    }
+    // Without the description there is no such setting.
+    load("PAGE_SIZE", "2", RESOURCES).unwrap_err();
+}
+
+/// Columns of tables as they are described and not in the database so, with their types and comments.
+async fn undescribed(database: &Database, registry: Registry) -> Vec<String> {
+    let mut differ = Vec::new();
+    for description in registry.iter() {
+        let described = description.table.columns.iter().map(|column| {
+            let kind = match column.kind {
+                ColumnKind::Text => "text",
+                ColumnKind::TextArray => "text[]",
+                ColumnKind::Bigint => "bigint",
+                ColumnKind::Int => "integer",
+                ColumnKind::Bool => "boolean",
+                ColumnKind::Timestamptz => "timestamp with time zone",
+                ColumnKind::Jsonb => "jsonb",
+                ColumnKind::Bytea => "bytea",
+            };
+            format!(
+                "{}.{} {kind}: {}",
+                description.name(),
+                column.name,
+                column.comment
+            )
+        });
+        let question = format!(
+            "select '{0}.' || attname || ' ' || format_type(atttypid, atttypmod) || ': ' || col_description(attrelid, attnum)
+             from pg_attribute where attrelid = 'blueconic.{0}'::regclass and attnum > 0 and not attisdropped",
+            description.name()
+        );
+        let stored: BTreeSet<String> = database.texts(&question).await.into_iter().collect();
+        differ.extend(described.filter(|column| !stored.contains(column)));
+    }
+    differ
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_says_of_each_column_what_its_description_says() {
+    let database = Database::empty().await;
+    let settings = load(
+        None,
+        &variables("http://127.0.0.1:1", &database.url, &[]),
+        registry(),
+    )
+    .unwrap();
+    let app = App::start(&settings).await.unwrap();
+    database.run(MIGRATION).await;
+    assert_eq!(undescribed(&database, registry()).await, Vec::<String>::new());
+    database
+        .run("comment on column blueconic.gadgets.weight is 'In pounds.'")
+        .await;
+    assert_eq!(
+        undescribed(&database, registry()).await,
+        ["gadgets.weight integer: In grams."]
+    );
+    app.close().await.unwrap();
+}
+
+/// What names a list in a source text: its name or one of its arrays as a whole text, its settings, its table, its path.
+fn names(list: &Description) -> Vec<String> {
+    let name = list.name();
+    let arrays = list.arrays.iter().map(|array| format!("\"{array}\""));
+    let own = [
+        format!("\"{name}\""),
+        format!("resources.{name}"),
+        format!("blueconic.{name}"),
+        format!("\"{}\"", list.path),
+    ];
+    own.into_iter().chain(arrays).collect()
+}
+
+/// `segments` is more than a list: profiles and the answer of `--verify` have a member of that name, and the demo asks
+/// a question of the table.
+const OF_SEGMENTS: [&str; 4] = [
+    "src/commands/demo.rs",
+    "src/commands/verification.rs",
+    "src/resources/profile_row",
+    "src/resources/profiles.rs",
+];
+
+#[test]
+fn nothing_else_in_the_source_names_a_plain_list() {
+    let home = "src/resources/registry/lists.rs";
+    let sources: Vec<(String, String)> = files("src", ".rs")
+        .into_iter()
+        // A tenant is no part of the service.
+        .filter(|(path, _)| !path.starts_with("src/demo"))
+        .collect();
+    let (_, described) = sources.iter().find(|(path, _)| path == home).unwrap();
+    let mut found = Vec::new();
+    for (list, _) in RESOURCES.lists() {
+        assert!(described.contains(&format!("\"{}\"", list.name())));
+        for (path, text) in sources.iter().filter(|(path, _)| path != home) {
+            let is_excused = list.name() == "segments" && OF_SEGMENTS.iter().any(|one| path.starts_with(one));
+            let named = names(list)
+                .into_iter()
+                .filter(|name| !is_excused && text.contains(name));
+            found.extend(named.map(|name| format!("{path}: {name}")));
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
