@@ -91,7 +91,6 @@ pub fn clock(time: Time, now: Time) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use chrono::{TimeZone, Utc};

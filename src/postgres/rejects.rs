@@ -151,7 +151,7 @@ fn key(reject: &Reject) -> String {
     reject
         .element_id
         .clone()
-        .unwrap_or_else(|| hex::encode(&reject.sha256))
+        .unwrap_or_else(|| hex::encode(reject.sha256))
 }
 
 /// Closes the open rejects of elements that loaded. The ids are looked up one by one, in the index over those that are

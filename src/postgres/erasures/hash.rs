@@ -97,7 +97,7 @@ mod tests {
     fn it_is_the_hmac_that_others_compute() {
         let hash = Hasher::new(b"Jefe").hash("what do ya want for nothing?");
         assert_eq!(
-            hex::encode(&hash),
+            hex::encode(hash),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         assert_eq!(stand_in(&hash).len(), "erased:".len() + 64);

@@ -53,6 +53,6 @@ async fn lift_at_once(store: &PostgresStore, ids: &[String]) -> Result<Lifted, E
     Ok(Lifted {
         at,
         unknown: from_length(given.iter().filter(|hash| !lifted.contains(hash)).count()),
-        hashes: lifted.iter().map(|hash| hex::encode(hash)).collect(),
+        hashes: lifted.iter().map(hex::encode).collect(),
     })
 }
