@@ -9,8 +9,13 @@ COPY . .
 # `script/test` reads the build command from here, so that what it tests is what the image holds.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked --bin blueconic-sync \
-    && cp target/release/blueconic-sync /blueconic-sync
+    cargo build --release --locked -p blueconic-sync --bin blueconic-sync --no-default-features \
+    && objcopy --only-keep-debug target/release/blueconic-sync /blueconic-sync.debug \
+    && objcopy --strip-all --add-gnu-debuglink=/blueconic-sync.debug target/release/blueconic-sync /blueconic-sync
+
+# The symbols, for backtraces with names: CONTRIBUTING.md says how they are used.
+FROM scratch AS symbols
+COPY --from=build /blueconic-sync.debug /
 
 FROM ${FINAL_BASE}
 RUN apt-get update \

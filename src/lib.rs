@@ -14,7 +14,7 @@
 //! | when things run | [`schedule`] |
 //! | what is shown | [`web`] |
 //! | what can be set | [`config::settings`] |
-//! | what tests read from | [`demo`] |
+//! | what tests read from | the crate `simulated_tenant` |
 
 pub mod app;
 pub mod blueconic;
@@ -22,7 +22,6 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
-pub mod demo;
 pub mod failpoint;
 mod json;
 pub mod memory;

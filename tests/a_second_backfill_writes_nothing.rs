@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::shape::Shape;
+use simulated_tenant::shape::Shape;
 
 use crate::support::database::Database;
 use crate::support::{Scene, eventually, scene, small};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::Tenant;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::Tenant;
 
 use crate::support::{Scene, scene, small};
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::tenant::Tenant;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::tenant::Tenant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -163,7 +163,7 @@ async fn a_denied_resource_is_named_with_its_scope_and_the_others_are_synced() {
             tenant,
             database,
             program,
-        } = scene(blueconic_sync::demo::settings::Settings {
+        } = scene(simulated_tenant::settings::Settings {
             missing_scope: status,
             ..small(60)
         })
@@ -288,7 +288,7 @@ async fn another_tenants_database_is_refused_before_any_request() {
         program,
     } = scene(small(20)).await;
     program.expect(0, &["backfill"]).await;
-    let other = blueconic_sync::demo::tenant::start(small(20)).await.unwrap();
+    let other = simulated_tenant::tenant::start(small(20)).await.unwrap();
     let wrong = program.with("BLUECONIC_URL", other.url());
     let before = state(&database).await;
     for command in [

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::{AuditOrder, DateHeader, Settings};
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::settings::{AuditOrder, DateHeader, Settings};
 
 use crate::support::truth::{assert_equal, assert_profiles_equal};
 use crate::support::{Scene, scene, small};

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::tenant::{self, Tenant};
 use blueconic_sync::postgres::embedded::{CONFIG, hint};
 use embedded_postgres::{Cluster, Error};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::Settings;
+use simulated_tenant::tenant::{self, Tenant};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Executor, PgPool};
 use tempfile::TempDir;

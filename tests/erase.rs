@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::truth::AuditEvent;
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::settings::Settings;
+use simulated_tenant::truth::AuditEvent;
 
 use crate::support::database::Database;
 use crate::support::program::{Ended, LONG};

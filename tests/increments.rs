@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::Route;
+use simulated_tenant::faults::Route;
 
 use crate::support::truth::{assert_equal, assert_profiles_equal, profile};
 use crate::support::{Scene, scene, small};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
 use serde_json::Value;
+use simulated_tenant::settings::{AuditOrder, Settings};
 
 use crate::support::{Scene, scene, small};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::settings::{AuditOrder, Settings};
 
 use crate::support::truth::assert_ledgers_add_up;
 use crate::support::{Scene, scene, small};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::tenant::Tenant;
+use simulated_tenant::tenant::Tenant;
 
 use crate::support::database::Database;
 use crate::support::program::Program;

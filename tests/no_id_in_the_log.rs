@@ -5,7 +5,7 @@ use crate::support::database::Database;
 use crate::support::program::Program;
 use crate::support::small;
 use crate::support::truth::assert_ledgers_add_up;
-use blueconic_sync::demo::tenant::start;
+use simulated_tenant::tenant::start;
 
 /// A first load goes straight into the table. The listing brings profiles again: in the same batch, in a later one of the page,
 /// on a later page, and as losers of merges that were or will be listed; then everything comes once more.

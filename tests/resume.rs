@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
-use blueconic_sync::demo::settings::Settings;
+use simulated_tenant::faults::{Fault, Kind, RetryAfter, Route, When};
+use simulated_tenant::settings::Settings;
 
 use crate::support::cluster::{Cluster, Restart};
 use crate::support::database::Database;

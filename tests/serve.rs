@@ -102,7 +102,7 @@ async fn asked_to_end_in_the_middle_of_a_walk_it_ends_in_time() {
         tenant,
         database,
         program,
-    } = scene(blueconic_sync::demo::settings::Settings {
+    } = scene(simulated_tenant::settings::Settings {
         latency: Duration::from_millis(100),
         ..small(5_000)
     })
@@ -111,11 +111,7 @@ async fn asked_to_end_in_the_middle_of_a_walk_it_ends_in_time() {
     let mut running = program.start(&["serve"]);
     eventually("the walk is under way", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
-        (tenant
-            .requests()
-            .count(blueconic_sync::demo::faults::Route::Profiles)
-            > 5)
-        .then_some(())
+        (tenant.requests().count(simulated_tenant::faults::Route::Profiles) > 5).then_some(())
     })
     .await;
     running.signal(Signal::SIGINT);

@@ -5,8 +5,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
 use serde_json::{Map, Value, json};
+use simulated_tenant::settings::{AuditOrder, Settings};
 
 use crate::support::{Scene, eventually, scene, small};
 

@@ -9,7 +9,6 @@ use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::config::variables::Variables;
-use blueconic_sync::demo::faults::Route;
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::resources::registry::RESOURCES;
@@ -17,6 +16,7 @@ use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
 use blueconic_sync::sync::task::{Bounds, RemovalBound, WhenHeld};
 use serde_json::Value;
+use simulated_tenant::faults::Route;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::truth::assert_profiles_equal;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::{AuditOrder, AuditSelection, Settings, UserSpelling};
-use blueconic_sync::demo::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::{AuditOrder, AuditSelection, Settings, UserSpelling};
+use simulated_tenant::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
 
 use crate::support::truth::{assert_equal, assert_events_within, assert_lists_equal, assert_profiles_equal};
 use crate::support::{Scene, scene, small};

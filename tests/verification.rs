@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::Settings;
 use serde_json::Value;
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::Settings;
 
 use crate::support::{Scene, scene, small};
 

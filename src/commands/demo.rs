@@ -2,12 +2,13 @@
 //! second one that finds nothing to write, and what an analyst then sees.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
 use embedded_postgres::Cluster;
 use secrecy::ExposeSecret;
+use simulated_tenant::settings::Settings as TenantSettings;
+use simulated_tenant::tenant::{self, Tenant};
 use tokio::process::Command;
 use url::Url;
 
@@ -16,8 +17,6 @@ use crate::cli::Demo;
 use crate::commands::exit::Exit;
 use crate::config::secret::Secret;
 use crate::config::settings::{Grant, Settings};
-use crate::demo::settings::Settings as TenantSettings;
-use crate::demo::tenant::{self, Tenant};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::format;
 use crate::model::ledger::RunReport;
@@ -27,6 +26,7 @@ use crate::shutdown::Shutdown;
 use crate::sync::task::WhenHeld;
 use crate::telemetry::Terminal;
 
+use super::psql::demo_dir;
 use super::{backfill, children, output, progress};
 
 /// What an analyst might ask first.
@@ -53,16 +53,6 @@ from blueconic.profiles order by visits desc nulls last, id limit 5",
 from blueconic.audit_events group by 1, 2 order by 3 desc, 1, 2 limit 5",
     ),
 ];
-
-/// Where a demo that is kept leaves its cluster: beside the real one, never in it.
-pub(super) fn data_dir(settings: &Settings) -> Outcome<PathBuf> {
-    let own = app::data_dir(settings)?;
-    let name = own.file_name().map_or_else(
-        || "blueconic-sync".into(),
-        |name| name.to_string_lossy().into_owned(),
-    );
-    Ok(own.with_file_name(format!("{name}-demo")))
-}
 
 /// Runs the command.
 pub async fn run(arguments: &Demo, settings: Settings, terminal: &Terminal) -> Outcome<Exit> {
@@ -113,7 +103,7 @@ async fn simulated(arguments: &Demo) -> Outcome<Tenant> {
 /// A cluster that vanishes afterwards, or one that stays and is emptied first: the tenant is another each time.
 async fn cluster(settings: &Settings, stays: bool) -> Outcome<Cluster> {
     let started = if stays {
-        Cluster::start(&embedded::CONFIG, &data_dir(settings)?).await
+        Cluster::start(&embedded::CONFIG, &demo_dir(settings)?).await
     } else {
         Cluster::temporary(&embedded::CONFIG).await
     };

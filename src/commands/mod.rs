@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod check;
 mod children;
 mod confirm;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod erase;
 mod exit;
@@ -17,6 +18,7 @@ pub mod psql;
 pub mod reset;
 pub mod rotate_key;
 pub mod serve;
+#[cfg(feature = "demo")]
 pub mod simulate_tenant;
 pub mod status;
 mod verification;
@@ -27,11 +29,14 @@ pub use output::{complain, finish, usage};
 use crate::cli::{Cli, Command};
 use crate::config::settings::Settings;
 use crate::model::fault::Outcome;
+#[cfg(not(feature = "demo"))]
+use crate::model::fault::{Fault, Kind};
 use crate::telemetry::Terminal;
 
 /// Runs the command.
 pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Exit> {
     match cli.command {
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => Box::pin(demo::run(&arguments, settings, &terminal)).await,
         Command::Check => Box::pin(check::run(settings)).await,
         Command::Login(arguments) => Box::pin(login::run(&arguments, &settings)).await,
@@ -45,6 +50,20 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
         Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
+        #[cfg(feature = "demo")]
         Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments)).await,
+        #[cfg(not(feature = "demo"))]
+        Command::Demo(_) | Command::SimulateTenant(_) => Err(without_demo()),
     }
+}
+
+/// Why a build without the feature `demo`, such as the image's, runs neither `demo` nor `simulate-tenant`.
+#[cfg(not(feature = "demo"))]
+fn without_demo() -> Fault {
+    Fault::new(
+        Kind::Settings,
+        "this build has no simulated tenant, so it runs neither `demo` nor `simulate-tenant`",
+    )
+    .because("it was built without the feature `demo`, as the container image is")
+    .hint("run `script/demo` in a clone, or `docker compose up` with a tenant of your own")
 }

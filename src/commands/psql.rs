@@ -1,7 +1,7 @@
 //! `psql`: opens psql on the configured database. The password goes through the environment, never a command line.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use embedded_postgres::{Cluster, is_made};
@@ -15,7 +15,7 @@ use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::{address, embedded};
 
-use super::{children, demo, output};
+use super::{children, output};
 
 /// What an analyst wants to name without its schema. PostgreSQL's own names come before these; `public` is not among them:
 /// in many databases everybody may put a function there that fits better.
@@ -40,7 +40,7 @@ pub async fn run(arguments: &Psql, settings: &Settings) -> Outcome<Exit> {
 /// The configured cluster; or what the demo left behind, where that was asked for or is all that there is.
 async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
     let own = app::data_dir(settings)?;
-    let demo = demo::data_dir(settings)?;
+    let demo = demo_dir(settings)?;
     if arguments.demo || (!is_made(&own) && is_made(&demo)) {
         if !is_made(&demo) {
             return Err(Fault::new(Kind::Final, "there is no demo to look at")
@@ -54,6 +54,16 @@ async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
         return Database::of_embedded(cluster);
     }
     Database::open(settings).await
+}
+
+/// Where a demo that is kept leaves its cluster: beside the real one, never in it.
+pub(super) fn demo_dir(settings: &Settings) -> Outcome<PathBuf> {
+    let own = app::data_dir(settings)?;
+    let name = own.file_name().map_or_else(
+        || "blueconic-sync".into(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    Ok(own.with_file_name(format!("{name}-demo")))
 }
 
 /// libpq's variables for a connection string.

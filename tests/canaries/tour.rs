@@ -7,11 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blueconic_sync::cli::Cli;
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::tenant::{Tenant, start};
 use clap::CommandFactory as _;
 use nix::sys::signal::Signal;
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::Settings;
+use simulated_tenant::tenant::{Tenant, start};
 use tempfile::TempDir;
 use uuid::Uuid;
 

@@ -8,13 +8,13 @@ use blueconic_sync::blueconic::auth::memory::MemoryTokens;
 use blueconic_sync::blueconic::client::Client;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::variables::Variables;
-use blueconic_sync::demo::faults::{Fault, Kind, RetryAfter, Route, When};
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::shape::{KeyOrder, Layout, NextCursor, Shape};
-use blueconic_sync::demo::tenant::{self, Tenant};
 use blueconic_sync::model::page::{Meter, Request};
 use blueconic_sync::resources::registry::RESOURCES;
 use secrecy::ExposeSecret;
+use simulated_tenant::faults::{Fault, Kind, RetryAfter, Route, When};
+use simulated_tenant::settings::Settings;
+use simulated_tenant::shape::{KeyOrder, Layout, NextCursor, Shape};
+use simulated_tenant::tenant::{self, Tenant};
 
 use super::tenant::{TestClock, read_on};
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use blueconic_sync::demo::settings::Settings;
+use simulated_tenant::settings::Settings;
 
 use super::document::{Code, Document, documents, shell_commands};
 use crate::support::{Scene, scene, small};

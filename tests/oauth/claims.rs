@@ -10,11 +10,11 @@ use blueconic_sync::app::Database as Opened;
 use blueconic_sync::blueconic::client::Client;
 use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::load;
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::tenant::Tenant;
 use blueconic_sync::resources::registry::RESOURCES;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::tenant::Tenant;
 use tokio::process::{Child, Command};
 
 use super::server::KEY;

@@ -1,6 +1,6 @@
 //! Tokens at rest: the key that seals them, its change, and rows that somebody has tampered with. A clear error each time.
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
+use simulated_tenant::faults::{Fault, Kind, Route, When};
 
 use super::opened::opened;
 use super::server::KEY;

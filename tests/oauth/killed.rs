@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
 use nix::sys::signal::Signal;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
 
 use super::opened::opened;
 use super::scenario::{address, sign_in};

@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::tenant::{Tenant, start};
 use serde_json::Value;
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::Settings;
+use simulated_tenant::tenant::{Tenant, start};
 
 use super::browser::Browser;
 use crate::support::database::Database;

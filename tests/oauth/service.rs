@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
 use nix::sys::signal::Signal;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
 
 use super::opened::opened;
 use super::scenario::sign_in;
@@ -71,7 +71,7 @@ async fn it_goes_on_by_itself_when_somebody_signs_in() {
 /// Tokens of a few seconds, and jobs that are never due: the timer alone renews.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_renews_without_being_asked() {
-    let server = Simulated::with(blueconic_sync::demo::settings::Settings {
+    let server = Simulated::with(simulated_tenant::settings::Settings {
         token_life: Duration::from_secs(4),
         ..small(20)
     })

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
 use nix::sys::signal::Signal;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
 
 use crate::support::program::LONG;
 use crate::support::truth::assert_equal;

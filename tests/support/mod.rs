@@ -14,8 +14,8 @@ pub(crate) mod truth;
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::tenant::{Tenant, start};
+use simulated_tenant::settings::Settings;
+use simulated_tenant::tenant::{Tenant, start};
 
 use database::Database;
 use program::Program;

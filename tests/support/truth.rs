@@ -1,9 +1,9 @@
 //! Compares the tables with what a tenant holds, in SQL: the truth is copied into temporary tables, and what either
 //! side has alone is shown. Arrays of ids compare as sets, values of properties in their order.
 
-use blueconic_sync::demo::tenant::Tenant;
-use blueconic_sync::demo::truth::{AuditEvent, Profile};
 use serde_json::{Map, Value, json};
+use simulated_tenant::tenant::Tenant;
+use simulated_tenant::truth::{AuditEvent, Profile};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::database::Database;

@@ -1,11 +1,11 @@
 //! Asks the tenant as any client could, and reads its answers in the terms of the truth.
 
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::tenant::{self, Tenant};
-use blueconic_sync::demo::truth::{Profile, Property};
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
+use simulated_tenant::settings::Settings;
+use simulated_tenant::tenant::{self, Tenant};
+use simulated_tenant::truth::{Profile, Property};
 
 pub(crate) struct Asker {
     pub(crate) client: Client,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::truth::AuditEvent;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::truth::AuditEvent;
 
 use super::asker::{Asker, fixed, iso, text};
 

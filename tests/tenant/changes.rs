@@ -1,7 +1,7 @@
 //! What happens to the data while the tenant serves.
 
-use blueconic_sync::demo::settings::{MergedLookup, Settings};
 use serde_json::Value;
+use simulated_tenant::settings::{MergedLookup, Settings};
 
 use super::asker::{Asker, body, elements, fixed, read};
 

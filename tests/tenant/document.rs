@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
 use jsonschema::Validator;
 use serde_json::{Value, json};
+use simulated_tenant::settings::Settings;
+use simulated_tenant::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
 
 use super::asker::{Asker, body, fixed, text};
 

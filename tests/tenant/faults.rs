@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::faults::{Bend, Fault, Kind, RetryAfter, Route, When};
-use blueconic_sync::demo::settings::Settings;
 use reqwest::Response;
+use simulated_tenant::faults::{Fault, Inconsistency, Kind, RetryAfter, Route, When};
+use simulated_tenant::settings::Settings;
 
 use super::asker::{Asker, fixed};
 
@@ -219,16 +219,20 @@ async fn pages_can_be_whole_and_not_true() {
     .await;
     let path = "/segments/allvisitors/profiles";
     let faults = asker.tenant.faults();
-    let bent = |short_by, total_off, no_next| {
-        Kind::Bent(Bend {
+    let inconsistent = |short_by, total_off, no_next| {
+        Kind::Inconsistent(Inconsistency {
             short_by,
             total_off,
             no_next,
-            ..Bend::default()
+            ..Inconsistency::default()
         })
     };
     let first = asker.json(path, &[("count", "20")]).await;
-    faults.push(Fault::at(Route::Profiles, When::Request(1), bent(3, -7, true)));
+    faults.push(Fault::at(
+        Route::Profiles,
+        When::Request(1),
+        inconsistent(3, -7, true),
+    ));
     let page = asker.json(path, &[("count", "20")]).await;
     assert_eq!(page["profiles"].as_array().unwrap().len(), 17);
     assert_eq!(page["totalResults"], 43);

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::truth::Profile;
 use serde_json::Value;
+use simulated_tenant::settings::Settings;
+use simulated_tenant::truth::Profile;
 
 use super::asker::{
     Asker, EVERYTHING, canonical, elements, fixed, milliseconds, modified_between, read, text,

@@ -1,7 +1,7 @@
 //! A tenant that sends from memory sends what one that writes anew would send, byte for byte, whatever its pages.
 
-use blueconic_sync::demo::settings::Settings;
 use chrono::{DateTime, Utc};
+use simulated_tenant::settings::Settings;
 
 use super::asker::{Asker, EVERYTHING, fixed, modified_between};
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use blueconic_sync::demo::settings::{DateHeader, Settings};
-use blueconic_sync::demo::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
-use blueconic_sync::demo::truth::Profile;
 use chrono::{DateTime, Utc};
 use reqwest::Client;
 use serde_json::Value;
+use simulated_tenant::settings::{DateHeader, Settings};
+use simulated_tenant::shape::{KeyOrder, LastPage, Layout, NextCursor, Shape};
+use simulated_tenant::truth::Profile;
 
 use super::asker::{Asker, EVERYTHING, canonical, elements, fixed, read};
 

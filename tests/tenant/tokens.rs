@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::Settings;
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::Settings;
 
 use super::asker::{Asker, body, fixed};
 

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blueconic_sync::demo::faults::{Fault, Kind as FaultKind, Route, When};
-use blueconic_sync::demo::settings::Settings;
-use blueconic_sync::demo::tenant::{self, Tenant};
 use serde_json::{Value, json};
+use simulated_tenant::faults::{Fault, Kind as FaultKind, Route, When};
+use simulated_tenant::settings::Settings;
+use simulated_tenant::tenant::{self, Tenant};
 
 use super::certificates::{Authority, HOST};
 use super::front::{Front, Kind};

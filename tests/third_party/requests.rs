@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant;
 use bytes::Bytes;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant;
 
 use super::document::Document;
 use super::judge::judge;

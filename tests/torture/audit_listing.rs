@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::{AuditHidden, AuditOrder, Settings};
-use blueconic_sync::demo::tenant::Tenant;
-use blueconic_sync::demo::truth::AuditEvent;
 use rand::RngExt as _;
+use simulated_tenant::settings::{AuditHidden, AuditOrder, Settings};
+use simulated_tenant::tenant::Tenant;
+use simulated_tenant::truth::AuditEvent;
 
 use crate::support::truth::{assert_events_equal, assert_shown_events_within};
 use crate::support::{Scene, scene, small};

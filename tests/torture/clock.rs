@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::settings::{AuditOrder, DateHeader, Settings};
-use blueconic_sync::demo::tenant::{Tenant, start};
-use blueconic_sync::demo::truth::AuditEvent;
 use futures_util::{StreamExt as _, stream};
+use simulated_tenant::settings::{AuditOrder, DateHeader, Settings};
+use simulated_tenant::tenant::{Tenant, start};
+use simulated_tenant::truth::AuditEvent;
 
 use super::table::{Case, in_full, tries};
 use crate::support::cluster::Cluster;

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use blueconic_sync::demo::faults::{Bend, Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::Settings;
 use rand::RngExt as _;
+use simulated_tenant::faults::{Fault, Inconsistency, Kind, Route, When};
+use simulated_tenant::settings::Settings;
 
 use crate::support::truth::{assert_profiles_equal, departures};
 use crate::support::{scene, small};
@@ -81,14 +81,18 @@ async fn segments_that_blink_remove_nobody() {
     let mut case = Case::new("a list of segments that lacks the walked one for a while");
     let mut partial = 0;
     for _ in 0..tries(4, 50) {
-        let bend = Bend {
+        let inconsistency = Inconsistency {
             hides: Some("allvisitors"),
             no_total: rand::rng().random(),
-            ..Bend::default()
+            ..Inconsistency::default()
         };
         let from = rand::rng().random_range(1..=3);
         for number in from..from + rand::rng().random_range(1..=4) {
-            let blink = Fault::at(Route::Segments, When::Request(number), Kind::Bent(bend));
+            let blink = Fault::at(
+                Route::Segments,
+                When::Request(number),
+                Kind::Inconsistent(inconsistency),
+            );
             scene.tenant.faults().push(blink);
         }
         let ended = program.run(&["backfill", "--full", "profiles"]).await;

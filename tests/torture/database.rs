@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::{Tenant, start};
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::{Tenant, start};
 
 use super::business::Business;
 use super::table::{Case, in_full, tries};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::{Tenant, start};
 use futures_util::{StreamExt as _, stream};
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::{Tenant, start};
 
 use super::table::{Case, tries};
 use crate::support::cluster::Cluster;

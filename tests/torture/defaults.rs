@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::{Tenant, start};
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::{Tenant, start};
 
 use super::business::Business;
 use super::table::{Case, tries};

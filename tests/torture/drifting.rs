@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::{MergedLookup, Settings};
-use blueconic_sync::demo::tenant::Tenant;
 use rand::RngExt as _;
+use simulated_tenant::settings::{MergedLookup, Settings};
+use simulated_tenant::tenant::Tenant;
 
 use crate::support::truth::{Departures, departures};
 use crate::support::{Scene, scene, small};

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::{Tenant, start};
-use blueconic_sync::demo::truth::AuditEvent;
 use futures_util::{StreamExt as _, stream};
 use nix::sys::signal::Signal;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::{Tenant, start};
+use simulated_tenant::truth::AuditEvent;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::business::Business;

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::tenant::Tenant;
 use nix::sys::signal::Signal;
+use simulated_tenant::faults::Route;
+use simulated_tenant::tenant::Tenant;
 
 use super::business::Business;
 use super::table::Case;

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use blueconic_sync::demo::faults::Route;
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::start;
 use nix::sys::signal::Signal;
+use simulated_tenant::faults::Route;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::start;
 
 use super::business::Business;
 use super::harried::Harried;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use blueconic_sync::demo::faults::{Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::Settings;
+use simulated_tenant::faults::{Fault, Kind, Route, When};
+use simulated_tenant::settings::Settings;
 
 use crate::support::truth::assert_profiles_equal;
 use crate::support::{Scene, scene, small};

@@ -4,8 +4,8 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::Settings;
 use nix::sys::signal::Signal;
+use simulated_tenant::settings::Settings;
 
 use crate::support::program::{LONG, Program, Running};
 use crate::support::truth::assert_profiles_equal;

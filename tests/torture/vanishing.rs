@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use blueconic_sync::demo::faults::{Bend, Fault, Kind, Route, When};
-use blueconic_sync::demo::settings::Settings;
 use rand::RngExt as _;
+use simulated_tenant::faults::{Fault, Inconsistency, Kind, Route, When};
+use simulated_tenant::settings::Settings;
 
 use crate::support::truth::assert_lists_equal;
 use crate::support::{Scene, scene, small};
@@ -20,12 +20,12 @@ fn faults(route: Route) -> (Vec<Fault>, &'static str) {
     let at = random.random_range(1..=3);
     let short_by = random.random_range(1..=3_usize);
     let off = -i64::try_from(short_by).unwrap();
-    let bent = |short_by, total_off| {
-        Kind::Bent(Bend {
+    let inconsistent = |short_by, total_off| {
+        Kind::Inconsistent(Inconsistency {
             short_by,
             total_off,
             no_next: false,
-            ..Bend::default()
+            ..Inconsistency::default()
         })
     };
     let once = |number, kind| Fault {
@@ -33,23 +33,26 @@ fn faults(route: Route) -> (Vec<Fault>, &'static str) {
         ..Fault::at(route, When::Request(number), kind)
     };
     match random.random_range(0..7) {
-        0 => (vec![once(at, bent(short_by, 0))], "a page is short"),
+        0 => (vec![once(at, inconsistent(short_by, 0))], "a page is short"),
         1 => (
-            vec![once(at, bent(short_by, off))],
+            vec![once(at, inconsistent(short_by, off))],
             "a page and its total are short",
         ),
-        2 => (vec![once(at, bent(0, -4))], "the total changes between pages"),
-        3 => (vec![once(at, bent(usize::MAX, 0))], "a page is missing"),
+        2 => (
+            vec![once(at, inconsistent(0, -4))],
+            "the total changes between pages",
+        ),
+        3 => (vec![once(at, inconsistent(usize::MAX, 0))], "a page is missing"),
         4 => (
-            vec![once(1, bent(usize::MAX, -1_000))],
+            vec![once(1, inconsistent(usize::MAX, -1_000))],
             "the list is empty, and says so",
         ),
         5 => (vec![once(at, Kind::Empty)], "an answer is empty"),
         // The first reading is shorter throughout, and adds up.
         _ => {
-            let kind = bent(usize::MAX, -1_000 + i64::from(random.random_range(0..4_u8)));
+            let kind = inconsistent(usize::MAX, -1_000 + i64::from(random.random_range(0..4_u8)));
             (
-                vec![once(2, bent(usize::MAX, -4)), once(3, kind)],
+                vec![once(2, inconsistent(usize::MAX, -4)), once(3, kind)],
                 "the list ends early and adds up",
             )
         }

@@ -5,9 +5,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::settings::{AuditOrder, Settings};
-use blueconic_sync::demo::tenant::{Tenant, start};
 use nix::sys::signal::Signal;
+use simulated_tenant::settings::{AuditOrder, Settings};
+use simulated_tenant::tenant::{Tenant, start};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::business::Business;

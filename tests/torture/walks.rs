@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use blueconic_sync::demo::faults::{Bend, Fault, Kind, RetryAfter, Route, When};
-use blueconic_sync::demo::settings::Settings;
 use rand::RngExt as _;
+use simulated_tenant::faults::{Fault, Inconsistency, Kind, RetryAfter, Route, When};
+use simulated_tenant::settings::Settings;
 
 use crate::support::program::Ended;
 use crate::support::truth::{Departures, assert_profiles_equal, departures};
@@ -29,12 +29,12 @@ fn always(kind: Kind) -> Fault {
     Fault::at(Route::Profiles, When::Always, kind)
 }
 
-fn bent(short_by: usize, total_off: i64, no_next: bool) -> Kind {
-    Kind::Bent(Bend {
+fn inconsistent(short_by: usize, total_off: i64, no_next: bool) -> Kind {
+    Kind::Inconsistent(Inconsistency {
         short_by,
         total_off,
         no_next,
-        ..Bend::default()
+        ..Inconsistency::default()
     })
 }
 
@@ -109,10 +109,10 @@ fn faults() -> Vec<Fault> {
             ..once(page(&mut random), status(503, None))
         }],
         14 => vec![once(page(&mut random), Kind::Stale)],
-        15 => vec![once(page(&mut random), bent(usize::MAX, 0, false))],
-        16 => vec![once(page(&mut random), bent(0, 0, true))],
-        17 => vec![always(bent(0, off, false))],
-        18 => vec![once(page(&mut random), bent(0, off, false))],
+        15 => vec![once(page(&mut random), inconsistent(usize::MAX, 0, false))],
+        16 => vec![once(page(&mut random), inconsistent(0, 0, true))],
+        17 => vec![always(inconsistent(0, off, false))],
+        18 => vec![once(page(&mut random), inconsistent(0, off, false))],
         19 => vec![
             once(
                 page(&mut random),
@@ -127,8 +127,8 @@ fn faults() -> Vec<Fault> {
             let when = page(&mut random);
             let lie = -i64::try_from(PAGE).unwrap();
             vec![
-                once(when, bent(usize::MAX, lie, false)),
-                always(bent(0, lie, false)),
+                once(when, inconsistent(usize::MAX, lie, false)),
+                always(inconsistent(0, lie, false)),
             ]
         }
     }

@@ -15,10 +15,10 @@ use rand::rngs::StdRng;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use simulated_tenant::settings::Settings;
+use simulated_tenant::shape::{KeyOrder, Layout, Shape};
+use simulated_tenant::tenant;
 
-use crate::demo::settings::Settings;
-use crate::demo::shape::{KeyOrder, Layout, Shape};
-use crate::demo::tenant;
 use crate::model::page::RejectReason;
 use crate::resources::list;
 

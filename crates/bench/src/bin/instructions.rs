@@ -1,0 +1,70 @@
+//! The product's path over a page of profiles, as often as is wanted and nothing else, to be run under a tool that
+//! counts instructions: unlike time, their number hardly depends on the machine or on what else it does.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use blueconic_sync::model::batch::Batch;
+use clap::{Parser, Subcommand};
+
+use bench::Outcome;
+
+/// The product's path over a page of profiles.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the page: not to be counted
+    Page {
+        /// Where to
+        file: PathBuf,
+        /// How many profiles
+        profiles: u64,
+    },
+    /// Find the ends of elements and hash them, as for profiles that did not change
+    Unchanged {
+        /// The page
+        file: PathBuf,
+        /// How often
+        times: u32,
+    },
+    /// The same, and decode them into rows
+    Rows {
+        /// The page
+        file: PathBuf,
+        /// How often
+        times: u32,
+    },
+}
+
+fn main() -> Outcome<()> {
+    match Arguments::parse().command {
+        Command::Page { file, profiles } => {
+            let body = tokio::runtime::Runtime::new()?.block_on(bench::page(profiles))?;
+            std::fs::write(file, body)?;
+        }
+        Command::Unchanged { file, times } => {
+            let (body, profiles) = (std::fs::read(file)?, bench::profiles()?);
+            for _ in 0..times {
+                bench::cut(&body, |block| {
+                    black_box(bench::fingerprints(&*profiles, &block));
+                })?;
+            }
+        }
+        Command::Rows { file, times } => {
+            let (body, profiles) = (std::fs::read(file)?, bench::profiles()?);
+            for _ in 0..times {
+                bench::cut(&body, |block| {
+                    let mut batch = Batch::default();
+                    bench::decode(&*profiles, &block, &mut batch);
+                    black_box(batch);
+                })?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Which profiles a listing holds, in which order, and where its pages begin. The order is that of positions; a page
+//! is found without walking the ones before it. Nothing is a snapshot: what changes during a walk shows.
+
+use std::collections::btree_map;
+use std::iter::Peekable;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
+
+use crate::changes::Change;
+use crate::cursor;
+use crate::refinement::Filter;
+use crate::world::World;
+
+/// What is listed: a segment, perhaps refined.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// The segment's bit.
+    pub(crate) segment: usize,
+    pub(crate) filter: Option<Filter>,
+    /// The tenant's time: what the search index knows by then decides about a filter.
+    pub(crate) now: i64,
+}
+
+/// Where to look for the profiles of a scope.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidates {
+    /// Everybody in these positions,
+    span: Range<u64>,
+    /// and these, ascending, none of them in the span.
+    others: Vec<u64>,
+}
+
+/// One page, decided before its first byte is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) candidates: Arc<Candidates>,
+    pub(crate) start: u64,
+    /// One beyond the last position of this page.
+    pub(crate) end: u64,
+    pub(crate) total: u64,
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl Candidates {
+    fn new(world: &World, scope: &Scope) -> Self {
+        let Some((from, to)) = scope.filter.as_ref().and_then(Filter::window) else {
+            return Self {
+                span: 0..world.end,
+                others: Vec::new(),
+            };
+        };
+        let span = world.base.positions(from, to);
+        let changed = (from <= to).then(|| world.by_modified.range((from, 0)..=(to, u64::MAX)));
+        let mut others: Vec<u64> = changed
+            .into_iter()
+            .flatten()
+            .map(|(_, position)| *position)
+            .collect();
+        if world.index_lag > 0 {
+            // Whom the index still knows under another date.
+            let lagging = world
+                .changes
+                .iter()
+                .filter(|(_, change)| change.indexed_at(scope.now).is_some());
+            others.extend(lagging.map(|(position, _)| *position));
+        }
+        others.retain(|position| !span.contains(position));
+        others.sort_unstable();
+        others.dedup();
+        Self { span, others }
+    }
+
+    /// The positions from `start` on, each with its change.
+    pub(crate) fn from<'a>(
+        &'a self,
+        world: &'a World,
+        start: u64,
+    ) -> impl Iterator<Item = (u64, Option<&'a Change>)> + 'a {
+        let split = self
+            .others
+            .partition_point(|position| *position < self.span.start);
+        let single = |position: &u64| (*position, world.changes.get(position));
+        let (before, after) = self.others.split_at(split);
+        let later = move |position: &&u64| **position >= start;
+        before
+            .iter()
+            .filter(later)
+            .map(single)
+            .chain(Walk::new(world, self.span.start.max(start)..self.span.end))
+            .chain(after.iter().filter(later).map(single))
+    }
+}
+
+/// Positions side by side with their changes, without a search for each.
+struct Walk<'a> {
+    positions: Range<u64>,
+    changes: Peekable<btree_map::Range<'a, u64, Change>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(world: &'a World, positions: Range<u64>) -> Self {
+        let changes = world
+            .changes
+            .range((Bound::Included(positions.start), Bound::Unbounded))
+            .peekable();
+        Self { positions, changes }
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = (u64, Option<&'a Change>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let position = self.positions.next()?;
+        let change = self.changes.next_if(|(changed, _)| **changed == position);
+        Some((position, change.map(|(_, change)| change)))
+    }
+}
+
+impl Scope {
+    /// Whether the profile at this position is listed.
+    pub(crate) fn holds(&self, world: &World, position: u64, change: Option<&Change>) -> bool {
+        world.membership(position, change) >> self.segment & 1 == 1
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|filter| filter.passes(world, position, change, self.now))
+    }
+
+    /// Decides the page of `count` profiles from a position on.
+    pub(crate) fn plan(&self, world: &World, start: u64, count: u64) -> Plan {
+        let candidates = Candidates::new(world, self);
+        // Of all that there is, and nothing of it changed, nobody has to be looked at.
+        if self.is_all() && world.changes.is_empty() {
+            return self.plain(world, candidates, start, count);
+        }
+        let mut last = None;
+        let mut found = 0;
+        let mut more = false;
+        for (position, change) in candidates.from(world, start) {
+            if !self.holds(world, position, change) {
+                continue;
+            }
+            if found == count {
+                more = true;
+                break;
+            }
+            found += 1;
+            last = Some(position);
+        }
+        Plan {
+            total: self.total(world, &candidates),
+            start,
+            end: last.map_or(start, |last| last + 1),
+            next_cursor: last
+                .filter(|_| more)
+                .map(|last| cursor::after(world.base.identities, last)),
+            candidates: Arc::new(candidates),
+        }
+    }
+
+    /// Whether everybody is listed.
+    pub(crate) fn is_all(&self) -> bool {
+        self.segment == 0 && self.filter.is_none()
+    }
+
+    fn plain(&self, world: &World, candidates: Candidates, start: u64, count: u64) -> Plan {
+        let end = start.saturating_add(count).min(world.end).max(start);
+        Plan {
+            total: self.total(world, &candidates),
+            start,
+            end,
+            next_cursor: (end < world.end).then(|| cursor::after(world.base.identities, end - 1)),
+            candidates: Arc::new(candidates),
+        }
+    }
+
+    fn total(&self, world: &World, candidates: &Candidates) -> u64 {
+        if self.filter.is_none() {
+            return world.counts[self.segment];
+        }
+        candidates
+            .from(world, 0)
+            .filter(|(position, change)| self.holds(world, *position, *change))
+            .count() as u64
+    }
+}

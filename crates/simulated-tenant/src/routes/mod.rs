@@ -1,0 +1,73 @@
+//! The operations of the document, one file each.
+
+mod audit_events;
+mod profile_properties;
+mod profiles;
+mod segments;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use crate::answer::Refusal;
+use crate::observe::observe;
+use crate::query::Query;
+use crate::state::State;
+
+/// Everything that the tenant answers.
+pub(crate) fn router(state: Arc<State>) -> Router {
+    let api = Router::new()
+        .route("/oauth/token", post(token))
+        .route("/oauth/revoke", post(revoke))
+        .route("/oauth/authorize", get(authorize))
+        .route("/oauth/consent", get(consent).post(decide))
+        .route("/oauth/introspect", post(introspect))
+        .route("/segments", get(segments::list))
+        .route("/segments/{segment}/profiles", get(profiles::list))
+        .route("/profiles/{profile}", get(profiles::one))
+        .route("/profileProperties", get(profile_properties::list))
+        .route("/auditEvents", get(audit_events::list));
+    let router = match state.settings.api_path.as_str() {
+        "" => api,
+        path => Router::new().nest(path, api),
+    };
+    router
+        .fallback(unknown)
+        .layer(from_fn_with_state(Arc::clone(&state), observe))
+        .with_state(state)
+}
+
+async fn token(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
+    state.oauth.token(&headers, &body, state.clock.now())
+}
+
+async fn revoke(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
+    state.oauth.revoke(&headers, &body)
+}
+
+async fn authorize(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response {
+    let page = format!("{}/oauth/consent", state.settings.api_path);
+    state.oauth.authorize(&Query::of(&uri), &page)
+}
+
+async fn consent(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response {
+    state.oauth.consent(&Query::of(&uri))
+}
+
+async fn decide(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
+    state.oauth.decide(&headers, &body, state.clock.now())
+}
+
+async fn introspect(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
+    state.oauth.introspect(&headers, &body, state.clock.now())
+}
+
+async fn unknown(uri: Uri) -> Refusal {
+    Refusal::not_found(format!("There is nothing at {}", uri.path()))
+}

@@ -1,0 +1,87 @@
+//! What the requests of one tenant share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+
+use crate::answer::Refusal;
+use crate::clock::Clock;
+use crate::dates::DAY;
+use crate::faults::Faults;
+use crate::identity::mix;
+use crate::json::Writer;
+use crate::oauth::Oauth;
+use crate::rendered::Rendered;
+use crate::requests::Requests;
+use crate::settings::Settings;
+use crate::shape::Shape;
+use crate::world::World;
+
+/// A tenant, without its socket.
+pub(crate) struct State {
+    pub(crate) settings: Settings,
+    /// `http://127.0.0.1:PORT`
+    pub(crate) url: String,
+    pub(crate) clock: Clock,
+    pub(crate) oauth: Oauth,
+    pub(crate) faults: Faults,
+    pub(crate) requests: Requests,
+    pub(crate) rendered: Rendered,
+    world: RwLock<World>,
+    shape: RwLock<Shape>,
+    salts: AtomicU64,
+}
+
+impl State {
+    pub(crate) fn new(settings: Settings, url: String) -> Self {
+        let real = Utc::now().timestamp_millis();
+        let (starts_at, made_at) = match settings.now.as_ref().map(DateTime::timestamp_millis) {
+            Some(now) => (now, now),
+            None => (real, real - real % DAY),
+        };
+        let made_at = settings
+            .as_of
+            .as_ref()
+            .map_or(made_at, DateTime::timestamp_millis);
+        Self {
+            url,
+            clock: Clock::starting_at(starts_at),
+            oauth: Oauth::new(&settings),
+            faults: Faults::new(settings.seed),
+            requests: Requests::default(),
+            rendered: Rendered::default(),
+            world: RwLock::new(World::new(&settings, made_at)),
+            shape: RwLock::new(settings.shape),
+            salts: AtomicU64::new(0),
+            settings,
+        }
+    }
+
+    pub(crate) fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn change_world(&self) -> RwLockWriteGuard<'_, World> {
+        let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+        world.now = self.clock.now();
+        world
+    }
+
+    pub(crate) fn set_shape(&self, shape: Shape) {
+        *self.shape.write().unwrap_or_else(PoisonError::into_inner) = shape;
+    }
+
+    /// A writer in the shape of now; two requests never shuffle alike.
+    pub(crate) fn writer(&self) -> Writer {
+        let shape = *self.shape.read().unwrap_or_else(PoisonError::into_inner);
+        let request = self.salts.fetch_add(1, Ordering::Relaxed);
+        Writer::new(shape, mix(self.settings.seed) ^ request)
+    }
+
+    /// Whether the request may see a resource of this scope.
+    pub(crate) fn allow(&self, headers: &HeaderMap, scope: &str) -> Result<(), Refusal> {
+        self.oauth.allow(headers, scope, self.clock.now())
+    }
+}
