@@ -37,14 +37,26 @@ fn shown(document: &Document) -> Vec<Vec<String>> {
     for code in &document.code {
         match code {
             Code::Block { language, lines } if language == "sh" => {
-                found.extend(shell_commands(lines).into_iter().filter_map(after_program));
+                found.extend(
+                    shell_commands(lines)
+                        .into_iter()
+                        .filter_map(|words| after_program(&words)),
+                );
             }
             Code::Block { lines, .. } => {
                 // What the program printed: after a prompt, or within its own backticks.
                 let typed = lines.lines().filter(|line| line.starts_with("$ "));
-                found.extend(typed.flat_map(shell_commands).filter_map(after_program));
+                found.extend(
+                    typed
+                        .flat_map(shell_commands)
+                        .filter_map(|words| after_program(&words)),
+                );
                 let quoted = lines.split('`').skip(1).step_by(2);
-                found.extend(quoted.flat_map(shell_commands).filter_map(after_program));
+                found.extend(
+                    quoted
+                        .flat_map(shell_commands)
+                        .filter_map(|words| after_program(&words)),
+                );
             }
             Code::Span(span) => {
                 let words: Vec<String> = span.split_whitespace().map(str::to_owned).collect();
@@ -52,7 +64,11 @@ fn shown(document: &Document) -> Vec<Vec<String>> {
                 if is_line {
                     found.push(words);
                 } else if span.contains(PROGRAM) {
-                    found.extend(shell_commands(span).into_iter().filter_map(after_program));
+                    found.extend(
+                        shell_commands(span)
+                            .into_iter()
+                            .filter_map(|words| after_program(&words)),
+                    );
                 }
             }
         }
@@ -61,7 +77,7 @@ fn shown(document: &Document) -> Vec<Vec<String>> {
 }
 
 /// The words behind the program's name, where a command calls it: by itself, or in its container.
-fn after_program(words: Vec<String>) -> Option<Vec<String>> {
+fn after_program(words: &[String]) -> Option<Vec<String>> {
     let in_container = words.starts_with(&["docker", "compose", "run"].map(str::to_owned));
     let at = words.iter().position(|word| word == PROGRAM)?;
     (words.len() > at + 1 && (at == 0 || in_container)).then(|| words[at + 1..].to_vec())
@@ -140,10 +156,10 @@ fn a_line_stands_for_all_that_it_means() {
     ];
     assert_eq!(meant(&line), expected);
     let words = |line: &str| shell_commands(line).remove(0);
-    let inside = after_program(words("docker compose run --rm blueconic-sync check"));
+    let inside = after_program(&words("docker compose run --rm blueconic-sync check"));
     assert_eq!(inside, Some(vec!["check".to_owned()]));
     assert_eq!(
-        after_program(words("docker compose up -d blueconic-sync now")),
+        after_program(&words("docker compose up -d blueconic-sync now")),
         None
     );
 }

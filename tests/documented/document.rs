@@ -155,7 +155,6 @@ fn commands_of_line(line: &str) -> Vec<Vec<String>> {
     for one in line.chars() {
         match (quote, one) {
             (Some(open), _) if one == open => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(one),
             (None, '\'' | '"') => {
                 quote = Some(one);
                 word.get_or_insert_default();
@@ -166,7 +165,7 @@ fn commands_of_line(line: &str) -> Vec<Vec<String>> {
                 commands.push(Vec::new());
             }
             (None, _) if one.is_whitespace() => commands.last_mut().unwrap().extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(one),
+            _ => word.get_or_insert_default().push(one),
         }
     }
     assert!(quote.is_none(), "a quote has no end: {line}");

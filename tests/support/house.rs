@@ -208,19 +208,16 @@ fn paths(text: &str) -> Vec<String> {
         if statement.is_none() && begins.starts_with("use ") {
             statement = Some(String::new());
         }
-        match &mut statement {
-            Some(so_far) => {
-                let _ = write!(so_far, "{} ", line.trim());
-                if line.trim_end().ends_with(';') {
-                    let (_, tree) = so_far.split_once("use ").unwrap();
-                    found.extend(branches(tree.trim().trim_end_matches(';')));
-                    statement = None;
-                }
+        if let Some(so_far) = &mut statement {
+            let _ = write!(so_far, "{} ", line.trim());
+            if line.trim_end().ends_with(';') {
+                let (_, tree) = so_far.split_once("use ").unwrap();
+                found.extend(branches(tree.trim().trim_end_matches(';')));
+                statement = None;
             }
-            None => {
-                rest.push_str(line);
-                rest.push('\n');
-            }
+        } else {
+            rest.push_str(line);
+            rest.push('\n');
         }
     }
     let in_code = rest.split(|one: char| !(one.is_alphanumeric() || one == '_' || one == ':'));
