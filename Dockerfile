@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
-# The service as a small image: one binary, CA certificates, no shell tricks. Bases are arguments, for mirrors.
-ARG BUILD_BASE=rust:1.95-slim-bookworm
-ARG FINAL_BASE=debian:bookworm-slim
+# The service as a small image: one binary, CA certificates, no shell tricks. Bases are arguments, for mirrors, and pinned to
+# the digests of their images for all platforms (`docker buildx imagetools inspect TAG` shows a newer one).
+ARG BUILD_BASE=rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
+ARG FINAL_BASE=debian:bookworm-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
 
 FROM ${BUILD_BASE} AS build
 WORKDIR /source

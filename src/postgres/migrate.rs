@@ -102,21 +102,21 @@ pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
 pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
     let options = options.clone().application_name("blueconic-sync migrate");
     let lookout = Lookout::new(options.clone());
-    let mut wanted = None;
+    let mut ours = None;
     for _ in 1..ATTEMPTS {
-        match attempt(&options, &lookout, &mut wanted).await {
+        match attempt(&options, &lookout, &mut ours).await {
             Err(error) if error.is_silence() => tracing::warn!("{error}; trying again"),
             applied => return applied,
         }
     }
-    attempt(&options, &lookout, &mut wanted).await
+    attempt(&options, &lookout, &mut ours).await
 }
 
-/// One attempt. `wanted` is what was pending when the first one began.
+/// One attempt. `ours` is what was pending when this process had the lock for the first time.
 async fn attempt(
     options: &PgConnectOptions,
     lookout: &Lookout,
-    wanted: &mut Option<Vec<Pending>>,
+    ours: &mut Option<Vec<Pending>>,
 ) -> Result<Vec<Pending>, Error> {
     let mut connection = Session::open(options, lookout, Purpose::Migrating).await?;
     let looking = async {
@@ -127,14 +127,12 @@ async fn attempt(
         .watch(READING, Longest::Moment, Some(connection.pid), looking)
         .await?;
     if !found.is_empty() {
-        let found = wanted.get_or_insert(found);
-        tracing::debug!(migrations = found.len(), "applying the migrations");
         let mut guard = Session::open(options, lookout, Purpose::Guarding).await?;
-        apply_alone(&mut connection, &mut guard).await?;
+        apply_alone(&mut connection, &mut guard, ours).await?;
         guard.close().await?;
     }
     connection.close().await?;
-    Ok(wanted.take().unwrap_or_default())
+    Ok(ours.take().unwrap_or_default())
 }
 
 /// A connection whose session on the server is known by its number, so that each wait on it ends.
@@ -181,7 +179,11 @@ impl Session {
 }
 
 /// `guard` holds the lock in a transaction of its own while `connection` migrates.
-async fn apply_alone(connection: &mut Session, guard: &mut Session) -> Result<(), Error> {
+async fn apply_alone(
+    connection: &mut Session,
+    guard: &mut Session,
+    ours: &mut Option<Vec<Pending>>,
+) -> Result<(), Error> {
     let began = Instant::now();
     while !guard.moment(take_lock).await? {
         if began.elapsed() > PATIENCE {
@@ -191,7 +193,7 @@ async fn apply_alone(connection: &mut Session, guard: &mut Session) -> Result<()
         }
         tokio::time::sleep(POLL).await;
     }
-    let applied = run_patiently(connection, guard).await;
+    let applied = run_patiently(connection, guard, ours).await;
     // The lock ends with the transaction, or with the session where that does not answer any more.
     let freed = guard.moment(async |guard| execute(guard, "rollback").await).await;
     applied.and(freed)
@@ -215,7 +217,11 @@ async fn execute(connection: &mut PgConnection, statement: &'static str) -> Resu
 
 /// Tries until every lock was had. A migration that waits for a lock keeps all who come after it waiting, so that each attempt
 /// is short, and a pause lets them pass. `guard` looks meanwhile who is in the way.
-async fn run_patiently(connection: &mut Session, guard: &mut Session) -> Result<(), Error> {
+async fn run_patiently(
+    connection: &mut Session,
+    guard: &mut Session,
+    ours: &mut Option<Vec<Pending>>,
+) -> Result<(), Error> {
     let looking = async {
         let schemas = schemas::look(&mut connection.inner).await?;
         for schema in &schemas {
@@ -231,6 +237,7 @@ async fn run_patiently(connection: &mut Session, guard: &mut Session) -> Result<
     if pending.is_empty() {
         return Ok(());
     }
+    ours.get_or_insert(pending);
     let began = Instant::now();
     loop {
         let (applied, who) = run_watched(connection, guard, &schemas).await;
