@@ -341,7 +341,7 @@ const OF_SEGMENTS: [&str; 4] = [
 
 #[test]
 fn nothing_else_in_the_source_names_a_plain_list() {
-    let home = "src/resources/registry/lists.rs";
+    let home = "src/resources/lists.rs";
     let sources: Vec<(String, String)> = files("src", ".rs")
         .into_iter()
         // A tenant is no part of the service.

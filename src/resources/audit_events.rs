@@ -21,7 +21,7 @@ use crate::model::verdict::Verdict;
 
 use super::audit_key::{self, FineDate, Values};
 use super::fields::{Fields, Raw, array};
-use super::list::{self, Problem};
+use super::identity::{self, Problem};
 use super::reject;
 
 /// Audit events, described.
@@ -209,8 +209,8 @@ fn to_microseconds(date: Time) -> Time {
 
 impl EventDecoder {
     fn row(&mut self, element: &[u8], fields: &mut Fields, into: &mut Batch) -> Result<(), Reject> {
-        let refuse = |problem: Problem| list::reject(element, None, problem);
-        list::object(element).map_err(refuse)?;
+        let refuse = |problem: Problem| identity::reject(element, None, problem);
+        identity::object(element).map_err(refuse)?;
         let event: Event<'_> = serde_json::from_slice(element).map_err(|error| refuse(error.into()))?;
         let read = Read::of(&event, fields).map_err(refuse)?;
         let Some(date) = read.date else {

@@ -8,8 +8,9 @@ use crate::model::ports::Census;
 use crate::model::segment::SegmentCount;
 
 use super::fields::Fields;
-use super::registry::SEGMENTS;
-use super::{list, profiles};
+use super::identity::id_of;
+use super::lists::SEGMENTS;
+use super::segment_profiles::{ARRAYS, is_addressable, path_of};
 
 /// Counts profiles by segment.
 pub(super) struct SegmentCensus;
@@ -21,14 +22,14 @@ impl Census for SegmentCensus {
 
     /// One profile with one property: all that is wanted stands in the envelope.
     fn profiles_in(&self, segment: &str) -> Option<Request> {
-        profiles::is_addressable(segment).then(|| Request {
-            path: profiles::path_of(segment),
+        is_addressable(segment).then(|| Request {
+            path: path_of(segment),
             query: vec![
                 ("cursor", "*".to_owned()),
                 ("count", "1".to_owned()),
                 ("profileProperty", "lastmodifieddate".to_owned()),
             ],
-            arrays: profiles::DESCRIPTION.arrays,
+            arrays: ARRAYS,
             scope: SEGMENTS.oauth_scope,
         })
     }
@@ -48,7 +49,7 @@ pub(super) fn counted(element: &[u8]) -> Option<SegmentCount> {
     }
     let segment: Counted<'_> = serde_json::from_slice(element).ok()?;
     let mut fields = Fields::default();
-    let id = list::id_of(segment.id).ok()?;
+    let id = id_of(segment.id).ok()?;
     let name = fields.text("name", segment.name).ok().flatten();
     let count = fields
         .integer("profileCount", segment.profile_count)

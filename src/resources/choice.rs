@@ -8,7 +8,7 @@ use crate::model::page::{Request, halved};
 use crate::model::ports::Prelude;
 use crate::model::segment::{Choice, SegmentCount};
 
-use super::registry::SEGMENTS;
+use super::lists::SEGMENTS;
 use super::{census, list};
 
 /// Segments of a page.

@@ -13,7 +13,7 @@ use crate::model::batch::{Batch, Known};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 use super::fields::Fields;
-use super::list::Problem;
+use super::identity::Problem;
 use crate::json::bitmap::Bitmap;
 
 use draft::{Draft, Settled, jsonb_order};

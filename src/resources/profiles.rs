@@ -1,8 +1,6 @@
 //! Profiles: `GET /segments/{segment}/profiles`, walked by cursor, expanded by segments, permissions and merges.
 //! How one profile becomes a row is in `profile_row.rs`.
 
-use std::fmt::Write as _;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
@@ -20,18 +18,19 @@ use crate::model::verdict::Verdict;
 use super::census::SegmentCensus;
 use super::choice::SegmentChoice;
 use super::fields::Fields;
-use super::list;
+use super::identity;
+use super::lists::SEGMENTS;
 use super::profile_row::{self, ProfileRows, Seeds};
-use super::registry::SEGMENTS;
 use super::reject;
+use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
 
 /// The properties that carry the dates; asked for whatever the settings list.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
 /// Profiles, described.
 pub(super) const DESCRIPTION: Description = Description {
     title: "Profiles",
-    path: "/segments/{segment}/profiles",
-    arrays: &["profiles"],
+    path: PATH,
+    arrays: ARRAYS,
     oauth_scope: SEGMENTS.oauth_scope,
     table: &profile_row::TABLE,
     reading: Reading::Profiles,
@@ -143,7 +142,9 @@ impl Resource for Profiles {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
         let id = match quick_id(element) {
             Some(id) => id.to_owned(),
-            None => list::identity(element).map_err(|problem| list::reject(element, None, problem))?,
+            None => {
+                identity::identity(element).map_err(|problem| identity::reject(element, None, problem))?
+            }
         };
         Ok(Fingerprint {
             id,
@@ -183,7 +184,7 @@ fn quick_id(element: &[u8]) -> Option<&str> {
     let end = rest
         .iter()
         .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
-    let id = (rest[end] == b'"' && (1..=list::LONGEST_ID).contains(&end)).then(|| &rest[..end])?;
+    let id = (rest[end] == b'"' && (1..=identity::LONGEST_ID).contains(&end)).then(|| &rest[..end])?;
     std::str::from_utf8(id).ok()
 }
 
@@ -194,30 +195,6 @@ fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String
         .filter(|id| !properties.is_empty() && properties.iter().all(|own| own != id));
     let listed = properties.iter().map(String::as_str);
     listed.chain(always).map(|id| ("profileProperty", id.to_owned()))
-}
-
-/// The path of a segment's profiles.
-pub(super) fn path_of(segment: &str) -> String {
-    format!("/segments/{}/profiles", encoded(segment))
-}
-
-/// Whether an id can be a part of a path: `.` and `..` lead elsewhere, encoded or not, and without one there is no part.
-pub(super) fn is_addressable(id: &str) -> bool {
-    !matches!(id, "" | "." | "..")
-}
-
-/// A path segment, percent-encoded.
-fn encoded(part: &str) -> String {
-    let mut path = String::with_capacity(part.len());
-    for byte in part.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
 }
 
 /// The refinement of an increment, as the vendor's `RefinementBean` has it.
@@ -286,7 +263,8 @@ struct ProfileDecoder(ProfileRows);
 impl Decoder for ProfileDecoder {
     fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch) {
         if let Err(problem) = self.0.put(element, print.source, known, into) {
-            into.rejects.push(list::reject(element, Some(print.id), problem));
+            into.rejects
+                .push(identity::reject(element, Some(print.id), problem));
         }
     }
 
@@ -311,10 +289,13 @@ mod tests {
         assert_eq!(quick_id(br#"{"id":7}"#), None);
         for control in [&b"{\"id\":\"a\0\"}"[..], b"{\"id\":\"a\nb\"}"] {
             assert_eq!(quick_id(control), None);
-            assert!(list::identity(control).is_err());
+            assert!(identity::identity(control).is_err());
         }
-        assert_eq!(list::identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(), "aA");
-        assert_eq!(list::identity(br#"{"id":7}"#).ok().unwrap(), "7");
+        assert_eq!(
+            identity::identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(),
+            "aA"
+        );
+        assert_eq!(identity::identity(br#"{"id":7}"#).ok().unwrap(), "7");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The resources of this program: the only place that names them. Who asks for one by name asks here.
 
-mod lists;
-
 use std::sync::Arc;
 
 use crate::config::settings::Settings;
@@ -10,9 +8,8 @@ use crate::model::ports::{Clock, Resource};
 
 use super::audit_events::{self, AuditEvents};
 use super::list::ListResource;
+use super::lists;
 use super::profiles::{self, Profiles};
-
-pub(super) use lists::SEGMENTS;
 
 /// All resources.
 pub static RESOURCES: Registry =

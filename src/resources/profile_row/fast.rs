@@ -6,7 +6,7 @@ use crate::json::bitmap::Bitmap;
 use crate::json::reader::{Escapes, Kind, Quoted, Reader, unescape};
 use crate::json::unusual::{Unusual, Usual, usual};
 use crate::resources::fields::MOST_ENTRIES;
-use crate::resources::list::LONGEST_ID;
+use crate::resources::identity::LONGEST_ID;
 
 use super::draft::{Draft, MOST_REPLACED, Span, Text};
 

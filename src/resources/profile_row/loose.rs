@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::resources::fields::{Few, Fields, MOST_ENTRIES, Raw, Wrong, array, too_many, wrong};
-use crate::resources::list::{self, LONGEST_ID, Problem};
+use crate::resources::identity::{self, LONGEST_ID, Problem};
 
 use super::draft::{Draft, MOST_REPLACED, Text};
 
@@ -53,7 +53,7 @@ struct Property<'a> {
 /// Reads a profile into an empty draft.
 pub(super) fn read(element: &str, fields: &mut Fields, draft: &mut Draft) -> Result<(), Problem> {
     let profile: Profile<'_> = serde_json::from_str(element)?;
-    let id = list::id_of(profile.id)?;
+    let id = identity::id_of(profile.id)?;
     for property in profile
         .properties
         .map_or_else(Vec::new, |properties| properties.0)

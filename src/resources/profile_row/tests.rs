@@ -20,7 +20,7 @@ use simulated_tenant::shape::{KeyOrder, Layout, Shape};
 use simulated_tenant::tenant;
 
 use crate::model::page::RejectReason;
-use crate::resources::list;
+use crate::resources::identity;
 
 use super::*;
 
@@ -181,7 +181,7 @@ fn problem(element: &[u8]) -> (RejectReason, String) {
         Ok(()) => panic!("decoded: {}", element.escape_ascii()),
         Err(problem) => {
             assert!(batch.is_empty());
-            let reject = list::reject(element, None, problem);
+            let reject = identity::reject(element, None, problem);
             (reject.reason, reject.detail)
         }
     }

@@ -8,7 +8,7 @@ use crate::model::table::ColumnKind::{Bigint, Bool, Int, Text, TextArray, Timest
 use crate::model::table::{Column, Merge, Table};
 
 /// The segments, which profiles are walked by.
-pub(in crate::resources) const SEGMENTS: Description = Description {
+pub(super) const SEGMENTS: Description = Description {
     title: "Segments",
     path: "/segments",
     arrays: &["segments"],
@@ -76,3 +76,23 @@ pub(super) const LISTS: &[Description] = &[
         }),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::table::ColumnKind::{Bytea, Jsonb};
+
+    #[test]
+    fn a_plain_list_has_only_columns_that_its_rows_can_fill() {
+        for list in LISTS {
+            for column in list.table.columns {
+                assert!(
+                    !matches!(column.kind, Jsonb | Bytea),
+                    "{}.{}",
+                    list.table.name,
+                    column.name
+                );
+            }
+        }
+    }
+}

@@ -10,8 +10,8 @@ use crate::model::Time;
 use crate::model::rows::{RowWriter, Rows};
 use crate::model::table::{Column, ColumnKind, Table};
 
-use super::super::fields::{Fields, Raw, wrong};
-use super::{Problem, id_of, object};
+use super::fields::{Fields, Raw, wrong};
+use super::identity::{Problem, id_of, object};
 
 /// The member that holds an element's id.
 const ID: &str = "id";
@@ -155,7 +155,7 @@ impl Cell {
             ColumnKind::Int => Value::Int(small(name, fields.integer(name, raw)?)?),
             ColumnKind::Bool => Value::Bool(fields.boolean(name, raw)?),
             ColumnKind::Timestamptz => Value::Moment(fields.date(name, raw)?),
-            // No plain list has such a column: a test of the registry holds that.
+            // No plain list has such a column: a test of `lists.rs` holds that.
             ColumnKind::Jsonb | ColumnKind::Bytea => Value::Text(None),
         })
     }

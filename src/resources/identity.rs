@@ -1,0 +1,81 @@
+//! The id of an element, and the reject for an element that has none or cannot be read.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::model::batch::Reject;
+use crate::model::page::RejectReason;
+
+use super::fields::{Fields, Wrong};
+use super::reject;
+
+/// The longest id that is taken, in bytes: PostgreSQL's index entries end at 2.7 kB.
+pub(super) const LONGEST_ID: usize = 1024;
+
+/// Why an element of a list cannot be loaded.
+pub(super) enum Problem {
+    /// It is no JSON, or not an object, or a field has the wrong type.
+    Shape(String),
+    /// It has no id.
+    NoId,
+}
+
+impl From<Wrong> for Problem {
+    fn from(wrong: Wrong) -> Self {
+        Self::Shape(wrong.0)
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Shape(error.to_string())
+    }
+}
+
+/// Reads the id of an object: a text or a number, neither empty nor too long for an index.
+pub(super) fn id_of(raw: Option<&RawValue>) -> Result<String, Problem> {
+    let id = Fields::default()
+        .text("id", raw)?
+        .filter(|id| !id.is_empty())
+        .ok_or(Problem::NoId)?;
+    if id.len() > LONGEST_ID {
+        return Err(Problem::Shape(format!("`id` is longer than {LONGEST_ID} bytes")));
+    }
+    Ok(id.into_owned())
+}
+
+/// The id of an object, nothing else decoded.
+pub(super) fn identity(element: &[u8]) -> Result<String, Problem> {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    object(element)?;
+    id_of(serde_json::from_slice::<Identified<'_>>(element)?.id)
+}
+
+/// Only an object is an element; `serde` would read a list as a struct by position, and lets pass in what it skips what
+/// is no text.
+pub(super) fn object(element: &[u8]) -> Result<(), Problem> {
+    if let Err(error) = std::str::from_utf8(element) {
+        return Err(Problem::Shape(error.to_string()));
+    }
+    if element.trim_ascii_start().starts_with(b"{") {
+        return Ok(());
+    }
+    Err(Problem::Shape("the element is not an object".to_owned()))
+}
+
+/// The reject for an element with a problem.
+pub(super) fn reject(element: &[u8], id: Option<String>, problem: Problem) -> Reject {
+    let (reason, detail) = match problem {
+        Problem::NoId => (RejectReason::NoId, "the element has no `id`".to_owned()),
+        Problem::Shape(detail) if serde_json::from_slice::<serde::de::IgnoredAny>(element).is_err() => {
+            (RejectReason::NotJson, detail)
+        }
+        Problem::Shape(detail) if std::str::from_utf8(element).is_err() => (RejectReason::NotJson, detail),
+        Problem::Shape(detail) => (RejectReason::WrongShape, detail),
+    };
+    reject::whole(element, id, reason, detail)
+}
