@@ -1,6 +1,6 @@
-//! A lane: takes batches of elements, compares them and loads them. The few rows of a batch that hardly changed wait for
-//! those of others, so that ten statements are not spent on a handful: what is loaded at once may come of many batches,
-//! and what is read at once stays small.
+//! A lane takes batches of elements, compares them with the table and loads them. It defers the few changed rows of a
+//! batch that hardly changed, and loads them with those of other batches: a transaction of ten statements would be too much
+//! for a handful of rows. Batches stay small all the same, so that reading holds little memory.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
