@@ -1,9 +1,10 @@
-//! All tests from outside, in one binary: each file is named by what it shows. `support` holds the harness.
+//! All tests from outside, in one binary: each file is named by what it shows. `support` holds the harness, which the binaries
+//! `canaries`, `torture` and `third_party` share.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "the harness is shared: no binary uses all of it")]
 mod support;
 
-mod canaries;
 mod client;
 mod embedded;
 mod oauth;
@@ -12,9 +13,6 @@ mod proofs;
 mod schedule;
 mod store;
 mod tenant;
-#[cfg(feature = "third-party")]
-mod third_party;
-mod torture;
 mod web;
 
 mod a_list_is_one_description;

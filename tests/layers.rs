@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::house::{House, code, layer};
+use house::{House, code, layer};
+
 use crate::support::sources::{files, root};
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
@@ -71,60 +72,17 @@ fn imports_run_down_only() {
 
 #[test]
 fn imports_within_a_layer_run_down_only() {
-    let house = House::own();
-    let circles = house.circles();
+    let house = House::of(&root()).unwrap();
+    let of_the_service = |path: &str| path.starts_with("src/");
+    let mut circles = house.circles();
+    circles.retain(|circle| of_the_service(circle[0]));
     assert!(
         circles.is_empty(),
         "files that import one another (move what they share into a file below them): {circles:#?}"
     );
-    assert_eq!(house.upward(), []);
-}
-
-/// The rule sees a circle where there is one, also through braces, `super` and re-exports.
-#[test]
-fn a_circle_is_found_and_an_import_back_up_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join("src").join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    write("lib.rs", "mod above;\nmod room;\n");
-    write("above.rs", "use crate::room::door::Door;\n");
-    write("room/mod.rs", "mod door;\nmod key;\nmod lock;\nmod wall;\n");
-    write(
-        "room/door.rs",
-        "use super::{\n    wall,\n    lock::{self, Lock},\n};\n",
-    );
-    write(
-        "room/lock.rs",
-        "//! crate::room::wall\nfn turn() { super::key::turn() }\n",
-    );
-    write("room/key.rs", "use crate::room::door::Door as Way;\n");
-    write(
-        "room/wall.rs",
-        "fn stands() {}\n\n#[cfg(test)]\n#[expect(a)]\nmod tests {\n    use super::door::Door;\n}\n",
-    );
-    let house = House::of(folder.path());
-    assert_eq!(
-        house.circles(),
-        [["src/room/door.rs", "src/room/key.rs", "src/room/lock.rs"]]
-    );
-    assert_eq!(house.upward(), [("src/room/key.rs", "src/room/door.rs")]);
-    assert_eq!(house.long(), []);
-    assert!(house.to_string().contains("1 imports that run back up"));
-}
-
-/// What `script/house` prints; of another checkout, if it names one.
-#[test]
-fn the_house_in_figures() {
-    use std::io::Write as _;
-    let house = match std::env::var_os("BLUECONIC_SYNC_TEST_HOUSE") {
-        None => return,
-        Some(folder) if folder.is_empty() => House::own(),
-        Some(folder) => House::of(folder.as_ref()),
-    };
-    write!(std::io::stderr(), "{house}").unwrap();
+    let mut upward = house.upward();
+    upward.retain(|(path, _)| of_the_service(path));
+    assert_eq!(upward, []);
 }
 
 #[test]

@@ -20,8 +20,8 @@ use super::front::Front;
 use super::guarded::Guarded;
 use super::searcher::Searcher;
 use super::wrong;
-use crate::oauth::browser::Browser;
-use crate::oauth::server::redirect_url;
+use crate::support::oauth::browser::Browser;
+use crate::support::oauth::server::redirect_url;
 use crate::support::program::{Ended, LONG, Program, Running};
 use crate::support::{eventually, small};
 

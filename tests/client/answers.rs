@@ -8,7 +8,7 @@ use blueconic_sync::model::page::{Lookup, Meter, Request};
 use blueconic_sync::model::ports::{Clock, Source};
 use futures_util::StreamExt as _;
 
-use crate::client::tenant::{Tenant, TestClock, html, json, listing, read_on, status, with_header};
+use crate::support::client::{Tenant, TestClock, html, json, listing, read_on, status, with_header};
 
 #[tokio::test]
 async fn a_request_carries_its_query_as_it_was_meant_and_is_counted() {
@@ -221,7 +221,7 @@ async fn an_object_is_found_gone_or_unclear() {
     tenant.then(|_| status(403, "{}"));
     assert!(matches!(client.one(&request, &meter).await, Lookup::Unclear(_)));
     tenant
-        .then(|_| crate::client::tenant::cut(r#"{"id":"#))
+        .then(|_| crate::support::client::cut(r#"{"id":"#))
         .then(|_| json(r#"{"id":"2"}"#));
     assert!(matches!(client.one(&request, &meter).await, Lookup::Found(_)));
 }

@@ -11,7 +11,7 @@ use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::{Page, Source};
 use futures_util::StreamExt;
 
-use crate::client::tenant::{Tenant, TestClock, cut, html, json, listing, read, read_on, with_header};
+use crate::support::client::{Tenant, TestClock, cut, html, json, listing, read, read_on, with_header};
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_no_page_and_is_repeated_on_the_same_budget() {

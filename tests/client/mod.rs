@@ -1,7 +1,5 @@
 //! The client against a server on a real socket: what it sends, what it repeats, what it gives up on, and what it says.
 
-pub(crate) mod tenant;
-
 mod answers;
 mod bodies;
 mod passing;

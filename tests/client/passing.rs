@@ -8,7 +8,7 @@ use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::Source;
 
-use crate::client::tenant::{
+use crate::support::client::{
     Tenant, TestClock, bearer, granted, html, json, listing, read_on, status, with_header,
 };
 

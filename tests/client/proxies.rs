@@ -13,7 +13,7 @@ use blueconic_sync::resources::registry::RESOURCES;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::client::tenant::TestClock;
+use crate::support::client::TestClock;
 
 const PASSWORD: &str = "canary-pass-5c1d";
 

@@ -13,7 +13,7 @@ use blueconic_sync::model::ports::TokenStore;
 use blueconic_sync::model::ports::{Clock, Source};
 use blueconic_sync::model::tokens::{Claim, TokenName};
 
-use crate::client::tenant::{
+use crate::support::client::{
     SECRET, Tenant, TestClock, bearer, granted, html, json, listing, read_on, status,
 };
 

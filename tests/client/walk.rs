@@ -16,7 +16,7 @@ use simulated_tenant::settings::Settings;
 use simulated_tenant::shape::{KeyOrder, Layout, NextCursor, Shape};
 use simulated_tenant::tenant::{self, Tenant};
 
-use super::tenant::{TestClock, read_on};
+use crate::support::client::{TestClock, read_on};
 
 async fn troubled() -> (Tenant, Client<MemoryTokens>) {
     let settings = Settings {

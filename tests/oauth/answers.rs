@@ -12,8 +12,8 @@ use blueconic_sync::model::ports::Clock;
 use blueconic_sync::model::ports::TokenStore as _;
 use blueconic_sync::model::tokens::TokenName;
 
-use crate::client::tenant::{SECRET, Tenant, TestClock, html, json, status};
-use crate::oauth::server::KEY;
+use crate::support::client::{SECRET, Tenant, TestClock, html, json, status};
+use crate::support::oauth::server::KEY;
 
 fn form(body: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(body.as_bytes())

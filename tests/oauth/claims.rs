@@ -17,9 +17,9 @@ use simulated_tenant::faults::{Fault, Kind, Route, When};
 use simulated_tenant::tenant::Tenant;
 use tokio::process::{Child, Command};
 
-use super::server::KEY;
 use crate::support::database::Database;
 use crate::support::eventually;
+use crate::support::oauth::server::KEY;
 use crate::support::program::LONG;
 use crate::support::{Scene, scene, small};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::Clock as _;
 
-use crate::client::tenant::{Tenant, TestClock, bearer, granted, json, listing, read_on};
-use crate::oauth::server::KEY;
+use crate::support::client::{Tenant, TestClock, bearer, granted, json, listing, read_on};
+use crate::support::oauth::server::KEY;
 
 const LIFE: u64 = 3600;
 const DAY: u64 = 24 * LIFE;

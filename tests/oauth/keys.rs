@@ -2,8 +2,8 @@
 
 use simulated_tenant::faults::{Fault, Kind, Route, When};
 
-use super::opened::opened;
-use super::server::KEY;
+use crate::support::oauth::opened::opened;
+use crate::support::oauth::server::KEY;
 use crate::support::program::Program;
 use crate::support::{Scene, scene, small};
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use simulated_tenant::faults::{Fault, Kind, Route, When};
 
-use super::opened::opened;
-use super::scenario::{address, sign_in};
-use super::server::{AuthorizationServer as _, KEY, Simulated};
 use crate::support::database::Database;
 use crate::support::eventually;
+use crate::support::oauth::opened::opened;
+use crate::support::oauth::scenario::{address, sign_in};
+use crate::support::oauth::server::{AuthorizationServer as _, KEY, Simulated};
 use crate::support::program::{LONG, Program};
 
 const OTHER_KEY: &str = "MTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";

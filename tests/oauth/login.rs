@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::server::{AuthorizationServer as _, Simulated};
 use crate::support::database::Database;
 use crate::support::eventually;
+use crate::support::oauth::server::{AuthorizationServer as _, Simulated};
 use crate::support::program::{LONG, Program, Running};
 
 async fn scene() -> (Simulated, Database, Program) {

@@ -2,17 +2,12 @@
 //! server is written against a trait, so that the third-party suite runs the very same against one that others wrote.
 
 mod answers;
-pub(crate) mod browser;
 mod claims;
 mod day;
 mod keys;
 #[cfg(feature = "failpoints")]
 mod killed;
 mod login;
-pub(crate) mod opened;
-#[cfg(feature = "failpoints")]
-pub(crate) mod scenario;
-pub(crate) mod server;
 #[cfg(feature = "failpoints")]
 mod service;
 mod simulated;

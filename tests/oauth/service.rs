@@ -6,11 +6,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use simulated_tenant::faults::{Fault, Kind, Route, When};
 
-use super::opened::opened;
-use super::scenario::sign_in;
-use super::server::{AuthorizationServer as _, KEY, Simulated};
 use crate::support::database::Database;
 use crate::support::eventually;
+use crate::support::oauth::opened::opened;
+use crate::support::oauth::scenario::sign_in;
+use crate::support::oauth::server::{AuthorizationServer as _, KEY, Simulated};
 use crate::support::program::{LONG, Program};
 use crate::support::small;
 

@@ -1,10 +1,10 @@
 //! The scenarios at the simulated tenant.
 #![cfg(feature = "failpoints")]
 
-use super::opened::opened;
-use super::scenario;
-use super::server::{KEY, Simulated};
 use crate::support::database::Database;
+use crate::support::oauth::opened::opened;
+use crate::support::oauth::scenario;
+use crate::support::oauth::server::{KEY, Simulated};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorization_is_renewed_fifty_times_and_signed_out() {

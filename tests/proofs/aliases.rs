@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::store::fixture::{Fixture, PROFILES_FULL, add_profile, fixture, load, run};
+use crate::support::fixture::{Fixture, PROFILES_FULL, add_profile, fixture, load, run};
 
 /// Ids of one graph; links between so few make chains, circles and links to oneself.
 const IDS: u8 = 9;

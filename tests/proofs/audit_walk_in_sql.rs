@@ -14,7 +14,7 @@ use super::event_store::EventStore;
 use super::event_tenant::{Event, Tenant, moment};
 use super::reader::resource_with;
 use super::scenario::{Scenario, scenario};
-use crate::store::fixture::{Fixture, fixture, run};
+use crate::support::fixture::{Fixture, fixture, run};
 
 /// An event as the tenant writes it.
 fn json(event: &Event) -> Vec<u8> {

@@ -10,7 +10,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::reader::{self, check, check_event, resources};
-use crate::store::fixture::{AUDIT, PROFILES_FULL, SEGMENTS, fixture};
+use crate::support::fixture::{AUDIT, PROFILES_FULL, SEGMENTS, fixture};
 
 /// Elements above it are rejects.
 const LARGEST: usize = 4096;

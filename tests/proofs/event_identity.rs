@@ -12,7 +12,7 @@ use super::audit_walk::Stage;
 use super::event_tenant::{Event, Tenant, Written, moment};
 use super::reader::resource_with;
 use super::scenario::{Arrangement, At, Burst, DAY, MINUTE, Scan, Scenario};
-use crate::store::fixture::{Fixture, fixture, run};
+use crate::support::fixture::{Fixture, fixture, run};
 
 /// Digits behind the milliseconds, by the event's kind.
 const FINER: [&str; 4] = ["", "4", "4567", "456789123"];

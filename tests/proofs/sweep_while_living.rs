@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::living_tenant::{LivingSource, World};
 use super::reader::resource_with;
-use crate::store::fixture::{Fixture, fixture, run};
+use crate::support::fixture::{Fixture, fixture, run};
 
 /// Stories in one test run.
 const STORIES: u64 = 12;

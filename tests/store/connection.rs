@@ -8,7 +8,7 @@ use blueconic_sync::postgres::store::PostgresStore;
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::store::fixture::{database, fixture};
+use crate::support::fixture::{database, fixture};
 
 const LIMITS: Limits = Limits {
     max_connections: 4,
@@ -59,7 +59,7 @@ async fn a_direct_connection_keeps_its_session() {
 async fn a_connection_that_the_server_ends_is_transient() {
     use blueconic_sync::model::ports::Loader as _;
     let db = fixture().await;
-    let (lease, walk) = db.walk(crate::store::fixture::PROFILES_FULL).await;
+    let (lease, walk) = db.walk(crate::support::fixture::PROFILES_FULL).await;
     let mut loader = db.profiles(&lease, Some(walk)).await;
     sqlx::query(
         "select pg_terminate_backend(pid) from pg_stat_activity
@@ -69,13 +69,16 @@ async fn a_connection_that_the_server_ends_is_transient() {
     .await
     .unwrap();
     let mut batch = blueconic_sync::model::batch::Batch::default();
-    crate::store::fixture::add_profile(&mut batch, "p", None, "x");
+    crate::support::fixture::add_profile(&mut batch, "p", None, "x");
     let fault = loader.load(batch, None).await.unwrap_err();
     assert_eq!(fault.kind, Kind::Transient, "{fault:?}");
     // A new loader has a new connection.
     drop(loader);
     let mut loader = db.profiles(&lease, Some(walk)).await;
     let mut batch = blueconic_sync::model::batch::Batch::default();
-    crate::store::fixture::add_profile(&mut batch, "p", None, "x");
-    assert_eq!(crate::store::fixture::load(&mut loader, batch).await.inserted, 1);
+    crate::support::fixture::add_profile(&mut batch, "p", None, "x");
+    assert_eq!(
+        crate::support::fixture::load(&mut loader, batch).await.inserted,
+        1
+    );
 }

@@ -9,10 +9,10 @@ use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::postgres::erasures::{erase, lift};
 use sqlx::Connection as _;
 
-use crate::store::fixture::{
+use crate::support::eventually;
+use crate::support::fixture::{
     Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, fixture, load, print, run,
 };
-use crate::support::eventually;
 
 fn ids(of: &[&str]) -> Vec<String> {
     of.iter().map(ToString::to_string).collect()

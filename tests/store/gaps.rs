@@ -4,7 +4,7 @@ use blueconic_sync::model::batch::{GapReason, Span};
 use blueconic_sync::model::lease::Lease;
 use blueconic_sync::model::ports::RunStore as _;
 
-use crate::store::fixture::{AUDIT, Fixture, advance, fixture, time};
+use crate::support::fixture::{AUDIT, Fixture, advance, fixture, time};
 
 fn span(from: i64, to: i64) -> Span {
     Span {

@@ -10,7 +10,7 @@ use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::status::RunStatus;
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture, fixture_with_lease_of,
     load, position, run, time,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
-use crate::store::fixture::{Fixture, PROFILES_FULL, PROFILES_INCREMENT, add_profile, fixture, load};
+use crate::support::fixture::{Fixture, PROFILES_FULL, PROFILES_INCREMENT, add_profile, fixture, load};
 
 fn alias(loser: &str, survivor: &str) -> (String, String) {
     (loser.to_owned(), survivor.to_owned())
@@ -263,7 +263,7 @@ async fn members_of_a_segment_are_found_through_the_index() {
     load(&mut loader, batch).await;
     for _ in 0..2 {
         db.store
-            .after_full_walk(&crate::store::fixture::PROFILES)
+            .after_full_walk(&crate::support::fixture::PROFILES)
             .await
             .unwrap();
     }

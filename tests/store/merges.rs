@@ -3,7 +3,7 @@
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_profile_of, add_segment, fixture, hash, load,
     print,
 };
@@ -173,9 +173,9 @@ async fn an_unchanged_walk_writes_nothing_to_the_table() {
     let before = writes(&db).await;
     assert!(before.contains("profiles:2000,0,0"), "{before}");
 
-    let store = crate::store::fixture::another_store(&db.options, std::time::Duration::from_secs(30)).await;
+    let store = crate::support::fixture::another_store(&db.options, std::time::Duration::from_secs(30)).await;
     let mut loader = store
-        .loader(&crate::store::fixture::PROFILES, &lease, Some(walk))
+        .loader(&crate::support::fixture::PROFILES, &lease, Some(walk))
         .await
         .unwrap();
     let prints: Vec<_> = ids.iter().map(|id| print(id, "same")).collect();
@@ -206,7 +206,7 @@ async fn an_unchanged_walk_writes_nothing_to_the_table() {
 }
 
 /// A session hands in what it counted when it ends.
-async fn end_sessions(db: &crate::store::fixture::Fixture) {
+async fn end_sessions(db: &crate::support::fixture::Fixture) {
     db.store.disconnect().await;
     let others = "select count(*) from pg_stat_activity
                   where datname = current_database() and pid <> pg_backend_pid() and application_name <> ''";
@@ -215,7 +215,7 @@ async fn end_sessions(db: &crate::store::fixture::Fixture) {
     }
 }
 
-async fn writes(db: &crate::store::fixture::Fixture) -> String {
+async fn writes(db: &crate::support::fixture::Fixture) -> String {
     db.one(
         "select string_agg(relname || ':' || n_tup_ins || ',' || n_tup_upd || ',' || n_tup_del, ' ' order by relname)
          from pg_stat_user_tables where schemaname = 'blueconic'",

@@ -3,7 +3,6 @@
 
 mod connection;
 mod erasures;
-pub(crate) mod fixture;
 mod gaps;
 mod leases;
 mod merged_profiles;

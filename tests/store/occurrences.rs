@@ -4,7 +4,7 @@ use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
-use crate::store::fixture::{AUDIT, AUDIT_EVENTS, Fixture, fixture, load};
+use crate::support::fixture::{AUDIT, AUDIT_EVENTS, Fixture, fixture, load};
 
 fn add_event(batch: &mut Batch, at: &str, key: u8, occurrence: i32, user: &str) {
     let at: Time = at.parse().unwrap();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use blueconic_sync::model::batch::{Batch, Fingerprint, Known};
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
-use crate::store::fixture::{Fixture, PROFILES, PROFILES_FULL, fixture, hash, time};
+use crate::support::fixture::{Fixture, PROFILES, PROFILES_FULL, fixture, hash, time};
 
 const PROFILES_COUNT: usize = 200_000;
 const BATCH: usize = 5_000;

@@ -7,7 +7,7 @@ use blueconic_sync::model::ports::{LoadStore as _, Loader as _, RunStore as _};
 use blueconic_sync::postgres::loader::PostgresLoader;
 use chrono::TimeDelta;
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     Fixture, PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, fixture,
     load, print,
 };

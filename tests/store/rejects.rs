@@ -6,7 +6,7 @@ use blueconic_sync::model::page::RejectReason;
 use blueconic_sync::model::ports::RunStore as _;
 use blueconic_sync::model::status::RunStatus;
 
-use crate::store::fixture::{PROFILES_FULL, add_profile, fixture, load};
+use crate::support::fixture::{PROFILES_FULL, add_profile, fixture, load};
 
 fn reject(id: Option<&str>, content: u8) -> Reject {
     Reject {

@@ -7,7 +7,7 @@ use blueconic_sync::model::job::Job;
 use blueconic_sync::model::ports::JobStore as _;
 use chrono::TimeDelta;
 
-use crate::store::fixture::{PROFILES_INCREMENT, SEGMENTS, another_store, fixture};
+use crate::support::fixture::{PROFILES_INCREMENT, SEGMENTS, another_store, fixture};
 
 const HOLD: Duration = Duration::from_secs(20);
 

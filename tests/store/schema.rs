@@ -5,7 +5,7 @@ use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::postgres::migrate;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::store::fixture::{AUDIT, AUDIT_EVENTS, database, empty_database, fixture, run};
+use crate::support::fixture::{AUDIT, AUDIT_EVENTS, database, empty_database, fixture, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_who_migrate_at_once_apply_each_migration_once() {

@@ -3,7 +3,7 @@
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position,
 };
 

@@ -9,10 +9,10 @@ use blueconic_sync::postgres::erasures::erase;
 use blueconic_sync::postgres::{migrate, pool};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::store::fixture::{
+use crate::support::eventually;
+use crate::support::fixture::{
     Fixture, PROFILES_FULL, SEGMENTS, add_profile, another_store, empty_database, fixture, run,
 };
-use crate::support::eventually;
 
 /// A migrated database of a role with such defaults.
 async fn fixture_of(what: &str, defaults: &[&str]) -> Fixture {

@@ -12,7 +12,7 @@ use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::{reset, status};
 use url::Url;
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, add_profile, advance, fixture, load, position,
     store_with_retention, time,
 };

@@ -7,9 +7,9 @@ use blueconic_sync::postgres::erasures::erase;
 use blueconic_sync::postgres::migrate;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::store::fixture::{PROFILES_FULL, add_profile, empty_database, fixture, load, run};
 use crate::support::database::Database;
-use crate::torture::migrating::of_an_older_version;
+use crate::support::database::of_an_older_version;
+use crate::support::fixture::{PROFILES_FULL, add_profile, empty_database, fixture, load, run};
 
 /// A role that may not make a schema, and schemas that somebody else made.
 async fn handed_over(what: &str, statements: &str) {

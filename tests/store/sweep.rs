@@ -7,7 +7,7 @@ use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::model::walk::Candidates;
 use bytes::Bytes;
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     Fixture, PROFILES, PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, advance, fixture,
     load, position,
 };

@@ -7,7 +7,7 @@ use blueconic_sync::model::ports::TokenStore as _;
 use blueconic_sync::model::tokens::{Claim, Sealed, Settled, TokenName};
 use blueconic_sync::postgres::store::PostgresStore;
 
-use crate::store::fixture::{another_store, fixture};
+use crate::support::fixture::{another_store, fixture};
 
 const HOLD: Duration = Duration::from_secs(20);
 

@@ -5,7 +5,9 @@ use blueconic_sync::model::ports::RunStore as _;
 use blueconic_sync::model::position::Slot;
 use chrono::TimeDelta;
 
-use crate::store::fixture::{AUDIT, Fixture, PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, advance, fixture};
+use crate::support::fixture::{
+    AUDIT, Fixture, PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, advance, fixture,
+};
 
 async fn stored(db: &Fixture, slot: Slot) -> Time {
     db.store.cursor(slot).await.unwrap().watermark.unwrap()

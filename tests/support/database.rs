@@ -111,3 +111,17 @@ impl Database {
             .unwrap();
     }
 }
+
+/// A database as an older version left it: the next migration but five wants `profiles` for itself.
+pub(crate) async fn of_an_older_version(database: &Database) {
+    let options = Cluster::shared().options.clone().database(&database.name);
+    let mut connection = PgConnection::connect_with(&options).await.unwrap();
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false);
+    migrator.dangerous_set_table_name("sync._sqlx_migrations");
+    migrator.create_schema("sync");
+    migrator
+        .run_direct(Some(5), &mut connection, false)
+        .await
+        .unwrap();
+}

@@ -1,10 +1,13 @@
 //! The harness: a private PostgreSQL, a database for each test, simulated tenants, the real binary, and the comparison
-//! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides.
+//! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides; `client` and
+//! `fixture` alone drive the library's own client and store.
 
+pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod fixture;
 pub(crate) mod front;
-pub(crate) mod house;
+pub(crate) mod oauth;
 pub(crate) mod program;
 pub(crate) mod roles;
 pub(crate) mod scripted;

@@ -8,11 +8,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::Process;
-use crate::oauth::browser::Browser;
-use crate::oauth::opened::opened;
-use crate::oauth::scenario;
-use crate::oauth::server::{AuthorizationServer, KEY, is_active, program, redirect_url};
 use crate::support::database::Database;
+use crate::support::oauth::browser::Browser;
+use crate::support::oauth::opened::opened;
+use crate::support::oauth::scenario;
+use crate::support::oauth::server::{AuthorizationServer, KEY, is_active, program, redirect_url};
 use crate::support::program::Program;
 
 struct Oidc {

@@ -17,8 +17,8 @@ use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::client::tenant::{TestClock, listing, read};
-use crate::torture::table::{Case, in_full};
+use crate::support::client::{TestClock, listing, read};
+use crate::table::{Case, in_full};
 
 const PROFILES: usize = 1000;
 const KIB: usize = 1024;

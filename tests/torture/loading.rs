@@ -13,7 +13,7 @@ use blueconic_sync::postgres::loader::PostgresLoader;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 
-use crate::store::fixture::{
+use crate::support::fixture::{
     Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, position, print, run,
 };
 

@@ -5,31 +5,16 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use sqlx::Connection as _;
 
 use super::table::{Case, tries};
 use crate::support::cluster::Cluster;
-use crate::support::database::Database;
+use crate::support::database::{Database, of_an_older_version};
 use crate::support::eventually;
 use crate::support::front::Front;
 use crate::support::program::{LONG, Program};
 
 /// How long the server lets a migration wait for a lock, and what a busy machine adds.
 const HELD_UP: Duration = Duration::from_secs(5);
-
-/// A database as an older version left it: the next migration but five wants `profiles` for itself.
-pub(crate) async fn of_an_older_version(database: &Database) {
-    let options = Cluster::shared().options.clone().database(&database.name);
-    let mut connection = sqlx::PgConnection::connect_with(&options).await.unwrap();
-    let mut migrator = sqlx::migrate!("./migrations");
-    migrator.set_locking(false);
-    migrator.dangerous_set_table_name("sync._sqlx_migrations");
-    migrator.create_schema("sync");
-    migrator
-        .run_direct(Some(5), &mut connection, false)
-        .await
-        .unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_an_open_transaction() {

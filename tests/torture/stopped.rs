@@ -147,9 +147,7 @@ async fn a_holder_that_stands_still_writes_nothing_after_the_takeover() {
     let mut case = Case::new("SIGSTOP past the lease");
     for number in 0..tries(3, 50) {
         let stop = match number % 3 {
-            #[cfg(feature = "failpoints")]
             1 => Stop::At("load/before", rand::random_range(1..30)),
-            #[cfg(feature = "failpoints")]
             2 => Stop::At("copy/before", rand::random_range(1..30)),
             _ => Stop::Anywhere,
         };

@@ -1,12 +1,16 @@
 //! The service against servers that other people wrote, fed with the vendor's own document. They need Node and that
 //! document, so they are behind the feature `third-party`; `script/test --third-party` sets both up.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "the harness is shared: no binary uses all of it")]
+#[path = "../support/mod.rs"]
+mod support;
 
 mod certificates;
 mod compressed_and_encrypted;
 mod document;
 mod front;
 mod judge;
-#[cfg(feature = "failpoints")]
 mod oidc;
 mod prism;
 mod process;
