@@ -52,6 +52,7 @@ const GADGETS: Description = Description {
         ],
         key: &["id"],
         merge: Merge::Upsert,
+        children: &[],
     },
     reading: Reading::List(List {
         enabled: true,

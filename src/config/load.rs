@@ -181,6 +181,7 @@ pub(super) mod tests {
                 columns: &[],
                 key: &["id"],
                 merge: table::Merge::Upsert,
+                children: &[],
             },
             reading: Reading::List(List {
                 enabled: true,

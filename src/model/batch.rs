@@ -1,6 +1,7 @@
-//! What is loaded in one go: encoded rows, the ids that were seen, and everything that must commit with them.
+//! What is loaded in one go: encoded rows of a table and of its child tables, the ids that were seen, and everything that must commit with them.
 
 use super::Time;
+use super::children::{ChildHash, Children};
 use super::event::{Coarse, EventIdentity, Respelled};
 use super::page::RejectReason;
 use super::position::Position;
@@ -27,14 +28,18 @@ pub enum Known {
     Differs {
         /// The hash over its meaning.
         content: [u8; 16],
+        /// The hash over its children.
+        children: ChildHash,
     },
 }
 
-/// Rows by and for one table, with all that commits with them.
+/// Rows for one table and its child tables, with all that commits with them.
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
     /// Encoded rows to be merged.
     pub rows: Rows,
+    /// Rows of the child tables; empty where the table has none.
+    pub children: Children,
     /// Ids that were read, in any order, repeats allowed; they count as seen by the walk.
     pub seen: Vec<String>,
     /// Rows whose bytes differ and whose content does not: `(id, new source_hash)`.
@@ -78,7 +83,9 @@ pub struct Tally {
 impl Batch {
     /// Adds what was read after this, but for what was counted.
     pub fn append(&mut self, later: Self) {
+        self.fresh &= later.fresh || (later.rows.is_empty() && later.children.is_empty());
         self.rows.append(&later.rows);
+        self.children.append(later.children);
         self.seen.extend(later.seen);
         self.rehash.extend(later.rehash);
         self.aliases.extend(later.aliases);
@@ -86,18 +93,25 @@ impl Batch {
         self.events.extend(later.events);
         self.respelled.extend(later.respelled);
         self.coarse.extend(later.coarse);
-        self.fresh &= later.fresh || later.rows.is_empty();
         self.removals = self.removals.take().or(later.removals);
+    }
+
+    /// Says when all of its rows were asked for.
+    pub fn asked_at(&mut self, asked_at: Option<Time>) {
+        self.rows.asked_at(asked_at);
+        self.children.asked_at(asked_at);
     }
 
     /// What its rows and rejects take, in bytes.
     pub fn size(&self) -> usize {
-        self.rows.size() + self.rejects.iter().map(|reject| reject.raw.len()).sum::<usize>()
+        let rejects: usize = self.rejects.iter().map(|reject| reject.raw.len()).sum();
+        self.rows.size() + self.children.size() + rejects
     }
 
     /// Whether there is nothing in it to load.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+            && self.children.is_empty()
             && self.seen.is_empty()
             && self.rehash.is_empty()
             && self.aliases.is_empty()

@@ -1,6 +1,7 @@
 //! Plain data and the ports between the layers: no I/O, no SQL, no HTTP, nothing imported from the layers above.
 
 pub mod batch;
+pub mod children;
 pub mod clocks;
 pub mod cursor;
 pub mod description;

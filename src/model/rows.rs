@@ -162,6 +162,34 @@ impl Rows {
         before - self.index.len()
     }
 
+    /// The same for the rows from a place on; of equal keys the last stays.
+    pub fn settle_from(&mut self, first: usize) {
+        let mut tail = self.index.split_off(first);
+        tail.sort_by(|left, right| left.by_key(right, &self.keys));
+        tail.dedup_by(|later, kept| {
+            let same = later.by_key(kept, &self.keys).is_eq();
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        self.index.append(&mut tail);
+    }
+
+    /// Drops the rows from a place on, as if they had never begun. They were the last ones that were written.
+    pub fn truncate(&mut self, length: usize) {
+        for row in self.index.drain(length.min(self.index.len())..) {
+            self.bytes.truncate(row.tuple.start);
+            self.keys.truncate(row.key.start);
+        }
+    }
+
+    /// Drops the rows whose place is not wanted; the others stay in their order.
+    pub fn retain_places(&mut self, wanted: impl Fn(usize) -> bool) {
+        let mut places = 0..;
+        self.index.retain(|_| places.next().is_some_and(&wanted));
+    }
+
     /// Drops the rows whose key is not wanted; the others stay in their order.
     pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
         self.index.retain(|row| wanted(row.key.of(&self.keys)));

@@ -1,4 +1,5 @@
-//! What a table looks like to the layers between decoding and loading: names, column types, key and merge rule.
+//! What a table looks like to the layers between decoding and loading: names, column types, key, merge rule, and the tables
+//! whose rows belong to its rows.
 
 /// A table in the schema `blueconic` that is filled through staging and merge.
 #[derive(Debug)]
@@ -11,6 +12,24 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// How staged rows come into it.
     pub merge: Merge,
+    /// The tables whose rows belong to a row of this one. They are loaded with it and leave with it.
+    pub children: &'static [Child],
+}
+
+/// A table whose rows belong to the rows of another one, its parent.
+#[derive(Debug)]
+pub struct Child {
+    /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`].
+    pub table: &'static Table,
+    /// Where its rows stand in the parent's element: the path of an array of objects. Its columns have their sources in these.
+    pub source: &'static str,
+}
+
+impl Child {
+    /// The column that holds the parent's key.
+    pub const fn parent(&self) -> &'static str {
+        self.table.key[0]
+    }
 }
 
 /// One column of a [`Table`].
@@ -81,4 +100,7 @@ pub enum Merge {
     Profile,
     /// Insert what is missing; a row is never changed. For audit events.
     Occurrence,
+    /// Of each parent whose children differ: delete the rows that it no longer has, insert or update the rows that differ. For
+    /// child tables.
+    Child,
 }

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
+use crate::model::children::CHILDLESS;
 use crate::model::event::{EventIdentity, Rename};
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
@@ -166,7 +167,10 @@ impl PostgresLoader {
         // A hash of another length was never ours: zeros equal no content.
         let content = content.try_into().unwrap_or([0; 16]);
         self.contents.insert(id.to_owned(), content);
-        Known::Differs { content }
+        Known::Differs {
+            content,
+            children: CHILDLESS,
+        }
     }
 
     async fn stage_and_commit(
@@ -276,7 +280,9 @@ impl PostgresLoader {
                 profiles::insert(&mut transaction, batch, around).await?
             }
             Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
-            Merge::Upsert | Merge::Occurrence => merge_plainly(&mut transaction, batch, around).await?,
+            Merge::Upsert | Merge::Occurrence | Merge::Child => {
+                merge_plainly(&mut transaction, batch, around).await?
+            }
         };
         self.taken = removals::take(&mut transaction, loading, written).await?;
         let admitted = &batch.rejects[..stored_rejects.min(batch.rejects.len())];

@@ -77,7 +77,7 @@ impl Statements {
                 names(table, "")
             ),
             merge: match table.merge {
-                Merge::Upsert => upsert(table, &staging_name),
+                Merge::Upsert | Merge::Child => upsert(table, &staging_name),
                 Merge::Profile => profile(table, &staging_name),
                 Merge::Occurrence => occurrence(table, &staging_name),
             },

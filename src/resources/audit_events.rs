@@ -53,6 +53,7 @@ static TABLE: Table = Table {
     ],
     key: &["event_key", "occurrence", "occurred_at"],
     merge: Merge::Occurrence,
+    children: &[],
 };
 
 /// Audit events as a resource.

@@ -29,6 +29,7 @@ pub(super) const SEGMENTS: Description = Description {
         ],
         key: &["id"],
         merge: Merge::Upsert,
+        children: &[],
     },
     reading: Reading::List(List {
         enabled: true,
@@ -66,6 +67,7 @@ pub(super) const LISTS: &[Description] = &[
             ],
             key: &["id"],
             merge: Merge::Upsert,
+            children: &[],
         },
         reading: Reading::List(List {
             enabled: true,

@@ -74,7 +74,7 @@ impl Prepared {
     /// Whether it has rows or rejects, of at most so many bytes, that may be loaded later than the rest.
     pub(super) fn has_few(&self, bytes: usize) -> bool {
         let batch = &self.batch;
-        let has_any = !(batch.rows.is_empty() && batch.rejects.is_empty());
+        let has_any = !(batch.rows.is_empty() && batch.children.is_empty() && batch.rejects.is_empty());
         // Who leaves does so with the row of who stays, and a refreshed hash stays with the ids that it was compared with.
         let is_plain = !batch.fresh && batch.aliases.is_empty() && batch.rehash.is_empty();
         has_any && is_plain && batch.size() <= bytes
@@ -215,7 +215,7 @@ pub(super) async fn prepare_from<L: Loader>(
             tokio::task::yield_now().await;
         }
     }
-    batch.rows.asked_at(raw.asked_at);
+    batch.asked_at(raw.asked_at);
     let room = table_state.take(batch.rehash.len());
     batch.rehash.truncate(room);
     let unidentified = batch
@@ -235,7 +235,8 @@ pub(super) async fn prepare_from<L: Loader>(
 
 /// Elements that became something which is counted.
 fn accounted(batch: &Batch) -> u64 {
-    batch.rows.len() as u64 + batch.rejects.len() as u64 + batch.tally.unchanged
+    let loaded = batch.rows.len() + batch.children.alone() + batch.rejects.len();
+    loaded as u64 + batch.tally.unchanged
 }
 
 /// The elements with an identity, side by side with it; the others become rejects.

@@ -19,6 +19,7 @@ static TABLE: Table = Table {
     columns: &[],
     key: &[],
     merge: Merge::Occurrence,
+    children: &[],
 };
 
 /// The resource.

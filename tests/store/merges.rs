@@ -1,6 +1,7 @@
 //! Which of two rows stays, what counts as changed, and what an unchanged row costs.
 
 use blueconic_sync::model::batch::{Batch, Known};
+use blueconic_sync::model::children::CHILDLESS;
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 
 use crate::support::fixture::{
@@ -71,7 +72,10 @@ async fn what_is_known_decides_what_is_decoded() {
         ])
         .await
         .unwrap();
-    let differs = Known::Differs { content: hash("a") };
+    let differs = Known::Differs {
+        content: hash("a"),
+        children: CHILDLESS,
+    };
     assert_eq!(known, [Known::Same, Known::Absent, differs, Known::Same]);
 }
 
@@ -332,6 +336,7 @@ static KINDS: blueconic_sync::model::table::Table = {
         ],
         key: &["id"],
         merge: Merge::Upsert,
+        children: &[],
     }
 };
 

@@ -282,6 +282,7 @@ pub(crate) static PROFILES: Table = Table {
     ],
     key: &["id"],
     merge: Merge::Profile,
+    children: &[],
 };
 
 pub(crate) static SEGMENTS_TABLE: Table = Table {
@@ -300,6 +301,7 @@ pub(crate) static SEGMENTS_TABLE: Table = Table {
     ],
     key: &["id"],
     merge: Merge::Upsert,
+    children: &[],
 };
 
 pub(crate) static AUDIT_EVENTS: Table = Table {
@@ -317,4 +319,5 @@ pub(crate) static AUDIT_EVENTS: Table = Table {
     ],
     key: &["event_key", "occurrence", "occurred_at"],
     merge: Merge::Occurrence,
+    children: &[],
 };

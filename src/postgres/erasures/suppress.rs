@@ -91,7 +91,7 @@ pub(crate) async fn sift(
     match table.merge {
         Merge::Profile => ids.extend(profiles_in(batch)),
         Merge::Occurrence if !batch.rows.is_empty() => ids.extend(staged_objects(connection).await?),
-        Merge::Occurrence | Merge::Upsert => {}
+        Merge::Occurrence | Merge::Upsert | Merge::Child => {}
     }
     let erased = Erased::among(connection, hasher, ids).await?;
     if erased.is_empty() {
@@ -106,7 +106,7 @@ pub(crate) async fn sift(
             unstage_objects(connection, &erased).await?;
             with_rejects_redacted(batch, &erased)
         }
-        Merge::Occurrence | Merge::Upsert => with_rejects_redacted(batch, &erased),
+        Merge::Occurrence | Merge::Upsert | Merge::Child => with_rejects_redacted(batch, &erased),
     }))
 }
 

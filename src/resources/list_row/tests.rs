@@ -15,6 +15,7 @@ static TABLE: Table = Table {
     ],
     key: &["id"],
     merge: Merge::Upsert,
+    children: &[],
 };
 
 /// The rows that an element becomes, or why it does not.

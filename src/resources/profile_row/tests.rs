@@ -19,6 +19,7 @@ use simulated_tenant::settings::Settings;
 use simulated_tenant::shape::{KeyOrder, Layout, Shape};
 use simulated_tenant::tenant;
 
+use crate::model::children::CHILDLESS;
 use crate::model::page::RejectReason;
 use crate::resources::identity;
 
@@ -119,7 +120,13 @@ fn equal_content_leaves_no_row_and_a_refreshed_hash() {
     let before = json.replace("\"p\"", "\"o\"");
     for (element, known) in [
         (before.as_str(), Known::Absent),
-        (json, Known::Differs { content }),
+        (
+            json,
+            Known::Differs {
+                content,
+                children: CHILDLESS,
+            },
+        ),
     ] {
         assert!(rows.put(element.as_bytes(), [7; 16], known, &mut batch).is_ok());
     }
@@ -128,7 +135,19 @@ fn equal_content_leaves_no_row_and_a_refreshed_hash() {
     assert_eq!(batch.rows.keys().collect::<Vec<_>>(), [b"o"]);
     assert_eq!(batch.rehash, [("p".to_owned(), [7; 16])]);
     assert_eq!(batch.tally.unchanged, 1);
-    assert_eq!(put(json, Known::Differs { content: [0; 16] }).0.rows.len(), 1);
+    assert_eq!(
+        put(
+            json,
+            Known::Differs {
+                content: [0; 16],
+                children: CHILDLESS
+            }
+        )
+        .0
+        .rows
+        .len(),
+        1
+    );
 }
 
 #[test]
