@@ -28,8 +28,8 @@ use crate::postgres::store::PostgresStore;
 use crate::resources::registry::{self, Entry};
 use crate::sync::engine::Engine;
 use crate::sync::progress::Watcher;
-use crate::sync::task::{
-    Bounds, EventOrder, EventsReading, ProfilesReading, Reading, RemovalBound, Task, WhenHeld,
+use crate::sync::run_spec::{
+    Bounds, EventOrder, EventsReading, ProfilesReading, Reading, RemovalBound, RunSpec, WhenHeld,
 };
 
 /// Elements of a batch, where its bytes do not end it before.
@@ -357,7 +357,7 @@ pub struct Wish {
 }
 
 /// A task for the engine.
-pub fn task(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenHeld) -> Task {
+pub fn run_spec(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenHeld) -> RunSpec {
     let reading = match entry.description.reading {
         description::Reading::List(_) => Reading::List,
         description::Reading::Profiles => Reading::Profiles(ProfilesReading {
@@ -367,7 +367,7 @@ pub fn task(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenHeld)
         }),
         description::Reading::Events => Reading::Events(events(settings, wish)),
     };
-    Task {
+    RunSpec {
         resource: Arc::clone(&entry.resource),
         reading,
         when_held,

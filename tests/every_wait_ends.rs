@@ -20,7 +20,7 @@ const ENDS: [&str; 7] = [
     ".minutes(",
     ".wait(",
     ".wait_to_load(",
-    "self.make_up(",
+    "self.retry_upkeep(",
     "self.verify_schema()",
     "upkeep::index_memberships(",
 ];

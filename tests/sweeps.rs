@@ -14,7 +14,7 @@ use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
-use blueconic_sync::sync::task::{Bounds, RemovalBound, WhenHeld};
+use blueconic_sync::sync::run_spec::{Bounds, RemovalBound, WhenHeld};
 use serde_json::Value;
 use simulated_tenant::faults::Route;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +157,7 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         .iter()
         .find(|entry| entry.name() == "profiles")
         .unwrap();
-    let task = app::task(&settings, entry, wish, WhenHeld::LookOn);
+    let task = app::run_spec(&settings, entry, wish, WhenHeld::LookOn);
     // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
     let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();
     candidates.sort();

@@ -22,7 +22,7 @@ use crate::model::status::RunStatus;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::shutdown;
-use crate::sync::task::{Task, WhenHeld};
+use crate::sync::run_spec::{RunSpec, WhenHeld};
 use crate::telemetry::Terminal;
 
 use super::verification::Verified;
@@ -104,9 +104,9 @@ async fn read_all(
     let engine = app.engine(settings, arguments.approve_removals, watcher);
     let reports = run_each(arguments, settings, app, &engine, shutdown).await;
     let verified = if arguments.verify && !shutdown.is_requested() {
-        let tasks = tasks(arguments, settings, app);
+        let specs = specs(arguments, settings, app);
         Some(Verified::of(
-            Box::pin(engine.verify(&tasks, &shutdown.token())).await,
+            Box::pin(engine.verify(&specs, &shutdown.token())).await,
         ))
     } else {
         None
@@ -139,8 +139,8 @@ async fn run_each(
     shutdown: &shutdown::Shutdown,
 ) -> Vec<RunReport> {
     let mut reports = Vec::new();
-    for task in tasks(arguments, settings, app) {
-        reports.extend(Box::pin(engine.run(&task, &shutdown.token())).await);
+    for spec in specs(arguments, settings, app) {
+        reports.extend(Box::pin(engine.run(&spec, &shutdown.token())).await);
         if shutdown.is_requested() {
             break;
         }
@@ -149,7 +149,7 @@ async fn run_each(
 }
 
 /// What is to be read.
-fn tasks(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<Task> {
+fn specs(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<RunSpec> {
     let when_held = if arguments.wait {
         WhenHeld::Wait
     } else {
@@ -161,7 +161,7 @@ fn tasks(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<Task> {
         overlap: None,
     };
     wanted(arguments, &app.entries)
-        .map(|entry| app::task(settings, entry, wish, when_held))
+        .map(|entry| app::run_spec(settings, entry, wish, when_held))
         .collect()
 }
 

@@ -290,7 +290,10 @@ async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Lin
 }
 
 async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
-    match client.open(&entry.resource.probe(), 0, &Meter::default()).await {
+    match client
+        .open(&entry.resource.trial_request(), 0, &Meter::default())
+        .await
+    {
         Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
         Err(fault)
             if fault.kind == Kind::Absent && matches!(entry.description.reading, Reading::Profiles) =>

@@ -23,7 +23,7 @@ use crate::model::ledger::RunReport;
 use crate::model::position::Scope;
 use crate::postgres::embedded;
 use crate::shutdown::Shutdown;
-use crate::sync::task::WhenHeld;
+use crate::sync::run_spec::WhenHeld;
 use crate::telemetry::Terminal;
 
 use super::psql::demo_dir;
@@ -203,8 +203,8 @@ async fn backfill_all(
             scope: Some(Scope::Full),
             ..Wish::default()
         };
-        let task = app::task(settings, entry, wish, WhenHeld::LookOn);
-        reports.extend(Box::pin(engine.run(&task, &shutdown.token())).await);
+        let spec = app::run_spec(settings, entry, wish, WhenHeld::LookOn);
+        reports.extend(Box::pin(engine.run(&spec, &shutdown.token())).await);
         if shutdown.is_requested() {
             break;
         }

@@ -12,17 +12,17 @@ use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::memory;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::job::{Again, Task};
+use crate::model::job::{Again, ScheduledJob};
 use crate::model::ledger::RunReport;
+use crate::model::liveness::Liveness;
 use crate::model::ports::{RunStore, Runner};
-use crate::model::pulse::Pulse;
 use crate::model::status::RunStatus;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
 use crate::schedule::scheduler::{self, Part};
-use crate::sync::task::WhenHeld;
+use crate::sync::run_spec::WhenHeld;
 use crate::web::server::{Door, Health};
 
 use super::{backfill, progress};
@@ -65,15 +65,15 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
         address = %door.address(),
         "serving: status page at http://{}/", door.address()
     );
-    let pulse = Pulse::new();
-    let health = Health::new(pulse.clone(), settings.schedule.heartbeat);
+    let liveness = Liveness::new();
+    let health = Health::new(liveness.clone(), settings.schedule.heartbeat);
     let page = door.serve(
         Arc::new(app.store.clone()),
         settings.registry,
         health,
         shutdown.requested(),
     );
-    let work = Box::pin(schedule(&settings, &app, pulse, shutdown.token()));
+    let work = Box::pin(schedule(&settings, &app, liveness, shutdown.token()));
     // A task of its own, so that no request ever waits for a token: the schedule may be busy, or have nothing to do.
     let client = Arc::clone(&app.client);
     let keeper = AbortOnDropHandle::new(tokio::spawn(async move { client.keep_token().await }));
@@ -86,7 +86,12 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     Ok(Exit::Done)
 }
 
-async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: CancellationToken) -> Outcome<()> {
+async fn schedule(
+    settings: &Settings,
+    app: &App,
+    liveness: Liveness,
+    shutdown: CancellationToken,
+) -> Outcome<()> {
     let failed = |error: crate::schedule::error::ScheduleError| {
         Fault::new(Kind::Settings, error.to_string()).hint("correct the cron expression that is named")
     };
@@ -101,7 +106,7 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
     let part = Part {
         holder: app.store.holder().to_owned(),
         hold: settings.schedule.lease_ttl,
-        pulse,
+        liveness,
     };
     let store: Arc<PostgresStore> = Arc::new(app.store.clone());
     let jobs = tokio::select! {
@@ -133,7 +138,7 @@ async fn schedule(settings: &Settings, app: &App, pulse: Pulse, shutdown: Cancel
 }
 
 /// As the schedule itself does, waits for a database that went away since the start.
-async fn due_jobs_patiently(settings: &Settings, app: &App) -> Outcome<Vec<Task>> {
+async fn due_jobs_patiently(settings: &Settings, app: &App) -> Outcome<Vec<ScheduledJob>> {
     loop {
         match due_jobs(settings, app).await {
             Err(fault) if fault.is_transient() => {
@@ -146,15 +151,15 @@ async fn due_jobs_patiently(settings: &Settings, app: &App) -> Outcome<Vec<Task>
 }
 
 /// The jobs, of which those that a new database runs at once leave out a walk that a backfill has done already.
-async fn due_jobs(settings: &Settings, app: &App) -> Outcome<Vec<Task>> {
-    let mut tasks = jobs(settings);
-    for task in &mut tasks {
-        if task.job.name == "profiles/full" {
-            let cursor = app.store.cursor(task.job.slot).await?;
-            task.at_once &= cursor.watermark.is_none() || cursor.position.is_some();
+async fn due_jobs(settings: &Settings, app: &App) -> Outcome<Vec<ScheduledJob>> {
+    let mut due = jobs(settings);
+    for job in &mut due {
+        if job.job.name == "profiles/full" {
+            let cursor = app.store.cursor(job.job.slot).await?;
+            job.at_once &= cursor.watermark.is_none() || cursor.position.is_some();
         }
     }
-    Ok(tasks)
+    Ok(due)
 }
 
 /// Runs due jobs with the engine.
@@ -165,18 +170,18 @@ struct Runs {
 }
 
 impl Runner for Runs {
-    async fn run(&self, task: &Task, cancel: CancellationToken) -> Again {
-        let slot = task.job.slot;
+    async fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> Again {
+        let slot = job.job.slot;
         let Some(entry) = self.entries.iter().find(|entry| entry.name() == slot.resource) else {
             return Again::OnTime;
         };
         let wish = Wish {
             scope: Some(slot.scope),
             since: None,
-            overlap: task.overlap,
+            overlap: job.overlap,
         };
-        let task = app::task(&self.settings, entry, wish, WhenHeld::Leave);
-        let report = Box::pin(self.engine.run(&task, &cancel)).await;
+        let spec = app::run_spec(&self.settings, entry, wish, WhenHeld::Leave);
+        let report = Box::pin(self.engine.run(&spec, &cancel)).await;
         memory::give_back();
         match report {
             Some(report) => again(&report),

@@ -14,7 +14,7 @@ use crate::model::plain;
 use crate::model::ports::Observer;
 use crate::model::status::{ResourceStatus, Run, Status, TableSize, Token, TokenStatus};
 use crate::shutdown::Shutdown;
-use crate::sync::task::{Task, WhenHeld};
+use crate::sync::run_spec::{RunSpec, WhenHeld};
 use crate::telemetry::Terminal;
 
 use super::verification::Verified;
@@ -55,13 +55,13 @@ async fn verify(
 ) -> Outcome<(Status, Verified)> {
     let (watcher, _attached) = progress::watcher(terminal);
     let engine = app.engine(settings, None, watcher);
-    let tasks: Vec<Task> = app
+    let specs: Vec<RunSpec> = app
         .entries
         .iter()
         .filter(|entry| entry.enabled)
-        .map(|entry| app::task(settings, entry, Wish::default(), WhenHeld::Leave))
+        .map(|entry| app::run_spec(settings, entry, Wish::default(), WhenHeld::Leave))
         .collect();
-    let verified = Verified::of(engine.verify(&tasks, &shutdown.token()).await);
+    let verified = Verified::of(engine.verify(&specs, &shutdown.token()).await);
     Ok((app.store.status().await?, verified))
 }
 

@@ -55,7 +55,7 @@ pub struct Batch {
     /// Audit events among its rows that may be stored under the coarser key of a former release.
     pub coarse: Vec<Coarse>,
     /// What was counted on the way.
-    pub tally: Tally,
+    pub tally: ReadCounts,
     /// Nobody has rows with these ids, as far as is known: they may go straight into the table. A loader copes with one
     /// that is there all the same.
     pub fresh: bool,
@@ -65,7 +65,7 @@ pub struct Batch {
 
 /// Counts that only the decoding side knows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReadCounts {
     /// Elements read, repeats and rejects included.
     pub read: u64,
     /// Ids among them that this process had certainly not read in this walk.
@@ -138,7 +138,7 @@ pub struct Reject {
 
 /// A stretch of time `(from, to]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeRange {
     /// Exclusive.
     pub from: Time,
     /// Inclusive.
@@ -183,7 +183,7 @@ impl GapReason {
 
 /// What is stored of audit events and helps to tell whether an answer is whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Landmark {
+pub struct ScanEvidence {
     /// The newest stored event up to the date that was asked about: the tenant has to bring it again.
     pub event: Option<Time>,
     /// How many elements the answer held that left the newest gap in doubt: the tenant may give no more at a time.
@@ -200,11 +200,11 @@ pub struct Advance {
     /// The segment that a complete full walk read; none leaves the stored one.
     pub segment: Option<String>,
     /// Gaps to record. A stretch that is recorded already is not doubled.
-    pub gaps: Vec<(Span, GapReason)>,
+    pub gaps: Vec<(TimeRange, GapReason)>,
     /// An answer held so many elements: those of gaps in doubt that had fewer were not cut by a cap.
     pub disproves: Option<u64>,
     /// Stretches that are now known: open gaps shrink by them, and close when nothing of them is left.
-    pub covered: Vec<Span>,
+    pub covered: Vec<TimeRange>,
 }
 
 /// What a load wrote.

@@ -168,8 +168,8 @@ impl Children {
         self.alone += later.alone;
     }
 
-    /// Keeps one copy of each parent, as [`Rows::settle`] does. Gives how many dropped ones had no row in the batch.
-    pub fn settle(&mut self) -> usize {
+    /// Keeps one copy of each parent, as [`Rows::deduplicate`] does. Gives how many dropped ones had no row in the batch.
+    pub fn deduplicate(&mut self) -> usize {
         let mut newest: HashMap<&str, usize> = HashMap::with_capacity(self.parents.len());
         for (place, parent) in self.parents.iter().enumerate() {
             let kept = newest.entry(&parent.id).or_insert(place);
@@ -291,7 +291,7 @@ mod tests {
         add(&mut second, parent("p", 1, false), &[(0, "old"), (1, "older")]);
         add(&mut second, parent("q", 1, true), &[(1, "q3")]);
         first.append(second);
-        assert_eq!(first.settle(), 2, "both dropped copies had no row");
+        assert_eq!(first.deduplicate(), 2, "both dropped copies had no row");
         assert_eq!(keys(&first), [vec!["new"], vec!["q3"]]);
         assert_eq!((first.parents().len(), first.alone()), (2, 0));
         assert_eq!(first.retain(|id| id == "q"), 0);

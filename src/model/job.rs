@@ -19,7 +19,7 @@ pub struct Job {
 
 /// A job with what it asks of its run beyond the slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
+pub struct ScheduledJob {
     /// The job.
     pub job: Job,
     /// How far the run reaches back behind its watermark; none: as the resource is set.

@@ -27,8 +27,8 @@ pub struct Rows {
 struct Row {
     /// The key's first bytes: nearly always enough to order two rows.
     head: u64,
-    key: Span,
-    tuple: Span,
+    key: ByteRange,
+    tuple: ByteRange,
     /// When its page was asked for, if that decides which of two rows stays.
     asked_at: Option<Time>,
     modified_at: Option<Time>,
@@ -36,12 +36,12 @@ struct Row {
 
 /// A stretch of a buffer.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct ByteRange {
     start: usize,
     end: usize,
 }
 
-impl Span {
+impl ByteRange {
     fn of(self, buffer: &[u8]) -> &[u8] {
         &buffer[self.start..self.end]
     }
@@ -106,11 +106,11 @@ impl Rows {
         self.bytes.extend_from_slice(&fields.to_be_bytes());
         self.index.push(Row {
             head: head(key),
-            key: Span {
+            key: ByteRange {
                 start: place,
                 end: self.keys.len(),
             },
-            tuple: Span {
+            tuple: ByteRange {
                 start,
                 end: self.bytes.len(),
             },
@@ -142,7 +142,7 @@ impl Rows {
 
     /// Drops repeated keys and orders the rest by key (bytewise, as `collate "C"` does), so that two merges lock in
     /// one order. Gives back how many rows were dropped.
-    pub fn settle(&mut self) -> usize {
+    pub fn deduplicate(&mut self) -> usize {
         let before = self.index.len();
         let keys = &self.keys;
         if !self
@@ -195,7 +195,7 @@ impl Rows {
         self.index.retain(|row| wanted(row.key.of(&self.keys)));
     }
 
-    /// The encoded tuples in the order of the last [`Rows::settle`].
+    /// The encoded tuples in the order of the last [`Rows::deduplicate`].
     pub fn tuples(&self) -> impl Iterator<Item = &[u8]> {
         self.index.iter().map(|row| row.tuple.of(&self.bytes))
     }
@@ -409,7 +409,7 @@ mod tests {
     /// The keys, each with the place of its row in the batch.
     fn settled(rows: &[(&[u8], Option<i64>)]) -> Vec<(Vec<u8>, u8)> {
         let mut batch = batch(rows);
-        let dropped = batch.settle();
+        let dropped = batch.deduplicate();
         assert_eq!(dropped + batch.len(), rows.len());
         let places = batch.tuples().filter_map(|tuple| tuple.last());
         let places = places.map(|digit| digit - b'0');
@@ -472,7 +472,7 @@ mod tests {
             }
             let [mut first, second] = pages;
             first.append(&second);
-            assert_eq!(first.settle(), 1);
+            assert_eq!(first.deduplicate(), 1);
             assert_eq!(first.index[0].modified_at.is_none(), kept == 1, "{asked:?}");
         }
     }
@@ -485,7 +485,7 @@ mod tests {
         second.row(b"a", None, 1).text("2");
         second.row(b"b", Time::from_timestamp_millis(1), 1).text("3");
         first.append(&second);
-        assert_eq!(first.settle(), 1);
+        assert_eq!(first.deduplicate(), 1);
         let rows: Vec<_> = first.keys().zip(first.tuples()).collect();
         let expected: Vec<(&[u8], u8)> = together
             .iter()

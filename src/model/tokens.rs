@@ -42,16 +42,16 @@ pub type Sealed = (String, Vec<u8>);
 
 /// What a claim to refresh gives.
 #[derive(Debug)]
-pub enum Claim {
-    /// Ask for a token, [`TokenStore::extend`](super::ports::TokenStore::extend) while that lasts, then [`TokenStore::settle`](super::ports::TokenStore::settle): all with this fence.
-    Yours {
+pub enum ClaimOutcome {
+    /// Ask for a token, [`TokenStore::extend`](super::ports::TokenStore::extend) while that lasts, then [`TokenStore::finish_refresh`](super::ports::TokenStore::finish_refresh): all with this fence.
+    Claimed {
         /// Grows with each claim.
         fence: i64,
         /// The claim before it was never settled: its holder is gone, or stands still.
-        unsettled: bool,
+        previous_unfinished: bool,
     },
     /// Somebody has been faster: read again.
-    Newer,
+    Superseded,
     /// Somebody is at it until then: wait and read again.
     Busy {
         /// When the other's claim lapses, by the database's clock.
@@ -61,7 +61,7 @@ pub enum Claim {
 
 /// How a claimed refresh ended.
 #[derive(Debug, Clone)]
-pub enum Settled {
+pub enum RefreshOutcome {
     /// A new token.
     Token {
         /// How long it lives.

@@ -7,9 +7,9 @@ use sqlx::migrate::MigrateError;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind};
-use crate::postgres::distrust;
+use crate::postgres::blocker::Blocker;
 use crate::postgres::meaning::{Class, READ_ONLY, connect_hint, statement_hint};
-use crate::postgres::obstacle::Obstacle;
+use crate::postgres::stale_sessions;
 
 /// What can go wrong between this program and its database.
 #[derive(Debug, thiserror::Error)]
@@ -180,14 +180,14 @@ pub enum Error {
         latest: Option<Time>,
     },
     /// Work that was given up, since it did not end.
-    #[error("gave up {doing} after {seconds} s: {in_the_way}")]
+    #[error("gave up {doing} after {seconds} s: {blocker}")]
     Waited {
         /// In words: "loading a batch".
         doing: &'static str,
         /// For how long it was waited for.
         seconds: u64,
         /// What kept it.
-        in_the_way: Obstacle,
+        blocker: Blocker,
     },
     /// Rows that were the same as what was read have been removed since they were compared.
     #[error("{rows} rows went while their batch was loaded")]
@@ -280,7 +280,7 @@ impl Error {
         let waited = matches!(
             self,
             Self::Waited {
-                in_the_way: Obstacle::Session(_),
+                blocker: Blocker::Session(_),
                 ..
             }
         );
@@ -292,7 +292,7 @@ impl Error {
         matches!(
             self,
             Self::Waited {
-                in_the_way: Obstacle::Silence,
+                blocker: Blocker::Silence,
                 ..
             }
         )
@@ -393,7 +393,7 @@ impl Error {
             Self::NotBack { .. } => {
                 "name a time before the watermark; to read from there without moving it, say `backfill RESOURCE --since TIME`"
             }
-            Self::Waited { in_the_way, .. } => in_the_way.hint(),
+            Self::Waited { blocker, .. } => blocker.hint(),
             Self::Position { .. } => "run `blueconic-sync reset RESOURCE`, so that the next run starts over",
             Self::Statement { source, .. } => return statement_hint(source).map(Cow::into_owned),
             Self::Migrate(_) => return self.cause().and_then(statement_hint).map(Cow::into_owned),
@@ -456,7 +456,7 @@ impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
         self.map_err(|source| {
             if Class::of(&source).stays_with_sessions() {
-                distrust::distrust_open_sessions();
+                stale_sessions::mark_open_sessions();
             }
             Error::Statement { doing, source }
         })

@@ -4,15 +4,15 @@
 use sqlx::{PgConnection, PgPool};
 
 use crate::model::Time;
-use crate::model::batch::{Advance, GapReason, Landmark, Span};
+use crate::model::batch::{Advance, GapReason, ScanEvidence, TimeRange};
 use crate::model::lease::Lease;
 use crate::postgres::bigint::{from_count, to_count};
 use crate::postgres::error::{Doing, Error};
 
 /// The open gaps of a resource, in order.
-pub(crate) async fn open(pool: &PgPool, resource: &str) -> Result<Vec<Span>, Error> {
+pub(crate) async fn open(pool: &PgPool, resource: &str) -> Result<Vec<TimeRange>, Error> {
     sqlx::query_as!(
-        Span,
+        TimeRange,
         r#"select from_at as "from", to_at as "to" from sync.gaps
            where resource = $1 and closed_at is null
            order by from_at, to_at"#,
@@ -24,7 +24,7 @@ pub(crate) async fn open(pool: &PgPool, resource: &str) -> Result<Vec<Span>, Err
 }
 
 /// The newest stored event up to a date, and the elements of the answer that left the newest gap in doubt.
-pub(crate) async fn landmark(pool: &PgPool, up_to: Time) -> Result<Landmark, Error> {
+pub(crate) async fn scan_evidence(pool: &PgPool, up_to: Time) -> Result<ScanEvidence, Error> {
     let row = sqlx::query!(
         r#"select (select max(e.occurred_at) from blueconic.audit_events as e where e.occurred_at <= $1) as "event?",
              (select g.elements from sync.gaps as g
@@ -37,7 +37,7 @@ pub(crate) async fn landmark(pool: &PgPool, up_to: Time) -> Result<Landmark, Err
     .fetch_one(pool)
     .await
     .doing("reading what is known of audit events")?;
-    Ok(Landmark {
+    Ok(ScanEvidence {
         event: row.event,
         doubt: row.elements.map(to_count),
     })
@@ -78,7 +78,12 @@ async fn disprove(connection: &mut PgConnection, lease: &Lease, elements: u64) -
 
 /// An open gap that is covered in part keeps its first remaining piece; further pieces become rows of their own. One
 /// that is covered whole closes and keeps its bounds.
-async fn cover(connection: &mut PgConnection, resource: &str, span: Span, now: Time) -> Result<(), Error> {
+async fn cover(
+    connection: &mut PgConnection,
+    resource: &str,
+    span: TimeRange,
+    now: Time,
+) -> Result<(), Error> {
     sqlx::query!(
         "with pieces as (
            select g.id, g.reason, g.elements, g.run_id, g.noticed_at,
@@ -121,7 +126,7 @@ async fn cover(connection: &mut PgConnection, resource: &str, span: Span, now: T
 async fn record(
     connection: &mut PgConnection,
     lease: &Lease,
-    span: Span,
+    span: TimeRange,
     reason: GapReason,
     now: Time,
 ) -> Result<(), Error> {

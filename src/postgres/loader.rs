@@ -17,29 +17,29 @@ use crate::model::lease::Lease;
 use crate::model::ports::Loader;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
-use crate::postgres::allowance::Allowance;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
-use crate::postgres::profiles::Surroundings;
+use crate::postgres::profiles::MergeContext;
+use crate::postgres::reject_quota::RejectQuota;
 use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
-use crate::postgres::watched::Watched;
+use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
     boundary, cursors, gaps, leases, partitions, profiles, rejects, removals, renames, seen, staging,
 };
 
 /// After so many fresh batches that were not fresh, all go through staging.
-const BOUNCES: u32 = 3;
+const MOST_DIRECT_CONFLICTS: u32 = 3;
 
 const LOOKING: &str = "looking for known profiles";
 
 /// A loading connection with its staging.
 #[derive(Debug)]
 pub struct PostgresLoader {
-    connection: Watched,
+    connection: WatchedConnection,
     table: &'static Table,
     lease: Lease,
     walk: Option<Walk>,
@@ -53,26 +53,26 @@ pub struct PostgresLoader {
     /// only while another walk is open.
     compared: Vec<u64>,
     /// Whether staging holds rows of a load that failed.
-    littered: bool,
+    staging_dirty: bool,
     /// Rows deleted from staging since it was truncated.
-    litter: usize,
+    deleted_rows: usize,
     /// Fresh batches that could not go straight into the table.
-    bounced: u32,
+    direct_conflicts: u32,
     /// Rows that the transaction in hand took from what its run may remove.
     taken: u64,
     /// Which elements have open rejects.
     open_rejects: OpenRejects,
     /// How many rejects the run may store yet.
-    allowance: Arc<Allowance>,
+    quota: Arc<RejectQuota>,
 }
 
 /// How rows come into the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum LoadMethod {
     /// Copied into staging, then merged.
     Staged,
     /// Copied into the table: nobody has them yet.
-    Straight,
+    Direct,
 }
 
 /// What a transaction learns at its start.
@@ -87,11 +87,11 @@ struct Opening {
 impl PostgresLoader {
     /// Makes staging, and partitions ahead where the table has them.
     pub(crate) async fn open(
-        mut connection: Watched,
+        mut connection: WatchedConnection,
         table: &'static Table,
         lease: Lease,
         walk: Option<Walk>,
-        allowance: Arc<Allowance>,
+        quota: Arc<RejectQuota>,
     ) -> Result<Self, Error> {
         let sql = Statements::of(table);
         staging::prepare(&mut connection, &sql).await?;
@@ -113,12 +113,12 @@ impl PostgresLoader {
             sql,
             contents: HashMap::new(),
             compared: Vec::new(),
-            littered: false,
-            litter: 0,
-            bounced: 0,
+            staging_dirty: false,
+            deleted_rows: 0,
+            direct_conflicts: 0,
             taken: 0,
             open_rejects,
-            allowance,
+            quota,
         })
     }
 
@@ -178,38 +178,39 @@ impl PostgresLoader {
         mut batch: Batch,
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
-        let repeated = from_length(batch.rows.settle());
-        let stored_rejects = self.allowance.admit(&batch.rejects);
-        if batch.fresh && self.table.merge == Merge::Profile && self.bounced < BOUNCES {
+        let repeated = from_length(batch.rows.deduplicate());
+        let stored_rejects = self.quota.admit(&batch.rejects);
+        if batch.fresh && self.table.merge == Merge::Profile && self.direct_conflicts < MOST_DIRECT_CONFLICTS
+        {
             match self
-                .commit_persistently(&batch, advance.as_ref(), Way::Straight, stored_rejects)
+                .commit_persistently(&batch, advance.as_ref(), LoadMethod::Direct, stored_rejects)
                 .await
             {
-                Err(error) if error.is_duplicate() => self.bounced += 1,
+                Err(error) if error.is_duplicate() => self.direct_conflicts += 1,
                 loaded => {
                     return loaded.map(|written| Written { repeated, ..written });
                 }
             }
         }
-        if self.littered {
+        if self.staging_dirty {
             staging::empty(&mut self.connection, &self.sql).await?;
-            self.littered = false;
+            self.staging_dirty = false;
         }
         if !batch.rows.is_empty() {
-            self.littered = true;
+            self.staging_dirty = true;
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
             partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
         let mut written = self
-            .commit_persistently(&batch, advance.as_ref(), Way::Staged, stored_rejects)
+            .commit_persistently(&batch, advance.as_ref(), LoadMethod::Staged, stored_rejects)
             .await?;
         written.repeated = repeated;
         self.contents.clear();
         self.compared.clear();
-        if self.littered {
+        if self.staging_dirty {
             let rows = batch.rows.len();
-            staging::clear(&mut self.connection, &self.sql, rows, &mut self.litter).await?;
-            self.littered = false;
+            staging::clear(&mut self.connection, &self.sql, rows, &mut self.deleted_rows).await?;
+            self.staging_dirty = false;
         }
         Ok(written)
     }
@@ -218,13 +219,13 @@ impl PostgresLoader {
         &mut self,
         batch: &Batch,
         advance: Option<&Advance>,
-        way: Way,
+        method: LoadMethod,
         stored_rejects: usize,
     ) -> Result<Written, Error> {
         let mut attempts = Attempts::default();
         loop {
             self.taken = 0;
-            match self.commit(batch, advance, way, stored_rejects).await {
+            match self.commit(batch, advance, method, stored_rejects).await {
                 Ok(written) => return Ok(written),
                 Err(error) => {
                     if let Some(removals) = &batch.removals {
@@ -241,23 +242,27 @@ impl PostgresLoader {
         &mut self,
         loading: &Batch,
         advance: Option<&Advance>,
-        way: Way,
+        method: LoadMethod,
         stored_rejects: usize,
     ) -> Result<Written, Error> {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let waits = self.table.merge != Merge::Profile;
         let open = &mut self.open_rejects;
         let opening = opening(&mut transaction, self.lease.slot.resource, self.walk, waits, open).await?;
-        if way == Way::Straight && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
-            // Who was erased is sifted out of what is staged; and beside another walk more than rows is to be locked.
+        if method == LoadMethod::Direct && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
+            // Erased persons are left out of the staged rows only; and while another walk is open, more than the rows has to be locked.
             return Err(Error::NotFresh);
         }
-        let sifted = match &opening.hasher {
-            Some(hasher) => suppress::sift(&mut transaction, hasher, self.table, loading).await?,
+        let filtered = match &opening.hasher {
+            Some(hasher) => suppress::leave_out_erased(&mut transaction, hasher, self.table, loading).await?,
             None => None,
         };
-        let (batch, departing, suppressed) = match &sifted {
-            Some(sifted) => (&sifted.batch, sifted.departing.as_slice(), sifted.suppressed),
+        let (batch, departing, suppressed) = match &filtered {
+            Some(filtered) => (
+                &filtered.batch,
+                filtered.departing.as_slice(),
+                filtered.suppressed,
+            ),
             None => (loading, &[][..], 0),
         };
         let compared = if opening.other_walks.is_empty() {
@@ -265,7 +270,7 @@ impl PostgresLoader {
         } else {
             compared(loading, &self.compared)
         };
-        let around = Surroundings {
+        let context = MergeContext {
             sql: &self.sql,
             lease: &self.lease,
             since: self.since,
@@ -276,12 +281,12 @@ impl PostgresLoader {
             compared: &compared,
         };
         let mut written = match self.table.merge {
-            Merge::Profile if way == Way::Straight => {
-                profiles::insert(&mut transaction, batch, around).await?
+            Merge::Profile if method == LoadMethod::Direct => {
+                profiles::insert(&mut transaction, batch, context).await?
             }
-            Merge::Profile => profiles::merge(&mut transaction, batch, around).await?,
+            Merge::Profile => profiles::merge(&mut transaction, batch, context).await?,
             Merge::Upsert | Merge::Occurrence | Merge::Child => {
-                merge_plainly(&mut transaction, batch, around).await?
+                merge_plainly(&mut transaction, batch, context).await?
             }
         };
         self.taken = removals::take(&mut transaction, loading, written).await?;
@@ -310,9 +315,9 @@ impl Loader for PostgresLoader {
         Ok(known)
     }
 
-    async fn alike(&mut self, events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
+    async fn similar_events(&mut self, events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
         let watch = self.connection.work();
-        let work = renames::alike(&mut self.connection, events);
+        let work = renames::similar_events(&mut self.connection, events);
         let alike = watch.wait_to_load("looking for renamed values", work).await?;
         self.connection.rest();
         Ok(alike)
@@ -398,14 +403,14 @@ async fn opening(
 async fn merge_plainly(
     connection: &mut PgConnection,
     batch: &Batch,
-    around: Surroundings<'_>,
+    context: MergeContext<'_>,
 ) -> Result<Written, Error> {
     if batch.rows.is_empty() {
         return Ok(Written::default());
     }
     renames::reconcile(connection, batch).await?;
-    let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(around.sql.merge.as_str()))
-        .bind(around.now)
+    let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(context.sql.merge.as_str()))
+        .bind(context.now)
         .fetch_one(connection)
         .await
         .doing("merging rows")?;

@@ -43,7 +43,7 @@ pub(crate) struct Statements {
     /// Whether a row says when it was asked for.
     pub(crate) asked: bool,
     /// Fills the table itself, with when a row was asked for and the time last.
-    pub(crate) copy_straight: String,
+    pub(crate) copy_direct: String,
     /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides, `$3` through when an increment has passed, or
     /// null. One row: inserted, updated, and for profiles the ids that were inserted, how many rows were late, and by how
     /// many seconds the worst.
@@ -71,7 +71,7 @@ impl Statements {
                 "copy {staging_name} ({}{asked_at}) from stdin (format binary)",
                 names(table, "")
             ),
-            copy_straight: format!(
+            copy_direct: format!(
                 "copy blueconic.{} ({}{asked_at}, {SYNCED_AT}) from stdin (format binary)",
                 quoted(table.name),
                 names(table, "")

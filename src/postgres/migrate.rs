@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::schemas::{self, Schema};
 use crate::postgres::session::{self, Purpose};
-use crate::postgres::waits::{Longest, Lookout};
-use crate::postgres::{boundary, obstacles};
+use crate::postgres::waits::{SessionMonitor, WaitLimit};
+use crate::postgres::{blockers, boundary};
 
 /// Where applied migrations are recorded.
 const TABLE: &str = "sync._sqlx_migrations";
@@ -101,33 +101,33 @@ pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
 /// connections, since each is a transaction of its own.
 pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
     let options = options.clone().application_name("blueconic-sync migrate");
-    let lookout = Lookout::new(options.clone());
+    let monitor = SessionMonitor::new(options.clone());
     let mut ours = None;
     for _ in 1..ATTEMPTS {
-        match attempt(&options, &lookout, &mut ours).await {
+        match attempt(&options, &monitor, &mut ours).await {
             Err(error) if error.is_silence() => tracing::warn!("{error}; trying again"),
             applied => return applied,
         }
     }
-    attempt(&options, &lookout, &mut ours).await
+    attempt(&options, &monitor, &mut ours).await
 }
 
 /// One attempt. `ours` is what was pending when this process had the lock for the first time.
 async fn attempt(
     options: &PgConnectOptions,
-    lookout: &Lookout,
+    monitor: &SessionMonitor,
     ours: &mut Option<Vec<Pending>>,
 ) -> Result<Vec<Pending>, Error> {
-    let mut connection = Session::open(options, lookout, Purpose::Migrating).await?;
+    let mut connection = Session::open(options, monitor, Purpose::Migrating).await?;
     let looking = async {
         session::refuse_unwritable(&mut connection.inner, options).await?;
         pending(&mut connection.inner).await
     };
-    let found = lookout
-        .watch(READING, Longest::Moment, Some(connection.pid), looking)
+    let found = monitor
+        .watch(READING, WaitLimit::Short, Some(connection.pid), looking)
         .await?;
     if !found.is_empty() {
-        let mut guard = Session::open(options, lookout, Purpose::Guarding).await?;
+        let mut guard = Session::open(options, monitor, Purpose::Guarding).await?;
         apply_alone(&mut connection, &mut guard, ours).await?;
         guard.close().await?;
     }
@@ -139,11 +139,15 @@ async fn attempt(
 struct Session {
     inner: PgConnection,
     pid: i32,
-    lookout: Lookout,
+    monitor: SessionMonitor,
 }
 
 impl Session {
-    async fn open(options: &PgConnectOptions, lookout: &Lookout, purpose: Purpose) -> Result<Self, Error> {
+    async fn open(
+        options: &PgConnectOptions,
+        monitor: &SessionMonitor,
+        purpose: Purpose,
+    ) -> Result<Self, Error> {
         const DOING: &str = "opening a connection for the migrations";
         let opening = async {
             let mut inner = session::open(options, purpose).await?;
@@ -154,10 +158,10 @@ impl Session {
             Ok(Self {
                 inner,
                 pid,
-                lookout: lookout.clone(),
+                monitor: monitor.clone(),
             })
         };
-        lookout.wait(DOING, Longest::Moment, opening).await
+        monitor.wait(DOING, WaitLimit::Short, opening).await
     }
 
     /// Waits for a short statement, or one that ends a transaction.
@@ -165,16 +169,16 @@ impl Session {
         &mut self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, Error> {
-        let Self { inner, pid, lookout } = self;
+        let Self { inner, pid, monitor } = self;
         let work = async { work(inner).await.doing(LOCKING) };
-        lookout.watch(LOCKING, Longest::Moment, Some(*pid), work).await
+        monitor.watch(LOCKING, WaitLimit::Short, Some(*pid), work).await
     }
 
     async fn close(self) -> Result<(), Error> {
         const DOING: &str = "closing a connection";
-        let Self { inner, pid, lookout } = self;
+        let Self { inner, pid, monitor } = self;
         let closing = async { inner.close().await.doing(DOING) };
-        lookout.watch(DOING, Longest::Moment, Some(pid), closing).await
+        monitor.watch(DOING, WaitLimit::Short, Some(pid), closing).await
     }
 }
 
@@ -230,9 +234,9 @@ async fn run_patiently(
         // Another process may have applied them while the lock was waited for.
         Ok((schemas, pending(&mut connection.inner).await?))
     };
-    let lookout = connection.lookout.clone();
-    let (schemas, pending) = lookout
-        .watch(READING, Longest::Moment, Some(connection.pid), looking)
+    let monitor = connection.monitor.clone();
+    let (schemas, pending) = monitor
+        .watch(READING, WaitLimit::Short, Some(connection.pid), looking)
         .await?;
     if pending.is_empty() {
         return Ok(());
@@ -265,22 +269,22 @@ async fn run_watched(
     guard: &mut Session,
     schemas: &[Schema],
 ) -> (Result<(), Error>, Result<Option<String>, Error>) {
-    let lookout = connection.lookout.clone();
+    let monitor = connection.monitor.clone();
     let pid = connection.pid;
     let ended = CancellationToken::new();
     let migrator = migrator_for(schemas);
     let attempt = async {
         let work = run(&mut connection.inner, &migrator);
-        let applied = lookout
-            .watch("applying the migrations", Longest::AsItTakes, Some(pid), work)
+        let applied = monitor
+            .watch("applying the migrations", WaitLimit::None, Some(pid), work)
             .await;
         ended.cancel();
         applied
     };
-    let looks = obstacles::watch(&mut guard.inner, pid, &ended);
-    let looks = lookout.watch(
+    let looks = blockers::watch(&mut guard.inner, pid, &ended);
+    let looks = monitor.watch(
         "looking who is in the way",
-        Longest::AsItTakes,
+        WaitLimit::None,
         Some(guard.pid),
         looks,
     );

@@ -2,13 +2,13 @@
 //! nothing of HTTP, of the tenant's JSON, or of when something runs.
 
 pub mod address;
-mod allowance;
 mod bigint;
+mod blocker;
+mod blockers;
 mod boundary;
 mod copy;
 mod counts;
 mod cursors;
-mod distrust;
 pub mod embedded;
 pub mod erasures;
 pub mod error;
@@ -18,11 +18,10 @@ pub mod loader;
 mod meaning;
 mod merge;
 pub mod migrate;
-mod obstacle;
-mod obstacles;
 mod partitions;
 pub mod pool;
 mod profiles;
+mod reject_quota;
 mod rejects;
 mod removals;
 mod renames;
@@ -37,6 +36,7 @@ mod seen;
 mod session;
 mod sizes;
 mod staging;
+mod stale_sessions;
 pub mod status;
 pub mod store;
 mod sweep;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::postgres::address;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::session::{self, Purpose};
-use crate::postgres::waits::Lookout;
+use crate::postgres::waits::SessionMonitor;
 use crate::postgres::watched;
 
 /// How long an idle connection may take to answer: several of them may be silent at once, and each is asked in turn.
@@ -39,7 +39,7 @@ pub(crate) struct Pools {
     /// For loaders.
     pub(crate) data: PgPool,
     /// For asking the server what became of work that takes long.
-    pub(crate) lookout: Lookout,
+    pub(crate) monitor: SessionMonitor,
 }
 
 /// Reads a connection string.
@@ -132,7 +132,7 @@ pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result
     let load = limits.load_connections.max(1);
     let control = limits.max_connections.saturating_sub(load).max(2);
     Ok(Pools {
-        lookout: Lookout::new(options.clone()),
+        monitor: SessionMonitor::new(options.clone()),
         control: pool(options.clone(), control, Purpose::Control(idle_limit)),
         data: pool(options, load, Purpose::Loading(idle_limit)),
     })

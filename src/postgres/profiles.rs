@@ -17,7 +17,7 @@ use crate::postgres::merge::{ADOPT_SOURCE_HASH, DROP_LOSERS, FORGET_RETURNED, GO
 
 /// What a merge has to know besides its batch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Surroundings<'load> {
+pub(crate) struct MergeContext<'load> {
     /// The table's statements.
     pub(crate) sql: &'load Statements,
     /// Whose run it is.
@@ -41,23 +41,23 @@ pub(crate) struct Surroundings<'load> {
 pub(crate) async fn merge(
     connection: &mut PgConnection,
     batch: &Batch,
-    around: Surroundings<'_>,
+    context: MergeContext<'_>,
 ) -> Result<Written, Error> {
-    let leave = Leave::of(batch, around);
-    let locked = locked(batch, &leave.ids, around.compared);
+    let departures = Departures::of(batch, context);
+    let locked = locked(batch, &departures.ids, context.compared);
     let mut written = Written::default();
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
     }
-    let inserted = merge_rows(connection, batch, &locked, around, &mut written).await?;
+    let inserted = merge_rows(connection, batch, &locked, context, &mut written).await?;
     let inserted = inserted.iter().map(String::as_str).collect();
-    leave
-        .carry_out(connection, batch, around, &inserted, &mut written)
+    departures
+        .apply(connection, batch, context, &inserted, &mut written)
         .await?;
-    refresh_hashes(connection, batch, around.contents, &mut written).await?;
-    if !batch.rehash.is_empty() || !around.compared.is_empty() {
+    refresh_hashes(connection, batch, context.contents, &mut written).await?;
+    if !batch.rehash.is_empty() || !context.compared.is_empty() {
         let rows = remove_placeholders(connection, &locked).await?;
-        if rows > 0 && !around.compared.is_empty() {
+        if rows > 0 && !context.compared.is_empty() {
             return Err(Error::Gone { rows });
         }
     }
@@ -69,11 +69,11 @@ pub(crate) async fn merge(
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
-    around: Surroundings<'_>,
+    context: MergeContext<'_>,
 ) -> Result<Written, Error> {
-    let leave = Leave::of(batch, around);
+    let departures = Departures::of(batch, context);
     let mut placeholders = Rows::default();
-    for id in locked(batch, &leave.ids, &[]) {
+    for id in locked(batch, &departures.ids, &[]) {
         placeholder(&mut placeholders, id);
     }
     if batch.rows.is_empty() && placeholders.is_empty() {
@@ -81,9 +81,9 @@ pub(crate) async fn insert(
     }
     copy::send_with_times(
         connection,
-        &around.sql.copy_straight,
+        &context.sql.copy_direct,
         batch.rows.tuples_with(&placeholders),
-        Some(around.now),
+        Some(context.now),
     )
     .await
     .doing("copying profiles")?;
@@ -92,8 +92,8 @@ pub(crate) async fn insert(
         ..Written::default()
     };
     let inserted = batch.rows.ids().collect();
-    leave
-        .carry_out(connection, batch, around, &inserted, &mut written)
+    departures
+        .apply(connection, batch, context, &inserted, &mut written)
         .await?;
     Ok(written)
 }
@@ -115,39 +115,39 @@ fn placeholder(rows: &mut Rows, id: &str) {
 }
 
 /// Who leaves with a batch.
-struct Leave<'load> {
+struct Departures<'load> {
     /// Loser to survivor.
     losers: BTreeMap<&'load str, &'load str>,
     /// The losers, and those who were merged into erased persons.
     ids: Vec<&'load str>,
 }
 
-impl<'load> Leave<'load> {
-    fn of(batch: &'load Batch, around: Surroundings<'load>) -> Self {
+impl<'load> Departures<'load> {
+    fn of(batch: &'load Batch, context: MergeContext<'load>) -> Self {
         let losers = losers(batch);
-        let departing = around.departing.iter().map(String::as_str);
+        let departing = context.departing.iter().map(String::as_str);
         let ids = losers.keys().copied().chain(departing).collect();
         Self { losers, ids }
     }
 
     /// Aliases and tombstones of those who leave, and none any more of those who came back.
-    async fn carry_out(
+    async fn apply(
         self,
         connection: &mut PgConnection,
         batch: &Batch,
-        around: Surroundings<'_>,
+        context: MergeContext<'_>,
         inserted: &BTreeSet<&str>,
         written: &mut Written,
     ) -> Result<(), Error> {
-        record_aliases(connection, &self.losers, around.now).await?;
-        let met = gone_before(connection, batch, around.since).await?;
+        record_aliases(connection, &self.losers, context.now).await?;
+        let met = find_gone(connection, batch, context.since).await?;
         let merged = met
             .iter()
             .filter(|(_, merged)| *merged)
             .map(|(id, _)| id.as_str());
         let gone: BTreeSet<&str> = self.ids.iter().copied().chain(merged).collect();
         drop_losers(connection, &gone, inserted, written).await?;
-        bury(connection, &self.losers, around).await?;
+        write_merge_tombstones(connection, &self.losers, context).await?;
         forget_returned(connection, &met).await
     }
 }
@@ -192,14 +192,14 @@ async fn merge_rows(
     connection: &mut PgConnection,
     batch: &Batch,
     locked: &[&str],
-    around: Surroundings<'_>,
+    context: MergeContext<'_>,
     written: &mut Written,
 ) -> Result<Vec<String>, Error> {
     let (inserted, updated, ids, late, late_by): (i64, i64, Vec<String>, i64, Option<i64>) =
-        sqlx::query_as(AssertSqlSafe(around.sql.merge.as_str()))
-            .bind(around.now)
+        sqlx::query_as(AssertSqlSafe(context.sql.merge.as_str()))
+            .bind(context.now)
             .bind(locked)
-            .bind(around.passed)
+            .bind(context.passed)
             .fetch_one(connection)
             .await
             .doing("merging profiles")?;
@@ -240,7 +240,7 @@ pub(crate) async fn record_aliases(
 }
 
 /// Loaded ids with an alias (true: noticed since the walk began) or a tombstone.
-async fn gone_before(
+async fn find_gone(
     connection: &mut PgConnection,
     batch: &Batch,
     since: Time,
@@ -280,25 +280,25 @@ async fn drop_losers(
     Ok(())
 }
 
-async fn bury(
+async fn write_merge_tombstones(
     connection: &mut PgConnection,
     losers: &BTreeMap<&str, &str>,
-    around: Surroundings<'_>,
+    context: MergeContext<'_>,
 ) -> Result<(), Error> {
-    let graves: Vec<Grave<'_>> = losers
+    let tombstones: Vec<Tombstone<'_>> = losers
         .iter()
-        .map(|(loser, survivor)| Grave {
+        .map(|(loser, survivor)| Tombstone {
             id: loser,
             reason: "merged",
             survivor: Some(survivor),
         })
         .collect();
-    put_tombstones(connection, &graves, around.lease, around.now).await
+    write_tombstones(connection, &tombstones, context.lease, context.now).await
 }
 
 /// A row of `blueconic.profile_tombstones`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Grave<'load> {
+pub(crate) struct Tombstone<'load> {
     /// Who is gone.
     pub(crate) id: &'load str,
     /// `deleted`, `merged` or `out_of_scope`.
@@ -308,18 +308,18 @@ pub(crate) struct Grave<'load> {
 }
 
 /// Writes tombstones; one that says the same already is left as it is.
-pub(crate) async fn put_tombstones(
+pub(crate) async fn write_tombstones(
     connection: &mut PgConnection,
-    graves: &[Grave<'_>],
+    tombstones: &[Tombstone<'_>],
     lease: &Lease,
     now: Time,
 ) -> Result<(), Error> {
-    if graves.is_empty() {
+    if tombstones.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&str> = graves.iter().map(|grave| grave.id).collect();
-    let reasons: Vec<&str> = graves.iter().map(|grave| grave.reason).collect();
-    let survivors: Vec<Option<&str>> = graves.iter().map(|grave| grave.survivor).collect();
+    let ids: Vec<&str> = tombstones.iter().map(|tombstone| tombstone.id).collect();
+    let reasons: Vec<&str> = tombstones.iter().map(|tombstone| tombstone.reason).collect();
+    let survivors: Vec<Option<&str>> = tombstones.iter().map(|tombstone| tombstone.survivor).collect();
     sqlx::query!(
         "insert into blueconic.profile_tombstones as stored
            (profile_id, reason, survivor_id, noticed_at, run_id)

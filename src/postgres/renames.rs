@@ -59,7 +59,7 @@ pub(crate) async fn record(
 
 /// The stored events at the dates at which both are: one of these events that is not stored, and a stored one that is not
 /// among these. Usually none.
-pub(crate) async fn alike(
+pub(crate) async fn similar_events(
     connection: &mut PgConnection,
     events: &[EventIdentity],
 ) -> Result<Vec<EventIdentity>, Error> {

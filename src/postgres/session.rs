@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::{address, distrust};
+use crate::postgres::{address, stale_sessions};
 
 /// How long a connection is waited for before the database counts as unreachable.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -296,7 +296,7 @@ pub(crate) async fn refuse_unwritable(
 /// the pool, which then opens another: after a failover no session stays on the standby. This is the pool's test
 /// that the connection is alive as well.
 pub(crate) async fn is_usable(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
-    if !distrust::is_trusted(age) {
+    if !stale_sessions::is_valid(age) {
         return Ok(false);
     }
     sqlx::query_scalar!(

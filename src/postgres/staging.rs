@@ -37,7 +37,7 @@ pub(crate) async fn fill(connection: &mut PgConnection, sql: &Statements, rows: 
 }
 
 /// Deleted rows that staging may hold before it is truncated.
-const LITTER: usize = 5_000;
+const MOST_DELETED_ROWS: usize = 5_000;
 
 /// Empties staging. Truncating gives the space back, where deleting would let the table grow: autovacuum does not
 /// come to temporary tables.
@@ -45,17 +45,17 @@ pub(crate) async fn empty(connection: &mut PgConnection, sql: &Statements) -> Re
     run(connection, &sql.empty_staging).await
 }
 
-/// Takes out the few rows of a small batch: a new file, which truncating makes, costs more than they do. `litter` counts
+/// Takes out the few rows of a small batch: a new file, which truncating makes, costs more than they do. `deleted_rows` counts
 /// the rows that were deleted since the last one.
 pub(crate) async fn clear(
     connection: &mut PgConnection,
     sql: &Statements,
     rows: usize,
-    litter: &mut usize,
+    deleted_rows: &mut usize,
 ) -> Result<(), Error> {
-    *litter += rows;
-    if *litter > LITTER {
-        *litter = 0;
+    *deleted_rows += rows;
+    if *deleted_rows > MOST_DELETED_ROWS {
+        *deleted_rows = 0;
         return empty(connection, sql).await;
     }
     run(connection, &sql.clear_staging).await

@@ -12,12 +12,12 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::position::Slot;
-use crate::postgres::allowance::Allowances;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::pool::{self, Limits, Pools};
+use crate::postgres::reject_quota::RejectQuotas;
 use crate::postgres::tenant::{self, Tenant};
-use crate::postgres::waits::Longest;
-use crate::postgres::watched::Watched;
+use crate::postgres::waits::WaitLimit;
+use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{leases, resources, runs};
 
 mod counting;
@@ -42,7 +42,7 @@ struct Own {
     lease_ttl: Duration,
     retention: Duration,
     slots: Vec<Slot>,
-    rejects: Allowances,
+    rejects: RejectQuotas,
 }
 
 impl PostgresStore {
@@ -57,7 +57,7 @@ impl PostgresStore {
                 lease_ttl: limits.lease_ttl,
                 retention: limits.retention,
                 slots,
-                rejects: Allowances::default(),
+                rejects: RejectQuotas::default(),
             }),
         })
     }
@@ -82,7 +82,7 @@ impl PostgresStore {
         doing: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
-        self.pools.lookout.wait(doing, Longest::Moment, work)
+        self.pools.monitor.wait(doing, WaitLimit::Short, work)
     }
 
     /// Waits for what a person asked for and looks on at.
@@ -91,17 +91,17 @@ impl PostgresStore {
         doing: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
-        self.pools.lookout.wait(doing, Longest::Minutes, work)
+        self.pools.monitor.wait(doing, WaitLimit::Minutes, work)
     }
 
     /// A control connection for work that may take long, and is watched.
-    async fn watched(&self, doing: &'static str) -> Result<Watched, Error> {
-        Watched::of(&self.pools.control, &self.pools.lookout, doing).await
+    async fn watched(&self, doing: &'static str) -> Result<WatchedConnection, Error> {
+        WatchedConnection::of(&self.pools.control, &self.pools.monitor, doing).await
     }
 
     /// Why nothing can be loaded at present, if that was tried last.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.pools.lookout.trouble()
+        self.pools.monitor.trouble()
     }
 
     /// The tenant of this database, if a run has written it.

@@ -14,7 +14,7 @@ use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::SweepStatements;
-use crate::postgres::profiles::{Grave, put_tombstones};
+use crate::postgres::profiles::{Tombstone, write_tombstones};
 use crate::postgres::retry::Attempts;
 use crate::postgres::{boundary, leases, profiles, seen};
 
@@ -123,7 +123,7 @@ async fn remove_once(
     });
     let gone = delete(&mut transaction, sql, walk, &leaving).await?;
     if table.merge == Merge::Profile {
-        bury(&mut transaction, verdicts, &gone, &erased, lease, now).await?;
+        write_sweep_tombstones(&mut transaction, verdicts, &gone, &erased, lease, now).await?;
     }
     let mut missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
     missed.retain(|id| !erased.has(id));
@@ -175,7 +175,7 @@ async fn delete(
 }
 
 /// Tombstones, and aliases for merges, of the rows that went; none that would name an erased person.
-async fn bury(
+async fn write_sweep_tombstones(
     connection: &mut PgConnection,
     verdicts: &[(String, Verdict)],
     gone: &[String],
@@ -189,26 +189,28 @@ async fn bury(
         .collect();
     let mut gone: Vec<&str> = gone.iter().map(String::as_str).collect();
     gone.sort_unstable();
-    let graves: Vec<Grave<'_>> = gone
+    let tombstones: Vec<Tombstone<'_>> = gone
         .iter()
-        .filter_map(|id| grave(id, by_id.get(id)?))
-        .filter(|grave| !erased.has(grave.id) && !grave.survivor.is_some_and(|survivor| erased.has(survivor)))
+        .filter_map(|id| tombstone(id, by_id.get(id)?))
+        .filter(|tombstone| {
+            !erased.has(tombstone.id) && !tombstone.survivor.is_some_and(|survivor| erased.has(survivor))
+        })
         .collect();
-    let losers = graves
+    let losers = tombstones
         .iter()
-        .filter_map(|grave| Some((grave.id, grave.survivor?)))
+        .filter_map(|tombstone| Some((tombstone.id, tombstone.survivor?)))
         .filter(|(loser, survivor)| loser != survivor)
         .collect();
     profiles::record_aliases(connection, &losers, now).await?;
-    put_tombstones(connection, &graves, lease, now).await
+    write_tombstones(connection, &tombstones, lease, now).await
 }
 
-fn grave<'sweep>(id: &'sweep str, verdict: &'sweep Verdict) -> Option<Grave<'sweep>> {
+fn tombstone<'sweep>(id: &'sweep str, verdict: &'sweep Verdict) -> Option<Tombstone<'sweep>> {
     let (reason, survivor) = match verdict {
         Verdict::Deleted => ("deleted", None),
         Verdict::Merged { survivor } => ("merged", Some(survivor.as_str())),
         Verdict::OutOfScope => ("out_of_scope", None),
         Verdict::Redirected { .. } | Verdict::Missed(_) | Verdict::Kept => return None,
     };
-    Some(Grave { id, reason, survivor })
+    Some(Tombstone { id, reason, survivor })
 }

@@ -7,7 +7,7 @@ use crate::model::fault::Outcome;
 use crate::model::plain;
 use crate::model::ports::TokenStore;
 use crate::model::status::TokenStatus;
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
+use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, TokenRow};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
@@ -22,7 +22,7 @@ impl TokenStore for PostgresStore {
         Ok(self.moment(READING, self.token(name)).await?)
     }
 
-    async fn claim(&self, name: &TokenName, seen: i64, hold: Duration) -> Outcome<Claim> {
+    async fn claim(&self, name: &TokenName, seen: i64, hold: Duration) -> Outcome<ClaimOutcome> {
         Ok(self.moment(CLAIMING, self.claim_token(name, seen, hold)).await?)
     }
 
@@ -33,13 +33,13 @@ impl TokenStore for PostgresStore {
         Ok(if extended { Ok(()) } else { Err(lost(name)) }?)
     }
 
-    async fn settle(&self, name: &TokenName, fence: i64, with: Settled) -> Outcome<TokenRow> {
+    async fn finish_refresh(&self, name: &TokenName, fence: i64, with: RefreshOutcome) -> Outcome<TokenRow> {
         let row = match with {
-            Settled::Token { life, sealed } => {
+            RefreshOutcome::Token { life, sealed } => {
                 self.moment(STORING, self.store_token(name, fence, life, sealed))
                     .await?
             }
-            Settled::Failed {
+            RefreshOutcome::Failed {
                 error,
                 reauth,
                 sealed,
@@ -91,7 +91,7 @@ impl PostgresStore {
     }
 
     /// One update decides: of all who have seen this version, the first whose update finds no claim standing.
-    async fn claim_token(&self, name: &TokenName, seen: i64, hold: Duration) -> Result<Claim, Error> {
+    async fn claim_token(&self, name: &TokenName, seen: i64, hold: Duration) -> Result<ClaimOutcome, Error> {
         const DOING: &str = "claiming the turn to ask for a token";
         let open = sqlx::query!(
             "insert into sync.tokens (tenant, client_id, grant_type, version, status)
@@ -122,15 +122,15 @@ impl PostgresStore {
         )
         .fetch_optional(self.control());
         match boundary::cross("token/claim", DOING, claim).await? {
-            Some(row) => Ok(Claim::Yours {
+            Some(row) => Ok(ClaimOutcome::Claimed {
                 fence: row.fence,
-                unsettled: row.claims > 1,
+                previous_unfinished: row.claims > 1,
             }),
             None => self.claimed_by_another(name, seen).await,
         }
     }
 
-    async fn claimed_by_another(&self, name: &TokenName, seen: i64) -> Result<Claim, Error> {
+    async fn claimed_by_another(&self, name: &TokenName, seen: i64) -> Result<ClaimOutcome, Error> {
         let row = sqlx::query!(
             "select version, refreshing_until from sync.tokens
              where tenant = $1 and client_id = $2 and grant_type = $3",
@@ -143,11 +143,11 @@ impl PostgresStore {
         .doing(READING)?;
         Ok(match row {
             Some(row) if row.version == seen => match row.refreshing_until {
-                Some(until) => Claim::Busy { until },
+                Some(until) => ClaimOutcome::Busy { until },
                 // It was let go of just now (a failed request): reading again tells.
-                None => Claim::Newer,
+                None => ClaimOutcome::Superseded,
             },
-            _ => Claim::Newer,
+            _ => ClaimOutcome::Superseded,
         })
     }
 

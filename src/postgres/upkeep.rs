@@ -7,8 +7,8 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use crate::model::table::Table;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::waits::Longest;
-use crate::postgres::watched::Watched;
+use crate::postgres::waits::WaitLimit;
+use crate::postgres::watched::WatchedConnection;
 
 /// The index that makes membership fast; a first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
@@ -19,11 +19,9 @@ pub(crate) const INDEXING: &str = "indexing memberships";
 pub(crate) const REFRESHING: &str = "refreshing the planner's statistics";
 
 /// Makes the index where it is missing, or left unfinished by an earlier try. Gives a sentence when it is put off.
-pub(crate) async fn index_memberships(mut session: Watched) -> Result<Option<String>, Error> {
+pub(crate) async fn index_memberships(mut session: WatchedConnection) -> Result<Option<String>, Error> {
     let watch = session.work();
-    let made = watch
-        .wait(INDEXING, Longest::AsItTakes, index(&mut session))
-        .await;
+    let made = watch.wait(INDEXING, WaitLimit::None, index(&mut session)).await;
     match made {
         Ok(Made::WasThere) => {
             session.rest();
@@ -95,10 +93,10 @@ select coalesce(greatest(last_analyze, last_autoanalyze) is null
 from pg_stat_user_tables where relid = to_regclass('blueconic.' || quote_ident($1))";
 
 /// Refreshes the statistics where they are old. Gives a sentence when that is put off.
-pub(crate) async fn refresh(mut session: Watched, table: &Table) -> Result<Option<String>, Error> {
+pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Result<Option<String>, Error> {
     let watch = session.work();
     let work = analyze(&mut session, table);
-    match watch.wait(REFRESHING, Longest::AsItTakes, work).await {
+    match watch.wait(REFRESHING, WaitLimit::None, work).await {
         Ok(()) => {
             session.rest();
             Ok(None)

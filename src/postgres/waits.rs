@@ -10,8 +10,8 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::model::Time;
+use crate::postgres::blocker::Blocker;
 use crate::postgres::error::Error;
-use crate::postgres::obstacle::Obstacle;
 use crate::postgres::session::{self, Purpose};
 
 /// Between two looks at work that is waited for; nearly all work ends before the first.
@@ -30,28 +30,28 @@ const LONGEST_NAME: usize = 300;
 
 /// How long work may take, whatever the server says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Longest {
+pub(crate) enum WaitLimit {
     /// A short statement.
-    Moment,
+    Short,
     /// A batch, or a command that a person waits for.
     Minutes,
     /// An index, statistics, a count over millions of rows: as long as the server works on it.
-    AsItTakes,
+    None,
 }
 
-impl Longest {
+impl WaitLimit {
     const fn time(self) -> Option<Duration> {
         match self {
-            Self::Moment => Some(Duration::from_secs(30)),
+            Self::Short => Some(Duration::from_secs(30)),
             Self::Minutes => Some(Duration::from_mins(5)),
-            Self::AsItTakes => None,
+            Self::None => None,
         }
     }
 }
 
 /// Asks the server about sessions of this process.
 #[derive(Debug, Clone)]
-pub(crate) struct Lookout {
+pub(crate) struct SessionMonitor {
     options: PgConnectOptions,
     /// What the sessions of this process are called.
     session: Arc<str>,
@@ -59,7 +59,7 @@ pub(crate) struct Lookout {
     trouble: Arc<Mutex<Option<String>>>,
 }
 
-impl Lookout {
+impl SessionMonitor {
     /// Over the sessions that `options` names.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
         let session = options.get_application_name().unwrap_or_default().into();
@@ -82,88 +82,94 @@ impl Lookout {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// Waits for work of an unknown session of this process.
+    /// WaitingFor for work of an unknown session of this process.
     pub(crate) fn wait<T>(
         &self,
         doing: &'static str,
-        longest: Longest,
+        limit: WaitLimit,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
-        self.watch(doing, longest, None, work)
+        self.watch(doing, limit, None, work)
     }
 
-    /// Waits for work of a session, by its number if that is known. On the heap: futures of statements are large, and this
+    /// WaitingFor for work of a session, by its number if that is known. On the heap: futures of statements are large, and this
     /// is around each of them.
     pub(crate) fn watch<T>(
         &self,
         doing: &'static str,
-        longest: Longest,
+        limit: WaitLimit,
         pid: Option<i32>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
-        self.until_it_ends(doing, longest, pid, Box::pin(work))
+        self.wait_observed(doing, limit, pid, Box::pin(work))
     }
 
     /// The one loop. Work that is given up is dropped, and its session on the server is ended where it is known: it may
     /// hold locks that the next try wants.
-    async fn until_it_ends<T>(
+    async fn wait_observed<T>(
         &self,
         doing: &'static str,
-        longest: Longest,
+        limit: WaitLimit,
         pid: Option<i32>,
         mut work: impl Future<Output = Result<T, Error>> + Unpin,
     ) -> Result<T, Error> {
         let began = Instant::now();
-        let deadline = longest.time().map(|time| began + time);
-        let mut seen = Seen::default();
-        let mut eye = None;
-        let in_the_way = loop {
+        let deadline = limit.time().map(|time| began + time);
+        let mut observations = Observations::default();
+        let mut connection_slot = None;
+        let blocker = loop {
             let next = Instant::now() + LOOK_EVERY;
             let next = deadline.map_or(next, |deadline| deadline.min(next));
             tokio::select! {
                 biased;
-                done = &mut work => return done.map_err(|error| seen.explain(error, doing, began)),
+                done = &mut work => return done.map_err(|error| observations.explain(error, doing, began)),
                 () = sleep_until(next) => {}
             }
             let look = tokio::select! {
                 biased;
-                done = &mut work => return done.map_err(|error| seen.explain(error, doing, began)),
-                look = Box::pin(self.look(&mut eye, pid)) => look,
+                done = &mut work => return done.map_err(|error| observations.explain(error, doing, began)),
+                look = Box::pin(self.look(&mut connection_slot, pid)) => look,
             };
-            seen.take(look, doing);
+            observations.take(look, doing);
             let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if let Some(in_the_way) = seen.verdict(pid.is_some(), late) {
-                break in_the_way;
+            if let Some(blocker) = observations.verdict(pid.is_some(), late) {
+                break blocker;
             }
         };
         drop(work);
         if let Some(pid) = pid {
-            Box::pin(self.end(&mut eye, pid)).await;
+            Box::pin(self.end(&mut connection_slot, pid)).await;
         }
         Err(Error::Waited {
             doing,
             seconds: began.elapsed().as_secs(),
-            in_the_way,
+            blocker,
         })
     }
 
     /// Looks once, in bounded time. A connection that failed is not used again.
-    async fn look(&self, eye: &mut Option<PgConnection>, pid: Option<i32>) -> Option<Look> {
+    async fn look(
+        &self,
+        connection_slot: &mut Option<PgConnection>,
+        pid: Option<i32>,
+    ) -> Option<Observation> {
         let looking = async {
-            let mut connection = match eye.take() {
+            let mut connection = match connection_slot.take() {
                 Some(connection) => connection,
                 None => session::open(&self.options, Purpose::Looking).await.ok()?,
             };
             let look = look(&mut connection, &self.session, pid).await.ok()?;
-            *eye = Some(connection);
+            *connection_slot = Some(connection);
             Some(look)
         };
         timeout(LOOK, looking).await.ok().flatten()
     }
 
     /// Ends a session of this process on the server.
-    async fn end(&self, eye: &mut Option<PgConnection>, pid: i32) {
-        let Some(mut connection) = eye.take() else { return };
+    async fn end(&self, connection_slot: &mut Option<PgConnection>, pid: i32) {
+        let Some(mut connection) = connection_slot.take() else {
+            return;
+        };
         let ended = sqlx::query_scalar!(
             r#"select pg_catalog.pg_terminate_backend(pid) as "ended!" from pg_catalog.pg_stat_activity
                where pid = $1 and application_name = $2"#,
@@ -181,20 +187,20 @@ impl Lookout {
 
 /// What the server says of a session, or of the one of this process that waits for somebody.
 #[derive(Debug, PartialEq, Eq)]
-struct Look {
+struct Observation {
     /// None: there is no such session any more.
-    session: Option<Standing>,
+    session: Option<SessionState>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Standing {
-    waits: Waits,
+struct SessionState {
+    waits: WaitingFor,
     /// Moves with each statement and each message of a COPY.
     mark: (Option<Time>, Option<i64>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Waits {
+enum WaitingFor {
     /// The server works.
     No,
     /// For our next message.
@@ -205,7 +211,11 @@ enum Waits {
     ForStandby,
 }
 
-async fn look(connection: &mut PgConnection, session: &str, pid: Option<i32>) -> Result<Look, sqlx::Error> {
+async fn look(
+    connection: &mut PgConnection,
+    session: &str,
+    pid: Option<i32>,
+) -> Result<Observation, sqlx::Error> {
     let row = sqlx::query!(
         r#"select a.state, a.wait_event_type, a.wait_event, a.state_change, copy.bytes_processed as "copied?",
              case when a.wait_event_type = 'Lock' then (
@@ -228,14 +238,14 @@ async fn look(connection: &mut PgConnection, session: &str, pid: Option<i32>) ->
     )
     .fetch_optional(connection)
     .await?;
-    Ok(Look {
-        session: row.map(|row| Standing {
+    Ok(Observation {
+        session: row.map(|row| SessionState {
             waits: match (row.wait_event_type.as_deref(), row.wait_event.as_deref()) {
-                (Some("Lock"), _) => Waits::ForLock(presentable(row.blockers)),
-                (_, Some("SyncRep")) => Waits::ForStandby,
-                (Some("Client"), _) => Waits::ForUs,
-                _ if row.state.is_some_and(|state| state.starts_with("idle")) => Waits::ForUs,
-                _ => Waits::No,
+                (Some("Lock"), _) => WaitingFor::ForLock(presentable(row.blockers)),
+                (_, Some("SyncRep")) => WaitingFor::ForStandby,
+                (Some("Client"), _) => WaitingFor::ForUs,
+                _ if row.state.is_some_and(|state| state.starts_with("idle")) => WaitingFor::ForUs,
+                _ => WaitingFor::No,
             },
             mark: (row.state_change, row.copied),
         }),
@@ -256,28 +266,28 @@ fn presentable(blockers: Option<String>) -> String {
 
 /// What all looks at one piece of work have shown.
 #[derive(Debug, Default)]
-struct Seen {
-    last: Option<Look>,
+struct Observations {
+    last: Option<Observation>,
     /// Since when looks show the same, or fail.
     since: Option<Instant>,
     failed: bool,
     /// Who was in the way, for an error that comes later.
-    in_the_way: Option<Obstacle>,
+    blocker: Option<Blocker>,
 }
 
-impl Seen {
-    fn take(&mut self, look: Option<Look>, doing: &str) {
+impl Observations {
+    fn take(&mut self, look: Option<Observation>, doing: &str) {
         let Some(look) = look else {
             if !std::mem::replace(&mut self.failed, true) {
                 self.since = Some(Instant::now());
             }
             return;
         };
-        let waits = |look: &Look| look.session.as_ref().map(|session| session.waits.clone());
+        let waits = |look: &Observation| look.session.as_ref().map(|session| session.waits.clone());
         let same = match waits(&look) {
             // Who is in the way may change while the wait goes on; what we sent in between must not be taken for silence.
-            Some(Waits::ForLock(_)) => {
-                matches!(self.last.as_ref().and_then(waits), Some(Waits::ForLock(_)))
+            Some(WaitingFor::ForLock(_)) => {
+                matches!(self.last.as_ref().and_then(waits), Some(WaitingFor::ForLock(_)))
             }
             _ => self.last.as_ref() == Some(&look),
         };
@@ -285,22 +295,22 @@ impl Seen {
             self.since = Some(Instant::now());
         }
         self.failed = false;
-        let in_the_way = match waits(&look) {
-            Some(Waits::ForLock(who)) => Some(Obstacle::Session(who)),
-            Some(Waits::ForStandby) => Some(Obstacle::Standby),
+        let blocker = match waits(&look) {
+            Some(WaitingFor::ForLock(who)) => Some(Blocker::Session(who)),
+            Some(WaitingFor::ForStandby) => Some(Blocker::Standby),
             _ => None,
         };
-        if let Some(in_the_way) = in_the_way {
-            if self.in_the_way.as_ref() != Some(&in_the_way) {
-                tracing::warn!("still {doing}: {in_the_way}");
+        if let Some(blocker) = blocker {
+            if self.blocker.as_ref() != Some(&blocker) {
+                tracing::warn!("still {doing}: {blocker}");
             }
-            self.in_the_way = Some(in_the_way);
+            self.blocker = Some(blocker);
         }
         self.last = Some(look);
     }
 
     /// Whether the work is to be given up, and why. Of an unknown session only the deadline tells.
-    fn verdict(&self, is_known: bool, late: bool) -> Option<Obstacle> {
+    fn verdict(&self, is_known: bool, late: bool) -> Option<Blocker> {
         let lasting = self.since.map(|since| since.elapsed()).unwrap_or_default();
         let waits = self
             .last
@@ -309,36 +319,36 @@ impl Seen {
             .map(|look| look.session.as_ref().map(|session| &session.waits));
         if is_known {
             match waits {
-                None if self.failed && lasting >= AWAY => return Some(Obstacle::Away),
-                Some(None | Some(Waits::ForUs)) if lasting >= SILENT => return Some(Obstacle::Silence),
-                Some(Some(Waits::ForLock(_) | Waits::ForStandby)) if lasting >= BLOCKED => {
-                    return self.in_the_way.clone();
+                None if self.failed && lasting >= AWAY => return Some(Blocker::Away),
+                Some(None | Some(WaitingFor::ForUs)) if lasting >= SILENT => return Some(Blocker::Silence),
+                Some(Some(WaitingFor::ForLock(_) | WaitingFor::ForStandby)) if lasting >= BLOCKED => {
+                    return self.blocker.clone();
                 }
                 _ => {}
             }
         }
         let away = if self.failed {
-            Obstacle::Away
+            Blocker::Away
         } else {
-            Obstacle::Nobody
+            Blocker::Nobody
         };
-        late.then(|| self.in_the_way.clone().unwrap_or(away))
+        late.then(|| self.blocker.clone().unwrap_or(away))
     }
 
     /// A lock that was not had in time (the server's own limit) is told with who had it.
     fn explain(&self, error: Error, doing: &'static str, began: Instant) -> Error {
-        match &self.in_the_way {
-            Some(in_the_way) if error.is_lock_not_had() => Error::Waited {
+        match &self.blocker {
+            Some(blocker) if error.is_lock_not_had() => Error::Waited {
                 doing,
                 seconds: began.elapsed().as_secs(),
-                in_the_way: in_the_way.clone(),
+                blocker: blocker.clone(),
             },
             _ => error,
         }
     }
 }
 
-impl Lookout {
+impl SessionMonitor {
     /// Takes note when no connection could be had to load with; that one was had says nothing of loading yet.
     pub(crate) fn note_opening<T>(&self, opened: &Result<T, Error>) {
         if opened.is_err() {

@@ -8,27 +8,31 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::waits::{Longest, Lookout};
+use crate::postgres::waits::{SessionMonitor, WaitLimit};
 
 /// A connection of a pool whose session is known by its number. One whose work did not end is closed, not given back:
 /// nobody knows what the server still has to say on it.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchedConnection {
     connection: PoolConnection<Postgres>,
-    watch: Watch,
+    watch: SessionWatch,
     at_work: bool,
 }
 
 /// Watches one session.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch {
-    lookout: Lookout,
+pub(crate) struct SessionWatch {
+    monitor: SessionMonitor,
     pid: i32,
 }
 
-impl Watched {
+impl WatchedConnection {
     /// Takes a connection out of the pool.
-    pub(crate) async fn of(pool: &PgPool, lookout: &Lookout, doing: &'static str) -> Result<Self, Error> {
+    pub(crate) async fn of(
+        pool: &PgPool,
+        monitor: &SessionMonitor,
+        doing: &'static str,
+    ) -> Result<Self, Error> {
         let opening = async {
             let mut connection = pool.acquire().await.doing(doing)?;
             let pid = sqlx::query_scalar!(r#"select pg_catalog.pg_backend_pid() as "pid!""#)
@@ -37,19 +41,19 @@ impl Watched {
                 .doing(doing)?;
             Ok((connection, pid))
         };
-        let (connection, pid) = lookout.wait(doing, Longest::Moment, opening).await?;
+        let (connection, pid) = monitor.wait(doing, WaitLimit::Short, opening).await?;
         Ok(Self {
             connection,
-            watch: Watch {
-                lookout: lookout.clone(),
+            watch: SessionWatch {
+                monitor: monitor.clone(),
                 pid,
             },
             at_work: false,
         })
     }
 
-    /// Begins work, which [`Watched::rest`] ends: what is dropped in between takes the connection with it.
-    pub(crate) fn work(&mut self) -> Watch {
+    /// Begins work, which [`WatchedConnection::rest`] ends: what is dropped in between takes the connection with it.
+    pub(crate) fn work(&mut self) -> SessionWatch {
         self.at_work = true;
         self.watch.clone()
     }
@@ -60,15 +64,15 @@ impl Watched {
     }
 }
 
-impl Watch {
+impl SessionWatch {
     /// Waits for work on this session.
     pub(crate) fn wait<T>(
         &self,
         doing: &'static str,
-        longest: Longest,
+        limit: WaitLimit,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
-        self.lookout.watch(doing, longest, Some(self.pid), work)
+        self.monitor.watch(doing, limit, Some(self.pid), work)
     }
 
     /// The same for what loads: `readyz` tells while it cannot be done.
@@ -77,16 +81,16 @@ impl Watch {
         doing: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
-        let work = self.wait(doing, Longest::Minutes, work);
+        let work = self.wait(doing, WaitLimit::Minutes, work);
         async {
             let done = work.await;
-            self.lookout.note_load(&done);
+            self.monitor.note_load(&done);
             done
         }
     }
 }
 
-impl std::ops::Deref for Watched {
+impl std::ops::Deref for WatchedConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -94,13 +98,13 @@ impl std::ops::Deref for Watched {
     }
 }
 
-impl std::ops::DerefMut for Watched {
+impl std::ops::DerefMut for WatchedConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedConnection {
     fn drop(&mut self) {
         if self.at_work {
             self.connection.close_on_drop();

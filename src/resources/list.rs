@@ -61,7 +61,7 @@ impl Resource for ListResource {
         page(self.description, start, halved(self.page_size, shrink))
     }
 
-    fn probe(&self) -> Request {
+    fn trial_request(&self) -> Request {
         page(self.description, 0, 1)
     }
 

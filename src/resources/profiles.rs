@@ -76,7 +76,7 @@ impl Resource for Profiles {
 
     fn request(&self, position: &Position, shrink: u32) -> Request {
         let Position::Cursor(position) = position else {
-            return self.probe();
+            return self.trial_request();
         };
         let count = halved(self.page_size, shrink);
         let mut query = vec![
@@ -98,7 +98,7 @@ impl Resource for Profiles {
         }
     }
 
-    fn probe(&self) -> Request {
+    fn trial_request(&self) -> Request {
         let query = vec![("cursor", "*".to_owned()), ("count", "1".to_owned())];
         Request {
             path: path_of(&self.segment),

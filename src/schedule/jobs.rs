@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::config::settings::{AuditEvents, List, Profiles, Settings};
 use crate::model::description::{Description, Reading};
-use crate::model::job::{Job, Task};
+use crate::model::job::{Job, ScheduledJob};
 use crate::model::position::{Scope, Slot};
 
 /// The jobs of the enabled resources, in the order in which they are begun when several are due.
-pub fn jobs(settings: &Settings) -> Vec<Task> {
+pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
     let resources = &settings.resources;
     let zone = settings.schedule.time_zone.name();
     let enabled = settings.registry.iter().filter(|it| resources.is_enabled(it));
@@ -20,29 +20,29 @@ pub fn jobs(settings: &Settings) -> Vec<Task> {
     enabled.flat_map(of).collect()
 }
 
-fn list(description: &Description, settings: &List, zone: &str) -> Task {
+fn list(description: &Description, settings: &List, zone: &str) -> ScheduledJob {
     let resource = description.name();
     let slot = Slot {
         resource,
         scope: Scope::Full,
     };
-    task(resource, slot, &settings.schedule, zone)
+    scheduled(resource, slot, &settings.schedule, zone)
 }
 
 /// The full walk comes first: what it brings, an increment need not.
-fn profiles(resource: &'static str, settings: &Profiles, zone: &str) -> Vec<Task> {
+fn profiles(resource: &'static str, settings: &Profiles, zone: &str) -> Vec<ScheduledJob> {
     let slot = |scope| Slot { resource, scope };
     let name = |scope: Scope| format!("{resource}/{}", scope.as_str());
     vec![
-        task(
+        scheduled(
             &name(Scope::Full),
             slot(Scope::Full),
             &settings.full_schedule,
             zone,
         ),
-        Task {
+        ScheduledJob {
             at_once: false,
-            ..task(
+            ..scheduled(
                 &name(Scope::Increment),
                 slot(Scope::Increment),
                 &settings.schedule,
@@ -53,25 +53,25 @@ fn profiles(resource: &'static str, settings: &Profiles, zone: &str) -> Vec<Task
 }
 
 /// The first poll of a new database reads as far back as the tenant keeps events, so the wider scans add nothing yet.
-fn audit_events(resource: &'static str, settings: &AuditEvents, zone: &str) -> Vec<Task> {
+fn audit_events(resource: &'static str, settings: &AuditEvents, zone: &str) -> Vec<ScheduledJob> {
     let slot = Slot {
         resource,
         scope: Scope::Increment,
     };
-    let reaching = |name: &str, cron: &str, overlap: Duration| Task {
+    let reaching = |name: &str, cron: &str, overlap: Duration| ScheduledJob {
         overlap: Some(overlap),
-        ..task(name, slot, cron, zone)
+        ..scheduled(name, slot, cron, zone)
     };
-    let mut tasks = vec![reaching(resource, &settings.schedule, settings.overlap)];
-    tasks.extend(settings.scans.iter().zip(1..).map(|(scan, number)| Task {
+    let mut jobs = vec![reaching(resource, &settings.schedule, settings.overlap)];
+    jobs.extend(settings.scans.iter().zip(1..).map(|(scan, number)| ScheduledJob {
         at_once: false,
         ..reaching(&format!("{resource}/scan-{number}"), &scan.schedule, scan.overlap)
     }));
-    tasks
+    jobs
 }
 
-fn task(name: &str, slot: Slot, cron: &str, zone: &str) -> Task {
-    Task {
+fn scheduled(name: &str, slot: Slot, cron: &str, zone: &str) -> ScheduledJob {
+    ScheduledJob {
         job: Job {
             name: name.to_owned(),
             slot,

@@ -19,7 +19,7 @@ use croner::Cron;
 use super::error::ScheduleError;
 use crate::config::cron::parse;
 use crate::model::Time;
-use crate::model::job::{Again, Job, Task};
+use crate::model::job::{Again, Job, ScheduledJob};
 
 /// Zones change their clocks months apart; looking twice a day finds each change.
 const STRIDE: Duration = Duration::hours(12);
@@ -27,7 +27,7 @@ const STRIDE: Duration = Duration::hours(12);
 /// A task and its times.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) task: Task,
+    pub(super) scheduled: ScheduledJob,
     pub(super) timetable: Timetable,
 }
 
@@ -161,15 +161,15 @@ pub fn next_run(expression: &str, zone: Tz, after: Time) -> Result<Time, Schedul
 ///
 /// A run that was missed stays due, whatever else changed, and is made up once.
 pub fn at_start(
-    task: &Task,
+    scheduled: &ScheduledJob,
     timetable: &Timetable,
     stored: Option<&(Job, Time)>,
     now: Time,
 ) -> Result<Option<Time>, ScheduleError> {
     match stored {
-        Some((job, _)) if *job == task.job => Ok(None),
+        Some((job, _)) if *job == scheduled.job => Ok(None),
         Some((_, due)) if *due <= now => Ok(Some(*due)),
-        None if task.at_once => Ok(Some(now)),
+        None if scheduled.at_once => Ok(Some(now)),
         Some(_) | None => timetable.next_after(now).map(Some),
     }
 }

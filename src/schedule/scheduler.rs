@@ -16,10 +16,10 @@ use super::plan::{Entry, Timetable, at_start};
 use super::turn::Turn;
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::job::{Job, Task};
+use crate::model::job::{Job, ScheduledJob};
+use crate::model::liveness::Liveness;
 use crate::model::ports::{JobStore, Runner};
 use crate::model::position::Slot;
-use crate::model::pulse::Pulse;
 
 /// How this process takes part in the schedule.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Part {
     /// How long a claim holds without being extended (`schedule.lease_ttl`).
     pub hold: Duration,
     /// Told at every round, for the health check.
-    pub pulse: Pulse,
+    pub liveness: Liveness,
 }
 
 /// Keeps the schedule until `cancel`, then waits until the running jobs have come to a safe place and their claims are
@@ -38,14 +38,14 @@ pub struct Part {
 /// A database that is away is waited for. The only errors are those of the schedule itself, at the start.
 pub async fn run<S: JobStore, R: Runner>(
     store: Arc<S>,
-    tasks: Vec<Task>,
+    jobs: Vec<ScheduledJob>,
     runner: Arc<R>,
     mut heartbeat: Heartbeat,
     part: Part,
     cancel: CancellationToken,
 ) -> Result<(), ScheduleError> {
     let scheduler = Scheduler {
-        entries: entries(tasks)?,
+        entries: entries(jobs)?,
         store,
         runner,
         part,
@@ -61,14 +61,13 @@ pub async fn run<S: JobStore, R: Runner>(
     Ok(())
 }
 
-fn entries(tasks: Vec<Task>) -> Result<Vec<Arc<Entry>>, ScheduleError> {
-    tasks
-        .into_iter()
-        .map(|task| {
-            let timetable = Timetable::of(&task.job)?;
+fn entries(jobs: Vec<ScheduledJob>) -> Result<Vec<Arc<Entry>>, ScheduleError> {
+    jobs.into_iter()
+        .map(|scheduled| {
+            let timetable = Timetable::of(&scheduled.job)?;
             // An expression such as 30 February is an error now, not when its turn would come.
             timetable.next_after(chrono::Utc::now())?;
-            Ok(Arc::new(Entry { task, timetable }))
+            Ok(Arc::new(Entry { scheduled, timetable }))
         })
         .collect()
 }
@@ -88,7 +87,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
     async fn keep(&self, heartbeat: &mut Heartbeat) {
         let mut reconciled = false;
         loop {
-            self.part.pulse.beat();
+            self.part.liveness.record();
             // A claim that is cut off here by a shutdown lapses by itself.
             tokio::select! {
                 biased;
@@ -113,7 +112,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
             stored = self.stored().await?;
         }
         for entry in &self.entries {
-            match stored.get(&entry.task.job.name) {
+            match stored.get(&entry.scheduled.job.name) {
                 Some((_, due)) if *due <= now => self.begin(entry).await?,
                 Some(_) => {}
                 // Somebody emptied the table, or an older replica took our job for one that is gone.
@@ -133,25 +132,26 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         let names: Vec<String> = self
             .entries
             .iter()
-            .map(|entry| entry.task.job.name.clone())
+            .map(|entry| entry.scheduled.job.name.clone())
             .collect();
         self.store.keep_only(&names).await?;
         for entry in &self.entries {
-            self.put(entry, stored.get(&entry.task.job.name), now).await?;
+            self.put(entry, stored.get(&entry.scheduled.job.name), now)
+                .await?;
         }
         Ok(())
     }
 
     async fn put(&self, entry: &Entry, stored: Option<&(Job, Time)>, now: Time) -> Outcome<()> {
-        let Entry { task, timetable } = entry;
-        match at_start(task, timetable, stored, now) {
-            Ok(Some(next)) => self.store.put(&task.job, next).await,
+        let Entry { scheduled, timetable } = entry;
+        match at_start(scheduled, timetable, stored, now) {
+            Ok(Some(next)) => self.store.put(&scheduled.job, next).await,
             Ok(None) => Ok(()),
             Err(error) => {
                 tracing::error!(
-                    job = task.job.name,
+                    job = scheduled.job.name,
                     "job `{}` is not scheduled: {error}",
-                    task.job.name
+                    scheduled.job.name
                 );
                 Ok(())
             }
@@ -161,7 +161,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
     /// Claims a due job and starts its turn. Another job of the same slot has to end first: it stays due.
     async fn begin(&self, entry: &Arc<Entry>) -> Outcome<()> {
         let Part { holder, hold, .. } = &self.part;
-        let job = &entry.task.job;
+        let job = &entry.scheduled.job;
         let Some(place) = self.running.take(job.slot) else {
             return Ok(());
         };

@@ -46,7 +46,7 @@ impl<S: JobStore, R: Runner> Turn<S, R> {
     }
 
     fn name(&self) -> &str {
-        &self.entry.task.job.name
+        &self.entry.scheduled.job.name
     }
 
     /// Runs in a task of its own, so that a panic ends this run and nothing else.
@@ -56,7 +56,7 @@ impl<S: JobStore, R: Runner> Turn<S, R> {
             Arc::clone(&self.runner),
             self.cancel.clone(),
         );
-        let task = tokio::spawn(async move { runner.run(&entry.task, cancel).await });
+        let task = tokio::spawn(async move { runner.run(&entry.scheduled, cancel).await });
         AbortOnDropHandle::new(task).await.unwrap_or_else(|error| {
             // The panic's own words may hold anything; the panic hook has told them.
             let name = self.name();

@@ -1,4 +1,4 @@
-//! The engine: takes a lease, opens a run, reads what the task wants, and closes the run with an honest ledger.
+//! The engine: takes a lease, opens a run, reads what the spec asks for, and closes the run with its ledger.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::model::status::RunStatus;
 use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
 use super::run::{Context, Ended};
-use super::task::{Bounds, Reading, Task};
+use super::run_spec::{Bounds, Reading, RunSpec};
 use super::{events, lists, profiles};
 
 /// How long a run that has not begun may go on once a shutdown is asked for,
@@ -51,49 +51,49 @@ impl<S: Source, T: Store> Engine<S, T> {
         }
     }
 
-    /// Runs a task. None: there was nothing to do, or it was left to another process.
-    pub async fn run(&self, task: &Task, shutdown: &CancellationToken) -> Option<RunReport> {
+    /// Executes one run. None: there was nothing to do, or it was left to another process.
+    pub async fn run(&self, spec: &RunSpec, shutdown: &CancellationToken) -> Option<RunReport> {
         let started_at = self.clock.now();
-        let slot = match lease::leave(shutdown, OPENING, self.slot(task)).await {
+        let slot = match lease::leave(shutdown, OPENING, self.slot(spec)).await {
             Ok(Some(slot)) => slot,
             Ok(None) => return None,
             Err(fault) => {
                 return Some(unopened(
-                    task.slot(Scope::Full),
+                    spec.slot(Scope::Full),
                     fault,
                     started_at,
                     self.clock.now(),
                 ));
             }
         };
-        let acquired = lease::acquire(&self.store, slot, task.when_held, shutdown);
+        let acquired = lease::acquire(&self.store, slot, spec.when_held, shutdown);
         let lease = match lease::leave(shutdown, OPENING, acquired).await {
             Ok(Some(lease)) => lease,
             Ok(None) => return None,
             Err(fault) => return Some(unopened(slot, fault, started_at, self.clock.now())),
         };
-        let report = self.run_leased(task, lease, shutdown, started_at).await;
+        let report = self.run_leased(spec, lease, shutdown, started_at).await;
         self.watcher.ended(&report);
         Some(report)
     }
 
-    /// In which slot the task runs.
-    async fn slot(&self, task: &Task) -> Outcome<Option<Slot>> {
-        match &task.reading {
-            Reading::List => Ok(Some(task.slot(Scope::Full))),
-            Reading::Events(_) => Ok(Some(task.slot(Scope::Increment))),
+    /// The slot in which the run takes place.
+    async fn slot(&self, spec: &RunSpec) -> Outcome<Option<Slot>> {
+        match &spec.reading {
+            Reading::List => Ok(Some(spec.slot(Scope::Full))),
+            Reading::Events(_) => Ok(Some(spec.slot(Scope::Increment))),
             Reading::Profiles(reading) => {
                 let approved = self.bounds.approved_removals.is_some();
                 let scope =
-                    profiles::scope(&self.store, self.clock.as_ref(), task, *reading, approved).await?;
-                Ok(scope.map(|scope| task.slot(scope)))
+                    profiles::scope(&self.store, self.clock.as_ref(), spec, *reading, approved).await?;
+                Ok(scope.map(|scope| spec.slot(scope)))
             }
         }
     }
 
     async fn run_leased(
         &self,
-        task: &Task,
+        spec: &RunSpec,
         lease: Lease,
         shutdown: &CancellationToken,
         started_at: crate::model::Time,
@@ -114,21 +114,21 @@ impl<S: Source, T: Store> Engine<S, T> {
             clock: self.clock.as_ref(),
             bounds: &self.bounds,
             watcher: self.watcher.as_ref(),
-            task,
+            spec,
             lease: &lease,
             progress: &progress,
             stop: &stop,
             removals: &removals,
         };
         // Whatever it waits for: once it has to stop, it stops.
-        let outcome = match &task.reading {
+        let outcome = match &spec.reading {
             Reading::List => stop.or_drop(Box::pin(lists::run(&context))).await,
             Reading::Events(reading) => stop.or_drop(Box::pin(events::run(&context, reading))).await,
             Reading::Profiles(reading) => stop.or_drop(Box::pin(profiles::run(&context, *reading))).await,
         };
         drop(keeper);
         let counts = progress.read();
-        if counts.unaccounted(!matches!(task.reading, Reading::Events(_))) != 0 {
+        if counts.unaccounted(!matches!(spec.reading, Reading::Events(_))) != 0 {
             tracing::error!(
                 ?counts,
                 "the ledger of {} does not add up: please report it",

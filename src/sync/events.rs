@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::model::Time;
-use crate::model::batch::{Advance, Batch, Landmark};
+use crate::model::batch::{Advance, Batch, ScanEvidence};
 use crate::model::clocks::OwnClocks;
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
@@ -19,8 +19,8 @@ use super::clocks::{self, Beginning};
 use super::marks;
 use super::renames::{self, Shown};
 use super::run::{Context, Ended};
+use super::run_spec::{EventsReading, Reading};
 use super::small_pages::read_whole;
-use super::task::{EventsReading, Reading};
 use super::walk::page_fill::PageFill;
 use super::walk::since::{Frame, SinceWalk, Step};
 
@@ -33,9 +33,9 @@ pub(super) async fn run<S: Source, T: Store>(
     let store = context.store;
     let own = context.own_clocks().await?;
     let mut frame = trusted(context, frame(reading, own), own).await?;
-    frame.landmark = store.landmark(frame.anchored_by()).await?;
+    frame.scan_evidence = store.scan_evidence(frame.anchored_by()).await?;
     let mut renames = store.renames().await?;
-    let table = context.task.resource.table();
+    let table = context.spec.resource.table();
     let mut loader = AtHand::new(store, table, context.lease, None);
     let mut scan = Scan {
         walk: None,
@@ -103,7 +103,7 @@ async fn page<S: Source, T: Store>(
     renames: &mut Vec<Rename>,
 ) -> Outcome<(PageEnd, Dated)> {
     let wanted = u64::from(page_size(context));
-    let request = context.task.resource.request(&Position::Since(position), 0);
+    let request = context.spec.resource.request(&Position::Since(position), 0);
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let (end, raw) = {
@@ -118,7 +118,7 @@ async fn page<S: Source, T: Store>(
     let Some(shown) = Shown::of(&page.dates, is_short).filter(|_| !page.batch.events.is_empty()) else {
         return Ok((end, page));
     };
-    let stored = loader.alike(&page.batch.events).await?;
+    let stored = loader.similar_events(&page.batch.events).await?;
     let found = renames::found(shown, &page.batch.events, &stored, renames);
     if found.is_empty() {
         return Ok((end, page));
@@ -134,7 +134,7 @@ async fn page<S: Source, T: Store>(
 
 /// Events asked for at once.
 fn page_size<S, T>(context: &Context<'_, S, T>) -> u32 {
-    match &context.task.reading {
+    match &context.spec.reading {
         Reading::Events(reading) => reading.page_size,
         Reading::List | Reading::Profiles(_) => 0,
     }
@@ -147,7 +147,7 @@ async fn decode<S: Source, T: Store>(
     raw: &RawBatch,
     renames: &[Rename],
 ) -> Outcome<Dated> {
-    let resource = context.task.resource.as_ref();
+    let resource = context.spec.resource.as_ref();
     let mut decoder = resource.decoder();
     decoder.renamed(renames);
     let prepared = batch::prepare(resource, decoder.as_mut(), loader, raw, &TableState::of(0)).await?;
@@ -228,7 +228,7 @@ async fn trusted<S: Source, T: Store>(
     let instead = "reading all events that the tenant still has";
     marks::tell_of_doubt(context.progress, context.lease.slot, ahead, own, instead);
     Ok(Frame {
-        watermark: store.landmark(own.bound()).await?.event,
+        watermark: store.scan_evidence(own.bound()).await?.event,
         since: frame.since.or(Some(Time::MIN_UTC)),
         ..frame
     })
@@ -246,7 +246,7 @@ fn frame(reading: &EventsReading, own: OwnClocks) -> Frame {
         page_size: u64::from(reading.page_size),
         now: own.earlier(),
         latest: own.later(),
-        landmark: Landmark::default(),
+        scan_evidence: ScanEvidence::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::ports::Store;
 use crate::model::position::Slot;
 
 use super::progress::Progress;
-use super::task::WhenHeld;
+use super::run_spec::WhenHeld;
 
 /// How often the counts of an open run are written for those who look on.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);

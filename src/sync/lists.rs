@@ -25,7 +25,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
     let mut before: Option<OffsetWalk> = None;
     let stored = context
         .store
-        .rows_estimated(context.task.resource.table())
+        .rows_estimated(context.spec.resource.table())
         .await?;
     loop {
         let walk = Walk {
@@ -124,7 +124,7 @@ async fn reading<S: Source, T: Store>(
     mut listing: OffsetWalk,
     stored: u64,
 ) -> Outcome<OffsetWalk> {
-    let resource = context.task.resource.as_ref();
+    let resource = context.spec.resource.as_ref();
     let loader = AtHand::new(context.store, resource.table(), context.lease, Some(walk));
     let source = context.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
@@ -167,7 +167,7 @@ struct ListLoading<'a, S: Source, T: Store> {
 impl<S: Source, T: Store> ListLoading<'_, S, T> {
     /// Loads a batch and takes its ids in. It names the walk in the cursor, so that a crash leaves no ids behind.
     async fn load(&mut self, raw: &RawBatch, listing: &mut OffsetWalk) -> Outcome<()> {
-        let resource = self.context.task.resource.as_ref();
+        let resource = self.context.spec.resource.as_ref();
         let table_state = TableState::of(0);
         let mut decoder = resource.decoder();
         let prepared = batch::prepare(
@@ -210,7 +210,7 @@ async fn page<S: Source, T: Store>(
 ) -> Outcome<Step> {
     let context = loading.context;
     let position = loading.position.clone();
-    let request = |shrink| context.task.resource.request(&position, shrink);
+    let request = |shrink| context.spec.resource.request(&position, shrink);
     let bounds = context.bounds;
     let (mut raw, mut elements) = (RawBatch::default(), 0);
     loop {

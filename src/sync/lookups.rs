@@ -81,7 +81,7 @@ pub(super) async fn judge<S: Source, T: Store>(
 
 /// Asks once; where another profile answered, twice: an answer that was meant for somebody else does not come again.
 async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, segment: &str, id: &str) -> (Verdict, Lookup) {
-    let resource = &context.task.resource;
+    let resource = &context.spec.resource;
     let lookup = look_up(context, id).await;
     let verdict = resource.verdict(id, segment, &lookup);
     let Verdict::Redirected { survivor } = &verdict else {
@@ -100,7 +100,7 @@ async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, segment: &str, id
 }
 
 async fn look_up<S: Source, T: Store>(context: &Context<'_, S, T>, id: &str) -> Lookup {
-    match context.task.resource.lookup(id) {
+    match context.spec.resource.lookup(id) {
         Some(request) => {
             let meter = context.progress.meter();
             let _waiting = context.progress.waiting();
@@ -140,7 +140,7 @@ async fn doubt_of_all<S: Source, T: Store>(
     let mut wanted = witnesses.len().min(2);
     for id in witnesses {
         let lookup = context.stop.or(async { Ok(look_up(context, id).await) }).await?;
-        let why = match context.task.resource.verdict(id, segment, &lookup) {
+        let why = match context.spec.resource.verdict(id, segment, &lookup) {
             Verdict::Missed(_) if wanted > 1 => {
                 wanted -= 1;
                 continue;

@@ -14,7 +14,7 @@ use crate::model::position::{Scope, Slot};
 use super::clocks::spelled;
 use super::progress::Progress;
 use super::run::Context;
-use super::task::Task;
+use super::run_spec::RunSpec;
 
 /// The longest overlap that is advised (a day, in seconds): the tenant's index is minutes behind, and each increment reads
 /// the whole overlap again.
@@ -67,9 +67,9 @@ pub(super) struct Marks {
 
 impl Marks {
     /// Reads both.
-    pub(super) async fn read<T: Store>(store: &T, task: &Task, own: OwnClocks) -> Outcome<Self> {
-        let full = store.cursor(task.slot(Scope::Full)).await?.watermark;
-        let increment = store.cursor(task.slot(Scope::Increment)).await?.watermark;
+    pub(super) async fn read<T: Store>(store: &T, spec: &RunSpec, own: OwnClocks) -> Outcome<Self> {
+        let full = store.cursor(spec.slot(Scope::Full)).await?.watermark;
+        let increment = store.cursor(spec.slot(Scope::Increment)).await?.watermark;
         let believed = |mark: &Time| own.believe(*mark);
         Ok(Self {
             full: full.filter(believed),
@@ -89,7 +89,7 @@ pub(super) async fn of_run<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     own: OwnClocks,
 ) -> Outcome<Marks> {
-    Marks::read(context.store, context.task, own).await
+    Marks::read(context.store, context.spec, own).await
 }
 
 /// Through when profiles are complete: by an increment, or by the start of a full walk.

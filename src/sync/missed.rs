@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::model::Time;
-use crate::model::batch::{Tally, Written};
+use crate::model::batch::{ReadCounts, Written};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
 use crate::model::ports::{Loader, Source, Store};
@@ -46,11 +46,11 @@ pub(super) async fn load<S: Source, T: Store>(
         }
     };
     // They are counted as missed; what was written for them counts as read as well, so that the sum holds.
-    let tally = Tally {
+    let tally = ReadCounts {
         read: written.inserted + written.updated + written.rejected + written.suppressed,
         replaced_characters: noticed.replaced_characters,
         unreadable_dates: noticed.unreadable_dates,
-        ..Tally::default()
+        ..ReadCounts::default()
     };
     context.progress.loaded(
         tally,
@@ -66,14 +66,14 @@ pub(super) async fn load<S: Source, T: Store>(
 async fn compare_and_load<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     raw: &RawBatch,
-) -> Outcome<(Tally, Written)> {
-    let resource = context.task.resource.as_ref();
+) -> Outcome<(ReadCounts, Written)> {
+    let resource = context.spec.resource.as_ref();
     // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
     let store = context.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;
     let mut decoder = resource.decoder();
     let table_state = TableState::of(0).within(context.removals);
-    let (mut noticed, mut all, mut from) = (Tally::default(), Written::default(), Some(0));
+    let (mut noticed, mut all, mut from) = (ReadCounts::default(), Written::default(), Some(0));
     while let Some(place) = from {
         let (prepared, rest) =
             batch::prepare_from(place, resource, decoder.as_mut(), &mut loader, raw, &table_state).await?;

@@ -18,7 +18,7 @@ use super::ending::{SEEN_LOST, Stopped, WALKS_AGAIN, Walked};
 use super::marks::{self, Marks};
 use super::restart::{self, Anew, RESTARTS};
 use super::run::{Context, Ended};
-use super::task::{ProfilesReading, Task};
+use super::run_spec::{ProfilesReading, RunSpec};
 use super::transfer::Transfer;
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
@@ -31,21 +31,21 @@ pub(super) mod stored;
 /// How long a finished walk waits for a person's approval.
 const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
 
-/// In which scope a task runs; none when there is nothing to increment from yet.
+/// The scope in which a run takes place; none when there is nothing to increment from yet.
 pub(super) async fn scope<T: Store>(
     store: &T,
     clock: &dyn Clock,
-    task: &Task,
+    spec: &RunSpec,
     reading: ProfilesReading,
     approved: bool,
 ) -> Outcome<Option<Scope>> {
-    let full = store.cursor(task.slot(Scope::Full)).await?;
+    let full = store.cursor(spec.slot(Scope::Full)).await?;
     let own = clocks::own_clocks(clock, store).await?;
-    let marks = Marks::read(store, task, own).await?;
+    let marks = Marks::read(store, spec, own).await?;
     let complete_once = marks.latest().is_some();
     // An increment may be the one that waits for the approval.
     let increment_is_open = store
-        .cursor(task.slot(Scope::Increment))
+        .cursor(spec.slot(Scope::Increment))
         .await?
         .position
         .is_some();
@@ -224,7 +224,7 @@ async fn transfer<S: Source, T: Store>(
 ) -> Result<Walked, Stopped> {
     let store = context.store;
     let walk = walk_of(&start);
-    let table = context.task.resource.table();
+    let table = context.spec.resource.table();
     let is_empty = start.pages == 0 && store.is_empty(table).await?;
     let stored = if is_empty {
         0
@@ -239,7 +239,7 @@ async fn transfer<S: Source, T: Store>(
     let transfer = Transfer {
         source: Arc::clone(context.source),
         store: store.clone(),
-        resource: Arc::clone(&context.task.resource),
+        resource: Arc::clone(&context.spec.resource),
         lease: context.lease.clone(),
         walk,
         bounds: context.bounds.clone(),

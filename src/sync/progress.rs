@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::batch::{Tally, Written};
+use crate::model::batch::{ReadCounts, Written};
 use crate::model::ledger::{Counts, RunReport};
 use crate::model::page::Meter;
 use crate::model::position::Slot;
@@ -86,7 +86,7 @@ impl Progress {
     }
 
     /// Adds what a batch brought and what became of it.
-    pub(super) fn loaded(&self, tally: Tally, written: &Written) {
+    pub(super) fn loaded(&self, tally: ReadCounts, written: &Written) {
         if written.unrecorded > 0 && self.lock().unrecorded == 0 {
             self.notice("so many elements are rejected that `sync.rejects` takes no more of them: they are counted only");
         }

@@ -146,7 +146,7 @@ async fn answers_others<S: Source, T: Store>(
 }
 
 async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, position: &CursorPosition) -> Outcome<()> {
-    let resource = context.task.resource.as_ref();
+    let resource = context.spec.resource.as_ref();
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();

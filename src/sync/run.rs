@@ -13,7 +13,7 @@ use crate::model::status::RunStatus;
 use super::clocks;
 use super::lease::Stop;
 use super::progress::{Progress, Watcher};
-use super::task::{Bounds, Task};
+use super::run_spec::{Bounds, RunSpec};
 
 /// How reading ended, when it did not end in a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) struct Context<'a, S, T> {
     pub(super) clock: &'a dyn Clock,
     pub(super) bounds: &'a Bounds,
     pub(super) watcher: &'a dyn Watcher,
-    pub(super) task: &'a Task,
+    pub(super) spec: &'a RunSpec,
     pub(super) lease: &'a Lease,
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a Stop,

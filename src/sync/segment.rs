@@ -58,7 +58,7 @@ async fn read<S: Source, T: Store>(
     wanted: Option<&str>,
     last: Option<&str>,
 ) -> Outcome<(Outcome<Choice>, Option<Time>)> {
-    let resource: &dyn Resource = context.task.resource.as_ref();
+    let resource: &dyn Resource = context.spec.resource.as_ref();
     let mut prelude = resource
         .prelude(wanted)
         .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
@@ -71,7 +71,7 @@ async fn read<S: Source, T: Store>(
 
 /// The segment that the last complete full walk read.
 pub(super) async fn last<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<String>> {
-    let slot = context.task.slot(Scope::Full);
+    let slot = context.spec.slot(Scope::Full);
     Ok(context.store.cursor(slot).await?.segment)
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn is_other<S: Source, T: Store>(
     }
     match last(context).await? {
         Some(last) => Ok(last != choice.segment),
-        None => Ok(!context.store.is_empty(context.task.resource.table()).await?),
+        None => Ok(!context.store.is_empty(context.spec.resource.table()).await?),
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn holds_all<S: Source, T: Store>(
         return Ok(false);
     }
     let store = context.store;
-    let stored = store.rows(context.task.resource.table()).await?;
+    let stored = store.rows(context.spec.resource.table()).await?;
     let members = store.memberships().await?;
     let members = members
         .iter()

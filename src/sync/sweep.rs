@@ -75,7 +75,7 @@ pub(super) async fn candidates<S: Source, T: Store>(
     walk: Walk,
 ) -> Outcome<Candidates> {
     context.stop.check()?;
-    let table = context.task.resource.table();
+    let table = context.spec.resource.table();
     context.store.candidates(table, walk).await
 }
 
@@ -155,7 +155,7 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
         merged => format!(", and merges removed {merged} in this run"),
     };
     let removed = unseen + merged;
-    let name = context.task.resource.name();
+    let name = context.spec.resource.name();
     Some(Ended {
         status: RunStatus::NeedsApproval,
         error: Some(format!(
@@ -208,7 +208,7 @@ async fn judge_between<S: Source, T: Store>(
     through: Option<&str>,
     swept: &mut Swept,
 ) -> Outcome<Option<String>> {
-    let table = context.task.resource.table();
+    let table = context.spec.resource.table();
     loop {
         context.stop.check()?;
         let left = context.bounds.lookups.saturating_sub(swept.looked_up);
@@ -278,7 +278,7 @@ async fn carry_out<S: Source, T: Store>(
     (verdicts, asked_at): (&[(String, Verdict)], Time),
     swept: &mut Swept,
 ) -> Outcome<()> {
-    let table = context.task.resource.table();
+    let table = context.spec.resource.table();
     let store = context.store;
     let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
     let missed = count(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));

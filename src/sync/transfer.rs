@@ -12,7 +12,7 @@ use crate::model::walk::Walk;
 use super::batch::TableState;
 use super::lease::Stop;
 use super::progress::Progress;
-use super::task::Bounds;
+use super::run_spec::Bounds;
 use super::walk::seen_filter::SeenFilter;
 
 /// What all parts of a transfer share: the task that reads pages and the lanes that load them.

@@ -18,24 +18,24 @@ use crate::model::verification::{Comparison, SegmentComparison, Verification};
 use super::batch::RawBatch;
 use super::engine::Engine;
 use super::lease::Stop;
+use super::run_spec::{Reading, RunSpec};
 use super::small_pages::{PageReader, read_list, read_prelude, read_whole};
-use super::task::{Reading, Task};
 use super::walk::cursor::tolerance;
 use super::walk::offset::OffsetWalk;
 
 impl<S: Source, T: Store> Engine<S, T> {
-    /// Asks the tenant for its counts of what the tasks read, and compares the tables with them. A resource that is
+    /// Asks the tenant for its counts of what the specs read, and compares the tables with them. A resource that is
     /// denied is told; any other fault ends it.
-    pub async fn verify(&self, tasks: &[Task], shutdown: &CancellationToken) -> Outcome<Verification> {
+    pub async fn verify(&self, specs: &[RunSpec], shutdown: &CancellationToken) -> Outcome<Verification> {
         let counting = Counting {
             engine: self,
             stop: Stop::new(shutdown.clone()),
             meter: Meter::default(),
         };
         let mut found = Verification::default();
-        for task in tasks {
-            let resource = task.resource.as_ref();
-            let outcome = match task.reading {
+        for spec in specs {
+            let resource = spec.resource.as_ref();
+            let outcome = match spec.reading {
                 Reading::List => counting.list(resource, &mut found).await,
                 Reading::Profiles(_) => counting.profiles(resource, &mut found).await,
                 Reading::Events(_) => {

@@ -29,9 +29,9 @@ use crate::config::settings::Web;
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::liveness::Liveness;
 use crate::model::plain;
 use crate::model::ports::{Clock, Observer};
-use crate::model::pulse::Pulse;
 use crate::model::status::Status;
 
 /// How long a page waits for the database.
@@ -40,16 +40,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// When the process counts as alive.
 #[derive(Debug, Clone)]
 pub struct Health {
-    pulse: Pulse,
+    liveness: Liveness,
     longest: Duration,
 }
 
 impl Health {
     /// Alive while the schedule comes round: at least every six heartbeats, and a minute is always allowed, since a round
     /// waits for a database that is away for as long as its pool does.
-    pub fn new(pulse: Pulse, heartbeat: Duration) -> Self {
+    pub fn new(liveness: Liveness, heartbeat: Duration) -> Self {
         Self {
-            pulse,
+            liveness,
             longest: (heartbeat * 6).max(Duration::from_mins(1)),
         }
     }
@@ -213,7 +213,7 @@ async fn dress(State(policy): State<HeaderValue>, request: Request, next: Next) 
 // ---------------------------------------------------------------------------------------------- the pages
 
 async fn healthz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
-    let age = site.health.pulse.age();
+    let age = site.health.liveness.age();
     if age <= site.health.longest {
         return "ok\n".into_response();
     }
@@ -258,7 +258,7 @@ async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     let status = site.status().await.ok();
     let process = Process {
         started_at: site.started_at,
-        heartbeat_age_seconds: site.health.pulse.age().as_secs_f64(),
+        heartbeat_age_seconds: site.health.liveness.age().as_secs_f64(),
     };
     let text = metrics::render(process, status.as_ref());
     ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response()

@@ -11,7 +11,7 @@ use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::TokenStore;
 use blueconic_sync::model::ports::{Clock, Source};
-use blueconic_sync::model::tokens::{Claim, TokenName};
+use blueconic_sync::model::tokens::{ClaimOutcome, TokenName};
 
 use crate::support::client::{
     SECRET, Tenant, TestClock, bearer, granted, html, json, listing, read_on, status,
@@ -98,7 +98,7 @@ async fn a_claim_whose_holder_is_gone_lapses() {
     let store = MemoryTokens::new(Arc::clone(&clock) as _);
     let hold = Duration::from_secs(5);
     let claim = store.claim(&name(&tenant), 0, hold).await.unwrap();
-    assert!(matches!(claim, Claim::Yours { fence: 1, .. }));
+    assert!(matches!(claim, ClaimOutcome::Claimed { fence: 1, .. }));
     let client = Client::new(&tenant.settings(&[KEY]), store, Arc::clone(&clock) as _).unwrap();
     client.sign_in().await.unwrap();
     assert_eq!(tenant.token_requests(), 1);

@@ -22,12 +22,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::batch::{GapReason, Span};
+use blueconic_sync::model::batch::{GapReason, TimeRange};
 use blueconic_sync::model::ports::{Clock, Resource, Store};
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
-use blueconic_sync::sync::task::{Bounds, EventsReading, Reading, RemovalBound, Task, WhenHeld};
+use blueconic_sync::sync::run_spec::{Bounds, EventsReading, Reading, RemovalBound, RunSpec, WhenHeld};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ impl<T: Store> Stage<T> {
             page_size: self.scenario.page_size,
             since,
         };
-        let task = Task {
+        let task = RunSpec {
             resource: Arc::clone(&self.resource),
             reading: Reading::Events(reading),
             when_held: WhenHeld::Leave,
@@ -107,7 +107,7 @@ struct Story {
     stage: Stage<EventStore>,
     store: EventStore,
     /// When each scan began (by the tenant's clock), and what it covered.
-    scans: Vec<(i64, Vec<Span>)>,
+    scans: Vec<(i64, Vec<TimeRange>)>,
     /// What is older was never promised.
     origin: Option<Time>,
 }
@@ -251,8 +251,8 @@ impl Story {
 
     fn the_cursor_and_the_gaps_move_forward(
         &self,
-        before: &(Option<Time>, Vec<(Span, GapReason)>),
-        covered: &[Span],
+        before: &(Option<Time>, Vec<(TimeRange, GapReason)>),
+        covered: &[TimeRange],
     ) -> TestCaseResult {
         let tables = self.tables();
         let (watermark, open) = before;
@@ -323,13 +323,13 @@ impl Story {
         prop_assert!(lost.is_none(), "not exact: {lost:?}");
         // Several events of one millisecond that were all of an answer may have been cut.
         let events = self.stage.tenant.lock().unwrap().events.clone();
-        let together = |span: &Span| {
+        let together = |span: &TimeRange| {
             events
                 .iter()
                 .filter(|event| moment(event.date) == span.to)
                 .count()
         };
-        let other = |(span, reason): &(Span, GapReason)| match reason {
+        let other = |(span, reason): &(TimeRange, GapReason)| match reason {
             GapReason::Retention | GapReason::Interrupted => false,
             GapReason::Saturated => together(span) < 2,
             GapReason::Unreachable | GapReason::Doubtful(_) => true,
@@ -399,7 +399,7 @@ fn saturated(events: &[Event], at_once: usize) -> bool {
     together.values().any(|count| *count >= at_once)
 }
 
-fn within<'a>(date: Time, spans: impl IntoIterator<Item = &'a Span>) -> bool {
+fn within<'a>(date: Time, spans: impl IntoIterator<Item = &'a TimeRange>) -> bool {
     spans.into_iter().any(|span| span.from < date && date <= span.to)
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, GapReason, Known, Landmark, Span, Written};
+use blueconic_sync::model::batch::{
+    Advance, Batch, Fingerprint, GapReason, Known, ScanEvidence, TimeRange, Written,
+};
 use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
@@ -20,7 +22,7 @@ use blueconic_sync::model::walk::{Candidates, Walk};
 use uuid::Uuid;
 
 /// A stretch that may lack events.
-pub(super) type Gap = (Span, GapReason);
+pub(super) type Gap = (TimeRange, GapReason);
 
 /// The tables.
 #[derive(Debug, Default, Clone)]
@@ -34,11 +36,11 @@ pub(super) struct Tables {
     /// The database's clock; none: the machine's.
     pub(super) now: Option<Time>,
     /// What the advances of this scan said is covered; emptied by the test before each scan.
-    pub(super) covered: Vec<Span>,
+    pub(super) covered: Vec<TimeRange>,
 }
 
 impl Tables {
-    fn landmark(&self, up_to: Time) -> Landmark {
+    fn scan_evidence(&self, up_to: Time) -> ScanEvidence {
         let up_to = timestamp(up_to);
         let event = self.dates.values().copied().filter(|date| *date <= up_to).max();
         let epoch = timestamp(Time::UNIX_EPOCH);
@@ -47,7 +49,7 @@ impl Tables {
             .iter()
             .filter_map(|(span, reason)| Some((span.to, reason.elements()?)));
         let doubt = doubts.max_by_key(|(to, _)| *to).map(|(_, elements)| elements);
-        Landmark {
+        ScanEvidence {
             event: event.and_then(|date| Time::from_timestamp_micros(date - epoch)),
             doubt,
         }
@@ -96,12 +98,12 @@ impl Tables {
 }
 
 /// What is left of a span without another: at most two pieces.
-pub(super) fn without(span: Span, other: Span) -> impl Iterator<Item = Span> {
-    let before = Span {
+pub(super) fn without(span: TimeRange, other: TimeRange) -> impl Iterator<Item = TimeRange> {
+    let before = TimeRange {
         from: span.from,
         to: span.to.min(other.from),
     };
-    let behind = Span {
+    let behind = TimeRange {
         from: span.from.max(other.to),
         to: span.to,
     };
@@ -151,13 +153,13 @@ impl RunStore for EventStore {
         Ok(())
     }
 
-    async fn open_gaps(&self, _resource: &'static str) -> Outcome<Vec<Span>> {
+    async fn open_gaps(&self, _resource: &'static str) -> Outcome<Vec<TimeRange>> {
         let tables = self.0.lock().unwrap();
         Ok(tables.open.iter().map(|(span, _)| *span).collect())
     }
 
-    async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
-        Ok(self.0.lock().unwrap().landmark(up_to))
+    async fn scan_evidence(&self, up_to: Time) -> Outcome<ScanEvidence> {
+        Ok(self.0.lock().unwrap().scan_evidence(up_to))
     }
 
     async fn renames(&self) -> Outcome<Vec<Rename>> {
@@ -176,7 +178,7 @@ impl LoadStore for EventStore {
         Err(not_for_events())
     }
 
-    async fn make_up(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+    async fn retry_upkeep(&self, _table: &'static Table) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 }
@@ -259,7 +261,7 @@ impl Loader for EventStore {
         Ok(vec![Known::Absent; prints.len()])
     }
 
-    async fn alike(&mut self, _events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
+    async fn similar_events(&mut self, _events: &[EventIdentity]) -> Outcome<Vec<EventIdentity>> {
         Ok(Vec::new())
     }
 

@@ -61,7 +61,7 @@ impl Resource for PlainEvents {
         }
     }
 
-    fn probe(&self) -> Request {
+    fn trial_request(&self) -> Request {
         panic!("nobody checks here")
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blueconic_sync::sync::task::EventOrder;
+use blueconic_sync::sync::run_spec::EventOrder;
 use proptest::prelude::*;
 
 /// In milliseconds.

@@ -13,7 +13,7 @@ use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::store::PostgresStore;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
-use blueconic_sync::sync::task::{Bounds, ProfilesReading, Reading, RemovalBound, Task, WhenHeld};
+use blueconic_sync::sync::run_spec::{Bounds, ProfilesReading, Reading, RemovalBound, RunSpec, WhenHeld};
 use tokio_util::sync::CancellationToken;
 
 use super::living_tenant::{LivingSource, World};
@@ -64,7 +64,7 @@ impl Story {
             overlap: Duration::ZERO,
             since: None,
         };
-        let task = Task {
+        let task = RunSpec {
             resource: Arc::clone(&self.resource),
             reading: Reading::Profiles(reading),
             when_held: WhenHeld::Wait,

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::job::{Again, Job, Task};
+use blueconic_sync::model::job::{Again, Job, ScheduledJob};
+use blueconic_sync::model::liveness::Liveness;
 use blueconic_sync::model::ports::{JobStore, Runner};
 use blueconic_sync::model::position::{Scope, Slot};
-use blueconic_sync::model::pulse::Pulse;
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::schedule::error::ScheduleError;
 use blueconic_sync::schedule::heartbeat::{Hand, Heartbeat};
@@ -28,8 +28,8 @@ fn at(text: &str) -> Time {
     DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
 }
 
-fn task(name: &str, resource: &'static str, scope: Scope, cron: &str) -> Task {
-    Task {
+fn task(name: &str, resource: &'static str, scope: Scope, cron: &str) -> ScheduledJob {
+    ScheduledJob {
         job: Job {
             name: name.to_owned(),
             slot: Slot { resource, scope },
@@ -41,7 +41,7 @@ fn task(name: &str, resource: &'static str, scope: Scope, cron: &str) -> Task {
     }
 }
 
-fn segments() -> Task {
+fn segments() -> ScheduledJob {
     task("segments", "segments", Scope::Full, "*/15 * * * *")
 }
 
@@ -74,7 +74,7 @@ impl Counting {
 }
 
 impl Runner for Counting {
-    async fn run(&self, task: &Task, cancel: CancellationToken) -> Again {
+    async fn run(&self, task: &ScheduledJob, cancel: CancellationToken) -> Again {
         let lease = task.job.slot.lease_name();
         self.runs.lock().unwrap().push(task.job.name.clone());
         let busy = {
@@ -100,18 +100,18 @@ impl Runner for Counting {
 struct Replica {
     hand: Hand,
     cancel: CancellationToken,
-    pulse: Pulse,
+    liveness: Liveness,
     handle: JoinHandle<Result<(), ScheduleError>>,
 }
 
 impl Replica {
-    fn start<R: Runner>(name: &str, store: &Arc<Memory>, tasks: Vec<Task>, runner: &Arc<R>) -> Self {
+    fn start<R: Runner>(name: &str, store: &Arc<Memory>, tasks: Vec<ScheduledJob>, runner: &Arc<R>) -> Self {
         let (hand, heartbeat) = Heartbeat::by_hand();
-        let (cancel, pulse) = (CancellationToken::new(), Pulse::new());
+        let (cancel, liveness) = (CancellationToken::new(), Liveness::new());
         let part = Part {
             holder: name.to_owned(),
             hold: HOLD,
-            pulse: pulse.clone(),
+            liveness: liveness.clone(),
         };
         let handle = tokio::spawn(run(
             Arc::clone(store),
@@ -124,7 +124,7 @@ impl Replica {
         Self {
             hand,
             cancel,
-            pulse,
+            liveness,
             handle,
         }
     }
@@ -355,7 +355,7 @@ async fn times_go_by_the_clock_of_the_database() {
     replica.beat(Duration::from_secs(10)).await;
     assert_eq!(runner.count("segments"), 2, "a week later: once");
     assert_eq!(store.next("segments"), at("2025-06-17T12:15:00Z"));
-    assert!(replica.pulse.age() < Duration::from_mins(1));
+    assert!(replica.liveness.age() < Duration::from_mins(1));
     replica.end().await;
 }
 

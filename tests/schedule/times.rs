@@ -2,7 +2,7 @@
 
 use blueconic_sync::config::cron::parse;
 use blueconic_sync::model::Time;
-use blueconic_sync::model::job::{Again, Job, Task};
+use blueconic_sync::model::job::{Again, Job, ScheduledJob};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::schedule::plan::{Timetable, after_run, at_start, next_run};
 use chrono::{DateTime, Duration, TimeZone, Timelike, Utc};
@@ -174,8 +174,8 @@ fn what_never_comes_true_is_an_error() {
     assert!(parse("0 0 0 1 1 * 2020").is_err(), "seven fields");
 }
 
-fn task(cron: &str, zone: &str) -> Task {
-    Task {
+fn task(cron: &str, zone: &str) -> ScheduledJob {
+    ScheduledJob {
         job: Job {
             name: "segments".to_owned(),
             slot: Slot {
@@ -233,7 +233,7 @@ fn a_new_job_is_due_at_once_unless_it_only_adds_to_another() {
     let daily = task("30 2 * * *", "UTC");
     let timetable = Timetable::of(&daily.job).unwrap();
     assert_eq!(at_start(&daily, &timetable, None, now).unwrap(), Some(now));
-    let scan = Task {
+    let scan = ScheduledJob {
         at_once: false,
         ..daily
     };

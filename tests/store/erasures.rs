@@ -168,12 +168,12 @@ async fn a_sweep_that_comes_late_writes_nothing_of_an_erased_person() {
     db.store.candidates(&PROFILES, walk).await.unwrap();
     let removed = db.store.remove(&PROFILES, &lease, walk, &verdicts).await.unwrap();
     assert_eq!(removed, 2);
-    let graves = db
+    let tombstones = db
         .texts("select profile_id from blueconic.profile_tombstones")
         .await;
     let aliases = db.texts("select profile_id from blueconic.profile_aliases").await;
     assert_eq!(
-        (graves, aliases),
+        (tombstones, aliases),
         (vec!["plain".to_owned()], vec!["plain".to_owned()])
     );
     assert_eq!(db.one::<i64>("select count(*) from sync.walk_seen").await, 0);

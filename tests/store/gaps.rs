@@ -1,13 +1,13 @@
 //! Gaps: recorded once, shrinking by what is covered, closed when nothing is left.
 
-use blueconic_sync::model::batch::{GapReason, Span};
+use blueconic_sync::model::batch::{GapReason, TimeRange};
 use blueconic_sync::model::lease::Lease;
 use blueconic_sync::model::ports::RunStore as _;
 
 use crate::support::fixture::{AUDIT, Fixture, advance, fixture, time};
 
-fn span(from: i64, to: i64) -> Span {
-    Span {
+fn span(from: i64, to: i64) -> TimeRange {
+    TimeRange {
         from: time(from),
         to: time(to),
     }
@@ -110,7 +110,7 @@ async fn gaps_that_no_scan_can_close_are_counted_apart() {
         (5, GapReason::Interrupted),
     ] {
         let mut moved = advance();
-        let gap = Span {
+        let gap = TimeRange {
             from: days_ago(days + 1),
             to: days_ago(days),
         };

@@ -39,10 +39,10 @@ async fn a_loser_leaves_and_stays_findable() {
         identity(&db).await,
         ["loser>winner", "never here>winner", "winner>winner"]
     );
-    let graves = db
+    let tombstones = db
         .texts("select profile_id || ' ' || reason || ' ' || survivor_id from blueconic.profile_tombstones order by 1")
         .await;
-    assert_eq!(graves, ["loser merged winner", "never here merged winner"]);
+    assert_eq!(tombstones, ["loser merged winner", "never here merged winner"]);
     let run: uuid::Uuid = db
         .one("select run_id from blueconic.profile_tombstones limit 1")
         .await;
@@ -158,10 +158,10 @@ async fn chains_are_followed_and_circles_end_in_null() {
         ))
         .await;
     assert!(later);
-    let grave: String = db
+    let tombstone: String = db
         .one("select survivor_id from blueconic.profile_tombstones where profile_id = 'a'")
         .await;
-    assert_eq!(grave, "x");
+    assert_eq!(tombstone, "x");
 }
 
 /// Two lanes of a walk and an increment, all with the same ids: one says that they lost, the others bring them.

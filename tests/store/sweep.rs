@@ -99,14 +99,14 @@ async fn each_verdict_has_its_consequence() {
     );
     let left = db.texts("select id from blueconic.profiles order by id").await;
     assert_eq!(left, ["kept", "missed", "seen", "touched"]);
-    let graves = db
+    let tombstones = db
         .texts(
             "select concat_ws(' ', profile_id, reason, survivor_id) from blueconic.profile_tombstones
              where run_id is not null order by 1",
         )
         .await;
     assert_eq!(
-        graves,
+        tombstones,
         ["deleted deleted", "merged merged kept", "out out_of_scope"]
     );
     assert_eq!(

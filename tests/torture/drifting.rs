@@ -131,11 +131,11 @@ async fn wrong_reasons(scene: &Scene, before: &HashSet<String>, fates: &Fates) -
         .database
         .rows("select profile_id, reason from blueconic.profile_tombstones")
         .await;
-    let graves: HashMap<String, String> = rows.into_iter().collect();
+    let tombstones: HashMap<String, String> = rows.into_iter().collect();
     let stored = stored(scene).await;
     let mut wrong = Vec::new();
     for (id, reasons) in &fates.reasons {
-        match graves.get(id) {
+        match tombstones.get(id) {
             Some(_) if stored.contains(id) => wrong.push(format!("{id} is stored and has a tombstone")),
             Some(reason) if !reasons.contains(reason.as_str()) => {
                 wrong.push(format!("{id}: {reason} is none of {reasons:?}"));

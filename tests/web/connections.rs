@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::web::states::{Fixed, Running, settings, well};
-use blueconic_sync::model::pulse::Pulse;
+use blueconic_sync::model::liveness::Liveness;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -90,7 +90,7 @@ async fn a_slow_head_is_given_up_also_on_a_connection_that_was_kept() {
 async fn pages_answer_to_the_hosts_that_they_are_meant_for() {
     let mut web = settings(0);
     web.hosts = vec!["sync.example".to_owned()];
-    let running = Running::start(&web, Fixed(Ok(well())), Pulse::new()).await;
+    let running = Running::start(&web, Fixed(Ok(well())), Liveness::new()).await;
     for path in ["/", "/status.json", "/metrics", "/nowhere"] {
         for host in ["evil.example", "10.9.8.7:8080", "", "localhost.evil.example"] {
             assert_eq!(for_host(&running, path, host).await, "421", "{path} for {host}");

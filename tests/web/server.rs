@@ -4,8 +4,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use blueconic_sync::model::fault::Outcome;
+use blueconic_sync::model::liveness::Liveness;
 use blueconic_sync::model::ports::Observer;
-use blueconic_sync::model::pulse::Pulse;
 use blueconic_sync::model::status::Status;
 use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::server::Door;
@@ -24,7 +24,7 @@ async fn a_process_whose_schedule_goes_round_is_healthy() {
     let Some(long_ago) = Instant::now().checked_sub(Duration::from_secs(61)) else {
         return; // a machine that started less than a minute ago cannot show it
     };
-    let stuck = Running::start(&settings(0), Fixed(Ok(well())), Pulse::since(long_ago)).await;
+    let stuck = Running::start(&settings(0), Fixed(Ok(well())), Liveness::since(long_ago)).await;
     let (code, reason) = stuck.get("/healthz").await;
     assert_eq!(code, 503);
     assert!(
@@ -88,7 +88,7 @@ async fn with_a_token_only_the_health_checks_are_open() {
     writeln!(file, "s3cret-Token").unwrap();
     let mut web = settings(0);
     web.token_file = Some(file.path().to_owned());
-    let running = Running::start(&web, Fixed(Ok(well())), Pulse::new()).await;
+    let running = Running::start(&web, Fixed(Ok(well())), Liveness::new()).await;
     for (path, code) in [
         ("/healthz", 200),
         ("/readyz", 200),
@@ -174,7 +174,7 @@ impl Observer for Silent {
 
 #[tokio::test]
 async fn a_database_that_never_answers_is_not_waited_for() {
-    let running = Running::start(&settings(0), Silent, Pulse::new()).await;
+    let running = Running::start(&settings(0), Silent, Liveness::new()).await;
     let (code, reason) = running.get("/readyz").await;
     assert_eq!(code, 503);
     assert_eq!(reason, "the database did not answer within 5 s\n");
@@ -182,7 +182,7 @@ async fn a_database_that_never_answers_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_shutdown_takes_two_seconds_at_most() {
-    let running = Running::start(&settings(0), Silent, Pulse::new()).await;
+    let running = Running::start(&settings(0), Silent, Liveness::new()).await;
     let url = format!("{}/readyz", running.url);
     let hanging = tokio::spawn(reqwest::get(url));
     tokio::time::sleep(Duration::from_millis(200)).await;

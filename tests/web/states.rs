@@ -7,9 +7,9 @@ use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Web;
 use blueconic_sync::model::Time;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
+use blueconic_sync::model::liveness::Liveness;
 use blueconic_sync::model::ports::Observer;
 use blueconic_sync::model::position::Scope;
-use blueconic_sync::model::pulse::Pulse;
 use blueconic_sync::model::status::{Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
@@ -288,13 +288,13 @@ pub(crate) fn settings(port: u16) -> Web {
 
 impl Running {
     pub(crate) async fn with(state: Result<Status, Fault>) -> Self {
-        Self::start(&settings(0), Fixed(state), Pulse::new()).await
+        Self::start(&settings(0), Fixed(state), Liveness::new()).await
     }
 
-    pub(crate) async fn start<O: Observer>(settings: &Web, observer: O, pulse: Pulse) -> Self {
+    pub(crate) async fn start<O: Observer>(settings: &Web, observer: O, liveness: Liveness) -> Self {
         let door = Door::open(settings).await.unwrap();
         let (url, stop) = (format!("http://{}", door.address()), CancellationToken::new());
-        let health = Health::new(pulse, Duration::from_secs(5));
+        let health = Health::new(liveness, Duration::from_secs(5));
         let handle = tokio::spawn(door.serve(
             Arc::new(observer),
             RESOURCES,

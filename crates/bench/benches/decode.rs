@@ -76,7 +76,7 @@ fn write_rows(ids: &[String], json: &[u8]) -> Rows {
             .bytea(&[7; 16])
             .bytea(&[9; 16]);
     }
-    rows.settle();
+    rows.deduplicate();
     rows
 }
 

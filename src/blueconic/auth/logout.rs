@@ -22,7 +22,7 @@ use crate::config::settings::Settings;
 use crate::model::fault::{Kind, Outcome};
 use crate::model::ports::Clock;
 use crate::model::ports::TokenStore;
-use crate::model::tokens::{Claim, TokenName, TokenRow};
+use crate::model::tokens::{ClaimOutcome, TokenName, TokenRow};
 
 /// Ends the tokens of one application at one tenant.
 pub struct Logout<T> {
@@ -91,11 +91,11 @@ impl<T: TokenStore> Logout<T> {
             let held = if revoke { self.open(&row, name)? } else { None };
             let claim = self.store.claim(name, row.version, HOLD).await;
             match claim.map_err(ClientError::Store)? {
-                Claim::Newer => {}
-                Claim::Busy { .. } => {
+                ClaimOutcome::Superseded => {}
+                ClaimOutcome::Busy { .. } => {
                     self.steady.sleep(LOOK_AGAIN).await;
                 }
-                Claim::Yours { fence, .. } => {
+                ClaimOutcome::Claimed { fence, .. } => {
                     if let Some(held) = held {
                         revoked += self.revoke(&held, name, fence).await?;
                     }

@@ -10,7 +10,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Clock;
 use crate::model::ports::TokenStore;
 use crate::model::status::TokenStatus;
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
+use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, TokenRow};
 
 /// Token rows in memory. Clones share them, as replicas share a database.
 #[derive(Clone)]
@@ -105,25 +105,25 @@ impl TokenStore for MemoryTokens {
         Ok(self.rows().get(name).map(|row| row.show(now)))
     }
 
-    async fn claim(&self, name: &TokenName, seen: i64, hold: Duration) -> Outcome<Claim> {
+    async fn claim(&self, name: &TokenName, seen: i64, hold: Duration) -> Outcome<ClaimOutcome> {
         let now = self.clock.now();
         let mut rows = self.rows();
         if seen == 0 {
             rows.entry(name.clone()).or_insert(Row::EMPTY);
         }
         let Some(row) = rows.get_mut(name).filter(|row| row.version == seen) else {
-            return Ok(Claim::Newer);
+            return Ok(ClaimOutcome::Superseded);
         };
         if let Some(until) = row.claimed_until.filter(|until| *until > now) {
-            return Ok(Claim::Busy { until });
+            return Ok(ClaimOutcome::Busy { until });
         }
         row.fence += 1;
         row.claims += 1;
         row.claimed_until = Some(now + hold);
         row.status = TokenStatus::Refreshing;
-        Ok(Claim::Yours {
+        Ok(ClaimOutcome::Claimed {
             fence: row.fence,
-            unsettled: row.claims > 1,
+            previous_unfinished: row.claims > 1,
         })
     }
 
@@ -135,15 +135,15 @@ impl TokenStore for MemoryTokens {
         Ok(())
     }
 
-    async fn settle(&self, name: &TokenName, fence: i64, with: Settled) -> Outcome<TokenRow> {
+    async fn finish_refresh(&self, name: &TokenName, fence: i64, with: RefreshOutcome) -> Outcome<TokenRow> {
         let now = self.clock.now();
         let mut rows = self.rows();
         let row = rows.get_mut(name).filter(|row| is_held(row, fence));
         let row = row.ok_or_else(taken_over)?;
         row.let_go();
         match with {
-            Settled::Token { life, sealed } => row.take(now, life, sealed),
-            Settled::Failed {
+            RefreshOutcome::Token { life, sealed } => row.take(now, life, sealed),
+            RefreshOutcome::Failed {
                 error,
                 reauth,
                 sealed,

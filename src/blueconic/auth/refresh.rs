@@ -17,7 +17,7 @@ use crate::config::settings::Grant as GrantType;
 use crate::model::fault::{Fault, Kind};
 use crate::model::ports::TokenStore;
 use crate::model::status::TokenStatus;
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
+use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, TokenRow};
 
 /// A claim stands for so long after it was last extended: so long a process that died keeps the others waiting.
 pub(super) const HOLD: Duration = Duration::from_secs(5);
@@ -79,10 +79,13 @@ impl<T: TokenStore> Refresher<T> {
             let asked = Moment::now(&self.steady);
             let claim = self.store.claim(&self.name, seen, HOLD).await;
             match claim.map_err(ClientError::Store)? {
-                Claim::Newer => {}
-                Claim::Busy { .. } => self.steady.sleep(LOOK_AGAIN).await,
-                Claim::Yours { fence, unsettled } => {
-                    if unsettled {
+                ClaimOutcome::Superseded => {}
+                ClaimOutcome::Busy { .. } => self.steady.sleep(LOOK_AGAIN).await,
+                ClaimOutcome::Claimed {
+                    fence,
+                    previous_unfinished,
+                } => {
+                    if previous_unfinished {
                         tracing::warn!(
                             "whoever asked for a token last has not said what came of it; asking once more"
                         );
@@ -192,11 +195,11 @@ impl<T: TokenStore> Refresher<T> {
             access: token,
             refresh,
         };
-        let settled = Settled::Token {
+        let outcome = RefreshOutcome::Token {
             life,
             sealed: self.sealed(&held)?,
         };
-        let row = self.settle(fence, settled, rotated).await?;
+        let row = self.finish_refresh(fence, outcome, rotated).await?;
         Ok(row.map(|row| {
             let expires_at = row.expires_at.unwrap_or(row.now);
             Token::new(
@@ -234,24 +237,24 @@ impl<T: TokenStore> Refresher<T> {
         sealed: Option<Sealed>,
     ) -> Result<(), ClientError> {
         let precious = sealed.is_some();
-        let failed = Settled::Failed {
+        let failed = RefreshOutcome::Failed {
             error: told(error),
             reauth,
             sealed,
         };
-        self.settle(fence, failed, precious).await.map(|_| ())
+        self.finish_refresh(fence, failed, precious).await.map(|_| ())
     }
 
     /// Settles the claim; none when it was taken over. What is precious is tried again while the database is away.
-    async fn settle(
+    async fn finish_refresh(
         &self,
         fence: i64,
-        with: Settled,
+        with: RefreshOutcome,
         precious: bool,
     ) -> Result<Option<TokenRow>, ClientError> {
         let began = self.steady.now();
         loop {
-            let fault = match self.store.settle(&self.name, fence, with.clone()).await {
+            let fault = match self.store.finish_refresh(&self.name, fence, with.clone()).await {
                 Ok(row) => return Ok(Some(row)),
                 Err(fault) if fault.kind == Kind::Fenced => return Ok(None),
                 Err(fault) => fault,

@@ -25,7 +25,7 @@ pub trait LoadStore: Send + Sync + 'static {
     /// Gives a sentence for each that somebody's transaction keeps from being done.
     fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Makes up for what [`LoadStore::after_full_walk`] put off; costs one look where there is nothing.
-    fn make_up(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    fn retry_upkeep(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
 }
 
 /// One connection with its staging.
@@ -34,8 +34,10 @@ pub trait Loader: Send + 'static {
     fn known(&mut self, prints: &[Fingerprint]) -> impl Future<Output = Outcome<Vec<Known>>> + Send;
     /// The stored events at the dates at which both are: one of these that is not stored, and a stored one that is not
     /// among these.
-    fn alike(&mut self, events: &[EventIdentity])
-    -> impl Future<Output = Outcome<Vec<EventIdentity>>> + Send;
+    fn similar_events(
+        &mut self,
+        events: &[EventIdentity],
+    ) -> impl Future<Output = Outcome<Vec<EventIdentity>>> + Send;
     /// Records values that the tenant renamed. Asserts the lease.
     fn record_renames(&mut self, renames: &[Rename]) -> impl Future<Output = Outcome<()>> + Send;
     /// Stages and merges a batch, and with it moves the cursor, in one transaction that asserts the lease last.

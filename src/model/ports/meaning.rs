@@ -21,7 +21,7 @@ pub trait Resource: Send + Sync + 'static {
     /// [`crate::model::page::SMALLEST_PAGE`].
     fn request(&self, position: &Position, shrink: u32) -> Request;
     /// The smallest request that shows whether the tenant allows this resource (`check` sends it).
-    fn probe(&self) -> Request;
+    fn trial_request(&self) -> Request;
     /// The request for one element by its id, where the tenant has one.
     fn lookup(&self, id: &str) -> Option<Request>;
     /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.

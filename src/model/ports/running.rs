@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::model::Time;
-use crate::model::batch::{Advance, Landmark, Span};
+use crate::model::batch::{Advance, ScanEvidence, TimeRange};
 use crate::model::cursor::Cursor;
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
@@ -28,9 +28,9 @@ pub trait RunStore: Send + Sync + 'static {
     /// Moves the cursor without a batch (a walk that opens, or closes after its sweep). Asserts the lease.
     fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
     /// The open gaps of a resource.
-    fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<Span>>> + Send;
+    fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<TimeRange>>> + Send;
     /// What is stored of audit events up to a date, and what is in doubt.
-    fn landmark(&self, up_to: Time) -> impl Future<Output = Outcome<Landmark>> + Send;
+    fn scan_evidence(&self, up_to: Time) -> impl Future<Output = Outcome<ScanEvidence>> + Send;
     /// The values of audit events that the tenant renamed, in the order in which that was noticed.
     fn renames(&self) -> impl Future<Output = Outcome<Vec<Rename>>> + Send;
 }

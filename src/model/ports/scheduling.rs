@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::job::{Again, Job, Task};
+use crate::model::job::{Again, Job, ScheduledJob};
 use crate::model::status::Status;
 
 /// The rows of `sync.schedule`.
@@ -31,7 +31,7 @@ pub trait JobStore: Send + Sync + 'static {
 /// Runs what is due. Everything that goes wrong in a run is told by the run; nothing of it reaches the schedule.
 pub trait Runner: Send + Sync + 'static {
     /// Runs a task to its end, or until `cancel` asks it to stop at the next safe place.
-    fn run(&self, task: &Task, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
+    fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
 }
 
 /// What `/healthz`, `/readyz`, the metrics and the status page show.

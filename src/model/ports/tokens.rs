@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::model::fault::Outcome;
-use crate::model::tokens::{Claim, Sealed, Settled, TokenName, TokenRow};
+use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, TokenRow};
 
 /// The rows of `sync.tokens`. Every change is committed when it returns.
 pub trait TokenStore: Send + Sync + 'static {
@@ -17,7 +17,7 @@ pub trait TokenStore: Send + Sync + 'static {
         name: &TokenName,
         seen: i64,
         hold: Duration,
-    ) -> impl Future<Output = Outcome<Claim>> + Send;
+    ) -> impl Future<Output = Outcome<ClaimOutcome>> + Send;
     /// Holds a claim for `hold` from now; [`crate::model::fault::Kind::Fenced`] when it was taken over.
     fn extend(
         &self,
@@ -27,11 +27,11 @@ pub trait TokenStore: Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<()>> + Send;
     /// Stores what came of it and lets the claim go; [`crate::model::fault::Kind::Fenced`] when the claim was taken over. Gives
     /// back the row as it now is.
-    fn settle(
+    fn finish_refresh(
         &self,
         name: &TokenName,
         fence: i64,
-        with: Settled,
+        with: RefreshOutcome,
     ) -> impl Future<Output = Outcome<TokenRow>> + Send;
     /// Marks a token as dead before its time (401), unless a newer one is there.
     fn drop_version(&self, name: &TokenName, version: i64) -> impl Future<Output = Outcome<()>> + Send;

@@ -21,7 +21,7 @@ const WITHHELD: &str = "(erased)";
 
 /// A batch without the erased persons.
 #[derive(Debug)]
-pub(crate) struct Sifted {
+pub(crate) struct Suppressed {
     /// What may be loaded. Erased ids among the seen ones are replaced by what stands for them, so that they count.
     pub(crate) batch: Batch,
     /// Ids that were merged into an erased person: they leave without an alias or a tombstone.
@@ -81,12 +81,12 @@ impl Erased {
 }
 
 /// Takes erased persons out of a batch and out of what is staged of it; none when there is nothing to take out.
-pub(crate) async fn sift(
+pub(crate) async fn leave_out_erased(
     connection: &mut PgConnection,
     hasher: &Hasher,
     table: &Table,
     batch: &Batch,
-) -> Result<Option<Sifted>, Error> {
+) -> Result<Option<Suppressed>, Error> {
     let mut ids = named_by(&batch.rejects);
     match table.merge {
         Merge::Profile => ids.extend(profiles_in(batch)),
@@ -161,35 +161,35 @@ async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Resu
     Ok(())
 }
 
-fn without_profiles(batch: &Batch, erased: &Erased) -> Sifted {
-    let mut sifted = batch.clone();
+fn without_profiles(batch: &Batch, erased: &Erased) -> Suppressed {
+    let mut filtered = batch.clone();
     let staged = |key: &[u8]| std::str::from_utf8(key).is_ok_and(|id| erased.has(id));
-    sifted.rows.retain(|key| !staged(key));
-    sifted.rehash.retain(|(id, _)| !erased.has(id));
-    for id in &mut sifted.seen {
+    filtered.rows.retain(|key| !staged(key));
+    filtered.rehash.retain(|(id, _)| !erased.has(id));
+    for id in &mut filtered.seen {
         if let Some(hash) = erased.0.get(id) {
             *id = stand_in(hash);
         }
     }
-    let (kept, theirs): (Vec<Reject>, Vec<Reject>) = sifted
+    let (kept, theirs): (Vec<Reject>, Vec<Reject>) = filtered
         .rejects
         .into_iter()
         .partition(|reject| !is_theirs(reject, erased));
-    sifted.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
+    filtered.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
     // Each element once: a loser of a merge is no row anyway, and a copy within the batch is counted as such.
-    let left_out = batch.rows.len() - sifted.rows.len() + theirs.len();
+    let left_out = batch.rows.len() - filtered.rows.len() + theirs.len();
     let departing = batch
         .aliases
         .iter()
         .filter(|(loser, survivor)| erased.has(survivor) && !erased.has(loser))
         .map(|(loser, _)| loser.clone())
         .collect();
-    sifted
+    filtered
         .aliases
         .retain(|(loser, survivor)| !erased.has(loser) && !erased.has(survivor));
     warn_of_successors(batch, erased);
-    Sifted {
-        batch: sifted,
+    Suppressed {
+        batch: filtered,
         departing,
         suppressed: from_length(left_out),
     }
@@ -222,15 +222,15 @@ fn warn_of_successors(batch: &Batch, erased: &Erased) {
     }
 }
 
-fn with_rejects_redacted(batch: &Batch, erased: &Erased) -> Sifted {
-    let mut sifted = batch.clone();
-    sifted.rejects = sifted
+fn with_rejects_redacted(batch: &Batch, erased: &Erased) -> Suppressed {
+    let mut filtered = batch.clone();
+    filtered.rejects = filtered
         .rejects
         .into_iter()
         .map(|reject| redacted(reject, erased))
         .collect();
-    Sifted {
-        batch: sifted,
+    Suppressed {
+        batch: filtered,
         departing: Vec::new(),
         suppressed: 0,
     }
@@ -305,20 +305,25 @@ mod tests {
         };
         batch.rows.row(b"gone", None, 1).text("gone");
         batch.rows.row(b"here", None, 1).text("here");
-        let sifted = without_profiles(&batch, &erased(&["gone"]));
-        assert_eq!(sifted.batch.rows.keys().collect::<Vec<_>>(), [b"here"]);
-        assert_eq!(sifted.batch.rehash.len(), 1);
-        assert_eq!(sifted.batch.aliases, [pair("x", "here")]);
-        assert_eq!(sifted.departing, ["late"]);
-        assert_eq!(sifted.suppressed, 3);
-        let raws: Vec<&str> = sifted.batch.rejects.iter().map(|one| one.raw.as_str()).collect();
+        let filtered = without_profiles(&batch, &erased(&["gone"]));
+        assert_eq!(filtered.batch.rows.keys().collect::<Vec<_>>(), [b"here"]);
+        assert_eq!(filtered.batch.rehash.len(), 1);
+        assert_eq!(filtered.batch.aliases, [pair("x", "here")]);
+        assert_eq!(filtered.departing, ["late"]);
+        assert_eq!(filtered.suppressed, 3);
+        let raws: Vec<&str> = filtered
+            .batch
+            .rejects
+            .iter()
+            .map(|one| one.raw.as_str())
+            .collect();
         assert_eq!(raws, [r#"{"replaces":["(erased)"]}"#, "{}"]);
         assert_eq!(
-            (sifted.batch.seen.len(), sifted.batch.seen[1].as_str()),
+            (filtered.batch.seen.len(), filtered.batch.seen[1].as_str()),
             (3, "here")
         );
-        assert_eq!(sifted.batch.seen[0], sifted.batch.seen[2]);
-        assert!(!format!("{:?}", sifted.batch).contains("\"gone\""));
+        assert_eq!(filtered.batch.seen[0], filtered.batch.seen[2]);
+        assert!(!format!("{:?}", filtered.batch).contains("\"gone\""));
     }
 
     #[test]
@@ -327,7 +332,7 @@ mod tests {
             rejects: vec![reject(None, r#"{"objects":[{"id":"gone"}]"#)],
             ..Batch::default()
         };
-        let sifted = with_rejects_redacted(&batch, &erased(&["gone"]));
-        assert_eq!(sifted.batch.rejects[0].raw, r#"{"objects":[{"id":"(erased)"}]"#);
+        let filtered = with_rejects_redacted(&batch, &erased(&["gone"]));
+        assert_eq!(filtered.batch.rejects[0].raw, r#"{"objects":[{"id":"(erased)"}]"#);
     }
 }

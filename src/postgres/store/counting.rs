@@ -4,7 +4,7 @@ use crate::model::fault::Outcome;
 use crate::model::ports::CountStore;
 use crate::model::table::Table;
 use crate::postgres::counts;
-use crate::postgres::waits::Longest;
+use crate::postgres::waits::WaitLimit;
 
 use super::PostgresStore;
 
@@ -21,7 +21,7 @@ impl CountStore for PostgresStore {
         let mut session = self.watched(COUNTING).await?;
         let watch = session.work();
         let work = counts::rows(&mut session, table);
-        let done = watch.wait(COUNTING, Longest::AsItTakes, work).await?;
+        let done = watch.wait(COUNTING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }
@@ -30,7 +30,7 @@ impl CountStore for PostgresStore {
         let mut session = self.watched(COUNTING).await?;
         let watch = session.work();
         let work = counts::rows_estimated(&mut session, table);
-        let done = watch.wait(COUNTING, Longest::AsItTakes, work).await?;
+        let done = watch.wait(COUNTING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }
@@ -45,7 +45,7 @@ impl CountStore for PostgresStore {
         let mut session = self.watched(COUNTING).await?;
         let watch = session.work();
         let work = counts::memberships(&mut session);
-        let done = watch.wait(COUNTING, Longest::AsItTakes, work).await?;
+        let done = watch.wait(COUNTING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }

@@ -8,8 +8,8 @@ use crate::model::walk::Walk;
 use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::Pools;
 use crate::postgres::upkeep;
-use crate::postgres::waits::Longest;
-use crate::postgres::watched::Watched;
+use crate::postgres::waits::WaitLimit;
+use crate::postgres::watched::WatchedConnection;
 
 use super::PostgresStore;
 
@@ -24,28 +24,28 @@ impl LoadStore for PostgresStore {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> Outcome<PostgresLoader> {
-        let Pools { data, lookout, .. } = &self.pools;
+        let Pools { data, monitor, .. } = &self.pools;
         let opening = async {
-            let allowance = self.moment(OPENING, self.own.rejects.of(self.control(), lease.run_id));
-            let allowance = allowance.await?;
-            let mut session = Watched::of(data, lookout, OPENING).await?;
+            let quota = self.moment(OPENING, self.own.rejects.of(self.control(), lease.run_id));
+            let quota = quota.await?;
+            let mut session = WatchedConnection::of(data, monitor, OPENING).await?;
             let watch = session.work();
-            let open = PostgresLoader::open(session, table, lease.clone(), walk, allowance);
-            watch.wait(OPENING, Longest::Minutes, open).await
+            let open = PostgresLoader::open(session, table, lease.clone(), walk, quota);
+            watch.wait(OPENING, WaitLimit::Minutes, open).await
         };
         let opened = opening.await;
-        lookout.note_opening(&opened);
+        monitor.note_opening(&opened);
         Ok(opened?)
     }
 
     async fn after_full_walk(&self, table: &'static Table) -> Outcome<Vec<String>> {
-        let mut put_off = self.make_up(table).await?;
+        let mut put_off = self.retry_upkeep(table).await?;
         let session = self.watched(upkeep::REFRESHING).await?;
         put_off.extend(upkeep::refresh(session, table).await?);
         Ok(put_off)
     }
 
-    async fn make_up(&self, table: &'static Table) -> Outcome<Vec<String>> {
+    async fn retry_upkeep(&self, table: &'static Table) -> Outcome<Vec<String>> {
         if table.merge != Merge::Profile {
             return Ok(Vec::new());
         }

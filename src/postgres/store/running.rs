@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection};
 
 use crate::model::Time;
-use crate::model::batch::{Advance, Landmark, Span};
+use crate::model::batch::{Advance, ScanEvidence, TimeRange};
 use crate::model::cursor::Cursor;
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
@@ -13,7 +13,7 @@ use crate::model::ports::RunStore;
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::retry::Attempts;
-use crate::postgres::waits::Longest;
+use crate::postgres::waits::WaitLimit;
 use crate::postgres::{boundary, cursors, gaps, leases, renames, runs};
 
 use super::{PostgresStore, clock};
@@ -79,20 +79,20 @@ impl RunStore for PostgresStore {
                 }
             }
         };
-        watch.wait(MOVING, Longest::AsItTakes, work).await?;
+        watch.wait(MOVING, WaitLimit::None, work).await?;
         session.rest();
         Ok(())
     }
 
-    async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<Span>> {
+    async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<TimeRange>> {
         Ok(self
             .moment("reading the gaps", gaps::open(self.control(), resource))
             .await?)
     }
 
-    async fn landmark(&self, up_to: Time) -> Outcome<Landmark> {
+    async fn scan_evidence(&self, up_to: Time) -> Outcome<ScanEvidence> {
         Ok(self
-            .moment("reading the gaps", gaps::landmark(self.control(), up_to))
+            .moment("reading the gaps", gaps::scan_evidence(self.control(), up_to))
             .await?)
     }
 

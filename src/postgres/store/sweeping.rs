@@ -8,7 +8,7 @@ use crate::model::ports::SweepStore;
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
-use crate::postgres::waits::Longest;
+use crate::postgres::waits::WaitLimit;
 use crate::postgres::{cursors, seen, sweep};
 
 use super::PostgresStore;
@@ -23,7 +23,7 @@ impl SweepStore for PostgresStore {
         let mut session = self.watched(COUNTING_SEEN).await?;
         let watch = session.work();
         let work = seen::count(&mut session, walk_id);
-        let done = watch.wait(COUNTING_SEEN, Longest::AsItTakes, work).await?;
+        let done = watch.wait(COUNTING_SEEN, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }
@@ -32,7 +32,7 @@ impl SweepStore for PostgresStore {
         let mut session = self.watched(COUNTING_SEEN).await?;
         let watch = session.work();
         let work = seen::distinct(&mut session, walk_id);
-        let done = watch.wait(COUNTING_SEEN, Longest::AsItTakes, work).await?;
+        let done = watch.wait(COUNTING_SEEN, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }
@@ -50,7 +50,7 @@ impl SweepStore for PostgresStore {
         let mut session = self.watched(FORGETTING).await?;
         let watch = session.work();
         let work = seen::forget(&mut session, lease, walk_id);
-        watch.wait(FORGETTING, Longest::AsItTakes, work).await?;
+        watch.wait(FORGETTING, WaitLimit::None, work).await?;
         session.rest();
         Ok(())
     }
@@ -59,7 +59,7 @@ impl SweepStore for PostgresStore {
         let mut session = self.watched(SWEEPING).await?;
         let watch = session.work();
         let work = sweep::candidates(&mut session, table, walk);
-        let done = watch.wait(SWEEPING, Longest::AsItTakes, work).await?;
+        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }
@@ -98,7 +98,7 @@ impl SweepStore for PostgresStore {
         let mut session = self.watched(REMOVING).await?;
         let watch = session.work();
         let work = sweep::remove(&mut session, table, lease, walk, verdicts);
-        let done = watch.wait(REMOVING, Longest::AsItTakes, work).await?;
+        let done = watch.wait(REMOVING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }

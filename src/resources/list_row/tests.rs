@@ -28,7 +28,7 @@ fn read(element: &str) -> Result<Rows, String> {
     };
     plan.row(element.as_bytes(), &mut fields, &mut rows)
         .map_err(told)?;
-    rows.settle();
+    rows.deduplicate();
     Ok(rows)
 }
 
@@ -41,7 +41,7 @@ fn row(id: &str, owner: Option<&str>, level: Option<i32>, tags: &[&str]) -> Vec<
         .int(level)
         .text_array(tags)
         .timestamp(None);
-    rows.settle();
+    rows.deduplicate();
     rows.tuples().next().unwrap().to_vec()
 }
 

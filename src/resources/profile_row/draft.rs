@@ -14,12 +14,12 @@ pub(super) const MOST_REPLACED: usize = 10_000;
 
 /// A stretch of the element or of the decoded texts. Both are shorter than 4 GiB, or it cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct ByteRange {
     start: u32,
     end: u32,
 }
 
-impl Span {
+impl ByteRange {
     /// From a range; none from 4 GiB on.
     pub(super) fn new(range: Range<usize>) -> Option<Self> {
         Some(Self {
@@ -46,13 +46,13 @@ impl Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
     /// In the element between quotes, without an escape.
-    Plain(Span),
+    Plain(ByteRange),
     /// In the element between quotes, escaped as this program would write it again. Only values stand so.
-    Escaped(Span),
+    Escaped(ByteRange),
     /// In the element without quotes: a number or a truth value.
-    Bare(Span),
+    Bare(ByteRange),
     /// Among the decoded texts.
-    Decoded(Span),
+    Decoded(ByteRange),
 }
 
 impl Text {
@@ -136,7 +136,7 @@ impl Draft {
     pub(super) fn keep(&mut self, text: &str) -> Option<Text> {
         let start = self.decoded.len();
         self.decoded.push_str(text);
-        Span::new(start..self.decoded.len()).map(Text::Decoded)
+        ByteRange::new(start..self.decoded.len()).map(Text::Decoded)
     }
 
     /// Orders what has no order of its own, and drops what is not wanted (`wanted` is in order, and empty if all is);

@@ -8,7 +8,7 @@ use crate::json::unusual::{Unusual, Usual, usual};
 use crate::resources::fields::MOST_ENTRIES;
 use crate::resources::identity::LONGEST_ID;
 
-use super::draft::{Draft, MOST_REPLACED, Span, Text};
+use super::draft::{ByteRange, Draft, MOST_REPLACED, Text};
 
 /// Reads a profile into an empty draft.
 pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Usual<()> {
@@ -177,7 +177,7 @@ fn values(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
 fn value(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Text> {
     let quoted = json.quoted()?;
     match quoted.escapes {
-        Escapes::Own => Span::new(quoted.range).map(Text::Escaped).ok_or(Unusual),
+        Escapes::Own => ByteRange::new(quoted.range).map(Text::Escaped).ok_or(Unusual),
         Escapes::None | Escapes::Foreign => meant(json, quoted, draft),
     }
 }
@@ -272,17 +272,17 @@ fn bare(json: &mut Reader<'_>) -> Usual<Option<Text>> {
     if &json.whole()[range.clone()] == "null" {
         return Ok(None);
     }
-    Span::new(range).map(Text::Bare).map(Some).ok_or(Unusual)
+    ByteRange::new(range).map(Text::Bare).map(Some).ok_or(Unusual)
 }
 
 /// A text of which what it says is wanted.
 #[inline]
 fn meant(json: &Reader<'_>, quoted: Quoted, draft: &mut Draft) -> Usual<Text> {
     if quoted.escapes == Escapes::None {
-        return Span::new(quoted.range).map(Text::Plain).ok_or(Unusual);
+        return ByteRange::new(quoted.range).map(Text::Plain).ok_or(Unusual);
     }
     let start = draft.decoded.len();
     unescape(&json.whole()[quoted.range], &mut draft.decoded)?;
-    let span = Span::new(start..draft.decoded.len()).ok_or(Unusual)?;
+    let span = ByteRange::new(start..draft.decoded.len()).ok_or(Unusual)?;
     Ok(Text::Decoded(span))
 }

@@ -8,8 +8,8 @@ use crate::model::position::CursorPosition;
 use crate::model::status::RunStatus;
 use crate::sync::ending::{Ending, WALKS_AGAIN, Walked};
 use crate::sync::run::{Context, Ended};
+use crate::sync::run_spec::ProfilesReading;
 use crate::sync::sweep::{self, Sweep};
-use crate::sync::task::ProfilesReading;
 use crate::sync::walk::cursor::{self, Completeness};
 use crate::sync::{clocks, marks, segment};
 
@@ -73,7 +73,7 @@ async fn is_whole<S: Source, T: Store>(
         (Ending::Reached | Ending::Empty, Some(_)) => completeness.within_tolerance,
         (Ending::Reached, None) if position.range.is_some() => true,
         (Ending::Reached, None) => {
-            let stored = context.store.rows(context.task.resource.table()).await?;
+            let stored = context.store.rows(context.spec.resource.table()).await?;
             distinct + position.unidentified + cursor::tolerance(stored) >= stored
         }
     })
@@ -129,7 +129,7 @@ async fn after_increment<S: Source, T: Store>(
         .await?;
     let _waiting = context.progress.waiting();
     let store = context.store;
-    tell(context, store.make_up(context.task.resource.table()).await?);
+    tell(context, store.retry_upkeep(context.spec.resource.table()).await?);
     Ok(Ended::well(&context.progress.read()))
 }
 
@@ -169,7 +169,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         let _waiting = context.progress.waiting();
         tell(
             context,
-            store.after_full_walk(context.task.resource.table()).await?,
+            store.after_full_walk(context.spec.resource.table()).await?,
         );
         sweep::candidates(context, walk).await
     };

@@ -11,7 +11,7 @@ use crate::model::ports::{Source, Store};
 use crate::model::position::{Course, CursorPosition, Restarted, Scope};
 use crate::sync::clocks::{self, Beginning};
 use crate::sync::run::Context;
-use crate::sync::task::ProfilesReading;
+use crate::sync::run_spec::ProfilesReading;
 use crate::sync::{marks, segment};
 
 use super::stored::moved;
@@ -41,7 +41,7 @@ pub(super) async fn open<S: Source, T: Store>(
         range: range(context, reading, overlap, beginning.asked).await?,
         began_at: beginning.claimed,
         opened_at,
-        properties: context.task.resource.selection(),
+        properties: context.spec.resource.selection(),
         pages: 0,
         read: 0,
         seen_at_least: 0,

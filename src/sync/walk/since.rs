@@ -16,13 +16,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::Time;
-use crate::model::batch::{Advance, GapReason, Span};
-use crate::sync::task::EventOrder;
+use crate::model::batch::{Advance, GapReason, TimeRange};
+use crate::sync::run_spec::EventOrder;
 
 use milliseconds::{MILLISECOND, millis};
 use page::{Met, Page};
 use probes::{PROBES, Probe};
-use spans::{add, minus, within};
+use time_ranges::{add, minus, within};
 
 use super::page_fill::PageFill;
 
@@ -34,9 +34,9 @@ mod order;
 mod page;
 mod probes;
 mod reading;
-mod spans;
 #[cfg(test)]
 mod tests;
+mod time_ranges;
 
 /// How far our clock may be off where the tenant tells no time: nothing is claimed that so much would change.
 const CLOCK_DOUBT: TimeDelta = TimeDelta::hours(1);
@@ -67,7 +67,7 @@ pub(crate) struct SinceWalk {
     largest: u64,
     met: Met,
     /// A millisecond that filled an answer as large as the largest, with its events.
-    suspect: Option<(Span, u64)>,
+    suspect: Option<(TimeRange, u64)>,
     /// Elements of an answer that did not reach back far enough and was shorter than asked for.
     doubt: Option<u64>,
     /// No event came at all, which proves nothing.
@@ -75,8 +75,8 @@ pub(crate) struct SinceWalk {
     /// The tenant answers with nothing but events before the bound.
     is_unheeded: bool,
     probes_left: u32,
-    covered: Vec<Span>,
-    gaps: Vec<(Span, GapReason)>,
+    covered: Vec<TimeRange>,
+    gaps: Vec<(TimeRange, GapReason)>,
 }
 
 /// What a request is for.
@@ -117,7 +117,7 @@ impl SinceWalk {
             GapReason::Retention
         };
         let passed = frame.watermark.filter(|watermark| *watermark < known_from);
-        let passed = passed.map(|from| Span { from, to: known_from });
+        let passed = passed.map(|from| TimeRange { from, to: known_from });
         Self {
             frame,
             began_before: now.max(frame.latest) + doubt + DATE_STEP,
@@ -146,7 +146,7 @@ impl SinceWalk {
 
     /// The most elements that one answer held, where it shows that an answer in doubt was not cut by a cap.
     pub(crate) fn disproves(&self) -> Option<u64> {
-        let doubt = self.frame.landmark.doubt?;
+        let doubt = self.frame.scan_evidence.doubt?;
         Some(self.largest).filter(|largest| *largest > doubt)
     }
 
@@ -180,7 +180,7 @@ impl SinceWalk {
         let is_cut = page.elements >= LEAST_LIMIT
             && page.order == Some(EventOrder::NewestFirst)
             && page.bounds.is_some_and(|bounds| bounds.oldest > self.owed_from());
-        let doubt = self.frame.landmark.doubt;
+        let doubt = self.frame.scan_evidence.doubt;
         let known = if is_cut {
             Some(page.elements)
         } else {
@@ -247,11 +247,11 @@ impl SinceWalk {
     /// The gaps are what lies between the scan's start (or W, where the scan began before it) and now, minus what is
     /// covered.
     fn end(&mut self) -> Step {
-        let whole = Span {
+        let whole = TimeRange {
             from: self.owed_from(),
             to: self.known_through,
         };
-        let known: Vec<Span> = self.gaps.iter().map(|(span, _)| *span).collect();
+        let known: Vec<TimeRange> = self.gaps.iter().map(|(span, _)| *span).collect();
         let left = minus(whole, self.covered.iter().chain(&known));
         let reason = self.doubt.map_or(GapReason::Unreachable, GapReason::Doubtful);
         self.gaps.extend(left.into_iter().map(|span| (span, reason)));
@@ -259,21 +259,21 @@ impl SinceWalk {
     }
 
     fn cover(&mut self, from: Time, to: Time) {
-        add(&mut self.covered, Span { from, to });
+        add(&mut self.covered, TimeRange { from, to });
     }
 
     /// All that is known by now, with the watermark that follows from it: it never passes a stretch that is neither covered
     /// nor a gap yet, since the scan may die before it is.
     fn advance(&self, watermark: Time) -> Advance {
-        let known = Span {
+        let known = TimeRange {
             from: self.known_from,
             to: self.known_through,
         };
-        let claimed = Span {
+        let claimed = TimeRange {
             from: self.owed_from(),
             to: watermark,
         };
-        let gaps: Vec<Span> = self.gaps.iter().map(|(span, _)| *span).collect();
+        let gaps: Vec<TimeRange> = self.gaps.iter().map(|(span, _)| *span).collect();
         let open = minus(claimed, self.covered.iter().chain(&gaps));
         let watermark = open.first().map_or(watermark, |open| open.from);
         Advance {

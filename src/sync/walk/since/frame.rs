@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use crate::model::Time;
-use crate::model::batch::Landmark;
-use crate::sync::task::EventOrder;
+use crate::model::batch::ScanEvidence;
+use crate::sync::run_spec::EventOrder;
 
 use super::milliseconds::{MILLISECOND, millis};
 
@@ -33,7 +33,7 @@ pub(crate) struct Frame {
     /// The latest that any clock said then.
     pub(crate) latest: Time,
     /// What is stored already and helps to tell whether an answer is whole.
-    pub(crate) landmark: Landmark,
+    pub(crate) scan_evidence: ScanEvidence,
 }
 
 impl Frame {
@@ -65,7 +65,10 @@ impl Frame {
 
     /// The last known event that the scan's first answer has to bring, if the tenant still keeps it.
     pub(super) fn anchor(&self, kept_from: Time) -> Option<Time> {
-        self.landmark.event.map(millis).filter(|event| *event > kept_from)
+        self.scan_evidence
+            .event
+            .map(millis)
+            .filter(|event| *event > kept_from)
     }
 
     /// From when on a tenant whose clock shows `now` surely has everything.

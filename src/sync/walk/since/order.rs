@@ -1,7 +1,7 @@
 //! In which order a page came. Knows dates and nothing else.
 
 use crate::model::Time;
-use crate::sync::task::EventOrder;
+use crate::sync::run_spec::EventOrder;
 
 /// Distinct dates in a page after which its order is trusted.
 const TRUSTED_AFTER: usize = 5;

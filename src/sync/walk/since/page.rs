@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::Time;
-use crate::sync::task::EventOrder;
+use crate::sync::run_spec::EventOrder;
 
 use super::milliseconds::{MILLISECOND, millis};
 use super::order::order_of;

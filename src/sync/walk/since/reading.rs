@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::model::Time;
-use crate::model::batch::{GapReason, Span};
-use crate::sync::task::EventOrder;
+use crate::model::batch::{GapReason, TimeRange};
+use crate::sync::run_spec::EventOrder;
 
 use super::milliseconds::MILLISECOND;
 use super::page::{Bounds, Page};
@@ -64,7 +64,7 @@ impl SinceWalk {
             self.cover(self.from, before_last);
             return self.go_on(before_last);
         }
-        let span = Span {
+        let span = TimeRange {
             from: self.from,
             to: last,
         };
@@ -206,7 +206,7 @@ impl SinceWalk {
             }
             Probed::Ask(_) if self.probes_help() => self.end(),
             Probed::Hidden(bound) => {
-                let hidden = Span {
+                let hidden = TimeRange {
                     from: probe.base.max(self.owed_from()),
                     to: bound,
                 };

@@ -4,7 +4,7 @@
 #![expect(clippy::panic, reason = "a test says what it needs by panicking")]
 
 use super::*;
-use crate::model::batch::Landmark;
+use crate::model::batch::ScanEvidence;
 
 fn at(millis: i64) -> Time {
     DateTime::from_timestamp_millis(1_700_000_000_000 + millis).unwrap_or_default()
@@ -21,7 +21,7 @@ fn frame(watermark: Option<i64>) -> Frame {
         page_size: 6,
         now: at(10_000),
         latest: at(10_000),
-        landmark: Landmark::default(),
+        scan_evidence: ScanEvidence::default(),
     }
 }
 
@@ -59,7 +59,7 @@ fn a_short_page_that_reaches_back_covers_all_once_a_later_bound_brings_fewer() {
     assert_eq!(advance.gaps, []);
     assert_eq!(
         advance.covered,
-        [Span {
+        [TimeRange {
             from: at(4_950),
             to: at(9_990)
         }]
@@ -80,7 +80,7 @@ fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
             Step::Read(..) => panic!("not at its end"),
         }
     };
-    let span = Span {
+    let span = TimeRange {
         from: at(5_000),
         to: at(6_000),
     };
@@ -102,7 +102,7 @@ fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
 #[test]
 fn a_known_event_is_asked_for_again_and_proves_by_coming_that_nothing_is_hidden() {
     let known = Frame {
-        landmark: Landmark {
+        scan_evidence: ScanEvidence {
             event: Some(at(-9_000)),
             doubt: None,
         },
@@ -121,7 +121,7 @@ fn a_known_event_is_asked_for_again_and_proves_by_coming_that_nothing_is_hidden(
     let Step::End(advance) = walk.page(0, &[]) else {
         panic!("not at its end")
     };
-    let span = Span {
+    let span = TimeRange {
         from: at(5_000),
         to: at(9_990),
     };
@@ -176,7 +176,7 @@ fn a_quiet_poll_takes_two_requests() {
 
 #[test]
 fn where_no_event_comes_at_all_nothing_is_known() {
-    let whole = |walk: &SinceWalk| Span {
+    let whole = |walk: &SinceWalk| TimeRange {
         from: walk.from(),
         to: at(9_990),
     };
@@ -203,7 +203,7 @@ fn events_behind_a_page_of_hidden_ones_are_found_and_what_cannot_be_read_between
         .map(|(date, _)| *date)
         .collect();
     for date in &missing {
-        let lies_in = |(span, _): &(Span, GapReason)| span.from < at(*date) && at(*date) <= span.to;
+        let lies_in = |(span, _): &(TimeRange, GapReason)| span.from < at(*date) && at(*date) <= span.to;
         assert!(
             advance.gaps.iter().any(lies_in),
             "{date} is missing without a gap"
@@ -227,7 +227,7 @@ fn a_tenant_that_does_not_heed_the_bound_leaves_a_gap_and_the_watermark_moves() 
         panic!("reads the same page for ever")
     };
     assert!(walk.is_unheeded());
-    let span = Span {
+    let span = TimeRange {
         from: at(5_000),
         to: at(9_990),
     };
@@ -245,7 +245,7 @@ fn a_page_full_of_what_has_no_date_is_passed() {
     for _ in 0..40 {
         match step {
             Step::End(advance) => {
-                let span = Span {
+                let span = TimeRange {
                     from: at(5_000),
                     to: at(8_000),
                 };
@@ -292,7 +292,7 @@ fn a_millisecond_that_fills_a_page_is_a_gap_and_the_scan_goes_on_behind_it() {
     assert_eq!(
         advance.gaps,
         [(
-            Span {
+            TimeRange {
                 from: at(5_999),
                 to: at(6_000)
             },
@@ -310,7 +310,7 @@ fn newest_first_hides_what_is_older_than_its_page() {
     assert_eq!(
         advance.gaps,
         [(
-            Span {
+            TimeRange {
                 from: at(5_000),
                 to: at(9_000)
             },
@@ -344,7 +344,7 @@ fn without_order_the_bound_of_the_first_short_page_is_searched() {
                 assert_eq!(
                     advance.gaps,
                     [(
-                        Span {
+                        TimeRange {
                             from: at(0),
                             to: at(5_000)
                         },
@@ -368,7 +368,7 @@ fn what_the_tenant_dropped_is_a_gap() {
     });
     assert_eq!(walk.from(), at(10 * day + 3_600_000));
     let advance = drained(&mut walk);
-    let gap = Span {
+    let gap = TimeRange {
         from: at(0),
         to: at(10 * day + 3_600_000),
     };
@@ -380,7 +380,7 @@ fn the_first_scan_ever_opens_no_gap_before_its_start() {
     let mut walk = begun(frame(None));
     let begins = walk.from();
     assert!(matches!(walk.page(1, &dates(&[9_000])), Step::Read(from, _) if from == at(9_000)));
-    let doubtful = Span {
+    let doubtful = TimeRange {
         from: begins,
         to: at(9_000),
     };
@@ -410,7 +410,7 @@ fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
     assert_eq!(
         advance.gaps,
         [(
-            Span {
+            TimeRange {
                 from: at(0),
                 to: kept
             },
@@ -469,7 +469,7 @@ fn pages_that_follow_one_another_cover_one_stretch() {
         };
         assert_eq!(
             advance.covered,
-            [Span {
+            [TimeRange {
                 from: at(4_900),
                 to: at(first + 4)
             }]

@@ -26,12 +26,12 @@ const CLEARED_AT_ONCE: u64 = 10_000;
 
 /// What one run may store yet; its loading connections share it.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct RejectQuota {
     rows: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Allowance {
+impl RejectQuota {
     fn of(rows_stored: u64, bytes_stored: u64) -> Self {
         let rows = ROWS_OF_A_RUN.min(ROWS_IN_ALL.saturating_sub(rows_stored));
         let bytes = BYTES_OF_A_RUN.min(BYTES_IN_ALL.saturating_sub(bytes_stored));
@@ -63,19 +63,19 @@ fn give_back(left: &AtomicU64, taken: u64) -> bool {
     false
 }
 
-/// The allowances of the runs of this process.
+/// The quotas of the runs of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Allowances(Mutex<HashMap<Uuid, Arc<Allowance>>>);
+pub(crate) struct RejectQuotas(Mutex<HashMap<Uuid, Arc<RejectQuota>>>);
 
-impl Allowances {
-    /// The allowance of a run. Its first connection looks how much is stored, and makes room where there is none.
-    pub(crate) async fn of(&self, pool: &PgPool, run_id: Uuid) -> Result<Arc<Allowance>, Error> {
+impl RejectQuotas {
+    /// The quota of a run. Its first connection looks how much is stored, and makes room where there is none.
+    pub(crate) async fn of(&self, pool: &PgPool, run_id: Uuid) -> Result<Arc<RejectQuota>, Error> {
         if let Some(known) = self.known().get(&run_id) {
             return Ok(Arc::clone(known));
         }
         let (rows, bytes) = room(pool).await?;
-        let allowance = Arc::new(Allowance::of(rows, bytes));
-        Ok(Arc::clone(self.known().entry(run_id).or_insert(allowance)))
+        let quota = Arc::new(RejectQuota::of(rows, bytes));
+        Ok(Arc::clone(self.known().entry(run_id).or_insert(quota)))
     }
 
     /// The run has ended.
@@ -83,7 +83,7 @@ impl Allowances {
         self.known().remove(&run_id);
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Allowance>>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<RejectQuota>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -129,22 +129,18 @@ mod tests {
     #[test]
     fn rejects_are_admitted_up_to_a_number_and_to_their_bytes() {
         let few = vec![reject(10); 7];
-        let allowance = Allowance::of(ROWS_IN_ALL - 10, 0);
+        let quota = RejectQuota::of(ROWS_IN_ALL - 10, 0);
         assert_eq!(
-            [
-                allowance.admit(&few),
-                allowance.admit(&few),
-                allowance.admit(&few)
-            ],
+            [quota.admit(&few), quota.admit(&few), quota.admit(&few)],
             [7, 3, 0]
         );
-        let allowance = Allowance::of(0, BYTES_IN_ALL - 25);
-        assert_eq!([allowance.admit(&few), allowance.admit(&few)], [2, 0]);
+        let quota = RejectQuota::of(0, BYTES_IN_ALL - 25);
+        assert_eq!([quota.admit(&few), quota.admit(&few)], [2, 0]);
         assert_eq!(
-            allowance.admit(&[reject(5)]),
+            quota.admit(&[reject(5)]),
             1,
             "what is left is left for smaller ones"
         );
-        assert_eq!(Allowance::of(ROWS_IN_ALL + 1, 0).admit(&few), 0);
+        assert_eq!(RejectQuota::of(ROWS_IN_ALL + 1, 0).admit(&few), 0);
     }
 }

@@ -5,24 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Milliseconds since the first session, at which sessions that were open then became useless; zero for never.
-static SPOILED: AtomicU64 = AtomicU64::new(0);
-static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+static STALE_BEFORE: AtomicU64 = AtomicU64::new(0);
+static FIRST_SESSION: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-fn milliseconds_since_beginning() -> u64 {
-    u64::try_from(BEGINNING.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn milliseconds_since_first_session() -> u64 {
+    u64::try_from(FIRST_SESSION.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// From now on no session is handed out that is open already: one met an error that stays with the session (it is
 /// read-only, or its prepared statements are gone).
-pub(crate) fn distrust_open_sessions() {
-    SPOILED.store(
-        milliseconds_since_beginning().saturating_add(1),
+pub(crate) fn mark_open_sessions() {
+    STALE_BEFORE.store(
+        milliseconds_since_first_session().saturating_add(1),
         Ordering::Relaxed,
     );
 }
 
 /// Whether a session of this age was opened after that.
-pub(crate) fn is_trusted(age: Duration) -> bool {
+pub(crate) fn is_valid(age: Duration) -> bool {
     let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-    milliseconds_since_beginning().saturating_sub(age) >= SPOILED.load(Ordering::Relaxed)
+    milliseconds_since_first_session().saturating_sub(age) >= STALE_BEFORE.load(Ordering::Relaxed)
 }

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 /// When the schedule last came round. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Pulse(Arc<Mutex<Instant>>);
+pub struct Liveness(Arc<Mutex<Instant>>);
 
-impl Default for Pulse {
+impl Default for Liveness {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Pulse {
+impl Liveness {
     /// A pulse that has just beaten: a process that starts is alive.
     pub fn new() -> Self {
         Self::since(Instant::now())
@@ -25,7 +25,7 @@ impl Pulse {
     }
 
     /// Says that the schedule goes round.
-    pub fn beat(&self) {
+    pub fn record(&self) {
         // A holder of this lock cannot panic; if it ever did, the moment is still a moment.
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }

@@ -1,9 +1,9 @@
 //! Arithmetic of stretches of time, `(from, to]`.
 
-use crate::model::batch::Span;
+use crate::model::batch::TimeRange;
 
 /// Adds a span that begins where the last one ends, or later: a scan of a thousand pages still covers one stretch.
-pub(super) fn add(spans: &mut Vec<Span>, span: Span) {
+pub(super) fn add(spans: &mut Vec<TimeRange>, span: TimeRange) {
     match spans.last_mut() {
         Some(last) if last.to == span.from => last.to = span.to,
         _ => spans.push(span),
@@ -11,8 +11,8 @@ pub(super) fn add(spans: &mut Vec<Span>, span: Span) {
 }
 
 /// What of the spans lies within another.
-pub(super) fn within(whole: Span, spans: &[Span]) -> Vec<Span> {
-    let cut = |span: &Span| Span {
+pub(super) fn within(whole: TimeRange, spans: &[TimeRange]) -> Vec<TimeRange> {
+    let cut = |span: &TimeRange| TimeRange {
         from: span.from.max(whole.from),
         to: span.to.min(whole.to),
     };
@@ -20,14 +20,14 @@ pub(super) fn within(whole: Span, spans: &[Span]) -> Vec<Span> {
 }
 
 /// What is left of a span without the others.
-pub(super) fn minus<'a>(whole: Span, others: impl Iterator<Item = &'a Span>) -> Vec<Span> {
-    let mut others: Vec<Span> = others.copied().collect();
+pub(super) fn minus<'a>(whole: TimeRange, others: impl Iterator<Item = &'a TimeRange>) -> Vec<TimeRange> {
+    let mut others: Vec<TimeRange> = others.copied().collect();
     others.sort_unstable_by_key(|span| span.from);
     let mut left = Vec::new();
     let mut from = whole.from;
     for other in others {
         if other.from > from && from < whole.to {
-            left.push(Span {
+            left.push(TimeRange {
                 from,
                 to: other.from.min(whole.to),
             });
@@ -35,7 +35,7 @@ pub(super) fn minus<'a>(whole: Span, others: impl Iterator<Item = &'a Span>) -> 
         from = from.max(other.to);
     }
     if from < whole.to {
-        left.push(Span { from, to: whole.to });
+        left.push(TimeRange { from, to: whole.to });
     }
     left
 }

@@ -1,8 +1,8 @@
-//! What keeps work on the database from its end, in words. `obstacles` looks for it.
+//! What keeps work on the database from its end, in words. `blockers` looks for it.
 
 /// What keeps work on the database from its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum Blocker {
     /// Sessions that hold a lock, in words.
     Session(String),
     /// A synchronous standby that does not confirm a commit.
@@ -15,7 +15,7 @@ pub enum Obstacle {
     Nobody,
 }
 
-impl std::fmt::Display for Obstacle {
+impl std::fmt::Display for Blocker {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Session(who) => write!(out, "a lock is held by {who}"),
@@ -27,7 +27,7 @@ impl std::fmt::Display for Obstacle {
     }
 }
 
-impl Obstacle {
+impl Blocker {
     pub(crate) const fn hint(&self) -> &'static str {
         match self {
             Self::Session(_) => {

@@ -10,7 +10,7 @@ pub use crate::model::removals::RemovalBound;
 
 /// One run that is wanted.
 #[derive(Clone)]
-pub struct Task {
+pub struct RunSpec {
     /// What is read.
     pub resource: Arc<dyn Resource>,
     /// How it is read.
@@ -99,7 +99,7 @@ pub struct Bounds {
     pub lookups_at_once: usize,
 }
 
-impl Task {
+impl RunSpec {
     /// The slots that the task may run in; the first is where it runs unless cursors say otherwise.
     pub fn slot(&self, scope: Scope) -> Slot {
         Slot {
