@@ -347,7 +347,7 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
 
 /// How a run departs from what the settings say.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wish {
+pub struct Overrides {
     /// Full or increment, for profiles.
     pub scope: Option<Scope>,
     /// In place of the watermark.
@@ -357,15 +357,15 @@ pub struct Wish {
 }
 
 /// A task for the engine.
-pub fn run_spec(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenHeld) -> RunSpec {
+pub fn run_spec(settings: &Settings, entry: &Entry, overrides: Overrides, when_held: WhenHeld) -> RunSpec {
     let reading = match entry.description.reading {
         description::Reading::List(_) => Reading::List,
         description::Reading::Profiles => Reading::Profiles(ProfilesReading {
-            scope: wish.scope,
+            scope: overrides.scope,
             overlap: settings.resources.profiles.overlap,
-            since: wish.since,
+            since: overrides.since,
         }),
-        description::Reading::Events => Reading::Events(events(settings, wish)),
+        description::Reading::Events => Reading::Events(events(settings, overrides)),
     };
     RunSpec {
         resource: Arc::clone(&entry.resource),
@@ -374,10 +374,10 @@ pub fn run_spec(settings: &Settings, entry: &Entry, wish: Wish, when_held: WhenH
     }
 }
 
-fn events(settings: &Settings, wish: Wish) -> EventsReading {
+fn events(settings: &Settings, overrides: Overrides) -> EventsReading {
     let events = &settings.resources.audit_events;
     EventsReading {
-        overlap: wish.overlap.unwrap_or(events.overlap),
+        overlap: overrides.overlap.unwrap_or(events.overlap),
         settle: events.settle,
         retention: events.retention,
         order: match events.order {
@@ -386,6 +386,6 @@ fn events(settings: &Settings, wish: Wish) -> EventsReading {
             Order::NewestFirst => Some(EventOrder::NewestFirst),
         },
         page_size: events.page_size.get(),
-        since: wish.since,
+        since: overrides.since,
     }
 }

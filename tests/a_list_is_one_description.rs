@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use blueconic_sync::app::{self, App, Wish};
+use blueconic_sync::app::{self, App, Overrides};
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::config::variables::Variables;
@@ -19,7 +19,7 @@ use blueconic_sync::resources::registry::{Entry, RESOURCES};
 use blueconic_sync::schedule::jobs::jobs;
 use blueconic_sync::sync::progress::Silent;
 use blueconic_sync::sync::run_spec::WhenHeld;
-use blueconic_sync::web::server::{Door, Health};
+use blueconic_sync::web::server::{Health, WebServer};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -118,7 +118,7 @@ fn variables(tenant: &str, database: &str, more: &[(&str, &str)]) -> Variables {
 /// Reads the gadgets once.
 async fn sync(app: &App, settings: &Settings, entry: &Entry) -> Value {
     let engine = app.engine(settings, None, Arc::new(Silent));
-    let task = app::run_spec(settings, entry, Wish::default(), WhenHeld::LookOn);
+    let task = app::run_spec(settings, entry, Overrides::default(), WhenHeld::LookOn);
     let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
     assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.fault);
     app.store.run(report.run_id.unwrap()).await.unwrap()
@@ -179,7 +179,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
 
     // Counted as `--verify` counts.
     let engine = app.engine(&settings, None, Arc::new(Silent));
-    let task = app::run_spec(&settings, entry, Wish::default(), WhenHeld::Leave);
+    let task = app::run_spec(&settings, entry, Overrides::default(), WhenHeld::Leave);
     let found = engine.verify(&[task], &CancellationToken::new()).await.unwrap();
     let compared = found.tables.first().unwrap();
     assert_eq!(
@@ -212,11 +212,11 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
 async fn page(app: &App, settings: &Settings) -> String {
     let mut web = settings.web.clone();
     web.bind.set_port(0);
-    let door = Door::open(&web).await.unwrap();
-    let (url, stop) = (format!("http://{}/", door.address()), CancellationToken::new());
+    let server = WebServer::open(&web).await.unwrap();
+    let (url, stop) = (format!("http://{}/", server.address()), CancellationToken::new());
     let health = Health::new(Liveness::new(), Duration::from_secs(5));
     let observer = Arc::new(app.store.clone());
-    let serving = door.serve(
+    let serving = server.serve(
         observer,
         settings.registry,
         health,

@@ -395,9 +395,9 @@ async fn a_segment_that_cannot_be_read_keeps_its_row() {
             "/rest/v2/segments",
             axum::routing::get(async move || json(served.lock().unwrap().clone())),
         );
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", door.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(door, router).await });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
     let database = Database::empty().await;
     let program = Program::new(&url, &database.url);
     program.expect(0, &["backfill", "segments"]).await;
@@ -456,12 +456,12 @@ async fn a_redirect_is_told_and_not_followed() {
             counted.fetch_add(1, Ordering::SeqCst);
         }
     });
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", door.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let answer =
         format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     tokio::spawn(async move {
-        while let Ok((mut socket, _)) = door.accept().await {
+        while let Ok((mut socket, _)) = listener.accept().await {
             let mut request = [0; 4096];
             let _read = socket.read(&mut request).await.unwrap();
             socket.write_all(answer.as_bytes()).await.unwrap();

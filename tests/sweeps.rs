@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blueconic_sync::app::{self, App, Wish};
+use blueconic_sync::app::{self, App, Overrides};
 use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
@@ -148,16 +148,16 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         bounds,
         Arc::new(Silent),
     );
-    let wish = Wish {
+    let overrides = Overrides {
         scope: Some(Scope::Full),
-        ..Wish::default()
+        ..Overrides::default()
     };
     let entry = app
         .entries
         .iter()
         .find(|entry| entry.name() == "profiles")
         .unwrap();
-    let task = app::run_spec(&settings, entry, wish, WhenHeld::LookOn);
+    let task = app::run_spec(&settings, entry, overrides, WhenHeld::LookOn);
     // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
     let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();
     candidates.sort();

@@ -12,7 +12,7 @@ use crate::blueconic::http::Http;
 use crate::blueconic::incoming::Incoming;
 use crate::blueconic::redaction::Redaction;
 use crate::blueconic::retry;
-use crate::blueconic::status::{Meaning, Patience};
+use crate::blueconic::status::{Patience, StatusClass};
 use crate::model::Time;
 use crate::model::page::Request;
 use crate::model::plain;
@@ -64,14 +64,14 @@ pub(super) async fn refusal(
 ) -> ClientError {
     let call = address::call(request);
     let status = response.status().as_u16();
-    let meaning = Meaning::of(status);
+    let meaning = StatusClass::of(status);
     let shown = |text: &str| {
         let text = Redaction::of([secret]).apply(text);
         clean(&address::without_id(request, &text), SHOWN)
     };
     // A look-up is one of many, and its sweep goes on without it.
     let is_waited_out = http.is_proven() && !request.arrays.is_empty();
-    if meaning == Meaning::Redirect {
+    if meaning == StatusClass::Redirect {
         return redirected(&response, call, shown, is_waited_out);
     }
     let retry_after = retry_after(&response, wall);
@@ -79,7 +79,7 @@ pub(super) async fn refusal(
     let body = read_some(http.incoming(response), &call).await;
     // A success that was not asked for comes from something else, and its body is no error's.
     let message = match meaning {
-        Meaning::Odd | Meaning::Content => String::new(),
+        StatusClass::Unexpected | StatusClass::Content => String::new(),
         _ => shown(&words(&body)),
     };
     let blocked = |message, patience| ClientError::Blocked {
@@ -97,20 +97,20 @@ pub(super) async fn refusal(
         Patience::Budget
     };
     match meaning {
-        Meaning::Denied if own.in_json => ClientError::Denied {
+        StatusClass::Denied if own.in_json => ClientError::Denied {
             call,
             scope: request.scope,
             status,
             message,
         },
         // A firewall counts requests, or looks at each: as long as it lasts it passes.
-        Meaning::Denied => blocked(message, denied),
-        Meaning::Absent if own.at_all => ClientError::Absent { call, message },
-        Meaning::Refused if carries_cursor(request) => ClientError::CursorRefused { call, message },
+        StatusClass::Denied => blocked(message, denied),
+        StatusClass::Absent if own.at_all => ClientError::Absent { call, message },
+        StatusClass::Refused if carries_cursor(request) => ClientError::CursorRefused { call, message },
         // A request that something finds malformed is malformed the next time, too.
-        Meaning::Refused if !own.at_all => blocked(message, Patience::Few),
-        Meaning::Absent | Meaning::Final if !own.at_all => blocked(message, once),
-        Meaning::Odd | Meaning::Content => blocked(message, once),
+        StatusClass::Refused if !own.at_all => blocked(message, Patience::Few),
+        StatusClass::Absent | StatusClass::Final if !own.at_all => blocked(message, once),
+        StatusClass::Unexpected | StatusClass::Content => blocked(message, once),
         _ => ClientError::Status {
             call,
             status,
@@ -122,7 +122,7 @@ pub(super) async fn refusal(
 
 /// Whether an answer can be the API's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Own {
+pub(super) struct Origin {
     /// It says something, as the API does: a JSON object.
     pub(super) in_json: bool,
     /// It says so, or nothing.
@@ -149,13 +149,13 @@ impl Signature {
         }
     }
 
-    pub(super) fn allows(&self, body: &[u8]) -> Own {
+    pub(super) fn allows(&self, body: &[u8]) -> Origin {
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
         // One that was too long to be read whole is judged by its beginning.
         let whole = body.len() < ERROR_BODY;
         let is_object = text.starts_with(b"{")
             && (!whole || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok());
-        Own {
+        Origin {
             in_json: is_object && !self.is_anothers,
             at_all: (is_object || text.is_empty()) && !self.is_anothers,
         }

@@ -13,22 +13,22 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::address::{self, Address};
 use crate::blueconic::answer;
+use crate::blueconic::auth::claim::wiped;
 use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::grant::Grant;
 use crate::blueconic::auth::manager::Tokens;
 use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::auth::token::Token;
-use crate::blueconic::auth::turn::wiped;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
 use crate::blueconic::incoming::Incoming;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::blueconic::page::{StreamedPage, Trace};
 use crate::blueconic::redaction::Redaction;
-use crate::blueconic::repeats::Repeats;
 use crate::blueconic::retry::{Budget, Retry};
-use crate::blueconic::status::{Meaning, Patience};
-use crate::blueconic::steady::Steady;
+use crate::blueconic::retry_budgets::RetryBudgets;
+use crate::blueconic::status::{Patience, StatusClass};
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::blueconic::throttle::{Permit, Throttle};
 use crate::config::settings::{Access, Grant as GrantType, Settings};
@@ -49,10 +49,10 @@ pub struct Client<T> {
     tokens: Tokens<T>,
     throttle: Throttle,
     retry: Retry,
-    steady: Steady,
+    monotonic: MonotonicClock,
     tenant_clock: TenantClock,
     largest: usize,
-    repeats: Arc<Mutex<Repeats>>,
+    retry_budgets: Arc<Mutex<RetryBudgets>>,
     /// For which scopes which token version was refused although it was fresh: it is the scope, not the token.
     denied: Mutex<HashMap<&'static str, i64>>,
 }
@@ -66,23 +66,23 @@ impl<T: TokenStore> Client<T> {
         }
         let access = tenant.access()?;
         let address = Address::new(tenant)?;
-        let steady = Steady::new(clock);
+        let monotonic = MonotonicClock::new(clock);
         let http = Http::new(tenant, &address)?;
         let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
-        let tenant_clock = TenantClock::new(steady.clone());
+        let tenant_clock = TenantClock::new(monotonic.clone());
         let grant = Grant::new(&http, address.token()?, access, tenant_clock.clone());
-        let retry = || Retry::new(settings.retry, &settings.limits, steady.clone());
+        let retry = || Retry::new(settings.retry, &settings.limits, monotonic.clone());
         Ok(Self {
             http,
             address,
-            tokens: Tokens::new(store, name, seal, grant, retry(), steady.clone()),
-            throttle: Throttle::new(&settings.limits, steady.clone()),
+            tokens: Tokens::new(store, name, seal, grant, retry(), monotonic.clone()),
+            throttle: Throttle::new(&settings.limits, monotonic.clone()),
             retry: retry(),
-            steady,
+            monotonic,
             tenant_clock,
             largest: settings.limits.element_size,
-            repeats: Arc::new(Mutex::new(Repeats::new(settings.retry.give_up_after))),
+            retry_budgets: Arc::new(Mutex::new(RetryBudgets::new(settings.retry.give_up_after))),
             denied: Mutex::default(),
         })
     }
@@ -153,12 +153,19 @@ impl<T: TokenStore> Client<T> {
         let url = self.address.of(request)?;
         let permit = self.throttle.enter().await;
         let (response, token) = self.authorized(request, &url, meter).await?;
-        if Meaning::of(response.status().as_u16()) == Meaning::Content {
+        if StatusClass::of(response.status().as_u16()) == StatusClass::Content {
             self.note_open(request.scope);
             let body = self.http.incoming(response);
             return Ok((look(body, request, &token, self.http.is_proven()).await?, permit));
         }
-        let fault = answer::refusal(response, &self.http, request, token.expose(), self.steady.wall()).await;
+        let fault = answer::refusal(
+            response,
+            &self.http,
+            request,
+            token.expose(),
+            self.monotonic.wall(),
+        )
+        .await;
         if fault.is_overload() {
             self.throttle.overloaded(&permit, fault.retry_after());
         }
@@ -182,7 +189,7 @@ impl<T: TokenStore> Client<T> {
             if !is_refused || lacks_scope(&response) || self.is_denied(request.scope, &token) {
                 return Ok((response, token));
             }
-            let youth = token.youth_left(self.steady.now());
+            let youth = token.youth_left(self.monotonic.now());
             if youth.is_zero() && replaced {
                 self.note_denied(request.scope, &token);
                 return Ok((response, token));
@@ -194,7 +201,7 @@ impl<T: TokenStore> Client<T> {
                 replaced = true;
                 wait = YOUNG_AGAIN;
             } else {
-                self.steady.sleep(wait.min(youth)).await;
+                self.monotonic.sleep(wait.min(youth)).await;
                 wait *= 2;
             }
             self.throttle.pace().await;
@@ -244,8 +251,8 @@ impl<T: TokenStore> Client<T> {
         denied.remove(scope);
     }
 
-    fn repeats(&self) -> MutexGuard<'_, Repeats> {
-        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn retry_budgets(&self) -> MutexGuard<'_, RetryBudgets> {
+        self.retry_budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn begin(
@@ -262,10 +269,10 @@ impl<T: TokenStore> Client<T> {
     /// A page that may come in smaller parts is handed back, and its budget is kept for them; anything else has failed.
     fn unopened(&self, request: &Request, key: &str, fault: ClientError) -> Fault {
         if !may_come_in_parts(&fault, request) {
-            self.repeats().forget(key);
+            self.retry_budgets().forget(key);
             return fault.into();
         }
-        self.repeats().note(key, fault.clone());
+        self.retry_budgets().note(key, fault.clone());
         Fault {
             kind: Kind::Strained,
             ..fault.into()
@@ -280,11 +287,11 @@ impl<T: TokenStore> Client<T> {
         attempt: u32,
         meter: &Meter,
     ) -> Result<Arc<Mutex<Budget>>, ClientError> {
-        let now = self.steady.now();
+        let now = self.monotonic.now();
         if attempt == 0 {
-            return Ok(self.repeats().begin(key, self.retry.budget(), now));
+            return Ok(self.retry_budgets().begin(key, self.retry.budget(), now));
         }
-        let (budget, fault) = self.repeats().go_on(key, now, || {
+        let (budget, fault) = self.retry_budgets().resume(key, now, || {
             let mut budget = self.retry.budget();
             budget.skip(attempt - 1);
             budget
@@ -305,18 +312,18 @@ impl<T: TokenStore> Source for Client<T> {
     /// A page holds one of the `limits.concurrent_requests` until it is dropped: who holds one and waits for another in
     /// the same task may wait forever.
     async fn open(&self, request: &Request, attempt: u32, meter: &Meter) -> Outcome<StreamedPage> {
-        let key = Repeats::key(request);
+        let key = RetryBudgets::key(request);
         let (body, permit) = self
             .begin(request, &key, attempt, meter)
             .await
             .map_err(|fault| self.unopened(request, &key, fault))?;
-        self.repeats().touch(&key, self.steady.now());
+        self.retry_budgets().body_started(&key, self.monotonic.now());
         let server_time = self.tenant_clock.answered(body.response().headers());
         let elements = Elements::new(request.arrays, self.largest, server_time);
         let trace = Trace {
             call: address::call(request),
             key,
-            repeats: Arc::clone(&self.repeats),
+            retry_budgets: Arc::clone(&self.retry_budgets),
             http: self.http.clone(),
         };
         Ok(StreamedPage::new(body, elements, trace, meter.clone(), permit))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::error::AuthorizationError;
-use crate::blueconic::status::{Meaning, Patience};
+use crate::blueconic::status::{Patience, StatusClass};
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
 
@@ -36,8 +36,8 @@ pub enum ClientError {
     /// A person's authorization is missing, has ended, or cannot be had.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
-    /// The turn to ask for a token has lapsed before the request left. Never leaves this layer.
-    #[error("the turn to ask for a token has lapsed")]
+    /// The claim to refresh the token has lapsed before the request left. Never leaves this layer.
+    #[error("the claim to refresh the token has lapsed")]
     Lapsed,
     /// The HTTP client could not be made (TLS roots).
     #[error("the HTTP client cannot be set up")]
@@ -101,7 +101,7 @@ pub enum ClientError {
     },
     /// A packed body was cut or garbled.
     #[error("{call}: the answer cannot be unpacked")]
-    Unpacked {
+    Compressed {
         /// The call.
         call: String,
         /// What was found.
@@ -262,13 +262,13 @@ impl ClientError {
             | Self::Timeout { .. }
             | Self::Slow { .. }
             | Self::Broken { .. }
-            | Self::Unpacked { .. }
+            | Self::Compressed { .. }
             | Self::Garbled { .. } => true,
             Self::Foreign { patience, .. }
             | Self::Blocked { patience, .. }
             | Self::Redirected { patience, .. }
             | Self::Certificate { patience, .. } => *patience != Patience::Over,
-            Self::Status { status, .. } => Meaning::of(*status).is_passing(),
+            Self::Status { status, .. } => StatusClass::of(*status).is_passing(),
             Self::Store(fault) => fault.is_transient(),
             Self::GaveUp { last, .. } => last.is_transient(),
             _ => false,
@@ -300,7 +300,7 @@ impl ClientError {
 
     /// Whether the tenant asks for less.
     pub(super) fn is_overload(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if Meaning::of(*status) == Meaning::Overload)
+        matches!(self, Self::Status { status, .. } if StatusClass::of(*status) == StatusClass::Overload)
     }
 
     /// How long the tenant asks to wait.
@@ -389,7 +389,7 @@ impl ClientError {
             Self::Garbled { why, .. }
             | Self::Foreign { why, .. }
             | Self::Slow { why, .. }
-            | Self::Unpacked { why, .. }
+            | Self::Compressed { why, .. }
             | Self::Excessive { why, .. }
             | Self::Token { why } => words(why),
             Self::Authorization(error) => error.why(),

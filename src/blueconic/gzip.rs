@@ -3,7 +3,7 @@
 
 use flate2::{Crc, Decompress};
 
-use crate::blueconic::inflate::{Unpacking, inflate, padding};
+use crate::blueconic::inflate::{DecompressError, inflate, padding};
 
 /// A head holds a name and a comment at most; one above this holds something else, in bytes.
 const LONGEST_HEAD: usize = 4096;
@@ -55,7 +55,11 @@ impl Gzip {
     }
 
     /// Unpacks some bytes: how many were read, and how many written.
-    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+    pub(super) fn step(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(usize, usize), DecompressError> {
         match &mut self.place {
             Place::Between if input.first() == Some(&0) => {
                 self.place = Place::Padding;
@@ -89,7 +93,7 @@ impl Gzip {
                 if tail.len() == TAIL {
                     let told = (number(&tail[..4]), number(&tail[4..]));
                     if told != (self.checksum.sum(), self.checksum.amount()) {
-                        return Err(Unpacking::broken(
+                        return Err(DecompressError::broken(
                             "a gzip member is garbled: its checksum differs",
                         ));
                     }
@@ -102,27 +106,27 @@ impl Gzip {
 }
 
 /// Takes a head in: how many bytes of the input belong to it, and whether it is whole.
-fn take_head(head: &mut Vec<u8>, input: &[u8]) -> Result<(usize, bool), Unpacking> {
+fn take_head(head: &mut Vec<u8>, input: &[u8]) -> Result<(usize, bool), DecompressError> {
     let before = head.len();
     let room = LONGEST_HEAD - before;
     head.extend_from_slice(&input[..input.len().min(room)]);
     match head_length(head)? {
         Some(length) => Ok((length - before, true)),
         None if head.len() == LONGEST_HEAD => {
-            Err(Unpacking::broken("the head of a gzip member does not end"))
+            Err(DecompressError::broken("the head of a gzip member does not end"))
         }
         None => Ok((head.len() - before, false)),
     }
 }
 
 /// How long a head is, if it is whole.
-fn head_length(head: &[u8]) -> Result<Option<usize>, Unpacking> {
+fn head_length(head: &[u8]) -> Result<Option<usize>, DecompressError> {
     if head
         .iter()
         .zip([0x1f, 0x8b, 8])
         .any(|(given, wanted)| *given != wanted)
     {
-        return Err(Unpacking::broken(
+        return Err(DecompressError::broken(
             "something else stands where a gzip member begins",
         ));
     }
@@ -130,7 +134,7 @@ fn head_length(head: &[u8]) -> Result<Option<usize>, Unpacking> {
         return Ok(None);
     };
     if flags & RESERVED != 0 {
-        return Err(Unpacking::broken("a gzip member's flags are unknown"));
+        return Err(DecompressError::broken("a gzip member's flags are unknown"));
     }
     let mut at = SHORTEST_HEAD;
     if flags & HAS_EXTRA != 0 {

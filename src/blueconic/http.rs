@@ -43,7 +43,7 @@ impl Http {
             .http1_max_headers(MOST_HEADERS)
             // Which proxy is used is decided by the settings alone.
             .no_proxy()
-            // Repeats are counted and bounded here, not behind our back.
+            // Retries are counted and bounded here, not behind our back.
             .retry(reqwest::retry::never());
         let setup = |error: reqwest::Error| ClientError::Setup {
             source: Arc::new(error.without_url()),

@@ -8,9 +8,9 @@ use reqwest::Response;
 use reqwest::header::CONTENT_ENCODING;
 use tokio::time::Instant;
 
+use crate::blueconic::decompress::BodyDecompressor;
 use crate::blueconic::error::ClientError;
-use crate::blueconic::inflate::Unpacking;
-use crate::blueconic::unpack::Unpack;
+use crate::blueconic::inflate::DecompressError;
 use crate::config::settings::Tenant;
 
 /// What some servers put before a text, and JSON does not have.
@@ -40,7 +40,7 @@ impl Bounds {
 /// A response, and what of its body has been read.
 pub(super) struct Incoming {
     response: Response,
-    unpack: Result<Unpack, Unpacking>,
+    decompressor: Result<BodyDecompressor, DecompressError>,
     pace: Pace,
     first: Option<Bytes>,
     over: bool,
@@ -49,10 +49,10 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(response: Response, bounds: Bounds) -> Self {
         let encodings = response.headers().get_all(CONTENT_ENCODING);
-        let unpack = Unpack::new(encodings.iter().filter_map(|value| value.to_str().ok()));
+        let decompressor = BodyDecompressor::new(encodings.iter().filter_map(|value| value.to_str().ok()));
         Self {
             response,
-            unpack,
+            decompressor,
             pace: Pace::new(bounds),
             first: None,
             over: false,
@@ -70,8 +70,11 @@ impl Incoming {
             return Ok(Some(first));
         }
         loop {
-            let unpack = self.unpack.as_mut().map_err(|why| packed(call, why.clone()))?;
-            let piece = unpack.next().map_err(|why| packed(call, why))?;
+            let decompressor = self
+                .decompressor
+                .as_mut()
+                .map_err(|why| decompress_fault(call, why.clone()))?;
+            let piece = decompressor.next().map_err(|why| decompress_fault(call, why))?;
             if piece.is_some() || self.over {
                 return Ok(piece);
             }
@@ -79,9 +82,9 @@ impl Incoming {
             let came = self.response.chunk().await;
             if let Some(chunk) = came.map_err(|error| ClientError::transport(call, error))? {
                 self.pace.came(call, began.elapsed(), chunk.len())?;
-                unpack.push(chunk);
+                decompressor.push(chunk);
             } else {
-                unpack.close();
+                decompressor.close();
                 self.over = true;
             }
         }
@@ -112,11 +115,11 @@ fn unmarked(start: &[u8]) -> &[u8] {
     start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start)
 }
 
-fn packed(call: &str, why: Unpacking) -> ClientError {
+fn decompress_fault(call: &str, why: DecompressError) -> ClientError {
     let call = call.to_owned();
     match why {
-        Unpacking::Broken(why) => ClientError::Unpacked { call, why },
-        Unpacking::Excessive(why) => ClientError::Excessive { call, why },
+        DecompressError::Broken(why) => ClientError::Compressed { call, why },
+        DecompressError::Excessive(why) => ClientError::Excessive { call, why },
     }
 }
 

@@ -4,7 +4,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 /// Why a body cannot be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unpacking {
+pub(super) enum DecompressError {
     /// It was cut or garbled on its way.
     #[error("{0}")]
     Broken(String),
@@ -13,7 +13,7 @@ pub(super) enum Unpacking {
     Excessive(String),
 }
 
-impl Unpacking {
+impl DecompressError {
     pub(super) fn broken(why: impl std::fmt::Display) -> Self {
         Self::Broken(why.to_string())
     }
@@ -24,10 +24,10 @@ pub(super) fn inflate(
     inflate: &mut Decompress,
     input: &[u8],
     output: &mut [u8],
-) -> Result<(usize, usize, bool), Unpacking> {
+) -> Result<(usize, usize, bool), DecompressError> {
     let before = (inflate.total_in(), inflate.total_out());
     let status = inflate.decompress(input, output, FlushDecompress::None);
-    let status = status.map_err(Unpacking::broken)?;
+    let status = status.map_err(DecompressError::broken)?;
     let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or_default();
     let read = count(inflate.total_in(), before.0);
     let written = count(inflate.total_out(), before.1);
@@ -35,9 +35,11 @@ pub(super) fn inflate(
 }
 
 /// Zeros behind the end pad it to a block; anything else does not belong there.
-pub(super) fn padding(input: &[u8]) -> Result<usize, Unpacking> {
+pub(super) fn padding(input: &[u8]) -> Result<usize, DecompressError> {
     if input.iter().any(|byte| *byte != 0) {
-        return Err(Unpacking::broken("something else stands behind the packed body"));
+        return Err(DecompressError::broken(
+            "something else stands behind the packed body",
+        ));
     }
     Ok(input.len())
 }

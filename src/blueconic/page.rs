@@ -7,7 +7,7 @@ use crate::blueconic::elements::{Elements, Malformed};
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
 use crate::blueconic::incoming::Incoming;
-use crate::blueconic::repeats::Repeats;
+use crate::blueconic::retry_budgets::RetryBudgets;
 use crate::blueconic::status::Patience;
 use crate::blueconic::throttle::Permit;
 use crate::model::fault::{Fault, Outcome};
@@ -27,16 +27,16 @@ pub struct StreamedPage {
 pub(super) struct Trace {
     pub(super) call: String,
     pub(super) key: String,
-    pub(super) repeats: Arc<Mutex<Repeats>>,
+    pub(super) retry_budgets: Arc<Mutex<RetryBudgets>>,
     /// Told that the tenant itself has answered.
     pub(super) http: Http,
 }
 
 impl Trace {
-    /// Notes why the body is no whole one, so that the repeat knows what it repeats.
+    /// Notes why the body is no whole one, so that the repeat knows what it retry_budgets.
     fn fault(&self, error: ClientError) -> Fault {
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        repeats.note(&self.key, error.clone());
+        let mut retry_budgets = self.retry_budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        retry_budgets.note(&self.key, error.clone());
         error.into()
     }
 
@@ -57,8 +57,8 @@ impl Trace {
 
     fn done(&self) {
         self.http.prove();
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        repeats.forget(&self.key);
+        let mut retry_budgets = self.retry_budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        retry_budgets.forget(&self.key);
     }
 }
 

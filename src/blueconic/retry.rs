@@ -9,8 +9,8 @@ use backoff::backoff::Backoff;
 use backoff::exponential::ExponentialBackoff;
 
 use crate::blueconic::error::ClientError;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::blueconic::status::Patience;
-use crate::blueconic::steady::Steady;
 use crate::config::settings::{Limits, Retry as Settings};
 use crate::model::Time;
 
@@ -21,20 +21,20 @@ const FOREIGN_REPEATS: u32 = 3;
 /// For so many bodies that break off, the time that they took is not counted against the budget: a body of half an hour
 /// deserves more than one repeat.
 const EXCUSED_BODIES: u32 = 5;
-/// Repeats for each request sent: an outage costs at most a tenth more than quiet times.
+/// Retries for each request sent: an outage costs at most a tenth more than quiet times.
 const SHARE: f64 = 0.1;
-/// Repeats that may come at once after a quiet while.
+/// Retries that may come at once after a quiet while.
 const RESERVE: f64 = 10.0;
 
-/// What all requests share: the delays, and the quota on repeats.
+/// What all requests share: the delays, and the quota on retries.
 #[derive(Debug)]
 pub(super) struct Retry {
     settings: Settings,
     quota: Mutex<Quota>,
-    steady: Steady,
+    monotonic: MonotonicClock,
 }
 
-/// What one logical request has spent: kept across its repeats, also those after a body that broke off.
+/// What one logical request has spent: kept across its retries, also those after a body that broke off.
 #[derive(Debug)]
 pub(super) struct Budget {
     delays: ExponentialBackoff<SystemClock>,
@@ -45,12 +45,12 @@ pub(super) struct Budget {
 }
 
 impl Retry {
-    pub(super) fn new(settings: Settings, limits: &Limits, steady: Steady) -> Self {
+    pub(super) fn new(settings: Settings, limits: &Limits, monotonic: MonotonicClock) -> Self {
         let a_second = SHARE * f64::from(limits.requests_per_second.get());
         Self {
             settings,
-            quota: Mutex::new(Quota::new(a_second, steady.now())),
-            steady,
+            quota: Mutex::new(Quota::new(a_second, monotonic.now())),
+            monotonic,
         }
     }
 
@@ -90,8 +90,8 @@ impl Retry {
         if !fault.is_repeatable() {
             return Err(fault);
         }
-        let fault = budget.settle(fault)?;
-        let now = self.steady.now();
+        let fault = budget.charge(fault)?;
+        let now = self.monotonic.now();
         let first = *budget.first_fault.get_or_insert(now);
         let spent = now.saturating_sub(first);
         let delay = budget.delays.next_backoff().unwrap_or(self.settings.max_delay);
@@ -118,7 +118,7 @@ impl Retry {
         };
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(tries, wait_ms, why, "{sentence}; trying again in {wait_ms} ms");
-        self.steady.sleep(wait).await;
+        self.monotonic.sleep(wait).await;
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Budget {
     }
 
     /// An answer that is foreign again and again is no accident.
-    fn settle(&mut self, mut fault: ClientError) -> Result<ClientError, ClientError> {
+    fn charge(&mut self, mut fault: ClientError) -> Result<ClientError, ClientError> {
         let Some(patience) = fault.patience().filter(|patience| **patience == Patience::Few) else {
             return Ok(fault);
         };
@@ -170,7 +170,7 @@ impl Budget {
     }
 }
 
-/// A bucket of repeats, filled by time and by requests. Waiting draws on the future, so repeats queue up in order.
+/// A bucket of retries, filled by time and by requests. Waiting draws on the future, so retries queue up in order.
 #[derive(Debug)]
 struct Quota {
     a_second: f64,
@@ -240,9 +240,9 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
-    use crate::blueconic::steady::standing::Standing;
+    use crate::blueconic::monotonic_clock::manual::ManualClock;
 
-    fn retry(steady: Steady, initial: u64, longest: u64, give_up_after: u64) -> Retry {
+    fn retry(monotonic: MonotonicClock, initial: u64, longest: u64, give_up_after: u64) -> Retry {
         let settings = Settings {
             initial_delay: Duration::from_secs(initial),
             max_delay: Duration::from_secs(longest),
@@ -255,7 +255,7 @@ mod tests {
             element_size: 1,
             batch_size: 1,
         };
-        Retry::new(settings, &limits, steady)
+        Retry::new(settings, &limits, monotonic)
     }
 
     fn overload(retry_after: Option<Duration>) -> ClientError {
@@ -269,11 +269,11 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_longest_with_full_jitter() {
-        let (clock, steady) = Standing::new();
+        let (clock, monotonic) = ManualClock::new();
         let mut most = [Duration::ZERO; 8];
         let mut least = [Duration::MAX; 8];
         for _ in 0..500 {
-            let retry = retry(steady.clone(), 1, 16, 10_000);
+            let retry = retry(monotonic.clone(), 1, 16, 10_000);
             let mut budget = retry.budget();
             for step in 0..8 {
                 let wait = retry.wait_after(&mut budget, overload(None)).unwrap();
@@ -291,8 +291,8 @@ mod tests {
 
     #[test]
     fn the_tenants_wish_is_honoured_and_bounded() {
-        let (_, steady) = Standing::new();
-        let retry = retry(steady, 1, 60, 900);
+        let (_, monotonic) = ManualClock::new();
+        let retry = retry(monotonic, 1, 60, 900);
         let asked = Duration::from_secs(30);
         let wait = retry
             .wait_after(&mut retry.budget(), overload(Some(asked)))
@@ -324,8 +324,8 @@ mod tests {
 
     #[test]
     fn the_budget_counts_from_the_first_fault() {
-        let (clock, steady) = Standing::new();
-        let retry = retry(steady, 1, 4, 60);
+        let (clock, monotonic) = ManualClock::new();
+        let retry = retry(monotonic, 1, 4, 60);
         let mut budget = retry.budget();
         // A body that took hours before it broke off is repeated all the same.
         clock.advance(Duration::from_hours(5));
@@ -349,8 +349,8 @@ mod tests {
 
     #[test]
     fn the_time_of_a_few_long_bodies_is_not_counted() {
-        let (clock, steady) = Standing::new();
-        let retry = retry(steady, 0, 0, 60);
+        let (clock, monotonic) = ManualClock::new();
+        let retry = retry(monotonic, 0, 0, 60);
         let mut budget = retry.budget();
         let reading = Duration::from_hours(1);
         let mut bodies = 0;
@@ -365,20 +365,20 @@ mod tests {
         assert_eq!(bodies, EXCUSED_BODIES + 1);
     }
 
-    /// An outage of ten minutes with many requests in the air: the repeats together stay below a tenth of the rate.
+    /// An outage of ten minutes with many requests in the air: the retries together stay below a tenth of the rate.
     #[test]
     fn all_repeats_together_stay_within_the_quota() {
-        let (clock, steady) = Standing::new();
-        let retry = retry(steady.clone(), 0, 0, 100_000);
+        let (clock, monotonic) = ManualClock::new();
+        let retry = retry(monotonic.clone(), 0, 0, 100_000);
         let mut budgets: Vec<Budget> = (0..100).map(|_| retry.budget()).collect();
-        let mut repeats = 0_u32;
-        while steady.now() < Duration::from_mins(10) {
-            let budget = &mut budgets[repeats as usize % 100];
+        let mut retries = 0_u32;
+        while monotonic.now() < Duration::from_mins(10) {
+            let budget = &mut budgets[retries as usize % 100];
             let wait = retry.wait_after(budget, overload(None)).unwrap();
             clock.advance(wait);
-            repeats += 1;
+            retries += 1;
         }
         // 5 a second for 600 seconds, a tenth of it, and the reserve.
-        assert!((300..=312).contains(&repeats), "{repeats} repeats");
+        assert!((300..=312).contains(&retries), "{retries} retries");
     }
 }

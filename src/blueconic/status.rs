@@ -3,7 +3,7 @@
 
 /// What a status says about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum StatusClass {
     /// The body holds what was asked for.
     Content,
     /// The answer stands elsewhere. Nobody follows it: the token would go along.
@@ -23,16 +23,16 @@ pub(super) enum Meaning {
     /// Repeating the request as it is cannot help.
     Final,
     /// No answer to a plain GET: a challenge (202), a part (206), a cache's word (304), a protocol of something else.
-    Odd,
+    Unexpected,
 }
 
-impl Meaning {
+impl StatusClass {
     /// The meaning of a status, as RFC 9110 and the practice of gateways have it.
     pub(super) const fn of(status: u16) -> Self {
         match status {
             // 203: a proxy has changed the answer on its way. Its body is judged as any other.
             200 | 203 => Self::Content,
-            300 | 304 => Self::Odd,
+            300 | 304 => Self::Unexpected,
             301..=399 => Self::Redirect,
             400 => Self::Refused,
             401 | 403 => Self::Denied,
@@ -44,7 +44,7 @@ impl Meaning {
             // 420: 'enhance your calm', an older 429. Above 599 nothing is defined: RFC 9110, section 15, has it be a 5xx.
             420 | 429 | 500.. => Self::Overload,
             402..=498 => Self::Final,
-            _ => Self::Odd,
+            _ => Self::Unexpected,
         }
     }
 
@@ -85,20 +85,20 @@ mod tests {
         let overload: Vec<u16> = [420, 429].into_iter().chain(500..=999).collect();
         for status in 100..=999 {
             let expected = match status {
-                200 | 203 => Meaning::Content,
-                400 => Meaning::Refused,
-                401 | 403 => Meaning::Denied,
-                404 => Meaning::Absent,
-                413 => Meaning::TooLarge,
-                _ if odd.contains(&status) => Meaning::Odd,
-                _ if redirect.contains(&status) => Meaning::Redirect,
-                _ if passing.contains(&status) => Meaning::Passing,
-                _ if overload.contains(&status) => Meaning::Overload,
-                _ => Meaning::Final,
+                200 | 203 => StatusClass::Content,
+                400 => StatusClass::Refused,
+                401 | 403 => StatusClass::Denied,
+                404 => StatusClass::Absent,
+                413 => StatusClass::TooLarge,
+                _ if odd.contains(&status) => StatusClass::Unexpected,
+                _ if redirect.contains(&status) => StatusClass::Redirect,
+                _ if passing.contains(&status) => StatusClass::Passing,
+                _ if overload.contains(&status) => StatusClass::Overload,
+                _ => StatusClass::Final,
             };
-            assert_eq!(Meaning::of(status), expected, "{status}");
+            assert_eq!(StatusClass::of(status), expected, "{status}");
             assert_eq!(
-                Meaning::of(status).is_passing(),
+                StatusClass::of(status).is_passing(),
                 overload.contains(&status) || passing.contains(&status),
                 "{status}"
             );

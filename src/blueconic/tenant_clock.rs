@@ -1,5 +1,5 @@
-//! The tenant's clock, as its answers tell it. A single `Date` is a claim of one node, or of a cache: each answer is one
-//! reading, and the middle one of the last few counts. Knows headers and our steady time, and nothing of watermarks.
+//! The tenant's clock, as its answers tell it. A single `Date` header may come from one node or from a cache, so each answer
+//! is one reading, and the median of the last few counts. Uses the monotonic clock; knows nothing of watermarks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::TimeDelta;
 use reqwest::header::{AGE, DATE, HeaderMap};
 
-use crate::blueconic::steady::Steady;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::model::Time;
 
 /// So many answers have a say. Few, so that a clock that was set right at the tenant is followed within a run or two;
@@ -19,15 +19,15 @@ const LONGEST_AGE: i64 = 30 * 24 * 3600;
 /// What the answers of one tenant tell of its clock. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct TenantClock {
-    steady: Steady,
-    /// How far the tenant's clock was ahead of our steady one, by the latest answers, newest last.
+    monotonic: MonotonicClock,
+    /// How far the tenant's clock was ahead of our monotonic one, by the latest answers, newest last.
     readings: Arc<Mutex<VecDeque<TimeDelta>>>,
 }
 
 impl TenantClock {
-    pub(super) fn new(steady: Steady) -> Self {
+    pub(super) fn new(monotonic: MonotonicClock) -> Self {
         Self {
-            steady,
+            monotonic,
             readings: Arc::default(),
         }
     }
@@ -65,7 +65,7 @@ impl TenantClock {
     }
 
     fn elapsed(&self) -> TimeDelta {
-        TimeDelta::from_std(self.steady.now()).unwrap_or_default()
+        TimeDelta::from_std(self.monotonic.now()).unwrap_or_default()
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
-    use crate::blueconic::steady::standing::Standing;
+    use crate::blueconic::monotonic_clock::manual::ManualClock;
 
     /// The headers of an answer: a `Date` so many seconds off an hour after 1970, and perhaps an `Age`.
     fn headers(off: i64, age: Option<&str>) -> HeaderMap {
@@ -109,9 +109,9 @@ mod tests {
     }
 
     fn clock() -> TenantClock {
-        let (standing, steady) = Standing::new();
+        let (standing, monotonic) = ManualClock::new();
         standing.advance(Duration::from_hours(1));
-        TenantClock::new(steady)
+        TenantClock::new(monotonic)
     }
 
     /// By how many seconds the clock is off after answers that were off by so many.

@@ -10,25 +10,25 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::Notify;
 
-use crate::blueconic::steady::Steady;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::config::settings::Limits;
 
 /// Without an overload for so long, one more request may be under way.
 const QUIET_SPELL: Duration = Duration::from_secs(10);
 
-type Rate = RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Duration>>;
+type Rate = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<Duration>>;
 
 /// The throttle of one tenant.
 pub(super) struct Throttle {
     rate: Rate,
     gate: Arc<Gate>,
-    steady: Steady,
+    monotonic: MonotonicClock,
 }
 
 /// Leave to have one request under way; held until its body has been read.
 pub(super) struct Permit {
     gate: Arc<Gate>,
-    steady: Steady,
+    monotonic: MonotonicClock,
     entered: Duration,
 }
 
@@ -50,24 +50,24 @@ struct State {
 }
 
 impl Throttle {
-    pub(super) fn new(limits: &Limits, steady: Steady) -> Self {
+    pub(super) fn new(limits: &Limits, monotonic: MonotonicClock) -> Self {
         let quota = Quota::per_second(limits.requests_per_second).allow_burst(limits.burst);
         let most = limits.concurrent_requests.get();
         let state = State {
             limit: most,
             inside: 0,
-            changed: steady.now(),
+            changed: monotonic.now(),
             halved: None,
             closed_until: Duration::ZERO,
         };
         Self {
-            rate: RateLimiter::direct_with_clock(quota, steady.clone()),
+            rate: RateLimiter::direct_with_clock(quota, monotonic.clone()),
             gate: Arc::new(Gate {
                 most,
                 state: Mutex::new(state),
                 left: Notify::new(),
             }),
-            steady,
+            monotonic,
         }
     }
 
@@ -75,11 +75,15 @@ impl Throttle {
     pub(super) async fn enter(&self) -> Permit {
         let permit = self.permit().await;
         loop {
-            let closed_for = self.gate.state().closed_until.saturating_sub(self.steady.now());
+            let closed_for = self
+                .gate
+                .state()
+                .closed_until
+                .saturating_sub(self.monotonic.now());
             if closed_for.is_zero() {
                 break;
             }
-            self.steady.sleep(closed_for).await;
+            self.monotonic.sleep(closed_for).await;
         }
         self.pace().await;
         permit
@@ -88,13 +92,15 @@ impl Throttle {
     /// Waits for the rate alone: for a repeat under the same permit.
     pub(super) async fn pace(&self) {
         while let Err(early) = self.rate.check() {
-            self.steady.sleep(early.wait_time_from(self.steady.now())).await;
+            self.monotonic
+                .sleep(early.wait_time_from(self.monotonic.now()))
+                .await;
         }
     }
 
     /// The tenant is overloaded, and asks to be left alone for so long.
     pub(super) fn overloaded(&self, permit: &Permit, retry_after: Option<Duration>) {
-        let now = self.steady.now();
+        let now = self.monotonic.now();
         let mut state = self.gate.state();
         state.changed = now;
         if let Some(wait) = retry_after {
@@ -117,11 +123,11 @@ impl Throttle {
             // Registered before the look at the gate, so that no permit is given back unheard in between.
             let mut left = pin!(self.gate.left.notified());
             left.as_mut().enable();
-            let now = self.steady.now();
+            let now = self.monotonic.now();
             if self.gate.state().enter(now, self.gate.most) {
                 return Permit {
                     gate: Arc::clone(&self.gate),
-                    steady: self.steady.clone(),
+                    monotonic: self.monotonic.clone(),
                     entered: now,
                 };
             }
@@ -154,7 +160,7 @@ impl Gate {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let now = self.steady.now();
+        let now = self.monotonic.now();
         let mut state = self.gate.state();
         state.inside -= 1;
         state.grow(now, self.gate.most);
@@ -175,9 +181,9 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::blueconic::steady::standing::Standing;
+    use crate::blueconic::monotonic_clock::manual::ManualClock;
 
-    fn throttle(steady: &Steady, rate: u32, burst: u32, most: u32) -> Throttle {
+    fn throttle(monotonic: &MonotonicClock, rate: u32, burst: u32, most: u32) -> Throttle {
         let limits = Limits {
             requests_per_second: NonZeroU32::new(rate).unwrap(),
             burst: NonZeroU32::new(burst).unwrap(),
@@ -185,7 +191,7 @@ mod tests {
             element_size: 1,
             batch_size: 1,
         };
-        Throttle::new(&limits, steady.clone())
+        Throttle::new(&limits, monotonic.clone())
     }
 
     fn free(throttle: &Throttle) -> usize {
@@ -198,16 +204,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_goes_at_once_and_the_rest_at_its_rate() {
-        let (_clock, steady) = Standing::new();
-        let throttle = throttle(&steady, 5, 5, 100);
+        let (_clock, monotonic) = ManualClock::new();
+        let throttle = throttle(&monotonic, 5, 5, 100);
         for _ in 0..5 {
             drop(throttle.enter().await);
         }
-        assert_eq!(steady.now(), Duration::ZERO);
+        assert_eq!(monotonic.now(), Duration::ZERO);
         for _ in 0..50 {
             drop(throttle.enter().await);
         }
-        let took = steady.now();
+        let took = monotonic.now();
         assert!(
             took >= Duration::from_millis(9_990) && took < Duration::from_millis(10_100),
             "{took:?}"
@@ -216,8 +222,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_overload_halves_once_for_all_that_were_inside_and_a_quiet_spell_gives_back() {
-        let (clock, steady) = Standing::new();
-        let throttle = throttle(&steady, 1000, 1000, 8);
+        let (clock, monotonic) = ManualClock::new();
+        let throttle = throttle(&monotonic, 1000, 1000, 8);
         assert_eq!(free(&throttle), 8);
         let mut inside = Vec::new();
         for _ in 0..8 {
@@ -245,18 +251,18 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_enters_before_the_time_that_the_tenant_names() {
-        let (_clock, steady) = Standing::new();
-        let throttle = throttle(&steady, 1000, 1000, 8);
+        let (_clock, monotonic) = ManualClock::new();
+        let throttle = throttle(&monotonic, 1000, 1000, 8);
         let permit = throttle.enter().await;
         throttle.overloaded(&permit, Some(Duration::from_secs(30)));
         drop(throttle.enter().await);
-        assert!(steady.now() >= Duration::from_secs(30));
+        assert!(monotonic.now() >= Duration::from_secs(30));
     }
 
     #[tokio::test]
     async fn every_permit_comes_back_under_contention() {
-        let steady = Steady::new(Arc::new(crate::clock::SystemClock));
-        let throttle = Arc::new(throttle(&steady, 1_000_000, 1_000_000, 3));
+        let monotonic = MonotonicClock::new(Arc::new(crate::clock::SystemClock));
+        let throttle = Arc::new(throttle(&monotonic, 1_000_000, 1_000_000, 3));
         let mut tasks = Vec::new();
         for _ in 0..300 {
             let throttle = Arc::clone(&throttle);

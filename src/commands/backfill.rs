@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::{self, App, SyncEngine, Wish};
+use crate::app::{self, App, Overrides, SyncEngine};
 use crate::cli::Backfill;
 use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
@@ -155,13 +155,13 @@ fn specs(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<RunSpec> {
     } else {
         WhenHeld::LookOn
     };
-    let wish = Wish {
+    let overrides = Overrides {
         scope: arguments.full.then_some(Scope::Full),
         since: arguments.since,
         overlap: None,
     };
     wanted(arguments, &app.entries)
-        .map(|entry| app::run_spec(settings, entry, wish, when_held))
+        .map(|entry| app::run_spec(settings, entry, overrides, when_held))
         .collect()
 }
 

@@ -12,7 +12,7 @@ use simulated_tenant::tenant::{self, Tenant};
 use tokio::process::Command;
 use url::Url;
 
-use crate::app::{self, App, Database, Wish};
+use crate::app::{self, App, Database, Overrides};
 use crate::cli::Demo;
 use crate::commands::exit::Exit;
 use crate::config::secret::Secret;
@@ -199,11 +199,11 @@ async fn backfill_all(
     let began = Instant::now();
     let mut reports: Vec<RunReport> = Vec::new();
     for entry in &app.entries {
-        let wish = Wish {
+        let overrides = Overrides {
             scope: Some(Scope::Full),
-            ..Wish::default()
+            ..Overrides::default()
         };
-        let spec = app::run_spec(settings, entry, wish, WhenHeld::LookOn);
+        let spec = app::run_spec(settings, entry, overrides, WhenHeld::LookOn);
         reports.extend(Box::pin(engine.run(&spec, &shutdown.token())).await);
         if shutdown.is_requested() {
             break;

@@ -1,7 +1,7 @@
 //! `login`: lets a person grant access on the tenant's consent page, and stores what that is worth. The answer comes back
 //! through a browser to this machine, or as an address that the person pastes.
 
-mod door;
+mod callback;
 mod page;
 
 use std::io::{BufRead as _, IsTerminal as _};
@@ -24,7 +24,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::store::PostgresStore;
 
 use super::{children, output};
-use door::{Answer, Door, Visit};
+use callback::{Callback, CallbackServer, SignInResult};
 
 /// So many answers that are another sign-in's are told.
 const TOLD: u64 = 3;
@@ -53,12 +53,12 @@ async fn sign_in(
     let store = database.store(settings).await?;
     store.verify_tenant(&url).await?;
     let sign_in = SignIn::new(settings, store.clone(), Arc::new(SystemClock))?;
-    let (door, visits) = open(settings).await;
-    invite(arguments, settings, consent, door.is_some());
-    let asking = ask(consent, visits, &sign_in);
+    let (server, callbacks) = open(settings).await;
+    invite(arguments, settings, consent, server.is_some());
+    let asking = ask(consent, callbacks, &sign_in);
     let outcome = tokio::time::timeout(arguments.timeout, asking).await;
-    if let Some(door) = door {
-        door.close().await;
+    if let Some(server) = server {
+        server.close().await;
     }
     let until = outcome.unwrap_or_else(|_| Err(too_late(arguments)))?;
     // Only now: a wrong address does not take the database.
@@ -74,24 +74,24 @@ async fn sign_in(
 /// Takes answers until one is this sign-in's; others are told so and waited out.
 async fn ask(
     consent: &Consent,
-    mut visits: mpsc::Receiver<Visit>,
+    mut callbacks: mpsc::Receiver<Callback>,
     sign_in: &SignIn<PostgresStore>,
 ) -> Outcome<Time> {
     let mut others = 0;
-    while let Some(visit) = visits.recv().await {
-        let outcome = match consent.read(&visit.query) {
+    while let Some(callback) = callbacks.recv().await {
+        let outcome = match consent.read(&callback.query) {
             Ok(code) => sign_in.finish(consent, code).await,
             Err(error @ AuthorizationError::Redirect { .. }) => {
                 let fault = Fault::from(ClientError::from(error));
                 others += 1;
                 complain_of_other(&fault, others);
-                visit.tell(Answer::of::<()>(&Err(fault)));
+                callback.tell(SignInResult::of::<()>(&Err(fault)));
                 continue;
             }
             // The person, or the tenant, said no: that is an answer.
             Err(error) => Err(Fault::from(ClientError::from(error))),
         };
-        visit.tell(Answer::of(&outcome));
+        callback.tell(SignInResult::of(&outcome));
         return outcome;
     }
     Err(Fault::new(
@@ -113,11 +113,11 @@ fn complain_of_other(fault: &Fault, number: u64) {
 }
 
 /// The two ways in: a browser on this machine, and lines on stdin.
-async fn open(settings: &Settings) -> (Option<Door>, mpsc::Receiver<Visit>) {
-    let (sender, visits) = mpsc::channel(8);
-    let door = match Url::parse(&settings.tenant.redirect_url) {
-        Ok(url) if url.scheme() == "http" => match Door::open(&url, sender.clone()).await {
-            Ok(door) => Some(door),
+async fn open(settings: &Settings) -> (Option<CallbackServer>, mpsc::Receiver<Callback>) {
+    let (sender, callbacks) = mpsc::channel(8);
+    let server = match Url::parse(&settings.tenant.redirect_url) {
+        Ok(url) if url.scheme() == "http" => match CallbackServer::open(&url, sender.clone()).await {
+            Ok(server) => Some(server),
             Err(error) => {
                 output::aside(&format!(
                     "nothing can listen at {url} ({error}): paste the address that the browser shows at the end"
@@ -128,15 +128,15 @@ async fn open(settings: &Settings) -> (Option<Door>, mpsc::Receiver<Visit>) {
         _ => None,
     };
     listen_to_stdin(sender);
-    (door, visits)
+    (server, callbacks)
 }
 
 /// A thread of its own: a blocking read must not hold up the end of the command.
-fn listen_to_stdin(visits: mpsc::Sender<Visit>) {
+fn listen_to_stdin(callbacks: mpsc::Sender<Callback>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { return };
-            if !line.trim().is_empty() && visits.blocking_send(Visit::pasted(line)).is_err() {
+            if !line.trim().is_empty() && callbacks.blocking_send(Callback::pasted(line)).is_err() {
                 return;
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::{self, App, SyncEngine, Wish};
+use crate::app::{self, App, Overrides, SyncEngine};
 use crate::cli::Serve;
 use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
@@ -21,9 +21,9 @@ use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
-use crate::schedule::scheduler::{self, Part};
+use crate::schedule::scheduler::{self, SchedulerOptions};
 use crate::sync::run_spec::WhenHeld;
-use crate::web::server::{Door, Health};
+use crate::web::server::{Health, WebServer};
 
 use super::{backfill, progress};
 
@@ -50,7 +50,7 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
         settings.web.bind = bind;
     }
     let shutdown = backfill::listen()?;
-    let door = Door::open(&settings.web)
+    let server = WebServer::open(&settings.web)
         .await
         .map_err(|error| web_fault(&error))?;
     let app = backfill::start(&settings, &shutdown).await?;
@@ -62,12 +62,12 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     tracing::info!(
         tenant = %app.url,
         database = app.database.address(),
-        address = %door.address(),
-        "serving: status page at http://{}/", door.address()
+        address = %server.address(),
+        "serving: status page at http://{}/", server.address()
     );
     let liveness = Liveness::new();
     let health = Health::new(liveness.clone(), settings.schedule.heartbeat);
-    let page = door.serve(
+    let page = server.serve(
         Arc::new(app.store.clone()),
         settings.registry,
         health,
@@ -103,7 +103,7 @@ async fn schedule(
         entries: app.entries.clone(),
         settings: settings.clone(),
     });
-    let part = Part {
+    let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),
         hold: settings.schedule.lease_ttl,
         liveness,
@@ -113,7 +113,7 @@ async fn schedule(
         jobs = due_jobs_patiently(settings, app) => jobs?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let running = scheduler::run(store, jobs, runner, heartbeat, part, shutdown.clone());
+    let running = scheduler::run(store, jobs, runner, heartbeat, options, shutdown.clone());
     tokio::pin!(running);
     let ended = tokio::select! {
         ended = &mut running => Some(ended),
@@ -175,12 +175,12 @@ impl Runner for Runs {
         let Some(entry) = self.entries.iter().find(|entry| entry.name() == slot.resource) else {
             return Again::OnTime;
         };
-        let wish = Wish {
+        let overrides = Overrides {
             scope: Some(slot.scope),
             since: None,
             overlap: job.overlap,
         };
-        let spec = app::run_spec(&self.settings, entry, wish, WhenHeld::Leave);
+        let spec = app::run_spec(&self.settings, entry, overrides, WhenHeld::Leave);
         let report = Box::pin(self.engine.run(&spec, &cancel)).await;
         memory::give_back();
         match report {

@@ -4,7 +4,7 @@ use bytesize::ByteSize;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::app::{self, App, Database, Wish};
+use crate::app::{self, App, Database, Overrides};
 use crate::cli::Status as Arguments;
 use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
@@ -59,7 +59,7 @@ async fn verify(
         .entries
         .iter()
         .filter(|entry| entry.enabled)
-        .map(|entry| app::run_spec(settings, entry, Wish::default(), WhenHeld::Leave))
+        .map(|entry| app::run_spec(settings, entry, Overrides::default(), WhenHeld::Leave))
         .collect();
     let verified = Verified::of(engine.verify(&specs, &shutdown.token()).await);
     Ok((app.store.status().await?, verified))

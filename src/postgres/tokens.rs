@@ -1,4 +1,4 @@
-//! `sync.tokens`: whose turn it is to ask for a token, and what came of it. The turn is a committed claim, so that no
+//! `sync.tokens`: who may refresh a token, and what came of it. The claim is committed, so that no
 //! transaction stays open over HTTP. Tokens are sealed before they come here.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
 
 const READING: &str = "reading the token's state";
-const CLAIMING: &str = "claiming the turn to ask for a token";
+const CLAIMING: &str = "claiming the token's refresh";
 const STORING: &str = "storing what came of a token request";
 
 impl TokenStore for PostgresStore {
@@ -92,7 +92,7 @@ impl PostgresStore {
 
     /// One update decides: of all who have seen this version, the first whose update finds no claim standing.
     async fn claim_token(&self, name: &TokenName, seen: i64, hold: Duration) -> Result<ClaimOutcome, Error> {
-        const DOING: &str = "claiming the turn to ask for a token";
+        const DOING: &str = "claiming the token's refresh";
         let open = sqlx::query!(
             "insert into sync.tokens (tenant, client_id, grant_type, version, status)
              values ($1, $2, $3, 0, 'refreshing')
@@ -163,7 +163,7 @@ impl PostgresStore {
             self.holder()
         )
         .execute(self.control());
-        let extended = boundary::cross("token/extend", "holding the turn to ask for a token", extend).await?;
+        let extended = boundary::cross("token/extend", "extending the token's refresh claim", extend).await?;
         Ok(extended.rows_affected() == 1)
     }
 

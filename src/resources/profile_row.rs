@@ -16,7 +16,7 @@ use super::fields::Fields;
 use super::identity::Problem;
 use crate::json::bitmap::Bitmap;
 
-use draft::{Draft, Settled, jsonb_order};
+use draft::{CompleteProfile, Draft, jsonb_order};
 pub(super) use loose::segment_ids;
 
 /// The table of profiles.
@@ -80,7 +80,7 @@ impl ProfileRows {
     ) -> Result<(), Problem> {
         let element = std::str::from_utf8(element).map_err(|error| Problem::Shape(error.to_string()))?;
         self.read(element, into)?;
-        let profile = self.draft.settle(element, &self.wanted);
+        let profile = self.draft.complete(element, &self.wanted);
         into.tally.unreadable_dates += profile.unreadable_dates;
         write(&profile, self.seeds, source, known, into)
     }
@@ -100,7 +100,7 @@ impl ProfileRows {
 }
 
 fn write(
-    profile: &Settled<'_>,
+    profile: &CompleteProfile<'_>,
     seeds: Seeds,
     source: [u8; 16],
     known: Known,

@@ -29,9 +29,9 @@ impl std::fmt::Debug for Source {
 
 /// Ticks by hand, for tests.
 #[derive(Debug, Clone)]
-pub struct Hand(mpsc::Sender<()>);
+pub struct ManualTicks(mpsc::Sender<()>);
 
-impl Hand {
+impl ManualTicks {
     /// Ticks, unless a tick is waiting already.
     pub fn tick(&self) {
         let _ = self.0.try_send(());
@@ -60,14 +60,14 @@ impl Heartbeat {
     }
 
     /// Ticks when the hand says so.
-    pub fn by_hand() -> (Hand, Self) {
+    pub fn manual() -> (ManualTicks, Self) {
         let (sender, ticks) = mpsc::channel(1);
         let heartbeat = Self {
             ticks,
             patience: None,
             source: None,
         };
-        (Hand(sender), heartbeat)
+        (ManualTicks(sender), heartbeat)
     }
 
     /// Waits for the next tick.

@@ -3,8 +3,8 @@
 
 pub mod error;
 pub mod heartbeat;
+mod job_run;
 pub mod jobs;
 mod outage;
 pub mod plan;
 pub mod scheduler;
-mod turn;

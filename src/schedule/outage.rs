@@ -15,12 +15,12 @@ impl Outage {
     pub(super) fn note<T>(&self, outcome: &Outcome<T>) {
         match outcome {
             Ok(_) => self.over(),
-            Err(fault) => self.goes_on(fault),
+            Err(fault) => self.continues(fault),
         }
     }
 
     fn over(&self) {
-        if let Some(since) = self.begun().take() {
+        if let Some(since) = self.since().take() {
             let seconds = since.elapsed().as_secs();
             tracing::info!(
                 seconds,
@@ -29,11 +29,11 @@ impl Outage {
         }
     }
 
-    fn goes_on(&self, fault: &Fault) {
+    fn continues(&self, fault: &Fault) {
         let first = {
-            let mut begun = self.begun();
-            let first = begun.is_none();
-            begun.get_or_insert_with(Instant::now);
+            let mut since = self.since();
+            let first = since.is_none();
+            since.get_or_insert_with(Instant::now);
             first
         };
         let hint = fault
@@ -50,7 +50,7 @@ impl Outage {
         }
     }
 
-    fn begun(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

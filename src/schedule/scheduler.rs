@@ -11,9 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use super::error::ScheduleError;
 use super::heartbeat::Heartbeat;
+use super::job_run::JobRun;
 use super::outage::Outage;
 use super::plan::{Entry, Timetable, at_start};
-use super::turn::Turn;
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::job::{Job, ScheduledJob};
@@ -23,7 +23,7 @@ use crate::model::position::Slot;
 
 /// How this process takes part in the schedule.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct SchedulerOptions {
     /// Its name in `claimed_by`, another one in every process.
     pub holder: String,
     /// How long a claim holds without being extended (`schedule.lease_ttl`).
@@ -41,14 +41,14 @@ pub async fn run<S: JobStore, R: Runner>(
     jobs: Vec<ScheduledJob>,
     runner: Arc<R>,
     mut heartbeat: Heartbeat,
-    part: Part,
+    options: SchedulerOptions,
     cancel: CancellationToken,
 ) -> Result<(), ScheduleError> {
     let scheduler = Scheduler {
         entries: entries(jobs)?,
         store,
         runner,
-        part,
+        options,
         tracker: TaskTracker::new(),
         running: Running::default(),
         outage: Arc::default(),
@@ -76,7 +76,7 @@ struct Scheduler<S, R> {
     entries: Vec<Arc<Entry>>,
     store: Arc<S>,
     runner: Arc<R>,
-    part: Part,
+    options: SchedulerOptions,
     tracker: TaskTracker,
     running: Running,
     outage: Arc<Outage>,
@@ -87,7 +87,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
     async fn keep(&self, heartbeat: &mut Heartbeat) {
         let mut reconciled = false;
         loop {
-            self.part.liveness.record();
+            self.options.liveness.record();
             // A claim that is cut off here by a shutdown lapses by itself.
             tokio::select! {
                 biased;
@@ -158,9 +158,9 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         }
     }
 
-    /// Claims a due job and starts its turn. Another job of the same slot has to end first: it stays due.
+    /// Claims a due job and starts its job_run. Another job of the same slot has to end first: it stays due.
     async fn begin(&self, entry: &Arc<Entry>) -> Outcome<()> {
-        let Part { holder, hold, .. } = &self.part;
+        let SchedulerOptions { holder, hold, .. } = &self.options;
         let job = &entry.scheduled.job;
         let Some(place) = self.running.take(job.slot) else {
             return Ok(());
@@ -168,7 +168,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         if !self.store.claim(&job.name, holder, *hold).await? {
             return Ok(());
         }
-        let turn = Turn {
+        let job_run = JobRun {
             entry: Arc::clone(entry),
             store: Arc::clone(&self.store),
             runner: Arc::clone(&self.runner),
@@ -178,7 +178,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
             cancel: self.cancel.child_token(),
         };
         self.tracker.spawn(async move {
-            turn.take().await;
+            job_run.execute().await;
             place.leave();
         });
         Ok(())
@@ -194,13 +194,13 @@ struct Running {
 }
 
 impl Running {
-    fn take(&self, slot: Slot) -> Option<Place> {
+    fn take(&self, slot: Slot) -> Option<SlotGuard> {
         let free = self
             .slots
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(slot);
-        free.then(|| Place {
+        free.then(|| SlotGuard {
             running: self.clone(),
             slot,
         })
@@ -208,12 +208,12 @@ impl Running {
 }
 
 /// A slot that is taken until this is dropped.
-struct Place {
+struct SlotGuard {
     running: Running,
     slot: Slot,
 }
 
-impl Place {
+impl SlotGuard {
     /// Frees the slot after a turn and says so.
     fn leave(self) {
         let ended = Arc::clone(&self.running.ended);
@@ -222,7 +222,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         self.running
             .slots

@@ -24,7 +24,7 @@ pub(super) async fn own_clocks<T: Store>(clock: &dyn Clock, store: &T) -> Outcom
 
 /// The times of a walk that begins now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Beginning {
+pub(super) struct WalkTimes {
     /// From when on the walk claims nothing: its watermark, once it is complete. The tenant's time, but never later than
     /// our own clocks; without the tenant's time, the earlier of them.
     pub(super) claimed: Time,
@@ -32,7 +32,7 @@ pub(super) struct Beginning {
     pub(super) asked: Time,
 }
 
-impl Beginning {
+impl WalkTimes {
     /// What follows from the tenant's time, or none, and from our own clocks.
     pub(super) fn of(told: Option<Time>, own: OwnClocks) -> Self {
         let latest = told.map_or(own.later(), |told| told.max(own.later()));
@@ -104,14 +104,14 @@ mod tests {
             process: at(0),
             database: at(300),
         };
-        let beginning = |told: Option<i64>| {
-            let beginning = Beginning::of(told.map(at), own);
+        let times = |told: Option<i64>| {
+            let times = WalkTimes::of(told.map(at), own);
             let seconds = |time: Time| time.timestamp() - 1_700_000_000;
-            (seconds(beginning.claimed), seconds(beginning.asked))
+            (seconds(times.claimed), seconds(times.asked))
         };
-        assert_eq!(beginning(Some(100)), (100, 360), "as told");
-        assert_eq!(beginning(Some(1_200)), (300, 1_260), "never past both own clocks");
-        assert_eq!(beginning(Some(-7_200)), (-7_200, 360), "asks on all the same");
-        assert_eq!(beginning(None), (0, 360), "the earlier of ours");
+        assert_eq!(times(Some(100)), (100, 360), "as told");
+        assert_eq!(times(Some(1_200)), (300, 1_260), "never past both own clocks");
+        assert_eq!(times(Some(-7_200)), (-7_200, 360), "asks on all the same");
+        assert_eq!(times(None), (0, 360), "the earlier of ours");
     }
 }

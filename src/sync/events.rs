@@ -15,14 +15,14 @@ use crate::model::position::{Position, SincePosition};
 
 use super::at_hand::AtHand;
 use super::batch::{self, RawBatch, TableState};
-use super::clocks::{self, Beginning};
-use super::marks;
+use super::clocks::{self, WalkTimes};
 use super::renames::{self, Shown};
 use super::run::{Context, Ended};
 use super::run_spec::{EventsReading, Reading};
 use super::small_pages::read_whole;
 use super::walk::page_fill::PageFill;
-use super::walk::since::{Frame, SinceWalk, Step};
+use super::walk::since::{ScanParameters, SinceWalk, Step};
+use super::watermarks;
 
 /// Scans the events since the watermark.
 pub(super) async fn run<S: Source, T: Store>(
@@ -32,14 +32,14 @@ pub(super) async fn run<S: Source, T: Store>(
     context.watcher.began(context.lease.slot, false);
     let store = context.store;
     let own = context.own_clocks().await?;
-    let mut frame = trusted(context, frame(reading, own), own).await?;
-    frame.scan_evidence = store.scan_evidence(frame.anchored_by()).await?;
+    let mut parameters = trusted(context, parameters(reading, own), own).await?;
+    parameters.scan_evidence = store.scan_evidence(parameters.evidence_up_to()).await?;
     let mut renames = store.renames().await?;
     let table = context.spec.resource.table();
     let mut loader = AtHand::new(store, table, context.lease, None);
     let mut scan = Scan {
         walk: None,
-        frame,
+        parameters,
         page_fill: None,
     };
     let mut gaps = 0;
@@ -174,10 +174,10 @@ async fn load<S: Source, T: Store>(
     Ok(())
 }
 
-/// A scan whose frame is fixed by the first answer's `Date`.
+/// A scan whose parameters are completed by the first answer's `Date`.
 struct Scan {
     walk: Option<SinceWalk>,
-    frame: Frame,
+    parameters: ScanParameters,
     /// What its first answer tells of how much can be hidden.
     page_fill: Option<PageFill>,
 }
@@ -187,7 +187,7 @@ impl Scan {
     fn from(&self) -> Time {
         self.walk
             .as_ref()
-            .map_or_else(|| self.frame.asked(), SinceWalk::from)
+            .map_or_else(|| self.parameters.asked(), SinceWalk::from)
     }
 
     /// Takes in an answer; the first one's time begins the walk. What the tenant dates ahead of our own clocks is read, and
@@ -200,43 +200,46 @@ impl Scan {
         own: OwnClocks,
     ) -> Step {
         let told = end.head().server_time;
-        let frame = Frame {
+        let parameters = ScanParameters {
             latest: told.map_or(own.later(), |told| told.max(own.later())),
-            ..self.frame
+            ..self.parameters
         };
         let walk = self.walk.get_or_insert_with(|| {
             clocks::tell_of_clocks(context.progress, told, own);
-            SinceWalk::begin(frame, told.map(|_| Beginning::of(told, own).claimed))
+            SinceWalk::begin(parameters, told.map(|_| WalkTimes::of(told, own).claimed))
         });
         self.page_fill = self.page_fill.or(walk.page_fill(end.elements(), dates));
         walk.page(end.elements(), dates)
     }
 }
 
-/// The frame with the stored watermark, if it can be true. One that lies ahead passed over an unknown stretch: the scan
+/// The parameters with the stored watermark, if it can be true. One that lies ahead passed over an unknown stretch: the scan
 /// begins where the tenant's retention does, and what is gone since the newest stored event is a gap.
 async fn trusted<S: Source, T: Store>(
     context: &Context<'_, S, T>,
-    frame: Frame,
+    parameters: ScanParameters,
     own: OwnClocks,
-) -> Outcome<Frame> {
+) -> Outcome<ScanParameters> {
     let store = context.store;
     let watermark = store.cursor(context.lease.slot).await?.watermark;
     let Some(ahead) = watermark.filter(|watermark| !own.believe(*watermark)) else {
-        return Ok(Frame { watermark, ..frame });
+        return Ok(ScanParameters {
+            watermark,
+            ..parameters
+        });
     };
     let instead = "reading all events that the tenant still has";
-    marks::tell_of_doubt(context.progress, context.lease.slot, ahead, own, instead);
-    Ok(Frame {
+    watermarks::tell_of_doubt(context.progress, context.lease.slot, ahead, own, instead);
+    Ok(ScanParameters {
         watermark: store.scan_evidence(own.bound()).await?.event,
-        since: frame.since.or(Some(Time::MIN_UTC)),
-        ..frame
+        since: parameters.since.or(Some(Time::MIN_UTC)),
+        ..parameters
     })
 }
 
 /// Without a watermark yet.
-fn frame(reading: &EventsReading, own: OwnClocks) -> Frame {
-    Frame {
+fn parameters(reading: &EventsReading, own: OwnClocks) -> ScanParameters {
+    ScanParameters {
         watermark: None,
         since: reading.since,
         overlap: delta(reading.overlap),

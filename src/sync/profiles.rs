@@ -15,13 +15,13 @@ use stored::{give_up, has_lost_ids, start_over, walk_of};
 
 use super::batch::TableState;
 use super::ending::{SEEN_LOST, Stopped, WALKS_AGAIN, Walked};
-use super::marks::{self, Marks};
-use super::restart::{self, Anew, RESTARTS};
+use super::restart::{self, RESTARTS, Restart};
 use super::run::{Context, Ended};
 use super::run_spec::{ProfilesReading, RunSpec};
 use super::transfer::Transfer;
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
+use super::watermarks::{self, Watermarks};
 use super::{clocks, pipeline};
 
 mod closing;
@@ -41,8 +41,8 @@ pub(super) async fn scope<T: Store>(
 ) -> Outcome<Option<Scope>> {
     let full = store.cursor(spec.slot(Scope::Full)).await?;
     let own = clocks::own_clocks(clock, store).await?;
-    let marks = Marks::read(store, spec, own).await?;
-    let complete_once = marks.latest().is_some();
+    let watermarks = Watermarks::read(store, spec, own).await?;
+    let complete_once = watermarks.latest().is_some();
     // An increment may be the one that waits for the approval.
     let increment_is_open = store
         .cursor(spec.slot(Scope::Increment))
@@ -53,7 +53,7 @@ pub(super) async fn scope<T: Store>(
         Some(Scope::Full) => Some(Scope::Full),
         Some(Scope::Increment) if complete_once => Some(Scope::Increment),
         // It was complete once, and nothing tells since when it is not: only a full walk heals that.
-        Some(Scope::Increment) => marks.doubted.map(|_| Scope::Full),
+        Some(Scope::Increment) => watermarks.doubted.map(|_| Scope::Full),
         None => {
             let open =
                 matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
@@ -148,7 +148,7 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: Profile
                     give_up(context).await?;
                     return Ok(Ended::partial(SEEN_LOST.to_owned(), WALKS_AGAIN));
                 }
-                Anew {
+                Restart {
                     why: SEEN_LOST.to_owned(),
                     restarted,
                 }
@@ -163,11 +163,11 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: Profile
 /// Says where a watermark is not believed.
 async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
     let own = context.own_clocks().await?;
-    let marks = marks::of_run(context, own).await?;
-    let Some(doubted) = marks.doubted else {
+    let watermarks = watermarks::of_run(context, own).await?;
+    let Some(doubted) = watermarks.doubted else {
         return Ok(());
     };
-    let instead = match marks
+    let instead = match watermarks
         .latest()
         .filter(|_| context.lease.slot.scope == Scope::Increment)
     {
@@ -177,7 +177,7 @@ async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outc
         ),
         None => "reading all profiles".to_owned(),
     };
-    marks::tell_of_doubt(context.progress, context.lease.slot, doubted, own, &instead);
+    watermarks::tell_of_doubt(context.progress, context.lease.slot, doubted, own, &instead);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const ONCE_IN: TimeDelta = TimeDelta::hours(24);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a walk begins anew.
-pub(super) struct Anew {
+pub(super) struct Restart {
     /// For the notice.
     pub(super) why: String,
     /// Where it stood, if it is its cursor that died.
@@ -35,10 +35,10 @@ pub(super) async fn decide<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     stopped: Stopped,
     restarts: u32,
-) -> Outcome<Anew> {
+) -> Outcome<Restart> {
     let Stopped { fault, unread } = stopped;
     if fault.kind == Kind::WalkLost && restarts < RESTARTS {
-        return Ok(Anew {
+        return Ok(Restart {
             why: SEEN_LOST.to_owned(),
             restarted: None,
         });
@@ -64,7 +64,7 @@ pub(super) async fn decide<S: Source, T: Store>(
     } else {
         format!("the tenant no longer accepts the stored cursor ({fault})")
     };
-    Ok(Anew {
+    Ok(Restart {
         why,
         restarted: Some(Restarted {
             read: position.read,

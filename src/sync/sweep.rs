@@ -30,7 +30,7 @@ pub(super) struct Sweep {
 
 /// What became of the candidates.
 #[derive(Debug, Default)]
-struct Swept {
+struct SweepOutcome {
     removed: u64,
     missed: u64,
     looked_up: u64,
@@ -42,7 +42,7 @@ struct Swept {
     lost: bool,
 }
 
-impl Swept {
+impl SweepOutcome {
     /// Whether nothing more may be done.
     fn is_stopped(&self) -> bool {
         self.lost || self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
@@ -169,13 +169,13 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
 
 /// Judges candidates from where the last sweep stopped to the end, then from the start to there; stops at the bound on
 /// look-ups and remembers where.
-async fn judge_all<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<Swept> {
+async fn judge_all<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<SweepOutcome> {
     let store = context.store;
     let asked = match &sweep.segment {
         Some(_) => store.cursor(context.lease.slot).await?.asked_through,
         None => None,
     };
-    let mut swept = Swept::default();
+    let mut swept = SweepOutcome::default();
     let mut rounds = vec![(asked.clone().unwrap_or_default(), None)];
     if let Some(asked) = &asked {
         rounds.push((String::new(), Some(asked.clone())));
@@ -206,7 +206,7 @@ async fn judge_between<S: Source, T: Store>(
     sweep: &Sweep,
     mut after: String,
     through: Option<&str>,
-    swept: &mut Swept,
+    swept: &mut SweepOutcome,
 ) -> Outcome<Option<String>> {
     let table = context.spec.resource.table();
     loop {
@@ -250,7 +250,7 @@ async fn judged<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     sweep: &Sweep,
     ids: Vec<String>,
-    swept: &mut Swept,
+    swept: &mut SweepOutcome,
 ) -> Outcome<Vec<(String, Verdict)>> {
     let Some(segment) = &sweep.segment else {
         return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
@@ -276,7 +276,7 @@ async fn carry_out<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     sweep: &Sweep,
     (verdicts, asked_at): (&[(String, Verdict)], Time),
-    swept: &mut Swept,
+    swept: &mut SweepOutcome,
 ) -> Outcome<()> {
     let table = context.spec.resource.table();
     let store = context.store;

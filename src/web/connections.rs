@@ -40,7 +40,7 @@ pub struct ArrivedAt(pub IpAddr);
 
 /// Serves until `shutdown`; responses under way get two seconds more.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    let room = Room::new(most());
+    let table = ConnectionTable::new(most());
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     tokio::pin!(shutdown);
@@ -50,9 +50,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            // A caller for whom there is no room is turned away by closing.
+            // A connection beyond the limit is closed at once.
             Ok((stream, _)) => {
-                if let Some(place) = room.enter() {
+                if let Some(place) = table.enter() {
                     tasks.spawn(connection(stream, router.clone(), place, stop.clone()));
                 }
             }
@@ -67,7 +67,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     tasks.close();
     if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
         tracing::debug!("responses under way were cut off by the shutdown");
-        room.clear();
+        table.clear();
     }
 }
 
@@ -76,7 +76,7 @@ fn most() -> usize {
     usize::try_from(MOST.min(descriptors / 4).max(4)).unwrap_or(4)
 }
 
-async fn connection(stream: TcpStream, router: Router, place: Place, stop: CancellationToken) {
+async fn connection(stream: TcpStream, router: Router, place: OpenConnection, stop: CancellationToken) {
     let Ok(address) = stream.local_addr() else {
         return;
     };
@@ -118,9 +118,9 @@ fn told(ended: Result<(), hyper::Error>) {
     }
 }
 
-/// The connections that there are.
+/// The open connections.
 #[derive(Clone)]
-struct Room {
+struct ConnectionTable {
     most: usize,
     present: Arc<Mutex<Vec<Arc<State>>>>,
 }
@@ -132,29 +132,29 @@ struct State {
     busy: AtomicU64,
 }
 
-/// A place in the room, which is free again when this is dropped.
-struct Place {
-    room: Room,
+/// A connection in the table; removed from it when dropped.
+struct OpenConnection {
+    table: ConnectionTable,
     state: Arc<State>,
 }
 
 /// A request that is being answered.
-struct Busy(Arc<State>);
+struct ActiveRequest(Arc<State>);
 
 impl State {
-    fn begin(self: &Arc<Self>) -> Busy {
+    fn begin(self: &Arc<Self>) -> ActiveRequest {
         self.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        ActiveRequest(Arc::clone(self))
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Room {
+impl ConnectionTable {
     fn new(most: usize) -> Self {
         Self {
             most,
@@ -165,7 +165,7 @@ impl Room {
     /// Takes a place. Where there is none, the connection goes that has been here the longest and is not being answered:
     /// whoever sends half a request, or keeps a connection for later, never keeps a health check out. None if all are being
     /// answered.
-    fn enter(&self) -> Option<Place> {
+    fn enter(&self) -> Option<OpenConnection> {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         if present.len() >= self.most {
             let idle = present
@@ -178,8 +178,8 @@ impl Room {
             busy: AtomicU64::new(0),
         });
         present.push(Arc::clone(&state));
-        Some(Place {
-            room: self.clone(),
+        Some(OpenConnection {
+            table: self.clone(),
             state,
         })
     }
@@ -191,9 +191,9 @@ impl Room {
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        let mut present = self.room.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.table.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.retain(|state| !Arc::ptr_eq(state, &self.state));
     }
 }
@@ -205,21 +205,21 @@ mod tests {
 
     #[test]
     fn the_oldest_that_is_not_answered_goes_and_nobody_who_is() {
-        let room = Room::new(3);
-        let places: Vec<Place> = (0..3).map(|_| room.enter().unwrap()).collect();
+        let table = ConnectionTable::new(3);
+        let places: Vec<OpenConnection> = (0..3).map(|_| table.enter().unwrap()).collect();
         let answering = places[0].state.begin();
-        let fourth = room.enter().unwrap();
+        let fourth = table.enter().unwrap();
         let gone: Vec<bool> = places
             .iter()
             .map(|place| place.state.dismissed.is_cancelled())
             .collect();
         assert_eq!(gone, [false, true, false]);
         let others = [places[2].state.begin(), fourth.state.begin()];
-        assert!(room.enter().is_none());
+        assert!(table.enter().is_none());
         drop(answering);
-        assert!(room.enter().is_some());
+        assert!(table.enter().is_some());
         assert!(places[0].state.dismissed.is_cancelled());
         drop((places, fourth, others));
-        assert_eq!(room.present.lock().unwrap().len(), 0);
+        assert_eq!(table.present.lock().unwrap().len(), 0);
     }
 }

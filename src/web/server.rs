@@ -57,7 +57,7 @@ impl Health {
 
 /// An address that is listened on.
 #[derive(Debug)]
-pub struct Door {
+pub struct WebServer {
     listener: TcpListener,
     access: Access,
     hosts: Hosts,
@@ -72,13 +72,13 @@ pub async fn serve<O: Observer>(
     health: Health,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), WebError> {
-    Door::open(settings)
+    WebServer::open(settings)
         .await?
         .serve(observer, registry, health, shutdown)
         .await
 }
 
-impl Door {
+impl WebServer {
     /// Reads the token and listens on the address. Apart from `serve`, so that a wrong address ends a start early.
     pub async fn open(settings: &Web) -> Result<Self, WebError> {
         let access = Access::of(settings)?;
@@ -112,18 +112,18 @@ impl Door {
         health: Health,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), WebError> {
-        let site = Arc::new(Site {
+        let state = Arc::new(PageState {
             observer,
             registry,
             health,
             started_at: SystemClock.now(),
         });
-        connections::serve(self.listener, router(site, self.access, self.hosts), shutdown).await;
+        connections::serve(self.listener, router(state, self.access, self.hosts), shutdown).await;
         Ok(())
     }
 }
 
-struct Site<O> {
+struct PageState<O> {
     observer: Arc<O>,
     /// What its resources are called.
     registry: Registry,
@@ -131,7 +131,7 @@ struct Site<O> {
     started_at: Time,
 }
 
-impl<O: Observer> Site<O> {
+impl<O: Observer> PageState<O> {
     async fn status(&self) -> Outcome<Status> {
         in_time(self.observer.status()).await
     }
@@ -145,7 +145,7 @@ async fn in_time<T>(answer: impl Future<Output = Outcome<T>>) -> Outcome<T> {
 }
 
 /// The health checks answer to any host: a probe asks by an address of its own, and they tell nothing.
-fn router<O: Observer>(site: Arc<Site<O>>, access: Access, hosts: Hosts) -> Router {
+fn router<O: Observer>(state: Arc<PageState<O>>, access: Access, hosts: Hosts) -> Router {
     let guarded = Router::new()
         .route("/", get(index::<O>))
         .route("/status.json", get(status::<O>))
@@ -158,7 +158,7 @@ fn router<O: Observer>(site: Arc<Site<O>>, access: Access, hosts: Hosts) -> Rout
         .route("/readyz", get(readyz::<O>))
         .merge(guarded)
         .layer(middleware::from_fn_with_state(policy(), dress))
-        .with_state(site)
+        .with_state(state)
 }
 
 // ---------------------------------------------------------------------------------------------- around each page
@@ -212,17 +212,17 @@ async fn dress(State(policy): State<HeaderValue>, request: Request, next: Next) 
 
 // ---------------------------------------------------------------------------------------------- the pages
 
-async fn healthz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
-    let age = site.health.liveness.age();
-    if age <= site.health.longest {
+async fn healthz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+    let age = state.health.liveness.age();
+    if age <= state.health.longest {
         return "ok\n".into_response();
     }
     let reason = format!("the schedule has not come round for {} s\n", age.as_secs());
     (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
-async fn readyz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
-    match in_time(site.observer.ready()).await {
+async fn readyz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+    match in_time(state.observer.ready()).await {
         Ok(()) => "ready\n".into_response(),
         Err(fault) => {
             let reason = fault.sentence().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -235,8 +235,8 @@ async fn readyz<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
     }
 }
 
-async fn status<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
-    match site.status().await {
+async fn status<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+    match state.status().await {
         Ok(status) => json(StatusCode::OK, &status),
         Err(fault) => {
             let told = json!({ "error": fault.sentence(), "hint": fault.hint });
@@ -254,20 +254,20 @@ fn json(code: StatusCode, document: &impl Serialize) -> Response {
     (code, [(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 
-async fn metrics<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
-    let status = site.status().await.ok();
+async fn metrics<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+    let status = state.status().await.ok();
     let process = Process {
-        started_at: site.started_at,
-        heartbeat_age_seconds: site.health.liveness.age().as_secs_f64(),
+        started_at: state.started_at,
+        heartbeat_age_seconds: state.health.liveness.age().as_secs_f64(),
     };
     let text = metrics::render(process, status.as_ref());
     ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response()
 }
 
-async fn index<O: Observer>(State(site): State<Arc<Site<O>>>) -> Response {
+async fn index<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
     let now = SystemClock.now();
-    let (code, html) = match site.status().await {
-        Ok(status) => (StatusCode::OK, page::render(&status, site.registry, now)),
+    let (code, html) = match state.status().await {
+        Ok(status) => (StatusCode::OK, page::render(&status, state.registry, now)),
         Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, page::unreadable(&fault, now)),
     };
     (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()

@@ -12,9 +12,9 @@ use blueconic_sync::model::ports::{JobStore, Runner};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::schedule::error::ScheduleError;
-use blueconic_sync::schedule::heartbeat::{Hand, Heartbeat};
+use blueconic_sync::schedule::heartbeat::{Heartbeat, ManualTicks};
 use blueconic_sync::schedule::jobs::jobs;
-use blueconic_sync::schedule::scheduler::{Part, run};
+use blueconic_sync::schedule::scheduler::{SchedulerOptions, run};
 use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -98,7 +98,7 @@ impl Runner for Counting {
 }
 
 struct Replica {
-    hand: Hand,
+    hand: ManualTicks,
     cancel: CancellationToken,
     liveness: Liveness,
     handle: JoinHandle<Result<(), ScheduleError>>,
@@ -106,9 +106,9 @@ struct Replica {
 
 impl Replica {
     fn start<R: Runner>(name: &str, store: &Arc<Memory>, tasks: Vec<ScheduledJob>, runner: &Arc<R>) -> Self {
-        let (hand, heartbeat) = Heartbeat::by_hand();
+        let (hand, heartbeat) = Heartbeat::manual();
         let (cancel, liveness) = (CancellationToken::new(), Liveness::new());
-        let part = Part {
+        let options = SchedulerOptions {
             holder: name.to_owned(),
             hold: HOLD,
             liveness: liveness.clone(),
@@ -118,7 +118,7 @@ impl Replica {
             tasks,
             Arc::clone(runner),
             heartbeat,
-            part,
+            options,
             cancel.clone(),
         ));
         Self {

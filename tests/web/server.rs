@@ -8,7 +8,7 @@ use blueconic_sync::model::liveness::Liveness;
 use blueconic_sync::model::ports::Observer;
 use blueconic_sync::model::status::Status;
 use blueconic_sync::web::error::WebError;
-use blueconic_sync::web::server::Door;
+use blueconic_sync::web::server::WebServer;
 use serde_json::Value;
 
 use crate::web::states::{Fixed, Running, away, settings, well};
@@ -125,12 +125,12 @@ async fn with_a_token_only_the_health_checks_are_open() {
 async fn a_token_that_cannot_be_read_is_told_at_the_start() {
     let mut web = settings(0);
     web.token_file = Some("/nowhere/token".into());
-    let error = Door::open(&web).await.unwrap_err();
+    let error = WebServer::open(&web).await.unwrap_err();
     assert!(error.to_string().contains("/nowhere/token"), "{error}");
     assert!(error.to_string().contains("`web.token_file`"), "{error}");
     let empty = tempfile::NamedTempFile::new().unwrap();
     web.token_file = Some(empty.path().to_owned());
-    let error = Door::open(&web).await.unwrap_err();
+    let error = WebServer::open(&web).await.unwrap_err();
     assert!(matches!(error, WebError::NoToken { .. }), "{error}");
     assert!(error.hint().contains("openssl rand -hex 32"));
 }
@@ -139,7 +139,7 @@ async fn a_token_that_cannot_be_read_is_told_at_the_start() {
 async fn an_address_that_is_taken_names_who_has_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Door::open(&settings(address.port())).await.unwrap_err();
+    let error = WebServer::open(&settings(address.port())).await.unwrap_err();
     let told = error.to_string();
     assert!(told.contains(&address.to_string()), "{told}");
     if cfg!(target_os = "linux") {
@@ -151,7 +151,7 @@ async fn an_address_that_is_taken_names_who_has_it() {
     assert!(error.hint().contains("--bind"), "{}", error.hint());
     let mut elsewhere = settings(0);
     elsewhere.bind = "192.0.2.1:0".parse().unwrap();
-    let error = Door::open(&elsewhere).await.unwrap_err();
+    let error = WebServer::open(&elsewhere).await.unwrap_err();
     assert!(
         error.hint().contains("this machine has no address 192.0.2.1"),
         "{}",

@@ -13,7 +13,7 @@ use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::{Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
-use blueconic_sync::web::server::{Door, Health};
+use blueconic_sync::web::server::{Health, WebServer};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -292,10 +292,10 @@ impl Running {
     }
 
     pub(crate) async fn start<O: Observer>(settings: &Web, observer: O, liveness: Liveness) -> Self {
-        let door = Door::open(settings).await.unwrap();
-        let (url, stop) = (format!("http://{}", door.address()), CancellationToken::new());
+        let server = WebServer::open(settings).await.unwrap();
+        let (url, stop) = (format!("http://{}", server.address()), CancellationToken::new());
         let health = Health::new(liveness, Duration::from_secs(5));
-        let handle = tokio::spawn(door.serve(
+        let handle = tokio::spawn(server.serve(
             Arc::new(observer),
             RESOURCES,
             health,

@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::answer;
 use crate::blueconic::auth::advice::Asked;
-use crate::blueconic::auth::turn::{Form, Lapsed, Turn, wiped};
+use crate::blueconic::auth::claim::{Form, Lapsed, RefreshClaim, wiped};
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
 use crate::blueconic::incoming::Incoming;
 use crate::blueconic::redaction::{self, Redaction};
-use crate::blueconic::status::{Meaning, Patience};
+use crate::blueconic::status::{Patience, StatusClass};
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::{Access, ClientAuth};
 use crate::model::Time;
@@ -77,16 +77,16 @@ impl Endpoint {
         self.http.prove();
     }
 
-    /// Sends a form, unless the turn has lapsed before it leaves.
+    /// Sends a form, unless the claim has lapsed before it leaves.
     pub(super) async fn post(
         &self,
         url: &Url,
         asked: Asked,
         fields: &Fields<'_>,
-        turn: Option<&Turn>,
+        claim: Option<&RefreshClaim>,
         wall: Time,
     ) -> Result<Answer, ClientError> {
-        let form = Form::new(self.form(fields), turn.cloned());
+        let form = Form::new(self.form(fields), claim.cloned());
         let sending = self
             .http
             .post(url.clone())
@@ -144,7 +144,7 @@ impl Endpoint {
         wall: Time,
     ) -> Result<Answer, ClientError> {
         let (status, call) = (response.status(), asked.call());
-        if Meaning::of(status.as_u16()) == Meaning::Redirect {
+        if StatusClass::of(status.as_u16()) == StatusClass::Redirect {
             let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
             return Err(answer::redirected(
                 &response,
@@ -196,7 +196,7 @@ impl Endpoint {
         ) {
             return Some(ClientError::Status {
                 call: asked.call().to_owned(),
-                status: if Meaning::of(status).is_passing() {
+                status: if StatusClass::of(status).is_passing() {
                     status
                 } else {
                     503
@@ -224,7 +224,7 @@ impl Endpoint {
     ) -> ClientError {
         let call = asked.call().to_owned();
         let message = self.shown(&answer::words(body), LONGEST_WORDS, fields);
-        let meaning = Meaning::of(status);
+        let meaning = StatusClass::of(status);
         if meaning.is_passing() {
             return ClientError::Status {
                 call,
@@ -238,7 +238,7 @@ impl Endpoint {
         }
         let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(plain(body)).is_ok();
         match meaning {
-            Meaning::Denied | Meaning::Refused if is_json => ClientError::Refused {
+            StatusClass::Denied | StatusClass::Refused if is_json => ClientError::Refused {
                 asked,
                 status,
                 error: "no reason given".to_owned(),

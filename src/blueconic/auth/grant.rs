@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::answer;
 use crate::blueconic::auth::advice::Asked;
+use crate::blueconic::auth::claim::RefreshClaim;
 use crate::blueconic::auth::endpoint::{Answer, Endpoint, Fields, plain};
-use crate::blueconic::auth::turn::Turn;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
 use crate::blueconic::status::Patience;
@@ -26,7 +26,7 @@ const LONGEST_LIFE: f64 = 365.0 * 24.0 * 3600.0;
 const ASSUMED_LIFE: Duration = Duration::from_mins(5);
 
 /// What is asked for.
-pub(super) enum Wish {
+pub(super) enum TokenRequest {
     /// A token for the application itself.
     ClientCredentials,
     /// The first tokens of a consent.
@@ -39,7 +39,7 @@ pub(super) enum Wish {
     Refresh(Zeroizing<String>),
 }
 
-impl Wish {
+impl TokenRequest {
     pub(super) const fn asked(&self) -> Asked {
         match self {
             Self::ClientCredentials => Asked::ClientCredentials,
@@ -89,23 +89,23 @@ impl Grant {
         }
     }
 
-    /// Asks, unless the turn lapses before the request leaves.
+    /// Asks, unless the claim lapses before the request leaves.
     pub(super) async fn ask(
         &self,
-        wish: &Wish,
-        turn: Option<&Turn>,
+        request: &TokenRequest,
+        claim: Option<&RefreshClaim>,
         wall: Time,
     ) -> Result<Granted, ClientError> {
         let mut plain = Vec::new();
         let mut secret = Vec::new();
-        match wish {
-            Wish::ClientCredentials => {
+        match request {
+            TokenRequest::ClientCredentials => {
                 plain.push(("grant_type", "client_credentials"));
                 if !self.scopes.is_empty() {
                     plain.push(("scope", &self.scopes));
                 }
             }
-            Wish::Code {
+            TokenRequest::Code {
                 code,
                 verifier,
                 redirect_url,
@@ -117,7 +117,7 @@ impl Grant {
                 secret.extend([("code", code.as_str()), ("code_verifier", verifier.as_str())]);
             }
             // Without `scope` the next tokens are for what the first were for.
-            Wish::Refresh(token) => {
+            TokenRequest::Refresh(token) => {
                 plain.push(("grant_type", "refresh_token"));
                 secret.push(("refresh_token", token.as_str()));
             }
@@ -126,8 +126,8 @@ impl Grant {
             plain: &plain,
             secret: &secret,
         };
-        let asked = wish.asked();
-        let answer = self.endpoint.post(&self.url, asked, &fields, turn, wall).await?;
+        let asked = request.asked();
+        let answer = self.endpoint.post(&self.url, asked, &fields, claim, wall).await?;
         let granted = parse(&answer, self.endpoint.patience(), |text| {
             self.endpoint.shown(text, 120, &fields)
         })?;

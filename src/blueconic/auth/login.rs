@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 use crate::blueconic::address::Address;
 use crate::blueconic::answer;
 use crate::blueconic::auth::error::AuthorizationError;
-use crate::blueconic::auth::grant::{Grant, Wish};
-use crate::blueconic::auth::seal::{Held, Seal};
+use crate::blueconic::auth::grant::{Grant, TokenRequest};
+use crate::blueconic::auth::seal::{Seal, TokenPair};
 use crate::blueconic::client;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::blueconic::retry::Retry;
-use crate::blueconic::steady::Steady;
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::{Grant as GrantType, Settings};
 use crate::model::Time;
@@ -122,7 +122,7 @@ pub struct Login<T> {
     seal: Seal,
     grant: Grant,
     retry: Retry,
-    steady: Steady,
+    monotonic: MonotonicClock,
 }
 
 impl<T: TokenStore> Login<T> {
@@ -131,15 +131,20 @@ impl<T: TokenStore> Login<T> {
         let address = Address::new(&settings.tenant)?;
         let access = settings.tenant.access()?;
         let key = settings.key.as_ref().ok_or(AuthorizationError::NoKey)?;
-        let steady = Steady::new(clock);
+        let monotonic = MonotonicClock::new(clock);
         let http = Http::new(&settings.tenant, &address)?;
         Ok(Self {
             store,
             name: client::token_name(&address, &access, GrantType::AuthorizationCode),
             seal: Seal::new(key)?,
-            grant: Grant::new(&http, address.token()?, access, TenantClock::new(steady.clone())),
-            retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
-            steady,
+            grant: Grant::new(
+                &http,
+                address.token()?,
+                access,
+                TenantClock::new(monotonic.clone()),
+            ),
+            retry: Retry::new(settings.retry, &settings.limits, monotonic.clone()),
+            monotonic,
         })
     }
 
@@ -149,41 +154,41 @@ impl<T: TokenStore> Login<T> {
     }
 
     async fn exchange(&self, consent: &Consent, code: Code) -> Result<Time, ClientError> {
-        let wish = Wish::Code {
+        let request = TokenRequest::Code {
             code: code.0,
             verifier: Zeroizing::new(consent.verifier.secret().clone()),
             redirect_url: consent.redirect_url.clone(),
         };
         let budget = Mutex::new(self.retry.budget());
         let granted = loop {
-            match self.grant.ask(&wish, None, self.steady.wall()).await {
+            match self.grant.ask(&request, None, self.monotonic.wall()).await {
                 Ok(granted) => break granted,
                 // A code that may have been used is not sent a second time: that would end what it was worth.
                 Err(
                     fault @ (ClientError::Broken { .. }
                     | ClientError::Timeout { .. }
                     | ClientError::Slow { .. }
-                    | ClientError::Unpacked { .. }),
+                    | ClientError::Compressed { .. }),
                 ) => return Err(fault),
                 Err(fault) => self.retry.pause(&budget, fault).await?,
             }
         };
         let access = granted.access?;
-        let held = Held {
+        let held = TokenPair {
             access: access.token,
             refresh: Some(granted.refresh.ok_or(AuthorizationError::NoRefreshToken)?),
         };
         self.keep(&held, access.life).await
     }
 
-    async fn keep(&self, held: &Held, life: Duration) -> Result<Time, ClientError> {
+    async fn keep(&self, held: &TokenPair, life: Duration) -> Result<Time, ClientError> {
         let sealed = self.seal.close(held, &self.name);
         let sealed = sealed.map_err(|error| ClientError::unusable(&error.to_string()))?;
-        let began = self.steady.now();
+        let began = self.monotonic.now();
         loop {
             match self.store.grant(&self.name, life, sealed.clone()).await {
                 Ok(row) => return Ok(row.expires_at.unwrap_or(row.now)),
-                Err(fault) if fault.is_transient() && self.steady.now() < began + STORE_FOR => {
+                Err(fault) if fault.is_transient() && self.monotonic.now() < began + STORE_FOR => {
                     tracing::warn!(%fault, "what was granted cannot be stored; trying again");
                     tokio::time::sleep(STORE_AGAIN).await;
                 }

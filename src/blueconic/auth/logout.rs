@@ -11,12 +11,12 @@ use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::endpoint::{Endpoint, Fields};
 use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::refresh::{HOLD, LOOK_AGAIN, sealed_otherwise};
-use crate::blueconic::auth::seal::{Held, Seal};
+use crate::blueconic::auth::seal::{Seal, TokenPair};
 use crate::blueconic::client;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::blueconic::retry::Retry;
-use crate::blueconic::steady::Steady;
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::Settings;
 use crate::model::fault::{Kind, Outcome};
@@ -32,7 +32,7 @@ pub struct Logout<T> {
     endpoint: Endpoint,
     url: Url,
     retry: Retry,
-    steady: Steady,
+    monotonic: MonotonicClock,
 }
 
 /// What became of a stored token.
@@ -49,16 +49,16 @@ impl<T: TokenStore> Logout<T> {
     pub fn new(settings: &Settings, store: T, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
         let address = Address::new(&settings.tenant)?;
         let access = settings.tenant.access()?;
-        let steady = Steady::new(clock);
+        let monotonic = MonotonicClock::new(clock);
         let http = Http::new(&settings.tenant, &address)?;
         Ok(Self {
             store,
             own: client::token_name(&address, &access, settings.tenant.grant),
             seal: settings.key.as_ref().map(Seal::new).transpose()?,
             url: address.revocation()?,
-            endpoint: Endpoint::new(&http, access, TenantClock::new(steady.clone())),
-            retry: Retry::new(settings.retry, &settings.limits, steady.clone()),
-            steady,
+            endpoint: Endpoint::new(&http, access, TenantClock::new(monotonic.clone())),
+            retry: Retry::new(settings.retry, &settings.limits, monotonic.clone()),
+            monotonic,
         })
     }
 
@@ -93,7 +93,7 @@ impl<T: TokenStore> Logout<T> {
             match claim.map_err(ClientError::Store)? {
                 ClaimOutcome::Superseded => {}
                 ClaimOutcome::Busy { .. } => {
-                    self.steady.sleep(LOOK_AGAIN).await;
+                    self.monotonic.sleep(LOOK_AGAIN).await;
                 }
                 ClaimOutcome::Claimed { fence, .. } => {
                     if let Some(held) = held {
@@ -109,7 +109,7 @@ impl<T: TokenStore> Logout<T> {
         }
     }
 
-    fn open(&self, row: &TokenRow, name: &TokenName) -> Result<Option<Held>, ClientError> {
+    fn open(&self, row: &TokenRow, name: &TokenName) -> Result<Option<TokenPair>, ClientError> {
         let Some(sealed) = &row.ciphertext else {
             return Ok(None);
         };
@@ -122,7 +122,7 @@ impl<T: TokenStore> Logout<T> {
     }
 
     /// Refresh before access: what could make new tokens dies first.
-    async fn revoke(&self, held: &Held, name: &TokenName, fence: i64) -> Result<usize, ClientError> {
+    async fn revoke(&self, held: &TokenPair, name: &TokenName, fence: i64) -> Result<usize, ClientError> {
         let mut revoked = 0;
         if let Some(refresh) = &held.refresh {
             self.revoke_one(refresh, "refresh_token", name, fence).await?;
@@ -149,7 +149,7 @@ impl<T: TokenStore> Logout<T> {
                 plain: &[("token_type_hint", hint)],
                 secret: &[("token", token.as_str())],
             };
-            let wall = self.steady.wall();
+            let wall = self.monotonic.wall();
             let asking = self
                 .endpoint
                 .post(&self.url, Asked::Revocation, &fields, None, wall);

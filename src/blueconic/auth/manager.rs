@@ -9,8 +9,8 @@ use crate::blueconic::auth::refresh::Refresher;
 use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::auth::token::Token;
 use crate::blueconic::error::ClientError;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::blueconic::retry::Retry;
-use crate::blueconic::steady::Steady;
 use crate::model::ports::TokenStore;
 use crate::model::tokens::TokenName;
 
@@ -39,9 +39,9 @@ impl<T> Clone for Tokens<T> {
 
 struct Shared<T> {
     refresher: Refresher<T>,
-    steady: Steady,
+    monotonic: MonotonicClock,
     /// One task at a time looks for a new token.
-    turn: tokio::sync::Mutex<()>,
+    refresh_lock: tokio::sync::Mutex<()>,
     memory: Mutex<Memory>,
 }
 
@@ -76,13 +76,13 @@ impl<T: TokenStore> Tokens<T> {
         seal: Option<Seal>,
         grant: Grant,
         retry: Retry,
-        steady: Steady,
+        monotonic: MonotonicClock,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                refresher: Refresher::new(store, name, seal, grant, retry, steady.clone()),
-                steady,
-                turn: tokio::sync::Mutex::new(()),
+                refresher: Refresher::new(store, name, seal, grant, retry, monotonic.clone()),
+                monotonic,
+                refresh_lock: tokio::sync::Mutex::new(()),
                 memory: Mutex::default(),
             }),
         }
@@ -91,7 +91,7 @@ impl<T: TokenStore> Tokens<T> {
     /// A token that lives. Waits only when there is none: ahead of the end, the old one serves while a task of its own
     /// fetches the next.
     pub(in crate::blueconic) async fn get(&self) -> Result<Token, ClientError> {
-        let now = self.shared.steady.now();
+        let now = self.shared.monotonic.now();
         let living = self.shared.memory().living(now);
         let Some(token) = living else {
             return self.fetch(now).await;
@@ -118,27 +118,27 @@ impl<T: TokenStore> Tokens<T> {
     /// Sees to it, for as long as it is awaited, that there is a token before anybody wants one.
     pub(in crate::blueconic) async fn keep(&self) {
         loop {
-            let now = self.shared.steady.now();
+            let now = self.shared.monotonic.now();
             let fresh = self.shared.memory().fresh(now);
             let wait = match fresh {
                 Some(token) => token.refresh_at().saturating_sub(now),
                 None => self.refresh(now).await,
             };
             let wait = wait.clamp(Duration::from_millis(10), LOOK_AT_LEAST);
-            self.shared.steady.sleep(wait).await;
+            self.shared.monotonic.sleep(wait).await;
         }
     }
 
     /// Waits until nobody is asking for a token: what is on its way is stored. False if that takes longer than this.
     pub(in crate::blueconic) async fn finish(&self, patience: Duration) -> bool {
-        let turn = tokio::time::timeout(patience, self.shared.turn.lock());
-        turn.await.is_ok()
+        let lock = tokio::time::timeout(patience, self.shared.refresh_lock.lock());
+        lock.await.is_ok()
     }
 
     /// The same, and nobody asks from then on: whoever would, waits for good.
     pub(in crate::blueconic) async fn close(&self, patience: Duration) -> bool {
-        let turn = tokio::time::timeout(patience, self.shared.turn.lock());
-        turn.await.map(std::mem::forget).is_ok()
+        let lock = tokio::time::timeout(patience, self.shared.refresh_lock.lock());
+        lock.await.map(std::mem::forget).is_ok()
     }
 
     /// Refreshes ahead of the end; gives back when to look again.
@@ -153,7 +153,7 @@ impl<T: TokenStore> Tokens<T> {
     /// Fetches in a task of its own: a caller that goes away must not leave a claim behind that others wait for.
     async fn fetch(&self, since: Duration) -> Result<Token, ClientError> {
         let shared = Arc::clone(&self.shared);
-        match tokio::spawn(async move { shared.fetch_in_turn(since).await }).await {
+        match tokio::spawn(async move { shared.fetch_locked(since).await }).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ClientError::unusable("the task that asked for it was stopped")),
         }
@@ -165,7 +165,7 @@ impl<T: TokenStore> Tokens<T> {
         }
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            let outcome = shared.fetch_in_turn(now).await;
+            let outcome = shared.fetch_locked(now).await;
             shared.end_refresh(outcome);
         });
     }
@@ -176,20 +176,20 @@ impl<T: TokenStore> Shared<T> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch_in_turn(&self, since: Duration) -> Result<Token, ClientError> {
-        let _turn = self.turn.lock().await;
-        let now = self.steady.now();
+    async fn fetch_locked(&self, since: Duration) -> Result<Token, ClientError> {
+        let _lock = self.refresh_lock.lock().await;
+        let now = self.monotonic.now();
         if let Some(outcome) = self.memory().settled(since, now) {
             return outcome;
         }
         let dropped = self.memory().dropped;
         let outcome = self.refresher.fetch(dropped).await;
-        self.memory().learn(&outcome, self.steady.now());
+        self.memory().learn(&outcome, self.monotonic.now());
         outcome
     }
 
     fn end_refresh(&self, outcome: Result<Token, ClientError>) -> Duration {
-        let now = self.steady.now();
+        let now = self.monotonic.now();
         let mut memory = self.memory();
         memory.refreshing = false;
         let Err(error) = outcome else {
@@ -225,7 +225,7 @@ impl Memory {
         self.living(now).filter(|token| token.is_fresh(now))
     }
 
-    /// What came of it while the caller waited for its turn.
+    /// What came of it while the caller waited for the lock.
     fn settled(&self, since: Duration, now: Duration) -> Option<Result<Token, ClientError>> {
         if let Some(token) = self.fresh(now) {
             return Some(Ok(token));

@@ -2,6 +2,7 @@
 //! a token comes about; SQL sees only sealed bytes.
 
 pub(super) mod advice;
+pub(super) mod claim;
 mod endpoint;
 pub mod error;
 pub(super) mod grant;
@@ -13,4 +14,3 @@ pub mod memory;
 mod refresh;
 pub(super) mod seal;
 pub(super) mod token;
-pub(super) mod turn;

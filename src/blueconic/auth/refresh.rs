@@ -5,14 +5,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::blueconic::auth::claim::{Moment, RefreshClaim};
 use crate::blueconic::auth::error::AuthorizationError;
-use crate::blueconic::auth::grant::{AccessToken, Grant, Granted, Wish};
-use crate::blueconic::auth::seal::{Held, Seal, SealError};
+use crate::blueconic::auth::grant::{AccessToken, Grant, Granted, TokenRequest};
+use crate::blueconic::auth::seal::{Seal, SealError, TokenPair};
 use crate::blueconic::auth::token::Token;
-use crate::blueconic::auth::turn::{Moment, Turn};
 use crate::blueconic::error::ClientError;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::blueconic::retry::Retry;
-use crate::blueconic::steady::Steady;
 use crate::config::settings::Grant as GrantType;
 use crate::model::fault::{Fault, Kind};
 use crate::model::ports::TokenStore;
@@ -37,7 +37,7 @@ pub(super) struct Refresher<T> {
     seal: Option<Seal>,
     grant: Grant,
     retry: Retry,
-    steady: Steady,
+    monotonic: MonotonicClock,
 }
 
 impl<T: TokenStore> Refresher<T> {
@@ -47,7 +47,7 @@ impl<T: TokenStore> Refresher<T> {
         seal: Option<Seal>,
         grant: Grant,
         retry: Retry,
-        steady: Steady,
+        monotonic: MonotonicClock,
     ) -> Self {
         Self {
             store,
@@ -55,7 +55,7 @@ impl<T: TokenStore> Refresher<T> {
             seal,
             grant,
             retry,
-            steady,
+            monotonic,
         }
     }
 
@@ -74,13 +74,13 @@ impl<T: TokenStore> Refresher<T> {
                 return Ok(token);
             }
             // Before the claim: what cannot be asked for leaves no trace.
-            let wish = self.wish(row.as_ref())?;
+            let request = self.token_request(row.as_ref())?;
             let seen = row.as_ref().map_or(0, |row| row.version);
-            let asked = Moment::now(&self.steady);
+            let asked = Moment::now(&self.monotonic);
             let claim = self.store.claim(&self.name, seen, HOLD).await;
             match claim.map_err(ClientError::Store)? {
                 ClaimOutcome::Superseded => {}
-                ClaimOutcome::Busy { .. } => self.steady.sleep(LOOK_AGAIN).await,
+                ClaimOutcome::Busy { .. } => self.monotonic.sleep(LOOK_AGAIN).await,
                 ClaimOutcome::Claimed {
                     fence,
                     previous_unfinished,
@@ -90,8 +90,8 @@ impl<T: TokenStore> Refresher<T> {
                             "whoever asked for a token last has not said what came of it; asking once more"
                         );
                     }
-                    let turn = Turn::new(self.steady.clone(), asked, HOLD);
-                    match self.ask(fence, &turn, &wish).await {
+                    let claim = RefreshClaim::new(self.monotonic.clone(), asked, HOLD);
+                    match self.ask(fence, &claim, &request).await {
                         Ok(Some(token)) => return Ok(token),
                         Ok(None) => {}
                         Err(fault) => self.retry.pause(&budget, fault).await?,
@@ -102,9 +102,9 @@ impl<T: TokenStore> Refresher<T> {
     }
 
     /// What to ask for. An authorization begins with a person, so without a grant that can be used there is nothing to ask.
-    fn wish(&self, row: Option<&TokenRow>) -> Result<Wish, ClientError> {
+    fn token_request(&self, row: Option<&TokenRow>) -> Result<TokenRequest, ClientError> {
         if self.name.grant_type == GrantType::ClientCredentials.as_str() {
-            return Ok(Wish::ClientCredentials);
+            return Ok(TokenRequest::ClientCredentials);
         }
         let row = row.ok_or(AuthorizationError::NotSignedIn)?;
         if row.status == TokenStatus::ReauthRequired {
@@ -113,11 +113,11 @@ impl<T: TokenStore> Refresher<T> {
         }
         let held = self.open(row).ok_or(AuthorizationError::NotSignedIn)??;
         let refresh = held.refresh.ok_or(AuthorizationError::NotSignedIn)?;
-        Ok(Wish::Refresh(refresh))
+        Ok(TokenRequest::Refresh(refresh))
     }
 
     /// What the row holds; none if it holds nothing.
-    fn open(&self, row: &TokenRow) -> Option<Result<Held, ClientError>> {
+    fn open(&self, row: &TokenRow) -> Option<Result<TokenPair, ClientError>> {
         let seal = self.seal.as_ref()?;
         let sealed = row.ciphertext.as_ref()?;
         Some(seal.open(sealed, &self.name).map_err(|error| {
@@ -127,35 +127,40 @@ impl<T: TokenStore> Refresher<T> {
     }
 
     /// Asks the tenant under a claim and settles it; none when the claim was lost meanwhile.
-    async fn ask(&self, fence: i64, turn: &Turn, wish: &Wish) -> Result<Option<Token>, ClientError> {
-        let asked_at = self.steady.now();
-        let asking = self.grant.ask(wish, Some(turn), self.steady.wall());
+    async fn ask(
+        &self,
+        fence: i64,
+        claim: &RefreshClaim,
+        request: &TokenRequest,
+    ) -> Result<Option<Token>, ClientError> {
+        let asked_at = self.monotonic.now();
+        let asking = self.grant.ask(request, Some(claim), self.monotonic.wall());
         let granted = tokio::select! {
             biased;
             granted = asking => granted,
-            () = self.hold(fence, turn) => Err(ClientError::Lapsed),
+            () = self.hold(fence, claim) => Err(ClientError::Lapsed),
         };
         match granted {
-            Ok(granted) => self.take(fence, wish, granted, asked_at).await,
+            Ok(granted) => self.take(fence, request, granted, asked_at).await,
             Err(ClientError::Lapsed) => {
                 tracing::warn!(
-                    "this process stood still while it had the turn to ask for a token; looking again"
+                    "this process stood still while it held the claim to refresh the token; looking again"
                 );
                 Ok(None)
             }
-            Err(error) => self.give_up(fence, wish, error).await,
+            Err(error) => self.give_up(fence, request, error).await,
         }
     }
 
     /// Extends the claim for as long as it is awaited; ends when another has taken it over.
-    async fn hold(&self, fence: i64, turn: &Turn) {
+    async fn hold(&self, fence: i64, claim: &RefreshClaim) {
         loop {
             tokio::time::sleep(EXTEND_EVERY).await;
-            let asked = Moment::now(&self.steady);
+            let asked = Moment::now(&self.monotonic);
             match self.store.extend(&self.name, fence, HOLD).await {
-                Ok(()) => turn.extended(asked),
+                Ok(()) => claim.extended(asked),
                 Err(fault) if fault.kind == Kind::Fenced => return,
-                Err(fault) => tracing::warn!(%fault, "the turn to ask for a token could not be extended"),
+                Err(fault) => tracing::warn!(%fault, "the claim to refresh the token could not be extended"),
             }
         }
     }
@@ -164,21 +169,21 @@ impl<T: TokenStore> Refresher<T> {
     async fn take(
         &self,
         fence: i64,
-        wish: &Wish,
+        request: &TokenRequest,
         granted: Granted,
         asked_at: Duration,
     ) -> Result<Option<Token>, ClientError> {
-        let rotated = granted.refresh.is_some() && matches!(wish, Wish::Refresh(_));
-        let refresh = match wish {
+        let rotated = granted.refresh.is_some() && matches!(request, TokenRequest::Refresh(_));
+        let refresh = match request {
             // A server that does not rotate goes on taking the same one.
-            Wish::Refresh(before) => granted.refresh.or_else(|| Some(before.clone())),
+            TokenRequest::Refresh(before) => granted.refresh.or_else(|| Some(before.clone())),
             _ => None,
         };
         let AccessToken { token, life, .. } = match granted.access {
             Ok(access) => access,
             Err(error) => {
                 let sealed = match refresh.filter(|_| rotated) {
-                    Some(refresh) => self.sealed(&Held {
+                    Some(refresh) => self.sealed(&TokenPair {
                         access: String::new().into(),
                         refresh: Some(refresh),
                     })?,
@@ -189,9 +194,9 @@ impl<T: TokenStore> Refresher<T> {
             }
         };
         // Its life may have begun as early as when it was asked for.
-        let took = self.steady.now().saturating_sub(asked_at);
+        let took = self.monotonic.now().saturating_sub(asked_at);
         let life = life.saturating_sub(took).max(Duration::from_secs(1));
-        let held = Held {
+        let held = TokenPair {
             access: token,
             refresh,
         };
@@ -207,7 +212,7 @@ impl<T: TokenStore> Refresher<T> {
                 held.access,
                 expires_at,
                 (life, life),
-                self.steady.now(),
+                self.monotonic.now(),
             )
         }))
     }
@@ -216,10 +221,10 @@ impl<T: TokenStore> Refresher<T> {
     async fn give_up(
         &self,
         fence: i64,
-        wish: &Wish,
+        request: &TokenRequest,
         error: ClientError,
     ) -> Result<Option<Token>, ClientError> {
-        let dead = matches!(wish, Wish::Refresh(_))
+        let dead = matches!(request, TokenRequest::Refresh(_))
             && matches!(&error, ClientError::Refused { error, .. } if error == "invalid_grant");
         self.note(fence, &error, dead, None).await?;
         if dead {
@@ -252,14 +257,14 @@ impl<T: TokenStore> Refresher<T> {
         with: RefreshOutcome,
         precious: bool,
     ) -> Result<Option<TokenRow>, ClientError> {
-        let began = self.steady.now();
+        let began = self.monotonic.now();
         loop {
             let fault = match self.store.finish_refresh(&self.name, fence, with.clone()).await {
                 Ok(row) => return Ok(Some(row)),
                 Err(fault) if fault.kind == Kind::Fenced => return Ok(None),
                 Err(fault) => fault,
             };
-            let passed = self.steady.now().saturating_sub(began);
+            let passed = self.monotonic.now().saturating_sub(began);
             if !precious || !fault.is_transient() || passed > STORE_FOR {
                 return Err(ClientError::Store(fault));
             }
@@ -270,7 +275,7 @@ impl<T: TokenStore> Refresher<T> {
         }
     }
 
-    fn sealed(&self, held: &Held) -> Result<Option<Sealed>, ClientError> {
+    fn sealed(&self, held: &TokenPair) -> Result<Option<Sealed>, ClientError> {
         let Some(seal) = &self.seal else {
             return Ok(None);
         };
@@ -289,7 +294,7 @@ impl<T: TokenStore> Refresher<T> {
         let life = (row.expires_at? - row.issued_at?).to_std().ok()?;
         match self.open(row)? {
             Ok(held) => {
-                let now = self.steady.now();
+                let now = self.monotonic.now();
                 let token = Token::new(row.version, held.access, row.expires_at?, (life, left), now);
                 (token.is_fresh(now) && !token.expose().is_empty()).then_some(token)
             }

@@ -21,7 +21,7 @@ const ACCESS_TOKEN: u8 = 1;
 const BOTH_TOKENS: u8 = 2;
 
 /// What is kept between two processes.
-pub(in crate::blueconic) struct Held {
+pub(in crate::blueconic) struct TokenPair {
     /// Empty where an answer brought none that can be used.
     pub(in crate::blueconic) access: Zeroizing<String>,
     /// Of an authorization.
@@ -86,7 +86,11 @@ impl Seal {
     }
 
     /// Seals, for the row of this name alone.
-    pub(in crate::blueconic) fn close(&self, held: &Held, name: &TokenName) -> Result<Sealed, SealError> {
+    pub(in crate::blueconic) fn close(
+        &self,
+        held: &TokenPair,
+        name: &TokenName,
+    ) -> Result<Sealed, SealError> {
         let plain = held.bytes()?;
         self.close_bytes(&plain, name)
     }
@@ -107,8 +111,8 @@ impl Seal {
     }
 
     /// Opens what [`Self::close`] made.
-    pub(in crate::blueconic) fn open(&self, sealed: &[u8], name: &TokenName) -> Result<Held, SealError> {
-        Held::of(&self.open_bytes(sealed, name)?)
+    pub(in crate::blueconic) fn open(&self, sealed: &[u8], name: &TokenName) -> Result<TokenPair, SealError> {
+        TokenPair::of(&self.open_bytes(sealed, name)?)
     }
 
     fn open_bytes(&self, sealed: &[u8], name: &TokenName) -> Result<Zeroizing<Vec<u8>>, SealError> {
@@ -131,7 +135,7 @@ impl Seal {
     }
 }
 
-impl Held {
+impl TokenPair {
     fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let refresh = self.refresh.as_ref().map_or("", |refresh| refresh.as_str());
         let mut plain = Zeroizing::new(Vec::with_capacity(5 + self.access.len() + refresh.len()));
@@ -200,8 +204,8 @@ mod tests {
         }
     }
 
-    fn held(refresh: Option<&str>) -> Held {
-        Held {
+    fn held(refresh: Option<&str>) -> TokenPair {
+        TokenPair {
             access: Zeroizing::new("the-token".to_owned()),
             refresh: refresh.map(|text| Zeroizing::new(text.to_owned())),
         }
@@ -258,7 +262,7 @@ mod tests {
             &[2, 0, 0, 0, 9, 1],
             &[1, 0xff],
         ] {
-            assert_eq!(Held::of(plain).err(), Some(SealError::Form), "{plain:?}");
+            assert_eq!(TokenPair::of(plain).err(), Some(SealError::Form), "{plain:?}");
         }
     }
 

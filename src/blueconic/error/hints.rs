@@ -52,7 +52,7 @@ impl ClientError {
             Self::Broken { .. } | Self::Garbled { .. } => {
                 "lower the resource's `page_size` if this stays; a proxy in between may cut long answers"
             }
-            Self::Unpacked { .. } => {
+            Self::Compressed { .. } => {
                 "set `tenant.compression` to false if this stays; a proxy in between may garble packed answers"
             }
             Self::Excessive { .. } => {

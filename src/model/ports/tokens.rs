@@ -11,7 +11,7 @@ use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, Toke
 pub trait TokenStore: Send + Sync + 'static {
     /// Reads the row.
     fn read(&self, name: &TokenName) -> impl Future<Output = Outcome<Option<TokenRow>>> + Send;
-    /// Claims the turn to ask for the token after version `seen` (0: there is none), for at most `hold`.
+    /// Claims the refresh of the token after version `seen` (0: there is none), for at most `hold`.
     fn claim(
         &self,
         name: &TokenName,

@@ -141,7 +141,7 @@ impl Draft {
 
     /// Orders what has no order of its own, and drops what is not wanted (`wanted` is in order, and empty if all is);
     /// the dates of properties are taken from all that came.
-    pub(super) fn settle<'a>(&'a mut self, element: &'a str, wanted: &[String]) -> Settled<'a> {
+    pub(super) fn complete<'a>(&'a mut self, element: &'a str, wanted: &[String]) -> CompleteProfile<'a> {
         let Self { decoded, found } = self;
         let texts = Texts { element, decoded };
         texts.order(&mut found.consented_objectives);
@@ -165,7 +165,7 @@ impl Draft {
             texts.keep(&mut found.properties, wanted);
         }
         let one = |text: Option<Text>| text.map(|text| texts.get(text));
-        Settled {
+        CompleteProfile {
             id: one(found.id),
             created_at,
             modified_at,
@@ -301,7 +301,7 @@ impl<'a> Texts<'a> {
 
 /// A profile that is ready to be written.
 #[derive(Debug)]
-pub(super) struct Settled<'a> {
+pub(super) struct CompleteProfile<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) created_at: Option<Time>,
     pub(super) modified_at: Option<Time>,
@@ -314,7 +314,7 @@ pub(super) struct Settled<'a> {
     found: &'a Found,
 }
 
-impl<'a> Settled<'a> {
+impl<'a> CompleteProfile<'a> {
     /// In order, each once; and so are the next two.
     pub(super) fn consented_objectives(&self) -> impl ExactSizeIterator<Item = &'a str> {
         self.texts.all(&self.found.consented_objectives)

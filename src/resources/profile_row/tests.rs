@@ -5,7 +5,7 @@
     reason = "a test says what it needs by panicking"
 )]
 
-mod bent;
+mod generated;
 
 use std::cell::Cell;
 
@@ -265,7 +265,7 @@ fn written(element: &str, read: impl FnOnce(&mut Draft) -> bool) -> Option<Vec<V
         return None;
     }
     let mut batch = Batch::default();
-    let profile = draft.settle(element, &[]);
+    let profile = draft.complete(element, &[]);
     assert!(write(&profile, Seeds(1), [0; 16], Known::Absent, &mut batch).is_ok());
     let aliases = batch.aliases.iter().flat_map(|(loser, winner)| [loser, winner]);
     let aliases = aliases.map(|id| id.clone().into_bytes());
@@ -305,11 +305,11 @@ fn the_fast_reader_reads_as_the_other_or_leaves_it_to_it() {
     let (checked, fast) = (Cell::new(0), Cell::new(0));
     proptest!(config, |(seed in any::<u64>())| {
         let random = &mut StdRng::seed_from_u64(seed);
-        let mut element = bent::profile(random).into_bytes();
+        let mut element = generated::profile(random).into_bytes();
         for _ in 0..4 {
             checked.set(checked.get() + 1);
             fast.set(fast.get() + u32::from(check(&element)));
-            bent::damage(random, &mut element);
+            generated::damage(random, &mut element);
         }
     });
     let (checked, fast) = (checked.get(), fast.get());

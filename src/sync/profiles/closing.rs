@@ -11,7 +11,7 @@ use crate::sync::run::{Context, Ended};
 use crate::sync::run_spec::ProfilesReading;
 use crate::sync::sweep::{self, Sweep};
 use crate::sync::walk::cursor::{self, Completeness};
-use crate::sync::{clocks, marks, segment};
+use crate::sync::{clocks, segment, watermarks};
 
 use super::stored::{give_up, moved, walk_of};
 
@@ -119,7 +119,7 @@ async fn after_increment<S: Source, T: Store>(
     }
     // An increment from a later date than the watermark leaves a hole: the watermark stays in front of it.
     let leaves_hole = reading.since.is_some()
-        && marks::watermark(context)
+        && watermarks::watermark(context)
             .await?
             .is_none_or(|before| before < from);
     let watermark = (!leaves_hole).then_some(position.began_at);
@@ -203,6 +203,6 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         return Ok(ended);
     }
     store.advance(context.lease, &moved(None, watermark)).await?;
-    marks::tell_of_late(context.progress, reading.overlap);
+    watermarks::tell_of_late(context.progress, reading.overlap);
     Ok(ended)
 }

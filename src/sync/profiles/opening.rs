@@ -9,10 +9,10 @@ use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store};
 use crate::model::position::{Course, CursorPosition, Restarted, Scope};
-use crate::sync::clocks::{self, Beginning};
+use crate::sync::clocks::{self, WalkTimes};
 use crate::sync::run::Context;
 use crate::sync::run_spec::ProfilesReading;
-use crate::sync::{marks, segment};
+use crate::sync::{segment, watermarks};
 
 use super::stored::moved;
 
@@ -26,20 +26,20 @@ pub(super) async fn open<S: Source, T: Store>(
     let other_segment = segment::is_other(context, &choice).await?;
     let own = context.own_clocks().await?;
     let opened_at = own.database;
-    let beginning = Beginning::of(server_time, own);
+    let times = WalkTimes::of(server_time, own);
     clocks::tell_of_clocks(context.progress, server_time, own);
     // Without the tenant's own time, clocks may differ: reach back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
     let passed = match context.lease.slot.scope {
-        Scope::Full => marks::of_run(context, own).await?.increment,
+        Scope::Full => watermarks::of_run(context, own).await?.increment,
         Scope::Increment => None,
     };
     let position = CursorPosition {
         walk_id: Uuid::now_v7(),
         segment: choice.segment,
         cursor: "*".to_owned(),
-        range: range(context, reading, overlap, beginning.asked).await?,
-        began_at: beginning.claimed,
+        range: range(context, reading, overlap, times.asked).await?,
+        began_at: times.claimed,
         opened_at,
         properties: context.spec.resource.selection(),
         pages: 0,
@@ -74,7 +74,7 @@ async fn range<S: Source, T: Store>(
     }
     let from = match reading.since {
         Some(since) => since,
-        None => marks::watermark(context).await?.unwrap_or(now),
+        None => watermarks::watermark(context).await?.unwrap_or(now),
     };
     let overlap = TimeDelta::from_std(overlap).unwrap_or_default();
     Ok(Some((

@@ -148,7 +148,7 @@ pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>)
     }
 }
 
-/// Marks a position as read to its end.
+/// Watermarks a position as read to its end.
 pub(crate) fn finished(position: CursorPosition, at: Time, distinct: u64) -> CursorPosition {
     CursorPosition {
         finished: Some(Finished {

@@ -21,7 +21,7 @@ pub(crate) struct OffsetWalk {
     ids: HashSet<u128>,
     unidentified: u64,
     /// The page that is being read: it counts only once it has ended whole.
-    page: Part,
+    page: PartialPage,
     total: Option<u64>,
     /// The total was not the same on all pages: what it counts shifted while it was read.
     shifted: bool,
@@ -32,7 +32,7 @@ pub(crate) struct OffsetWalk {
 
 /// What came of a page so far.
 #[derive(Debug, Default)]
-struct Part {
+struct PartialPage {
     ids: Vec<u128>,
     unidentified: u64,
 }
@@ -77,7 +77,7 @@ impl OffsetWalk {
 
     /// The page broke off and is read again.
     pub(crate) fn again(&mut self) {
-        self.page = Part::default();
+        self.page = PartialPage::default();
     }
 
     /// Whether so many elements of the page that is being read are more than can be believed. `told`: its total;

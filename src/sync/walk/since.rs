@@ -20,20 +20,20 @@ use crate::model::batch::{Advance, GapReason, TimeRange};
 use crate::sync::run_spec::EventOrder;
 
 use milliseconds::{MILLISECOND, millis};
-use page::{Met, Page};
+use page::{NewestMet, Page};
 use probes::{PROBES, Probe};
 use time_ranges::{add, minus, within};
 
 use super::page_fill::PageFill;
 
-pub(crate) use frame::Frame;
+pub(crate) use scan_parameters::ScanParameters;
 
-mod frame;
 mod milliseconds;
 mod order;
 mod page;
 mod probes;
 mod reading;
+mod scan_parameters;
 #[cfg(test)]
 mod tests;
 mod time_ranges;
@@ -48,11 +48,11 @@ const LEAST_LIMIT: u64 = 10;
 /// A scan under way.
 #[derive(Debug)]
 pub(crate) struct SinceWalk {
-    frame: Frame,
+    parameters: ScanParameters,
     /// The scan began before the tenant's clock stood here: what is newer belongs to the next one.
     began_before: Time,
     /// From when on the tenant surely keeps everything.
-    kept_from: Time,
+    retained_from: Time,
     /// Nothing before it is called covered: the scan began here, or the tenant may have dropped what is older.
     known_from: Time,
     /// Complete through, after the scan: newer events may still show up.
@@ -65,7 +65,7 @@ pub(crate) struct SinceWalk {
     answers: u64,
     /// The most elements that one answer of this scan held: the tenant gives at least so many at a time.
     largest: u64,
-    met: Met,
+    met: NewestMet,
     /// A millisecond that filled an answer as large as the largest, with its events.
     suspect: Option<(TimeRange, u64)>,
     /// Elements of an answer that did not reach back far enough and was shorter than asked for.
@@ -104,31 +104,32 @@ pub(crate) enum Step {
 impl SinceWalk {
     /// Begins a scan with its first answer, which `told` the tenant's time, or none. What the tenant has dropped since
     /// the watermark is a gap; so is what a person said to pass over.
-    pub(crate) fn begin(frame: Frame, told: Option<Time>) -> Self {
+    pub(crate) fn begin(parameters: ScanParameters, told: Option<Time>) -> Self {
         let doubt = told.map_or(CLOCK_DOUBT, |_| TimeDelta::zero());
-        let now = told.unwrap_or(frame.now);
-        let first = frame.first();
+        let now = told.unwrap_or(parameters.now);
+        let first = parameters.first();
         // What it claims is bound by our own clocks as well; what the tenant has dropped, by its own.
-        let kept_from = frame.kept_at(told.map_or(now, |told| told.max(frame.latest))) + doubt;
-        let known_from = first.max(kept_from);
-        let reason = if known_from == first && first > frame.kept_at(frame.now) {
+        let retained_from =
+            parameters.retained_since(told.map_or(now, |told| told.max(parameters.latest))) + doubt;
+        let known_from = first.max(retained_from);
+        let reason = if known_from == first && first > parameters.retained_since(parameters.now) {
             GapReason::Interrupted
         } else {
             GapReason::Retention
         };
-        let passed = frame.watermark.filter(|watermark| *watermark < known_from);
+        let passed = parameters.watermark.filter(|watermark| *watermark < known_from);
         let passed = passed.map(|from| TimeRange { from, to: known_from });
         Self {
-            frame,
-            began_before: now.max(frame.latest) + doubt + DATE_STEP,
-            kept_from,
+            parameters,
+            began_before: now.max(parameters.latest) + doubt + DATE_STEP,
+            retained_from,
             known_from,
-            known_through: millis(now - frame.settle - doubt),
-            from: frame.asked(),
+            known_through: millis(now - parameters.settle - doubt),
+            from: parameters.asked(),
             mode: Mode::Forward,
             answers: 0,
             largest: 0,
-            met: Met::default(),
+            met: NewestMet::default(),
             suspect: None,
             doubt: None,
             is_doubtful: false,
@@ -146,7 +147,7 @@ impl SinceWalk {
 
     /// The most elements that one answer held, where it shows that an answer in doubt was not cut by a cap.
     pub(crate) fn disproves(&self) -> Option<u64> {
-        let doubt = self.frame.scan_evidence.doubt?;
+        let doubt = self.parameters.scan_evidence.doubt?;
         Some(self.largest).filter(|largest| *largest > doubt)
     }
 
@@ -158,9 +159,12 @@ impl SinceWalk {
     /// How near the page is to hiding events; none where nothing can be hidden. To be asked before the page is taken in,
     /// since only the scan's first page, which reaches back behind the watermark, tells.
     pub(crate) fn page_fill(&self, elements: u64, dates: &[Time]) -> Option<PageFill> {
-        let watermark = self.frame.watermark?;
-        let page = Page::of(elements, dates, self.frame.order, self.known_through);
-        if self.answers > 0 || watermark < self.frame.first() || page.order == Some(EventOrder::OldestFirst) {
+        let watermark = self.parameters.watermark?;
+        let page = Page::of(elements, dates, self.parameters.order, self.known_through);
+        if self.answers > 0
+            || watermark < self.parameters.first()
+            || page.order == Some(EventOrder::OldestFirst)
+        {
             return None;
         }
         let newer: Vec<Time> = dates.iter().copied().filter(|date| *date > watermark).collect();
@@ -170,7 +174,7 @@ impl SinceWalk {
         let oldest = newer.into_iter().min().filter(|_| events >= at_once);
         let since = oldest.unwrap_or(watermark);
         // By the clock that is furthest ahead: the tenant's may be, whatever is claimed of it.
-        let now = self.frame.latest;
+        let now = self.parameters.latest;
         Some(PageFill::new(events, at_once, now - since))
     }
 
@@ -180,13 +184,13 @@ impl SinceWalk {
         let is_cut = page.elements >= LEAST_LIMIT
             && page.order == Some(EventOrder::NewestFirst)
             && page.bounds.is_some_and(|bounds| bounds.oldest > self.owed_from());
-        let doubt = self.frame.scan_evidence.doubt;
+        let doubt = self.parameters.scan_evidence.doubt;
         let known = if is_cut {
             Some(page.elements)
         } else {
             doubt.filter(|elements| *elements >= page.elements.max(LEAST_LIMIT))
         };
-        known.unwrap_or(u64::MAX).min(self.frame.page_size).max(1)
+        known.unwrap_or(u64::MAX).min(self.parameters.page_size).max(1)
     }
 
     /// Takes in a page: how many elements it held, and their dates in order of arrival.
@@ -195,7 +199,7 @@ impl SinceWalk {
     /// it), and never beyond the scan's own beginning in time; a bisection halves a stretch of at most retention and a
     /// day; further looks and probes are counted. So there are at most `2 * (distinct dates) + 170` requests.
     pub(crate) fn page(&mut self, elements: u64, dates: &[Time]) -> Step {
-        let page = Page::of(elements, dates, self.frame.order, self.known_through);
+        let page = Page::of(elements, dates, self.parameters.order, self.known_through);
         let longest = self.largest;
         self.largest = longest.max(elements);
         self.answers += 1;
@@ -215,7 +219,7 @@ impl SinceWalk {
     }
 
     fn bisecting(&mut self, elements: u64, longest: u64, cut: Time, whole: Time) -> Step {
-        if elements < longest.min(self.frame.page_size) {
+        if elements < longest.min(self.parameters.page_size) {
             self.halve(cut, self.from)
         } else {
             self.halve(self.from, whole)
@@ -241,7 +245,7 @@ impl SinceWalk {
     /// that turned out to be saturated.
     fn owed_from(&self) -> Time {
         self.known_from
-            .max(self.frame.watermark.unwrap_or(self.known_from))
+            .max(self.parameters.watermark.unwrap_or(self.known_from))
     }
 
     /// The gaps are what lies between the scan's start (or W, where the scan began before it) and now, minus what is

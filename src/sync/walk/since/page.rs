@@ -16,7 +16,7 @@ pub(super) struct Page {
     /// Its order, where it shows one.
     pub(super) order: Option<EventOrder>,
     /// Between which dates its events lie; none without a readable date.
-    pub(super) bounds: Option<Bounds>,
+    pub(super) bounds: Option<DateRange>,
     /// Events in the millisecond of the newest.
     pub(super) in_newest: u64,
     /// The newest date among those that should have shown up before the scan began.
@@ -27,7 +27,7 @@ pub(super) struct Page {
 
 /// The dates of a page in milliseconds, in which `fromDate` counts; dates may be finer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct DateRange {
     /// The oldest date, up to the next millisecond: a bound here leaves its event out.
     pub(super) oldest: Time,
     /// The newest date, down to the millisecond.
@@ -50,7 +50,7 @@ impl Page {
         };
         for date in dates {
             let (floor, ceiling) = (millis(*date), up(*date));
-            let bounds = page.bounds.get_or_insert(Bounds {
+            let bounds = page.bounds.get_or_insert(DateRange {
                 oldest: ceiling,
                 newest: floor,
                 last: ceiling,
@@ -73,17 +73,17 @@ impl Page {
 
 /// The newest millisecond of which a scan has met events, and how many in it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Met {
+pub(super) struct NewestMet {
     newest: Option<Time>,
     events: u64,
     /// Of pages without an order: events by millisecond.
     counts: BTreeMap<Time, u64>,
 }
 
-impl Met {
+impl NewestMet {
     /// Takes a page in; true when it brings an event that lies behind all that were met before.
     pub(super) fn take(&mut self, page: &Page) -> bool {
-        let Some(Bounds { newest, .. }) = page.bounds else {
+        let Some(DateRange { newest, .. }) = page.bounds else {
             return false;
         };
         let is_new =

@@ -35,7 +35,7 @@ pub(super) struct Probe {
 
 /// What follows from a probe.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Probed {
+pub(super) enum ProbeStep {
     /// Ask from here.
     Ask(Time),
     /// Nothing came to light.
@@ -59,15 +59,15 @@ impl Probe {
     }
 
     /// The first bound; of a scan that `goes_on` from a watermark only where the stretch is long.
-    pub(super) fn first(&self, through: Time, goes_on: bool) -> Probed {
+    pub(super) fn first(&self, through: Time, goes_on: bool) -> ProbeStep {
         if goes_on && through - self.start <= SHORT {
-            return Probed::Nothing;
+            return ProbeStep::Nothing;
         }
         self.next(through)
     }
 
     /// The next bound behind the last one that brought nothing.
-    fn next(&self, through: Time) -> Probed {
+    fn next(&self, through: Time) -> ProbeStep {
         let mut nearest: Option<Time> = None;
         let mut far = NEAREST;
         while far < through - self.start {
@@ -78,16 +78,16 @@ impl Probe {
             }
             far = far * 2;
         }
-        nearest.map_or(Probed::Nothing, Probed::Ask)
+        nearest.map_or(ProbeStep::Nothing, ProbeStep::Ask)
     }
 
     /// Takes in the answer to a probe from `bound`; `found`: it brought settled events behind all that were met.
-    pub(super) fn take(&mut self, bound: Time, found: bool, through: Time) -> Probed {
+    pub(super) fn take(&mut self, bound: Time, found: bool, through: Time) -> ProbeStep {
         let Some(high) = self.high else {
             if found {
                 // An event that came late looks the same: ask again.
                 self.high = Some(bound);
-                return Probed::Ask(self.base);
+                return ProbeStep::Ask(self.base);
             }
             self.low = bound;
             return self.next(through);
@@ -95,7 +95,7 @@ impl Probe {
         if !self.verified {
             self.verified = true;
             if found {
-                return Probed::ReadOn;
+                return ProbeStep::ReadOn;
             }
         } else if found {
             self.high = Some(bound);
@@ -104,8 +104,8 @@ impl Probe {
         }
         let high = if found { bound.min(high) } else { high };
         if high - self.low <= NARROW {
-            return Probed::Hidden(high);
+            return ProbeStep::Hidden(high);
         }
-        Probed::Ask(millis(self.low + (high - self.low) / 2))
+        ProbeStep::Ask(millis(self.low + (high - self.low) / 2))
     }
 }

@@ -7,8 +7,8 @@ use crate::model::batch::{GapReason, TimeRange};
 use crate::sync::run_spec::EventOrder;
 
 use super::milliseconds::MILLISECOND;
-use super::page::{Bounds, Page};
-use super::probes::{Probe, Probed};
+use super::page::{DateRange, Page};
+use super::probes::{Probe, ProbeStep};
 use super::{Mode, SinceWalk, Step};
 
 /// After so many second looks in one scan the rest is bisected.
@@ -19,14 +19,14 @@ impl SinceWalk {
     /// answer before it.
     pub(super) fn forward(&mut self, page: &Page, longest: u64) -> Step {
         self.mode = Mode::Forward;
-        let is_full = page.elements >= self.frame.page_size;
+        let is_full = page.elements >= self.parameters.page_size;
         self.is_doubtful = page.elements == 0 && longest == 0 && self.needs_events();
         let Some(bounds) = page.bounds else {
             // Elements without a date say nothing: what lies behind them is looked for.
             if is_full {
                 return self.bisect();
             }
-            let first = self.frame.first();
+            let first = self.parameters.first();
             return if self.is_doubtful && self.from < first {
                 self.ask(first)
             } else {
@@ -38,7 +38,7 @@ impl SinceWalk {
             _ if bounds.last <= self.from && is_full => self.unheeded(),
             _ if bounds.last <= self.from => self.nothing(),
             Some(EventOrder::OldestFirst) => self.oldest_first(page, bounds, longest),
-            None if page.elements < longest.min(self.frame.page_size) => self.whole(page, bounds),
+            None if page.elements < longest.min(self.parameters.page_size) => self.whole(page, bounds),
             None if is_full => self.bisect(),
             None => self.look_again(page, bounds.oldest, 0),
         }
@@ -47,15 +47,15 @@ impl SinceWalk {
     /// Whether an answer without any event says nothing: a known one has to come, or the order is not known to be one in
     /// which hidden events only delay those behind them.
     fn needs_events(&self) -> bool {
-        let is_anchored = self.frame.anchor(self.kept_from).is_some();
-        is_anchored || self.frame.order != Some(EventOrder::OldestFirst)
+        let has_expected_event = self.parameters.expected_event(self.retained_from).is_some();
+        has_expected_event || self.parameters.order != Some(EventOrder::OldestFirst)
     }
 
     /// All up to the millisecond before the page's last date is covered; that millisecond may go on in the next page.
-    fn oldest_first(&mut self, page: &Page, bounds: Bounds, longest: u64) -> Step {
+    fn oldest_first(&mut self, page: &Page, bounds: DateRange, longest: u64) -> Step {
         let is_new = self.met.take(page);
         let (last, before_last) = (bounds.last, bounds.newest - MILLISECOND);
-        let first = self.frame.first();
+        let first = self.parameters.first();
         if last <= first && self.from < first {
             // Nothing but what was known before the scan's own beginning.
             return self.ask(first);
@@ -68,7 +68,7 @@ impl SinceWalk {
             from: self.from,
             to: last,
         };
-        if page.elements >= self.frame.page_size {
+        if page.elements >= self.parameters.page_size {
             // One single millisecond fills the page: what does not fit cannot be reached.
             self.gaps.push((span, GapReason::Saturated));
             return self.go_on(last);
@@ -105,13 +105,13 @@ impl SinceWalk {
     /// Only what is newer than the page's oldest date is covered; whether there is more cannot be asked.
     fn newest_first(&mut self, page: &Page, oldest: Time) -> Step {
         self.cover(oldest, DateTime::<Utc>::MAX_UTC);
-        self.doubt = Some(page.elements).filter(|elements| *elements < self.frame.page_size);
+        self.doubt = Some(page.elements).filter(|elements| *elements < self.parameters.page_size);
         self.end()
     }
 
     /// A page that holds fewer than another one of this scan: no limit cut it. Goes on behind its last event all the same,
     /// where it brought a new one: some may have been left out after the limit.
-    fn whole(&mut self, page: &Page, bounds: Bounds) -> Step {
+    fn whole(&mut self, page: &Page, bounds: DateRange) -> Step {
         if !self.met.take(page) {
             return self.nothing();
         }
@@ -138,7 +138,7 @@ impl SinceWalk {
 
     fn look(&mut self, oldest: Time, looks: u32, whole_from: Option<Time>) -> Step {
         self.mode = Mode::SecondLook { looks, whole_from };
-        self.ask(oldest.max(self.frame.first()).max(self.from))
+        self.ask(oldest.max(self.parameters.first()).max(self.from))
     }
 
     /// `whole_from`: the last look brought fewer from here on, but also events that were not met before. A cap explains that
@@ -151,7 +151,7 @@ impl SinceWalk {
         whole_from: Option<Time>,
     ) -> Step {
         let newer = page.bounds.filter(|bounds| bounds.last > self.from);
-        if page.elements < longest.min(self.frame.page_size) {
+        if page.elements < longest.min(self.parameters.page_size) {
             let is_new = self.met.take_any(page);
             return match newer {
                 Some(bounds) if is_new && looks < LOOKS => {
@@ -183,29 +183,29 @@ impl SinceWalk {
 
     /// The answer brought nothing new: probes behind it, then ends.
     fn nothing(&mut self) -> Step {
-        let probe = Probe::begin(self.from, self.frame.first());
-        let next = probe.first(self.known_through, self.frame.watermark.is_some());
+        let probe = Probe::begin(self.from, self.parameters.first());
+        let next = probe.first(self.known_through, self.parameters.watermark.is_some());
         self.probe(probe, next)
     }
 
     pub(super) fn probed(&mut self, page: &Page, longest: u64, mut probe: Probe) -> Step {
         let found = self.met.is_passed_by(page) && page.settled > Some(probe.base);
         match probe.take(self.from, found, self.known_through) {
-            Probed::ReadOn => self.forward(page, longest),
+            ProbeStep::ReadOn => self.forward(page, longest),
             next => self.probe(probe, next),
         }
     }
 
-    fn probe(&mut self, probe: Probe, next: Probed) -> Step {
+    fn probe(&mut self, probe: Probe, next: ProbeStep) -> Step {
         self.from = probe.base;
         match next {
-            Probed::Ask(bound) if self.probes_left > 0 && self.probes_help() => {
+            ProbeStep::Ask(bound) if self.probes_left > 0 && self.probes_help() => {
                 self.probes_left -= 1;
                 self.mode = Mode::Probing(probe);
                 self.ask(bound)
             }
-            Probed::Ask(_) if self.probes_help() => self.end(),
-            Probed::Hidden(bound) => {
+            ProbeStep::Ask(_) if self.probes_help() => self.end(),
+            ProbeStep::Hidden(bound) => {
                 let hidden = TimeRange {
                     from: probe.base.max(self.owed_from()),
                     to: bound,
@@ -229,7 +229,7 @@ impl SinceWalk {
 
     /// Of a tenant that goes from new to old a later bound hides as much as an earlier one.
     fn probes_help(&self) -> bool {
-        self.frame.order != Some(EventOrder::NewestFirst)
+        self.parameters.order != Some(EventOrder::NewestFirst)
     }
 
     /// The tenant does not heed `fromDate`: going on would read the same page for ever. What lies ahead is a gap.

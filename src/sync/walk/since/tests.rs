@@ -10,8 +10,8 @@ fn at(millis: i64) -> Time {
     DateTime::from_timestamp_millis(1_700_000_000_000 + millis).unwrap_or_default()
 }
 
-fn frame(watermark: Option<i64>) -> Frame {
-    Frame {
+fn parameters(watermark: Option<i64>) -> ScanParameters {
+    ScanParameters {
         watermark: watermark.map(at),
         since: None,
         overlap: TimeDelta::milliseconds(100),
@@ -26,8 +26,8 @@ fn frame(watermark: Option<i64>) -> Frame {
 }
 
 /// A scan whose first answer told the same time.
-fn begun(frame: Frame) -> SinceWalk {
-    SinceWalk::begin(frame, Some(frame.now))
+fn begun(parameters: ScanParameters) -> SinceWalk {
+    SinceWalk::begin(parameters, Some(parameters.now))
 }
 
 fn dates(millis: &[i64]) -> Vec<Time> {
@@ -46,7 +46,7 @@ fn drained(walk: &mut SinceWalk) -> Advance {
 
 #[test]
 fn a_short_page_that_reaches_back_covers_all_once_a_later_bound_brings_fewer() {
-    let mut walk = begun(frame(Some(5_000)));
+    let mut walk = begun(parameters(Some(5_000)));
     assert_eq!(walk.from(), at(4_900));
     let Step::Read(from, advance) = walk.page(3, &dates(&[4_950, 6_000, 7_000])) else {
         panic!("takes a short page for the last")
@@ -68,8 +68,8 @@ fn a_short_page_that_reaches_back_covers_all_once_a_later_bound_brings_fewer() {
 
 #[test]
 fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
-    let gap = |frame: Frame, events: &[i64], again: &[i64]| {
-        let mut walk = begun(frame);
+    let gap = |parameters: ScanParameters, events: &[i64], again: &[i64]| {
+        let mut walk = begun(parameters);
         let mut step = walk.page(events.len() as u64, &dates(events));
         if let Step::Read(from, _) = step {
             assert_eq!(from, at(6_000));
@@ -85,28 +85,28 @@ fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
         to: at(6_000),
     };
     // No order, then newest first: by the page itself, and as it was told.
-    let unordered = gap(frame(Some(5_000)), &[6_000, 8_000, 7_000], &[7_000, 8_000]);
+    let unordered = gap(parameters(Some(5_000)), &[6_000, 8_000, 7_000], &[7_000, 8_000]);
     assert_eq!(unordered, [(span, GapReason::Doubtful(3))]);
     let newest = [9_000, 8_000, 7_000, 6_500, 6_000];
     assert_eq!(
-        gap(frame(Some(5_000)), &newest, &[]),
+        gap(parameters(Some(5_000)), &newest, &[]),
         [(span, GapReason::Doubtful(5))]
     );
-    let told = Frame {
+    let told = ScanParameters {
         order: Some(EventOrder::NewestFirst),
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     };
     assert_eq!(gap(told, &[7_000, 6_000], &[]), [(span, GapReason::Doubtful(2))]);
 }
 
 #[test]
 fn a_known_event_is_asked_for_again_and_proves_by_coming_that_nothing_is_hidden() {
-    let known = Frame {
+    let known = ScanParameters {
         scan_evidence: ScanEvidence {
             event: Some(at(-9_000)),
             doubt: None,
         },
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     };
     let mut walk = begun(known);
     assert_eq!(walk.from(), at(-9_001));
@@ -130,8 +130,13 @@ fn a_known_event_is_asked_for_again_and_proves_by_coming_that_nothing_is_hidden(
 
 /// Drives a walk against a tenant that answers oldest first, cuts at `cap`, and takes `window` events before it leaves out
 /// those that are hidden. Gives the end, the requests, and what was read.
-fn against(frame: Frame, window: usize, cap: usize, events: &[(i64, bool)]) -> (Advance, u32, Vec<i64>) {
-    let mut walk = begun(frame);
+fn against(
+    parameters: ScanParameters,
+    window: usize,
+    cap: usize,
+    events: &[(i64, bool)],
+) -> (Advance, u32, Vec<i64>) {
+    let mut walk = begun(parameters);
     let mut read = std::collections::BTreeSet::new();
     for requests in 1..500 {
         let behind = events
@@ -154,9 +159,9 @@ fn against(frame: Frame, window: usize, cap: usize, events: &[(i64, bool)]) -> (
 #[test]
 fn a_cap_in_oldest_first_order_costs_requests_and_nothing_else() {
     let events: Vec<(i64, bool)> = (0..350).map(|one| (-4_000_000 + one * 10_000, true)).collect();
-    let capped = Frame {
+    let capped = ScanParameters {
         page_size: 1_000,
-        ..frame(None)
+        ..parameters(None)
     };
     let (advance, requests, read) = against(capped, 1_000, 100, &events);
     assert_eq!((advance.gaps, read.len()), (vec![], 350));
@@ -166,9 +171,9 @@ fn a_cap_in_oldest_first_order_costs_requests_and_nothing_else() {
 #[test]
 fn a_quiet_poll_takes_two_requests() {
     let events: Vec<(i64, bool)> = (0..20).map(|one| (4_950 + one * 200, true)).collect();
-    let polled = Frame {
+    let polled = ScanParameters {
         page_size: 1_000,
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     };
     assert_eq!(against(polled, 1_000, 1_000, &events).1, 2);
     assert_eq!(against(polled, 1_000, 1_000, &events[..2]).1, 2);
@@ -180,7 +185,7 @@ fn where_no_event_comes_at_all_nothing_is_known() {
         from: walk.from(),
         to: at(9_990),
     };
-    let mut walk = begun(frame(None));
+    let mut walk = begun(parameters(None));
     let whole = whole(&walk);
     assert_eq!(drained(&mut walk).gaps, [(whole, GapReason::Doubtful(0))]);
 }
@@ -192,9 +197,9 @@ fn events_behind_a_page_of_hidden_ones_are_found_and_what_cannot_be_read_between
     let events: Vec<(i64, bool)> = (0..1_000)
         .map(|one| (-10_000_000 + one * 10_000, !hidden(one)))
         .collect();
-    let filtered = Frame {
+    let filtered = ScanParameters {
         page_size: 100,
-        ..frame(None)
+        ..parameters(None)
     };
     let (advance, _, read) = against(filtered, 100, 100, &events);
     let missing: Vec<i64> = events
@@ -219,9 +224,9 @@ fn events_behind_a_page_of_hidden_ones_are_found_and_what_cannot_be_read_between
 
 #[test]
 fn a_tenant_that_does_not_heed_the_bound_leaves_a_gap_and_the_watermark_moves() {
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         order: Some(EventOrder::OldestFirst),
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     });
     let Step::End(advance) = walk.page(6, &dates(&[1, 2, 3, 4, 5, 6])) else {
         panic!("reads the same page for ever")
@@ -237,9 +242,9 @@ fn a_tenant_that_does_not_heed_the_bound_leaves_a_gap_and_the_watermark_moves() 
 
 #[test]
 fn a_page_full_of_what_has_no_date_is_passed() {
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         order: Some(EventOrder::OldestFirst),
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     });
     let mut step = walk.page(6, &[]);
     for _ in 0..40 {
@@ -267,7 +272,7 @@ fn a_page_full_of_what_has_no_date_is_passed() {
 
 #[test]
 fn oldest_first_goes_on_from_the_millisecond_before_the_last() {
-    let mut walk = begun(frame(Some(5_000)));
+    let mut walk = begun(parameters(Some(5_000)));
     let Step::Read(from, advance) = walk.page(6, &dates(&[6_000, 6_001, 6_002, 6_003, 6_004, 6_004])) else {
         panic!("does not go on")
     };
@@ -280,9 +285,9 @@ fn oldest_first_goes_on_from_the_millisecond_before_the_last() {
 
 #[test]
 fn a_millisecond_that_fills_a_page_is_a_gap_and_the_scan_goes_on_behind_it() {
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         order: Some(EventOrder::OldestFirst),
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     });
     assert!(matches!(walk.page(6, &dates(&[6_000; 6])), Step::Read(from, _) if from == at(5_999)));
     assert!(matches!(walk.page(6, &dates(&[6_000; 6])), Step::Read(from, _) if from == at(6_000)));
@@ -303,7 +308,7 @@ fn a_millisecond_that_fills_a_page_is_a_gap_and_the_scan_goes_on_behind_it() {
 
 #[test]
 fn newest_first_hides_what_is_older_than_its_page() {
-    let mut walk = begun(frame(Some(5_000)));
+    let mut walk = begun(parameters(Some(5_000)));
     let Step::End(advance) = walk.page(6, &dates(&[9_005, 9_004, 9_003, 9_002, 9_001, 9_000])) else {
         panic!("not at its end")
     };
@@ -324,9 +329,9 @@ fn newest_first_hides_what_is_older_than_its_page() {
 fn without_order_the_bound_of_the_first_short_page_is_searched() {
     // 6 events fill a page; events lie at every 1000 ms, so the lowest short bound is 5000 (6000..9000 and 9500).
     let events: Vec<i64> = (1..10).map(|one| one * 1000).collect();
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         page_size: 5,
-        ..frame(Some(0))
+        ..parameters(Some(0))
     });
     for _ in 0..64 {
         let from = walk.from();
@@ -361,10 +366,10 @@ fn without_order_the_bound_of_the_first_short_page_is_searched() {
 #[test]
 fn what_the_tenant_dropped_is_a_gap() {
     let day = 86_400_000;
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         order: Some(EventOrder::OldestFirst),
         now: at(40 * day),
-        ..frame(Some(0))
+        ..parameters(Some(0))
     });
     assert_eq!(walk.from(), at(10 * day + 3_600_000));
     let advance = drained(&mut walk);
@@ -377,7 +382,7 @@ fn what_the_tenant_dropped_is_a_gap() {
 
 #[test]
 fn the_first_scan_ever_opens_no_gap_before_its_start() {
-    let mut walk = begun(frame(None));
+    let mut walk = begun(parameters(None));
     let begins = walk.from();
     assert!(matches!(walk.page(1, &dates(&[9_000])), Step::Read(from, _) if from == at(9_000)));
     let doubtful = TimeRange {
@@ -385,9 +390,9 @@ fn the_first_scan_ever_opens_no_gap_before_its_start() {
         to: at(9_000),
     };
     assert_eq!(drained(&mut walk).gaps, [(doubtful, GapReason::Doubtful(1))]);
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         order: Some(EventOrder::OldestFirst),
-        ..frame(None)
+        ..parameters(None)
     });
     walk.page(1, &dates(&[9_000]));
     assert_eq!(drained(&mut walk).gaps, []);
@@ -397,10 +402,10 @@ fn the_first_scan_ever_opens_no_gap_before_its_start() {
 fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
     let day = 86_400_000;
     // Our clock is an hour behind: what we ask for may be gone already.
-    let ours = Frame {
+    let ours = ScanParameters {
         order: Some(EventOrder::OldestFirst),
         now: at(40 * day - 3_600_000),
-        ..frame(Some(0))
+        ..parameters(Some(0))
     };
     let mut walk = SinceWalk::begin(ours, Some(at(40 * day)));
     let first = walk.from();
@@ -422,9 +427,9 @@ fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
 
 #[test]
 fn without_the_tenants_time_nothing_is_claimed_of_the_last_hour() {
-    let told = Frame {
+    let told = ScanParameters {
         order: Some(EventOrder::OldestFirst),
-        ..frame(Some(-9_000_000))
+        ..parameters(Some(-9_000_000))
     };
     let mut walk = SinceWalk::begin(told, None);
     let advance = drained(&mut walk);
@@ -434,9 +439,9 @@ fn without_the_tenants_time_nothing_is_claimed_of_the_last_hour() {
 
 #[test]
 fn a_page_that_speaks_against_the_order_of_the_settings_has_none() {
-    let mut walk = begun(Frame {
+    let mut walk = begun(ScanParameters {
         order: Some(EventOrder::OldestFirst),
-        ..frame(Some(5_000))
+        ..parameters(Some(5_000))
     });
     let page = dates(&[9_005, 9_004, 9_003, 9_002, 9_001, 9_000]);
     let Step::Read(from, advance) = walk.page(6, &page) else {
@@ -448,7 +453,7 @@ fn a_page_that_speaks_against_the_order_of_the_settings_has_none() {
 
 #[test]
 fn a_tenant_that_writes_faster_than_we_read_is_left_to_the_next_scan() {
-    let mut walk = begun(frame(Some(5_000)));
+    let mut walk = begun(parameters(Some(5_000)));
     for first in (9_000..).step_by(1_000) {
         assert!(first < 20_000, "no end");
         let page: Vec<i64> = (first..first + 6).collect();
@@ -461,7 +466,7 @@ fn a_tenant_that_writes_faster_than_we_read_is_left_to_the_next_scan() {
 
 #[test]
 fn pages_that_follow_one_another_cover_one_stretch() {
-    let mut walk = begun(frame(Some(5_000)));
+    let mut walk = begun(parameters(Some(5_000)));
     for first in (6_000..9_000).step_by(100) {
         let page: Vec<i64> = (first..first + 6).collect();
         let Step::Read(_, advance) = walk.page(6, &dates(&page)) else {
@@ -480,9 +485,9 @@ fn pages_that_follow_one_another_cover_one_stretch() {
 #[test]
 fn only_what_can_be_hidden_presses() {
     let percent = |order, watermark, events: &[i64]| {
-        let walk = begun(Frame {
+        let walk = begun(ScanParameters {
             order,
-            ..frame(watermark)
+            ..parameters(watermark)
         });
         walk.page_fill(events.len() as u64, &dates(events))
             .map(|page_fill| page_fill.percent)

@@ -56,7 +56,7 @@ pub(super) fn tell_of_late(progress: &Progress, overlap: Duration) {
 
 /// Through when profiles are complete, as far as it can be true.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Marks {
+pub(super) struct Watermarks {
     /// By the start of the last complete full walk.
     pub(super) full: Option<Time>,
     /// By the last complete increment.
@@ -65,16 +65,16 @@ pub(super) struct Marks {
     pub(super) doubted: Option<Time>,
 }
 
-impl Marks {
+impl Watermarks {
     /// Reads both.
     pub(super) async fn read<T: Store>(store: &T, spec: &RunSpec, own: OwnClocks) -> Outcome<Self> {
         let full = store.cursor(spec.slot(Scope::Full)).await?.watermark;
         let increment = store.cursor(spec.slot(Scope::Increment)).await?.watermark;
-        let believed = |mark: &Time| own.believe(*mark);
+        let believed = |time: &Time| own.believe(*time);
         Ok(Self {
             full: full.filter(believed),
             increment: increment.filter(believed),
-            doubted: full.max(increment).filter(|mark| !own.believe(*mark)),
+            doubted: full.max(increment).filter(|time| !own.believe(*time)),
         })
     }
 
@@ -88,8 +88,8 @@ impl Marks {
 pub(super) async fn of_run<S: Source, T: Store>(
     context: &Context<'_, S, T>,
     own: OwnClocks,
-) -> Outcome<Marks> {
-    Marks::read(context.store, context.spec, own).await
+) -> Outcome<Watermarks> {
+    Watermarks::read(context.store, context.spec, own).await
 }
 
 /// Through when profiles are complete: by an increment, or by the start of a full walk.

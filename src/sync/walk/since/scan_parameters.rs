@@ -13,7 +13,7 @@ const RETENTION_MARGIN: TimeDelta = TimeDelta::hours(1);
 
 /// What a scan is bound by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
+pub(crate) struct ScanParameters {
     /// Complete through, before the scan.
     pub(crate) watermark: Option<Time>,
     /// Where the scan begins instead, when a person says so.
@@ -36,21 +36,21 @@ pub(crate) struct Frame {
     pub(crate) scan_evidence: ScanEvidence,
 }
 
-impl Frame {
+impl ScanParameters {
     /// Where the scan begins, exclusive: `max(W - overlap, now - retention + margin)`.
     pub(crate) fn first(&self) -> Time {
-        let floor = self.floor();
+        let floor = self.retained_now();
         let behind = self.watermark.map_or(floor, |watermark| watermark - self.overlap);
         millis(self.since.unwrap_or(behind).max(floor))
     }
 
     /// From when on the tenant keeps everything, by our clock.
-    pub(crate) fn floor(&self) -> Time {
-        self.kept_at(self.now)
+    pub(crate) fn retained_now(&self) -> Time {
+        self.retained_since(self.now)
     }
 
     /// Up to which date an event of old proves that an answer reaches back far enough.
-    pub(crate) fn anchored_by(&self) -> Time {
+    pub(crate) fn evidence_up_to(&self) -> Time {
         let first = self.first();
         self.watermark.map_or(first, |watermark| watermark.max(first))
     }
@@ -59,20 +59,20 @@ impl Frame {
     /// nothing newer was left out.
     pub(crate) fn asked(&self) -> Time {
         let first = self.first();
-        let anchor = self.anchor(self.floor());
+        let anchor = self.expected_event(self.retained_now());
         anchor.map_or(first, |anchor| (anchor - MILLISECOND).min(first))
     }
 
     /// The last known event that the scan's first answer has to bring, if the tenant still keeps it.
-    pub(super) fn anchor(&self, kept_from: Time) -> Option<Time> {
+    pub(super) fn expected_event(&self, retained_from: Time) -> Option<Time> {
         self.scan_evidence
             .event
             .map(millis)
-            .filter(|event| *event > kept_from)
+            .filter(|event| *event > retained_from)
     }
 
     /// From when on a tenant whose clock shows `now` surely has everything.
-    pub(super) fn kept_at(&self, now: Time) -> Time {
+    pub(super) fn retained_since(&self, now: Time) -> Time {
         millis(now - self.retention + RETENTION_MARGIN)
     }
 }

@@ -50,13 +50,13 @@ fn in_parts(body: &[u8], pack: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     body.chunks(4096).flat_map(pack).collect()
 }
 
-fn unpack(encoding: &str, packed: &[u8], chunk: usize) -> Result<Vec<u8>, Unpacking> {
-    let mut unpack = Unpack::new([encoding].into_iter())?;
+fn unpack(encoding: &str, packed: &[u8], chunk: usize) -> Result<Vec<u8>, DecompressError> {
+    let mut unpack = BodyDecompressor::new([encoding].into_iter())?;
     let mut all = Vec::new();
     for part in packed.chunks(chunk) {
         unpack.push(Bytes::copy_from_slice(part));
         while let Some(piece) = unpack.next()? {
-            assert!(piece.len() <= PIECE.max(chunk));
+            assert!(piece.len() <= CHUNK.max(chunk));
             all.extend_from_slice(&piece);
         }
     }
@@ -135,7 +135,7 @@ fn a_cut_body_is_never_whole() {
         for end in SIGNATURE..packed.len() {
             let outcome = unpack(encoding, &packed[..end], 1000);
             assert!(
-                matches!(outcome, Err(Unpacking::Broken(_))),
+                matches!(outcome, Err(DecompressError::Broken(_))),
                 "{encoding} at {end}"
             );
         }
@@ -176,13 +176,13 @@ fn what_is_garbled_or_followed_by_something_else_is_refused() {
     assert!(unpack("gzip", &zeros, 1000).is_err());
     assert!(matches!(
         unpack("gzip", &[0x1f, 0x8b, 8, 8].repeat(3000), 100),
-        Err(Unpacking::Broken(_))
+        Err(DecompressError::Broken(_))
     ));
 }
 
 /// How much is handed out before a body is given up.
-fn given_out(encoding: &str, packed: &[u8]) -> (u64, Unpacking) {
-    let mut unpack = Unpack::new([encoding].into_iter()).unwrap();
+fn given_out(encoding: &str, packed: &[u8]) -> (u64, DecompressError) {
+    let mut unpack = BodyDecompressor::new([encoding].into_iter()).unwrap();
     let mut out = 0;
     for chunk in packed.chunks(16 * 1024) {
         unpack.push(Bytes::copy_from_slice(chunk));
@@ -213,11 +213,11 @@ fn a_bomb_ends_early_whatever_it_is_packed_with() {
     ] {
         let (out, why) = given_out(encoding, &packed);
         assert!(
-            matches!(&why, Unpacking::Excessive(why) if why.contains("100 times")),
+            matches!(&why, DecompressError::Excessive(why) if why.contains("100 times")),
             "{why}"
         );
         assert!(
-            out <= HARMLESS + (packed.len() as u64) * DENSEST,
+            out <= ALWAYS_ALLOWED + (packed.len() as u64) * MOST_RATIO,
             "{encoding}: {out}"
         );
         assert!(out < 200 << 20, "{encoding}");
@@ -226,8 +226,8 @@ fn a_bomb_ends_early_whatever_it_is_packed_with() {
     let small = gzip(&blanks);
     assert_eq!(unpack("gzip", &small, 100).unwrap().len(), blanks.len());
     assert!(matches!(
-        Unpack::new(["gzip, gzip, gzip"].into_iter()).err(),
-        Some(Unpacking::Excessive(_))
+        BodyDecompressor::new(["gzip, gzip, gzip"].into_iter()).err(),
+        Some(DecompressError::Excessive(_))
     ));
 }
 
@@ -244,7 +244,7 @@ fn a_zstd_window_above_8_mib_is_refused() {
     assert_eq!(unpack("zstd", &packed(23), 4096).unwrap().len(), body.len());
     let outcome = unpack("zstd", &packed(24), 4096);
     assert!(
-        matches!(&outcome, Err(Unpacking::Excessive(why)) if why.contains("8 MiB")),
+        matches!(&outcome, Err(DecompressError::Excessive(why)) if why.contains("8 MiB")),
         "{outcome:?}"
     );
 }

@@ -10,36 +10,36 @@ use crate::model::ports::Clock;
 
 /// Time since this was made. Clones share it.
 #[derive(Clone)]
-pub(super) struct Steady {
+pub(super) struct MonotonicClock {
     clock: Arc<dyn Clock>,
-    course: Arc<Mutex<Course>>,
+    reading: Arc<Mutex<Reading>>,
 }
 
-struct Course {
+struct Reading {
     seen: Time,
     elapsed: Duration,
 }
 
-impl Steady {
+impl MonotonicClock {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let course = Course {
+        let reading = Reading {
             seen: clock.now(),
             elapsed: Duration::ZERO,
         };
         Self {
             clock,
-            course: Arc::new(Mutex::new(course)),
+            reading: Arc::new(Mutex::new(reading)),
         }
     }
 
     /// Time since the start; a step back of the clock counts as no time at all.
     pub(super) fn now(&self) -> Duration {
-        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let passed = (now - course.seen).to_std().unwrap_or_default();
-        course.elapsed += passed;
-        course.seen = now;
-        course.elapsed
+        let passed = (now - reading.seen).to_std().unwrap_or_default();
+        reading.elapsed += passed;
+        reading.seen = now;
+        reading.elapsed
     }
 
     /// The wall clock, for dates that come from or go to a person or a server.
@@ -52,13 +52,13 @@ impl Steady {
     }
 }
 
-impl fmt::Debug for Steady {
+impl fmt::Debug for MonotonicClock {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Steady").finish_non_exhaustive()
+        out.debug_struct("MonotonicClock").finish_non_exhaustive()
     }
 }
 
-impl governor::clock::Clock for Steady {
+impl governor::clock::Clock for MonotonicClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
@@ -68,22 +68,22 @@ impl governor::clock::Clock for Steady {
 
 /// A clock for the tests of this layer: it moves when somebody sleeps or says so.
 #[cfg(test)]
-pub(super) mod standing {
+pub(super) mod manual {
     use std::pin::Pin;
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::Steady;
+    use super::MonotonicClock;
     use crate::model::Time;
     use crate::model::ports::Clock;
 
-    pub(in crate::blueconic) struct Standing(Mutex<Time>);
+    pub(in crate::blueconic) struct ManualClock(Mutex<Time>);
 
-    impl Standing {
-        pub(in crate::blueconic) fn new() -> (Arc<Self>, Steady) {
+    impl ManualClock {
+        pub(in crate::blueconic) fn new() -> (Arc<Self>, MonotonicClock) {
             let clock = Arc::new(Self(Mutex::new(Time::UNIX_EPOCH)));
-            let steady = Steady::new(Arc::clone(&clock) as _);
-            (clock, steady)
+            let monotonic = MonotonicClock::new(Arc::clone(&clock) as _);
+            (clock, monotonic)
         }
 
         pub(in crate::blueconic) fn set(&self, change: impl FnOnce(Time) -> Time) {
@@ -96,7 +96,7 @@ pub(super) mod standing {
         }
     }
 
-    impl Clock for Standing {
+    impl Clock for ManualClock {
         fn now(&self) -> Time {
             *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
@@ -110,17 +110,17 @@ pub(super) mod standing {
 
 #[cfg(test)]
 mod tests {
-    use super::standing::Standing;
+    use super::manual::ManualClock;
     use super::*;
 
     #[test]
     fn a_clock_that_is_set_back_neither_stops_time_nor_turns_it() {
-        let (clock, steady) = Standing::new();
+        let (clock, monotonic) = ManualClock::new();
         clock.advance(Duration::from_secs(10));
-        assert_eq!(steady.now(), Duration::from_secs(10));
+        assert_eq!(monotonic.now(), Duration::from_secs(10));
         clock.set(|now| now - Duration::from_hours(1));
-        assert_eq!(steady.now(), Duration::from_secs(10));
+        assert_eq!(monotonic.now(), Duration::from_secs(10));
         clock.advance(Duration::from_secs(5));
-        assert_eq!(steady.now(), Duration::from_secs(15));
+        assert_eq!(monotonic.now(), Duration::from_secs(15));
     }
 }

@@ -17,10 +17,10 @@ use crate::model::ports::{JobStore, Runner};
 /// Between two tries to give a claim back while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for a database that is away; the claim then lapses by itself.
-const FAREWELL: Duration = Duration::from_secs(3);
+const CLOSING_TIME: Duration = Duration::from_secs(3);
 
 /// A job that is claimed.
-pub(super) struct Turn<S, R> {
+pub(super) struct JobRun<S, R> {
     pub(super) entry: Arc<Entry>,
     pub(super) store: Arc<S>,
     pub(super) runner: Arc<R>,
@@ -30,19 +30,19 @@ pub(super) struct Turn<S, R> {
     pub(super) cancel: CancellationToken,
 }
 
-impl<S: JobStore, R: Runner> Turn<S, R> {
+impl<S: JobStore, R: Runner> JobRun<S, R> {
     /// Runs the job and gives the claim back.
-    pub(super) async fn take(self) {
+    pub(super) async fn execute(self) {
         let name = self.name();
         let began = Instant::now();
         tracing::debug!(job = name, "job `{name}` begins");
         let again = tokio::select! {
             again = self.run() => again,
-            never = self.hold_on() => match never {},
+            never = self.extend_claim() => match never {},
         };
         let seconds = began.elapsed().as_secs();
         tracing::debug!(job = name, seconds, "job `{name}` ended after {seconds} s");
-        self.give_back(again).await;
+        self.release_claim(again).await;
     }
 
     fn name(&self) -> &str {
@@ -71,7 +71,7 @@ impl<S: JobStore, R: Runner> Turn<S, R> {
     }
 
     /// Holds the claim for as long as it is polled.
-    async fn hold_on(&self) -> std::convert::Infallible {
+    async fn extend_claim(&self) -> std::convert::Infallible {
         loop {
             sleep(self.hold / 3).await;
             let outcome = self.store.extend(self.name(), &self.holder, self.hold).await;
@@ -90,19 +90,19 @@ impl<S: JobStore, R: Runner> Turn<S, R> {
     }
 
     /// Tries until it is done or can never be. A job whose claim lapses is due still, and runs once more.
-    async fn give_back(&self, again: Again) {
+    async fn release_claim(&self, again: Again) {
         let mut leaving: Option<Instant> = None;
         loop {
-            let outcome = self.settle(again).await;
+            let outcome = self.store_next_run(again).await;
             match &outcome {
                 Ok(()) => return self.outage.note(&outcome),
                 Err(fault) if fault.kind == Kind::Fenced => return,
-                Err(fault) if !fault.is_transient() => return self.lament(fault),
+                Err(fault) if !fault.is_transient() => return self.report(fault),
                 Err(_) => self.outage.note(&outcome),
             }
             if self.cancel.is_cancelled() {
                 let since = *leaving.get_or_insert_with(Instant::now);
-                if since.elapsed() >= FAREWELL {
+                if since.elapsed() >= CLOSING_TIME {
                     return;
                 }
             }
@@ -110,14 +110,14 @@ impl<S: JobStore, R: Runner> Turn<S, R> {
         }
     }
 
-    async fn settle(&self, again: Again) -> Outcome<()> {
+    async fn store_next_run(&self, again: Again) -> Outcome<()> {
         let now = self.store.now().await?;
         let next = after_run(&self.entry.timetable, again, now)
             .map_err(|error| Fault::new(Kind::Final, error.to_string()))?;
         self.store.done(self.name(), &self.holder, next).await
     }
 
-    fn lament(&self, fault: &Fault) {
+    fn report(&self, fault: &Fault) {
         let hint = fault
             .hint
             .as_deref()

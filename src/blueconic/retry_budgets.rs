@@ -10,25 +10,25 @@ use crate::blueconic::retry::Budget;
 use crate::model::page::Request;
 
 /// The budgets of requests whose bodies are being read.
-pub(super) struct Repeats {
+pub(super) struct RetryBudgets {
     give_up_after: Duration,
-    known: HashMap<String, Known>,
+    entries: HashMap<String, Entry>,
 }
 
-struct Known {
+struct Entry {
     budget: Arc<Mutex<Budget>>,
     fault: Option<ClientError>,
     /// When it was last asked for, or its body began.
-    touched: Duration,
+    last_used: Duration,
     /// Whether its body had begun.
     reading: bool,
 }
 
-impl Repeats {
+impl RetryBudgets {
     pub(super) fn new(give_up_after: Duration) -> Self {
         Self {
             give_up_after,
-            known: HashMap::new(),
+            entries: HashMap::new(),
         }
     }
 
@@ -48,55 +48,55 @@ impl Repeats {
     pub(super) fn begin(&mut self, key: &str, budget: Budget, now: Duration) -> Arc<Mutex<Budget>> {
         // A walk that was given up leaves its request behind; nobody comes back for it after this.
         let kept = self.give_up_after + Duration::from_hours(1);
-        self.known
-            .retain(|_, known| now.saturating_sub(known.touched) < kept);
+        self.entries
+            .retain(|_, entry| now.saturating_sub(entry.last_used) < kept);
         let budget = Arc::new(Mutex::new(budget));
-        let known = Known {
+        let entry = Entry {
             budget: Arc::clone(&budget),
             fault: None,
-            touched: now,
+            last_used: now,
             reading: false,
         };
-        self.known.insert(key.to_owned(), known);
+        self.entries.insert(key.to_owned(), entry);
         budget
     }
 
     /// A request whose last body could not be used, and why; a `new` budget when it is not known any more.
-    pub(super) fn go_on(
+    pub(super) fn resume(
         &mut self,
         key: &str,
         now: Duration,
         new: impl FnOnce() -> Budget,
     ) -> (Arc<Mutex<Budget>>, Option<ClientError>) {
-        if let Some(known) = self.known.get_mut(key) {
-            let reading = now.saturating_sub(known.touched);
-            known.touched = now;
-            if std::mem::take(&mut known.reading) {
-                let mut budget = known.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = self.entries.get_mut(key) {
+            let reading = now.saturating_sub(entry.last_used);
+            entry.last_used = now;
+            if std::mem::take(&mut entry.reading) {
+                let mut budget = entry.budget.lock().unwrap_or_else(PoisonError::into_inner);
                 budget.excuse(reading);
             }
-            return (Arc::clone(&known.budget), known.fault.take());
+            return (Arc::clone(&entry.budget), entry.fault.take());
         }
         (self.begin(key, new(), now), None)
     }
 
     /// The body has begun: from here on it is read.
-    pub(super) fn touch(&mut self, key: &str, now: Duration) {
-        if let Some(known) = self.known.get_mut(key) {
-            known.touched = now;
-            known.reading = true;
+    pub(super) fn body_started(&mut self, key: &str, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.last_used = now;
+            entry.reading = true;
         }
     }
 
     /// Notes why the answer, or the body that was being read, cannot be used.
     pub(super) fn note(&mut self, key: &str, fault: ClientError) {
-        if let Some(known) = self.known.get_mut(key) {
-            known.fault = Some(fault);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.fault = Some(fault);
         }
     }
 
     /// The body ended whole, or the request has failed for good.
     pub(super) fn forget(&mut self, key: &str) {
-        self.known.remove(key);
+        self.entries.remove(key);
     }
 }

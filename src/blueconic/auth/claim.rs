@@ -1,5 +1,5 @@
-//! A claimed turn to ask for a token, as long as it is known to stand; and the body of a token request, which does not
-//! leave any more once the turn has lapsed: a process that stood still (a stopped container, a paused machine) must not
+//! A claim to refresh the token, as long as it is known to stand; and the body of a token request, which does not
+//! leave any more once the claim has lapsed: a process that stood still (a stopped container, a paused machine) must not
 //! send a refresh token that another has used up meanwhile.
 
 use std::error::Error;
@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use zeroize::Zeroizing;
 
-use crate::blueconic::steady::Steady;
+use crate::blueconic::monotonic_clock::MonotonicClock;
 
 /// Until when a claim stands, as its holder may believe.
 #[derive(Clone)]
-pub(super) struct Turn {
-    steady: Steady,
+pub(super) struct RefreshClaim {
+    monotonic: MonotonicClock,
     until: Arc<Mutex<(Instant, Duration)>>,
     hold: Duration,
 }
@@ -27,21 +27,21 @@ pub(super) struct Turn {
 pub(super) struct Moment(Instant, Duration);
 
 impl Moment {
-    pub(super) fn now(steady: &Steady) -> Self {
-        Self(Instant::now(), steady.now())
+    pub(super) fn now(monotonic: &MonotonicClock) -> Self {
+        Self(Instant::now(), monotonic.now())
     }
 }
 
-impl Turn {
+impl RefreshClaim {
     /// `asked` is from before the claim was asked for: it may stand a little longer, never shorter.
-    pub(super) fn new(steady: Steady, asked: Moment, hold: Duration) -> Self {
-        let turn = Self {
-            steady,
+    pub(super) fn new(monotonic: MonotonicClock, asked: Moment, hold: Duration) -> Self {
+        let claim = Self {
+            monotonic,
             until: Arc::new(Mutex::new((asked.0, asked.1))),
             hold,
         };
-        turn.extended(asked);
-        turn
+        claim.extended(asked);
+        claim
     }
 
     /// It was held for longer, as asked for at this moment.
@@ -52,13 +52,13 @@ impl Turn {
 
     fn has_lapsed(&self) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        Instant::now() >= until.0 || self.steady.now() >= until.1
+        Instant::now() >= until.0 || self.monotonic.now() >= until.1
     }
 }
 
-/// The turn lapsed before the request was sent.
+/// The claim lapsed before the request was sent.
 #[derive(Debug, thiserror::Error)]
-#[error("the turn to ask for a token has lapsed")]
+#[error("the claim to refresh the token has lapsed")]
 pub(super) struct Lapsed;
 
 impl Lapsed {
@@ -78,14 +78,14 @@ impl Lapsed {
 /// A form that is wiped when it has been sent, or will not be.
 pub(super) struct Form {
     bytes: Option<Bytes>,
-    turn: Option<Turn>,
+    claim: Option<RefreshClaim>,
 }
 
 impl Form {
-    pub(super) fn new(text: Zeroizing<String>, turn: Option<Turn>) -> Self {
+    pub(super) fn new(text: Zeroizing<String>, claim: Option<RefreshClaim>) -> Self {
         Self {
             bytes: Some(Bytes::from_owner(Wiped(text))),
-            turn,
+            claim,
         }
     }
 }
@@ -115,7 +115,7 @@ impl Body for Form {
         let Some(bytes) = self.bytes.take() else {
             return Poll::Ready(None);
         };
-        if self.turn.as_ref().is_some_and(Turn::has_lapsed) {
+        if self.claim.as_ref().is_some_and(RefreshClaim::has_lapsed) {
             return Poll::Ready(Some(Err(Lapsed)));
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))

@@ -22,31 +22,31 @@ use crate::web::connections;
 use super::page;
 
 /// How long the last page may take to reach the browser.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// Somebody came with an answer.
-pub(super) struct Visit {
+pub(super) struct Callback {
     /// The query, or whatever was pasted. It holds a code: never shown.
     pub(super) query: String,
-    reply: Option<oneshot::Sender<Answer>>,
+    reply: Option<oneshot::Sender<SignInResult>>,
 }
 
 /// What came of it, for the page.
-pub(super) struct Answer(pub(super) Result<(), Fault>);
+pub(super) struct SignInResult(pub(super) Result<(), Fault>);
 
-impl Answer {
+impl SignInResult {
     pub(super) fn of<T>(outcome: &Outcome<T>) -> Self {
         Self(outcome.as_ref().map(|_| ()).map_err(Clone::clone))
     }
 }
 
-impl Visit {
+impl Callback {
     pub(super) fn pasted(query: String) -> Self {
         Self { query, reply: None }
     }
 
     /// A browser that went away needs no page.
-    pub(super) fn tell(self, answer: Answer) {
+    pub(super) fn tell(self, answer: SignInResult) {
         if let Some(reply) = self.reply {
             let _gone = reply.send(answer);
         }
@@ -54,14 +54,14 @@ impl Visit {
 }
 
 /// Listens until it is closed.
-pub(super) struct Door {
+pub(super) struct CallbackServer {
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
-impl Door {
+impl CallbackServer {
     /// Listens where the redirect URL leads. `localhost` is 127.0.0.1: nothing but this machine is ever listened to.
-    pub(super) async fn open(url: &Url, visits: mpsc::Sender<Visit>) -> io::Result<Self> {
+    pub(super) async fn open(url: &Url, callbacks: mpsc::Sender<Callback>) -> io::Result<Self> {
         let host = match url.host() {
             Some(Host::Ipv4(host)) => IpAddr::V4(host),
             Some(Host::Ipv6(host)) => IpAddr::V6(host),
@@ -70,7 +70,7 @@ impl Door {
         let listener =
             TcpListener::bind(SocketAddr::new(host, url.port_or_known_default().unwrap_or(80))).await?;
         let path: Arc<str> = url.path().into();
-        let router = Router::new().fallback(visit).with_state((path, visits));
+        let router = Router::new().fallback(callback).with_state((path, callbacks));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(connections::serve(listener, router, stopped));
@@ -81,13 +81,13 @@ impl Door {
     pub(super) async fn close(self) {
         self.stop.cancel();
         // A browser that keeps its connection does not keep the command.
-        let _closed = tokio::time::timeout(FAREWELL, self.serving).await;
+        let _closed = tokio::time::timeout(CLOSING_TIME, self.serving).await;
     }
 }
 
 /// Browsers ask for icons, too.
-async fn visit(
-    State((path, visits)): State<(Arc<str>, mpsc::Sender<Visit>)>,
+async fn callback(
+    State((path, callbacks)): State<(Arc<str>, mpsc::Sender<Callback>)>,
     method: Method,
     uri: Uri,
 ) -> Response {
@@ -95,16 +95,16 @@ async fn visit(
         return StatusCode::NOT_FOUND.into_response();
     }
     let (reply, answer) = oneshot::channel();
-    let visit = Visit {
+    let callback = Callback {
         query: uri.query().unwrap_or_default().to_owned(),
         reply: Some(reply),
     };
-    if visits.send(visit).await.is_err() {
+    if callbacks.send(callback).await.is_err() {
         return shown(StatusCode::GONE, page::over());
     }
     match answer.await {
-        Ok(Answer(Ok(()))) => shown(StatusCode::OK, page::done()),
-        Ok(Answer(Err(fault))) => shown(StatusCode::BAD_REQUEST, page::failed(&fault)),
+        Ok(SignInResult(Ok(()))) => shown(StatusCode::OK, page::done()),
+        Ok(SignInResult(Err(fault))) => shown(StatusCode::BAD_REQUEST, page::failed(&fault)),
         Err(_) => shown(StatusCode::GONE, page::over()),
     }
 }

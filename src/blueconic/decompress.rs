@@ -10,14 +10,14 @@ use flate2::Decompress;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
 use crate::blueconic::gzip::Gzip;
-use crate::blueconic::inflate::{Unpacking, inflate, padding};
+use crate::blueconic::inflate::{DecompressError, inflate, padding};
 
 /// Unpacked bytes that are handed out at once.
-const PIECE: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// A body may unpack to so many times its length. Profiles in JSON pack 10 to 30 times, gzip at most 1,032 times.
-const DENSEST: u64 = 100;
+const MOST_RATIO: u64 = 100;
 /// So much may any body unpack to, in bytes.
-const HARMLESS: u64 = 64 * 1024 * 1024;
+const ALWAYS_ALLOWED: u64 = 64 * 1024 * 1024;
 /// The largest zstd window, as a power of two: 8 MiB, which RFC 9659 has every sender over HTTP stay within.
 const ZSTD_WINDOW: u32 = 23;
 /// So many encodings one over the other.
@@ -26,25 +26,25 @@ const MOST_LAYERS: usize = 2;
 const SIGNATURE: usize = 4;
 
 /// A body that is being unpacked.
-pub(super) struct Unpack {
+pub(super) struct BodyDecompressor {
     /// The outermost first.
     layers: Vec<Layer>,
     came: u64,
     unpacked: u64,
 }
 
-impl Unpack {
+impl BodyDecompressor {
     /// For a body with these `Content-Encoding`s. Names that are none (`UTF-8`) say nothing about the bytes.
-    pub(super) fn new<'a>(encodings: impl Iterator<Item = &'a str>) -> Result<Self, Unpacking> {
+    pub(super) fn new<'a>(encodings: impl Iterator<Item = &'a str>) -> Result<Self, DecompressError> {
         let names = encodings.flat_map(|header| header.split(','));
-        let mut layers: Vec<Layer> = names.filter_map(Name::of).map(Some).map(Layer::new).collect();
+        let mut layers: Vec<Layer> = names.filter_map(Encoding::of).map(Some).map(Layer::new).collect();
         layers.reverse();
         if layers.is_empty() {
             layers.push(Layer::new(None));
         }
         if layers.len() > MOST_LAYERS {
             let why = format!("it is packed {} times over", layers.len());
-            return Err(Unpacking::Excessive(why));
+            return Err(DecompressError::Excessive(why));
         }
         Ok(Self {
             layers,
@@ -69,14 +69,14 @@ impl Unpack {
     }
 
     /// The next unpacked bytes; none when more have to be pushed, or, once closed, at the end of a whole body.
-    pub(super) fn next(&mut self) -> Result<Option<Bytes>, Unpacking> {
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, DecompressError> {
         let Some(piece) = pull(&mut self.layers)? else {
             return Ok(None);
         };
         self.unpacked += piece.len() as u64;
-        if self.unpacked > HARMLESS && self.unpacked / DENSEST > self.came {
-            return Err(Unpacking::Excessive(format!(
-                "{} bytes unpack to more than {DENSEST} times as many",
+        if self.unpacked > ALWAYS_ALLOWED && self.unpacked / MOST_RATIO > self.came {
+            return Err(DecompressError::Excessive(format!(
+                "{} bytes unpack to more than {MOST_RATIO} times as many",
                 self.came
             )));
         }
@@ -85,7 +85,7 @@ impl Unpack {
 }
 
 /// The next bytes of the innermost of these layers.
-fn pull(layers: &mut [Layer]) -> Result<Option<Bytes>, Unpacking> {
+fn pull(layers: &mut [Layer]) -> Result<Option<Bytes>, DecompressError> {
     let Some((inner, outer)) = layers.split_last_mut() else {
         return Ok(None);
     };
@@ -106,14 +106,14 @@ fn pull(layers: &mut [Layer]) -> Result<Option<Bytes>, Unpacking> {
 
 /// An encoding that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
+enum Encoding {
     Gzip,
     Zstd,
     Brotli,
     Deflate,
 }
 
-impl Name {
+impl Encoding {
     fn of(text: &str) -> Option<Self> {
         match text.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Some(Self::Gzip),
@@ -127,7 +127,7 @@ impl Name {
 
 /// One encoding of a body.
 struct Layer {
-    named: Option<Name>,
+    named: Option<Encoding>,
     codec: Option<Codec>,
     input: Bytes,
     /// The last piece was full.
@@ -136,7 +136,7 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(named: Option<Name>) -> Self {
+    fn new(named: Option<Encoding>) -> Self {
         Self {
             named,
             codec: None,
@@ -154,7 +154,7 @@ impl Layer {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Bytes>, Unpacking> {
+    fn next(&mut self) -> Result<Option<Bytes>, DecompressError> {
         let codec = match &mut self.codec {
             Some(codec) => codec,
             // A few bytes more tell how it is packed.
@@ -169,10 +169,10 @@ impl Layer {
         let mut idle = 0;
         // What filled a piece may have left more behind that needs no further input.
         while !self.input.is_empty() || (self.filled && !codec.is_whole()) {
-            let mut output = BytesMut::zeroed(PIECE);
+            let mut output = BytesMut::zeroed(CHUNK);
             let (read, written) = codec.step(&self.input, &mut output)?;
             let _ = self.input.split_to(read);
-            self.filled = written == PIECE;
+            self.filled = written == CHUNK;
             if written > 0 {
                 output.truncate(written);
                 return Ok(Some(output.freeze()));
@@ -180,11 +180,11 @@ impl Layer {
             // Once nothing may come of it where a stream ends; twice, it never will.
             idle = if read == 0 { idle + 1 } else { 0 };
             if idle > 1 {
-                return Err(Unpacking::broken("it does not unpack any further"));
+                return Err(DecompressError::broken("it does not unpack any further"));
             }
         }
         if self.closed && !codec.is_whole() {
-            return Err(Unpacking::broken("the packed body ends in the middle"));
+            return Err(DecompressError::broken("the packed body ends in the middle"));
         }
         Ok(None)
     }
@@ -202,8 +202,8 @@ enum Codec {
 impl Codec {
     /// By the first bytes, where they tell; else by name. Some gateways unpack a body and leave its name, or pack it and give
     /// it none: what a JSON reader takes for whole is whole all the same.
-    fn of(named: Option<Name>, start: &[u8]) -> Result<Self, Unpacking> {
-        if named == Some(Name::Brotli) {
+    fn of(named: Option<Encoding>, start: &[u8]) -> Result<Self, DecompressError> {
+        if named == Some(Encoding::Brotli) {
             return Ok(Self::Brotli(Box::default()));
         }
         let text = start
@@ -215,8 +215,10 @@ impl Codec {
             ([0x28, 0xb5, 0x2f, 0xfd, ..], _) => Ok(Self::Zstd(Box::new(Zstd::new()?))),
             (_, None) => Ok(Self::Plain),
             _ if matches!(text.first(), None | Some(b'{' | b'<')) => Ok(Self::Plain),
-            (_, Some(Name::Gzip)) => Err(Unpacking::broken("it is called gzip and is something else")),
-            (_, Some(Name::Zstd)) => Ok(Self::Zstd(Box::new(Zstd::new()?))),
+            (_, Some(Encoding::Gzip)) => {
+                Err(DecompressError::broken("it is called gzip and is something else"))
+            }
+            (_, Some(Encoding::Zstd)) => Ok(Self::Zstd(Box::new(Zstd::new()?))),
             (_, Some(_)) => Ok(Self::Deflate {
                 inflate: Decompress::new(has_zlib_head(start)),
                 over: false,
@@ -225,7 +227,7 @@ impl Codec {
     }
 
     /// Unpacks some bytes: how many were read, and how many written.
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), DecompressError> {
         match self {
             Self::Plain => Ok((0, 0)),
             Self::Gzip(gzip) => gzip.step(input, output),
@@ -264,10 +266,10 @@ struct Zstd {
 }
 
 impl Zstd {
-    fn new() -> Result<Self, Unpacking> {
-        let mut decoder = Decoder::new().map_err(Unpacking::broken)?;
+    fn new() -> Result<Self, DecompressError> {
+        let mut decoder = Decoder::new().map_err(DecompressError::broken)?;
         let bounded = decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW));
-        bounded.map_err(Unpacking::broken)?;
+        bounded.map_err(DecompressError::broken)?;
         Ok(Self {
             decoder,
             between: true,
@@ -275,7 +277,7 @@ impl Zstd {
         })
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), DecompressError> {
         self.padded |= self.between && input.first() == Some(&0);
         if self.padded {
             return padding(input).map(|read| (read, 0));
@@ -290,12 +292,12 @@ impl Zstd {
     }
 }
 
-fn unframed(error: &io::Error) -> Unpacking {
+fn unframed(error: &io::Error) -> DecompressError {
     let words = error.to_string();
     if words.contains("too much memory") {
-        return Unpacking::Excessive("its zstd window is larger than 8 MiB".to_owned());
+        return DecompressError::Excessive("its zstd window is larger than 8 MiB".to_owned());
     }
-    Unpacking::Broken(words)
+    DecompressError::Broken(words)
 }
 
 /// Brotli, whose windows are at most 16 MiB.
@@ -315,7 +317,7 @@ impl Default for Brotli {
 }
 
 impl Brotli {
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Unpacking> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), DecompressError> {
         if self.over {
             return padding(input).map(|read| (read, 0));
         }
@@ -332,7 +334,7 @@ impl Brotli {
             &mut self.state,
         );
         match result {
-            BrotliResult::ResultFailure => Err(Unpacking::broken("it is not brotli, or was garbled")),
+            BrotliResult::ResultFailure => Err(DecompressError::broken("it is not brotli, or was garbled")),
             BrotliResult::ResultSuccess => {
                 self.over = true;
                 Ok((read, written))
