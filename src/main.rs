@@ -8,6 +8,7 @@ use blueconic_sync::cli::{Cli, Command};
 use blueconic_sync::commands::{self, Exit, complain};
 use blueconic_sync::config::settings::{LogFormat, Settings};
 use blueconic_sync::config::{load, variables};
+use blueconic_sync::memory;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::telemetry::{self, Terminal};
@@ -16,6 +17,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _orders = blueconic_sync::failpoint::listen();
+    memory::give_back_large_blocks();
     let exit = match Cli::try_parse() {
         Ok(cli) => run(cli).unwrap_or_else(|fault| told(&fault)),
         Err(error) => commands::usage(&error),

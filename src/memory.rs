@@ -1,5 +1,27 @@
-//! Gives back to the system what a run has used. The C library keeps freed memory for later, and a service that idles
-//! between two runs would hold on to the most that any run ever needed.
+//! How the C library keeps the memory of this process. It keeps freed memory for later, which suits neither a service that
+//! idles between two runs nor one that now and then holds an element of many megabytes.
+
+/// Blocks of so many bytes are given back to the system as soon as they are freed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LARGE: libc::c_int = 4 * 1024 * 1024;
+
+/// Lets large blocks go back to the system when they are freed. By itself the C library learns from each large block that is
+/// freed to keep the next ones, and the gaps between them grow with every other element. Does nothing where the C library is not
+/// glibc.
+pub fn give_back_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(
+        unsafe_code,
+        reason = "calls of C that take two numbers; thread-safe and without other conditions"
+    )]
+    // SAFETY: `mallopt` may be called at any time with any numbers; it refuses those that it does not know (mallopt(3)). It is
+    // called before there are other threads.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        // As the C library would set it with such a threshold; setting that one keeps it at 128 KiB.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 * LARGE);
+    }
+}
 
 /// Gives freed memory back. Does nothing where the C library is not glibc.
 pub fn give_back() {

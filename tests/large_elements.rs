@@ -16,19 +16,20 @@ fn peak(process: u32) -> Option<usize> {
     Some(kilobytes * 1024)
 }
 
-/// The most that a run held, which ends as one with rejects.
-async fn peak_of(mut running: Running) -> usize {
+/// The most that a run held, which ends with this exit code.
+async fn peak_of(mut running: Running, exit: i32) -> usize {
     let mut most = 0;
     while !running.has_ended() {
         most = most.max(peak(running.id()).unwrap_or_default());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    running.ended(Duration::from_mins(1)).await.expect(3);
+    running.ended(Duration::from_mins(1)).await.expect(exit);
     most
 }
 
 /// Every array of an element that a few bytes can lengthen, each as long as an element may be, and each of them twice in a
-/// row, so that two lanes have one at once.
+/// row, so that a
+/// second one waits while the first is loaded.
 #[tokio::test(flavor = "multi_thread")]
 async fn arrays_that_multiply_are_rejected_in_little_memory() {
     let Scene {
@@ -36,6 +37,7 @@ async fn arrays_that_multiply_are_rejected_in_little_memory() {
         database,
         program,
     } = scene(small(300)).await;
+    let usual = peak_of(program.start(&["backfill", "--full", "profiles"]), 0).await;
     let list = |entry: &str| vec![entry; 7 * MEGABYTE / (entry.len() + 1)].join(",");
     let properties = list(r#"{"id":"p"}"#);
     let values = list("1");
@@ -64,7 +66,7 @@ async fn arrays_that_multiply_are_rejected_in_little_memory() {
             rejected += 1;
         }
     }
-    let most = peak_of(program.start(&["backfill", "--full", "profiles"])).await;
+    let most = peak_of(program.start(&["backfill", "--full", "profiles"]), 3).await;
     let rejects: Vec<(String, String)> = database
         .rows("select distinct reason, detail from sync.rejects where detail like '% has more than %'")
         .await;
@@ -73,8 +75,12 @@ async fn arrays_that_multiply_are_rejected_in_little_memory() {
         rejects.iter().all(|(reason, _)| reason == "wrong_shape"),
         "{rejects:?}"
     );
-    // Five such elements are in hand at once: two lanes, two that wait, one that is read. (Measured: 96 MB, unoptimised.)
-    assert!(most > 0 && most < 120 * MEGABYTE, "{most} bytes at once");
+    // One such element is loaded, one waits for room, and one is read and copied once while its room grows. (Measured: 43
+    // to 44 MB; 62 where five were in hand.)
+    assert!(
+        usual > 0 && most < usual + 50 * MEGABYTE,
+        "{most} bytes at once, {usual} without such elements"
+    );
 }
 
 /// Many elements that each replace as many as they may: the batch is cut, and what leaves with each part is bounded.
@@ -122,7 +128,7 @@ async fn an_element_of_a_hundred_megabytes_is_rejected_in_little_memory() {
         100,
         format!(r#"{{"id":"vast","properties":[{{"id":"note","values":["{note}"]}}]}}"#),
     );
-    let most = peak_of(program.start(&["backfill", "--full"])).await;
+    let most = peak_of(program.start(&["backfill", "--full"]), 3).await;
     let rejects: Vec<(String, String, i64)> = database
         .rows("select element_id, reason, raw_bytes from sync.rejects")
         .await;

@@ -129,8 +129,12 @@ impl Elements {
     /// Takes in the next bytes of the body.
     pub fn push(&mut self, chunk: &[u8]) {
         if self.buffer.capacity() - self.buffer.len() < chunk.len() {
-            let wanted = self.want.saturating_sub(self.buffer.len());
-            self.buffer.reserve(wanted.max(chunk.len()));
+            // `reserve` would double the room, which is much where an element is one of the largest. The last chunk may
+            // reach beyond what is wanted.
+            let room = self.want.max(self.buffer.len()) + chunk.len();
+            let mut buffer = BytesMut::with_capacity(room);
+            buffer.extend_from_slice(&self.buffer);
+            self.buffer = buffer;
         }
         self.buffer.extend_from_slice(chunk);
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::failpoint::{self, Side};
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -16,11 +16,16 @@ use super::walk::cursor::Barren;
 
 /// Pages whose tails may be outstanding; more would only be more to repeat after a crash.
 const OPEN_PAGES: usize = 2;
+/// Bytes of elements that may be on their way through the lanes; a batch that is larger goes alone. Batches of usual
+/// elements are far from it. It is what keeps several of the largest elements in a row within the memory of the process.
+const UNDER_WAY: u32 = 8 * 1024 * 1024;
 
 /// The bookkeeping between one reader and its lanes.
 pub(super) struct Dispatcher<S, T> {
     transfer: Arc<Transfer<S, T>>,
     queue: mpsc::Sender<QueuedBatch>,
+    /// A permit for each byte of [`UNDER_WAY`].
+    room: Arc<Semaphore>,
     reports: mpsc::UnboundedReceiver<Report>,
     /// Whether the reader waits for reports, so that lanes defer nothing.
     flush: watch::Sender<bool>,
@@ -45,6 +50,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         Self {
             transfer,
             queue,
+            room: Arc::new(Semaphore::new(UNDER_WAY as usize)),
             reports,
             flush,
             pages: Pages::default(),
@@ -66,11 +72,11 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.hand_over(queued).await
     }
 
-    async fn hand_over(&self, queued: QueuedBatch) -> Outcome<()> {
-        self.queue
-            .send(queued)
-            .await
-            .map_err(|_| Fault::new(Kind::Final, "all loading tasks broke off"))
+    async fn hand_over(&self, mut queued: QueuedBatch) -> Outcome<()> {
+        let bytes = u32::try_from(queued.bytes()).unwrap_or(UNDER_WAY).min(UNDER_WAY);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        queued.room = Some(room.map_err(|_| broke_off())?);
+        self.queue.send(queued).await.map_err(|_| broke_off())
     }
 
     /// Gives out every tail whose turn has come.
@@ -129,7 +135,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.flush.send_replace(true);
         let report = self.reports.recv().await;
         self.flush.send_replace(false);
-        let report = report.ok_or_else(|| Fault::new(Kind::Final, "all loading tasks broke off"))?;
+        let report = report.ok_or_else(broke_off)?;
         self.take(report)?;
         self.send_tails().await
     }
@@ -168,6 +174,10 @@ impl<S, T: Store> Dispatcher<S, T> {
         }
         Ok(())
     }
+}
+
+fn broke_off() -> Fault {
+    Fault::new(Kind::Final, "all loading tasks broke off")
 }
 
 /// A place at which a test may make the program die.

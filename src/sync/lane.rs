@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::model::batch::{Advance, Batch};
@@ -39,6 +39,8 @@ pub(super) struct QueuedBatch {
     raw: RawBatch,
     position: Option<CursorPosition>,
     parts: StdMutex<Parts>,
+    /// What it takes of the bytes that may be under way; given back when the batch is dropped.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 /// How far a batch is loaded that is cut into parts, as one is from which very many leave.
@@ -72,7 +74,13 @@ impl QueuedBatch {
             raw,
             position,
             parts: StdMutex::default(),
+            room: None,
         }
+    }
+
+    /// The bytes of its elements.
+    pub(super) fn bytes(&self) -> usize {
+        self.raw.bytes()
     }
 
     fn parts(&self) -> StdMutexGuard<'_, Parts> {

@@ -42,7 +42,8 @@ pub(super) async fn run<S: Source, T: Store>(
         let lane = Lane::new(Arc::clone(&transfer), done.clone());
         lanes.spawn(lane.run(Arc::clone(&waiting), flushed.clone()));
     }
-    drop(done);
+    // Once all lanes are gone, what waits for them is dropped, and nobody waits for room.
+    drop((done, waiting));
     let mut reader = CursorReader {
         dispatcher: Dispatcher::new(Arc::clone(&transfer), queue, reports, flush),
         transfer,
