@@ -16,9 +16,9 @@ use crate::clock::SystemClock;
 use crate::config::settings::{Order, Settings};
 use crate::config::units::Removals;
 use crate::model::Time;
-use crate::model::description::{self, Description};
+use crate::model::description::{Description, Reading};
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::Clock;
+use crate::model::ports::{Clock, Meaning};
 use crate::model::position::{Scope, Slot};
 use crate::postgres::address;
 use crate::postgres::embedded;
@@ -29,7 +29,7 @@ use crate::resources::registry::{self, Entry};
 use crate::sync::engine::Engine;
 use crate::sync::progress::Watcher;
 use crate::sync::run_spec::{
-    Bounds, EventOrder, EventsReading, ProfilesReading, Reading, RemovalBound, RunSpec, WhenHeld,
+    Bounds, EventOrder, EventsReading, ProfilesReading, RemovalBound, RunSpec, WhenHeld,
 };
 
 /// Elements of a batch, where its bytes do not end it before.
@@ -356,21 +356,21 @@ pub struct Overrides {
     pub overlap: Option<Duration>,
 }
 
-/// A task for the engine.
+/// What the engine is asked to run.
 pub fn run_spec(settings: &Settings, entry: &Entry, overrides: Overrides, when_held: WhenHeld) -> RunSpec {
-    let reading = match entry.description.reading {
-        description::Reading::List(_) => Reading::List,
-        description::Reading::Profiles => Reading::Profiles(ProfilesReading {
-            scope: overrides.scope,
-            overlap: settings.resources.profiles.overlap,
-            since: overrides.since,
-        }),
-        description::Reading::Events => Reading::Events(events(settings, overrides)),
+    let wanted = match &entry.meaning {
+        Meaning::List(list) => Reading::List(Arc::clone(list)),
+        Meaning::Walk(walk) => Reading::Walk((Arc::clone(walk), profiles(settings, overrides))),
+        Meaning::Feed(feed) => Reading::Feed((Arc::clone(feed), events(settings, overrides))),
     };
-    RunSpec {
-        resource: Arc::clone(&entry.resource),
-        reading,
-        when_held,
+    RunSpec { wanted, when_held }
+}
+
+fn profiles(settings: &Settings, overrides: Overrides) -> ProfilesReading {
+    ProfilesReading {
+        scope: overrides.scope,
+        overlap: settings.resources.profiles.overlap,
+        since: overrides.since,
     }
 }
 
@@ -385,7 +385,6 @@ fn events(settings: &Settings, overrides: Overrides) -> EventsReading {
             Order::OldestFirst => Some(EventOrder::OldestFirst),
             Order::NewestFirst => Some(EventOrder::NewestFirst),
         },
-        page_size: events.page_size.get(),
         since: overrides.since,
     }
 }

@@ -149,7 +149,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
 
     // Checked: as `check` asks for it.
     app.client
-        .open(&entry.resource.trial_request(), 0, &Meter::default())
+        .open(&entry.meaning.resource().trial_request(), 0, &Meter::default())
         .await
         .unwrap();
 

@@ -273,7 +273,10 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Whether the resource's elements can be asked for by id, which a sweep needs before it removes anything.
 async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Line> {
-    let request = entry.resource.lookup(NOBODY)?;
+    let Reading::Walk(walk) = &entry.meaning else {
+        return None;
+    };
+    let request = walk.lookup(NOBODY);
     match client.one(&request, &Meter::default()).await {
         Lookup::Unclear(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
             let line = Line::of("removals", &fault);
@@ -291,13 +294,11 @@ async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Lin
 
 async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
     match client
-        .open(&entry.resource.trial_request(), 0, &Meter::default())
+        .open(&entry.meaning.resource().trial_request(), 0, &Meter::default())
         .await
     {
         Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
-        Err(fault)
-            if fault.kind == Kind::Absent && matches!(entry.description.reading, Reading::Profiles) =>
-        {
+        Err(fault) if fault.kind == Kind::Absent && matches!(entry.meaning, Reading::Walk(_)) => {
             let segment = &settings.resources.profiles.segment;
             Line::ok(
                 entry.name(),

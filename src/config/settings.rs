@@ -285,8 +285,8 @@ impl Resources {
     pub fn is_enabled(&self, description: &Description) -> bool {
         match &description.reading {
             description::Reading::List(list) => self.list(description, list).enabled,
-            description::Reading::Profiles => self.profiles.enabled,
-            description::Reading::Events => self.audit_events.enabled,
+            description::Reading::Walk(()) => self.profiles.enabled,
+            description::Reading::Feed(()) => self.audit_events.enabled,
         }
     }
 }

@@ -18,19 +18,19 @@ pub struct Description {
     pub oauth_scope: &'static str,
     /// The table that it fills.
     pub table: &'static Table,
-    /// How it is read.
-    pub reading: Reading,
+    /// How it is read. What is no plain list has settings and a reader of its own.
+    pub reading: Reading<List, (), ()>,
 }
 
-/// How the engine reads a resource.
+/// How the engine reads a resource. Each kind carries what a layer has to say of it: a description, a meaning, a run.
 #[derive(Debug, Clone, Copy)]
-pub enum Reading {
+pub enum Reading<L, W, F> {
     /// A plain list, whole each time. Its settings and its decoding follow from the description alone.
-    List(List),
-    /// Profiles: full walks and increments, by cursor.
-    Profiles,
-    /// Audit events: by date.
-    Events,
+    List(L),
+    /// By cursor, in full walks and increments: profiles.
+    Walk(W),
+    /// By date: audit events.
+    Feed(F),
 }
 
 /// What is particular to a plain list.
@@ -57,8 +57,8 @@ impl Description {
     pub const fn scopes(&self) -> &'static [Scope] {
         match self.reading {
             Reading::List(_) => &[Scope::Full],
-            Reading::Profiles => &[Scope::Full, Scope::Increment],
-            Reading::Events => &[Scope::Increment],
+            Reading::Walk(()) => &[Scope::Full, Scope::Increment],
+            Reading::Feed(()) => &[Scope::Increment],
         }
     }
 
@@ -75,7 +75,7 @@ impl Description {
     pub const fn is_by_default(&self) -> bool {
         match &self.reading {
             Reading::List(list) => list.enabled,
-            Reading::Profiles | Reading::Events => true,
+            Reading::Walk(()) | Reading::Feed(()) => true,
         }
     }
 
@@ -83,7 +83,7 @@ impl Description {
     pub const fn as_list(&self) -> Option<&List> {
         match &self.reading {
             Reading::List(list) => Some(list),
-            Reading::Profiles | Reading::Events => None,
+            Reading::Walk(()) | Reading::Feed(()) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ impl Row {
             name: description.name().to_owned(),
             has_watermark: match description.reading {
                 Reading::List(_) => false,
-                Reading::Profiles | Reading::Events => true,
+                Reading::Walk(()) | Reading::Feed(()) => true,
             },
             by_default: description.is_by_default(),
         }

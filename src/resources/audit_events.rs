@@ -10,14 +10,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::model::Time;
-use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::batch::{Batch, Reject};
 use crate::model::description::{Description, Reading};
 use crate::model::event::{Coarse, EventIdentity, EventKey, Rename, Respelled};
-use crate::model::page::{Broken, Lookup, RejectReason, Request};
-use crate::model::ports::{Census, Clock, Decoder, Prelude, Resource};
-use crate::model::position::Position;
+use crate::model::page::{Broken, RejectReason, Request};
+use crate::model::ports::{Clock, Feed, FeedDecoder, Resource};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
-use crate::model::verdict::Verdict;
 
 use super::audit_key::{self, FineDate, Values};
 use super::fields::{Fields, Raw, array};
@@ -31,7 +29,7 @@ pub(super) const DESCRIPTION: Description = Description {
     arrays: &["auditEvents"],
     oauth_scope: "read:audit-events",
     table: &TABLE,
-    reading: Reading::Events,
+    reading: Reading::Feed(()),
 };
 /// Events before this year are no events of this product.
 const FIRST_YEAR: i32 = 2000;
@@ -68,18 +66,11 @@ impl AuditEvents {
         Self { page_size, clock }
     }
 
-    fn since(from: Option<Time>, count: u32) -> Request {
-        let mut query = Vec::new();
-        if let Some(from) = from {
-            query.push((
-                "fromDate",
-                from.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            ));
-        }
-        query.push(("count", count.to_string()));
+    fn since(from: Time, count: u32) -> Request {
+        let from = from.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         Request {
             path: DESCRIPTION.path.to_owned(),
-            query,
+            query: vec![("fromDate", from), ("count", count.to_string())],
             arrays: DESCRIPTION.arrays,
             scope: DESCRIPTION.oauth_scope,
         }
@@ -87,64 +78,35 @@ impl AuditEvents {
 }
 
 impl Resource for AuditEvents {
-    fn name(&self) -> &'static str {
-        TABLE.name
-    }
-
     fn table(&self) -> &'static Table {
         &TABLE
     }
 
-    /// `shrink` is not heeded: a smaller page would change what its order and its end mean.
-    fn request(&self, position: &Position, _shrink: u32) -> Request {
-        match position {
-            Position::Since(position) => Self::since(Some(position.from), self.page_size),
-            Position::Offset(_) | Position::Cursor(_) => self.trial_request(),
-        }
-    }
-
     fn trial_request(&self) -> Request {
-        Self::since(Some(self.clock.now() - TimeDelta::hours(1)), 1)
-    }
-
-    fn lookup(&self, _id: &str) -> Option<Request> {
-        None
-    }
-
-    fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
-        Verdict::Kept
-    }
-
-    fn census(&self) -> Option<Box<dyn Census>> {
-        None
-    }
-
-    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
-        None
-    }
-
-    fn fingerprint(&self, _element: &[u8]) -> Result<Fingerprint, Reject> {
-        Ok(Fingerprint {
-            id: String::new(),
-            source: [0; 16],
-        })
+        Self::since(self.clock.now() - TimeDelta::hours(1), 1)
     }
 
     fn broken(&self, broken: &Broken) -> Reject {
         reject::broken(broken)
     }
+}
 
-    fn decoder(&self) -> Box<dyn Decoder> {
+impl Feed for AuditEvents {
+    fn page(&self, from: Time) -> Request {
+        Self::since(from, self.page_size)
+    }
+
+    fn page_size(&self) -> u32 {
+        self.page_size
+    }
+
+    fn decoder(&self, renames: &[Rename]) -> Box<dyn FeedDecoder> {
         Box::new(EventDecoder {
             latest: self.clock.now() + AHEAD,
             multiplicity: HashMap::new(),
-            renames: Vec::new(),
+            renames: renames.to_vec(),
             dates: Vec::new(),
         })
-    }
-
-    fn selection(&self) -> Vec<String> {
-        Vec::new()
     }
 }
 
@@ -185,17 +147,13 @@ struct EventDecoder {
     dates: Vec<Time>,
 }
 
-impl Decoder for EventDecoder {
-    fn decode(&mut self, element: &[u8], _print: Fingerprint, _known: Known, into: &mut Batch) {
+impl FeedDecoder for EventDecoder {
+    fn decode(&mut self, element: &[u8], into: &mut Batch) {
         let mut fields = Fields::default();
         if let Err(reject) = self.row(element, &mut fields, into) {
             into.rejects.push(reject);
         }
         into.tally.replaced_characters += fields.replaced;
-    }
-
-    fn renamed(&mut self, renames: &[Rename]) {
-        self.renames = renames.to_vec();
     }
 
     fn dates(&self) -> &[Time] {
@@ -369,18 +327,15 @@ fn objects<'a>(fields: &mut Fields, raw: Raw<'a>) -> Result<Vec<Object<'a>>, Pro
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
-
     use super::*;
     use crate::clock::SystemClock;
 
     fn decode(elements: &[&str]) -> (Batch, Vec<Time>) {
         let resource = AuditEvents::new(1000, Arc::new(SystemClock));
-        let mut decoder = resource.decoder();
+        let mut decoder = resource.decoder(&[]);
         let mut batch = Batch::default();
         for element in elements {
-            let print = resource.fingerprint(element.as_bytes()).unwrap();
-            decoder.decode(element.as_bytes(), print, Known::Absent, &mut batch);
+            decoder.decode(element.as_bytes(), &mut batch);
         }
         let dates = decoder.dates().to_vec();
         (batch, dates)

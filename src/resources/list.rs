@@ -5,11 +5,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, List};
-use crate::model::page::{Broken, Lookup, Request, halved};
-use crate::model::ports::{Census, Decoder, Prelude, Resource};
-use crate::model::position::Position;
+use crate::model::page::{Broken, Request, halved};
+use crate::model::ports::{Decoder, Identified, Listing, Resource};
 use crate::model::table::Table;
-use crate::model::verdict::Verdict;
 
 use super::fields::Fields;
 use super::identity::reject;
@@ -45,43 +43,20 @@ impl ListResource {
 }
 
 impl Resource for ListResource {
-    fn name(&self) -> &'static str {
-        self.description.name()
-    }
-
     fn table(&self) -> &'static Table {
         self.description.table
-    }
-
-    fn request(&self, position: &Position, shrink: u32) -> Request {
-        let start = match position {
-            Position::Offset(offset) => offset.start_index,
-            Position::Cursor(_) | Position::Since(_) => 0,
-        };
-        page(self.description, start, halved(self.page_size, shrink))
     }
 
     fn trial_request(&self) -> Request {
         page(self.description, 0, 1)
     }
 
-    fn lookup(&self, _id: &str) -> Option<Request> {
-        None
+    fn broken(&self, broken: &Broken) -> Reject {
+        reject::broken(broken)
     }
+}
 
-    fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
-        // What a complete and stable listing no longer holds is gone; there is nothing to ask by id.
-        Verdict::Deleted
-    }
-
-    fn census(&self) -> Option<Box<dyn Census>> {
-        None
-    }
-
-    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
-        None
-    }
-
+impl Identified for ListResource {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
         match list_row::identity(element, self.list.owner) {
             Ok(id) => Ok(Fingerprint {
@@ -92,16 +67,14 @@ impl Resource for ListResource {
         }
     }
 
-    fn broken(&self, broken: &Broken) -> Reject {
-        reject::broken(broken)
-    }
-
     fn decoder(&self) -> Box<dyn Decoder> {
         Box::new(ListDecoder(Plan::of(self.description.table, self.list.owner)))
     }
+}
 
-    fn selection(&self) -> Vec<String> {
-        Vec::new()
+impl Listing for ListResource {
+    fn page(&self, start_index: u64, shrink: u32) -> Request {
+        page(self.description, start_index, halved(self.page_size, shrink))
     }
 }
 
@@ -114,9 +87,5 @@ impl Decoder for ListDecoder {
             into.rejects.push(reject(element, Some(print.id), problem));
         }
         into.tally.replaced_characters += fields.replaced;
-    }
-
-    fn dates(&self) -> &[crate::model::Time] {
-        &[]
     }
 }

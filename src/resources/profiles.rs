@@ -10,8 +10,8 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
 use crate::model::page::{Broken, Lookup, Request, halved};
-use crate::model::ports::{Census, Decoder, Prelude, Resource};
-use crate::model::position::Position;
+use crate::model::ports::{Census, Decoder, Identified, Prelude, Resource, Walkable};
+use crate::model::position::CursorPosition;
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 
@@ -33,7 +33,7 @@ pub(super) const DESCRIPTION: Description = Description {
     arrays: ARRAYS,
     oauth_scope: SEGMENTS.oauth_scope,
     table: &profile_row::TABLE,
-    reading: Reading::Profiles,
+    reading: Reading::Walk(()),
 };
 /// The scope of a look-up by id.
 const LOOKUP_SCOPE: &str = "read:profiles";
@@ -66,18 +66,49 @@ impl Profiles {
 }
 
 impl Resource for Profiles {
-    fn name(&self) -> &'static str {
-        profile_row::TABLE.name
-    }
-
     fn table(&self) -> &'static Table {
         &profile_row::TABLE
     }
 
-    fn request(&self, position: &Position, shrink: u32) -> Request {
-        let Position::Cursor(position) = position else {
-            return self.trial_request();
+    fn trial_request(&self) -> Request {
+        let query = vec![("cursor", "*".to_owned()), ("count", "1".to_owned())];
+        Request {
+            path: path_of(&self.segment),
+            query,
+            arrays: DESCRIPTION.arrays,
+            scope: DESCRIPTION.oauth_scope,
+        }
+    }
+
+    fn broken(&self, broken: &Broken) -> Reject {
+        reject::broken(broken)
+    }
+}
+
+impl Identified for Profiles {
+    fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
+        let id = match quick_id(element) {
+            Some(id) => id.to_owned(),
+            None => {
+                identity::identity(element).map_err(|problem| identity::reject(element, None, problem))?
+            }
         };
+        Ok(Fingerprint {
+            id,
+            source: xxh3_128_with_seed(element, self.seeds.0).to_be_bytes(),
+        })
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(ProfileDecoder(ProfileRows::new(
+            self.properties.clone(),
+            self.seeds,
+        )))
+    }
+}
+
+impl Walkable for Profiles {
+    fn page(&self, position: &CursorPosition, shrink: u32) -> Request {
         let count = halved(self.page_size, shrink);
         let mut query = vec![
             ("cursor", position.cursor.clone()),
@@ -98,28 +129,22 @@ impl Resource for Profiles {
         }
     }
 
-    fn trial_request(&self) -> Request {
-        let query = vec![("cursor", "*".to_owned()), ("count", "1".to_owned())];
-        Request {
-            path: path_of(&self.segment),
-            query,
-            arrays: DESCRIPTION.arrays,
-            scope: DESCRIPTION.oauth_scope,
-        }
+    fn selection(&self) -> Vec<String> {
+        self.properties.clone()
     }
 
-    fn lookup(&self, id: &str) -> Option<Request> {
+    fn lookup(&self, id: &str) -> Request {
         let mut query = vec![
             ("expand", "profile.segments".to_owned()),
             ("expand", "profile.permissions.exceptions".to_owned()),
         ];
         query.extend(selected(&self.properties));
-        Some(Request {
+        Request {
             path: format!("/profiles/{}", encoded(id)),
             query,
             arrays: &[],
             scope: LOOKUP_SCOPE,
-        })
+        }
     }
 
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict {
@@ -130,41 +155,13 @@ impl Resource for Profiles {
         }
     }
 
-    fn census(&self) -> Option<Box<dyn Census>> {
-        Some(Box::new(SegmentCensus))
-    }
-
-    fn prelude(&self, wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
+    fn prelude(&self, wanted: Option<&str>) -> Box<dyn Prelude> {
         let wanted = wanted.unwrap_or(&self.segment);
-        Some(Box::new(SegmentChoice::new(wanted, &self.segment)))
+        Box::new(SegmentChoice::new(wanted, &self.segment))
     }
 
-    fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
-        let id = match quick_id(element) {
-            Some(id) => id.to_owned(),
-            None => {
-                identity::identity(element).map_err(|problem| identity::reject(element, None, problem))?
-            }
-        };
-        Ok(Fingerprint {
-            id,
-            source: xxh3_128_with_seed(element, self.seeds.0).to_be_bytes(),
-        })
-    }
-
-    fn broken(&self, broken: &Broken) -> Reject {
-        reject::broken(broken)
-    }
-
-    fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ProfileDecoder(ProfileRows::new(
-            self.properties.clone(),
-            self.seeds,
-        )))
-    }
-
-    fn selection(&self) -> Vec<String> {
-        self.properties.clone()
+    fn census(&self) -> Box<dyn Census> {
+        Box::new(SegmentCensus)
     }
 }
 
@@ -266,10 +263,6 @@ impl Decoder for ProfileDecoder {
             into.rejects
                 .push(identity::reject(element, Some(print.id), problem));
         }
-    }
-
-    fn dates(&self) -> &[Time] {
-        &[]
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::settings::Settings;
 use crate::model::description::{Description, Reading, Registry};
-use crate::model::ports::{Clock, Resource};
+use crate::model::ports::{Clock, Meaning};
 
 use super::audit_events::{self, AuditEvents};
 use super::list::ListResource;
@@ -23,7 +23,7 @@ pub struct Entry {
     /// Whether the settings want it.
     pub enabled: bool,
     /// Its meaning.
-    pub resource: Arc<dyn Resource>,
+    pub meaning: Meaning,
 }
 
 impl Entry {
@@ -36,37 +36,37 @@ impl Entry {
 /// The resources as the settings want them.
 pub fn entries(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Entry> {
     let entry = |description| {
-        let (enabled, resource) = resource(description, settings, clock);
+        let (enabled, meaning) = meaning(description, settings, clock);
         Entry {
             description,
             enabled,
-            resource,
+            meaning,
         }
     };
     settings.registry.iter().map(entry).collect()
 }
 
 /// Whether a resource is wanted, and its meaning.
-fn resource(
+fn meaning(
     description: &'static Description,
     settings: &Settings,
     clock: &Arc<dyn Clock>,
-) -> (bool, Arc<dyn Resource>) {
+) -> (bool, Meaning) {
     let settings = &settings.resources;
     match &description.reading {
         Reading::List(list) => {
             let wanted = settings.list(description, list);
             let resource = ListResource::new(description, list, wanted.page_size.get());
-            (wanted.enabled, Arc::new(resource))
+            (wanted.enabled, Meaning::List(Arc::new(resource)))
         }
-        Reading::Profiles => (
+        Reading::Walk(()) => (
             settings.profiles.enabled,
-            Arc::new(Profiles::new(&settings.profiles)),
+            Meaning::Walk(Arc::new(Profiles::new(&settings.profiles))),
         ),
-        Reading::Events => {
+        Reading::Feed(()) => {
             let events = &settings.audit_events;
             let resource = AuditEvents::new(events.page_size.get(), Arc::clone(clock));
-            (events.enabled, Arc::new(resource))
+            (events.enabled, Meaning::Feed(Arc::new(resource)))
         }
     }
 }

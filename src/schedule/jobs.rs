@@ -14,8 +14,8 @@ pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
     let enabled = settings.registry.iter().filter(|it| resources.is_enabled(it));
     let of = |description: &Description| match &description.reading {
         Reading::List(list) => vec![self::list(description, &resources.list(description, list), zone)],
-        Reading::Profiles => profiles(description.name(), &resources.profiles, zone),
-        Reading::Events => audit_events(description.name(), &resources.audit_events, zone),
+        Reading::Walk(()) => profiles(description.name(), &resources.profiles, zone),
+        Reading::Feed(()) => audit_events(description.name(), &resources.audit_events, zone),
     };
     enabled.flat_map(of).collect()
 }

@@ -7,7 +7,7 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
-use crate::model::ports::{Decoder, Loader, Resource};
+use crate::model::ports::{Decoder, FeedDecoder, Identified, Loader, Resource};
 use crate::model::removals::Removals;
 
 /// Elements as they were cut from the wire, enough for one batch.
@@ -146,8 +146,8 @@ impl TableState {
 const LEAVING: usize = 10_000;
 
 /// Turns raw elements into a batch, decoding only what the table does not know yet.
-pub(super) async fn prepare<L: Loader>(
-    resource: &dyn Resource,
+pub(super) async fn prepare<L: Loader, R: Identified + ?Sized>(
+    resource: &R,
     decoder: &mut dyn Decoder,
     loader: &mut L,
     raw: &RawBatch,
@@ -159,9 +159,9 @@ pub(super) async fn prepare<L: Loader>(
 }
 
 /// The same from one of the elements on; gives where the next batch begins, if not all of them fit into this one.
-pub(super) async fn prepare_from<L: Loader>(
+pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     first: usize,
-    resource: &dyn Resource,
+    resource: &R,
     decoder: &mut dyn Decoder,
     loader: &mut L,
     raw: &RawBatch,
@@ -202,9 +202,7 @@ pub(super) async fn prepare_from<L: Loader>(
                 same.push(print.id);
             }
             known => {
-                batch
-                    .seen
-                    .extend(Some(&print.id).filter(|id| !id.is_empty()).cloned());
+                batch.seen.push(print.id.clone());
                 let before = accounted(&batch);
                 decoder.decode(element, print, known, &mut batch);
                 batch.tally.elsewhere += u64::from(accounted(&batch) == before);
@@ -233,6 +231,29 @@ pub(super) async fn prepare_from<L: Loader>(
     Ok((prepared, rest))
 }
 
+/// Turns elements without identity into a batch: nothing tells which of them are known, so all are decoded.
+pub(super) async fn decode<R: Resource + ?Sized>(
+    resource: &R,
+    decoder: &mut dyn FeedDecoder,
+    raw: &RawBatch,
+) -> Batch {
+    let mut batch = Batch::default();
+    let broken = raw.blocks.iter().flat_map(|block| &block.broken);
+    batch.rejects.extend(broken.map(|broken| resource.broken(broken)));
+    batch.tally.read = raw.count();
+    for (place, element) in raw.elements().enumerate() {
+        let before = accounted(&batch);
+        decoder.decode(element, &mut batch);
+        batch.tally.elsewhere += u64::from(accounted(&batch) == before);
+        if place % 256 == 255 {
+            // Decoding is pure computing: let others on this thread have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    batch.rows.asked_at(raw.asked_at);
+    batch
+}
+
 /// Elements that became something which is counted.
 fn accounted(batch: &Batch) -> u64 {
     let loaded = batch.rows.len() + batch.children.alone() + batch.rejects.len();
@@ -240,8 +261,8 @@ fn accounted(batch: &Batch) -> u64 {
 }
 
 /// The elements with an identity, side by side with it; the others become rejects.
-fn fingerprints<'raw>(
-    resource: &dyn Resource,
+fn fingerprints<'raw, R: Identified + ?Sized>(
+    resource: &R,
     raw: &'raw RawBatch,
     batch: &mut Batch,
 ) -> (Vec<&'raw [u8]>, Vec<Fingerprint>) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::lease::Lease;
 use crate::model::ledger::{Counts, Ledger, RunReport};
@@ -16,7 +17,7 @@ use crate::model::status::RunStatus;
 use super::lease::{self, Stop};
 use super::progress::{Progress, Watcher};
 use super::run::{Context, Ended};
-use super::run_spec::{Bounds, Reading, RunSpec};
+use super::run_spec::{Bounds, RunSpec};
 use super::{events, lists, profiles};
 
 /// How long a run that has not begun may go on once a shutdown is asked for,
@@ -79,15 +80,31 @@ impl<S: Source, T: Store> Engine<S, T> {
 
     /// The slot in which the run takes place.
     async fn slot(&self, spec: &RunSpec) -> Outcome<Option<Slot>> {
-        match &spec.reading {
-            Reading::List => Ok(Some(spec.slot(Scope::Full))),
-            Reading::Events(_) => Ok(Some(spec.slot(Scope::Increment))),
-            Reading::Profiles(reading) => {
+        match &spec.wanted {
+            Reading::List(_) => Ok(Some(spec.slot(Scope::Full))),
+            Reading::Feed(_) => Ok(Some(spec.slot(Scope::Increment))),
+            Reading::Walk((walk, reading)) => {
                 let approved = self.bounds.approved_removals.is_some();
-                let scope =
-                    profiles::scope(&self.store, self.clock.as_ref(), spec, *reading, approved).await?;
+                let clock = self.clock.as_ref();
+                let scope = profiles::scope(&self.store, clock, walk.as_ref(), *reading, approved).await?;
                 Ok(scope.map(|scope| spec.slot(scope)))
             }
+        }
+    }
+
+    /// What the parts of a run over a resource work with.
+    fn context<'a, R: ?Sized>(&'a self, open: OpenRun<'a>, resource: &'a Arc<R>) -> Context<'a, S, T, R> {
+        Context {
+            source: &self.source,
+            store: &self.store,
+            clock: self.clock.as_ref(),
+            bounds: &self.bounds,
+            watcher: self.watcher.as_ref(),
+            resource,
+            lease: open.lease,
+            progress: open.progress,
+            stop: open.stop,
+            removals: open.removals,
         }
     }
 
@@ -108,27 +125,30 @@ impl<S: Source, T: Store> Engine<S, T> {
             &stop,
         );
         let removals = Removals::new(self.bounds.removals, self.bounds.approved_removals);
-        let context = Context {
-            source: &self.source,
-            store: &self.store,
-            clock: self.clock.as_ref(),
-            bounds: &self.bounds,
-            watcher: self.watcher.as_ref(),
-            spec,
+        let open = OpenRun {
             lease: &lease,
             progress: &progress,
             stop: &stop,
             removals: &removals,
         };
         // Whatever it waits for: once it has to stop, it stops.
-        let outcome = match &spec.reading {
-            Reading::List => stop.or_drop(Box::pin(lists::run(&context))).await,
-            Reading::Events(reading) => stop.or_drop(Box::pin(events::run(&context, reading))).await,
-            Reading::Profiles(reading) => stop.or_drop(Box::pin(profiles::run(&context, *reading))).await,
+        let outcome = match &spec.wanted {
+            Reading::List(list) => {
+                let context = self.context(open, list);
+                stop.or_drop(Box::pin(lists::run(&context))).await
+            }
+            Reading::Walk((walk, reading)) => {
+                let context = self.context(open, walk);
+                stop.or_drop(Box::pin(profiles::run(&context, *reading))).await
+            }
+            Reading::Feed((feed, reading)) => {
+                let context = self.context(open, feed);
+                stop.or_drop(Box::pin(events::run(&context, reading))).await
+            }
         };
         drop(keeper);
         let counts = progress.read();
-        if counts.unaccounted(!matches!(spec.reading, Reading::Events(_))) != 0 {
+        if counts.unaccounted(!matches!(spec.wanted, Reading::Feed(_))) != 0 {
             tracing::error!(
                 ?counts,
                 "the ledger of {} does not add up: please report it",
@@ -158,6 +178,15 @@ impl<S: Source, T: Store> Engine<S, T> {
             finished_at: self.clock.now(),
         }
     }
+}
+
+/// The state of a run that is open.
+#[derive(Clone, Copy)]
+struct OpenRun<'a> {
+    lease: &'a Lease,
+    progress: &'a Progress,
+    stop: &'a Stop,
+    removals: &'a Removals,
 }
 
 /// A row with an unreadable date is stored without it; that is said, for nobody looks for what is null.

@@ -10,15 +10,15 @@ use crate::model::clocks::OwnClocks;
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
 use crate::model::page::PageEnd;
-use crate::model::ports::{Loader, Source, Store};
+use crate::model::ports::{Feed, Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
 use super::at_hand::AtHand;
-use super::batch::{self, RawBatch, TableState};
+use super::batch::{self, RawBatch};
 use super::clocks::{self, WalkTimes};
 use super::renames::{self, Shown};
 use super::run::{Context, Ended};
-use super::run_spec::{EventsReading, Reading};
+use super::run_spec::EventsReading;
 use super::small_pages::read_whole;
 use super::walk::page_fill::PageFill;
 use super::walk::since::{ScanParameters, SinceWalk, Step};
@@ -26,16 +26,21 @@ use super::watermarks;
 
 /// Scans the events since the watermark.
 pub(super) async fn run<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Feed>,
     reading: &EventsReading,
 ) -> Outcome<Ended> {
     context.watcher.began(context.lease.slot, false);
     let store = context.store;
     let own = context.own_clocks().await?;
-    let mut parameters = trusted(context, parameters(reading, own), own).await?;
+    let mut parameters = trusted(
+        context,
+        parameters(reading, context.resource.page_size(), own),
+        own,
+    )
+    .await?;
     parameters.scan_evidence = store.scan_evidence(parameters.evidence_up_to()).await?;
     let mut renames = store.renames().await?;
-    let table = context.spec.resource.table();
+    let table = context.resource.table();
     let mut loader = AtHand::new(store, table, context.lease, None);
     let mut scan = Scan {
         walk: None,
@@ -45,7 +50,7 @@ pub(super) async fn run<S: Source, T: Store>(
     let mut gaps = 0;
     loop {
         let from = scan.from();
-        let (end, prepared) = page(context, &mut loader, SincePosition { from }, &mut renames).await?;
+        let (end, prepared) = page(context, &mut loader, from, &mut renames).await?;
         let (next, advance) = match scan.take(context, &end, &prepared.dates, own) {
             Step::Read(next, advance) => (Some(next), advance),
             Step::End(advance) => (None, advance),
@@ -70,7 +75,7 @@ pub(super) async fn run<S: Source, T: Store>(
 }
 
 /// What the run says of the scan.
-fn told<S: Source, T: Store>(context: &Context<'_, S, T>, scan: &Scan, gaps: usize) -> Ended {
+fn told<S: Source, T: Store>(context: &Context<'_, S, T, dyn Feed>, scan: &Scan, gaps: usize) -> Ended {
     let mut ended = Ended::well(&context.progress.read());
     if gaps > 0 {
         context.progress.notice(&format!(
@@ -97,13 +102,14 @@ struct Dated {
 
 /// Reads one page whole.
 async fn page<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Feed>,
     loader: &mut AtHand<'_, T>,
-    position: SincePosition,
+    from: Time,
     renames: &mut Vec<Rename>,
 ) -> Outcome<(PageEnd, Dated)> {
-    let wanted = u64::from(page_size(context));
-    let request = context.spec.resource.request(&Position::Since(position), 0);
+    let feed = context.resource.as_ref();
+    let wanted = u64::from(feed.page_size());
+    let request = feed.page(from);
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let (end, raw) = {
@@ -112,12 +118,12 @@ async fn page<S: Source, T: Store>(
             .reading(read_whole(source, context.stop, meter, &request))
             .await?
     };
-    let loader = loader.loader().await?;
-    let page = decode(context, loader, &raw, renames).await?;
+    let page = decode(feed, &raw, renames).await;
     let is_short = end.elements() < wanted;
     let Some(shown) = Shown::of(&page.dates, is_short).filter(|_| !page.batch.events.is_empty()) else {
         return Ok((end, page));
     };
+    let loader = loader.loader().await?;
     let stored = loader.similar_events(&page.batch.events).await?;
     let found = renames::found(shown, &page.batch.events, &stored, renames);
     if found.is_empty() {
@@ -128,38 +134,23 @@ async fn page<S: Source, T: Store>(
         context.progress.notice(&rename.sentence());
     }
     renames.extend(found);
-    let page = decode(context, loader, &raw, renames).await?;
+    let page = decode(feed, &raw, renames).await;
     Ok((end, page))
 }
 
-/// Events asked for at once.
-fn page_size<S, T>(context: &Context<'_, S, T>) -> u32 {
-    match &context.spec.reading {
-        Reading::Events(reading) => reading.page_size,
-        Reading::List | Reading::Profiles(_) => 0,
-    }
-}
-
 /// Decodes a page, in which these values were renamed.
-async fn decode<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    loader: &mut T::Loader,
-    raw: &RawBatch,
-    renames: &[Rename],
-) -> Outcome<Dated> {
-    let resource = context.spec.resource.as_ref();
-    let mut decoder = resource.decoder();
-    decoder.renamed(renames);
-    let prepared = batch::prepare(resource, decoder.as_mut(), loader, raw, &TableState::of(0)).await?;
-    Ok(Dated {
-        batch: prepared.batch,
+async fn decode(feed: &dyn Feed, raw: &RawBatch, renames: &[Rename]) -> Dated {
+    let mut decoder = feed.decoder(renames);
+    let batch = batch::decode(feed, decoder.as_mut(), raw).await;
+    Dated {
+        batch,
         dates: decoder.dates().to_vec(),
-    })
+    }
 }
 
 /// Loads one page and counts it.
 async fn load<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Feed>,
     loader: &mut AtHand<'_, T>,
     batch: Batch,
     advance: Advance,
@@ -194,7 +185,7 @@ impl Scan {
     /// nothing is claimed of it.
     fn take<S: Source, T: Store>(
         &mut self,
-        context: &Context<'_, S, T>,
+        context: &Context<'_, S, T, dyn Feed>,
         end: &PageEnd,
         dates: &[Time],
         own: OwnClocks,
@@ -216,7 +207,7 @@ impl Scan {
 /// The parameters with the stored watermark, if it can be true. One that lies ahead passed over an unknown stretch: the scan
 /// begins where the tenant's retention does, and what is gone since the newest stored event is a gap.
 async fn trusted<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Feed>,
     parameters: ScanParameters,
     own: OwnClocks,
 ) -> Outcome<ScanParameters> {
@@ -238,7 +229,7 @@ async fn trusted<S: Source, T: Store>(
 }
 
 /// Without a watermark yet.
-fn parameters(reading: &EventsReading, own: OwnClocks) -> ScanParameters {
+fn parameters(reading: &EventsReading, page_size: u32, own: OwnClocks) -> ScanParameters {
     ScanParameters {
         watermark: None,
         since: reading.since,
@@ -246,7 +237,7 @@ fn parameters(reading: &EventsReading, own: OwnClocks) -> ScanParameters {
         settle: delta(reading.settle),
         retention: delta(reading.retention),
         order: reading.order,
-        page_size: u64::from(reading.page_size),
+        page_size: u64::from(page_size),
         now: own.earlier(),
         latest: own.later(),
         scan_evidence: ScanEvidence::default(),

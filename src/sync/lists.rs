@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::{Kind, Outcome};
-use crate::model::ports::{Loader, Source, Store};
+use crate::model::ports::{Listing, Loader, Source, Store};
 use crate::model::position::{OffsetPosition, Position};
 use crate::model::walk::Walk;
 
@@ -17,16 +17,13 @@ use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
 
 /// Reads a list.
-pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Ended> {
+pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     context.watcher.began(context.lease.slot, false);
     forget_left_open(context).await?;
     let mut readings = 0;
     // What a complete reading did not bring goes only if the next one brings exactly the same.
     let mut before: Option<OffsetWalk> = None;
-    let stored = context
-        .store
-        .rows_estimated(context.spec.resource.table())
-        .await?;
+    let stored = context.store.rows_estimated(context.resource.table()).await?;
     loop {
         let walk = Walk {
             id: Uuid::now_v7(),
@@ -76,7 +73,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T>) -> Out
 }
 
 /// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
-async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<()> {
     let store = context.store;
     match store.cursor(context.lease.slot).await?.position {
         Some(Position::Offset(left)) => store.forget(context.lease, left.walk_id).await,
@@ -108,7 +105,10 @@ fn incomplete(read: &OffsetWalk) -> Ended {
 }
 
 /// Ends the reading: no position, and the moment through which the list is complete.
-async fn close<S: Source, T: Store>(context: &Context<'_, S, T>, complete: Option<Time>) -> Outcome<()> {
+async fn close<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Listing>,
+    complete: Option<Time>,
+) -> Outcome<()> {
     let advance = Advance {
         position: None,
         watermark: complete,
@@ -119,22 +119,22 @@ async fn close<S: Source, T: Store>(context: &Context<'_, S, T>, complete: Optio
 
 /// Reads the list once from its start.
 async fn reading<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Listing>,
     walk: Walk,
     mut listing: OffsetWalk,
     stored: u64,
 ) -> Outcome<OffsetWalk> {
-    let resource = context.spec.resource.as_ref();
+    let resource = context.resource.as_ref();
     let loader = AtHand::new(context.store, resource.table(), context.lease, Some(walk));
     let source = context.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
     let mut loading = ListLoading {
         context,
         loader,
-        position: Position::Offset(OffsetPosition {
+        position: OffsetPosition {
             walk_id: walk.id,
             start_index: 0,
-        }),
+        },
     };
     loop {
         let step = match page(&mut reader, &mut loading, &mut listing, stored).await {
@@ -145,12 +145,7 @@ async fn reading<S: Source, T: Store>(
             step => step?,
         };
         match step {
-            Step::Read(start_index) => {
-                loading.position = Position::Offset(OffsetPosition {
-                    walk_id: walk.id,
-                    start_index,
-                });
-            }
+            Step::Read(start_index) => loading.position.start_index = start_index,
             Step::End => return Ok(listing),
         }
     }
@@ -158,16 +153,16 @@ async fn reading<S: Source, T: Store>(
 
 /// What loads a list: a batch while its page is still read, so that memory does not grow with the page.
 struct ListLoading<'a, S: Source, T: Store> {
-    context: &'a Context<'a, S, T>,
+    context: &'a Context<'a, S, T, dyn Listing>,
     loader: AtHand<'a, T>,
     /// Where the page begins that is being read.
-    position: Position,
+    position: OffsetPosition,
 }
 
 impl<S: Source, T: Store> ListLoading<'_, S, T> {
     /// Loads a batch and takes its ids in. It names the walk in the cursor, so that a crash leaves no ids behind.
     async fn load(&mut self, raw: &RawBatch, listing: &mut OffsetWalk) -> Outcome<()> {
-        let resource = self.context.spec.resource.as_ref();
+        let resource = self.context.resource.as_ref();
         let table_state = TableState::of(0);
         let mut decoder = resource.decoder();
         let prepared = batch::prepare(
@@ -187,7 +182,7 @@ impl<S: Source, T: Store> ListLoading<'_, S, T> {
         listing.take(ids, prepared.unidentified);
         let tally = batch.tally;
         let advance = Advance {
-            position: Some(self.position.clone()),
+            position: Some(Position::Offset(self.position.clone())),
             ..Advance::default()
         };
         let written = self
@@ -209,8 +204,8 @@ async fn page<S: Source, T: Store>(
     stored: u64,
 ) -> Outcome<Step> {
     let context = loading.context;
-    let position = loading.position.clone();
-    let request = |shrink| context.spec.resource.request(&position, shrink);
+    let start_index = loading.position.start_index;
+    let request = |shrink| context.resource.page(start_index, shrink);
     let bounds = context.bounds;
     let (mut raw, mut elements) = (RawBatch::default(), 0);
     loop {

@@ -4,12 +4,24 @@
 
 use futures_util::{StreamExt, stream};
 
-use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::fault::{Kind, Outcome};
 use crate::model::page::Lookup;
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Identified, Source, Store, Walkable};
 use crate::model::verdict::Verdict;
 
 use super::run::Context;
+
+/// Profiles that are asked for by id, to know whether they are still in the walked segment.
+pub(super) struct LookedUp<'a> {
+    pub(super) resource: &'a dyn Walkable,
+    pub(super) segment: String,
+}
+
+impl LookedUp<'_> {
+    fn verdict(&self, id: &str, found: &Lookup) -> Verdict {
+        self.resource.verdict(id, &self.segment, found)
+    }
+}
 
 /// What look-ups said of candidates.
 pub(super) struct Judged {
@@ -39,14 +51,14 @@ impl Judged {
 
 /// Asks for each candidate, a few at a time. That one is gone counts only if witnesses are found as they should be, before
 /// the `first` candidates and after those of which one would go.
-pub(super) async fn judge<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    segment: &str,
+pub(super) async fn judge<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    profiles: &LookedUp<'_>,
     ids: Vec<String>,
     witnesses: &[String],
     first: bool,
 ) -> Outcome<Judged> {
-    if first && let Some(doubt) = doubt_of_all(context, segment, witnesses).await? {
+    if first && let Some(doubt) = doubt_of_all(context, profiles, witnesses).await? {
         return Ok(Judged::none(doubt));
     }
     let mut judged = Judged {
@@ -55,7 +67,7 @@ pub(super) async fn judge<S: Source, T: Store>(
     };
     let mut answers = stream::iter(ids)
         .map(|id| async move {
-            let answer = ask(context, segment, &id).await;
+            let answer = ask(context, profiles, &id).await;
             (id, answer)
         })
         .buffered(context.bounds.lookups_at_once);
@@ -72,7 +84,7 @@ pub(super) async fn judge<S: Source, T: Store>(
     }
     let removes = |verdict: &Verdict| !matches!(verdict, Verdict::Kept | Verdict::Missed(_));
     if judged.verdicts.iter().any(|(_, verdict)| removes(verdict))
-        && let Some(doubt) = doubt_of_all(context, segment, witnesses).await?
+        && let Some(doubt) = doubt_of_all(context, profiles, witnesses).await?
     {
         return Ok(Judged::none(doubt));
     }
@@ -80,15 +92,18 @@ pub(super) async fn judge<S: Source, T: Store>(
 }
 
 /// Asks once; where another profile answered, twice: an answer that was meant for somebody else does not come again.
-async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, segment: &str, id: &str) -> (Verdict, Lookup) {
-    let resource = &context.spec.resource;
-    let lookup = look_up(context, id).await;
-    let verdict = resource.verdict(id, segment, &lookup);
+async fn ask<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    profiles: &LookedUp<'_>,
+    id: &str,
+) -> (Verdict, Lookup) {
+    let lookup = look_up(context, profiles, id).await;
+    let verdict = profiles.verdict(id, &lookup);
     let Verdict::Redirected { survivor } = &verdict else {
         return (verdict, lookup);
     };
-    let again = look_up(context, id).await;
-    let confirmed = resource.verdict(id, segment, &again) == verdict;
+    let again = look_up(context, profiles, id).await;
+    let confirmed = profiles.verdict(id, &again) == verdict;
     let verdict = if confirmed {
         Verdict::Merged {
             survivor: survivor.clone(),
@@ -99,15 +114,14 @@ async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, segment: &str, id
     (verdict, again)
 }
 
-async fn look_up<S: Source, T: Store>(context: &Context<'_, S, T>, id: &str) -> Lookup {
-    match context.spec.resource.lookup(id) {
-        Some(request) => {
-            let meter = context.progress.meter();
-            let _waiting = context.progress.waiting();
-            context.source.one(&request, meter).await
-        }
-        None => Lookup::Unclear(Fault::new(Kind::Final, "there is no look-up by id")),
-    }
+async fn look_up<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    profiles: &LookedUp<'_>,
+    id: &str,
+) -> Lookup {
+    let meter = context.progress.meter();
+    let _waiting = context.progress.waiting();
+    context.source.one(&profiles.resource.lookup(id), meter).await
 }
 
 /// Why a candidate is kept. A tenant that is away ends the run as everywhere else: the walk is stored as finished, and
@@ -131,16 +145,19 @@ fn doubt(lookup: Lookup) -> Outcome<Doubt> {
 /// A proxy that leads elsewhere answers 404 too, and a cache may answer all with one profile. So two of those that the walk
 /// itself read have to be found in its segment; a walk that read nothing comes here only with a person's approval, which
 /// then has to do.
-async fn doubt_of_all<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    segment: &str,
+async fn doubt_of_all<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    profiles: &LookedUp<'_>,
     witnesses: &[String],
 ) -> Outcome<Option<Doubt>> {
     let mut first = None;
     let mut wanted = witnesses.len().min(2);
     for id in witnesses {
-        let lookup = context.stop.or(async { Ok(look_up(context, id).await) }).await?;
-        let why = match context.spec.resource.verdict(id, segment, &lookup) {
+        let lookup = context
+            .stop
+            .or(async { Ok(look_up(context, profiles, id).await) })
+            .await?;
+        let why = match profiles.verdict(id, &lookup) {
             Verdict::Missed(_) if wanted > 1 => {
                 wanted -= 1;
                 continue;

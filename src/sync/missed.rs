@@ -9,7 +9,7 @@ use crate::model::Time;
 use crate::model::batch::{ReadCounts, Written};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
-use crate::model::ports::{Loader, Source, Store};
+use crate::model::ports::{Identified, Loader, Source, Store};
 use crate::model::verdict::Verdict;
 
 use super::batch::{self, RawBatch, TableState};
@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Loads what was missed, as of the time before it was asked for: a row that others brought since, and that is newer by its
 /// date, stays as it is, as in every merge. One that goes meanwhile is compared anew.
-pub(super) async fn load<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
     verdicts: &[(String, Verdict)],
     asked_at: Time,
 ) -> Outcome<()> {
@@ -63,11 +63,11 @@ pub(super) async fn load<S: Source, T: Store>(
 }
 
 /// Gives what was noticed in decoding, and what was written.
-async fn compare_and_load<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+async fn compare_and_load<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
     raw: &RawBatch,
 ) -> Outcome<(ReadCounts, Written)> {
-    let resource = context.spec.resource.as_ref();
+    let resource = context.resource.as_ref();
     // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
     let store = context.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;

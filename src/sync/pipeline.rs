@@ -13,7 +13,7 @@ use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Block, PageEnd};
 use crate::model::ports::{Page, Source, Store};
-use crate::model::position::{CursorPosition, Position};
+use crate::model::position::CursorPosition;
 
 use super::batch::RawBatch;
 use super::dispatcher::{Dispatcher, reach};
@@ -211,8 +211,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
     /// Asks for smaller pages, if they are to be smaller and there are any.
     fn shrink(&mut self, position: &CursorPosition, fault: &Fault) {
         let before = self.size.shrink();
-        let position = Position::Cursor(position.clone());
-        let count = |shrink| self.transfer.resource.request(&position, shrink).count();
+        let count = |shrink| self.transfer.resource.page(position, shrink).count();
         let (now, smaller) = (count(before), count(before + 1));
         let shrinks = self.size.fault(now == smaller);
         tracing::debug!(%fault, shrinks, "a page did not come whole; asking for it again");
@@ -236,8 +235,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             let joined = transfer.stop.or(async { Ok(ready.opening.await) }).await?;
             return joined.map_err(|error| Fault::new(Kind::Final, "a request broke off").because(error))?;
         }
-        let target = Position::Cursor(position.clone());
-        let request = transfer.resource.request(&target, self.size.shrink());
+        let request = transfer.resource.page(position, self.size.shrink());
         let opening = async {
             let asked_at = transfer.asked_at(position).await;
             let page = transfer.source.open(&request, attempt, transfer.progress.meter());
@@ -299,8 +297,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             ..position.clone()
         };
         let transfer = Arc::clone(&self.transfer);
-        let position = Position::Cursor(target.clone());
-        let request = transfer.resource.request(&position, shrink);
+        let request = transfer.resource.page(&target, shrink);
         let opening = tokio::spawn(async move {
             let asked_at = transfer.asked_at(&target).await;
             let page = transfer.source.open(&request, 0, transfer.progress.meter());

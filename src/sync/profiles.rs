@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::model::fault::{Kind, Outcome};
-use crate::model::ports::{Clock, Source, Store};
-use crate::model::position::{CursorPosition, Position, Scope};
+use crate::model::ports::{Clock, Source, Store, Walkable};
+use crate::model::position::{CursorPosition, Position, Scope, Slot};
 use crate::model::status::RunStatus;
 
 use closing::{after_full_walk, finish};
@@ -17,7 +17,7 @@ use super::batch::TableState;
 use super::ending::{SEEN_LOST, Stopped, WALKS_AGAIN, Walked};
 use super::restart::{self, RESTARTS, Restart};
 use super::run::{Context, Ended};
-use super::run_spec::{ProfilesReading, RunSpec};
+use super::run_spec::ProfilesReading;
 use super::transfer::Transfer;
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
@@ -35,20 +35,20 @@ const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
 pub(super) async fn scope<T: Store>(
     store: &T,
     clock: &dyn Clock,
-    spec: &RunSpec,
+    profiles: &dyn Walkable,
     reading: ProfilesReading,
     approved: bool,
 ) -> Outcome<Option<Scope>> {
-    let full = store.cursor(spec.slot(Scope::Full)).await?;
+    let slot = |scope| Slot {
+        resource: profiles.name(),
+        scope,
+    };
+    let full = store.cursor(slot(Scope::Full)).await?;
     let own = clocks::own_clocks(clock, store).await?;
-    let watermarks = Watermarks::read(store, spec, own).await?;
+    let watermarks = Watermarks::read(store, profiles.name(), own).await?;
     let complete_once = watermarks.latest().is_some();
     // An increment may be the one that waits for the approval.
-    let increment_is_open = store
-        .cursor(spec.slot(Scope::Increment))
-        .await?
-        .position
-        .is_some();
+    let increment_is_open = store.cursor(slot(Scope::Increment)).await?.position.is_some();
     Ok(match reading.scope {
         Some(Scope::Full) => Some(Scope::Full),
         Some(Scope::Increment) if complete_once => Some(Scope::Increment),
@@ -77,7 +77,7 @@ fn awaits_approval(walk: &CursorPosition) -> bool {
 
 /// Reads profiles in the scope of the lease, as far as they may be loaded without a person's word.
 pub(super) async fn run<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let outcome = read(context, reading).await;
@@ -110,7 +110,10 @@ fn merges_need_approval(removed: u64, refused: u64) -> Ended {
     }
 }
 
-async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: ProfilesReading) -> Outcome<Ended> {
+async fn read<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    reading: ProfilesReading,
+) -> Outcome<Ended> {
     tell_of_doubt(context).await?;
     let mut resumable = resumable(context).await?;
     if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
@@ -161,7 +164,7 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T>, reading: Profile
 }
 
 /// Says where a watermark is not believed.
-async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>) -> Outcome<()> {
     let own = context.own_clocks().await?;
     let watermarks = watermarks::of_run(context, own).await?;
     let Some(doubted) = watermarks.doubted else {
@@ -182,7 +185,9 @@ async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outc
 }
 
 /// The open walk of this slot, if it can be gone on with.
-async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<CursorPosition>> {
+async fn resumable<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+) -> Outcome<Option<CursorPosition>> {
     let store = context.store;
     let Some(Position::Cursor(walk)) = store.cursor(context.lease.slot).await?.position else {
         return Ok(None);
@@ -219,12 +224,12 @@ async fn resumable<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<
 }
 
 async fn transfer<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     start: CursorPosition,
 ) -> Result<Walked, Stopped> {
     let store = context.store;
     let walk = walk_of(&start);
-    let table = context.spec.resource.table();
+    let table = context.resource.table();
     let is_empty = start.pages == 0 && store.is_empty(table).await?;
     let stored = if is_empty {
         0
@@ -239,7 +244,7 @@ async fn transfer<S: Source, T: Store>(
     let transfer = Transfer {
         source: Arc::clone(context.source),
         store: store.clone(),
-        resource: Arc::clone(&context.spec.resource),
+        resource: Arc::clone(context.resource),
         lease: context.lease.clone(),
         walk,
         bounds: context.bounds.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Restarted};
 
 use super::ending::{SEEN_LOST, Stopped};
@@ -32,7 +32,7 @@ pub(super) struct Restart {
 
 /// Decides about a walk that broke off, as the `restarts`-th of this run: it begins anew, or the fault ends the run.
 pub(super) async fn decide<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     stopped: Stopped,
     restarts: u32,
 ) -> Outcome<Restart> {
@@ -105,7 +105,7 @@ fn stuck(fault: Fault) -> Fault {
 }
 
 /// Remembers that this run could not read the page at its stored position, for the next one.
-async fn note<S: Source, T: Store>(context: &Context<'_, S, T>, unread: &CursorPosition) {
+async fn note<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, unread: &CursorPosition) {
     let noting = async {
         let store = context.store;
         let stored = store.cursor(context.lease.slot).await?.position;
@@ -126,7 +126,7 @@ async fn note<S: Source, T: Store>(context: &Context<'_, S, T>, unread: &CursorP
 /// Whether the tenant answers what else the walk would ask for: its listing of segments, and the first page. What takes
 /// too long is no answer.
 async fn answers_others<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
 ) -> Outcome<bool> {
     let asking = async {
@@ -145,21 +145,22 @@ async fn answers_others<S: Source, T: Store>(
     }
 }
 
-async fn ask<S: Source, T: Store>(context: &Context<'_, S, T>, position: &CursorPosition) -> Outcome<()> {
-    let resource = context.spec.resource.as_ref();
+async fn ask<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    position: &CursorPosition,
+) -> Outcome<()> {
+    let resource = context.resource.as_ref();
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
-    let mut is_listed = true;
-    if let Some(mut prelude) = resource.prelude(Some(&position.segment)) {
-        read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
-        is_listed = prelude.resolve(None).is_ok_and(|choice| choice.is_wanted);
-    }
-    let start = Position::Cursor(CursorPosition {
+    let mut prelude = resource.prelude(Some(&position.segment));
+    read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
+    let is_listed = prelude.resolve(None).is_ok_and(|choice| choice.is_wanted);
+    let start = CursorPosition {
         cursor: "*".to_owned(),
         ..position.clone()
-    });
-    let request = resource.request(&start, u32::BITS);
+    };
+    let request = resource.page(&start, u32::BITS);
     match source.open(&request, 0, meter).await {
         Ok(_) => Ok(()),
         // A segment that is gone is no reason to keep the walk.

@@ -6,14 +6,15 @@ use crate::model::clocks::OwnClocks;
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
 use crate::model::ledger::Counts;
-use crate::model::ports::{Clock, Source, Store};
+use crate::model::ports::{Clock, Resource, Source, Store};
+use crate::model::position::{Scope, Slot};
 use crate::model::removals::Removals;
 use crate::model::status::RunStatus;
 
 use super::clocks;
 use super::lease::Stop;
 use super::progress::{Progress, Watcher};
-use super::run_spec::{Bounds, RunSpec};
+use super::run_spec::Bounds;
 
 /// How reading ended, when it did not end in a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +59,15 @@ impl Ended {
     }
 }
 
-/// What every part of a run works with: the ports, the bounds, and the state of this run.
-pub(super) struct Context<'a, S, T> {
+/// What every part of a run works with: the ports, the bounds, and the state of this run. `R` is the resource, by how it is
+/// read.
+pub(super) struct Context<'a, S, T, R: ?Sized> {
     pub(super) source: &'a Arc<S>,
     pub(super) store: &'a T,
     pub(super) clock: &'a dyn Clock,
     pub(super) bounds: &'a Bounds,
     pub(super) watcher: &'a dyn Watcher,
-    pub(super) spec: &'a RunSpec,
+    pub(super) resource: &'a Arc<R>,
     pub(super) lease: &'a Lease,
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a Stop,
@@ -73,7 +75,15 @@ pub(super) struct Context<'a, S, T> {
     pub(super) removals: &'a Removals,
 }
 
-impl<S: Source, T: Store> Context<'_, S, T> {
+impl<S: Source, T: Store, R: Resource + ?Sized> Context<'_, S, T, R> {
+    /// The slot of a scope of the resource.
+    pub(super) fn slot(&self, scope: Scope) -> Slot {
+        Slot {
+            resource: self.resource.name(),
+            scope,
+        }
+    }
+
     /// This process's clock and the database's.
     pub(super) async fn own_clocks(&self) -> Outcome<OwnClocks> {
         clocks::own_clocks(self.clock, self.store).await

@@ -4,31 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Time;
-use crate::model::ports::Resource;
+use crate::model::description::Reading;
+use crate::model::ports::{Feed, Listing, Resource, Walkable};
 use crate::model::position::{Scope, Slot};
 pub use crate::model::removals::RemovalBound;
 
 /// One run that is wanted.
 #[derive(Clone)]
 pub struct RunSpec {
-    /// What is read.
-    pub resource: Arc<dyn Resource>,
-    /// How it is read.
-    pub reading: Reading,
+    /// What is read, and how.
+    pub wanted: Wanted,
     /// What to do when another process holds the lease.
     pub when_held: WhenHeld,
 }
 
-/// How a resource is read.
-#[derive(Debug, Clone)]
-pub enum Reading {
-    /// A list, whole.
-    List,
-    /// Profiles: resume an open walk, else increment, else (nothing complete yet) walk fully.
-    Profiles(ProfilesReading),
-    /// Audit events.
-    Events(EventsReading),
-}
+/// The resource of a run, with how its kind is read. Profiles resume an open walk, else increment, else (nothing is
+/// complete yet) they are walked fully.
+pub type Wanted =
+    Reading<Arc<dyn Listing>, (Arc<dyn Walkable>, ProfilesReading), (Arc<dyn Feed>, EventsReading)>;
 
 /// How profiles are read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,8 +45,6 @@ pub struct EventsReading {
     pub retention: Duration,
     /// The order in which the tenant answers, where the settings say it.
     pub order: Option<EventOrder>,
-    /// Events asked for at once.
-    pub page_size: u32,
     /// In place of the watermark.
     pub since: Option<Time>,
 }
@@ -100,10 +91,19 @@ pub struct Bounds {
 }
 
 impl RunSpec {
-    /// The slots that the task may run in; the first is where it runs unless cursors say otherwise.
+    /// What is read.
+    pub fn resource(&self) -> &dyn Resource {
+        match &self.wanted {
+            Reading::List(list) => list.as_ref(),
+            Reading::Walk((walk, _)) => walk.as_ref(),
+            Reading::Feed((feed, _)) => feed.as_ref(),
+        }
+    }
+
+    /// The slot of a scope.
     pub fn slot(&self, scope: Scope) -> Slot {
         Slot {
-            resource: self.resource.name(),
+            resource: self.resource().name(),
             scope,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Resource, Source, Store};
+use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Scope};
 use crate::model::segment::Choice;
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The segment to walk, and the tenant's time. That the wanted one is not listed counts when two readings in a row agree
 /// on what stands in for it.
 pub(super) async fn choose<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     wanted: Option<&str>,
 ) -> Outcome<(Choice, Option<Time>)> {
     let last = last(context).await?;
@@ -54,14 +54,11 @@ pub(super) async fn choose<S: Source, T: Store>(
 
 /// Reads the listing once.
 async fn read<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     wanted: Option<&str>,
     last: Option<&str>,
 ) -> Outcome<(Outcome<Choice>, Option<Time>)> {
-    let resource: &dyn Resource = context.spec.resource.as_ref();
-    let mut prelude = resource
-        .prelude(wanted)
-        .ok_or_else(|| Fault::new(Kind::Final, "this resource cannot be walked by segment"))?;
+    let mut prelude = context.resource.prelude(wanted);
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
@@ -70,15 +67,17 @@ async fn read<S: Source, T: Store>(
 }
 
 /// The segment that the last complete full walk read.
-pub(super) async fn last<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<String>> {
-    let slot = context.spec.slot(Scope::Full);
+pub(super) async fn last<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+) -> Outcome<Option<String>> {
+    let slot = context.slot(Scope::Full);
     Ok(context.store.cursor(slot).await?.segment)
 }
 
 /// Whether a walk over the chosen segment may say what is complete and what is gone: no walk over another one may, unless
 /// nothing is stored yet.
 pub(super) async fn is_other<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     choice: &Choice,
 ) -> Outcome<bool> {
     if choice.is_configured {
@@ -86,20 +85,20 @@ pub(super) async fn is_other<S: Source, T: Store>(
     }
     match last(context).await? {
         Some(last) => Ok(last != choice.segment),
-        None => Ok(!context.store.is_empty(context.spec.resource.table()).await?),
+        None => Ok(!context.store.is_empty(context.resource.table()).await?),
     }
 }
 
 /// Whether the walked segment turns out to be the usual one where none is remembered: nearly all that is stored is in it.
 pub(super) async fn holds_all<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     segment: &str,
 ) -> Outcome<bool> {
     if last(context).await?.is_some() {
         return Ok(false);
     }
     let store = context.store;
-    let stored = store.rows(context.spec.resource.table()).await?;
+    let stored = store.rows(context.resource.table()).await?;
     let members = store.memberships().await?;
     let members = members
         .iter()
@@ -110,7 +109,7 @@ pub(super) async fn holds_all<S: Source, T: Store>(
 
 /// How a walk ends that read another segment than the one before.
 pub(super) async fn ended_elsewhere<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
 ) -> Outcome<Ended> {
     let segment = &position.segment;

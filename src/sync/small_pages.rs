@@ -1,13 +1,10 @@
 //! Reads the small pages of lists, preludes and audit events, in contrast to the long walk over profiles. A page that breaks
 //! off, or does not come, is asked for again, in smaller parts where the request can be made smaller.
 
-use uuid::Uuid;
-
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Block, Meter, PageEnd, Request};
-use crate::model::ports::{Page, Prelude, Resource, Source};
-use crate::model::position::{OffsetPosition, Position};
+use crate::model::ports::{Listing, Page, Prelude, Source};
 
 use super::batch::RawBatch;
 use super::lease::Stop;
@@ -186,18 +183,14 @@ pub(super) async fn read_prelude<S: Source>(
 /// Reads a list once without loading it, and shows each batch of its elements.
 pub(super) async fn read_list<S: Source>(
     reader: &mut PageReader<'_, S>,
-    resource: &dyn Resource,
+    list: &dyn Listing,
     stored: u64,
     mut each: impl FnMut(&RawBatch, &mut OffsetWalk) + Send,
 ) -> Outcome<OffsetWalk> {
     let mut listing = OffsetWalk::default();
     let (mut start_index, mut elements) = (0, 0);
     loop {
-        let position = Position::Offset(OffsetPosition {
-            walk_id: Uuid::nil(),
-            start_index,
-        });
-        match reader.next(&|shrink| resource.request(&position, shrink)).await? {
+        match reader.next(&|shrink| list.page(start_index, shrink)).await? {
             Piece::Block(block) => {
                 elements += (block.elements.len() + block.broken.len()) as u64;
                 let mut raw = RawBatch::default();

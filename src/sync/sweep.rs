@@ -3,13 +3,13 @@
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Identified, Source, Store};
 use crate::model::status::RunStatus;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
 use super::ending::SEEN_LOST;
-use super::lookups::{self, Doubt};
+use super::lookups::{self, Doubt, LookedUp};
 use super::missed;
 use super::run::{Context, Ended};
 use super::walk::cursor;
@@ -20,12 +20,12 @@ const CHUNK: u32 = 200;
 const WITNESSES: u32 = 3;
 
 /// A walk whose reading is complete.
-pub(super) struct Sweep {
+pub(super) struct Sweep<'a> {
     walk: Walk,
     /// Distinct ids that the walk read.
     read: u64,
-    /// The walked segment, for elements that can be asked for by id.
-    segment: Option<String>,
+    /// Where candidates are asked for by id; none: what the walk did not see is gone.
+    looked_up: Option<LookedUp<'a>>,
 }
 
 /// What became of the candidates.
@@ -49,40 +49,40 @@ impl SweepOutcome {
     }
 }
 
-impl Sweep {
+impl<'a> Sweep<'a> {
     /// Of a list: what is not in it any more is gone.
     pub(super) fn of_list(walk: Walk, read: u64) -> Self {
         Self {
             walk,
             read,
-            segment: None,
+            looked_up: None,
         }
     }
 
     /// Of the profiles in a segment: each candidate is asked for by id.
-    pub(super) fn of_profiles(walk: Walk, read: u64, segment: String) -> Self {
+    pub(super) fn of_profiles(walk: Walk, read: u64, profiles: LookedUp<'a>) -> Self {
         Self {
             walk,
             read,
-            segment: Some(segment),
+            looked_up: Some(profiles),
         }
     }
 }
 
 /// Who would go, written down for the sweep. Nothing is decided by it.
-pub(super) async fn candidates<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+pub(super) async fn candidates<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
     walk: Walk,
 ) -> Outcome<Candidates> {
     context.stop.check()?;
-    let table = context.spec.resource.table();
+    let table = context.resource.table();
     context.store.candidates(table, walk).await
 }
 
 /// Sweeps, if the guards let it.
-pub(super) async fn run<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    sweep: Sweep,
+pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: Sweep<'_>,
     candidates: Candidates,
 ) -> Outcome<Ended> {
     if candidates.unseen == 0 {
@@ -131,7 +131,10 @@ pub(super) async fn run<S: Source, T: Store>(
 }
 
 /// Whether PostgreSQL crashed since the walk ended: rows that it saw would look as if they were gone.
-async fn has_lost_ids<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<bool> {
+async fn has_lost_ids<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
+) -> Outcome<bool> {
     let (_, read) = context.store.seen(sweep.walk.id).await?;
     Ok(read < sweep.read)
 }
@@ -144,7 +147,10 @@ fn lost() -> Ended {
 }
 
 /// The bounds on removals: by number, and never more than half without a person's word. What merges removed counts too.
-fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candidates) -> Option<Ended> {
+fn too_many<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    candidates: Candidates,
+) -> Option<Ended> {
     let Candidates { stored, unseen } = candidates;
     if context.removals.allows_sweep(unseen, stored) {
         return None;
@@ -155,7 +161,7 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
         merged => format!(", and merges removed {merged} in this run"),
     };
     let removed = unseen + merged;
-    let name = context.spec.resource.name();
+    let name = context.resource.name();
     Some(Ended {
         status: RunStatus::NeedsApproval,
         error: Some(format!(
@@ -169,9 +175,12 @@ fn too_many<S: Source, T: Store>(context: &Context<'_, S, T>, candidates: Candid
 
 /// Judges candidates from where the last sweep stopped to the end, then from the start to there; stops at the bound on
 /// look-ups and remembers where.
-async fn judge_all<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Sweep) -> Outcome<SweepOutcome> {
+async fn judge_all<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
+) -> Outcome<SweepOutcome> {
     let store = context.store;
-    let asked = match &sweep.segment {
+    let asked = match &sweep.looked_up {
         Some(_) => store.cursor(context.lease.slot).await?.asked_through,
         None => None,
     };
@@ -201,21 +210,21 @@ async fn judge_all<S: Source, T: Store>(context: &Context<'_, S, T>, sweep: &Swe
 
 /// Judges the candidates after one id and up to another. Gives the last id that was asked for when the look-ups are
 /// used up.
-async fn judge_between<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    sweep: &Sweep,
+async fn judge_between<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
     mut after: String,
     through: Option<&str>,
     swept: &mut SweepOutcome,
 ) -> Outcome<Option<String>> {
-    let table = context.spec.resource.table();
+    let table = context.resource.table();
     loop {
         context.stop.check()?;
         let left = context.bounds.lookups.saturating_sub(swept.looked_up);
-        if sweep.segment.is_some() && left == 0 {
+        if sweep.looked_up.is_some() && left == 0 {
             return Ok(Some(after));
         }
-        let limit = match &sweep.segment {
+        let limit = match &sweep.looked_up {
             Some(_) => CHUNK.min(u32::try_from(left).unwrap_or(CHUNK)),
             None => CHUNK,
         };
@@ -246,19 +255,19 @@ async fn judge_between<S: Source, T: Store>(
 }
 
 /// What the tenant says of candidates. What is not in a list any more is gone; profiles are asked for.
-async fn judged<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    sweep: &Sweep,
+async fn judged<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
     ids: Vec<String>,
     swept: &mut SweepOutcome,
 ) -> Outcome<Vec<(String, Verdict)>> {
-    let Some(segment) = &sweep.segment else {
+    let Some(profiles) = &sweep.looked_up else {
         return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
     };
     let witnesses = context.store.witnesses(sweep.walk.id, WITNESSES).await?;
     let first = swept.looked_up == 0;
     swept.looked_up += ids.len() as u64;
-    let judged = lookups::judge(context, segment, ids, &witnesses, first).await?;
+    let judged = lookups::judge(context, profiles, ids, &witnesses, first).await?;
     if let Some(doubt) = judged.doubt
         && (doubt.for_all || swept.doubt.is_none())
     {
@@ -272,13 +281,13 @@ fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) -> bool) -> u
 }
 
 /// Removes what is gone, loads what was missed, and counts both.
-async fn carry_out<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
-    sweep: &Sweep,
+async fn carry_out<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
     (verdicts, asked_at): (&[(String, Verdict)], Time),
     swept: &mut SweepOutcome,
 ) -> Outcome<()> {
-    let table = context.spec.resource.table();
+    let table = context.resource.table();
     let store = context.store;
     let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
     let missed = count(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Time;
 use crate::model::lease::Lease;
-use crate::model::ports::{Resource, Store};
+use crate::model::ports::{Store, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::walk::Walk;
 
@@ -19,7 +19,7 @@ use super::walk::seen_filter::SeenFilter;
 pub(super) struct Transfer<S, T> {
     pub(super) source: Arc<S>,
     pub(super) store: T,
-    pub(super) resource: Arc<dyn Resource>,
+    pub(super) resource: Arc<dyn Walkable>,
     pub(super) lease: Lease,
     pub(super) walk: Walk,
     pub(super) bounds: Bounds,

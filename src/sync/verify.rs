@@ -8,9 +8,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::Batch;
 use crate::model::batch::Known;
+use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Meter, PageEnd, Request};
-use crate::model::ports::{Census, Prelude, Resource, Source, Store};
+use crate::model::ports::{Census, Listing, Prelude, Source, Store, Walkable};
 use crate::model::position::{Scope, Slot};
 use crate::model::segment::SegmentCount;
 use crate::model::verification::{Comparison, SegmentComparison, Verification};
@@ -18,7 +19,7 @@ use crate::model::verification::{Comparison, SegmentComparison, Verification};
 use super::batch::RawBatch;
 use super::engine::Engine;
 use super::lease::Stop;
-use super::run_spec::{Reading, RunSpec};
+use super::run_spec::RunSpec;
 use super::small_pages::{PageReader, read_list, read_prelude, read_whole};
 use super::walk::cursor::tolerance;
 use super::walk::offset::OffsetWalk;
@@ -34,18 +35,18 @@ impl<S: Source, T: Store> Engine<S, T> {
         };
         let mut found = Verification::default();
         for spec in specs {
-            let resource = spec.resource.as_ref();
-            let outcome = match spec.reading {
-                Reading::List => counting.list(resource, &mut found).await,
-                Reading::Profiles(_) => counting.profiles(resource, &mut found).await,
-                Reading::Events(_) => {
-                    found.uncounted.push(resource.name());
+            let name = spec.resource().name();
+            let outcome = match &spec.wanted {
+                Reading::List(list) => counting.list(list.as_ref(), &mut found).await,
+                Reading::Walk((walk, _)) => counting.profiles(walk.as_ref(), &mut found).await,
+                Reading::Feed(_) => {
+                    found.uncounted.push(name);
                     Ok(())
                 }
             };
             match outcome {
                 Err(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
-                    found.denied.push((resource.name(), fault));
+                    found.denied.push((name, fault));
                 }
                 other => other?,
             }
@@ -68,7 +69,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     }
 
     /// A list is counted by reading it, since its total may count what belongs into no table (properties of groups).
-    async fn list(&self, resource: &dyn Resource, found: &mut Verification) -> Outcome<()> {
+    async fn list(&self, resource: &dyn Listing, found: &mut Verification) -> Outcome<()> {
         let mut readings = 0;
         let by_the_tenant = loop {
             let (walk, rows) = self.read_list(resource).await?;
@@ -94,7 +95,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     }
 
     /// Reads a list once; gives how many rows the table should have.
-    async fn read_list(&self, resource: &dyn Resource) -> Outcome<(OffsetWalk, u64)> {
+    async fn read_list(&self, resource: &dyn Listing) -> Outcome<(OffsetWalk, u64)> {
         let mut keys: HashSet<u128> = HashSet::new();
         let stored = self.engine.store.rows(resource.table()).await?;
         let source = self.engine.source.as_ref();
@@ -110,10 +111,8 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     }
 
     /// Profiles are counted by segment, in the heads of the segments' own listings.
-    async fn profiles(&self, resource: &dyn Resource, found: &mut Verification) -> Outcome<()> {
-        let (Some(census), Some(prelude)) = (resource.census(), resource.prelude(None)) else {
-            return Ok(());
-        };
+    async fn profiles(&self, resource: &dyn Walkable, found: &mut Verification) -> Outcome<()> {
+        let (census, prelude) = (resource.census(), resource.prelude(None));
         let (listed, walked) = self
             .segments(resource.name(), census.as_ref(), prelude, found)
             .await?;
@@ -219,7 +218,7 @@ struct ListPage {
 }
 
 impl ListPage {
-    fn of(resource: &dyn Resource, raw: &RawBatch) -> Self {
+    fn of(resource: &dyn Listing, raw: &RawBatch) -> Self {
         let mut batch = Batch::default();
         let mut decoder = resource.decoder();
         let mut ids = Vec::new();

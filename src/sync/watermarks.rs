@@ -8,13 +8,12 @@ use chrono::TimeDelta;
 use crate::model::Time;
 use crate::model::clocks::OwnClocks;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{Scope, Slot};
 
 use super::clocks::spelled;
 use super::progress::Progress;
 use super::run::Context;
-use super::run_spec::RunSpec;
 
 /// The longest overlap that is advised (a day, in seconds): the tenant's index is minutes behind, and each increment reads
 /// the whole overlap again.
@@ -67,9 +66,10 @@ pub(super) struct Watermarks {
 
 impl Watermarks {
     /// Reads both.
-    pub(super) async fn read<T: Store>(store: &T, spec: &RunSpec, own: OwnClocks) -> Outcome<Self> {
-        let full = store.cursor(spec.slot(Scope::Full)).await?.watermark;
-        let increment = store.cursor(spec.slot(Scope::Increment)).await?.watermark;
+    pub(super) async fn read<T: Store>(store: &T, resource: &'static str, own: OwnClocks) -> Outcome<Self> {
+        let slot = |scope| Slot { resource, scope };
+        let full = store.cursor(slot(Scope::Full)).await?.watermark;
+        let increment = store.cursor(slot(Scope::Increment)).await?.watermark;
         let believed = |time: &Time| own.believe(*time);
         Ok(Self {
             full: full.filter(believed),
@@ -86,14 +86,16 @@ impl Watermarks {
 
 /// The same for a run.
 pub(super) async fn of_run<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     own: OwnClocks,
 ) -> Outcome<Watermarks> {
-    Watermarks::read(context.store, context.spec, own).await
+    Watermarks::read(context.store, context.resource.name(), own).await
 }
 
 /// Through when profiles are complete: by an increment, or by the start of a full walk.
-pub(super) async fn watermark<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<Option<Time>> {
+pub(super) async fn watermark<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+) -> Outcome<Option<Time>> {
     let own = context.own_clocks().await?;
     Ok(of_run(context, own).await?.latest())
 }

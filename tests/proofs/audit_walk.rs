@@ -23,11 +23,12 @@ use std::time::Duration;
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{GapReason, TimeRange};
-use blueconic_sync::model::ports::{Clock, Resource, Store};
+use blueconic_sync::model::description::Reading;
+use blueconic_sync::model::ports::{Clock, Feed, Store};
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
-use blueconic_sync::sync::run_spec::{Bounds, EventsReading, Reading, RemovalBound, RunSpec, WhenHeld};
+use blueconic_sync::sync::run_spec::{Bounds, EventsReading, RemovalBound, RunSpec, WhenHeld};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
 use tokio_util::sync::CancellationToken;
@@ -41,12 +42,12 @@ use super::scenario::{Arrangement, HOUR, RETENTION, SETTLE, Scan, Scenario, scen
 pub(super) struct Stage<T> {
     pub(super) tenant: Arc<Mutex<Tenant>>,
     engine: Engine<EventSource, T>,
-    resource: Arc<dyn Resource>,
+    feed: Arc<dyn Feed>,
     scenario: Scenario,
 }
 
 impl<T: Store> Stage<T> {
-    pub(super) fn new(scenario: &Scenario, tenant: Tenant, store: T, resource: Arc<dyn Resource>) -> Self {
+    pub(super) fn new(scenario: &Scenario, tenant: Tenant, store: T, feed: Arc<dyn Feed>) -> Self {
         let tenant = Arc::new(Mutex::new(tenant));
         let clock: Arc<dyn Clock> = Arc::new(SkewedClock(Arc::clone(&tenant)));
         let bounds = Bounds {
@@ -63,7 +64,7 @@ impl<T: Store> Stage<T> {
         Self {
             engine: Engine::new(source, store, clock, bounds, Arc::new(Silent)),
             tenant,
-            resource,
+            feed,
             scenario: scenario.clone(),
         }
     }
@@ -82,15 +83,13 @@ impl<T: Store> Stage<T> {
             settle: Duration::from_millis(SETTLE.unsigned_abs()),
             retention: Duration::from_millis(RETENTION.unsigned_abs()),
             order: self.scenario.order(),
-            page_size: self.scenario.page_size,
             since,
         };
-        let task = RunSpec {
-            resource: Arc::clone(&self.resource),
-            reading: Reading::Events(reading),
+        let spec = RunSpec {
+            wanted: Reading::Feed((Arc::clone(&self.feed), reading)),
             when_held: WhenHeld::Leave,
         };
-        let report = self.engine.run(&task, &CancellationToken::new()).await.unwrap();
+        let report = self.engine.run(&spec, &CancellationToken::new()).await.unwrap();
         let died = self.tenant.lock().unwrap().died;
         assert_eq!(
             report.ledger.status == RunStatus::Succeeded,
@@ -115,11 +114,11 @@ struct Story {
 impl Story {
     fn begin(scenario: &Scenario) -> Self {
         let store = EventStore::default();
-        let resource = Arc::new(PlainEvents {
+        let feed = Arc::new(PlainEvents {
             page_size: scenario.page_size,
         });
         Self {
-            stage: Stage::new(scenario, Tenant::new(scenario, written), store.clone(), resource),
+            stage: Stage::new(scenario, Tenant::new(scenario, written), store.clone(), feed),
             store,
             scans: Vec::new(),
             origin: None,

@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestCaseResult};
 use super::audit_walk::Stage;
 use super::event_store::EventStore;
 use super::event_tenant::{Event, Tenant, moment};
-use super::reader::resource_with;
+use super::reader::events_with;
 use super::scenario::{Scenario, scenario};
 use crate::support::fixture::{Fixture, fixture, run};
 
@@ -68,15 +68,15 @@ async fn compare(db: &Fixture, model: &EventStore) -> TestCaseResult {
 async fn tell(db: &Fixture, scenario: &Scenario) -> TestCaseResult {
     let empty = "truncate blueconic.audit_events, sync.gaps, sync.cursors";
     run(&mut db.look.acquire().await.unwrap(), empty).await;
-    let resource = resource_with("audit_events", scenario.page_size);
+    let feed = events_with(scenario.page_size);
     let model = EventStore::default();
     let in_memory = Stage::new(
         scenario,
         Tenant::new(scenario, json),
         model.clone(),
-        Arc::clone(&resource),
+        Arc::clone(&feed),
     );
-    let in_sql = Stage::new(scenario, Tenant::new(scenario, json), db.store.clone(), resource);
+    let in_sql = Stage::new(scenario, Tenant::new(scenario, json), db.store.clone(), feed);
     for scan in &scenario.scans {
         let mut ended = Vec::new();
         {

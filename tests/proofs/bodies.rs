@@ -1,7 +1,7 @@
 //! Bodies of every kind through the real reader and the real decoders, ten thousand of them: whole, cut at any byte,
 //! damaged, deep, huge. What must hold stands in `reader`; here they are made.
 
-use blueconic_sync::model::batch::{Batch, Known};
+use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -311,31 +311,27 @@ async fn whatever_becomes_a_row_can_be_stored() {
         ("audit_events", AUDIT),
         ("segments", SEGMENTS),
     ] {
-        let resource = resources().iter().find(|one| one.name() == name).unwrap();
+        let resource = resources()
+            .iter()
+            .find(|one| one.resource().name() == name)
+            .unwrap();
         let (lease, walk) = db.walk(slot).await;
         let mut loader = db
             .store
-            .loader(resource.table(), &lease, Some(walk))
+            .loader(resource.resource().table(), &lease, Some(walk))
             .await
             .unwrap();
         let mut rows = 0;
         for round in 0..10_u32 {
             let mut batch = Batch::default();
-            let mut decoder = resource.decoder();
-            for seed in 0..400 {
-                let kind = u8::from(seed % 4 == 0);
-                let element = element(kind, round * 1000 + seed);
-                if reader::read([&envelope(0, &element)[..]], LARGEST, true)
-                    .elements
-                    .is_empty()
-                {
-                    continue;
-                }
-                match resource.fingerprint(&element) {
-                    Ok(print) => decoder.decode(&element, print, Known::Absent, &mut batch),
-                    Err(reject) => batch.rejects.push(reject),
-                }
-            }
+            let made = (0..400).map(|seed| element(u8::from(seed % 4 == 0), round * 1000 + seed));
+            let is_read = |element: &Vec<u8>| {
+                let read = reader::read([&envelope(0, element)[..]], LARGEST, true);
+                !read.elements.is_empty()
+            };
+            let elements: Vec<Vec<u8>> = made.filter(is_read).collect();
+            let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
+            reader::decode(resource, &elements, &mut batch);
             rows += batch.rows.len();
             loader.load(batch, None).await.unwrap();
         }

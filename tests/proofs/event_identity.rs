@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestCaseResult};
 
 use super::audit_walk::Stage;
 use super::event_tenant::{Event, Tenant, Written, moment};
-use super::reader::resource_with;
+use super::reader::events_with;
 use super::scenario::{Arrangement, At, Burst, DAY, MINUTE, Scan, Scenario};
 use crate::support::fixture::{Fixture, fixture, run};
 
@@ -63,11 +63,11 @@ impl Story {
     async fn begin(db: &Arc<Fixture>, scenario: &Scenario, written: Written) -> Self {
         let empty = "truncate blueconic.audit_events, sync.gaps, sync.cursors, sync.audit_renames";
         run(&mut db.look.acquire().await.unwrap(), empty).await;
-        let resource = resource_with("audit_events", scenario.page_size);
+        let feed = events_with(scenario.page_size);
         let tenant = Tenant::new(scenario, written);
         Self {
             db: Arc::clone(db),
-            stage: Stage::new(scenario, tenant, db.store.clone(), resource),
+            stage: Stage::new(scenario, tenant, db.store.clone(), feed),
         }
     }
 

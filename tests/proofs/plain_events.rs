@@ -4,12 +4,11 @@
 use std::collections::HashMap;
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::batch::{Batch, Fingerprint, Known, Reject};
-use blueconic_sync::model::page::{Broken, Lookup, RejectReason, Request};
-use blueconic_sync::model::ports::{Census, Decoder, Prelude, Resource};
-use blueconic_sync::model::position::Position;
+use blueconic_sync::model::batch::{Batch, Reject};
+use blueconic_sync::model::event::Rename;
+use blueconic_sync::model::page::{Broken, RejectReason, Request};
+use blueconic_sync::model::ports::{Feed, FeedDecoder, Resource};
 use blueconic_sync::model::table::{Merge, Table};
-use blueconic_sync::model::verdict::Verdict;
 use chrono::SecondsFormat;
 
 use super::event_tenant::{Event, moment};
@@ -40,52 +39,12 @@ pub(super) fn read_back(key: &[u8]) -> (i64, u8) {
 }
 
 impl Resource for PlainEvents {
-    fn name(&self) -> &'static str {
-        TABLE.name
-    }
-
     fn table(&self) -> &'static Table {
         &TABLE
     }
 
-    fn request(&self, position: &Position, _shrink: u32) -> Request {
-        let Position::Since(position) = position else {
-            panic!("events are read by date")
-        };
-        let from = position.from.to_rfc3339_opts(SecondsFormat::Millis, true);
-        Request {
-            path: "/auditEvents".to_owned(),
-            query: vec![("fromDate", from), ("count", self.page_size.to_string())],
-            arrays: &["auditEvents"],
-            scope: "read:audit-events",
-        }
-    }
-
     fn trial_request(&self) -> Request {
         panic!("nobody checks here")
-    }
-
-    fn lookup(&self, _id: &str) -> Option<Request> {
-        None
-    }
-
-    fn verdict(&self, _id: &str, _segment: &str, _found: &Lookup) -> Verdict {
-        Verdict::Kept
-    }
-
-    fn census(&self) -> Option<Box<dyn Census>> {
-        None
-    }
-
-    fn prelude(&self, _wanted: Option<&str>) -> Option<Box<dyn Prelude>> {
-        None
-    }
-
-    fn fingerprint(&self, _element: &[u8]) -> Result<Fingerprint, Reject> {
-        Ok(Fingerprint {
-            id: String::new(),
-            source: [0; 16],
-        })
     }
 
     fn broken(&self, broken: &Broken) -> Reject {
@@ -98,13 +57,25 @@ impl Resource for PlainEvents {
             sha256: broken.sha256,
         }
     }
+}
 
-    fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(PlainDecoder::default())
+impl Feed for PlainEvents {
+    fn page(&self, from: Time) -> Request {
+        let from = from.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Request {
+            path: "/auditEvents".to_owned(),
+            query: vec![("fromDate", from), ("count", self.page_size.to_string())],
+            arrays: &["auditEvents"],
+            scope: "read:audit-events",
+        }
     }
 
-    fn selection(&self) -> Vec<String> {
-        Vec::new()
+    fn page_size(&self) -> u32 {
+        self.page_size
+    }
+
+    fn decoder(&self, _renames: &[Rename]) -> Box<dyn FeedDecoder> {
+        Box::new(PlainDecoder::default())
     }
 }
 
@@ -114,8 +85,8 @@ struct PlainDecoder {
     dates: Vec<Time>,
 }
 
-impl Decoder for PlainDecoder {
-    fn decode(&mut self, element: &[u8], _print: Fingerprint, _known: Known, into: &mut Batch) {
+impl FeedDecoder for PlainDecoder {
+    fn decode(&mut self, element: &[u8], into: &mut Batch) {
         let (date, kind) = read_back(element);
         let occurrence = self.multiplicity.entry((date, kind)).or_default();
         let key = [element, &occurrence.to_be_bytes()].concat();

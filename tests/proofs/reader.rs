@@ -9,7 +9,7 @@ use blueconic_sync::config::load::load;
 use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::{Block, Broken, PageEnd, RejectReason};
-use blueconic_sync::model::ports::{Clock, Resource};
+use blueconic_sync::model::ports::{Clock, Feed, Identified, Meaning, Walkable};
 use blueconic_sync::resources::registry;
 use blueconic_sync::resources::registry::RESOURCES;
 
@@ -129,7 +129,7 @@ pub(crate) fn check(body: &[u8], lengths: &[usize], largest: usize) -> Read {
     for broken in &at_once.broken {
         assert!(broken.head.len() <= 64 * 1024);
         for resource in resources() {
-            resource.broken(broken);
+            resource.resource().broken(broken);
         }
     }
     at_once
@@ -156,12 +156,8 @@ fn ends_whole(body: &[u8], end: &PageEnd) {
 fn decoded(element: &[u8]) {
     for resource in resources() {
         let mut batch = Batch::default();
-        match resource.fingerprint(element) {
-            Ok(print) => resource
-                .decoder()
-                .decode(element, print, Known::Absent, &mut batch),
-            Err(reject) => batch.rejects.push(reject),
-        }
+        decode(resource, &[element], &mut batch);
+        let name = resource.resource().name();
         for reject in &batch.rejects {
             assert!(reject.raw.len() <= 64 * 1024 && !reject.raw.contains('\0'));
             assert!(!reject.element_id.as_ref().is_some_and(|id| id.contains('\0')));
@@ -172,35 +168,73 @@ fn decoded(element: &[u8]) {
             assert_eq!(batch.rejects[0].reason, RejectReason::NotJson);
         }
         let became = batch.rows.len() + batch.rejects.len();
-        let elsewhere = match resource.name() {
+        let elsewhere = match name {
             "profiles" => !batch.aliases.is_empty(),
             name => name == "profile_properties",
         };
         assert!(
             became == 1 || (became == 0 && elsewhere),
-            "{became} of one in `{}`",
-            resource.name()
+            "{became} of one in `{name}`"
         );
     }
 }
 
 /// All resources, as the defaults set them.
-pub(crate) fn resources() -> &'static [Arc<dyn Resource>] {
-    static RESOURCES: OnceLock<Vec<Arc<dyn Resource>>> = OnceLock::new();
+pub(crate) fn resources() -> &'static [Meaning] {
+    static RESOURCES: OnceLock<Vec<Meaning>> = OnceLock::new();
     RESOURCES.get_or_init(|| all_with(&[]))
 }
 
-/// A resource by its name, with pages of another size.
-pub(crate) fn resource_with(name: &str, page_size: u32) -> Arc<dyn Resource> {
-    let key = format!("BLUECONIC_SYNC__RESOURCES__{}__PAGE_SIZE", name.to_uppercase());
-    let resources = all_with(&[(&key, &page_size.to_string())]);
-    resources
-        .into_iter()
-        .find(|resource| resource.name() == name)
-        .unwrap()
+/// Profiles, with pages of another size.
+pub(crate) fn profiles_with(page_size: u32) -> Arc<dyn Walkable> {
+    let size = page_size.to_string();
+    let resources = all_with(&[("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE", &size)]);
+    let walk = |resource| match resource {
+        Meaning::Walk(walk) => Some(walk),
+        Meaning::List(_) | Meaning::Feed(_) => None,
+    };
+    resources.into_iter().find_map(walk).unwrap()
 }
 
-fn all_with(more: &[(&str, &str)]) -> Vec<Arc<dyn Resource>> {
+/// Audit events, with pages of another size.
+pub(crate) fn events_with(page_size: u32) -> Arc<dyn Feed> {
+    let size = page_size.to_string();
+    let resources = all_with(&[("BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__PAGE_SIZE", &size)]);
+    resources.iter().find_map(feed).cloned().unwrap()
+}
+
+fn feed(resource: &Meaning) -> Option<&Arc<dyn Feed>> {
+    match resource {
+        Meaning::Feed(feed) => Some(feed),
+        Meaning::List(_) | Meaning::Walk(_) => None,
+    }
+}
+
+/// Decodes elements of one response, none of which is stored.
+pub(crate) fn decode(resource: &Meaning, elements: &[&[u8]], into: &mut Batch) {
+    match resource {
+        Meaning::List(list) => decode_identified(list.as_ref(), elements, into),
+        Meaning::Walk(walk) => decode_identified(walk.as_ref(), elements, into),
+        Meaning::Feed(feed) => {
+            let mut decoder = feed.decoder(&[]);
+            for element in elements {
+                decoder.decode(element, into);
+            }
+        }
+    }
+}
+
+fn decode_identified<R: Identified + ?Sized>(resource: &R, elements: &[&[u8]], into: &mut Batch) {
+    let mut decoder = resource.decoder();
+    for element in elements {
+        match resource.fingerprint(element) {
+            Ok(print) => decoder.decode(element, print, Known::Absent, into),
+            Err(reject) => into.rejects.push(reject),
+        }
+    }
+}
+
+fn all_with(more: &[(&str, &str)]) -> Vec<Meaning> {
     let variables: Variables = [
         ("BLUECONIC_URL", "http://127.0.0.1:1"),
         ("BLUECONIC_CLIENT_ID", "app"),
@@ -212,7 +246,7 @@ fn all_with(more: &[(&str, &str)]) -> Vec<Arc<dyn Resource>> {
     .collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entries = registry::entries(&load(None, &variables, RESOURCES).unwrap(), &clock);
-    entries.into_iter().map(|entry| entry.resource).collect()
+    entries.into_iter().map(|entry| entry.meaning).collect()
 }
 
 /// The canonical form of an audit event: the same key whatever the order of its keys and objects and whatever the
@@ -246,11 +280,8 @@ pub(crate) fn check_event(element: &[u8]) {
 
 /// The key of an audit event's row, if it becomes one.
 fn event_key(element: &[u8]) -> Option<Vec<u8>> {
-    let events = resources()
-        .iter()
-        .find(|resource| resource.name() == "audit_events")?;
+    let events = resources().iter().find_map(feed)?;
     let mut batch = Batch::default();
-    let print = events.fingerprint(element).ok()?;
-    events.decoder().decode(element, print, Known::Absent, &mut batch);
+    events.decoder(&[]).decode(element, &mut batch);
     batch.rows.keys().next().map(<[u8]>::to_vec)
 }

@@ -7,17 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::clock::SystemClock;
-use blueconic_sync::model::ports::Resource;
+use blueconic_sync::model::description::Reading;
+use blueconic_sync::model::ports::Walkable;
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::store::PostgresStore;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::Silent;
-use blueconic_sync::sync::run_spec::{Bounds, ProfilesReading, Reading, RemovalBound, RunSpec, WhenHeld};
+use blueconic_sync::sync::run_spec::{Bounds, ProfilesReading, RemovalBound, RunSpec, WhenHeld};
 use tokio_util::sync::CancellationToken;
 
 use super::living_tenant::{LivingSource, World};
-use super::reader::resource_with;
+use super::reader::profiles_with;
 use crate::support::fixture::{Fixture, fixture, run};
 
 /// Stories in one test run.
@@ -26,7 +27,7 @@ const STORIES: u64 = 12;
 struct Story {
     world: Arc<Mutex<World>>,
     engine: Engine<LivingSource, PostgresStore>,
-    resource: Arc<dyn Resource>,
+    profiles: Arc<dyn Walkable>,
 }
 
 impl Story {
@@ -53,7 +54,7 @@ impl Story {
                 Arc::new(Silent),
             ),
             world,
-            resource: resource_with("profiles", 7),
+            profiles: profiles_with(7),
         }
     }
 
@@ -64,12 +65,11 @@ impl Story {
             overlap: Duration::ZERO,
             since: None,
         };
-        let task = RunSpec {
-            resource: Arc::clone(&self.resource),
-            reading: Reading::Profiles(reading),
+        let spec = RunSpec {
+            wanted: Reading::Walk((Arc::clone(&self.profiles), reading)),
             when_held: WhenHeld::Wait,
         };
-        let report = self.engine.run(&task, &CancellationToken::new()).await.unwrap();
+        let report = self.engine.run(&spec, &CancellationToken::new()).await.unwrap();
         assert_ne!(
             report.ledger.status,
             RunStatus::Failed,

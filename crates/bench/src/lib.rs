@@ -10,7 +10,7 @@ use blueconic_sync::config::load::load;
 use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::Block;
-use blueconic_sync::model::ports::{Clock, Resource};
+use blueconic_sync::model::ports::{Clock, Identified, Meaning, Walkable};
 use blueconic_sync::resources::registry;
 use blueconic_sync::resources::registry::RESOURCES;
 use simulated_tenant::settings::Settings;
@@ -58,7 +58,7 @@ pub async fn page(profiles: u64) -> Outcome<Vec<u8>> {
 }
 
 /// Profiles as the product reads them.
-pub fn profiles() -> Outcome<Arc<dyn Resource>> {
+pub fn profiles() -> Outcome<Arc<dyn Walkable>> {
     let variables: Variables = [
         ("BLUECONIC_URL", "http://127.0.0.1:1"),
         ("BLUECONIC_CLIENT_ID", "app"),
@@ -70,8 +70,10 @@ pub fn profiles() -> Outcome<Arc<dyn Resource>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     registry::entries(&load(None, &variables, RESOURCES)?, &clock)
         .into_iter()
-        .find(|entry| entry.name() == "profiles")
-        .map(|entry| entry.resource)
+        .find_map(|entry| match entry.meaning {
+            Meaning::Walk(profiles) => Some(profiles),
+            Meaning::List(_) | Meaning::Feed(_) => None,
+        })
         .ok_or_else(|| "no profiles".into())
 }
 
@@ -95,7 +97,7 @@ pub fn cut(body: &[u8], mut take: impl FnMut(Block)) -> Outcome<()> {
 }
 
 /// Ids and hashes. Gives how many there are.
-pub fn fingerprints(profiles: &dyn Resource, block: &Block) -> usize {
+pub fn fingerprints(profiles: &dyn Identified, block: &Block) -> usize {
     let elements = block.elements.iter().map(|place| &block.bytes[place.clone()]);
     elements
         .filter(|element| profiles.fingerprint(element).is_ok())
@@ -103,7 +105,7 @@ pub fn fingerprints(profiles: &dyn Resource, block: &Block) -> usize {
 }
 
 /// Rows.
-pub fn decode(profiles: &dyn Resource, block: &Block, into: &mut Batch) {
+pub fn decode(profiles: &dyn Identified, block: &Block, into: &mut Batch) {
     let mut decoder = profiles.decoder();
     for place in &block.elements {
         let element = &block.bytes[place.clone()];

@@ -3,23 +3,31 @@
 //! beside this folder.
 
 mod counting;
+mod feed;
+mod listing;
 mod loading;
 mod meaning;
 mod reading;
+mod resource;
 mod running;
 mod scheduling;
 mod store;
 mod sweeping;
 mod time;
 mod tokens;
+mod walkable;
 
 pub use counting::CountStore;
+pub use feed::{Feed, FeedDecoder};
+pub use listing::Listing;
 pub use loading::{LoadStore, Loader};
-pub use meaning::{Census, Decoder, Prelude, Resource};
+pub use meaning::Meaning;
 pub use reading::{Page, Source};
+pub use resource::{Decoder, Identified, Resource};
 pub use running::RunStore;
 pub use scheduling::{JobStore, Observer, Runner};
 pub use store::Store;
 pub use sweeping::SweepStore;
 pub use time::Clock;
 pub use tokens::TokenStore;
+pub use walkable::{Census, Prelude, Walkable};

@@ -3,10 +3,11 @@
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::status::RunStatus;
 use crate::sync::ending::{Ending, WALKS_AGAIN, Walked};
+use crate::sync::lookups::LookedUp;
 use crate::sync::run::{Context, Ended};
 use crate::sync::run_spec::ProfilesReading;
 use crate::sync::sweep::{self, Sweep};
@@ -18,7 +19,7 @@ use super::stored::{give_up, moved, walk_of};
 /// What follows when the listing has come to its end. `before`: different ids that
 /// earlier runs of the walk had read, if there were any.
 pub(super) async fn finish<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     walked: Walked,
     before: Option<u64>,
     reading: ProfilesReading,
@@ -47,7 +48,7 @@ pub(super) async fn finish<S: Source, T: Store>(
 
 /// Compares what was read with what the tenant told, and puts the difference into the ledger.
 fn completeness<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
     distinct: u64,
 ) -> Completeness {
@@ -62,7 +63,7 @@ fn completeness<S: Source, T: Store>(
 /// Whether all came. Empty pages without end are an end where the total says so. Without a total only the table can speak
 /// against a listing that stopped short: a full walk that brings fewer than are stored proves nothing.
 async fn is_whole<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     ending: Ending,
     position: &CursorPosition,
     distinct: u64,
@@ -73,7 +74,7 @@ async fn is_whole<S: Source, T: Store>(
         (Ending::Reached | Ending::Empty, Some(_)) => completeness.within_tolerance,
         (Ending::Reached, None) if position.range.is_some() => true,
         (Ending::Reached, None) => {
-            let stored = context.store.rows(context.spec.resource.table()).await?;
+            let stored = context.store.rows(context.resource.table()).await?;
             distinct + position.unidentified + cursor::tolerance(stored) >= stored
         }
     })
@@ -108,7 +109,7 @@ fn incomplete(position: &CursorPosition, distinct: u64, ending: Ending) -> Ended
 }
 
 async fn after_increment<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
     from: Time,
     reading: ProfilesReading,
@@ -129,12 +130,12 @@ async fn after_increment<S: Source, T: Store>(
         .await?;
     let _waiting = context.progress.waiting();
     let store = context.store;
-    tell(context, store.retry_upkeep(context.spec.resource.table()).await?);
+    tell(context, store.retry_upkeep(context.resource.table()).await?);
     Ok(Ended::well(&context.progress.read()))
 }
 
 /// What was put off is said, and is no fault: everything is loaded.
-fn tell<S: Source, T: Store>(context: &Context<'_, S, T>, put_off: Vec<String>) {
+fn tell<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, put_off: Vec<String>) {
     for sentence in put_off {
         context.progress.notice(&sentence);
     }
@@ -142,7 +143,7 @@ fn tell<S: Source, T: Store>(context: &Context<'_, S, T>, put_off: Vec<String>) 
 
 /// The sweep, and with it the end of a full walk.
 pub(super) async fn after_full_walk<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     position: CursorPosition,
     reading: ProfilesReading,
     approved: bool,
@@ -167,10 +168,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
     let walk = walk_of(&position);
     let looking = async {
         let _waiting = context.progress.waiting();
-        tell(
-            context,
-            store.after_full_walk(context.spec.resource.table()).await?,
-        );
+        tell(context, store.after_full_walk(context.resource.table()).await?);
         sweep::candidates(context, walk).await
     };
     let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);
@@ -186,12 +184,11 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         ));
     }
     let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);
-    let ended = sweep::run(
-        context,
-        Sweep::of_profiles(walk, read, choice.segment),
-        candidates,
-    )
-    .await?;
+    let profiles = LookedUp {
+        resource: context.resource.as_ref(),
+        segment: choice.segment,
+    };
+    let ended = sweep::run(context, Sweep::of_profiles(walk, read, profiles), candidates).await?;
     if ended.status == RunStatus::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {

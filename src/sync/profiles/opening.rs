@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{Course, CursorPosition, Restarted, Scope};
 use crate::sync::clocks::{self, WalkTimes};
 use crate::sync::run::Context;
@@ -18,7 +18,7 @@ use super::stored::moved;
 
 /// Begins a walk: which segment, from when to when, and the position that says so.
 pub(super) async fn open<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
     restarted: Option<Restarted>,
 ) -> Outcome<CursorPosition> {
@@ -41,7 +41,7 @@ pub(super) async fn open<S: Source, T: Store>(
         range: range(context, reading, overlap, times.asked).await?,
         began_at: times.claimed,
         opened_at,
-        properties: context.spec.resource.selection(),
+        properties: context.resource.selection(),
         pages: 0,
         read: 0,
         seen_at_least: 0,
@@ -64,7 +64,7 @@ pub(super) async fn open<S: Source, T: Store>(
 
 /// The range of an increment: from its watermark minus the overlap to `now`, the latest that any clock says.
 async fn range<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
     overlap: Duration,
     now: Time,

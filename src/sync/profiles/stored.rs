@@ -3,7 +3,7 @@
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Source, Store};
+use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position};
 use crate::model::walk::Walk;
 use crate::sync::run::Context;
@@ -11,7 +11,7 @@ use crate::sync::run::Context;
 /// Whether PostgreSQL crashed under the walk and emptied `sync.walk_seen`, which is unlogged. Only ids that the walk
 /// read itself are compared: what an increment protects meanwhile must not fill the hole.
 pub(in crate::sync) async fn has_lost_ids<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     walk: &CursorPosition,
 ) -> Outcome<bool> {
     let _waiting = context.progress.waiting();
@@ -21,7 +21,7 @@ pub(in crate::sync) async fn has_lost_ids<S: Source, T: Store>(
 
 /// Closes a walk so that this run begins another one.
 pub(in crate::sync) async fn start_over<S: Source, T: Store>(
-    context: &Context<'_, S, T>,
+    context: &Context<'_, S, T, dyn Walkable>,
     why: &str,
 ) -> Outcome<()> {
     context.progress.notice(&format!("{why}; the walk starts over"));
@@ -31,7 +31,9 @@ pub(in crate::sync) async fn start_over<S: Source, T: Store>(
 }
 
 /// Closes a walk that will not be gone on with.
-pub(in crate::sync) async fn give_up<S: Source, T: Store>(context: &Context<'_, S, T>) -> Outcome<()> {
+pub(in crate::sync) async fn give_up<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+) -> Outcome<()> {
     context.store.advance(context.lease, &moved(None, None)).await
 }
 

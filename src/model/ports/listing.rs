@@ -1,0 +1,11 @@
+//! The port to a plain list: read whole by `startIndex`.
+
+use super::resource::Identified;
+use crate::model::page::Request;
+
+/// A list that is read whole each time.
+pub trait Listing: Identified {
+    /// The request for the page that begins at `start_index`. `shrink` halves the page size so many times, down to
+    /// [`crate::model::page::SMALLEST_PAGE`].
+    fn page(&self, start_index: u64, shrink: u32) -> Request;
+}

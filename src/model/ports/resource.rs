@@ -1,0 +1,34 @@
+//! The port to what a resource means: its requests, and how its elements are decoded. `resources` implements it, without
+//! I/O. How a resource is read adds to it: a list, a walk and a feed have traits of their own beside this file.
+
+use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::page::{Broken, Request};
+use crate::model::table::Table;
+
+/// What every kind of record has, however it is read.
+pub trait Resource: Send + Sync + 'static {
+    /// The table that it fills.
+    fn table(&self) -> &'static Table;
+    /// Its name, which is its table's.
+    fn name(&self) -> &'static str {
+        self.table().name
+    }
+    /// The smallest request that shows whether the tenant allows this resource (`check` sends it).
+    fn trial_request(&self) -> Request;
+    /// The reject for an element that the reader could not cut off.
+    fn broken(&self, broken: &Broken) -> Reject;
+}
+
+/// A resource whose elements have an id, so that they can be compared with their rows before they are decoded.
+pub trait Identified: Resource {
+    /// The id and the hash over the bytes, without decoding.
+    fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
+    /// A decoder, with what it remembers from one element to the next: one per lane.
+    fn decoder(&self) -> Box<dyn Decoder>;
+}
+
+/// Turns identified elements into rows.
+pub trait Decoder: Send {
+    /// Decodes one element into the batch: a row, a refreshed hash, or a reject. `known` is never [`Known::Same`].
+    fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch);
+}
