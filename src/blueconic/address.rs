@@ -1,11 +1,18 @@
 //! Where requests go: the tenant's address, the API's path below it, and queries that arrive as they were meant.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
-use url::form_urlencoded::{self, byte_serialize};
 
 use crate::blueconic::error::ClientError;
 use crate::config::settings::Tenant;
 use crate::model::page::Request;
+
+/// What is encoded in a value of a query: a blank becomes `%20`, which every server understands, not `+`.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
 
 /// The API's address.
 #[derive(Debug, Clone)]
@@ -72,7 +79,7 @@ impl Address {
             let query: Vec<String> = request
                 .query
                 .iter()
-                .map(|(key, value)| format!("{key}={}", encode(value)))
+                .map(|(key, value)| format!("{key}={}", utf8_percent_encode(value, IN_QUERY)))
                 .collect();
             url.set_query(Some(&query.join("&")));
         }
@@ -107,10 +114,8 @@ pub(super) fn without_id(request: &Request, words: &str) -> String {
     let Some((_, encoded)) = single(request).filter(|(_, id)| !id.is_empty()) else {
         return words.to_owned();
     };
-    let plain: String = form_urlencoded::parse(encoded.as_bytes())
-        .map(|(id, _)| id)
-        .collect();
-    words.replace(encoded, ID).replace(&plain, ID)
+    let plain = percent_decode_str(encoded).decode_utf8_lossy();
+    words.replace(encoded, ID).replace(&*plain, ID)
 }
 
 /// What stands for an id in a message.
@@ -122,13 +127,6 @@ fn single(request: &Request) -> Option<(&str, &str)> {
         .path
         .rsplit_once('/')
         .filter(|_| request.arrays.is_empty())
-}
-
-/// Percent-encodes a value; a blank as `%20`, which every server understands, not as `+`.
-fn encode(value: &str) -> String {
-    byte_serialize(value.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! `psql`: opens psql on the configured database. The password goes through the environment, never a command line.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use embedded_postgres::{Cluster, is_made};
+use percent_encoding::percent_decode_str;
 use tokio::process::Command;
 use url::Url;
 
@@ -75,11 +77,7 @@ fn variables(url: &str) -> Vec<(&'static str, OsString)> {
         variables.push(("PGOPTIONS", options.into()));
         return variables;
     };
-    let decoded = |text: &str| -> OsString {
-        url::form_urlencoded::parse(format!("v={}", text.replace('+', "%2B")).as_bytes())
-            .next()
-            .map_or_else(|| text.into(), |(_, value)| value.into_owned().into())
-    };
+    let decoded = |text: &str| OsString::from_vec(percent_decode_str(text).collect());
     let mut put = |name, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             variables.push((name, decoded(value)));
@@ -173,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_connection_string_becomes_libpqs_variables() {
-        let found = variables("postgres://us%40er:p%2Bw+d@db.example:5433/my%20db?sslmode=require");
+        let found = variables("postgres://us%40er:p%2Bw+d&e@db.example:5433/my%20db?sslmode=require");
         let value = |name: &str| {
             found
                 .iter()
@@ -183,7 +181,7 @@ mod tests {
         assert_eq!(value("PGHOST").as_deref(), Some("db.example"));
         assert_eq!(value("PGPORT").as_deref(), Some("5433"));
         assert_eq!(value("PGUSER").as_deref(), Some("us@er"));
-        assert_eq!(value("PGPASSWORD").as_deref(), Some("p+w+d"));
+        assert_eq!(value("PGPASSWORD").as_deref(), Some("p+w+d&e"));
         assert_eq!(value("PGDATABASE").as_deref(), Some("my db"));
         assert_eq!(value("PGSSLMODE").as_deref(), Some("require"));
         let socket = variables("postgres:///blueconic?host=%2Ftmp%2Fx&port=5432&user=u&sslmode=disable");

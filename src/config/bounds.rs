@@ -1,6 +1,7 @@
 //! The bounds of every duration, size and count, in one table. What lies beyond them would overflow, exhaust or stall
 //! something; it is refused at the start, with the bounds and the reason.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use toml::Value;
 
 use super::error::SettingsError;
 use super::keys::for_each_list;
+use super::reader::{list_in, look_up};
 use crate::model::description::Registry;
 
 /// An amount of what a setting counts.
@@ -155,25 +157,31 @@ pub(super) fn check(settings: &Value, registry: Registry) -> Result<(), Settings
                 .into_iter()
                 .find(|value| !bounds.holds(value));
             if let Some(value) = beyond {
-                return Err(bounds.refuse(&key, value));
+                return Err(bounds.refuse(&key, &value));
             }
         }
     }
     Ok(())
 }
 
-/// The values under a key.
-fn values<'a>(settings: &'a Value, key: &str) -> Vec<&'a Value> {
+/// The values under a key. A list of tables may stand in the text of a variable.
+fn values<'a>(settings: &'a Value, key: &str) -> Vec<Cow<'a, Value>> {
     let (list, inner) = match key.split_once("[].") {
         Some((list, inner)) => (list, Some(inner)),
         None => (key, None),
     };
-    let found = list.split('.').try_fold(settings, |value, part| value.get(part));
-    match (found, inner) {
+    match (look_up(settings, list), inner) {
         (Some(Value::Array(tables)), Some(inner)) => {
-            tables.iter().filter_map(|table| table.get(inner)).collect()
+            let values = tables.iter().filter_map(|table| table.get(inner));
+            values.map(Cow::Borrowed).collect()
         }
-        (Some(value), None) => vec![value],
+        (Some(Value::String(text)), Some(inner)) => {
+            let tables = list_in(text);
+            let tables = tables.iter().filter_map(Value::as_array).flatten();
+            let values = tables.filter_map(|table| table.get(inner));
+            values.cloned().map(Cow::Owned).collect()
+        }
+        (Some(value), None) => vec![Cow::Borrowed(value)],
         _ => Vec::new(),
     }
 }

@@ -9,13 +9,15 @@ use super::bounds;
 use super::defaults::DEFAULTS;
 use super::error::SettingsError;
 use super::keys::Keys;
+use super::known::{self, PREFIX};
 use super::proxy::Proxies;
+use super::reader::Given;
 use super::secret::{self, Secret};
 use super::settings::Settings;
-use super::table::{set, set_from_variable};
+use super::table::{set_from_variable, set_text};
 use super::typed::typed;
 use super::validate::validate;
-use super::variables::{self, PREFIX, Variables};
+use super::variables::Variables;
 use crate::model::description::Registry;
 
 /// A settings file is no longer than this (bytes); what is, is another file.
@@ -28,21 +30,23 @@ pub fn load(
     registry: Registry,
 ) -> Result<Settings, SettingsError> {
     let keys = Keys::of(registry);
-    let mut notices = variables::check(variables, &keys)?;
-    let mut table = parse(DEFAULTS, Path::new("config/default.toml"))?;
+    let mut notices = known::check(variables, &keys)?;
+    let mut given = Given {
+        table: parse(DEFAULTS, Path::new("config/default.toml"))?,
+        ..Given::default()
+    };
     if let Some(path) = file {
         let text = secret::read_text(path, "`--config`", LONGEST_FILE)?;
-        let given = parse(&text, path)?;
-        check_keys(&keys, "", &given, &path.display().to_string())?;
-        merge(&mut table, given);
+        let own = parse(&text, path)?;
+        check_keys(&keys, "", &own, &path.display().to_string())?;
+        merge(&mut given.table, own);
     }
     for (name, value) in variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
-        set_from_variable(&keys, &mut table, name, text_of(name, value)?)?;
+        set_from_variable(&keys, &mut given, name, text_of(name, value)?)?;
     }
-    well_known(&mut table, variables)?;
-    let table = Value::Table(table);
-    bounds::check(&table, registry)?;
-    let mut settings = typed(&keys, table)?;
+    well_known(&mut given, variables)?;
+    bounds::check(&Value::Table(given.table.clone()), registry)?;
+    let mut settings = typed(&given, registry)?;
     let mut secret = |name, named| secret_of(variables, name, named, &mut notices);
     settings.key = secret("BLUECONIC_SYNC_KEY", None)?;
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
@@ -89,7 +93,7 @@ fn check_keys(keys: &Keys, section: &str, table: &Table, origin: &str) -> Result
         };
         match value {
             Value::Table(inner) if keys.is_section(&key) => check_keys(keys, &key, inner, origin)?,
-            _ if keys.kind(&key).is_some() => {}
+            _ if keys.contains(&key) => {}
             _ => {
                 let nearest = keys.nearest(&key);
                 return Err(SettingsError::UnknownKey {
@@ -120,14 +124,14 @@ fn text_of<'a>(name: &str, value: &'a OsString) -> Result<&'a str, SettingsError
     })
 }
 
-fn well_known(table: &mut Table, variables: &Variables) -> Result<(), SettingsError> {
+fn well_known(given: &mut Given, variables: &Variables) -> Result<(), SettingsError> {
     for (name, key) in [
         ("BLUECONIC_URL", "tenant.url"),
         ("BLUECONIC_CLIENT_ID", "tenant.client_id"),
     ] {
         if let Some(value) = variables.get(name) {
             let text = secret::without_newline(text_of(name, value)?);
-            set(table, key, Value::String(text.to_owned()));
+            set_text(given, key, text);
         }
     }
     Ok(())
@@ -219,7 +223,7 @@ pub(super) mod tests {
         let defaults = DEFAULTS.parse::<Table>().unwrap();
         let keys = Keys::of(LISTS);
         check_keys(&keys, "", &defaults, "defaults").unwrap();
-        for (key, _) in keys.iter() {
+        for key in keys.iter() {
             let name = key.rsplit('.').next().unwrap();
             assert!(
                 DEFAULTS.contains(&format!("{name} = ")),

@@ -246,13 +246,13 @@ pub struct Resources {
     /// Audit events.
     pub audit_events: AuditEvents,
     /// What is set of the plain lists, by name; see [`Resources::list`].
-    #[serde(flatten)]
-    lists: BTreeMap<String, GivenList>,
+    #[serde(skip)]
+    pub(super) lists: BTreeMap<String, GivenList>,
 }
 
 /// What is set of a plain list; the rest is as its description has it.
 #[derive(Debug, Clone, Default, Deserialize)]
-struct GivenList {
+pub(super) struct GivenList {
     enabled: Option<bool>,
     schedule: Option<String>,
     page_size: Option<NonZeroU32>,

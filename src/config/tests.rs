@@ -14,7 +14,7 @@ use toml::{Table, Value};
 use super::bounds::{Amount, BOUNDS};
 use super::defaults::DEFAULTS;
 use super::keys::{Keys, for_each_list};
-use super::variables::variable_of;
+use super::known::variable_of;
 use crate::resources::registry::RESOURCES;
 
 /// What stands between these lines is generated.
@@ -229,7 +229,7 @@ fn every_key_has_its_comment_in_the_defaults() {
         .map(|setting| setting.key)
         .collect();
     let keys = Keys::of(RESOURCES);
-    for (key, _) in keys.iter() {
+    for key in keys.iter() {
         let times = found.iter().filter(|one| *one == key).count();
         assert_eq!(times, 1, "`{key}` stands {times} times in config/default.toml");
     }

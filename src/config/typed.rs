@@ -1,37 +1,53 @@
-//! Turns the merged table into settings, and tells which key is to blame where that fails.
+//! Turns the merged settings into their types, and tells which key is to blame where that fails.
 
-use toml::{Table, Value};
+use toml::Value;
 
-use super::defaults::DEFAULTS;
 use super::error::SettingsError;
-use super::keys::Keys;
-use super::settings::Settings;
-use super::table::{look_up, set};
+use super::reader::{Given, TABLES, TEXTS, TRUE_OR_FALSE, WHOLE_NUMBER, Wrong, look_up};
+use super::settings::{GivenList, Settings};
+use crate::model::description::Registry;
 
-/// Turns the merged table into settings, section by section, so that an error names the key.
-pub(super) fn typed(keys: &Keys, table: Value) -> Result<Settings, SettingsError> {
-    let shown = table.clone();
-    table.try_into::<Settings>().map_err(|error| {
-        let (key, value) = culprit(keys, &shown).unwrap_or_default();
-        // The value stands beside it already, without what must not be seen.
-        let given = look_up(&shown, &key).and_then(Value::as_str).unwrap_or_default();
-        let why = plainly(error.message().trim());
-        let why = why.replace(&format!(": {given:?}"), "");
-        SettingsError::BadValue {
-            key,
-            value,
-            why: if given.is_empty() {
-                why
-            } else {
-                why.replace(given, "…")
-            },
-        }
-    })
+/// Turns the merged settings into their types; the registry says which plain lists there are.
+pub(super) fn typed(given: &Given, registry: Registry) -> Result<Settings, SettingsError> {
+    let bad = |wrong| bad_value(given, wrong);
+    let mut settings: Settings = given.read("").map_err(bad)?;
+    for (description, _) in registry.lists() {
+        let name = description.name();
+        let list: GivenList = given.read(&format!("resources.{name}")).map_err(bad)?;
+        settings.resources.lists.insert(name.to_owned(), list);
+    }
+    Ok(settings)
+}
+
+fn bad_value(given: &Given, wrong: Wrong) -> SettingsError {
+    let whole = Value::Table(given.table.clone());
+    let value = look_up(&whole, &wrong.key);
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    let why = plainly(&wrong.why).map_or_else(|| without(text, &wrong.why), str::to_owned);
+    SettingsError::BadValue {
+        // No other key of a file may hold a password.
+        value: match value {
+            Some(_) if wrong.key == "database.url" => "…".to_owned(),
+            Some(value) => plain(value),
+            None => String::new(),
+        },
+        key: wrong.key,
+        why,
+    }
+}
+
+/// A message without the value that it quotes: the value stands beside it already, without what must not be seen.
+fn without(value: &str, message: &str) -> String {
+    if value.is_empty() {
+        return message.to_owned();
+    }
+    message.replace(&format!(": {value:?}"), "").replace(value, "…")
 }
 
 /// What the libraries below say, in words for people who set a setting.
-fn plainly(message: &str) -> String {
-    let wanted = [
+fn plainly(message: &str) -> Option<&'static str> {
+    let own = [WHOLE_NUMBER, TRUE_OR_FALSE, TEXTS, TABLES].map(|own| (own, own));
+    let others = [
         ("nonzero u32", "a whole number from 1 up is wanted"),
         (
             "relative URL without a base",
@@ -42,29 +58,9 @@ fn plainly(message: &str) -> String {
             "an address such as 127.0.0.1:8080 is wanted",
         ),
     ];
-    let plain = wanted.into_iter().find(|(said, _)| message.contains(said));
-    plain.map_or_else(|| message.to_owned(), |(_, plain)| plain.to_owned())
-}
-
-/// The first key whose value alone breaks the defaults; secrets are not among the keys of the table but for a
-/// database URL in a file, which is not shown.
-fn culprit(keys: &Keys, given: &Value) -> Option<(String, String)> {
-    for (key, _) in keys.iter() {
-        let Some(value) = look_up(given, key) else {
-            continue;
-        };
-        let mut table = DEFAULTS.parse::<Table>().ok()?;
-        set(&mut table, key, value.clone());
-        if Value::Table(table).try_into::<Settings>().is_err() {
-            let shown = if key == "database.url" {
-                "…".to_owned()
-            } else {
-                plain(value)
-            };
-            return Some((key.to_owned(), shown));
-        }
-    }
-    None
+    let mut all = own.into_iter().chain(others);
+    all.find(|(said, _)| message.contains(said))
+        .map(|(_, plain)| plain)
 }
 
 fn plain(value: &Value) -> String {

@@ -1,11 +1,18 @@
 //! Where the profiles of a segment are read.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The path, with a place for the segment.
 pub(super) const PATH: &str = "/segments/{segment}/profiles";
 /// Under which key the answer holds them.
 pub(super) const ARRAYS: &[&str] = &["profiles"];
+
+/// What is encoded in a part of a path.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'.');
 
 /// The path of a segment's profiles.
 pub(super) fn path_of(segment: &str) -> String {
@@ -17,16 +24,7 @@ pub(super) fn is_addressable(id: &str) -> bool {
     !matches!(id, "" | "." | "..")
 }
 
-/// A path segment, percent-encoded.
+/// A path segment, percent-encoded: all but what RFC 3986 calls unreserved.
 pub(super) fn encoded(part: &str) -> String {
-    let mut path = String::with_capacity(part.len());
-    for byte in part.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
+    utf8_percent_encode(part, RESERVED).to_string()
 }

@@ -9,11 +9,14 @@ use std::ffi::OsString;
 
 use super::*;
 use crate::config::defaults::DEFAULTS;
-use crate::config::keys::{Keys, Kind};
+use crate::config::keys::Keys;
+use crate::config::known::variable_of;
 use crate::config::load::load;
 use crate::config::load::tests::LISTS;
+use crate::config::reader::{Given, TABLES};
+use crate::config::table::set_text;
+use crate::config::typed::typed;
 use crate::config::variables::Variables;
-use crate::config::variables::variable_of;
 
 /// The settings with one amount, as variables.
 fn with(key: &str, amount: &str) -> Result<(), SettingsError> {
@@ -98,13 +101,14 @@ fn what_nobody_can_mean_is_refused_and_nothing_panics() {
     }
 }
 
-/// The texts that `config/default.toml` gives keys of this name, also in comments.
-fn documented(key: &str) -> impl Iterator<Item = &'static str> {
-    let head = format!("{} = \"", key.rsplit('.').next().unwrap());
-    DEFAULTS.lines().filter_map(move |line| {
-        let rest = line.trim_start_matches("# ").strip_prefix(&head)?;
-        rest.split('"').next()
-    })
+/// Whether the type of a setting takes a text, bounds apart; else why not.
+fn takes(key: &str, text: &str) -> Result<(), SettingsError> {
+    let mut given = Given {
+        table: DEFAULTS.parse().unwrap(),
+        ..Given::default()
+    };
+    set_text(&mut given, key, text);
+    typed(&given, LISTS).map(|_| ())
 }
 
 /// A new key without bounds fails here.
@@ -116,27 +120,34 @@ fn every_duration_size_and_count_has_bounds() {
         found.map(|(bounds, _)| bounds.least)
     };
     let keys = Keys::of(LISTS);
-    for (key, kind) in keys.iter() {
-        let fits = match kind {
-            Kind::Integer | Kind::IntegerOrText => matches!(unit(key), Some(Count(_))),
-            Kind::Duration => matches!(unit(key), Some(Time(_))),
-            Kind::Size => matches!(unit(key), Some(Bytes(_))),
-            Kind::Tables => unit(key).is_some(),
-            Kind::Bool | Kind::Texts => true,
-            Kind::Text => {
-                // A duration or a size is of that kind, not a text.
-                !documented(key).any(|default| {
-                    humantime::parse_duration(default).is_ok()
-                        || default.parse::<bytesize::ByteSize>().is_ok()
-                })
-            }
+    let mut amounts = 0;
+    for key in keys.iter() {
+        let Err(refused) = takes(key, "no amount") else {
+            continue;
+        };
+        let takes = |text| takes(key, text).is_ok();
+        let is_list_of_tables = refused.to_string().contains(TABLES);
+        let fits = match unit(key) {
+            // The bounds are those of a key in each table.
+            Some(_) if is_list_of_tables => true,
+            Some(Time(_)) => takes("1h"),
+            Some(Bytes(_)) => takes("1MiB"),
+            Some(Count(_)) => takes("7"),
+            None => !is_list_of_tables && !["1h", "1MiB", "7"].into_iter().any(takes),
         };
         assert!(fits, "`{key}` needs its bounds in src/config/bounds.rs");
+        amounts += usize::from(unit(key).is_some());
     }
-    for (_, bounded) in bounded() {
+    let bounded: Vec<String> = bounded().map(|(_, key)| key).collect();
+    assert_eq!(
+        amounts,
+        bounded.len(),
+        "a bound is for no setting that is an amount"
+    );
+    for bounded in &bounded {
         let name = bounded.split("[]").next();
         assert!(
-            keys.iter().any(|(key, _)| Some(key) == name),
+            keys.iter().any(|key| Some(key) == name),
             "there is no `{bounded}`"
         );
     }

@@ -1,0 +1,261 @@
+//! Reads settings by the types that they get: a struct says which keys its section has, and the type of a field how the text of
+//! a variable is read. So a key is written once, in `settings.rs`.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde::de::value::SeqDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use toml::de::Error;
+use toml::{Table, Value};
+
+/// What a text must be for a number.
+pub(super) const WHOLE_NUMBER: &str = "a whole number is wanted";
+/// What a text must be for a switch.
+pub(super) const TRUE_OR_FALSE: &str = "`true` or `false` is wanted";
+/// What a text must be for a list of texts.
+pub(super) const TEXTS: &str = "texts separated by commas are wanted";
+/// What a text must be for a list of tables.
+pub(super) const TABLES: &str =
+    "a TOML list of tables is wanted, such as [{schedule = \"40 3 * * *\", overlap = \"26h\"}]";
+
+/// The merged settings before they have types.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    /// Sections and values.
+    pub(super) table: Table,
+    /// The keys whose value is the text of a variable.
+    pub(super) texts: BTreeSet<String>,
+}
+
+/// What stands in the way of a type: the key, and what is wrong with its value.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) key: String,
+    pub(super) why: String,
+}
+
+impl Given {
+    /// The section at a key (empty: all settings) as a type.
+    pub(super) fn read<T: DeserializeOwned>(&self, section: &str) -> Result<T, Wrong> {
+        self.read_and_tell(section, &RefCell::default())
+    }
+
+    /// The keys that the type of a section has, with the keys of its own sections. A section that is not given is not
+    /// looked into.
+    pub(super) fn keys<T: DeserializeOwned>(&self, section: &str) -> Vec<String> {
+        let keys = RefCell::default();
+        // The keys are told also of a value that does not fit.
+        let _ = self.read_and_tell::<T>(section, &keys);
+        keys.into_inner()
+    }
+
+    fn read_and_tell<T: DeserializeOwned>(
+        &self,
+        section: &str,
+        keys: &RefCell<Vec<String>>,
+    ) -> Result<T, Wrong> {
+        let whole = Value::Table(self.table.clone());
+        let empty = Value::Table(Table::new());
+        let reader = Reader {
+            value: look_up(&whole, section).unwrap_or(&empty),
+            key: section.to_owned(),
+            texts: &self.texts,
+            keys,
+        };
+        serde_path_to_error::deserialize(reader).map_err(|error| {
+            let below = error.path().to_string();
+            // An entry of a list is no key of its own.
+            let below = below.split('[').next().unwrap_or_default().trim_matches('.');
+            Wrong {
+                key: joined(section, below),
+                why: error.inner().message().trim().to_owned(),
+            }
+        })
+    }
+}
+
+/// The value of a key; of the empty key all settings.
+pub(super) fn look_up<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    let mut parts = key.split('.').filter(|part| !part.is_empty());
+    parts.try_fold(value, |value, part| value.get(part))
+}
+
+/// A TOML list in the text of a variable.
+pub(super) fn list_in(text: &str) -> Option<Value> {
+    let mut table = format!("list = {text}").parse::<Table>().ok()?;
+    table.remove("list").filter(Value::is_array)
+}
+
+fn joined(section: &str, name: &str) -> String {
+    match (section.is_empty(), name.is_empty()) {
+        (true, _) => name.to_owned(),
+        (_, true) => section.to_owned(),
+        _ => format!("{section}.{name}"),
+    }
+}
+
+/// One value, to be read by a type.
+struct Reader<'a> {
+    value: &'a Value,
+    key: String,
+    texts: &'a BTreeSet<String>,
+    /// Every key that a struct asked for.
+    keys: &'a RefCell<Vec<String>>,
+}
+
+impl<'a> Reader<'a> {
+    /// The text of a variable.
+    fn text(&self) -> Option<&'a str> {
+        self.value.as_str().filter(|_| self.texts.contains(&self.key))
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.text().and_then(|text| text.trim().parse().ok()) {
+            Some(number) => visitor.visit_i64(number),
+            None => self.value.clone().deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.value.clone().deserialize_str(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.value.clone().deserialize_string(visitor)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.text().map(|text| text.trim().parse()) {
+            Some(Ok(truth)) => visitor.visit_bool(truth),
+            Some(Err(_)) => Err(Error::custom(TRUE_OR_FALSE)),
+            None => self.value.clone().deserialize_bool(visitor),
+        }
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.text().map(|text| text.trim().parse()) {
+            Some(Ok(number)) => visitor.visit_i64(number),
+            Some(Err(_)) => Err(Error::custom(WHOLE_NUMBER)),
+            None => self.value.clone().deserialize_u32(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.value.clone().deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let Some(text) = self.text() else {
+            return self.value.clone().deserialize_seq(visitor);
+        };
+        if text.trim_start().starts_with('[') {
+            let list = list_in(text).ok_or_else(|| Error::custom(TEXTS))?;
+            return list.deserialize_seq(visitor);
+        }
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        visitor.visit_seq(SeqDeserializer::new(parts.map(Part)))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let keys = fields.iter().map(|field| joined(&self.key, field));
+        self.keys.borrow_mut().extend(keys);
+        match self.value {
+            Value::Table(_) => visitor.visit_map(Fields {
+                section: self,
+                left: fields.iter(),
+                next: None,
+            }),
+            other => other.clone().deserialize_struct(name, fields, visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct map
+        identifier ignored_any
+    }
+}
+
+/// The fields of a struct that its section has, in the order of the struct.
+struct Fields<'a> {
+    section: Reader<'a>,
+    left: std::slice::Iter<'static, &'static str>,
+    next: Option<Reader<'a>>,
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        for field in self.left.by_ref() {
+            if let Some(value) = self.section.value.get(*field) {
+                self.next = Some(Reader {
+                    value,
+                    key: joined(&self.section.key, field),
+                    ..self.section
+                });
+                return seed.deserialize((*field).into_deserializer()).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        let reader = self.next.take();
+        seed.deserialize(reader.ok_or_else(|| Error::custom("a value was asked for before its key"))?)
+    }
+}
+
+/// One of the texts between the commas of a variable.
+struct Part<'a>(&'a str);
+
+impl IntoDeserializer<'_, Error> for Part<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Part<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Error> {
+        Err(Error::custom(TABLES))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
