@@ -3,12 +3,32 @@
 
 use std::fmt::{Display, Write as _};
 
-use maud::Render;
+use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
 use crate::model::plain;
 
 /// Longer texts are cut: a page is for reading.
 const LONGEST: usize = 2000;
+
+/// A page with nothing from elsewhere: one stylesheet inside, no scripts. It loads itself anew after so many seconds, if that is
+/// said.
+pub(crate) fn document(title: &str, refresh_seconds: Option<u32>, style: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if let Some(seconds) = refresh_seconds { meta http-equiv="refresh" content=(seconds); }
+                title { (title) }
+                style { (PreEscaped(style)) }
+            }
+            body { (body) }
+        }
+    };
+    page.into_string()
+}
 
 /// Text for a template, also as the value of an attribute. Characters that deceive become U+FFFD.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! The status page: what an operator wants to know at a glance, first whether anything needs a person. No scripts, no
 //! assets, one stylesheet inside; it loads itself anew, sooner while something runs.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::card::{self, card};
-use super::html::Text;
+use super::html::{Text, document};
 use super::severity::{Severity, verdict};
 use crate::model::Time;
 use crate::model::description::Registry;
@@ -54,27 +54,14 @@ pub(super) fn unreadable(fault: &Fault, now: Time) -> String {
 }
 
 fn frame(refresh_seconds: u32, now: Time, body: &Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="refresh" content=(refresh_seconds);
-                title { "blueconic-sync" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (body)
-                footer {
-                    p { "As of " (format::moment(now)) " UTC · blueconic-sync " (env!("CARGO_PKG_VERSION")) }
-                    p { a href="status.json" { "status.json" } " " a href="metrics" { "metrics" } }
-                }
-            }
+    let body = html! {
+        (body)
+        footer {
+            p { "As of " (format::moment(now)) " UTC · blueconic-sync " (env!("CARGO_PKG_VERSION")) }
+            p { a href="status.json" { "status.json" } " " a href="metrics" { "metrics" } }
         }
     };
-    page.into_string()
+    document("blueconic-sync", Some(refresh_seconds), STYLE, &body)
 }
 
 fn banner(status: &Status, registry: Registry, now: Time) -> Markup {

@@ -17,7 +17,7 @@ use simulated_tenant::settings::Settings;
 use simulated_tenant::tenant;
 
 /// Whatever went wrong.
-pub type Outcome<T> = Result<T, Box<dyn Error>>;
+pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// As a connection hands them out.
 const CHUNK: usize = 64 * 1024;

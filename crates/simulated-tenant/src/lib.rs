@@ -30,6 +30,7 @@ mod rendered;
 mod routes;
 mod server;
 mod state;
+mod stock;
 mod timeline;
 mod vocabulary;
 mod world;

@@ -1,240 +1,13 @@
-//! Profiles that were written once and are sent again from memory, for benchmarks: so a tenant costs little more than
-//! its socket does. Where few profiles repeat under many ids, what differs (ids, dates) is written over a copy, in
-//! place, and the copies go round. Only the profiles of a plain listing are kept; nothing may change the tenant
-//! meanwhile.
+//! The body of a plain page whose profiles come out of the stock.
 
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
-use crate::base::Base;
-use crate::json::{Separator, write_number};
+use crate::json::Separator;
 use crate::page::Page;
-use crate::world::World;
-
-/// Profiles in one block: some 200 KB, a good size for a write to a socket.
-const BLOCK: u64 = 64;
-/// What stands before the date of the last change in a profile.
-const BEFORE_MODIFIED: &[u8] = b"\"lastmodifieddate\",\"values\":[\"";
-
-/// What was written so far, by what requests want to know of a profile.
-#[derive(Debug, Default)]
-pub(crate) struct Rendered(Mutex<HashMap<Wanted, Arc<Stock>>>);
-
-/// What a request says besides which page it wants.
-type Wanted = Vec<(String, String)>;
-
-impl Rendered {
-    /// The stock for requests that want this of a profile.
-    pub(crate) fn stock(&self, wanted: Wanted, base: &Base) -> Arc<Stock> {
-        let mut stocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stock) = stocks.get(&wanted) {
-            return Arc::clone(stock);
-        }
-        let stock = Arc::new(Stock::new(base));
-        stocks.insert(wanted, Arc::clone(&stock));
-        stock
-    }
-}
-
-/// Profiles in writing.
-#[derive(Debug)]
-pub(crate) struct Stock {
-    /// How many profiles differ in more than ids and dates.
-    distinct: u64,
-    blocks: Vec<OnceLock<Block>>,
-    /// Positions at which something else stands than was generated.
-    others: Mutex<HashMap<u64, Bytes>>,
-}
-
-impl Stock {
-    fn new(base: &Base) -> Self {
-        let blocks = base.distinct.div_ceil(BLOCK);
-        Self {
-            distinct: base.distinct,
-            blocks: (0..blocks).map(|_| OnceLock::new()).collect(),
-            others: Mutex::default(),
-        }
-    }
-
-    /// How far one block reaches from a position on.
-    fn reach(&self, position: u64) -> u64 {
-        let place = position % self.distinct;
-        let end = ((place / BLOCK + 1) * BLOCK).min(self.distinct);
-        position + (end - place)
-    }
-
-    /// The profiles at these positions of one block, each with a comma before it.
-    fn run(&self, page: &mut Page, world: &World, positions: Range<u64>) -> Bytes {
-        let place = positions.start % self.distinct;
-        let Some(block) = usize::try_from(place / BLOCK)
-            .ok()
-            .and_then(|block| self.blocks.get(block))
-        else {
-            return Bytes::new();
-        };
-        let first = place / BLOCK * BLOCK;
-        let within = to_index(place - first)..to_index(place - first + (positions.end - positions.start));
-        block
-            .get_or_init(|| Block::write(page, world, first..(first + BLOCK).min(self.distinct)))
-            .lend(&world.base, positions.start, within)
-    }
-
-    /// What a listing brings at a position, each element with a comma before it.
-    fn other(&self, page: &mut Page, world: &World, position: u64) -> Bytes {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = others.entry(position).or_insert_with(|| {
-            let mut bytes = Vec::new();
-            page.write_element(world, position, &mut Separator::after_one(), &mut bytes);
-            bytes.into()
-        });
-        written.clone()
-    }
-}
-
-/// A few profiles in writing.
-#[derive(Debug)]
-struct Block {
-    text: Bytes,
-    /// Where each profile begins, and the end.
-    starts: Vec<usize>,
-    /// By profile, what has to be written anew for another position; empty where positions do not repeat.
-    marks: Vec<Vec<Mark>>,
-    /// Copies of the text that nobody is sending.
-    idle: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-/// Something of a fixed length that depends on the position.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    at: usize,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum What {
-    /// The profile's id.
-    Id,
-    /// The id of so many-th of the profiles that it replaced.
-    Loser(u64),
-    /// When it was last changed: 13 digits for three centuries.
-    Modified,
-}
-
-impl Block {
-    fn write(page: &mut Page, world: &World, positions: Range<u64>) -> Self {
-        let (mut text, mut starts, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-        for position in positions {
-            let start = text.len();
-            starts.push(start);
-            text.push(b',');
-            page.profiles.write(world, position, None, &mut text);
-            if world.base.repeats() {
-                marks.push(marks_in(&text[start..], start, &world.base, position));
-            }
-        }
-        starts.push(text.len());
-        Self {
-            text: text.into(),
-            starts,
-            marks,
-            idle: Arc::default(),
-        }
-    }
-
-    /// The profiles of these places under the positions from `first` on.
-    fn lend(&self, base: &Base, first: u64, within: Range<usize>) -> Bytes {
-        let span = self.starts[within.start]..self.starts[within.end];
-        if self.marks.is_empty() {
-            return self.text.slice(span);
-        }
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut text = idle.unwrap_or_else(|| self.text.to_vec());
-        for (position, place) in (first..).zip(within) {
-            for mark in &self.marks[place] {
-                mark.write(base, position, &mut text);
-            }
-        }
-        let home = Arc::clone(&self.idle);
-        Bytes::from_owner(Lent { text, home }).slice(span)
-    }
-}
-
-/// A copy on its way; it comes back when it was sent.
-struct Lent {
-    text: Vec<u8>,
-    home: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.text
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let text = std::mem::take(&mut self.text);
-        self.home
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(text);
-    }
-}
-
-impl Mark {
-    fn write(self, base: &Base, position: u64, text: &mut [u8]) {
-        match self.what {
-            What::Id => overwrite(text, self.at, &base.identities.write(position)),
-            What::Loser(which) => {
-                let loser = base.losers(position).start + which;
-                overwrite(text, self.at, &base.identities.write(loser));
-            }
-            What::Modified => {
-                let mut digits = Vec::with_capacity(13);
-                write_number(base.modified(position).unsigned_abs(), &mut digits);
-                overwrite(text, self.at, &digits);
-            }
-        }
-    }
-}
-
-fn overwrite(text: &mut [u8], at: usize, by: &[u8]) {
-    text[at..at + by.len()].copy_from_slice(by);
-}
-
-/// What depends on the position in the text of a profile that begins at `start`.
-fn marks_in(text: &[u8], start: usize, base: &Base, position: u64) -> Vec<Mark> {
-    let losers = base.losers(position);
-    let replaced = (0..losers.end - losers.start).map(What::Loser);
-    let found = [What::Id].into_iter().chain(replaced).filter_map(|what| {
-        let id = match what {
-            What::Loser(which) => base.identities.write(losers.start + which),
-            _ => base.identities.write(position),
-        };
-        Some(Mark {
-            at: start + find(text, &id)?,
-            what,
-        })
-    });
-    let modified = find(text, BEFORE_MODIFIED).map(|at| Mark {
-        at: start + at + BEFORE_MODIFIED.len(),
-        what: What::Modified,
-    });
-    found.chain(modified).collect()
-}
-
-fn find(text: &[u8], sought: &[u8]) -> Option<usize> {
-    text.windows(sought.len()).position(|window| window == sought)
-}
-
-/// A place in a block.
-fn to_index(place: u64) -> usize {
-    usize::try_from(place).unwrap_or(usize::MAX)
-}
+use crate::stock::Stock;
 
 #[derive(Clone, Copy)]
 enum Stage {
@@ -267,10 +40,13 @@ fn piece(page: &mut Page, stock: &Stock, stage: Stage) -> Option<(Bytes, Stage)>
     while next < page.plan.end {
         let other = world.next_other(next).min(page.plan.end);
         let (bytes, end) = if other == next {
-            (stock.other(page, &world, next), next + 1)
+            let write = |into: &mut Vec<u8>| {
+                page.write_element(&world, next, &mut Separator::after_one(), into);
+            };
+            (stock.other(next, write), next + 1)
         } else {
             let end = stock.reach(next).min(other);
-            (stock.run(page, &world, next..end), end)
+            (stock.run(&mut page.profiles, &world, next..end), end)
         };
         next = end;
         // Of what is gone, nothing comes.

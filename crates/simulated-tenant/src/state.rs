@@ -13,10 +13,10 @@ use crate::faults::Faults;
 use crate::identity::mix;
 use crate::json::Writer;
 use crate::oauth::Oauth;
-use crate::rendered::Rendered;
 use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::shape::Shape;
+use crate::stock::Rendered;
 use crate::world::World;
 
 /// A tenant, without its socket.

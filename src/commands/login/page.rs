@@ -1,10 +1,10 @@
 //! What the browser shows at the end of a sign-in: plain, kind, without scripts or anything from elsewhere.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use crate::model::fault::Fault;
 use crate::model::plain;
-use crate::web::html::Text;
+use crate::web::html::{Text, document};
 
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;overflow-wrap:anywhere}\
      h1{font-size:1.5rem}";
@@ -46,20 +46,8 @@ pub(super) fn over() -> String {
 }
 
 fn page(title: &str, body: &Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · blueconic-sync" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { h1 { (title) } (body) }
-        }
-    };
-    page.into_string()
+    let body = html! { h1 { (title) } (body) };
+    document(&format!("{title} · blueconic-sync"), None, STYLE, &body)
 }
 
 /// On one line, as the terminal says it, without its full stop.

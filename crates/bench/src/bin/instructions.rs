@@ -5,18 +5,12 @@ use std::hint::black_box;
 use std::path::PathBuf;
 
 use blueconic_sync::model::batch::Batch;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 use bench::Outcome;
 
 /// The product's path over a page of profiles.
 #[derive(Debug, Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
 enum Command {
     /// Write the page: not to be counted
     Page {
@@ -42,7 +36,7 @@ enum Command {
 }
 
 fn main() -> Outcome<()> {
-    match Arguments::parse().command {
+    match Command::parse() {
         Command::Page { file, profiles } => {
             let body = tokio::runtime::Runtime::new()?.block_on(bench::page(profiles))?;
             std::fs::write(file, body)?;

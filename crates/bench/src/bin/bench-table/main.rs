@@ -4,24 +4,17 @@
 mod process;
 mod results;
 mod rows;
+mod table;
 mod text;
 
-use std::error::Error;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-/// Whatever went wrong.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use bench::Outcome;
 
 /// What `script/bench` measures with.
 #[derive(Debug, Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command and print what it took: one line `NAME VALUE` for each measure
     Measure {
@@ -50,7 +43,7 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    match Arguments::parse().command {
+    match Command::parse() {
         Command::Measure {
             accept,
             answer,
@@ -59,7 +52,7 @@ async fn main() -> Outcome<()> {
         Command::FirstRow { command } => tell(&process::first_row(&command).await?),
         Command::Table { results } => {
             let results = results::Results::read(&std::fs::read_to_string(results)?)?;
-            tell(&text::table(&rows::all(&results)));
+            tell(&table::table(&rows::all(&results)));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use sqlx::{Connection, PgConnection};
 
-use crate::Outcome;
+use bench::Outcome;
 
 /// Between two looks at a table.
 const LOOK: Duration = Duration::from_millis(2);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Outcome;
+use bench::Outcome;
 
 /// Whose number it is.
 pub(crate) const PRODUCT: &str = "product";

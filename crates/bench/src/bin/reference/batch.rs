@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::Outcome;
 use crate::ends::Ends;
+use bench::Outcome;
 
 /// Elements in a batch.
 pub(crate) const BATCH: usize = 1_500;

@@ -5,9 +5,10 @@ use std::time::Instant;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Row};
 
+use crate::arguments::{Database, Done, variable};
 use crate::batch::Batch;
 use crate::profile::{COLUMNS, write_row};
-use crate::{Database, Done, Outcome, variable};
+use bench::Outcome;
 
 /// Bytes of one message of a copy.
 const MESSAGE: usize = 256 * 1024;

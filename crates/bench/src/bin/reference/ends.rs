@@ -6,7 +6,7 @@ use serde_json::Deserializer;
 use serde_json::value::RawValue;
 use wide::u8x16;
 
-use crate::Outcome;
+use bench::Outcome;
 
 /// How the ends are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,7 @@
 //! no retries, no rejects, no merges of profiles, no ledger, no way to go on after a crash. Nothing of the product's
 //! path is used here.
 
+mod arguments;
 mod batch;
 mod database;
 mod ends;
@@ -10,24 +11,16 @@ mod pages;
 mod profile;
 mod walk;
 
-use std::error::Error;
 use std::time::Instant;
 
-use clap::{Args, Parser, Subcommand};
+use bench::Outcome;
+use clap::Parser;
 
+use crate::arguments::{Database, Tenant};
 use crate::ends::Ends;
-
-/// Whatever went wrong: nothing is tried again.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The least that an honest sync can do. Prints one line of JSON.
 #[derive(Debug, Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
 enum Command {
     /// Read all pages and throw them away
     Drain {
@@ -66,43 +59,10 @@ enum Command {
     Digest,
 }
 
-/// Where to read: as the product is told it, `BLUECONIC_URL`, `BLUECONIC_CLIENT_ID` and `BLUECONIC_CLIENT_SECRET`.
-#[derive(Debug, Args)]
-struct Tenant {
-    /// Profiles in a page
-    #[arg(long, default_value_t = 10_000)]
-    page_size: u32,
-}
-
-/// Where to write: `DATABASE_URL`, a database that the product has migrated.
-#[derive(Debug, Args)]
-struct Database {
-    /// Loading connections
-    #[arg(long, default_value_t = 2)]
-    connections: usize,
-    /// Settings of each session, `name=value,…`
-    #[arg(long, default_value = "")]
-    session: String,
-}
-
-/// A variable that has to be set.
-fn variable(name: &str) -> Outcome<String> {
-    std::env::var(name).map_err(|error| format!("{name}: {error}").into())
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-struct Done {
-    rows: u64,
-    bytes: u64,
-    written: u64,
-    deleted: u64,
-}
-
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let begun = Instant::now();
-    let (done, seconds) = match Arguments::parse().command {
+    let (done, seconds) = match Command::parse() {
         Command::Drain { tenant } => (pages::drain(&tenant).await?, None),
         Command::Boundaries { tenant, ends } => (walk::boundaries(&tenant, ends).await?, None),
         Command::CopyLimit {

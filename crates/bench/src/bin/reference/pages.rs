@@ -15,7 +15,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::{Done, Outcome, Tenant, variable};
+use crate::arguments::{Done, Tenant, variable};
+use bench::Outcome;
 
 /// Bytes that are gathered before they are looked at: an element that they cut is looked at twice.
 const GATHERED: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::Outcome;
+use bench::Outcome;
 
 /// The columns that are written, in order; `synced_at` is written by the merge.
 pub(crate) const COLUMNS: &str = "id, created_at, modified_at, privacy_legislation, permission_level, \

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
+use crate::arguments::{Database, Done, Tenant};
 use crate::batch::Batch;
 use crate::database::{self, Loader};
 use crate::ends::Ends;
 use crate::pages::Pages;
 use crate::profile::write_row;
-use crate::{Database, Done, Outcome, Tenant};
+use bench::Outcome;
 
 /// A walk under way.
 struct Walk {

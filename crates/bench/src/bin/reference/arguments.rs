@@ -1,0 +1,37 @@
+//! What the reference is told, and what it tells of its work.
+
+use bench::Outcome;
+use clap::Args;
+
+/// Where to read: as the product is told it, `BLUECONIC_URL`, `BLUECONIC_CLIENT_ID` and `BLUECONIC_CLIENT_SECRET`.
+#[derive(Debug, Args)]
+pub(crate) struct Tenant {
+    /// Profiles in a page
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) page_size: u32,
+}
+
+/// Where to write: `DATABASE_URL`, a database that the product has migrated.
+#[derive(Debug, Args)]
+pub(crate) struct Database {
+    /// Loading connections
+    #[arg(long, default_value_t = 2)]
+    pub(crate) connections: usize,
+    /// Settings of each session, `name=value,…`
+    #[arg(long, default_value = "")]
+    pub(crate) session: String,
+}
+
+/// A variable that has to be set.
+pub(crate) fn variable(name: &str) -> Outcome<String> {
+    std::env::var(name).map_err(|error| format!("{name}: {error}").into())
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) written: u64,
+    pub(crate) deleted: u64,
+}
