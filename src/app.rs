@@ -27,7 +27,7 @@ use crate::postgres::pool;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::{self, Entry};
 use crate::sync::engine::Engine;
-use crate::sync::progress::Watcher;
+use crate::sync::progress::RunListener;
 use crate::sync::run_spec::{
     Bounds, EventOrder, EventsReading, ProfilesReading, RemovalBound, RunSpec, WhenHeld,
 };
@@ -287,19 +287,19 @@ impl App {
         })
     }
 
-    /// An engine that tells `watcher` what it does.
+    /// An engine that tells `listener` what it does.
     pub fn engine(
         &self,
         settings: &Settings,
         approved: Option<u64>,
-        watcher: Arc<dyn Watcher>,
+        listener: Arc<dyn RunListener>,
     ) -> SyncEngine {
         Engine::new(
             Arc::clone(&self.client),
             self.store.clone(),
             Arc::clone(&self.clock),
             bounds(settings, approved),
-            watcher,
+            listener,
         )
     }
 

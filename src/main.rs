@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use blueconic_sync::app;
 use blueconic_sync::cli::{Cli, Command};
-use blueconic_sync::commands::{self, Exit, complain};
+use blueconic_sync::commands::{self, Exit, print_fault};
 use blueconic_sync::config::settings::{LogFormat, Settings};
 use blueconic_sync::config::{load, variables};
 use blueconic_sync::memory;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn told(fault: &Fault) -> Exit {
-    complain(fault);
+    print_fault(fault);
     Exit::of_fault(fault)
 }
 

@@ -24,7 +24,7 @@ pub fn give_back_large_blocks() {
 }
 
 /// Gives freed memory back. Does nothing where the C library is not glibc.
-pub fn give_back() {
+pub fn release() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(
         unsafe_code,

@@ -18,7 +18,7 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// A shutdown that no signal asks for: for tests, and for a command that ends by itself.
-    pub fn by_hand() -> Self {
+    pub fn manual() -> Self {
         Self {
             token: CancellationToken::new(),
         }
@@ -68,7 +68,7 @@ impl Shutdown {
 ///
 /// The error is the operating system's, when it hands out no signal.
 pub fn listen() -> io::Result<Shutdown> {
-    let shutdown = Shutdown::by_hand();
+    let shutdown = Shutdown::manual();
     let token = shutdown.token();
     let mut signals = Signals {
         terminate: signal(SignalKind::terminate())?,
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_command_that_waits_for_ever_is_left_once_the_end_is_asked_for() {
-        let shutdown = Shutdown::by_hand();
+        let shutdown = Shutdown::manual();
         let patience = Duration::from_secs(9);
         assert_eq!(shutdown.farewell(patience, async { 7 }).await, Some(7));
         shutdown.request();

@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::settings::LogFormat;
-use crate::model::plain;
+use crate::model::sanitize;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
@@ -91,7 +91,7 @@ fn sentence(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt
 
 /// Writes a field. What it holds may come from anywhere: no line of a log can be forged, and no terminal steered.
 fn everything(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
-    let mut line = plain::Line(line);
+    let mut line = sanitize::Line(line);
     match field.name() {
         "message" => write!(line, "{value:?}"),
         name => write!(line, " {name}={value:?}"),
@@ -192,7 +192,7 @@ impl Write for Line {
     fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
         // A JSON document keeps what is no control character in ASCII; a text was escaped field by field.
         let document = self.json.then(|| String::from_utf8_lossy(text));
-        let document = document.as_deref().map(plain::json);
+        let document = document.as_deref().map(sanitize::json);
         let shown = document.as_deref().map_or(text, str::as_bytes);
         let write = || {
             let _lost = io::stderr().lock().write_all(shown);

@@ -17,7 +17,7 @@ use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::resources::registry::{Entry, RESOURCES};
 use blueconic_sync::schedule::jobs::jobs;
-use blueconic_sync::sync::progress::Silent;
+use blueconic_sync::sync::progress::NoListener;
 use blueconic_sync::sync::run_spec::WhenHeld;
 use blueconic_sync::web::server::{Health, WebServer};
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ fn variables(tenant: &str, database: &str, more: &[(&str, &str)]) -> Variables {
 
 /// Reads the gadgets once.
 async fn sync(app: &App, settings: &Settings, entry: &Entry) -> Value {
-    let engine = app.engine(settings, None, Arc::new(Silent));
+    let engine = app.engine(settings, None, Arc::new(NoListener));
     let task = app::run_spec(settings, entry, Overrides::default(), WhenHeld::LookOn);
     let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
     assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.fault);
@@ -178,7 +178,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
     assert_eq!(rows(&database).await, ["a|Q|1|{x}", "c|Q|30|{x}"]);
 
     // Counted as `--verify` counts.
-    let engine = app.engine(&settings, None, Arc::new(Silent));
+    let engine = app.engine(&settings, None, Arc::new(NoListener));
     let task = app::run_spec(&settings, entry, Overrides::default(), WhenHeld::Leave);
     let found = engine.verify(&[task], &CancellationToken::new()).await.unwrap();
     let compared = found.tables.first().unwrap();

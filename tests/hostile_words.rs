@@ -1,7 +1,7 @@
 //! Whatever a tenant names its things, and whatever it says: nothing of it steers a terminal, forges a line of a log or
 //! turns the direction of text. JSON stays JSON, with the values as they came.
 
-use blueconic_sync::model::plain::is_deceptive;
+use blueconic_sync::model::sanitize::is_deceptive;
 use simulated_tenant::faults::{Fault, Kind, Route, When};
 
 use crate::support::program::Ended;

@@ -13,7 +13,7 @@ use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::sync::engine::Engine;
-use blueconic_sync::sync::progress::Silent;
+use blueconic_sync::sync::progress::NoListener;
 use blueconic_sync::sync::run_spec::{Bounds, RemovalBound, WhenHeld};
 use serde_json::Value;
 use simulated_tenant::faults::Route;
@@ -146,7 +146,7 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         app.store.clone(),
         Arc::new(SystemClock),
         bounds,
-        Arc::new(Silent),
+        Arc::new(NoListener),
     );
     let overrides = Overrides {
         scope: Some(Scope::Full),

@@ -15,7 +15,7 @@ use crate::blueconic::retry;
 use crate::blueconic::status::{Patience, StatusClass};
 use crate::model::Time;
 use crate::model::page::Request;
-use crate::model::plain;
+use crate::model::sanitize;
 
 /// How much of an error body is read, in bytes.
 const ERROR_BODY: usize = 16 * 1024;
@@ -29,7 +29,7 @@ pub(super) fn clean(text: &str, longest: usize) -> String {
     let mut words = String::new();
     let mut shown = 0;
     for character in text.chars() {
-        let blank = character.is_whitespace() || plain::is_deceptive(character);
+        let blank = character.is_whitespace() || sanitize::is_deceptive(character);
         if blank && (words.is_empty() || words.ends_with(' ')) {
             continue;
         }

@@ -9,7 +9,7 @@ use crate::app::{self, App, Overrides, SyncEngine};
 use crate::cli::Backfill;
 use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
-use crate::commands::output::complain;
+use crate::commands::output::print_fault;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::clocks::{TOLERANCE, later_by};
@@ -100,8 +100,8 @@ async fn read_all(
         () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
     }
     note_ignored(arguments, &app.entries);
-    let (watcher, attached) = progress::watcher(terminal);
-    let engine = app.engine(settings, arguments.approve_removals, watcher);
+    let (listener, attached) = progress::listener(terminal);
+    let engine = app.engine(settings, arguments.approve_removals, listener);
     let reports = run_each(arguments, settings, app, &engine, shutdown).await;
     let verified = if arguments.verify && !shutdown.is_requested() {
         let specs = specs(arguments, settings, app);
@@ -126,7 +126,7 @@ async fn read_all(
     }
     let verified = verified.iter().flat_map(Verified::complaints);
     for fault in reports.iter().filter_map(complaint).chain(verified) {
-        complain(&fault);
+        print_fault(&fault);
     }
     Ok(exit)
 }

@@ -16,9 +16,9 @@ use crate::config::settings::{Grant, Settings};
 use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Lookup, Meter};
-use crate::model::plain;
 use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
+use crate::model::sanitize;
 use crate::postgres::error::Error;
 use crate::postgres::{address, embedded, migrate, pool};
 use crate::resources::registry::{self, Entry};
@@ -319,7 +319,7 @@ fn tell(lines: &[Line]) {
     output::line(&output::table(&rows));
     for line in lines {
         if let Some(hint) = &line.hint {
-            output::aside(&format!("{}: {}", line.what, plain::line(hint)));
+            output::note(&format!("{}: {}", line.what, sanitize::line(hint)));
         }
     }
 }

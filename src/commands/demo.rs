@@ -27,7 +27,7 @@ use crate::sync::run_spec::WhenHeld;
 use crate::telemetry::Terminal;
 
 use super::psql::demo_dir;
-use super::{backfill, children, output, progress};
+use super::{backfill, child_environment, output, progress};
 
 /// What an analyst might ask first.
 const QUERIES: [(&str, &str); 4] = [
@@ -194,8 +194,8 @@ async fn backfill_all(
     terminal: &Terminal,
     shutdown: &Shutdown,
 ) -> Outcome<Exit> {
-    let (watcher, attached) = progress::watcher(terminal);
-    let engine = app.engine(settings, None, watcher);
+    let (listener, attached) = progress::listener(terminal);
+    let engine = app.engine(settings, None, listener);
     let began = Instant::now();
     let mut reports: Vec<RunReport> = Vec::new();
     for entry in &app.entries {
@@ -216,7 +216,7 @@ async fn backfill_all(
         format::precise(began.elapsed().as_secs_f64())
     ));
     for fault in reports.iter().filter_map(|report| report.fault.as_ref()) {
-        output::complain(fault);
+        output::print_fault(fault);
     }
     Ok(Exit::worst(reports.iter().map(Exit::of_run)))
 }
@@ -253,7 +253,7 @@ async fn farewell(app: &App, shutdown: &Shutdown, stays: bool) -> Outcome<()> {
 async fn psql(program: &std::path::Path, url: &str, sql: &str, stdout: Stdio) -> Outcome<()> {
     let failed = |why: String| Fault::new(Kind::Final, "psql could not show the database").because(why);
     let mut command = Command::new(program);
-    children::without_ours(command.as_std_mut());
+    child_environment::without_ours(command.as_std_mut());
     let status = command
         .args([
             "--no-psqlrc",

@@ -87,7 +87,7 @@ async fn change(
     let store = database.store(settings).await?;
     store.verify_schema().await?;
     if !arguments.yes && !asked(&store, arguments, ids).await? {
-        output::aside("nothing was changed");
+        output::note("nothing was changed");
         return Ok(Exit::Done);
     }
     let (summary, told) = if arguments.lift {

@@ -23,7 +23,7 @@ use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::store::PostgresStore;
 
-use super::{children, output};
+use super::{child_environment, output};
 use callback::{Callback, CallbackServer, SignInResult};
 
 /// So many answers that are another sign-in's are told.
@@ -105,10 +105,10 @@ async fn ask(
 /// Whoever reaches the address can send answers without end: of many only the first ones are told.
 fn complain_of_other(fault: &Fault, number: u64) {
     if number <= TOLD {
-        output::complain(fault);
-        output::aside("Still waiting for the answer to this sign-in.");
+        output::print_fault(fault);
+        output::note("Still waiting for the answer to this sign-in.");
     } else if number == TOLD + 1 {
-        output::aside("Further answers that are not this sign-in's are refused without a word.");
+        output::note("Further answers that are not this sign-in's are refused without a word.");
     }
 }
 
@@ -119,7 +119,7 @@ async fn open(settings: &Settings) -> (Option<CallbackServer>, mpsc::Receiver<Ca
         Ok(url) if url.scheme() == "http" => match CallbackServer::open(&url, sender.clone()).await {
             Ok(server) => Some(server),
             Err(error) => {
-                output::aside(&format!(
+                output::note(&format!(
                     "nothing can listen at {url} ({error}): paste the address that the browser shows at the end"
                 ));
                 None
@@ -145,18 +145,18 @@ fn listen_to_stdin(callbacks: mpsc::Sender<Callback>) {
 
 fn invite(arguments: &Login, settings: &Settings, consent: &Consent, listens: bool) {
     let redirect = &settings.tenant.redirect_url;
-    output::aside(&format!(
+    output::note(&format!(
         "Sign in as a user with the permission 'Authorize Applications', and let the application read:\n\n  {}\n\n\
          The application in BlueConic (Settings > Access management > Applications) must have the authorization code flow, \
          'Send Proof Key for Code Exchange' enabled, and this redirect URL, to the letter:\n\n  {redirect}\n",
         consent.url()
     ));
     if listens {
-        output::aside(
+        output::note(
             "Waiting for the browser. If it runs on another machine, paste the address that it shows at the end:",
         );
     } else {
-        output::aside("Paste the address that the browser shows at the end:");
+        output::note("Paste the address that the browser shows at the end:");
     }
     if !arguments.no_browser && std::io::stderr().is_terminal() {
         open_browser(consent.url());
@@ -170,7 +170,7 @@ fn open_browser(url: &Url) {
     } else {
         "xdg-open"
     };
-    let spawned = children::without_ours(&mut Command::new(program))
+    let spawned = child_environment::without_ours(&mut Command::new(program))
         .arg(url.as_str())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

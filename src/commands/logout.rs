@@ -21,7 +21,7 @@ pub async fn run(arguments: &Logout, settings: &Settings) -> Outcome<Exit> {
         .map_err(|error| app::settings_fault(&error))?
         .url;
     if !arguments.yes && !asked(arguments)? {
-        output::aside("nothing was changed");
+        output::note("nothing was changed");
         return Ok(Exit::Done);
     }
     let database = Database::open(settings).await?;

@@ -2,7 +2,7 @@
 
 pub mod backfill;
 pub mod check;
-mod children;
+mod child_environment;
 mod confirm;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -24,7 +24,7 @@ pub mod status;
 mod verification;
 
 pub use exit::Exit;
-pub use output::{complain, finish, usage};
+pub use output::{finish, print_fault, usage};
 
 use crate::cli::{Cli, Command};
 use crate::config::settings::Settings;

@@ -8,21 +8,21 @@ use serde::Serialize;
 
 use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::plain;
+use crate::model::sanitize;
 
 /// Why stdout took no more; what follows is not written.
 static BROKEN: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// A line on stdout, or several.
 pub(super) fn line(text: &str) {
-    put(&plain::lines(text));
+    put(&sanitize::lines(text));
 }
 
 /// A JSON document on stdout, its keys in order: the values as they are, escaped.
 pub(super) fn json(document: &impl Serialize) -> Outcome<()> {
     let document = serde_json::to_value(document)
         .map_err(|error| Fault::new(Kind::Final, "the JSON document cannot be written").because(error))?;
-    put(&plain::json(&document.to_string()));
+    put(&sanitize::json(&document.to_string()));
     Ok(())
 }
 
@@ -48,7 +48,7 @@ pub fn finish() -> Outcome<()> {
     }
 }
 
-/// What the grammar has to say: help and version on stdout, complaints on stderr.
+/// What the grammar has to say: help and version on stdout, errors on stderr.
 pub fn usage(error: &clap::Error) -> Exit {
     let written = error.print();
     if error.use_stderr() {
@@ -60,14 +60,14 @@ pub fn usage(error: &clap::Error) -> Exit {
 }
 
 /// A line on stderr, or several.
-pub(super) fn aside(text: &str) {
+pub(super) fn note(text: &str) {
     // Nobody is left to be told that nobody reads.
-    let _ = writeln!(io::stderr().lock(), "{}", plain::lines(text));
+    let _ = writeln!(io::stderr().lock(), "{}", sanitize::lines(text));
 }
 
 /// An error on stderr: what failed, why, what to do, in that order. Further lines are indented: none looks like an error
 /// of its own.
-pub fn complain(fault: &Fault) {
+pub fn print_fault(fault: &Fault) {
     let within = |text: &str| text.replace('\n', "\n       ");
     let mut text = format!("error: {}", within(&fault.what));
     if let Some(why) = &fault.why {
@@ -78,7 +78,7 @@ pub fn complain(fault: &Fault) {
         text.push_str("\n  do:  ");
         text.push_str(&within(hint));
     }
-    aside(&text);
+    note(&text);
 }
 
 /// A table with aligned columns; the first row is its head. Columns that hold only numbers stand to the right.
@@ -86,7 +86,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &Vec<String>, column: usize| -> String {
         row.get(column)
-            .map_or_else(String::new, |text| plain::line(text).into_owned())
+            .map_or_else(String::new, |text| sanitize::line(text).into_owned())
     };
     let width = |column| {
         rows.iter()

@@ -10,17 +10,17 @@ use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::model::format;
 use crate::model::ledger::{Counts, RunReport};
-use crate::model::plain;
 use crate::model::position::Slot;
+use crate::model::sanitize;
 use crate::model::status::RunStatus;
-use crate::sync::progress::Watcher;
+use crate::sync::progress::RunListener;
 use crate::telemetry::{Attached, Terminal};
 
 /// Between two log lines of one run.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A watcher that fits where stderr goes, and what keeps log lines and bars apart while it is used.
-pub(super) fn watcher(terminal: &Terminal) -> (Arc<dyn Watcher>, Option<Attached>) {
+/// A listener that fits where stderr goes, and what keeps log lines and bars apart while it is used.
+pub(super) fn listener(terminal: &Terminal) -> (Arc<dyn RunListener>, Option<Attached>) {
     if !std::io::stderr().is_terminal() {
         return (Arc::new(Lines::default()), None);
     }
@@ -69,7 +69,7 @@ fn style(template: &str) -> ProgressStyle {
         .with_key("rate", rate)
 }
 
-impl Watcher for Bars {
+impl RunListener for Bars {
     fn began(&self, slot: Slot, resumed: bool) {
         let bar = self.bar(slot);
         if resumed {
@@ -93,7 +93,7 @@ impl Watcher for Bars {
 
     fn notice(&self, slot: Slot, sentence: &str) {
         self.bar(slot)
-            .println(format!("{}: {}", slot.resource, plain::line(sentence)));
+            .println(format!("{}: {}", slot.resource, sanitize::line(sentence)));
     }
 
     fn counted(&self, segments: usize, of: usize) {
@@ -172,7 +172,7 @@ impl Lines {
     }
 }
 
-impl Watcher for Lines {
+impl RunListener for Lines {
     fn began(&self, slot: Slot, resumed: bool) {
         let how = if resumed { "resumed" } else { "started" };
         tracing::info!(

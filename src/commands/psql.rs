@@ -17,7 +17,7 @@ use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::postgres::{address, embedded};
 
-use super::{children, output};
+use super::{child_environment, output};
 
 /// What an analyst wants to name without its schema. PostgreSQL's own names come before these; `public` is not among them:
 /// in many databases everybody may put a function there that fits better.
@@ -49,7 +49,7 @@ async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
                 .because(format!("there is no cluster in {}", demo.display()))
                 .hint("run `blueconic-sync demo --keep` first"));
         }
-        output::aside("(the demo's database)");
+        output::note("(the demo's database)");
         let cluster = Cluster::start(&embedded::CONFIG, &demo)
             .await
             .map_err(|error| app::embedded_fault(&error))?;
@@ -143,7 +143,7 @@ async fn psql(
     // psql handles Ctrl-C itself: it cancels the query. This process must outlive it all the same.
     let ignored = tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let mut command = Command::new(program);
-    children::without_ours(command.as_std_mut());
+    child_environment::without_ours(command.as_std_mut());
     let status = command
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)))

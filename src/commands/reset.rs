@@ -21,7 +21,7 @@ pub async fn run(arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
         refuse_nonsense(arguments, to, settings)?;
     }
     if !arguments.yes && !asked(arguments)? {
-        output::aside("nothing was changed");
+        output::note("nothing was changed");
         return Ok(Exit::Done);
     }
     let database = Database::open(settings).await?;

@@ -182,7 +182,7 @@ impl Runner for Runs {
         };
         let spec = app::run_spec(&self.settings, entry, overrides, WhenHeld::Leave);
         let report = Box::pin(self.engine.run(&spec, &cancel)).await;
-        memory::give_back();
+        memory::release();
         match report {
             Some(report) => again(&report),
             None => Again::OnTime,

@@ -10,8 +10,8 @@ use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::fault::Outcome;
 use crate::model::format;
-use crate::model::plain;
 use crate::model::ports::Observer;
+use crate::model::sanitize;
 use crate::model::status::{ResourceStatus, Run, Status, TableSize, Token, TokenStatus};
 use crate::shutdown::Shutdown;
 use crate::sync::run_spec::{RunSpec, WhenHeld};
@@ -43,7 +43,7 @@ async fn run_verifying(arguments: &Arguments, settings: &Settings, terminal: &Te
     };
     let (status, verified) = backfill::leaving(&shutdown, Box::pin(work)).await?;
     show(arguments, &status, Some(&verified))?;
-    verified.complaints().iter().for_each(output::complain);
+    verified.complaints().iter().for_each(output::print_fault);
     Ok(verified.exit())
 }
 
@@ -53,8 +53,8 @@ async fn verify(
     app: &App,
     shutdown: &Shutdown,
 ) -> Outcome<(Status, Verified)> {
-    let (watcher, _attached) = progress::watcher(terminal);
-    let engine = app.engine(settings, None, watcher);
+    let (listener, _attached) = progress::listener(terminal);
+    let engine = app.engine(settings, None, listener);
     let specs: Vec<RunSpec> = app
         .entries
         .iter()
@@ -160,7 +160,7 @@ fn tell_token(token: Option<&Token>) {
     output::line(&format!("token   {told}"));
     for (word, said) in [("why", &token.last_error), ("do", &token.hint)] {
         if let Some(said) = said {
-            output::line(&format!("  {:<6}{}", format!("{word}:"), plain::line(said)));
+            output::line(&format!("  {:<6}{}", format!("{word}:"), sanitize::line(said)));
         }
     }
 }
@@ -258,11 +258,11 @@ fn trouble(resource: &ResourceStatus) {
     match (&run.error, &run.hint) {
         (Some(error), Some(hint)) => output::line(&format!(
             "\n{name}: {}\n  do: {}",
-            plain::line(error),
-            plain::line(hint)
+            sanitize::line(error),
+            sanitize::line(hint)
         )),
         (Some(advice), None) | (None, Some(advice)) => {
-            output::line(&format!("\n{name}: {}", plain::line(advice)));
+            output::line(&format!("\n{name}: {}", sanitize::line(advice)));
         }
         (None, None) => {}
     }

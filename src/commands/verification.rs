@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::format;
-use crate::model::plain;
+use crate::model::sanitize;
 use crate::model::verification::{Comparison, Verification};
 
 use super::output;
@@ -46,7 +46,7 @@ impl Verified {
             output::line(&format!("\n{}", table(&head, rows)));
         }
         for sentence in found.notices.iter().cloned().chain(uncounted(found)) {
-            output::line(&format!("\n{}", plain::line(&sentence)));
+            output::line(&format!("\n{}", sanitize::line(&sentence)));
         }
     }
 

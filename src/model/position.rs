@@ -116,13 +116,13 @@ pub struct CursorPosition {
     pub finished: Option<Finished>,
     /// What its runs learned on the way.
     #[serde(default)]
-    pub course: Course,
+    pub course: WalkHistory,
 }
 
 /// What the runs of a walk learned on the way; all of it may be absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Course {
+pub struct WalkHistory {
     /// Runs in a row that could not read the page at this position.
     pub failed_here: u32,
     /// The walk began anew because the page behind a stored cursor could not be read.
@@ -223,7 +223,7 @@ mod tests {
                 unidentified: 0,
                 total: None,
                 passed: None,
-                course: Course::default(),
+                course: WalkHistory::default(),
                 finished: None,
             };
             let stored = serde_json::to_value(Position::Cursor(place.clone())).unwrap();

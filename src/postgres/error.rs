@@ -8,7 +8,7 @@ use sqlx::migrate::MigrateError;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind};
 use crate::postgres::blocker::Blocker;
-use crate::postgres::meaning::{Class, READ_ONLY, connect_hint, statement_hint};
+use crate::postgres::failure_class::{FailureClass, READ_ONLY, connect_hint, statement_hint};
 use crate::postgres::stale_sessions;
 
 /// What can go wrong between this program and its database.
@@ -250,19 +250,23 @@ impl Error {
         matches!(
             self,
             Self::Gone { .. } | Self::ReadOnly { .. } | Self::InTheWay { .. } | Self::Waited { .. }
-        ) || self.cause().is_some_and(|cause| Class::of(cause).passes())
+        ) || self.cause().is_some_and(|cause| FailureClass::of(cause).passes())
     }
 
     /// Whether the transaction lost against another and can be run again at once.
     pub fn is_conflict(&self) -> bool {
         self.cause()
-            .is_some_and(|cause| Class::of(cause) == Class::Conflict)
+            .is_some_and(|cause| FailureClass::of(cause) == FailureClass::Conflict)
     }
 
     /// Whether a lock was not had in time, or was had by others in another order.
     pub(crate) fn is_locked_out(&self) -> bool {
-        self.cause()
-            .is_some_and(|cause| matches!(Class::of(cause), Class::Locked | Class::Conflict))
+        self.cause().is_some_and(|cause| {
+            matches!(
+                FailureClass::of(cause),
+                FailureClass::Locked | FailureClass::Conflict
+            )
+        })
     }
 
     /// Whether rows that were taken to be nobody's are there already, or may not go straight into the table.
@@ -455,7 +459,7 @@ pub(crate) trait Doing<T> {
 impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
         self.map_err(|source| {
-            if Class::of(&source).stays_with_sessions() {
+            if FailureClass::of(&source).stays_with_sessions() {
                 stale_sessions::mark_open_sessions();
             }
             Error::Statement { doing, source }

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::model::Time;
 use crate::model::batch::Reject;
 use crate::model::lease::Lease;
-use crate::model::plain;
+use crate::model::sanitize;
 use crate::postgres::bigint::{from_count, from_length, to_count};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -102,7 +102,7 @@ pub(crate) async fn record(
     // A detail quotes the element, and is shown; the element itself is kept as it came.
     let details: Vec<String> = ordered
         .values()
-        .map(|reject| plain::line(&reject.detail).into_owned())
+        .map(|reject| sanitize::line(&reject.detail).into_owned())
         .collect();
     let ids: Vec<Option<String>> = ordered.values().map(|reject| reject.element_id.clone()).collect();
     let sizes: Vec<i64> = ordered

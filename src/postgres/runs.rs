@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::model::lease::Lease;
 use crate::model::ledger::{Counts, Ledger};
-use crate::model::plain;
 use crate::model::position::Slot;
+use crate::model::sanitize;
 use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -107,7 +107,7 @@ pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> R
 
 /// What may hold words of the tenant is stored as it may be shown.
 fn shown(text: Option<&str>) -> Option<Cow<'_, str>> {
-    text.map(plain::line)
+    text.map(sanitize::line)
 }
 
 /// The closing entry.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::model::fault::Outcome;
-use crate::model::plain;
 use crate::model::ports::TokenStore;
+use crate::model::sanitize;
 use crate::model::status::TokenStatus;
 use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, TokenRow};
 use crate::postgres::boundary;
@@ -207,7 +207,7 @@ impl PostgresStore {
         sealed: Option<Sealed>,
     ) -> Result<Option<TokenRow>, Error> {
         let (key_id, ciphertext) = sealed.unzip();
-        let error = plain::line(error);
+        let error = sanitize::line(error);
         let fail = sqlx::query_as!(
             TokenRow,
             r#"update sync.tokens set

@@ -12,7 +12,7 @@ use crate::model::ports::Store;
 use super::lane::{QueuedBatch, Report};
 use super::pages::Pages;
 use super::transfer::Transfer;
-use super::walk::cursor::Barren;
+use super::walk::cursor::PagesWithoutNewIds;
 
 /// Pages whose tails may be outstanding; more would only be more to repeat after a crash.
 const OPEN_PAGES: usize = 2;
@@ -30,7 +30,7 @@ pub(super) struct Dispatcher<S, T> {
     /// Whether the reader waits for reports, so that lanes defer nothing.
     flush: watch::Sender<bool>,
     pub(super) pages: Pages,
-    barren: Barren,
+    without_new_ids: PagesWithoutNewIds,
     /// Whether the listing goes round in circles.
     pub(super) circling: bool,
     /// What only a person may decide about a batch; the pages in hand are read to their ends, so that all of it is told.
@@ -54,7 +54,7 @@ impl<S, T: Store> Dispatcher<S, T> {
             reports,
             flush,
             pages: Pages::default(),
-            barren: Barren::default(),
+            without_new_ids: PagesWithoutNewIds::default(),
             circling: false,
             held: None,
             unidentified: 0,
@@ -169,7 +169,7 @@ impl<S, T: Store> Dispatcher<S, T> {
                     .transfer
                     .seen_filter
                     .is_stale(whole.new_ids + whole.unidentified, whole.ids);
-                self.circling |= self.barren.page(is_stale);
+                self.circling |= self.without_new_ids.page(is_stale);
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ pub(super) const WALKS_AGAIN: &str =
     "what was read is loaded and nothing was removed; the next run walks again";
 
 /// How a transfer came to its end.
-pub(super) struct Walked {
+pub(super) struct TransferEnd {
     /// The position after the last page.
     pub(super) position: CursorPosition,
     /// What ended it.
@@ -33,19 +33,19 @@ pub(super) enum Ending {
 }
 
 /// Why a transfer broke off.
-pub(super) struct Stopped {
+pub(super) struct TransferFault {
     pub(super) fault: Fault,
     /// Where the walk stood, if it is the page behind this position that could not be read.
     pub(super) unread: Option<Box<CursorPosition>>,
 }
 
-impl From<Fault> for Stopped {
+impl From<Fault> for TransferFault {
     fn from(fault: Fault) -> Self {
         Self { fault, unread: None }
     }
 }
 
-impl Stopped {
+impl TransferFault {
     pub(super) fn at(fault: Fault, position: &CursorPosition) -> Self {
         Self {
             fault,

@@ -15,7 +15,7 @@ use crate::model::removals::Removals;
 use crate::model::status::RunStatus;
 
 use super::lease::{self, Stop};
-use super::progress::{Progress, Watcher};
+use super::progress::{Progress, RunListener};
 use super::run::{Context, Ended};
 use super::run_spec::{Bounds, RunSpec};
 use super::{events, lists, profiles};
@@ -31,7 +31,7 @@ pub struct Engine<S, T> {
     pub(super) store: T,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bounds: Bounds,
-    pub(super) watcher: Arc<dyn Watcher>,
+    pub(super) listener: Arc<dyn RunListener>,
 }
 
 impl<S: Source, T: Store> Engine<S, T> {
@@ -41,21 +41,21 @@ impl<S: Source, T: Store> Engine<S, T> {
         store: T,
         clock: Arc<dyn Clock>,
         bounds: Bounds,
-        watcher: Arc<dyn Watcher>,
+        listener: Arc<dyn RunListener>,
     ) -> Self {
         Self {
             source,
             store,
             clock,
             bounds,
-            watcher,
+            listener,
         }
     }
 
     /// Executes one run. None: there was nothing to do, or it was left to another process.
     pub async fn run(&self, spec: &RunSpec, shutdown: &CancellationToken) -> Option<RunReport> {
         let started_at = self.clock.now();
-        let slot = match lease::leave(shutdown, OPENING, self.slot(spec)).await {
+        let slot = match lease::within_grace(shutdown, OPENING, self.slot(spec)).await {
             Ok(Some(slot)) => slot,
             Ok(None) => return None,
             Err(fault) => {
@@ -68,13 +68,13 @@ impl<S: Source, T: Store> Engine<S, T> {
             }
         };
         let acquired = lease::acquire(&self.store, slot, spec.when_held, shutdown);
-        let lease = match lease::leave(shutdown, OPENING, acquired).await {
+        let lease = match lease::within_grace(shutdown, OPENING, acquired).await {
             Ok(Some(lease)) => lease,
             Ok(None) => return None,
             Err(fault) => return Some(unopened(slot, fault, started_at, self.clock.now())),
         };
         let report = self.run_leased(spec, lease, shutdown, started_at).await;
-        self.watcher.ended(&report);
+        self.listener.ended(&report);
         Some(report)
     }
 
@@ -99,7 +99,7 @@ impl<S: Source, T: Store> Engine<S, T> {
             store: &self.store,
             clock: self.clock.as_ref(),
             bounds: &self.bounds,
-            watcher: self.watcher.as_ref(),
+            listener: self.listener.as_ref(),
             resource,
             lease: open.lease,
             progress: open.progress,
@@ -115,7 +115,7 @@ impl<S: Source, T: Store> Engine<S, T> {
         shutdown: &CancellationToken,
         started_at: crate::model::Time,
     ) -> RunReport {
-        let progress = Progress::new(lease.slot, Arc::clone(&self.watcher));
+        let progress = Progress::new(lease.slot, Arc::clone(&self.listener));
         let stop = Stop::new(shutdown.clone());
         let keeper = lease::keep(
             self.store.clone(),
@@ -165,7 +165,8 @@ impl<S: Source, T: Store> Engine<S, T> {
         }
         let (mut ledger, mut fault) = closing_entry(outcome, counts);
         ledger.hint = ledger.hint.or(unread);
-        if let Err(unclosed) = lease::leave(shutdown, CLOSING, self.store.close(&lease, &ledger)).await {
+        if let Err(unclosed) = lease::within_grace(shutdown, CLOSING, self.store.close(&lease, &ledger)).await
+        {
             tracing::warn!(fault = %unclosed, "the run could not be closed in `sync.runs`");
             fault = fault.or(Some(unclosed));
         }

@@ -13,9 +13,9 @@ use crate::model::page::PageEnd;
 use crate::model::ports::{Feed, Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
-use super::at_hand::AtHand;
 use super::batch::{self, RawBatch};
 use super::clocks::{self, WalkTimes};
+use super::on_demand_loader::OnDemandLoader;
 use super::renames::{self, Shown};
 use super::run::{Context, Ended};
 use super::run_spec::EventsReading;
@@ -29,7 +29,7 @@ pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
     reading: &EventsReading,
 ) -> Outcome<Ended> {
-    context.watcher.began(context.lease.slot, false);
+    context.listener.began(context.lease.slot, false);
     let store = context.store;
     let own = context.own_clocks().await?;
     let mut parameters = trusted(
@@ -41,7 +41,7 @@ pub(super) async fn run<S: Source, T: Store>(
     parameters.scan_evidence = store.scan_evidence(parameters.evidence_up_to()).await?;
     let mut renames = store.renames().await?;
     let table = context.resource.table();
-    let mut loader = AtHand::new(store, table, context.lease, None);
+    let mut loader = OnDemandLoader::new(store, table, context.lease, None);
     let mut scan = Scan {
         walk: None,
         parameters,
@@ -103,7 +103,7 @@ struct Dated {
 /// Reads one page whole.
 async fn page<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
-    loader: &mut AtHand<'_, T>,
+    loader: &mut OnDemandLoader<'_, T>,
     from: Time,
     renames: &mut Vec<Rename>,
 ) -> Outcome<(PageEnd, Dated)> {
@@ -151,7 +151,7 @@ async fn decode(feed: &dyn Feed, raw: &RawBatch, renames: &[Rename]) -> Dated {
 /// Loads one page and counts it.
 async fn load<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
-    loader: &mut AtHand<'_, T>,
+    loader: &mut OnDemandLoader<'_, T>,
     batch: Batch,
     advance: Advance,
 ) -> Outcome<()> {

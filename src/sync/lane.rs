@@ -16,9 +16,9 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{CursorPosition, Position};
 
-use super::at_hand::KEPT;
 use super::batch::{self, Prepared, RawBatch};
 use super::ending::{SEEN_LOST, WALKS_AGAIN};
+use super::on_demand_loader::IDLE_TIME;
 use super::pages::PageCounts;
 use super::transfer::Transfer;
 
@@ -217,7 +217,7 @@ impl<S: Source, T: Store> Lane<S, T> {
         queue: &Mutex<mpsc::Receiver<QueuedBatch>>,
         flush: &mut watch::Receiver<bool>,
     ) -> Option<QueuedBatch> {
-        if let Ok(queued) = tokio::time::timeout(KEPT, next(None, queue, flush)).await {
+        if let Ok(queued) = tokio::time::timeout(IDLE_TIME, next(None, queue, flush)).await {
             return queued;
         }
         self.loader = None;

@@ -121,7 +121,7 @@ fn lost() -> Fault {
 }
 
 /// Does something beside a run; once a shutdown is asked for it has so long to end.
-pub(super) async fn leave<T>(
+pub(super) async fn within_grace<T>(
     shutdown: &CancellationToken,
     grace: Duration,
     work: impl Future<Output = Outcome<T>>,
@@ -193,12 +193,12 @@ fn held(slot: Slot, holder: &Holder) -> Fault {
 
 /// Whether a run advances: its counts move, or it waits for something that ends by itself.
 #[derive(Debug)]
-struct Advance {
+struct ActivityWatch {
     counts: Counts,
     at: Instant,
 }
 
-impl Advance {
+impl ActivityWatch {
     /// How long ago the run advanced, of which these are the counts now.
     fn age(&mut self, counts: Counts, waits: bool) -> Duration {
         if waits || counts != self.counts {
@@ -222,7 +222,7 @@ pub(super) fn keep<T: Store>(
     let pause = PROGRESS_EVERY.min(ttl / 3);
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut renewed_at = Instant::now();
-        let mut advance = Advance {
+        let mut advance = ActivityWatch {
             counts: progress.read(),
             at: Instant::now(),
         };
@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_advances_while_its_counts_move_or_it_waits_for_what_ends_by_itself() {
-        let mut advance = Advance {
+        let mut advance = ActivityWatch {
             counts: Counts::default(),
             at: Instant::now(),
         };

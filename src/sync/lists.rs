@@ -9,8 +9,8 @@ use crate::model::ports::{Listing, Loader, Source, Store};
 use crate::model::position::{OffsetPosition, Position};
 use crate::model::walk::Walk;
 
-use super::at_hand::AtHand;
 use super::batch::{self, RawBatch, TableState};
+use super::on_demand_loader::OnDemandLoader;
 use super::run::{Context, Ended};
 use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};
@@ -18,7 +18,7 @@ use super::walk::offset::{OffsetWalk, Step};
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
-    context.watcher.began(context.lease.slot, false);
+    context.listener.began(context.lease.slot, false);
     forget_left_open(context).await?;
     let mut readings = 0;
     // What a complete reading did not bring goes only if the next one brings exactly the same.
@@ -125,7 +125,7 @@ async fn reading<S: Source, T: Store>(
     stored: u64,
 ) -> Outcome<OffsetWalk> {
     let resource = context.resource.as_ref();
-    let loader = AtHand::new(context.store, resource.table(), context.lease, Some(walk));
+    let loader = OnDemandLoader::new(context.store, resource.table(), context.lease, Some(walk));
     let source = context.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
     let mut loading = ListLoading {
@@ -154,7 +154,7 @@ async fn reading<S: Source, T: Store>(
 /// What loads a list: a batch while its page is still read, so that memory does not grow with the page.
 struct ListLoading<'a, S: Source, T: Store> {
     context: &'a Context<'a, S, T, dyn Listing>,
-    loader: AtHand<'a, T>,
+    loader: OnDemandLoader<'a, T>,
     /// Where the page begins that is being read.
     position: OffsetPosition,
 }

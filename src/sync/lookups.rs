@@ -24,7 +24,7 @@ impl LookedUp<'_> {
 }
 
 /// What look-ups said of candidates.
-pub(super) struct Judged {
+pub(super) struct LookupResults {
     /// Each with its verdict; none at all where nothing can be believed.
     pub(super) verdicts: Vec<(String, Verdict)>,
     /// Why none can be judged, or the first that could not.
@@ -40,7 +40,7 @@ pub(super) struct Doubt {
     pub(super) for_all: bool,
 }
 
-impl Judged {
+impl LookupResults {
     fn none(doubt: Doubt) -> Self {
         Self {
             verdicts: Vec::new(),
@@ -57,11 +57,11 @@ pub(super) async fn judge<S: Source, T: Store, R: Identified + ?Sized>(
     ids: Vec<String>,
     witnesses: &[String],
     first: bool,
-) -> Outcome<Judged> {
+) -> Outcome<LookupResults> {
     if first && let Some(doubt) = doubt_of_all(context, profiles, witnesses).await? {
-        return Ok(Judged::none(doubt));
+        return Ok(LookupResults::none(doubt));
     }
-    let mut judged = Judged {
+    let mut judged = LookupResults {
         verdicts: Vec::with_capacity(ids.len()),
         doubt: None,
     };
@@ -76,7 +76,7 @@ pub(super) async fn judge<S: Source, T: Store, R: Identified + ?Sized>(
         if verdict == Verdict::Kept {
             let doubt = doubt(lookup)?;
             if doubt.for_all {
-                return Ok(Judged::none(doubt));
+                return Ok(LookupResults::none(doubt));
             }
             judged.doubt.get_or_insert(doubt);
         }
@@ -86,7 +86,7 @@ pub(super) async fn judge<S: Source, T: Store, R: Identified + ?Sized>(
     if judged.verdicts.iter().any(|(_, verdict)| removes(verdict))
         && let Some(doubt) = doubt_of_all(context, profiles, witnesses).await?
     {
-        return Ok(Judged::none(doubt));
+        return Ok(LookupResults::none(doubt));
     }
     Ok(judged)
 }

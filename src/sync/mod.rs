@@ -1,6 +1,5 @@
 //! The engine: what to read, in which order, and when a cursor may move. It knows only the ports in `model`.
 
-mod at_hand;
 mod batch;
 mod clocks;
 mod dispatcher;
@@ -12,6 +11,7 @@ mod lease;
 mod lists;
 mod lookups;
 mod missed;
+mod on_demand_loader;
 mod pages;
 mod pipeline;
 mod profiles;

@@ -140,7 +140,7 @@ impl Pages {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
-    use crate::model::position::Course;
+    use crate::model::position::WalkHistory;
 
     use super::*;
 
@@ -161,7 +161,7 @@ mod tests {
             total: None,
             passed: None,
             finished: None,
-            course: Course::default(),
+            course: WalkHistory::default(),
         };
         Tail {
             raw: RawBatch::default(),

@@ -17,11 +17,11 @@ use crate::model::position::CursorPosition;
 
 use super::batch::RawBatch;
 use super::dispatcher::{Dispatcher, reach};
-use super::ending::{Ending, Stopped, Walked};
+use super::ending::{Ending, TransferEnd, TransferFault};
 use super::lane::{Lane, QueuedBatch};
 use super::pages::Tail;
 use super::transfer::Transfer;
-use super::walk::cursor::{self, Emptiness, Empty, Step};
+use super::walk::cursor::{self, EmptyPages, EmptyPagesVerdict, Step};
 use super::walk::limit;
 use super::walk::size::PageSize;
 
@@ -32,7 +32,7 @@ const WAITING_BATCHES: usize = 2;
 pub(super) async fn run<S: Source, T: Store>(
     transfer: Arc<Transfer<S, T>>,
     start: CursorPosition,
-) -> Result<Walked, Stopped> {
+) -> Result<TransferEnd, TransferFault> {
     let mut lanes = JoinSet::new();
     let (queue, waiting) = mpsc::channel(WAITING_BATCHES);
     let (done, reports) = mpsc::unbounded_channel();
@@ -47,7 +47,7 @@ pub(super) async fn run<S: Source, T: Store>(
     let mut reader = CursorReader {
         dispatcher: Dispatcher::new(Arc::clone(&transfer), queue, reports, flush),
         transfer,
-        empty: Empty::default(),
+        empty: EmptyPages::default(),
         size: PageSize::of(start.course.shrink),
         smallest_told: start.course.shrink,
     };
@@ -71,7 +71,7 @@ pub(super) async fn run<S: Source, T: Store>(
 struct CursorReader<S, T> {
     transfer: Arc<Transfer<S, T>>,
     dispatcher: Dispatcher<S, T>,
-    empty: Empty,
+    empty: EmptyPages,
     size: PageSize,
     /// Up to which halving of the page size was said that pages are smaller.
     smallest_told: u32,
@@ -97,7 +97,7 @@ enum Read {
 }
 
 impl<S: Source, T: Store> CursorReader<S, T> {
-    async fn walk(&mut self, start: CursorPosition) -> Result<Walked, Stopped> {
+    async fn walk(&mut self, start: CursorPosition) -> Result<TransferEnd, TransferFault> {
         let mut position = start;
         let mut ahead = None;
         loop {
@@ -145,15 +145,15 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         &mut self,
         position: &CursorPosition,
         last: bool,
-        emptiness: Emptiness,
+        emptiness: EmptyPagesVerdict,
     ) -> Outcome<Option<Ending>> {
         if last {
             return Ok(Some(Ending::Reached));
         }
         match emptiness {
-            Emptiness::GoOn => Ok(None),
-            Emptiness::End => Ok(Some(Ending::Empty)),
-            Emptiness::EndIfAllCame => {
+            EmptyPagesVerdict::GoOn => Ok(None),
+            EmptyPagesVerdict::End => Ok(Some(Ending::Empty)),
+            EmptyPagesVerdict::EndIfAllCame => {
                 self.dispatcher.drain().await?;
                 let distinct = self.transfer.store.distinct(self.transfer.walk.id).await?;
                 let unidentified = position.unidentified + self.dispatcher.unidentified;
@@ -164,10 +164,10 @@ impl<S: Source, T: Store> CursorReader<S, T> {
     }
 
     /// What is known once the last tail is loaded.
-    fn walked(&self, position: CursorPosition, ending: Ending) -> Walked {
+    fn walked(&self, position: CursorPosition, ending: Ending) -> TransferEnd {
         let unidentified = position.unidentified + self.dispatcher.unidentified;
         let seen_at_least = self.dispatcher.seen_at_least();
-        Walked {
+        TransferEnd {
             position: CursorPosition {
                 seen_at_least,
                 unidentified,
@@ -184,7 +184,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         number: u64,
         position: &CursorPosition,
         ahead: &mut Option<Ahead<S::Page>>,
-    ) -> Result<Read, Stopped> {
+    ) -> Result<Read, TransferFault> {
         let mut attempt = 0;
         loop {
             let ready = ahead
@@ -201,7 +201,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
                     Err(stopped) => return Err(stopped),
                 },
                 Err(fault) if fault.kind == Kind::Strained => fault,
-                Err(fault) => return Err(Stopped::at(fault, position)),
+                Err(fault) => return Err(TransferFault::at(fault, position)),
             };
             self.shrink(position, &fault);
             attempt += 1;
@@ -251,9 +251,9 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         (mut page, asked_at): Asked<S::Page>,
         position: &CursorPosition,
         ahead: &mut Option<Ahead<S::Page>>,
-    ) -> Result<Read, Stopped> {
+    ) -> Result<Read, TransferFault> {
         let stop = self.transfer.stop.clone();
-        let unread = |fault| Stopped::at(fault, position);
+        let unread = |fault| TransferFault::at(fault, position);
         let mut raw = RawBatch::asked_at(asked_at);
         let mut read = position.read;
         while let Some(block) = self.next_block(&mut page).await.map_err(unread)? {

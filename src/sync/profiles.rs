@@ -14,7 +14,7 @@ use opening::open;
 use stored::{give_up, has_lost_ids, start_over, walk_of};
 
 use super::batch::TableState;
-use super::ending::{SEEN_LOST, Stopped, WALKS_AGAIN, Walked};
+use super::ending::{SEEN_LOST, TransferEnd, TransferFault, WALKS_AGAIN};
 use super::restart::{self, RESTARTS, Restart};
 use super::run::{Context, Ended};
 use super::run_spec::ProfilesReading;
@@ -117,7 +117,7 @@ async fn read<S: Source, T: Store>(
     tell_of_doubt(context).await?;
     let mut resumable = resumable(context).await?;
     if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
-        context.watcher.began(context.lease.slot, true);
+        context.listener.began(context.lease.slot, true);
         return after_full_walk(context, walk, reading, true).await;
     }
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
@@ -129,7 +129,7 @@ async fn read<S: Source, T: Store>(
     let mut restarted = None;
     loop {
         let resumed = resumable.is_some();
-        context.watcher.began(context.lease.slot, resumed);
+        context.listener.began(context.lease.slot, resumed);
         let start = match resumable.take() {
             Some(position) => position,
             None => open(context, reading, restarted).await?,
@@ -194,7 +194,7 @@ async fn resumable<S: Source, T: Store>(
     };
     let kept = !has_lost_ids(context, &walk).await?;
     let own = context.own_clocks().await?;
-    let walk = cursor::sobered(walk);
+    let walk = cursor::bounded_by_own_clocks(walk);
     let sane = walk.as_ref().is_some_and(|walk| own.believe(walk.began_at));
     let Some(walk) = walk.filter(|_| sane) else {
         context.progress.advise(
@@ -226,7 +226,7 @@ async fn resumable<S: Source, T: Store>(
 async fn transfer<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     start: CursorPosition,
-) -> Result<Walked, Stopped> {
+) -> Result<TransferEnd, TransferFault> {
     let store = context.store;
     let walk = walk_of(&start);
     let table = context.resource.table();

@@ -9,7 +9,7 @@ use crate::model::page::Meter;
 use crate::model::position::Slot;
 
 /// Somebody who looks on: a progress bar, or log lines.
-pub trait Watcher: Send + Sync + 'static {
+pub trait RunListener: Send + Sync + 'static {
     /// A run has begun.
     fn began(&self, slot: Slot, resumed: bool);
     /// Its counts have moved.
@@ -24,9 +24,9 @@ pub trait Watcher: Send + Sync + 'static {
 
 /// Looks on and says nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+pub struct NoListener;
 
-impl Watcher for Silent {
+impl RunListener for NoListener {
     fn began(&self, _slot: Slot, _resumed: bool) {}
     fn counts(&self, _slot: Slot, _counts: &Counts) {}
     fn notice(&self, _slot: Slot, _sentence: &str) {}
@@ -42,37 +42,37 @@ pub(super) struct Progress {
     /// What a person should know of a run that ends well.
     advice: Arc<Mutex<Option<String>>>,
     meter: Arc<Meter>,
-    watcher: Arc<dyn Watcher>,
+    listener: Arc<dyn RunListener>,
     /// Waits under way that may be long and end by themselves.
     waits: Arc<AtomicUsize>,
 }
 
 /// A wait that may be long and ends by itself, until it is dropped.
-pub(super) struct Waiting(Arc<AtomicUsize>);
+pub(super) struct WaitGuard(Arc<AtomicUsize>);
 
-impl Drop for Waiting {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Progress {
-    pub(super) fn new(slot: Slot, watcher: Arc<dyn Watcher>) -> Self {
+    pub(super) fn new(slot: Slot, listener: Arc<dyn RunListener>) -> Self {
         Self {
             slot,
             counts: Arc::default(),
             advice: Arc::default(),
             meter: Arc::default(),
-            watcher,
+            listener,
             waits: Arc::default(),
         }
     }
 
     /// The run waits, and does not count as standing still: for the tenant, which may have asked for an hour's pause, or
     /// for a statement that takes as long as the database works on it.
-    pub(super) fn waiting(&self) -> Waiting {
+    pub(super) fn waiting(&self) -> WaitGuard {
         self.waits.fetch_add(1, Ordering::Relaxed);
-        Waiting(Arc::clone(&self.waits))
+        WaitGuard(Arc::clone(&self.waits))
     }
 
     /// Whether it waits so.
@@ -110,14 +110,14 @@ impl Progress {
         });
     }
 
-    /// Changes the counts and tells the watcher.
+    /// Changes the counts and tells the listener.
     pub(super) fn change(&self, change: impl FnOnce(&mut Counts)) {
         let told = {
             let mut counts = self.lock();
             change(&mut counts);
             self.with_wire(&counts)
         };
-        self.watcher.counts(self.slot, &told);
+        self.listener.counts(self.slot, &told);
     }
 
     /// The counts so far.
@@ -128,7 +128,7 @@ impl Progress {
 
     /// Says something worth saying.
     pub(super) fn notice(&self, sentence: &str) {
-        self.watcher.notice(self.slot, sentence);
+        self.listener.notice(self.slot, sentence);
     }
 
     /// Says something that stands in the run's row as well, where the run itself has no other hint. The first of several

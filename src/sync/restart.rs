@@ -9,7 +9,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Restarted};
 
-use super::ending::{SEEN_LOST, Stopped};
+use super::ending::{SEEN_LOST, TransferFault};
 use super::profiles::stored::moved;
 use super::run::Context;
 use super::small_pages::read_prelude;
@@ -33,10 +33,10 @@ pub(super) struct Restart {
 /// Decides about a walk that broke off, as the `restarts`-th of this run: it begins anew, or the fault ends the run.
 pub(super) async fn decide<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
-    stopped: Stopped,
+    stopped: TransferFault,
     restarts: u32,
 ) -> Outcome<Restart> {
-    let Stopped { fault, unread } = stopped;
+    let TransferFault { fault, unread } = stopped;
     if fault.kind == Kind::WalkLost && restarts < RESTARTS {
         return Ok(Restart {
             why: SEEN_LOST.to_owned(),

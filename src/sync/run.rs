@@ -13,7 +13,7 @@ use crate::model::status::RunStatus;
 
 use super::clocks;
 use super::lease::Stop;
-use super::progress::{Progress, Watcher};
+use super::progress::{Progress, RunListener};
 use super::run_spec::Bounds;
 
 /// How reading ended, when it did not end in a fault.
@@ -66,7 +66,7 @@ pub(super) struct Context<'a, S, T, R: ?Sized> {
     pub(super) store: &'a T,
     pub(super) clock: &'a dyn Clock,
     pub(super) bounds: &'a Bounds,
-    pub(super) watcher: &'a dyn Watcher,
+    pub(super) listener: &'a dyn RunListener,
     pub(super) resource: &'a Arc<R>,
     pub(super) lease: &'a Lease,
     pub(super) progress: &'a Progress,

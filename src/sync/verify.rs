@@ -202,7 +202,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
                 Err(fault) => return Err(fault),
             };
             totals.insert(id, total);
-            self.engine.watcher.counted(totals.len(), of);
+            self.engine.listener.counted(totals.len(), of);
         }
         Ok(totals)
     }

@@ -37,11 +37,11 @@ impl Hosts {
         };
         let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
         // A request that names an address as a whole means that one; both have to be meant.
-        host.is_some_and(|host| self.means(host.host(), arrived))
-            && uri.host().is_none_or(|host| self.means(host, arrived))
+        host.is_some_and(|host| self.is_meant(host.host(), arrived))
+            && uri.host().is_none_or(|host| self.is_meant(host, arrived))
     }
 
-    fn means(&self, host: &str, arrived: Option<ArrivedAt>) -> bool {
+    fn is_meant(&self, host: &str, arrived: Option<ArrivedAt>) -> bool {
         let host = bare(host).to_lowercase();
         if let Ok(address) = host.parse::<IpAddr>() {
             let address = address.to_canonical();

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
-use crate::model::plain;
+use crate::model::sanitize;
 
 /// Longer texts are cut: a page is for reading.
 const LONGEST: usize = 2000;
@@ -51,7 +51,7 @@ impl<T: Display> Render for Text<T> {
 fn shown(character: char) -> char {
     match character {
         '\n' | '\t' => character,
-        _ if plain::is_deceptive(character) => '\u{FFFD}',
+        _ if sanitize::is_deceptive(character) => '\u{FFFD}',
         _ => character,
     }
 }

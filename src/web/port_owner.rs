@@ -1,4 +1,4 @@
-//! Who listens on an address that we wanted. A courtesy of error messages: where the system does not tell (another
+//! Who listens on an address that this program wanted. A courtesy of error messages: where the system does not tell (another
 //! system than Linux, a process of another user), there is no answer.
 
 use std::fs;

@@ -30,8 +30,8 @@ use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::liveness::Liveness;
-use crate::model::plain;
 use crate::model::ports::{Clock, Observer};
+use crate::model::sanitize;
 use crate::model::status::Status;
 
 /// How long a page waits for the database.
@@ -152,12 +152,12 @@ fn router<O: Observer>(state: Arc<PageState<O>>, access: Access, hosts: Hosts) -
         .route("/metrics", get(metrics::<O>))
         .layer(middleware::from_fn_with_state(access, guard))
         .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
-        .layer(middleware::from_fn_with_state(Arc::new(hosts), meant));
+        .layer(middleware::from_fn_with_state(Arc::new(hosts), check_host));
     Router::new()
         .route("/healthz", get(healthz::<O>))
         .route("/readyz", get(readyz::<O>))
         .merge(guarded)
-        .layer(middleware::from_fn_with_state(policy(), dress))
+        .layer(middleware::from_fn_with_state(policy(), add_headers))
         .with_state(state)
 }
 
@@ -177,7 +177,7 @@ async fn guard(State(access): State<Access>, request: Request, next: Next) -> Re
 }
 
 /// Whoever asks for another host is refused before any token is looked at.
-async fn meant(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
     let arrived = request.extensions().get().copied();
     if hosts.allow(request.uri(), request.headers(), arrived) {
         return next.run(request).await;
@@ -195,7 +195,7 @@ fn policy() -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-async fn dress(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
+async fn add_headers(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -228,7 +228,7 @@ async fn readyz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response
             let reason = fault.sentence().split_whitespace().collect::<Vec<_>>().join(" ");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("{}\n", plain::line(&reason)),
+                format!("{}\n", sanitize::line(&reason)),
             )
                 .into_response()
         }
@@ -250,7 +250,7 @@ fn json(code: StatusCode, document: &impl Serialize) -> Response {
     let Ok(document) = serde_json::to_value(document) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let document = plain::json(&document.to_string()).into_owned();
+    let document = sanitize::json(&document.to_string()).into_owned();
     (code, [(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 

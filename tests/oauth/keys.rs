@@ -159,7 +159,7 @@ async fn signing_out_ends_every_grant_of_the_client_with_all() {
     let authorized = program.set("tenant.grant", "authorization_code");
     let none = authorized.expect(0, &["logout", "--yes"]).await;
     assert!(none.stdout.contains("nothing to end"), "{}", none.stdout);
-    assert_eq!(scene.tenant.living_tokens(), 1);
+    assert_eq!(scene.tenant.valid_tokens(), 1);
     // The tenant is busy: it is told again.
     scene.tenant.faults().push(Fault {
         limit: Some(2),
@@ -178,7 +178,7 @@ async fn signing_out_ends_every_grant_of_the_client_with_all() {
         "{}",
         all.stdout
     );
-    assert_eq!(scene.tenant.living_tokens(), 0);
+    assert_eq!(scene.tenant.valid_tokens(), 0);
     assert_eq!(scene.tenant.requests().count(Route::Revoke), 3);
     assert_eq!(scene.database.count("sync.tokens").await, 0);
 }

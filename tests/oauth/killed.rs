@@ -48,7 +48,7 @@ async fn a_refresh_token_does_not_leave_after_its_turn_has_lapsed() {
     ended.tells(&["stood still"]);
     assert_eq!(server.token_requests() - before, 1);
     assert_eq!(opened(&database, KEY).await, held);
-    assert_eq!(server.tenant.living_refresh_tokens(), 1);
+    assert_eq!(server.tenant.valid_refresh_tokens(), 1);
 }
 
 /// The claim of a slow request is held: nobody else asks meanwhile, and a holder that dies while it holds keeps the next
@@ -132,10 +132,7 @@ async fn a_logout_that_dies_is_finished_by_the_next() {
         program.expect(0, &["logout", "--yes"]).await;
         assert_eq!(database.count("sync.tokens").await, 0);
         assert_eq!(
-            (
-                server.tenant.living_tokens(),
-                server.tenant.living_refresh_tokens()
-            ),
+            (server.tenant.valid_tokens(), server.tenant.valid_refresh_tokens()),
             (0, 0)
         );
     }

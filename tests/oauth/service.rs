@@ -88,7 +88,7 @@ async fn it_renews_without_being_asked() {
         (server.token_requests() >= 4).then_some(())
     })
     .await;
-    assert_eq!(server.tenant.living_refresh_tokens(), 1);
+    assert_eq!(server.tenant.valid_refresh_tokens(), 1);
     running.signal(Signal::SIGTERM);
     running.ended(LONG).await.expect(0);
 }
@@ -127,7 +127,7 @@ async fn what_is_on_its_way_is_stored_before_it_ends() {
         ended.expect(if command == "serve" { 0 } else { 130 });
         assert_ne!(opened(&database, KEY).await, held, "{command}:\n{}", ended.stderr);
         assert_eq!(database.count("sync.tokens where status = 'valid'").await, 1);
-        assert_eq!(server.tenant.living_refresh_tokens(), 1);
+        assert_eq!(server.tenant.valid_refresh_tokens(), 1);
     }
     program.expect(0, &["backfill", "segments"]).await;
 }

@@ -19,10 +19,7 @@ async fn an_authorization_is_renewed_fifty_times_and_signed_out() {
     scenario::survives_a_kill_after_the_commit(&server, &program, &database).await;
     scenario::signs_out(&server, &program, &database).await;
     assert_eq!(
-        (
-            server.tenant.living_tokens(),
-            server.tenant.living_refresh_tokens()
-        ),
+        (server.tenant.valid_tokens(), server.tenant.valid_refresh_tokens()),
         (0, 0)
     );
 }

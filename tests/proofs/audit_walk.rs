@@ -27,7 +27,7 @@ use blueconic_sync::model::description::Reading;
 use blueconic_sync::model::ports::{Clock, Feed, Store};
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::sync::engine::Engine;
-use blueconic_sync::sync::progress::Silent;
+use blueconic_sync::sync::progress::NoListener;
 use blueconic_sync::sync::run_spec::{Bounds, EventsReading, RemovalBound, RunSpec, WhenHeld};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
@@ -62,7 +62,7 @@ impl<T: Store> Stage<T> {
         };
         let source = Arc::new(EventSource(Arc::clone(&tenant)));
         Self {
-            engine: Engine::new(source, store, clock, bounds, Arc::new(Silent)),
+            engine: Engine::new(source, store, clock, bounds, Arc::new(NoListener)),
             tenant,
             feed,
             scenario: scenario.clone(),

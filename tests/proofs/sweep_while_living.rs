@@ -13,7 +13,7 @@ use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::store::PostgresStore;
 use blueconic_sync::sync::engine::Engine;
-use blueconic_sync::sync::progress::Silent;
+use blueconic_sync::sync::progress::NoListener;
 use blueconic_sync::sync::run_spec::{Bounds, ProfilesReading, RemovalBound, RunSpec, WhenHeld};
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +51,7 @@ impl Story {
                 db.store.clone(),
                 Arc::new(SystemClock),
                 bounds,
-                Arc::new(Silent),
+                Arc::new(NoListener),
             ),
             world,
             profiles: profiles_with(7),

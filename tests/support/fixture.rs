@@ -6,7 +6,7 @@ use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ports::{LoadStore, Loader, RunStore};
-use blueconic_sync::model::position::{Course, CursorPosition, Position, Scope, Slot};
+use blueconic_sync::model::position::{CursorPosition, Position, Scope, Slot, WalkHistory};
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::loader::PostgresLoader;
@@ -248,7 +248,7 @@ pub(crate) fn position(walk: Walk) -> Position {
         total: None,
         passed: None,
         finished: None,
-        course: Course::default(),
+        course: WalkHistory::default(),
     })
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod fixture;
-pub(crate) mod front;
+pub(crate) mod gateway;
 pub(crate) mod oauth;
 pub(crate) mod program;
 pub(crate) mod roles;

@@ -10,7 +10,7 @@ use super::table::{Case, tries};
 use crate::support::cluster::Cluster;
 use crate::support::database::{Database, of_an_older_version};
 use crate::support::eventually;
-use crate::support::front::Front;
+use crate::support::gateway::Gateway;
 use crate::support::program::{LONG, Program};
 
 /// How long the server lets a migration wait for a lock, and what a busy machine adds.
@@ -90,8 +90,8 @@ async fn over_connections_that_fall_silent() {
     for number in 0..tries(2, 10) {
         let database = Database::empty().await;
         of_an_older_version(&database).await;
-        let front = Front::before(Cluster::shared().socket()).await;
-        let program = Program::new("https://tenant.example", &front.url_of(&database.name));
+        let gateway = Gateway::before(Cluster::shared().socket()).await;
+        let program = Program::new("https://tenant.example", &gateway.url_of(&database.name));
         let mut analyst = database.pool.begin().await.unwrap();
         sqlx::query("select count(*) from blueconic.profiles")
             .execute(&mut *analyst)
@@ -102,7 +102,7 @@ async fn over_connections_that_fall_silent() {
             migrating.stderr().contains("in the way: PID").then_some(())
         })
         .await;
-        front.silence();
+        gateway.silence();
         let silent = Instant::now();
         analyst.commit().await.unwrap();
         if number % 2 == 0 {

@@ -14,7 +14,7 @@ use super::business::Business;
 use super::table::{Case, tries};
 use crate::support::cluster::Cluster;
 use crate::support::database::Database;
-use crate::support::front::Front;
+use crate::support::gateway::Gateway;
 use crate::support::program::{LONG, Program, Running};
 use crate::support::{eventually, small};
 
@@ -25,11 +25,11 @@ const RECOVERED: Duration = Duration::from_secs(90);
 
 const PROFILES: u64 = 1_200;
 
-/// A tenant, a server with a front before it, and what an undisturbed load gives.
+/// A tenant, a server with a gateway before it, and what an undisturbed load gives.
 struct World {
     tenant: Tenant,
     cluster: Cluster,
-    front: Front,
+    gateway: Gateway,
     expected: Business,
 }
 
@@ -42,7 +42,7 @@ impl World {
         };
         let tenant = start(settings).await.unwrap();
         let cluster = tokio::task::block_in_place(Cluster::start);
-        let front = Front::before(cluster.socket()).await;
+        let gateway = Gateway::before(cluster.socket()).await;
         let reference = Database::on(&cluster).await;
         let program = Program::new(tenant.url(), &reference.url);
         program.expect(0, &["backfill", "--full"]).await;
@@ -50,14 +50,14 @@ impl World {
         Self {
             tenant,
             cluster,
-            front,
+            gateway,
             expected,
         }
     }
 
-    /// A program that reaches a database by the front.
+    /// A program that reaches a database by the gateway.
     fn program(&self, database: &Database) -> Program {
-        Program::new(self.tenant.url(), &self.front.url_of(&database.name))
+        Program::new(self.tenant.url(), &self.gateway.url_of(&database.name))
             .set("resources.profiles.page_size", "100")
             .set("web.bind", "127.0.0.1:0")
             .set("schedule.heartbeat", "1s")
@@ -101,9 +101,9 @@ impl Cause {
                 return Effect::Stranger(stranger);
             }
             Self::StandbyAway => confirmed_by(world, "the_standby").await,
-            Self::Dark => world.front.go_dark(),
-            Self::Silence => world.front.silence(),
-            Self::Failover(socket) => world.front.point_at(socket.clone()),
+            Self::Dark => world.gateway.go_dark(),
+            Self::Silence => world.gateway.silence(),
+            Self::Failover(socket) => world.gateway.point_at(socket.clone()),
         }
         Effect::Other
     }
@@ -114,8 +114,8 @@ impl Cause {
         }
         match self {
             Self::StandbyAway => confirmed_by(world, "").await,
-            Self::Dark => world.front.light_up(),
-            Self::Failover(_) => world.front.point_at(world.cluster.socket()),
+            Self::Dark => world.gateway.light_up(),
+            Self::Failover(_) => world.gateway.point_at(world.cluster.socket()),
             Self::Stranger(_) | Self::Silence => {}
         }
     }

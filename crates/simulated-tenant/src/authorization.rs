@@ -237,7 +237,7 @@ impl Authorizations {
     }
 
     /// Whether a refresh token would be taken.
-    pub(crate) fn is_living(&self, token: &str) -> bool {
+    pub(crate) fn is_valid(&self, token: &str) -> bool {
         self.refresh_tokens.get(token).is_some_and(|known| !known.used)
     }
 
@@ -254,7 +254,7 @@ impl Authorizations {
     }
 
     /// How many refresh tokens would be taken.
-    pub(crate) fn living(&self) -> usize {
+    pub(crate) fn valid(&self) -> usize {
         self.refresh_tokens.values().filter(|known| !known.used).count()
     }
 }

@@ -17,7 +17,7 @@ use crate::json::Node;
 use crate::query::Query;
 use crate::settings::Settings;
 
-/// The application and its living tokens.
+/// The application and its valid tokens.
 pub(crate) struct Oauth {
     inner: Mutex<Application>,
     life: i64,
@@ -154,7 +154,7 @@ impl Oauth {
             let token = form.required("token", "token is missing")?;
             let access = application.tokens.get(token);
             let active = access.is_some_and(|access| access.expires_at > now)
-                || application.authorizations.is_living(token);
+                || application.authorizations.is_valid(token);
             Ok(uncached(&Node::Object(vec![("active", Node::Flag(active))])))
         });
         looked.unwrap_or_else(IntoResponse::into_response)
@@ -183,12 +183,12 @@ impl Oauth {
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
         let bearer = bearer.ok_or_else(|| Refusal::unauthorized("Authentication failed (unauthorized)."))?;
         let application = self.application();
-        let living = application
+        let valid = application
             .tokens
             .get(bearer)
             .filter(|token| token.expires_at > now);
         let token =
-            living.ok_or_else(|| Refusal::unauthorized("The access token is invalid or has expired."))?;
+            valid.ok_or_else(|| Refusal::unauthorized("The access token is invalid or has expired."))?;
         if token.scopes.iter().any(|granted| granted == scope) {
             return Ok(());
         }
@@ -209,11 +209,11 @@ impl Oauth {
         application.tokens.retain(|_, token| token.family.is_none());
     }
 
-    pub(crate) fn living_refresh_tokens(&self) -> usize {
-        self.application().authorizations.living()
+    pub(crate) fn valid_refresh_tokens(&self) -> usize {
+        self.application().authorizations.valid()
     }
 
-    pub(crate) fn living_tokens(&self, now: i64) -> usize {
+    pub(crate) fn valid_tokens(&self, now: i64) -> usize {
         self.application()
             .tokens
             .values()

@@ -90,13 +90,13 @@ impl Tenant {
     }
 
     /// How many refresh tokens would be taken.
-    pub fn living_refresh_tokens(&self) -> usize {
-        self.state.oauth.living_refresh_tokens()
+    pub fn valid_refresh_tokens(&self) -> usize {
+        self.state.oauth.valid_refresh_tokens()
     }
 
     /// How many access tokens live.
-    pub fn living_tokens(&self) -> usize {
-        self.state.oauth.living_tokens(self.now())
+    pub fn valid_tokens(&self) -> usize {
+        self.state.oauth.valid_tokens(self.now())
     }
 
     /// Switches the application on or off; off, its tokens die and it gets none.

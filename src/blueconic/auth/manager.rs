@@ -1,4 +1,4 @@
-//! Keeps one living access token: cached here, asked for once however many want it, refreshed ahead of its end while the
+//! Keeps one valid access token: cached here, asked for once however many want it, refreshed ahead of its end while the
 //! old one still serves. How a token comes about is in `refresh`; what it is used for, nobody here knows.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,8 +92,8 @@ impl<T: TokenStore> Tokens<T> {
     /// fetches the next.
     pub(in crate::blueconic) async fn get(&self) -> Result<Token, ClientError> {
         let now = self.shared.monotonic.now();
-        let living = self.shared.memory().living(now);
-        let Some(token) = living else {
+        let valid = self.shared.memory().valid(now);
+        let Some(token) = valid else {
             return self.fetch(now).await;
         };
         if !token.is_fresh(now) {
@@ -217,12 +217,12 @@ impl<T: TokenStore> Shared<T> {
 }
 
 impl Memory {
-    fn living(&self, now: Duration) -> Option<Token> {
-        self.token.clone().filter(|token| token.is_living(now))
+    fn valid(&self, now: Duration) -> Option<Token> {
+        self.token.clone().filter(|token| token.is_valid(now))
     }
 
     fn fresh(&self, now: Duration) -> Option<Token> {
-        self.living(now).filter(|token| token.is_fresh(now))
+        self.valid(now).filter(|token| token.is_fresh(now))
     }
 
     /// What came of it while the caller waited for the lock.

@@ -70,7 +70,7 @@ impl Token {
     }
 
     /// Whether it may still be sent.
-    pub(super) fn is_living(&self, now: Duration) -> bool {
+    pub(super) fn is_valid(&self, now: Duration) -> bool {
         now < self.dies_at
     }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::model::fault::Fault;
-use crate::model::plain;
+use crate::model::sanitize;
 use crate::web::html::{Text, document};
 
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;overflow-wrap:anywhere}\
@@ -52,7 +52,7 @@ fn page(title: &str, body: &Markup) -> String {
 
 /// On one line, as the terminal says it, without its full stop.
 fn sentence(text: &str) -> Text<String> {
-    Text(plain::line(text.trim_end_matches('.')).into_owned())
+    Text(sanitize::line(text.trim_end_matches('.')).into_owned())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::status::RunStatus;
-use crate::sync::ending::{Ending, WALKS_AGAIN, Walked};
+use crate::sync::ending::{Ending, TransferEnd, WALKS_AGAIN};
 use crate::sync::lookups::LookedUp;
 use crate::sync::run::{Context, Ended};
 use crate::sync::run_spec::ProfilesReading;
@@ -20,7 +20,7 @@ use super::stored::{give_up, moved, walk_of};
 /// earlier runs of the walk had read, if there were any.
 pub(super) async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
-    walked: Walked,
+    walked: TransferEnd,
     before: Option<u64>,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {

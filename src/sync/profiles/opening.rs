@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
-use crate::model::position::{Course, CursorPosition, Restarted, Scope};
+use crate::model::position::{CursorPosition, Restarted, Scope, WalkHistory};
 use crate::sync::clocks::{self, WalkTimes};
 use crate::sync::run::Context;
 use crate::sync::run_spec::ProfilesReading;
@@ -49,10 +49,10 @@ pub(super) async fn open<S: Source, T: Store>(
         total: None,
         passed,
         finished: None,
-        course: Course {
+        course: WalkHistory {
             restarted,
             other_segment,
-            ..Course::default()
+            ..WalkHistory::default()
         },
     };
     context

@@ -3,10 +3,10 @@
 use crate::model::Time;
 use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::page::{Head, PageEnd};
-use crate::model::position::{Course, CursorPosition, Finished};
+use crate::model::position::{CursorPosition, Finished, WalkHistory};
 
 /// Pages in a row without a new id after which a listing is taken to go round in circles.
-const BARREN_PAGES: u32 = 3;
+const MOST_PAGES_WITHOUT_NEW_IDS: u32 = 3;
 /// Empty pages in a row after which a walk that has read as many as the tenant tells of is at its end. A fault that
 /// empties a page or two does not reach it.
 const EMPTY_AT_THE_END: u32 = 3;
@@ -31,7 +31,7 @@ pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64)
         read: position.read + end.elements(),
         unidentified: position.unidentified + unidentified,
         total: end.head().total_results.or(position.total),
-        course: Course {
+        course: WalkHistory {
             failed_here: 0,
             first_total: position.course.first_total.or(end.head().total_results),
             ..position.course
@@ -59,7 +59,7 @@ pub(crate) fn next_cursor(sent: &str, head: &Head) -> Option<String> {
 /// An open walk as it may be gone on with. One whose start was told by a clock that ran ahead claims no more than the
 /// database's time at that moment; an increment whose range begins behind its own start, by such a watermark, cannot
 /// bring what lies before it, and is none.
-pub(crate) fn sobered(walk: CursorPosition) -> Option<CursorPosition> {
+pub(crate) fn bounded_by_own_clocks(walk: CursorPosition) -> Option<CursorPosition> {
     let latest = later_by(walk.opened_at, TOLERANCE);
     if walk.range.is_some_and(|(from, _)| from > latest) {
         return None;
@@ -74,24 +74,24 @@ pub(crate) fn sobered(walk: CursorPosition) -> Option<CursorPosition> {
 
 /// Counts pages that bring no new id. A page without any id says nothing: it neither repeats nor goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Barren(u32);
+pub(crate) struct PagesWithoutNewIds(u32);
 
-impl Barren {
+impl PagesWithoutNewIds {
     /// Takes in a page that brought nothing but known ids, or one that brought others; true when the listing goes round
     /// in circles.
     pub(crate) fn page(&mut self, is_stale: bool) -> bool {
         self.0 = if is_stale { self.0 + 1 } else { 0 };
-        self.0 >= BARREN_PAGES
+        self.0 >= MOST_PAGES_WITHOUT_NEW_IDS
     }
 }
 
 /// Counts empty pages in a row, each of which tells a cursor to go on with.
 #[derive(Debug, Default)]
-pub(crate) struct Empty(u32);
+pub(crate) struct EmptyPages(u32);
 
 /// What follows from empty pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Emptiness {
+pub(crate) enum EmptyPagesVerdict {
     /// There may be more behind them.
     GoOn,
     /// The walk is at its end if it has read as many as the tenant tells of.
@@ -100,14 +100,14 @@ pub(crate) enum Emptiness {
     End,
 }
 
-impl Empty {
+impl EmptyPages {
     /// Takes in a page.
-    pub(crate) fn page(&mut self, elements: u64) -> Emptiness {
+    pub(crate) fn page(&mut self, elements: u64) -> EmptyPagesVerdict {
         self.0 = if elements == 0 { self.0 + 1 } else { 0 };
         match self.0 {
-            EMPTY_AT_MOST.. => Emptiness::End,
-            EMPTY_AT_THE_END => Emptiness::EndIfAllCame,
-            _ => Emptiness::GoOn,
+            EMPTY_AT_MOST.. => EmptyPagesVerdict::End,
+            EMPTY_AT_THE_END => EmptyPagesVerdict::EndIfAllCame,
+            _ => EmptyPagesVerdict::GoOn,
         }
     }
 }
@@ -191,13 +191,13 @@ mod tests {
             total: None,
             passed: None,
             finished: None,
-            course: Course::default(),
+            course: WalkHistory::default(),
         }
     }
 
     #[test]
     fn an_open_walk_claims_no_time_that_had_not_come() {
-        let began = |walk: CursorPosition| sobered(walk).map(|walk| walk.began_at);
+        let began = |walk: CursorPosition| bounded_by_own_clocks(walk).map(|walk| walk.began_at);
         assert_eq!(began(walk(-7_200, None)), Some(at(-7_200)));
         assert_eq!(began(walk(2, Some((-600, 2)))), Some(at(2)));
         assert_eq!(began(walk(1_200, None)), Some(at(0)));
@@ -213,25 +213,25 @@ mod tests {
     }
 
     #[test]
-    fn three_barren_pages_in_a_row_are_a_circle() {
-        let mut barren = Barren::default();
+    fn three_pages_in_a_row_without_new_ids_are_a_circle() {
+        let mut without_new_ids = PagesWithoutNewIds::default();
         let verdicts: Vec<bool> = [true, true, false, true, true, true]
             .into_iter()
-            .map(|is_stale| barren.page(is_stale))
+            .map(|is_stale| without_new_ids.page(is_stale))
             .collect();
         assert_eq!(verdicts, [false, false, false, false, false, true]);
     }
 
     #[test]
     fn empty_pages_end_a_walk_early_only_if_all_came() {
-        let mut empty = Empty::default();
-        let verdicts: Vec<Emptiness> = [0, 0, 5, 0, 0, 0, 0]
+        let mut empty = EmptyPages::default();
+        let verdicts: Vec<EmptyPagesVerdict> = [0, 0, 5, 0, 0, 0, 0]
             .into_iter()
             .map(|page| empty.page(page))
             .collect();
-        let [go_on, end_if] = [Emptiness::GoOn, Emptiness::EndIfAllCame];
+        let [go_on, end_if] = [EmptyPagesVerdict::GoOn, EmptyPagesVerdict::EndIfAllCame];
         assert_eq!(verdicts, [go_on, go_on, go_on, go_on, go_on, end_if, go_on]);
-        let end = (0..2 * EMPTY_AT_MOST).position(|_| empty.page(0) == Emptiness::End);
+        let end = (0..2 * EMPTY_AT_MOST).position(|_| empty.page(0) == EmptyPagesVerdict::End);
         assert_eq!(end, Some(EMPTY_AT_MOST as usize - 5));
         assert!(all_came(99, 1, Some(100)) && !all_came(99, 0, Some(100)) && !all_came(99, 0, None));
     }

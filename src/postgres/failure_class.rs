@@ -7,7 +7,7 @@ use sqlx::postgres::PgDatabaseError;
 
 /// What a statement's failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum FailureClass {
     /// Deadlock or serialization failure: the same transaction can be tried again at once.
     Conflict,
     /// It may pass by itself: the server ends, starts, or has gone; the network.
@@ -54,7 +54,7 @@ pub(crate) enum Class {
     Final,
 }
 
-impl Class {
+impl FailureClass {
     /// Of a driver's error.
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         if tls_words(error).is_some() {
@@ -131,49 +131,53 @@ pub(crate) fn server(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 
 /// What to do about a failed statement.
 pub(crate) fn statement_hint(error: &sqlx::Error) -> Option<Cow<'static, str>> {
-    let hint = match Class::of(error) {
-        Class::DiskFull => {
+    let hint = match FailureClass::of(error) {
+        FailureClass::DiskFull => {
             "the database's disk is full: make room there; what is stored is whole, and the next run goes on from it"
         }
-        Class::DiskFails => {
+        FailureClass::DiskFails => {
             "the server cannot read or write its files: look into PostgreSQL's log and at its disk"
         }
-        Class::Denied => DENIED,
-        Class::Hidden => {
+        FailureClass::Denied => DENIED,
+        FailureClass::Hidden => {
             "a row-level security policy would hide rows from the role: `alter table … no force row level security`, or \
              give the role `bypassrls`"
         }
-        Class::Unmigrated => "run `blueconic-sync migrate`",
-        Class::Pooled => {
+        FailureClass::Unmigrated => "run `blueconic-sync migrate`",
+        FailureClass::Pooled => {
             "a pooler in transaction mode stands before the database: connect to PostgreSQL itself, or to a pooler in \
              session mode"
         }
-        Class::ReadOnly => READ_ONLY,
-        Class::Cancelled => {
+        FailureClass::ReadOnly => READ_ONLY,
+        FailureClass::Cancelled => {
             "somebody cancelled the statement (`pg_cancel_backend`), or a limit of time ended it; it is tried again"
         }
-        Class::Locked => {
+        FailureClass::Locked => {
             "another session holds what is waited for: `select pid, usename, application_name, state, xact_start from \
              pg_stat_activity order by xact_start` shows the oldest transaction; end it"
         }
-        Class::Crowded => CROWDED,
-        Class::Exhausted => {
+        FailureClass::Crowded => CROWDED,
+        FailureClass::Exhausted => {
             "a limit of the server's was reached (memory, `temp_file_limit`): raise it there, or lower \
              `database.load_connections` and `limits.batch_size`"
         }
-        Class::Dropped => "the database was dropped or renamed: correct `DATABASE_URL`, or create it anew",
-        Class::Encoding => {
+        FailureClass::Dropped => {
+            "the database was dropped or renamed: correct `DATABASE_URL`, or create it anew"
+        }
+        FailureClass::Encoding => {
             "the database has to have the encoding UTF8: `show server_encoding` tells which one it has"
         }
-        Class::TooLarge => return Some(too_large_hint(error)),
-        Class::Corrupt => {
+        FailureClass::TooLarge => return Some(too_large_hint(error)),
+        FailureClass::Corrupt => {
             "files of the database are damaged: stop it, copy its files, then `reindex` or restore a backup; a full \
              `backfill` into a new database brings all but what was erased or is older than the tenant keeps"
         }
-        Class::Refused => return refused_hint(error).map(Cow::Owned),
-        Class::Depended => return depended_hint(error).map(Cow::Owned),
-        Class::Tls => return tls_words(error).map(|said| Cow::Borrowed(tls_hint(&said))),
-        Class::Conflict | Class::Passing | Class::Outdated | Class::Final => return None,
+        FailureClass::Refused => return refused_hint(error).map(Cow::Owned),
+        FailureClass::Depended => return depended_hint(error).map(Cow::Owned),
+        FailureClass::Tls => return tls_words(error).map(|said| Cow::Borrowed(tls_hint(&said))),
+        FailureClass::Conflict | FailureClass::Passing | FailureClass::Outdated | FailureClass::Final => {
+            return None;
+        }
     };
     Some(Cow::Borrowed(hint))
 }
@@ -314,16 +318,19 @@ mod tests {
             "25006", "57P01", "57P02", "57P03", "57P05", "57014", "53300", "53400", "53200", "55P03",
             "55006", "40001", "40P01", "08006", "08P01", "25P03",
         ] {
-            assert!(Class::of_answer(code, "").passes(), "{code}");
+            assert!(FailureClass::of_answer(code, "").passes(), "{code}");
         }
         for code in [
             "57P04", "53100", "58030", "42501", "3D000", "22021", "23503", "2BP01", "54000", "XX001",
             "XX002", "26000", "42P01", "0A000",
         ] {
-            assert!(!Class::of_answer(code, "").passes(), "{code}");
+            assert!(!FailureClass::of_answer(code, "").passes(), "{code}");
         }
-        assert!(Class::of_answer("0A000", "RevalidateCachedQuery").passes());
-        assert_eq!(Class::of_answer("42501", "check_enable_rls"), Class::Hidden);
+        assert!(FailureClass::of_answer("0A000", "RevalidateCachedQuery").passes());
+        assert_eq!(
+            FailureClass::of_answer("42501", "check_enable_rls"),
+            FailureClass::Hidden
+        );
     }
 
     #[test]
@@ -334,9 +341,12 @@ mod tests {
             ("42P05", ""),
             ("0A000", "RevalidateCachedQuery"),
         ] {
-            assert!(Class::of_answer(code, routine).stays_with_sessions(), "{code}");
+            assert!(
+                FailureClass::of_answer(code, routine).stays_with_sessions(),
+                "{code}"
+            );
         }
-        assert!(!Class::of_answer("40001", "").stays_with_sessions());
+        assert!(!FailureClass::of_answer("40001", "").stays_with_sessions());
     }
 
     #[test]
@@ -365,7 +375,7 @@ mod tests {
             ),
         ] {
             let error = io(said);
-            assert_eq!(Class::of(&error), Class::Tls, "{said}");
+            assert_eq!(FailureClass::of(&error), FailureClass::Tls, "{said}");
             assert!(
                 connect_hint(&error).contains(word),
                 "{said}: {}",
@@ -375,7 +385,7 @@ mod tests {
         let refused = sqlx::Error::Tls("server does not support TLS".into());
         assert!(connect_hint(&refused).contains("ssl = on"));
         let away = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
-        assert_eq!(Class::of(&away), Class::Passing);
+        assert_eq!(FailureClass::of(&away), FailureClass::Passing);
         assert!(connect_hint(&away).contains("start PostgreSQL"));
     }
 }

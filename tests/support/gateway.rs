@@ -21,7 +21,7 @@ struct State {
 }
 
 /// An address before a server.
-pub(crate) struct Front {
+pub(crate) struct Gateway {
     port: u16,
     target: Arc<Mutex<PathBuf>>,
     state: watch::Sender<State>,
@@ -29,7 +29,7 @@ pub(crate) struct Front {
     _serving: AbortOnDropHandle<()>,
 }
 
-impl Front {
+impl Gateway {
     /// Before a server's socket.
     pub(crate) async fn before(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

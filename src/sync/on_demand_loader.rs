@@ -10,10 +10,10 @@ use crate::model::table::Table;
 use crate::model::walk::Walk;
 
 /// How long a connection is kept for what comes next. Opening one takes some milliseconds.
-pub(super) const KEPT: Duration = Duration::from_secs(2);
+pub(super) const IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// A loading connection, or none at present.
-pub(super) struct AtHand<'run, T: Store> {
+pub(super) struct OnDemandLoader<'run, T: Store> {
     store: &'run T,
     table: &'static Table,
     lease: &'run Lease,
@@ -21,7 +21,7 @@ pub(super) struct AtHand<'run, T: Store> {
     loader: Option<T::Loader>,
 }
 
-impl<'run, T: Store> AtHand<'run, T> {
+impl<'run, T: Store> OnDemandLoader<'run, T> {
     /// None yet.
     pub(super) fn new(store: &'run T, table: &'static Table, lease: &'run Lease, walk: Option<Walk>) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl<'run, T: Store> AtHand<'run, T> {
             tokio::select! {
                 biased;
                 done = &mut read => return done,
-                () = tokio::time::sleep(KEPT) => self.loader = None,
+                () = tokio::time::sleep(IDLE_TIME) => self.loader = None,
             }
         }
         read.await
