@@ -168,7 +168,7 @@ async fn keep_alive(cluster: Arc<Cluster>) {
         tracing::warn!(data_dir = %cluster.data_dir().display(), "the embedded PostgreSQL is gone; starting it again");
         if let Err(error) = cluster.revive().await {
             let fault = embedded_fault(&error);
-            tracing::error!(%fault, hint = fault.hint, "the embedded PostgreSQL does not start again; trying on");
+            tracing::error!(%fault, hint = fault.hint, "the embedded PostgreSQL could not be started; trying again");
         }
     }
 }
@@ -311,7 +311,7 @@ impl App {
     /// The same, for those whose time is running out.
     pub async fn close_within(self, patience: Duration) -> Outcome<()> {
         if !self.client.close_token(patience).await {
-            tracing::warn!("a token was being asked for; what would have come of it is lost");
+            tracing::warn!("a token request was under way; its result is lost");
         }
         self.store.disconnect().await;
         self.database.close().await

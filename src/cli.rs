@@ -219,18 +219,18 @@ fn patience(text: &str) -> Result<Duration, String> {
     if (Duration::from_secs(1)..=LONGEST_PATIENCE).contains(&given) {
         return Ok(given);
     }
-    Err("a time from 1s to 1day is wanted".to_owned())
+    Err("a time from 1s to 1day is expected".to_owned())
 }
 
 /// A time in the years that a tenant can have data of; further away, reckoning with it would overflow.
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let time: DateTime<Utc> = text
         .parse()
-        .map_err(|error| format!("{error}; RFC 3339 is wanted"))?;
+        .map_err(|error| format!("{error}; RFC 3339 is expected"))?;
     if (1970..=9999).contains(&chrono::Datelike::year(&time)) {
         return Ok(time);
     }
-    Err("a time from 1970 to 9999 is wanted".to_owned())
+    Err("a time from 1970 to 9999 is expected".to_owned())
 }
 
 #[cfg(test)]

@@ -78,13 +78,13 @@ pub fn listen() -> io::Result<Shutdown> {
         let name = signals.next().await;
         tracing::info!(
             signal = name,
-            "{name}: coming to a safe place, then ending (a second one ends at once)"
+            "{name}: stopping at the next safe point (a second one ends at once)"
         );
         token.cancel();
         let name = signals.next().await;
         tracing::warn!(
             signal = name,
-            "{name} again: ending at once; the next run goes on from the last stored position"
+            "{name} again: ending at once; the next run continues from the last stored position"
         );
         std::process::exit(INTERRUPTED);
     });

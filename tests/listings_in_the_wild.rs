@@ -192,7 +192,7 @@ async fn a_page_that_never_comes_begins_the_walk_anew_once_and_is_told() {
         assert_eq!(starts.count(), 2, "{status}");
         let last = last(&database).await;
         is(&last, "full", "failed");
-        for word in ["came no farther", "page_size", "reset profiles"] {
+        for word in ["got no further", "page_size", "reset profiles"] {
             assert!(last.2.contains(word), "{last:?}");
         }
     }
@@ -227,7 +227,7 @@ async fn an_outage_does_not_end_a_walk() {
     let read: i64 = database
         .one("select (position ->> 'read')::bigint from sync.cursors where resource = 'profiles' and scope = 'full'")
         .await;
-    assert_eq!(read, 200, "the walk keeps its place");
+    assert_eq!(read, 200, "the walk keeps its position");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Where requests go: the tenant's address, the API's path below it, and queries that arrive as they were meant.
+//! Builds request addresses: the tenant's address, the API's path below it, and encoded queries.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
@@ -22,8 +22,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// The address as the settings give it. They are validated; that a secret never leaves in the clear is checked here
-    /// once more.
+    /// Takes the address from the validated settings. Checks once more that no secret is sent in the clear.
     pub(super) fn new(tenant: &Tenant) -> Result<Self, ClientError> {
         let base = tenant.address()?;
         let address = Self {
@@ -86,7 +85,7 @@ impl Address {
         Ok(url)
     }
 
-    /// A path below the API's, which it must not leave: an id such as `..` would ask for something else.
+    /// A path below the API's. It must stay below: an id such as `..` would request something else.
     fn below(&self, path: &str, call: &str) -> Result<Url, ClientError> {
         let mut url = self.base.clone();
         let whole = format!("{}{path}", self.api_path);
@@ -100,8 +99,8 @@ impl Address {
     }
 }
 
-/// A request in the words of a message: method and path. The id of a single object is left out: messages are kept, in
-/// logs and in `sync.runs`, and a profile's id is a person's.
+/// Names a request in messages: method and path. The id of a single object is left out, since messages are kept in logs
+/// and in `sync.runs`, and the id of a profile belongs to a person.
 pub(super) fn call(request: &Request) -> String {
     match single(request) {
         Some((before, _id)) => format!("GET {before}/{ID}"),
@@ -109,7 +108,7 @@ pub(super) fn call(request: &Request) -> String {
     }
 }
 
-/// A server's own words about a request, without the id that it asked for.
+/// A server's text about a request, without the requested id.
 pub(super) fn without_id(request: &Request, words: &str) -> String {
     let Some((_, encoded)) = single(request).filter(|(_, id)| !id.is_empty()) else {
         return words.to_owned();

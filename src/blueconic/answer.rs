@@ -1,5 +1,5 @@
-//! Reads what a server says when it does not say what was asked for: statuses, error bodies of any shape, and texts that
-//! must be made fit for one line of a message before anybody sees them.
+//! Reads unexpected answers of a server: statuses, error bodies of any shape, and texts, which are cleaned before they
+//! are shown.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::model::sanitize;
 
 /// How much of an error body is read, in bytes.
 const ERROR_BODY: usize = 16 * 1024;
-/// How long an error body may take: nothing waits for it but a message.
+/// How long reading an error body may take; only a message needs it.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
-/// How much of a server's own words is shown, in characters.
+/// The longest text of a server that is shown, in characters.
 const SHOWN: usize = 300;
 
-/// Makes a foreign text fit for one line: what deceives a reader and runs of whitespace become one space each.
+/// Cleans a foreign text for one line: deceptive characters and runs of whitespace become one space.
 pub(super) fn clean(text: &str, longest: usize) -> String {
     let mut words = String::new();
     let mut shown = 0;
@@ -54,7 +54,7 @@ pub(super) fn content_type(response: &Response) -> String {
     clean(&media.to_ascii_lowercase(), 80)
 }
 
-/// The error that a status stands for under which nothing comes. `secret` is what the request carried.
+/// The error for a status without a usable body. `secret`: the token that the request carried.
 pub(super) async fn refusal(
     response: Response,
     http: &Http,
@@ -69,7 +69,7 @@ pub(super) async fn refusal(
         let text = Redaction::of([secret]).apply(text);
         clean(&address::without_id(request, &text), SHOWN)
     };
-    // A look-up is one of many, and its sweep goes on without it.
+    // A sweep continues without the answer to one look-up.
     let is_waited_out = http.is_proven() && !request.arrays.is_empty();
     if meaning == StatusClass::Redirect {
         return redirected(&response, call, shown, is_waited_out);
@@ -77,7 +77,7 @@ pub(super) async fn refusal(
     let retry_after = retry_after(&response, wall);
     let signature = Signature::of(&response);
     let body = read_some(http.incoming(response), &call).await;
-    // A success that was not asked for comes from something else, and its body is no error's.
+    // An unexpected success comes from something in front of the tenant; its body is no error message.
     let message = match meaning {
         StatusClass::Unexpected | StatusClass::Content => String::new(),
         _ => shown(&words(&body)),
@@ -103,11 +103,11 @@ pub(super) async fn refusal(
             status,
             message,
         },
-        // A firewall counts requests, or looks at each: as long as it lasts it passes.
+        // A firewall that counts or inspects requests refuses for a while; the refusal may pass.
         StatusClass::Denied => blocked(message, denied),
         StatusClass::Absent if own.at_all => ClientError::Absent { call, message },
         StatusClass::Refused if carries_cursor(request) => ClientError::CursorRefused { call, message },
-        // A request that something finds malformed is malformed the next time, too.
+        // A request that a gateway calls malformed will be malformed the next time, too.
         StatusClass::Refused if !own.at_all => blocked(message, Patience::Few),
         StatusClass::Absent | StatusClass::Final if !own.at_all => blocked(message, once),
         StatusClass::Unexpected | StatusClass::Content => blocked(message, once),
@@ -120,7 +120,7 @@ pub(super) async fn refusal(
     }
 }
 
-/// Whether an answer can be the API's own.
+/// Whether an answer may come from the API itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
     /// It says something, as the API does: a JSON object.
@@ -151,7 +151,7 @@ impl Signature {
 
     pub(super) fn allows(&self, body: &[u8]) -> Origin {
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
-        // One that was too long to be read whole is judged by its beginning.
+        // A body that was too long to be read whole is judged by its beginning.
         let whole = body.len() < ERROR_BODY;
         let is_object = text.starts_with(b"{")
             && (!whole || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok());
@@ -162,7 +162,7 @@ impl Signature {
     }
 }
 
-/// The error for a redirect; what of its address may be seen is decided by `shown`.
+/// The error for a redirect. `shown` cleans the address.
 pub(super) fn redirected(
     response: &Response,
     call: String,
@@ -177,7 +177,7 @@ pub(super) fn redirected(
     }
 }
 
-/// Where a redirect points, without what may hold something that was sent: the query, and a path with escapes.
+/// The target of a redirect, without parts that may repeat a secret: the query, and a path with escapes.
 fn location(response: &Response) -> String {
     let location = response
         .headers()
@@ -200,7 +200,7 @@ fn location(response: &Response) -> String {
         )
 }
 
-/// `Retry-After` as a time to wait.
+/// The wait that `Retry-After` asks for.
 pub(super) fn retry_after(response: &Response, wall: Time) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     retry::parse_retry_after(header, wall)
@@ -213,7 +213,7 @@ fn carries_cursor(request: &Request) -> bool {
         .any(|(key, value)| *key == "cursor" && value != "*")
 }
 
-/// The head of an error body; what cannot be read is not worth an error of its own.
+/// Reads the beginning of an error body; a failure to read it is ignored.
 pub(super) async fn read_some(mut incoming: Incoming, call: &str) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
@@ -225,13 +225,13 @@ pub(super) async fn read_some(mut incoming: Incoming, call: &str) -> Vec<u8> {
             }
         }
     };
-    // A time-out leaves what came until then.
+    // After a time-out, the bytes that were read are used.
     let _ = tokio::time::timeout(ERROR_BODY_TIME, reading).await;
     body
 }
 
-/// What an error body says, whatever its shape: the vendor's JSON, OAuth's, a web page, or plain text. Not cut to size:
-/// what must not be seen is taken out first.
+/// The text of an error body: the vendor's JSON, OAuth's JSON, a web page, or plain text. It is not shortened here,
+/// since secrets have to be removed first.
 pub(super) fn words(body: &[u8]) -> String {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let text = String::from_utf8_lossy(body);

@@ -1,5 +1,5 @@
-//! The client of one tenant: every request goes through throttle, token and retries here, up to the first bytes of its
-//! answer. What the bytes mean is not its business.
+//! The client of one tenant. Every request passes throttle, token and retries here, up to the first bytes of its
+//! answer. The meaning of the bytes is not known here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
 use crate::model::tokens::TokenName;
 
-/// Before a new token that is refused is sent again; the next wait is twice as long.
+/// The wait before a refused new token is sent again; it doubles each time.
 const YOUNG_AGAIN: Duration = Duration::from_millis(250);
 
 /// Reads from one tenant. Holds connections, the token, and what every request shares: rate, concurrency, retry quota.
@@ -53,7 +53,7 @@ pub struct Client<T> {
     tenant_clock: TenantClock,
     largest: usize,
     retry_budgets: Arc<Mutex<RetryBudgets>>,
-    /// For which scopes which token version was refused although it was fresh: it is the scope, not the token.
+    /// The token version that was refused per scope although it was fresh: the scope is missing, not the token invalid.
     denied: Mutex<HashMap<&'static str, i64>>,
 }
 
@@ -87,27 +87,28 @@ impl<T: TokenStore> Client<T> {
         })
     }
 
-    /// Gets a token, or uses the one that is there, and says until when it lives: what `check` asks first.
+    /// Returns the expiry of the current token; requests a token if there is none.
     pub async fn sign_in(&self) -> Outcome<Time> {
         Ok(self.tokens.get().await?.expires_at())
     }
 
-    /// Sees to it, for as long as it is awaited, that there is a token before anybody wants one.
+    /// Refreshes the token ahead of its expiry until the future is dropped.
     pub async fn keep_token(&self) {
         self.tokens.keep().await;
     }
 
-    /// Waits until no token is being asked for, so that none that is on its way is lost; false if that takes longer.
+    /// Waits until no token request is under way, so that its result is stored. False if that takes longer than
+    /// `patience`.
     pub async fn finish_token(&self, patience: Duration) -> bool {
         self.tokens.finish(patience).await
     }
 
-    /// The same at the end, when no request is to follow: from then on none gets a token that is not there.
+    /// Like [`Self::finish_token`], and refuses to start another token request from then on.
     pub async fn close_token(&self, patience: Duration) -> bool {
         self.tokens.close(patience).await
     }
 
-    /// Sends until there is an answer that can be the API's, or the budget is used up.
+    /// Sends a request until the API answers or the retry budget is spent.
     async fn answer(
         &self,
         request: &Request,
@@ -119,7 +120,7 @@ impl<T: TokenStore> Client<T> {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            // What is too large for one try is so for the next, unless it is asked for in smaller parts.
+            // A request that is too large stays too large, unless it can be made smaller.
             if fault.is_too_large() || may_come_in_parts(&fault, request) {
                 return Err(fault);
             }
@@ -128,7 +129,7 @@ impl<T: TokenStore> Client<T> {
         }
     }
 
-    /// The whole body of one object; one that breaks off is asked for again on the same budget.
+    /// Reads the whole body of one object. A body that breaks off is requested again on the same retry budget.
     async fn object(&self, request: &Request, meter: &Meter) -> Result<Bytes, ClientError> {
         let budget = Mutex::new(self.retry.budget());
         let call = address::call(request);
@@ -148,7 +149,7 @@ impl<T: TokenStore> Client<T> {
         }
     }
 
-    /// One try: throttle, then token (it must not age in the queue), then the request.
+    /// One attempt: throttle first, then the token (which must not age in the queue), then the request.
     async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Incoming, Permit), ClientError> {
         let url = self.address.of(request)?;
         let permit = self.throttle.enter().await;
@@ -172,8 +173,8 @@ impl<T: TokenStore> Client<T> {
         Err(fault)
     }
 
-    /// Sends with a token that the tenant takes. A refused one is replaced once; one that is new gets a few seconds first,
-    /// since the nodes of a tenant learn of it one after the other.
+    /// Sends a request with a token. A refused token is replaced once. A new token is first sent again for a few
+    /// seconds, since the nodes of a tenant learn of it one after the other.
     async fn authorized(
         &self,
         request: &Request,
@@ -234,7 +235,7 @@ impl<T: TokenStore> Client<T> {
         response.map_err(|error| self.http.unanswered(&call, error))
     }
 
-    /// A scope that a fresh token did not open is not asked a second time with that same token.
+    /// Whether the scope was refused with this same token before.
     fn is_denied(&self, scope: &'static str, token: &Token) -> bool {
         let denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.get(scope).is_some_and(|version| *version == token.version)
@@ -245,7 +246,7 @@ impl<T: TokenStore> Client<T> {
         denied.insert(scope, token.version);
     }
 
-    /// What was refused is open: the next refusal is another one.
+    /// The scope is granted: a later refusal is a new one.
     fn note_open(&self, scope: &'static str) {
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.remove(scope);
@@ -266,7 +267,7 @@ impl<T: TokenStore> Client<T> {
         self.answer(request, meter, &budget).await
     }
 
-    /// A page that may come in smaller parts is handed back, and its budget is kept for them; anything else has failed.
+    /// The fault of a page. If the page can be made smaller, its retry budget is kept for the next attempt.
     fn unopened(&self, request: &Request, key: &str, fault: ClientError) -> Fault {
         if !may_come_in_parts(&fault, request) {
             self.retry_budgets().forget(key);
@@ -279,7 +280,7 @@ impl<T: TokenStore> Client<T> {
         }
     }
 
-    /// The budget of a request: a new one for its first try, else what its earlier tries have left.
+    /// The retry budget of a request: new at the first attempt, otherwise the rest of the earlier attempts.
     async fn budget(
         &self,
         request: &Request,
@@ -309,8 +310,8 @@ impl<T: TokenStore> Client<T> {
 impl<T: TokenStore> Source for Client<T> {
     type Page = StreamedPage;
 
-    /// A page holds one of the `limits.concurrent_requests` until it is dropped: who holds one and waits for another in
-    /// the same task may wait forever.
+    /// A page holds one of the `limits.concurrent_requests` until it is dropped. A task that holds a page and opens
+    /// another one may wait for ever.
     async fn open(&self, request: &Request, attempt: u32, meter: &Meter) -> Outcome<StreamedPage> {
         let key = RetryBudgets::key(request);
         let (body, permit) = self
@@ -338,7 +339,7 @@ impl<T: TokenStore> Source for Client<T> {
     }
 }
 
-/// Whether a fault may be one of size, and the request can be made smaller.
+/// Whether the page may be too large, and the request can be made smaller.
 fn may_come_in_parts(fault: &ClientError, request: &Request) -> bool {
     fault.may_be_size() && request.count().is_some_and(|count| count > SMALLEST_PAGE)
 }
@@ -350,7 +351,7 @@ fn lacks_scope(response: &Response) -> bool {
     challenges.any(|challenge| challenge.contains("insufficient_scope"))
 }
 
-/// Waits for the first bytes and makes sure that they can be the API's: a web page under a 200 is repeated here.
+/// Waits for the first bytes and checks that they may come from the API. A web page with status 200 is requested again.
 async fn look(
     mut body: Incoming,
     request: &Request,
@@ -358,13 +359,13 @@ async fn look(
     proven: bool,
 ) -> Result<Incoming, ClientError> {
     let call = address::call(request);
-    // Whitespace without end is no answer either.
+    // A body of endless whitespace is no answer.
     let first = body.look(&call, 1024 * 1024).await?;
     if first.trim_ascii_start().starts_with(b"{") {
         return Ok(body);
     }
     let content_type = answer::content_type(body.response());
-    // Before it is cut to size: half a token or an id is one, too.
+    // Secrets are removed before the text is shortened, so that no half of a token is shown.
     let words = Redaction::of([token.expose()]).apply(&String::from_utf8_lossy(&first));
     let words = address::without_id(request, &words);
     let shown = answer::clean(&words, 120);

@@ -1,6 +1,6 @@
-//! Unpacks bodies while they stream, in bounded memory: gzip of any number of members (RFC 1952, 2.2), zstd of any number of
-//! frames, brotli and deflate. Alone attests that a packed body was not cut, and bounds what a body may unpack to. It knows
-//! neither HTTP nor what is packed.
+//! Decompresses bodies while they stream, in bounded memory: gzip of any number of members (RFC 1952, 2.2), zstd of any
+//! number of frames, brotli and deflate. Detects truncated bodies and bounds the decompressed size. It knows neither
+//! HTTP nor the content.
 
 use std::io;
 
@@ -14,9 +14,10 @@ use crate::blueconic::inflate::{DecompressError, inflate, padding};
 
 /// Unpacked bytes that are handed out at once.
 const CHUNK: usize = 64 * 1024;
-/// A body may unpack to so many times its length. Profiles in JSON pack 10 to 30 times, gzip at most 1,032 times.
+/// The largest ratio of decompressed to compressed size. Profiles in JSON compress 10 to 30 times; gzip reaches at most
+/// 1,032.
 const MOST_RATIO: u64 = 100;
-/// So much may any body unpack to, in bytes.
+/// A decompressed size that is allowed at any ratio, in bytes.
 const ALWAYS_ALLOWED: u64 = 64 * 1024 * 1024;
 /// The largest zstd window, as a power of two: 8 MiB, which RFC 9659 has every sender over HTTP stay within.
 const ZSTD_WINDOW: u32 = 23;
@@ -34,7 +35,7 @@ pub(super) struct BodyDecompressor {
 }
 
 impl BodyDecompressor {
-    /// For a body with these `Content-Encoding`s. Names that are none (`UTF-8`) say nothing about the bytes.
+    /// A decompressor for a body with these `Content-Encoding` headers. Unknown names (`UTF-8`) are ignored.
     pub(super) fn new<'a>(encodings: impl Iterator<Item = &'a str>) -> Result<Self, DecompressError> {
         let names = encodings.flat_map(|header| header.split(','));
         let mut layers: Vec<Layer> = names.filter_map(Encoding::of).map(Some).map(Layer::new).collect();
@@ -43,7 +44,7 @@ impl BodyDecompressor {
             layers.push(Layer::new(None));
         }
         if layers.len() > MOST_LAYERS {
-            let why = format!("it is packed {} times over", layers.len());
+            let why = format!("it is compressed {} times over", layers.len());
             return Err(DecompressError::Excessive(why));
         }
         Ok(Self {
@@ -53,7 +54,7 @@ impl BodyDecompressor {
         })
     }
 
-    /// Takes the next bytes in, after [`Self::next`] has given out all of the last.
+    /// Adds compressed bytes, after [`Self::next`] has returned none.
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.came += chunk.len() as u64;
         if let Some(outermost) = self.layers.first_mut() {
@@ -68,7 +69,8 @@ impl BodyDecompressor {
         }
     }
 
-    /// The next unpacked bytes; none when more have to be pushed, or, once closed, at the end of a whole body.
+    /// The next decompressed bytes. None if more input is needed or, after [`Self::close`], at the end of a complete
+    /// body.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, DecompressError> {
         let Some(piece) = pull(&mut self.layers)? else {
             return Ok(None);
@@ -76,7 +78,7 @@ impl BodyDecompressor {
         self.unpacked += piece.len() as u64;
         if self.unpacked > ALWAYS_ALLOWED && self.unpacked / MOST_RATIO > self.came {
             return Err(DecompressError::Excessive(format!(
-                "{} bytes unpack to more than {MOST_RATIO} times as many",
+                "{} bytes decompress to more than {MOST_RATIO} times as many",
                 self.came
             )));
         }
@@ -157,7 +159,7 @@ impl Layer {
     fn next(&mut self) -> Result<Option<Bytes>, DecompressError> {
         let codec = match &mut self.codec {
             Some(codec) => codec,
-            // A few bytes more tell how it is packed.
+            // A few more bytes show the compression.
             None if self.input.is_empty() || (self.input.len() < SIGNATURE && !self.closed) => {
                 return Ok(None);
             }
@@ -167,7 +169,7 @@ impl Layer {
             return Ok(Some(std::mem::take(&mut self.input)).filter(|plain| !plain.is_empty()));
         }
         let mut idle = 0;
-        // What filled a piece may have left more behind that needs no further input.
+        // After a full output buffer, more output may follow without further input.
         while !self.input.is_empty() || (self.filled && !codec.is_whole()) {
             let mut output = BytesMut::zeroed(CHUNK);
             let (read, written) = codec.step(&self.input, &mut output)?;
@@ -180,11 +182,11 @@ impl Layer {
             // Once nothing may come of it where a stream ends; twice, it never will.
             idle = if read == 0 { idle + 1 } else { 0 };
             if idle > 1 {
-                return Err(DecompressError::broken("it does not unpack any further"));
+                return Err(DecompressError::broken("it cannot be decompressed any further"));
             }
         }
         if self.closed && !codec.is_whole() {
-            return Err(DecompressError::broken("the packed body ends in the middle"));
+            return Err(DecompressError::broken("the compressed body is truncated"));
         }
         Ok(None)
     }
@@ -200,8 +202,8 @@ enum Codec {
 }
 
 impl Codec {
-    /// By the first bytes, where they tell; else by name. Some gateways unpack a body and leave its name, or pack it and give
-    /// it none: what a JSON reader takes for whole is whole all the same.
+    /// Chooses the codec by the first bytes if they show it, otherwise by name. Some gateways decompress a body and
+    /// keep the header, or compress it without one. The JSON reader checks the result in any case.
     fn of(named: Option<Encoding>, start: &[u8]) -> Result<Self, DecompressError> {
         if named == Some(Encoding::Brotli) {
             return Ok(Self::Brotli(Box::default()));
@@ -216,7 +218,7 @@ impl Codec {
             (_, None) => Ok(Self::Plain),
             _ if matches!(text.first(), None | Some(b'{' | b'<')) => Ok(Self::Plain),
             (_, Some(Encoding::Gzip)) => {
-                Err(DecompressError::broken("it is called gzip and is something else"))
+                Err(DecompressError::broken("it is declared as gzip and is not gzip"))
             }
             (_, Some(Encoding::Zstd)) => Ok(Self::Zstd(Box::new(Zstd::new()?))),
             (_, Some(_)) => Ok(Self::Deflate {
@@ -226,7 +228,7 @@ impl Codec {
         }
     }
 
-    /// Unpacks some bytes: how many were read, and how many written.
+    /// Decompresses some bytes; returns the numbers of bytes read and written.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), DecompressError> {
         match self {
             Self::Plain => Ok((0, 0)),

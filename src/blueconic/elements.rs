@@ -165,7 +165,7 @@ impl Elements {
             Place::Start => Err(Malformed::Foreign {
                 why: "the answer is empty".to_owned(),
             }),
-            _ => Err(self.garbled(0, "the body ends in the middle,")),
+            _ => Err(self.garbled(0, "the body is truncated,")),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Everything that can go wrong between us and the tenant: what failed, whether it may pass, and what a person should
-//! do. Messages name the path of a call, never its query, and hold no secret.
+//! The errors of the client: what failed, whether it may pass, and what a person should do. Messages contain the path
+//! of a call, never its query, and no secret.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ pub enum ClientError {
     Certificate {
         /// The call.
         call: String,
-        /// Whether another one was trusted before: one node may have a wrong one.
+        /// Whether another certificate was trusted before: a single node may have a wrong one.
         patience: Patience,
         /// Why.
         #[source]
@@ -99,16 +99,16 @@ pub enum ClientError {
         /// How slowly, and what bounds it.
         why: String,
     },
-    /// A packed body was cut or garbled.
-    #[error("{call}: the answer cannot be unpacked")]
+    /// A compressed body was truncated or corrupted.
+    #[error("{call}: the answer cannot be decompressed")]
     Compressed {
         /// The call.
         call: String,
         /// What was found.
         why: String,
     },
-    /// A body that unpacks to more than it may.
-    #[error("{call}: the answer is not unpacked any further")]
+    /// A body whose decompressed size exceeds the bound.
+    #[error("{call}: the answer is not decompressed any further")]
     Excessive {
         /// The call.
         call: String,
@@ -132,7 +132,7 @@ pub enum ClientError {
         /// What was found where.
         why: String,
     },
-    /// A 200 that is something else than the API's JSON.
+    /// A 200 whose body is not the API's JSON.
     #[error("{call}: not an answer of the API")]
     Foreign {
         /// The call.
@@ -142,8 +142,8 @@ pub enum ClientError {
         /// For how long it is held for an accident.
         patience: Patience,
     },
-    /// A status that something in front of the tenant gives: the body is not the API's.
-    #[error("{call}: HTTP {status}, and not by the tenant's API")]
+    /// A status from something in front of the tenant: the body is not the API's.
+    #[error("{call}: HTTP {status}, but not from the tenant's API")]
     Blocked {
         /// The call.
         call: String,
@@ -176,7 +176,7 @@ pub enum ClientError {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
-    /// A redirect: followed by nobody, since it would carry the token elsewhere.
+    /// A redirect. It is not followed, since it would carry the token elsewhere.
     #[error("{call}: HTTP {status} points to {location}")]
     Redirected {
         /// The call.
@@ -185,10 +185,10 @@ pub enum ClientError {
         status: u16,
         /// Where to, without its query.
         location: String,
-        /// Whether the tenant has answered before: a gateway under maintenance sends elsewhere for a while.
+        /// Whether the tenant has answered before: a gateway under maintenance redirects for a while.
         patience: Patience,
     },
-    /// 401 or 403 of the API itself, with a token that it had time to learn of.
+    /// 401 or 403 from the API itself, after the tenant had time to learn of the token.
     #[error("{call}: the tenant denies it (HTTP {status}); it needs the scope `{scope}`")]
     Denied {
         /// The call.
@@ -209,14 +209,14 @@ pub enum ClientError {
         message: String,
     },
     /// 404.
-    #[error("{call}: the tenant has no such thing")]
+    #[error("{call}: the tenant has no such resource")]
     Absent {
         /// The call.
         call: String,
         /// The server's own words.
         message: String,
     },
-    /// The token endpoint says no, finally.
+    /// The token endpoint refuses the request for good.
     #[error("the tenant {asked} ({error}, HTTP {status})")]
     Refused {
         /// What it was asked for.
@@ -228,7 +228,7 @@ pub enum ClientError {
         /// The vendor's own words.
         description: String,
     },
-    /// The token endpoint answers with something that is no usable token.
+    /// The token endpoint answers without a usable token.
     #[error("the tenant's answer is no usable token")]
     Token {
         /// What is wrong with it; never the token.
@@ -275,14 +275,14 @@ impl ClientError {
         }
     }
 
-    /// Whether the client itself should try again: faults of the database are the store's to repeat, and a used-up
-    /// budget is not opened again from above.
+    /// Whether the client itself should retry. Faults of the database are retried by the store, and a spent budget is
+    /// not renewed.
     pub(super) fn is_repeatable(&self) -> bool {
         (self.is_transient() || self.is_too_large()) && !matches!(self, Self::Store(_) | Self::GaveUp { .. })
     }
 
-    /// Whether the page may be too large: the tenant or something in between gave up on it, before the first byte or
-    /// without one for too long.
+    /// Whether the page may be too large: the tenant or a gateway gave up on it before the first byte, or stopped
+    /// sending.
     pub(super) fn may_be_size(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Broken { .. } => true,
@@ -293,7 +293,7 @@ impl ClientError {
         }
     }
 
-    /// Whether it is said that the answer is too large.
+    /// Whether the answer is stated to be too large.
     pub(super) fn is_too_large(&self) -> bool {
         matches!(self, Self::Status { status: 413, .. })
     }
@@ -303,7 +303,7 @@ impl ClientError {
         matches!(self, Self::Status { status, .. } if StatusClass::of(*status) == StatusClass::Overload)
     }
 
-    /// How long the tenant asks to wait.
+    /// The wait that the tenant asks for.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } | Self::Blocked { retry_after, .. } => *retry_after,
@@ -356,7 +356,7 @@ impl ClientError {
         let call = call.to_owned();
         let connecting = error.is_connect();
         let timeout = error.is_timeout();
-        // The query may hold what belongs in no message.
+        // The query may contain secrets or ids.
         let source = Arc::new(error.without_url());
         if connecting && chain(&*source).contains("invalid peer certificate") {
             let patience = Patience::Over;
@@ -376,7 +376,7 @@ impl ClientError {
         }
     }
 
-    /// Why, as far as the message itself does not say it.
+    /// The cause, if the message does not contain it.
     pub fn why(&self) -> Option<String> {
         let words = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         match self {

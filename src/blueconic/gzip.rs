@@ -127,7 +127,7 @@ fn head_length(head: &[u8]) -> Result<Option<usize>, DecompressError> {
         .any(|(given, wanted)| *given != wanted)
     {
         return Err(DecompressError::broken(
-            "something else stands where a gzip member begins",
+            "other bytes stand where a gzip member should begin",
         ));
     }
     let Some(&flags) = head.get(3).filter(|_| head.len() >= SHORTEST_HEAD) else {

@@ -1,5 +1,5 @@
-//! The connection to one tenant: how requests are made (proxy, time-outs, what may be packed) and how their answers are
-//! read. What is asked for, and what an answer means, is known elsewhere.
+//! The HTTP connection to one tenant: proxy, time-outs, compression, and reading answers. It knows neither the requests
+//! nor the meaning of answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::config::settings::Tenant;
 const PACKED: HeaderValue = HeaderValue::from_static("gzip, zstd, br");
 const PLAIN: HeaderValue = HeaderValue::from_static("identity");
 
-/// Headers of an answer: what stands before a tenant adds its own, and more than hyper's 100 are no reason to give up.
+/// The most headers of an answer. Gateways add their own, so hyper's limit of 100 is too low.
 const MOST_HEADERS: usize = 1000;
 
 /// Makes requests to one tenant and reads their answers. Clones share connections.
@@ -43,7 +43,7 @@ impl Http {
             .http1_max_headers(MOST_HEADERS)
             // Which proxy is used is decided by the settings alone.
             .no_proxy()
-            // Retries are counted and bounded here, not behind our back.
+            // `retry.rs` counts and bounds all retries.
             .retry(reqwest::retry::never());
         let setup = |error: reqwest::Error| ClientError::Setup {
             source: Arc::new(error.without_url()),
@@ -100,7 +100,7 @@ impl Http {
         ClientError::unanswered(call, error, self.proxy.as_deref(), self.is_proven())
     }
 
-    /// Whether the tenant itself has answered on this address: what answers in its place from then on is an accident.
+    /// Whether the tenant itself has answered on this address. A foreign answer after that is treated as temporary.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
     }

@@ -1,5 +1,6 @@
-//! A response whose body is being read: unpacked on its way, and given up when it comes too slowly. Only time that is spent
-//! waiting for the tenant counts: what is not asked for (the database is busy) is nobody's delay.
+//! A response whose body is being read. The body is decompressed while it streams, and given up if it arrives too
+//! slowly. Only the time spent waiting for the tenant counts, not the time in which nobody reads (the database is
+//! busy).
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::blueconic::error::ClientError;
 use crate::blueconic::inflate::DecompressError;
 use crate::config::settings::Tenant;
 
-/// What some servers put before a text, and JSON does not have.
+/// A byte order mark, which some servers send before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How slowly a body may come.
@@ -27,7 +28,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The window is twice the `read_timeout`: a pause that is allowed for is no fault.
+    /// The window is twice the `read_timeout`: a pause within the `read_timeout` is no fault.
     pub(super) fn of(tenant: &Tenant) -> Self {
         Self {
             least_rate: tenant.least_rate as u64,
@@ -64,7 +65,7 @@ impl Incoming {
         &self.response
     }
 
-    /// The next unpacked bytes; none at a clean end.
+    /// The next decompressed bytes; none at the end of a complete body.
     pub(super) async fn chunk(&mut self, call: &str) -> Result<Option<Bytes>, ClientError> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
@@ -90,8 +91,8 @@ impl Incoming {
         }
     }
 
-    /// Reads up to the first byte that is not blank, which stays to be read, and gives back what there is of it, without a
-    /// byte order mark.
+    /// Reads up to the first byte that is not whitespace and returns what was read, without a byte order mark. The
+    /// bytes stay in the body.
     pub(super) async fn look(&mut self, call: &str, most: usize) -> Result<Bytes, ClientError> {
         let mut first = BytesMut::new();
         while unmarked(&first).trim_ascii().is_empty() && first.len() <= most {
@@ -144,7 +145,7 @@ impl Pace {
         }
     }
 
-    /// So many bytes came after so long a wait. A wait without an end is `read_timeout`'s to end.
+    /// Records that `length` bytes arrived after a wait. An endless wait is ended by `read_timeout`.
     fn came(&mut self, call: &str, waited: Duration, length: usize) -> Result<(), ClientError> {
         self.waited += waited;
         self.bytes += length as u64;

@@ -1,4 +1,4 @@
-//! The steps that every way of unpacking shares: inflating, the padding behind the end, and why a body cannot be unpacked.
+//! Shared parts of the decompressors: inflating, the padding after the end, and the error.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -8,7 +8,7 @@ pub(super) enum DecompressError {
     /// It was cut or garbled on its way.
     #[error("{0}")]
     Broken(String),
-    /// It asks for more than it may: repeating would only cost the same again.
+    /// The body exceeds a bound; a repeated request would have the same result.
     #[error("{0}")]
     Excessive(String),
 }
@@ -34,12 +34,10 @@ pub(super) fn inflate(
     Ok((read, written, status == Status::StreamEnd))
 }
 
-/// Zeros behind the end pad it to a block; anything else does not belong there.
+/// Zeros after the end are padding; other bytes are an error.
 pub(super) fn padding(input: &[u8]) -> Result<usize, DecompressError> {
     if input.iter().any(|byte| *byte != 0) {
-        return Err(DecompressError::broken(
-            "something else stands behind the packed body",
-        ));
+        return Err(DecompressError::broken("other bytes follow the compressed body"));
     }
     Ok(input.len())
 }

@@ -1,5 +1,5 @@
-//! Time that only runs forward, made from the clock that tests can set: deadlines, rates and token lives are counted in
-//! it, so that a machine whose wall clock is set back neither stalls the throttle nor prolongs a token's life.
+//! A monotonic clock on top of the clock that tests can set. Deadlines, rates and token lives use it, so that setting
+//! the machine's clock back neither stalls the throttle nor prolongs a token's life.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +32,7 @@ impl MonotonicClock {
         }
     }
 
-    /// Time since the start; a step back of the clock counts as no time at all.
+    /// The time since the start. A step back of the wall clock counts as zero.
     pub(super) fn now(&self) -> Duration {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
@@ -42,7 +42,7 @@ impl MonotonicClock {
         reading.elapsed
     }
 
-    /// The wall clock, for dates that come from or go to a person or a server.
+    /// The wall clock, for dates that persons or servers see or send.
     pub(super) fn wall(&self) -> Time {
         self.clock.now()
     }
@@ -66,7 +66,7 @@ impl governor::clock::Clock for MonotonicClock {
     }
 }
 
-/// A clock for the tests of this layer: it moves when somebody sleeps or says so.
+/// A clock for the tests of this layer, which moves only when a test says so or sleeps.
 #[cfg(test)]
 pub(super) mod manual {
     use std::pin::Pin;

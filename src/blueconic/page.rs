@@ -1,5 +1,5 @@
-//! One page of a listing as a stream: chunks from the socket go into the walker over elements, blocks come out. The leave
-//! to have a request under way lives as long as the page does.
+//! One page of a listing as a stream: chunks from the socket go into [`Elements`], blocks of elements come out. The
+//! page holds its throttle permit until it is dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub struct StreamedPage {
     _permit: Permit,
 }
 
-/// What ties a page to its request: a body that breaks off is a fault of that request, on its budget.
+/// The link from a page to its request: a body that breaks off is charged to the retry budget of that request.
 pub(super) struct Trace {
     pub(super) call: String,
     pub(super) key: String,
@@ -33,7 +33,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// Notes why the body is no whole one, so that the repeat knows what it retry_budgets.
+    /// Records why the body is incomplete, so that the retry knows the reason.
     fn fault(&self, error: ClientError) -> Fault {
         let mut retry_budgets = self.retry_budgets.lock().unwrap_or_else(PoisonError::into_inner);
         retry_budgets.note(&self.key, error.clone());

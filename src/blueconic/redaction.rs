@@ -1,5 +1,5 @@
-//! Takes secrets out of what a server says, in whatever form it sends them back: error pages quote requests, proxies encode
-//! them, and some servers put tokens where nobody looks for one.
+//! Removes secrets from texts of a server, in every form in which a server may send them back: error pages quote
+//! requests, proxies encode them, and some servers put tokens in unexpected places.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ impl Redaction {
         Self { forms }
     }
 
-    /// The text without them. Before it is cut to size: half a secret is one, too.
+    /// The text without the secrets. Called before the text is shortened, so that no half of a secret is shown.
     pub(super) fn apply(&self, text: &str) -> String {
         let mut text = Cow::Borrowed(text);
         for form in &self.forms {
@@ -46,7 +46,7 @@ impl Redaction {
     }
 }
 
-/// The forms in which a server sends back what was sent to it, or what it made of that.
+/// The encoded forms in which a server may send a secret back.
 fn encoded(secret: &str) -> Vec<Zeroizing<String>> {
     let form = Zeroizing::new(byte_serialize(secret.as_bytes()).collect::<String>());
     let mut forms = vec![
@@ -100,8 +100,7 @@ fn in_lower_hex(form: &str) -> Zeroizing<String> {
     Zeroizing::new(form.chars().map(lower).collect())
 }
 
-/// The text without long words that no language has: what an authorization server says may hold a token that nobody
-/// here has seen before.
+/// The text without long words that may be tokens: an authorization server may send one that is not known here.
 pub(super) fn without_tokens(text: &str) -> String {
     let is_part = |one: char| one.is_ascii_alphanumeric() || "._~+/=%-_".contains(one);
     let mut shown = String::with_capacity(text.len());

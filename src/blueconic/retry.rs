@@ -1,5 +1,5 @@
-//! When to try again, how long to wait before, and when to give up. The only file that uses the `backoff` crate, so that
-//! another one can take its place. It decides and waits; what is tried is not its business.
+//! Decides whether to retry a request, how long to wait before, and when to give up. The only file that uses the
+//! `backoff` crate, so that it can be replaced.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::blueconic::status::Patience;
 use crate::config::settings::{Limits, Retry as Settings};
 use crate::model::Time;
 
-/// `Retry-After` is believed up to here.
+/// The longest wait that is accepted from `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
-/// An answer that is not the API's is repeated so many times: proxies show web pages while they restart.
+/// Retries after an answer that is not the API's: proxies show web pages while they restart.
 const FOREIGN_REPEATS: u32 = 3;
-/// For so many bodies that break off, the time that they took is not counted against the budget: a body of half an hour
-/// deserves more than one repeat.
+/// The number of broken bodies whose reading time is not counted against the budget: after a body of half an hour, more
+/// than one retry must be possible.
 const EXCUSED_BODIES: u32 = 5;
-/// Retries for each request sent: an outage costs at most a tenth more than quiet times.
+/// Retries per request sent: an outage adds at most a tenth to the usual rate.
 const SHARE: f64 = 0.1;
 /// Retries that may come at once after a quiet while.
 const RESERVE: f64 = 10.0;
@@ -34,7 +34,7 @@ pub(super) struct Retry {
     monotonic: MonotonicClock,
 }
 
-/// What one logical request has spent: kept across its retries, also those after a body that broke off.
+/// What one logical request has spent, over all its retries.
 #[derive(Debug)]
 pub(super) struct Budget {
     delays: ExponentialBackoff<SystemClock>,
@@ -80,7 +80,7 @@ impl Retry {
         self.quota().earn();
     }
 
-    /// Decides about a fault: how long to wait before the next try, or the error to give back.
+    /// Decides about a fault: returns the wait before the next attempt, or the final error.
     pub(super) fn wait_after(
         &self,
         budget: &mut Budget,
@@ -95,7 +95,7 @@ impl Retry {
         let first = *budget.first_fault.get_or_insert(now);
         let spent = now.saturating_sub(first);
         let delay = budget.delays.next_backoff().unwrap_or(self.settings.max_delay);
-        // What the tenant asks for, and some jitter on top, so that not all come back in the same moment.
+        // The wait that the tenant asks for, plus jitter, so that requests do not all return at the same moment.
         let wait = match fault.retry_after() {
             Some(asked) => asked + delay.min(self.settings.initial_delay),
             None => delay,
@@ -108,7 +108,7 @@ impl Retry {
         Ok(wait)
     }
 
-    /// Waits after a fault, or gives back the error when there is nothing to wait for.
+    /// Waits after a fault; returns the error if there is nothing to wait for.
     pub(super) async fn pause(&self, budget: &Mutex<Budget>, fault: ClientError) -> Result<(), ClientError> {
         let sentence = fault.to_string();
         let why = fault.why().unwrap_or_default();
@@ -128,7 +128,7 @@ impl Retry {
 }
 
 impl Budget {
-    /// Goes on as if so many tries had failed before: for a request whose budget is no longer known.
+    /// Counts `tries` failed attempts: for a request whose budget is no longer known.
     pub(super) fn skip(&mut self, tries: u32) {
         for _ in 0..tries.min(64) {
             let _ = self.delays.next_backoff();
@@ -136,7 +136,7 @@ impl Budget {
         self.tries = tries;
     }
 
-    /// A body broke off after it had been read for so long.
+    /// Excludes the time for which a broken body was read.
     pub(super) fn excuse(&mut self, reading: Duration) {
         self.bodies += 1;
         if let Some(first) = self
@@ -148,7 +148,7 @@ impl Budget {
         }
     }
 
-    /// An answer that is foreign again and again is no accident.
+    /// Charges a fault to the budget. An answer that keeps coming from something else becomes final.
     fn charge(&mut self, mut fault: ClientError) -> Result<ClientError, ClientError> {
         let Some(patience) = fault.patience().filter(|patience| **patience == Patience::Few) else {
             return Ok(fault);
@@ -170,7 +170,8 @@ impl Budget {
     }
 }
 
-/// A bucket of retries, filled by time and by requests. Waiting draws on the future, so retries queue up in order.
+/// A token bucket of retries, filled by time and by requests. Waiting borrows from the future, so retries queue up in
+/// order.
 #[derive(Debug)]
 struct Quota {
     a_second: f64,
@@ -191,7 +192,7 @@ impl Quota {
         self.left = (self.left + SHARE).min(RESERVE);
     }
 
-    /// How long until the next repeat is allowed.
+    /// The time until the next retry is allowed.
     fn wait(&mut self, now: Duration) -> Duration {
         self.refill(now);
         if self.left >= 1.0 {
@@ -212,7 +213,7 @@ impl Quota {
     }
 }
 
-/// Reads `Retry-After`: seconds (also `2.5`, which becomes 3), or an HTTP date. What is longer than is believed is cut.
+/// Reads `Retry-After`: seconds (`2.5` becomes 3) or an HTTP date, up to the longest accepted wait.
 pub(super) fn parse_retry_after(header: &str, wall: Time) -> Option<Duration> {
     let header = header.trim();
     let asked = if let Ok(seconds) = header.parse::<u64>() {

@@ -1,5 +1,5 @@
-//! Remembers what requests have spent while their bodies are read: a body that breaks off is repeated by the engine,
-//! through a new call, and must find the budget that its request has left.
+//! Keeps the retry budgets of requests whose bodies are being read. The engine repeats a broken body through a new
+//! call, which must find the budget of the first one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +32,7 @@ impl RetryBudgets {
         }
     }
 
-    /// What makes two requests the same: the same place of the same listing, whatever the size of the page.
+    /// The key of a request: its place in the listing, without the page size.
     pub(super) fn key(request: &Request) -> String {
         let mut key = request.path.clone();
         for (name, value) in request.query.iter().filter(|(name, _)| *name != "count") {
@@ -46,7 +46,7 @@ impl RetryBudgets {
 
     /// A request that is sent for the first time.
     pub(super) fn begin(&mut self, key: &str, budget: Budget, now: Duration) -> Arc<Mutex<Budget>> {
-        // A walk that was given up leaves its request behind; nobody comes back for it after this.
+        // An entry of an abandoned walk is removed after this time.
         let kept = self.give_up_after + Duration::from_hours(1);
         self.entries
             .retain(|_, entry| now.saturating_sub(entry.last_used) < kept);
@@ -61,7 +61,8 @@ impl RetryBudgets {
         budget
     }
 
-    /// A request whose last body could not be used, and why; a `new` budget when it is not known any more.
+    /// Continues a request whose last body failed. Returns its budget and the reason; a `new` budget if the request is
+    /// unknown.
     pub(super) fn resume(
         &mut self,
         key: &str,
@@ -80,7 +81,7 @@ impl RetryBudgets {
         (self.begin(key, new(), now), None)
     }
 
-    /// The body has begun: from here on it is read.
+    /// The body has started to arrive.
     pub(super) fn body_started(&mut self, key: &str, now: Duration) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.last_used = now;
@@ -88,7 +89,7 @@ impl RetryBudgets {
         }
     }
 
-    /// Notes why the answer, or the body that was being read, cannot be used.
+    /// Records why the answer or its body cannot be used.
     pub(super) fn note(&mut self, key: &str, fault: ClientError) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.fault = Some(fault);

@@ -1,5 +1,5 @@
-//! Skips to the end of an element that cannot be loaded (too large, or not JSON) without holding it, and keeps what its reject
-//! needs: its head, its length and its hash.
+//! Skips an element that cannot be loaded (too large, or not JSON) without holding it. Keeps what its reject needs: the
+//! beginning, the length and the hash.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -17,8 +17,8 @@ pub(super) struct SkipBroken {
     detail: String,
     /// Everything so far.
     sum: Sum,
-    /// Everything up to the last byte that is not whitespace. What follows belongs to the element only if something
-    /// else comes behind it: its hash must not depend on how it is set apart from the next.
+    /// Everything up to the last byte that is not whitespace. Trailing whitespace counts only if more of the element
+    /// follows, so that the hash does not depend on the space between elements.
     solid: Sum,
     head: Vec<u8>,
 }
@@ -49,7 +49,7 @@ impl SkipBroken {
         }
     }
 
-    /// An element that is at hand whole.
+    /// An element that is in memory as a whole.
     pub(super) fn whole(reason: RejectReason, detail: String, bytes: &[u8]) -> Broken {
         let mut skipped = Self::begin(reason, detail);
         skipped.take(bytes);

@@ -1,5 +1,5 @@
-//! What each HTTP status means to a reader of the API, in one table; and for how long an answer is waited out that may come
-//! from something in front of the tenant. Bodies are not read here.
+//! Classifies HTTP statuses for a reader of the API, and says how long answers from something in front of the tenant
+//! are retried. Bodies are not read here.
 
 /// What a status says about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +18,16 @@ pub(super) enum StatusClass {
     Overload,
     /// The request met a moment that passes: a time-out, a lock, a wrong node.
     Passing,
-    /// The answer is too large for the server, or for something in between: asked for in smaller parts it comes (413).
+    /// The answer is too large for the server or a gateway (413); a smaller request may succeed.
     TooLarge,
     /// Repeating the request as it is cannot help.
     Final,
-    /// No answer to a plain GET: a challenge (202), a part (206), a cache's word (304), a protocol of something else.
+    /// A status that a plain GET does not expect: a challenge (202), a part (206), a cache's (304), another protocol's.
     Unexpected,
 }
 
 impl StatusClass {
-    /// The meaning of a status, as RFC 9110 and the practice of gateways have it.
+    /// Classifies a status by RFC 9110 and the practice of gateways.
     pub(super) const fn of(status: u16) -> Self {
         match status {
             // 203: a proxy has changed the answer on its way. Its body is judged as any other.
@@ -48,13 +48,13 @@ impl StatusClass {
         }
     }
 
-    /// Whether repeating the request can help, whoever has answered.
+    /// Whether a retry may help, whoever has answered.
     pub(super) const fn is_passing(self) -> bool {
         matches!(self, Self::Overload | Self::Passing)
     }
 }
 
-/// For how long an answer is waited out that is not the API's own.
+/// How long an answer that is not the API's is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// For as long as a request is repeated at all: the tenant has answered before, or a firewall is in the way.
@@ -66,7 +66,7 @@ pub enum Patience {
 }
 
 impl Patience {
-    /// With something that answers in the tenant's place, once the tenant itself has answered.
+    /// How to treat an answer in the tenant's place, once the tenant itself has answered (`proven`).
     pub(super) const fn once(proven: bool) -> Self {
         if proven { Self::Budget } else { Self::Few }
     }

@@ -10,8 +10,8 @@ use reqwest::header::{AGE, DATE, HeaderMap};
 use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::model::Time;
 
-/// So many answers have a say. Few, so that a clock that was set right at the tenant is followed within a run or two;
-/// odd, and enough that four wrong ones are outvoted.
+/// The number of readings. Small enough to follow a corrected clock within a run or two; odd, and large enough to
+/// outvote four wrong readings.
 const READINGS: usize = 9;
 /// An `Age` above this (30 days, in seconds) is a mistake: RFC 9111 lets a cache that cannot count send 2^31.
 const LONGEST_AGE: i64 = 30 * 24 * 3600;
@@ -32,8 +32,8 @@ impl TenantClock {
         }
     }
 
-    /// Takes in what an answer says. `Date` is when the answer was made, `Age` how long ago that is: a cache's answer
-    /// tells the tenant's time as well as a fresh one. An `Age` that is no sensible number spoils the reading.
+    /// Takes a reading from an answer. `Date` is the time at which the answer was made, `Age` its age in a cache. An
+    /// invalid `Age` makes the reading unusable.
     pub(super) fn hear(&self, headers: &HeaderMap) {
         let (Some(date), Some(age)) = (date(headers), age(headers)) else {
             return;
@@ -46,8 +46,8 @@ impl TenantClock {
         readings.push_back(reading.signed_duration_since(Time::UNIX_EPOCH));
     }
 
-    /// The tenant's time now. Of an even number of readings the earlier one in the middle counts: a time that is too
-    /// early costs reading again, one that is too late costs changes.
+    /// The tenant's time now, by the median. Of an even number of readings the earlier middle one counts: a time that
+    /// is too early costs repeated reading, one that is too late costs changes.
     pub(super) fn now(&self) -> Option<Time> {
         let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sorted: Vec<TimeDelta> = readings.iter().copied().collect();
@@ -57,8 +57,8 @@ impl TenantClock {
         Time::UNIX_EPOCH.checked_add_signed(*middle + self.elapsed())
     }
 
-    /// Hears an answer, and gives the tenant's time as of which it speaks: what a cache kept for two hours says nothing
-    /// of those two hours.
+    /// Takes a reading and returns the time of the answer's content: an answer that a cache kept for two hours says
+    /// nothing about those two hours.
     pub(super) fn answered(&self, headers: &HeaderMap) -> Option<Time> {
         self.hear(headers);
         self.now()?.checked_sub_signed(age(headers).unwrap_or_default())
@@ -74,7 +74,7 @@ fn date(headers: &HeaderMap) -> Option<Time> {
     httpdate::parse_http_date(text).ok().map(Time::from)
 }
 
-/// Zero where there is none, none where it cannot be meant.
+/// The `Age` header: zero if absent, none if invalid.
 fn age(headers: &HeaderMap) -> Option<TimeDelta> {
     let Some(value) = headers.get(AGE) else {
         return Some(TimeDelta::zero());

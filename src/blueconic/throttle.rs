@@ -1,5 +1,5 @@
-//! How much is asked of the tenant at once: requests a second, and requests under way. The latter halves when the tenant
-//! says that it is overloaded and grows by one after a quiet spell, between 1 and the setting.
+//! Bounds requests to the tenant: the rate, and the number of requests at once. The number is halved when the tenant
+//! says that it is overloaded and grows by one after a quiet time, between 1 and the setting.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ pub(super) struct Throttle {
     monotonic: MonotonicClock,
 }
 
-/// Leave to have one request under way; held until its body has been read.
+/// The permit for one request, held until its body has been read.
 pub(super) struct Permit {
     gate: Arc<Gate>,
     monotonic: MonotonicClock,
@@ -89,7 +89,7 @@ impl Throttle {
         permit
     }
 
-    /// Waits for the rate alone: for a repeat under the same permit.
+    /// Waits for the rate only: for a retry under the same permit.
     pub(super) async fn pace(&self) {
         while let Err(early) = self.rate.check() {
             self.monotonic
@@ -98,7 +98,7 @@ impl Throttle {
         }
     }
 
-    /// The tenant is overloaded, and asks to be left alone for so long.
+    /// Reacts to an overload: halves the limit and pauses for `Retry-After`.
     pub(super) fn overloaded(&self, permit: &Permit, retry_after: Option<Duration>) {
         let now = self.monotonic.now();
         let mut state = self.gate.state();

@@ -52,8 +52,8 @@ pub(super) async fn leaving<T>(
     work: impl Future<Output = Outcome<T>>,
 ) -> Outcome<T> {
     shutdown.farewell(FAREWELL, work).await.unwrap_or_else(|| {
-        Err(Fault::new(Kind::Interrupted, "interrupted before everything was put away")
-            .hint("nothing is lost: positions are stored with what is loaded, and the next run goes on from there"))
+        Err(Fault::new(Kind::Interrupted, "interrupted before everything was stored")
+            .hint("nothing is lost: positions are stored with what is loaded, and the next run continues from there"))
     })
 }
 

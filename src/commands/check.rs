@@ -243,7 +243,7 @@ async fn authorized(settings: &Settings, database: &Database) -> Outcome<Vec<Lin
     let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
     let lines = tenant(&client, settings, &clock).await;
     if !client.close_token(PATIENCE).await {
-        tracing::warn!("a token was being asked for; what would have come of it is lost");
+        tracing::warn!("a token request was under way; its result is lost");
     }
     store.disconnect().await;
     Ok(lines)

@@ -176,7 +176,7 @@ fn told_of_erasure(receipt: &Receipt) -> String {
     );
     if !receipt.statistics {
         lines.push(
-            "the planner's statistics could not be made anew: run `analyze` on the tables above".to_owned(),
+            "the planner's statistics could not be refreshed: run `analyze` on the tables above".to_owned(),
         );
     }
     lines.push("what remains elsewhere:".to_owned());

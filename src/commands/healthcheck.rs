@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(settings: &Settings) -> Outcome<Exit> {
     let address = reachable(settings.web.bind);
     let unwell = |why: String| {
-        Fault::new(Kind::Final, format!("the service at {address} is not well"))
+        Fault::new(Kind::Final, format!("the service at {address} is not healthy"))
             .because(why)
             .hint("look at its log, and at `blueconic-sync status`")
     };

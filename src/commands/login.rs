@@ -108,7 +108,7 @@ fn complain_of_other(fault: &Fault, number: u64) {
         output::print_fault(fault);
         output::note("Still waiting for the answer to this sign-in.");
     } else if number == TOLD + 1 {
-        output::note("Further answers that are not this sign-in's are refused without a word.");
+        output::note("Further answers that are not this sign-in's are refused without a message.");
     }
 }
 

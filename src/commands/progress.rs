@@ -73,7 +73,7 @@ impl RunListener for Bars {
     fn began(&self, slot: Slot, resumed: bool) {
         let bar = self.bar(slot);
         if resumed {
-            bar.println(format!("{}: going on from the stored position", slot.resource));
+            bar.println(format!("{}: continuing from the stored position", slot.resource));
         }
     }
 

@@ -32,7 +32,7 @@ async fn rotate(settings: &Settings, keys: &Keys, database: &Database) -> Outcom
     let told = match changed {
         0 => "no token is sealed with the old key: nothing to do".to_owned(),
         changed => format!(
-            "{changed} row(s) of sync.tokens are sealed with the key `{}` now; start every `serve` anew with it, and \
+            "{changed} row(s) of sync.tokens are sealed with the key `{}` now; restart every `serve` with it, and \
              forget the old one",
             keys.id()
         ),

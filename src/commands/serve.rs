@@ -131,7 +131,7 @@ async fn schedule(
         ended.map_err(failed)
     } else {
         tracing::warn!(
-            "a run did not come to a safe place in time; its position is stored as of its last page"
+            "a run did not reach a safe point in time; its position is stored as of its last page"
         );
         Ok(())
     }

@@ -248,7 +248,7 @@ fn trouble(resource: &ResourceStatus) {
     let name = &resource.resource;
     if let Some(ahead) = resource.watermark_ahead_seconds {
         output::line(&format!(
-            "\n{name}: its watermark lies {} ahead of the database's clock, so that nobody believes it\n  \
+            "\n{name}: its watermark lies {} ahead of the database's clock, so it is ignored\n  \
              do: nothing, if the database's clock is right: the next run reads from before it; `blueconic-sync reset {name} --to TIME` \
              moves it back at once",
             format::precise(ahead)

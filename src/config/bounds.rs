@@ -144,7 +144,7 @@ impl Bounds {
                 Value::Integer(number) => number.to_string(),
                 other => other.as_str().unwrap_or_default().to_owned(),
             },
-            why: format!("from {} to {} is wanted ({})", self.least, self.most, self.why),
+            why: format!("from {} to {} is expected ({})", self.least, self.most, self.why),
         }
     }
 }

@@ -11,7 +11,7 @@ pub fn parse(expression: &str) -> Result<Cron, String> {
         .year(Year::Disallowed)
         .build()
         .parse(expression)
-        .map_err(|error| format!("a cron expression of five or six fields is wanted ({error})"))?;
+        .map_err(|error| format!("a cron expression of five or six fields is expected ({error})"))?;
     match cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true) {
         Ok(_) => Ok(cron),
         Err(_) => Err("there is no such day: the expression never comes true".to_owned()),

@@ -13,14 +13,14 @@ use toml::de::Error;
 use toml::{Table, Value};
 
 /// What a text must be for a number.
-pub(super) const WHOLE_NUMBER: &str = "a whole number is wanted";
+pub(super) const WHOLE_NUMBER: &str = "a whole number is expected";
 /// What a text must be for a switch.
-pub(super) const TRUE_OR_FALSE: &str = "`true` or `false` is wanted";
+pub(super) const TRUE_OR_FALSE: &str = "`true` or `false` is expected";
 /// What a text must be for a list of texts.
-pub(super) const TEXTS: &str = "texts separated by commas are wanted";
+pub(super) const TEXTS: &str = "texts separated by commas are expected";
 /// What a text must be for a list of tables.
 pub(super) const TABLES: &str =
-    "a TOML list of tables is wanted, such as [{schedule = \"40 3 * * *\", overlap = \"26h\"}]";
+    "a TOML list of tables is expected, such as [{schedule = \"40 3 * * *\", overlap = \"26h\"}]";
 
 /// The merged settings before they have types.
 #[derive(Debug, Default)]

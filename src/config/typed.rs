@@ -48,14 +48,14 @@ fn without(value: &str, message: &str) -> String {
 fn plainly(message: &str) -> Option<&'static str> {
     let own = [WHOLE_NUMBER, TRUE_OR_FALSE, TEXTS, TABLES].map(|own| (own, own));
     let others = [
-        ("nonzero u32", "a whole number from 1 up is wanted"),
+        ("nonzero u32", "a whole number from 1 up is expected"),
         (
             "relative URL without a base",
-            "an address such as https://example.blueconic.net is wanted",
+            "an address such as https://example.blueconic.net is expected",
         ),
         (
             "invalid socket address",
-            "an address such as 127.0.0.1:8080 is wanted",
+            "an address such as 127.0.0.1:8080 is expected",
         ),
     ];
     let mut all = own.into_iter().chain(others);

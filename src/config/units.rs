@@ -25,7 +25,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, 
 pub(super) fn time_zone<'de, D: Deserializer<'de>>(input: D) -> Result<chrono_tz::Tz, D::Error> {
     String::deserialize(input)?
         .parse()
-        .map_err(|_| D::Error::custom("an IANA zone such as \"UTC\" or \"Europe/Berlin\" is wanted"))
+        .map_err(|_| D::Error::custom("an IANA zone such as \"UTC\" or \"Europe/Berlin\" is expected"))
 }
 
 /// Reads `"8MiB"` as bytes.

@@ -24,7 +24,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
         return bad(
             "tenant.api_path",
             path,
-            "a path such as /rest/v2 is wanted, without a slash at its end",
+            "a path such as /rest/v2 is expected, without a slash at its end",
         );
     }
     if let Err(why) = redirect(&settings.tenant.redirect_url) {
@@ -35,7 +35,11 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
         return bad("tenant.scopes", scope, "scopes are words such as read:segments");
     }
     if settings.resources.profiles.segment.trim().is_empty() {
-        return bad("resources.profiles.segment", "", "the id of a segment is wanted");
+        return bad(
+            "resources.profiles.segment",
+            "",
+            "the id of a segment is expected",
+        );
     }
     if settings.database.max_connections.get() < settings.database.load_connections.get() + 3 {
         let given = settings.database.max_connections.to_string();
@@ -74,15 +78,16 @@ fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
 
 /// A code that travels in the clear must not leave this machine.
 fn redirect(given: &str) -> Result<(), &'static str> {
-    let url = Url::parse(given).map_err(|_| "an address such as http://127.0.0.1:8918/callback is wanted")?;
+    let url =
+        Url::parse(given).map_err(|_| "an address such as http://127.0.0.1:8918/callback is expected")?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
-        "http" => return Err("plain http is for this machine alone (127.0.0.1); https is wanted"),
-        _ => return Err("an address that begins with http://127.0.0.1 or https:// is wanted"),
+        "http" => return Err("plain http is for this machine alone (127.0.0.1); https is expected"),
+        _ => return Err("an address that begins with http://127.0.0.1 or https:// is expected"),
     }
     if url.fragment().is_some() {
-        return Err("an address without `#` is wanted");
+        return Err("an address without `#` is expected");
     }
     Ok(())
 }
@@ -101,20 +106,20 @@ fn validate_address(url: &Url) -> Result<(), SettingsError> {
         })
     };
     if url.host().is_none() {
-        return bad("an address such as https://example.blueconic.net is wanted");
+        return bad("an address such as https://example.blueconic.net is expected");
     }
     let loopback = is_loopback(url);
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        "http" => return bad("https is wanted, so that the client secret is never sent in the clear"),
-        _ => return bad("an address that begins with https:// is wanted"),
+        "http" => return bad("https is expected, so that the client secret is never sent in the clear"),
+        _ => return bad("an address that begins with https:// is expected"),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return bad("an address without user name and password is wanted");
+        return bad("an address without user name and password is expected");
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return bad("the bare address is wanted; the API's path is `tenant.api_path`");
+        return bad("the bare address is expected; the API's path is `tenant.api_path`");
     }
     Ok(())
 }

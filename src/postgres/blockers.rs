@@ -32,7 +32,7 @@ pub(crate) async fn watch(
 
 /// Who is in the way now.
 async fn of(connection: &mut PgConnection, pid: i32) -> Result<Option<String>, Error> {
-    const DOING: &str = "looking who is in the way";
+    const DOING: &str = "looking for blocking sessions";
     // Within a transaction the server goes on telling what it told first.
     sqlx::query("select pg_stat_clear_snapshot()")
         .execute(&mut *connection)

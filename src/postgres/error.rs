@@ -92,7 +92,7 @@ pub enum Error {
     #[error("failed applying the migrations")]
     Migrate(#[source] MigrateError),
     /// Sessions kept the locks that a migration needs.
-    #[error("a migration did not get its lock in {seconds} seconds; in the way: {who}")]
+    #[error("a migration did not get its lock in {seconds} seconds; blocked by: {who}")]
     InTheWay {
         /// How long it was tried.
         seconds: u64,
@@ -190,22 +190,22 @@ pub enum Error {
         blocker: Blocker,
     },
     /// Rows that were the same as what was read have been removed since they were compared.
-    #[error("{rows} rows went while their batch was loaded")]
+    #[error("{rows} rows disappeared while their batch was loaded")]
     Gone {
         /// How many.
         rows: u64,
     },
     /// More rows would go than the run may remove unasked; the engine says what a person can do.
-    #[error("merges would remove {rows} rows more than may go unasked")]
+    #[error("merges would remove {rows} rows more than may be removed without approval")]
     TooManyRemovals {
         /// How many are asked for.
         rows: u64,
     },
     /// Rows that were taken to be nobody's have to go through staging.
-    #[error("a fresh batch cannot go straight into the table")]
+    #[error("a batch of new ids cannot be copied directly into the table")]
     NotFresh,
     /// The turn to ask for a token was taken over.
-    #[error("the claim to ask for a token of {tenant} was taken over")]
+    #[error("the claim to refresh the token of {tenant} was taken over")]
     ClaimLost {
         /// The tenant's host.
         tenant: String,
@@ -221,7 +221,9 @@ pub enum Error {
         source: rand::rngs::SysError,
     },
     /// There are hashes of erased persons, and the key that they were made with is gone.
-    #[error("the key of the erasures (`sync.erasure_key`) is gone: nobody can tell who was erased")]
+    #[error(
+        "the key of the erasures (`sync.erasure_key`) is gone: the erased persons can no longer be recognized"
+    )]
     ErasureKeyLost,
     /// A stored position cannot be read.
     #[error("the stored position of {name} cannot be read")]

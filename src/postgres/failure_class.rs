@@ -133,7 +133,7 @@ pub(crate) fn server(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 pub(crate) fn statement_hint(error: &sqlx::Error) -> Option<Cow<'static, str>> {
     let hint = match FailureClass::of(error) {
         FailureClass::DiskFull => {
-            "the database's disk is full: make room there; what is stored is whole, and the next run goes on from it"
+            "the database's disk is full: make room there; what is stored is whole, and the next run continues from it"
         }
         FailureClass::DiskFails => {
             "the server cannot read or write its files: look into PostgreSQL's log and at its disk"

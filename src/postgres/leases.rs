@@ -115,7 +115,10 @@ async fn end_sessions(pool: &PgPool, holder: &str) {
     .await;
     match ended {
         Ok(0) => {}
-        Ok(sessions) => tracing::info!(sessions, "ended the sessions of `{holder}`, which stands still"),
+        Ok(sessions) => tracing::info!(
+            sessions,
+            "ended the sessions of `{holder}`, which no longer answers"
+        ),
         Err(error) => tracing::warn!(%error, "the sessions of `{holder}` could not be ended"),
     }
 }

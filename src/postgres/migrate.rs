@@ -256,7 +256,7 @@ async fn run_patiently(
         }
         tracing::warn!(
             waited_seconds = seconds,
-            "a migration waits for a lock; in the way: {who}. Readers pass meanwhile; trying again in {} s",
+            "a migration waits for a lock; blocked by: {who}. Readers are not blocked; trying again in {} s",
             PAUSE.as_secs()
         );
         tokio::time::sleep(PAUSE).await;
@@ -283,7 +283,7 @@ async fn run_watched(
     };
     let looks = blockers::watch(&mut guard.inner, pid, &ended);
     let looks = monitor.watch(
-        "looking who is in the way",
+        "looking for blocking sessions",
         WaitLimit::None,
         Some(guard.pid),
         looks,

@@ -33,7 +33,9 @@ pub(crate) async fn ahead(connection: &mut PgConnection, table: &str) -> Result<
     match made {
         Ok(()) => boundary::cross("partitions/ahead", AHEAD, transaction.commit()).await,
         Err(error) if error.is_lock_not_had() => {
-            tracing::info!("partitions of the coming months are put off: somebody holds a lock on `{table}`");
+            tracing::info!(
+                "partitions of the coming months are postponed: somebody holds a lock on `{table}`"
+            );
             transaction.rollback().await.doing(AHEAD)
         }
         Err(error) => Err(error),

@@ -25,7 +25,7 @@ impl Attempts {
         if !error.is_conflict() || self.made >= ATTEMPTS {
             return Err(error);
         }
-        tracing::debug!(attempt = self.made, %error, "a transaction lost against another, once more");
+        tracing::debug!(attempt = self.made, %error, "a transaction lost against another; running it again");
         let longest = FIRST_WAIT * 2_u32.pow(self.made - 1);
         let share = rand::rng().random_range(0.1..1.0);
         tokio::time::sleep(longest.mul_f64(share)).await;

@@ -43,13 +43,16 @@ impl JobStore for PostgresStore {
 
     async fn extend(&self, name: &str, holder: &str, hold: Duration) -> Outcome<()> {
         Ok(self
-            .moment("holding a job", self.extend_job(name, holder, hold))
+            .moment(
+                "extending the claim on a job",
+                self.extend_job(name, holder, hold),
+            )
             .await?)
     }
 
     async fn done(&self, name: &str, holder: &str, next_run_at: Time) -> Outcome<()> {
         Ok(self
-            .moment("letting a job go", self.job_done(name, holder, next_run_at))
+            .moment("releasing a job", self.job_done(name, holder, next_run_at))
             .await?)
     }
 }
@@ -131,7 +134,7 @@ impl PostgresStore {
             interval(hold)
         )
         .execute(self.control());
-        let extended = boundary::cross("schedule/extend", "holding a job", statement).await?;
+        let extended = boundary::cross("schedule/extend", "extending the claim on a job", statement).await?;
         match extended.rows_affected() {
             0 => Err(Error::Fenced {
                 name: name.to_owned(),
@@ -149,7 +152,7 @@ impl PostgresStore {
             next_run_at
         )
         .execute(self.control());
-        boundary::cross("schedule/done", "letting a job go", statement).await?;
+        boundary::cross("schedule/done", "releasing a job", statement).await?;
         Ok(())
     }
 }

@@ -72,7 +72,7 @@ impl PostgresStore {
     pub async fn disconnect(&self) {
         let ended = async { tokio::join!(self.pools.data.close(), self.pools.control.close()) };
         if tokio::time::timeout(FAREWELL, ended).await.is_err() {
-            tracing::debug!("some connections to the database could not be closed in order");
+            tracing::debug!("some connections to the database could not be closed cleanly");
         }
     }
 

@@ -35,7 +35,7 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
     pub(super) async fn execute(self) {
         let name = self.name();
         let began = Instant::now();
-        tracing::debug!(job = name, "job `{name}` begins");
+        tracing::debug!(job = name, "job `{name}` started");
         let again = tokio::select! {
             again = self.run() => again,
             never = self.extend_claim() => match never {},

@@ -43,7 +43,7 @@ impl Outage {
         if first {
             tracing::warn!(
                 hint,
-                "the schedule cannot be read or written, and goes on trying: {fault}"
+                "the schedule cannot be read or written, and is tried again: {fault}"
             );
         } else {
             tracing::debug!("the schedule still cannot be read or written: {fault}");

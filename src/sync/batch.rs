@@ -1,5 +1,5 @@
-//! What happens to a batch of raw elements between the socket and the table: fingerprint, ask which are known, decode
-//! what differs, load.
+//! Prepares a batch: computes the fingerprint of each element, asks the database which elements are known, and decodes
+//! those that differ.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -20,8 +20,8 @@ pub(super) struct RawBatch {
 }
 
 impl RawBatch {
-    /// Of an answer that was asked for at this time of the database's. None: how old it is nobody knows, so that
-    /// `modified_at` alone tells whether it is newer than what is stored.
+    /// An empty batch of a page that was requested at `asked_at`, by the database's clock. None: the age of the page is
+    /// unknown, so `modified_at` alone decides whether an element is newer than the stored row.
     pub(super) fn asked_at(asked_at: Option<Time>) -> Self {
         Self {
             asked_at,
@@ -71,16 +71,17 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it has rows or rejects, of at most so many bytes, that may be loaded later than the rest.
+    /// Whether the changed part is small (at most `bytes`) and may be loaded later than the unchanged part.
     pub(super) fn has_few(&self, bytes: usize) -> bool {
         let batch = &self.batch;
         let has_any = !(batch.rows.is_empty() && batch.children.is_empty() && batch.rejects.is_empty());
-        // Who leaves does so with the row of who stays, and a refreshed hash stays with the ids that it was compared with.
+        // A removed profile and its survivor belong into one transaction, and a refreshed hash into the one of the ids
+        // that it was compared with.
         let is_plain = !batch.fresh && batch.aliases.is_empty() && batch.rehash.is_empty();
         has_any && is_plain && batch.size() <= bytes
     }
 
-    /// What is unchanged, with what was counted; and what differs, with its ids.
+    /// Splits the batch: first the unchanged elements and all counts, then the changed elements with their ids.
     pub(super) fn apart(self) -> (Batch, Batch) {
         let mut later = self.batch;
         let unchanged = Batch {
@@ -95,8 +96,8 @@ impl Prepared {
 /// What a run knows of its table before it reads.
 #[derive(Debug)]
 pub(super) struct TableState {
-    /// How many rows may still have their `source_hash` alone refreshed in this run: a tenant that answers in another
-    /// order each time must not cost a write a row.
+    /// How many rows may still have only their `source_hash` refreshed in this run. The bound keeps a tenant that
+    /// changes the order of keys with each answer from causing one write per row.
     rehash: AtomicI64,
     /// The table was empty: nothing that is read can be there.
     empty: bool,
@@ -122,7 +123,7 @@ impl TableState {
         }
     }
 
-    /// In a run that may remove so much.
+    /// Adds the run's bound on removals.
     pub(super) fn within(self, removals: &Removals) -> Self {
         if self.empty {
             removals.begins_empty();
@@ -141,8 +142,8 @@ impl TableState {
     }
 }
 
-/// Ids that may leave with one batch before it is cut: each takes some hundred bytes on its way through, where four bytes of
-/// an element may name one.
+/// The most ids that one batch may remove. An id takes some hundred bytes while it is loaded, and four bytes of an
+/// element can name one; a batch with more is split.
 const LEAVING: usize = 10_000;
 
 /// Turns raw elements into a batch, decoding only what the table does not know yet.
@@ -158,7 +159,8 @@ pub(super) async fn prepare<L: Loader, R: Identified + ?Sized>(
         .0)
 }
 
-/// The same from one of the elements on; gives where the next batch begins, if not all of them fit into this one.
+/// Like [`prepare`], from the element at `first` on. Also returns the index at which the next batch begins, if the
+/// elements do not fit into this one.
 pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     first: usize,
     resource: &R,
@@ -254,7 +256,7 @@ pub(super) async fn decode<R: Resource + ?Sized>(
     batch
 }
 
-/// Elements that became something which is counted.
+/// The number of elements that are already in one of the batch's counts.
 fn accounted(batch: &Batch) -> u64 {
     let loaded = batch.rows.len() + batch.children.alone() + batch.rejects.len();
     loaded as u64 + batch.tally.unchanged

@@ -1,5 +1,5 @@
-//! The times of a walk, held against our own clocks: from when on it claims nothing, up to when it asks, and what a person
-//! is told when the clocks differ.
+//! The times of a walk, compared with this process's and the database's clock: the time from which the walk claims
+//! nothing, the time up to which it asks, and the advice when the clocks differ.
 
 use std::time::Duration;
 
@@ -25,15 +25,15 @@ pub(super) async fn own_clocks<T: Store>(clock: &dyn Clock, store: &T) -> Outcom
 /// The times of a walk that begins now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WalkTimes {
-    /// From when on the walk claims nothing: its watermark, once it is complete. The tenant's time, but never later than
-    /// our own clocks; without the tenant's time, the earlier of them.
+    /// The walk claims to be complete up to this time; it becomes the watermark. The tenant's time, but never later
+    /// than both own clocks; without the tenant's time, the earlier of the two.
     pub(super) claimed: Time,
-    /// Up to when it asks: the latest of all clocks, and a little more. Asking further costs nothing.
+    /// The upper bound of the requests: the latest of all clocks plus a tolerance. Asking too far costs nothing.
     pub(super) asked: Time,
 }
 
 impl WalkTimes {
-    /// What follows from the tenant's time, or none, and from our own clocks.
+    /// Computes both times from the tenant's time, if it is known, and the own clocks.
     pub(super) fn of(told: Option<Time>, own: OwnClocks) -> Self {
         let latest = told.map_or(own.later(), |told| told.max(own.later()));
         Self {
@@ -43,8 +43,8 @@ impl WalkTimes {
     }
 }
 
-/// Says by how much the clocks differ, where that is more than the tolerance.
-pub(super) fn tell_of_clocks(progress: &Progress, told: Option<Time>, own: OwnClocks) {
+/// Advises about clocks that differ by more than the tolerance.
+pub(super) fn advise_on_clocks(progress: &Progress, told: Option<Time>, own: OwnClocks) {
     if let Some(apart) = own.difference() {
         let side = if apart > TimeDelta::zero() {
             "ahead of"
@@ -52,40 +52,40 @@ pub(super) fn tell_of_clocks(progress: &Progress, told: Option<Time>, own: OwnCl
             "behind"
         };
         progress.advise(&format!(
-            "this machine's clock is {} {side} the database's: set the wrong one right",
-            spelled(apart)
+            "this machine's clock is {} {side} the database's: correct the wrong one",
+            in_words(apart)
         ));
     }
     match told.and_then(|told| own.departure(told)) {
         Some(ahead) if ahead > TimeDelta::zero() => progress.advise(&format!(
             "the tenant's clock is {} ahead of this machine's and the database's: what is read counts as complete through \
              our own time only, and what the tenant dates later is read again",
-            spelled(ahead)
+            in_words(ahead)
         )),
         Some(behind) => progress.advise(&format!(
             "the tenant's clock is {} behind this machine's and the database's, or its answers come from a cache: what is \
              read counts as complete through the tenant's time only",
-            spelled(behind)
+            in_words(behind)
         )),
         None => {}
     }
 }
 
-/// Says by how much a walk claims less than its start, where nobody has said so yet: a page of it came from a cache, or
-/// from a node whose clock is behind.
-pub(super) fn tell_of_claim(progress: &Progress, walk: &CursorPosition) {
+/// Advises about a walk that claims less than its start, unless there is advice already. The cause is a page from a
+/// cache, or from a node whose clock is behind.
+pub(super) fn advise_on_claim(progress: &Progress, walk: &CursorPosition) {
     let behind = walk.opened_at - walk.began_at;
     if behind > TOLERANCE && progress.advice().is_none() {
         progress.advise(&format!(
-            "an answer of the tenant speaks as of {} before this walk began: what was read counts as complete through then \
-             only; look whether a cache stands before the tenant",
-            spelled(behind)
+            "an answer of the tenant is dated {} before this walk began: what was read counts as complete through then \
+             only; check whether a cache stands before the tenant",
+            in_words(behind)
         ));
     }
 }
 
-/// A stretch of time in words, without its sign.
-pub(super) fn spelled(time: TimeDelta) -> String {
+/// A duration in words, without its sign.
+pub(super) fn in_words(time: TimeDelta) -> String {
     let seconds = time.abs().num_seconds().unsigned_abs();
     humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }

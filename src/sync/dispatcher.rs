@@ -1,5 +1,5 @@
-//! Gives batches out to the lanes, takes in what comes back, and gives out the tail of a page once all other batches up to it
-//! are loaded. `pipeline` reads the pages.
+//! Hands batches to the lanes, collects their reports, and releases the tail of a page once all earlier batches are
+//! loaded. `pipeline` reads the pages.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::pages::Pages;
 use super::transfer::Transfer;
 use super::walk::cursor::PagesWithoutNewIds;
 
-/// Pages whose tails may be outstanding; more would only be more to repeat after a crash.
+/// The most pages whose tails are not loaded yet. More pages would only mean more to read again after a crash.
 const OPEN_PAGES: usize = 2;
-/// Bytes of elements that may be on their way through the lanes; a batch that is larger goes alone. Batches of usual
-/// elements are far from it. It is what keeps several of the largest elements in a row within the memory of the process.
+/// The most bytes of elements that the lanes hold at once; a larger batch is loaded alone. Usual batches stay far
+/// below. The bound keeps several of the largest elements in a row within the memory of the process.
 const UNDER_WAY: u32 = 8 * 1024 * 1024;
 
 /// The bookkeeping between one reader and its lanes.
@@ -33,7 +33,8 @@ pub(super) struct Dispatcher<S, T> {
     without_new_ids: PagesWithoutNewIds,
     /// Whether the listing goes round in circles.
     pub(super) circling: bool,
-    /// What only a person may decide about a batch; the pages in hand are read to their ends, so that all of it is told.
+    /// The decision about a batch that only a person can make. The open pages are read to their ends, so that the
+    /// message names all of it.
     held: Option<Fault>,
     /// Rejected elements without a readable id in the pages whose tails are loaded.
     pub(super) unidentified: u64,
@@ -61,12 +62,12 @@ impl<S, T: Store> Dispatcher<S, T> {
         }
     }
 
-    /// Ids that are known to be recorded for this walk.
+    /// A lower bound of the ids that are recorded for this walk.
     pub(super) fn seen_at_least(&self) -> u64 {
         self.transfer.recorded()
     }
 
-    /// Gives out a batch of a page; waits while the lanes have enough.
+    /// Hands over a batch of a page; waits while the lanes are busy.
     pub(super) async fn send(&mut self, queued: QueuedBatch) -> Outcome<()> {
         self.pages.sent(queued.page);
         self.hand_over(queued).await
@@ -79,7 +80,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.queue.send(queued).await.map_err(|_| broke_off())
     }
 
-    /// Gives out every tail whose turn has come.
+    /// Hands over each tail whose earlier batches are loaded.
     pub(super) async fn send_tails(&mut self) -> Outcome<()> {
         while let Some((page, tail, counts)) = self.pages.next_tail() {
             let mut position = tail.position;
@@ -104,7 +105,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         Ok(())
     }
 
-    /// Ends the walk where a person has to decide. The rest of the pages in hand is given out, and no position moves.
+    /// Ends the walk if a person has to decide. The rest of the open pages is handed over, and no position moves.
     pub(super) async fn stop_if_held(&mut self) -> Outcome<()> {
         if self.held.is_none() {
             return Ok(());
@@ -116,7 +117,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.held.take().map_or(Ok(()), Err)
     }
 
-    /// Takes in everything that comes back until nothing is under way.
+    /// Collects reports until no batch is under way.
     pub(super) async fn drain(&mut self) -> Outcome<()> {
         let mut first = Ok(());
         if let Err(fault) = self.send_tails().await {
@@ -140,7 +141,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.send_tails().await
     }
 
-    /// Takes in what has come back already.
+    /// Collects the reports that are there already.
     pub(super) fn take_reports(&mut self) -> Outcome<()> {
         while let Ok(report) = self.reports.try_recv() {
             self.take(report)?;

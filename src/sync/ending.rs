@@ -9,7 +9,7 @@ pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in 
 pub(super) const WALKS_AGAIN: &str =
     "what was read is loaded and nothing was removed; the next run walks again";
 
-/// How a transfer came to its end.
+/// The end of a transfer.
 pub(super) struct TransferEnd {
     /// The position after the last page.
     pub(super) position: CursorPosition,
@@ -22,20 +22,20 @@ pub(super) struct TransferEnd {
 /// What ended the reading of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Its last page told of no other; or only empty pages followed when all had come.
+    /// The last page had no next cursor, or only empty pages followed once everything had been read.
     Reached,
-    /// It went round in circles.
+    /// The listing repeats itself.
     Circling,
-    /// Page after page was empty and told of another.
+    /// Several empty pages in a row had a next cursor.
     Empty,
-    /// It brought more than can be believed.
+    /// The listing brought more elements than is plausible.
     TooMuch,
 }
 
 /// Why a transfer broke off.
 pub(super) struct TransferFault {
     pub(super) fault: Fault,
-    /// Where the walk stood, if it is the page behind this position that could not be read.
+    /// The position of the walk, if the page behind it could not be read.
     pub(super) unread: Option<Box<CursorPosition>>,
 }
 
@@ -53,7 +53,7 @@ impl TransferFault {
         }
     }
 
-    /// Whether a body broke off that may come when it is asked for again.
+    /// Whether a body broke off, so that the page may come whole when it is requested again.
     pub(super) fn is_broken_body(&self) -> bool {
         self.unread.is_some() && self.fault.is_transient()
     }

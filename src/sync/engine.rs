@@ -20,9 +20,9 @@ use super::run::{Context, Ended};
 use super::run_spec::{Bounds, RunSpec};
 use super::{events, lists, profiles};
 
-/// How long a run that has not begun may go on once a shutdown is asked for,
+/// How long the start of a run may take once a shutdown is requested.
 const OPENING: Duration = Duration::from_secs(1);
-/// and how long its closing may take: a run that is not closed is told as ended when its lease is taken over.
+/// How long closing a run may take. A run that is not closed is marked as ended when its lease is taken over.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Reads tenants into tables.
@@ -52,7 +52,7 @@ impl<S: Source, T: Store> Engine<S, T> {
         }
     }
 
-    /// Executes one run. None: there was nothing to do, or it was left to another process.
+    /// Executes one run. Returns none if there was nothing to do, or if another process has the lease.
     pub async fn run(&self, spec: &RunSpec, shutdown: &CancellationToken) -> Option<RunReport> {
         let started_at = self.clock.now();
         let slot = match lease::within_grace(shutdown, OPENING, self.slot(spec)).await {
@@ -131,7 +131,7 @@ impl<S: Source, T: Store> Engine<S, T> {
             stop: &stop,
             removals: &removals,
         };
-        // Whatever it waits for: once it has to stop, it stops.
+        // A stop request ends each wait of the run.
         let outcome = match &spec.wanted {
             Reading::List(list) => {
                 let context = self.context(open, list);
@@ -151,7 +151,7 @@ impl<S: Source, T: Store> Engine<S, T> {
         if counts.unaccounted(!matches!(spec.wanted, Reading::Feed(_))) != 0 {
             tracing::error!(
                 ?counts,
-                "the ledger of {} does not add up: please report it",
+                "the counts of {} do not add up: please report it",
                 lease.slot.lease_name()
             );
         }
@@ -190,7 +190,7 @@ struct OpenRun<'a> {
     removals: &'a Removals,
 }
 
-/// A row with an unreadable date is stored without it; that is said, for nobody looks for what is null.
+/// A row with an unreadable date is stored with null. The notice makes it visible, since nobody searches for nulls.
 fn unreadable_dates(counts: &Counts) -> Option<String> {
     (counts.unreadable_dates > 0).then(|| {
         format!(
@@ -236,7 +236,7 @@ fn closing_entry(outcome: Outcome<Ended>, counts: Counts) -> (Ledger, Option<Fau
     }
 }
 
-/// The report of a run that never came to be.
+/// The report of a run that could not be opened.
 fn unopened(
     slot: Slot,
     fault: Fault,

@@ -1,4 +1,4 @@
-//! Audit events: a scan by date in which every page is loaded whole, since equal events are numbered within it.
+//! Audit events: a scan by date. Each page is loaded as a whole, since equal events are numbered within a page.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub(super) async fn run<S: Source, T: Store>(
     Ok(told(context, &scan, gaps))
 }
 
-/// What the run says of the scan.
+/// Reports the gaps of the scan and how full its pages were.
 fn told<S: Source, T: Store>(context: &Context<'_, S, T, dyn Feed>, scan: &Scan, gaps: usize) -> Ended {
     let mut ended = Ended::well(&context.progress.read());
     if gaps > 0 {
@@ -138,7 +138,7 @@ async fn page<S: Source, T: Store>(
     Ok((end, page))
 }
 
-/// Decodes a page, in which these values were renamed.
+/// Decodes a page. `renames`: the values that the tenant renamed.
 async fn decode(feed: &dyn Feed, raw: &RawBatch, renames: &[Rename]) -> Dated {
     let mut decoder = feed.decoder(renames);
     let batch = batch::decode(feed, decoder.as_mut(), raw).await;
@@ -169,20 +169,20 @@ async fn load<S: Source, T: Store>(
 struct Scan {
     walk: Option<SinceWalk>,
     parameters: ScanParameters,
-    /// What its first answer tells of how much can be hidden.
+    /// How full the first page was.
     page_fill: Option<PageFill>,
 }
 
 impl Scan {
-    /// The lower bound of the next request; before the first answer the local clock has to do.
+    /// The lower bound of the next request. Before the first answer, the local clock decides.
     fn from(&self) -> Time {
         self.walk
             .as_ref()
             .map_or_else(|| self.parameters.asked(), SinceWalk::from)
     }
 
-    /// Takes in an answer; the first one's time begins the walk. What the tenant dates ahead of our own clocks is read, and
-    /// nothing is claimed of it.
+    /// Processes an answer; the time of the first one begins the walk. Events that the tenant dates ahead of both own
+    /// clocks are loaded, but the watermark stays behind them.
     fn take<S: Source, T: Store>(
         &mut self,
         context: &Context<'_, S, T, dyn Feed>,
@@ -196,7 +196,7 @@ impl Scan {
             ..self.parameters
         };
         let walk = self.walk.get_or_insert_with(|| {
-            clocks::tell_of_clocks(context.progress, told, own);
+            clocks::advise_on_clocks(context.progress, told, own);
             SinceWalk::begin(parameters, told.map(|_| WalkTimes::of(told, own).claimed))
         });
         self.page_fill = self.page_fill.or(walk.page_fill(end.elements(), dates));
@@ -204,8 +204,9 @@ impl Scan {
     }
 }
 
-/// The parameters with the stored watermark, if it can be true. One that lies ahead passed over an unknown stretch: the scan
-/// begins where the tenant's retention does, and what is gone since the newest stored event is a gap.
+/// The parameters with the stored watermark, if that is not ahead of both own clocks. One that is ahead may have
+/// skipped events: the scan then begins at the start of the tenant's retention, and the time since the newest stored
+/// event that the tenant no longer keeps becomes a gap.
 async fn trusted<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
     parameters: ScanParameters,
@@ -220,7 +221,7 @@ async fn trusted<S: Source, T: Store>(
         });
     };
     let instead = "reading all events that the tenant still has";
-    watermarks::tell_of_doubt(context.progress, context.lease.slot, ahead, own, instead);
+    watermarks::advise_on_ignored_watermark(context.progress, context.lease.slot, ahead, own, instead);
     Ok(ScanParameters {
         watermark: store.scan_evidence(own.bound()).await?.event,
         since: parameters.since.or(Some(Time::MIN_UTC)),

@@ -22,13 +22,13 @@ use super::on_demand_loader::IDLE_TIME;
 use super::pages::PageCounts;
 use super::transfer::Transfer;
 
-/// Rows and rejects wait when they are at most this part of a batch's bytes,
+/// A changed part of at most one eighth of `batch_bytes` is deferred.
 const FEW: usize = 8;
-/// and are loaded when so many of them have come together that they are this part.
+/// The deferred elements are loaded once they reach one quarter of `batch_bytes`.
 const ENOUGH: usize = 4;
-/// How long they wait at most while other batches come.
+/// The longest time for which elements are deferred while other batches arrive.
 const LINGER: Duration = Duration::from_millis(250);
-/// How long a lane waits for a database that is away before the run gives up.
+/// How long a lane retries while the database is unreachable; then the run fails.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
 /// Between two tries of a lane.
 const LANE_PAUSE: Duration = Duration::from_millis(500);
@@ -39,22 +39,22 @@ pub(super) struct QueuedBatch {
     raw: RawBatch,
     position: Option<CursorPosition>,
     parts: StdMutex<Parts>,
-    /// What it takes of the bytes that may be under way; given back when the batch is dropped.
+    /// The batch's share of the bytes that may be under way; released when the batch is dropped.
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
-/// How far a batch is loaded that is cut into parts, as one is from which very many leave.
+/// The progress of a batch that is loaded in parts. A batch that removes very many ids is split.
 #[derive(Default)]
 struct Parts {
-    /// The first element of the part in hand.
+    /// The first element of the current part.
     first: usize,
-    /// How many of its ids were new, counted at its first try.
+    /// The number of new ids in the current part, counted at its first attempt.
     in_hand: Option<u64>,
-    /// What the parts before it brought,
+    /// The counts of the parts before the current one.
     before: PageCounts,
-    /// and what came of it with this one.
+    /// The counts including the current part.
     whole: PageCounts,
-    /// Whether there is more than one.
+    /// Whether the batch was split.
     cut: bool,
 }
 
@@ -88,7 +88,7 @@ impl QueuedBatch {
     }
 }
 
-/// What happened to batches.
+/// The report about one or several batches.
 pub(super) struct Report {
     /// The page of each, and its counts.
     pub(super) batches: Vec<(u64, PageCounts)>,
@@ -96,7 +96,7 @@ pub(super) struct Report {
     pub(super) outcome: Outcome<()>,
 }
 
-/// The elements that differ, of batches whose other elements are loaded already.
+/// Changed elements of batches whose unchanged elements are loaded already.
 #[derive(Default)]
 struct Deferred {
     batch: Batch,
@@ -109,7 +109,7 @@ impl Deferred {
         self.of.is_empty()
     }
 
-    /// When it is to be loaded, if there is something.
+    /// The time at which the deferred elements are due; none if there are none.
     fn due(&self, enough: usize) -> Option<Instant> {
         let since = self.since?;
         Some(if self.batch.size() < enough {
@@ -126,11 +126,11 @@ impl Deferred {
     }
 }
 
-/// What happened to a batch, or to the deferred elements.
+/// The result of loading a batch or the deferred elements.
 enum Loaded {
     /// All of a batch is loaded.
     Whole((u64, PageCounts)),
-    /// What is unchanged in it is; the rest may wait.
+    /// The unchanged elements are loaded; the changed ones are returned, to be deferred.
     But(Box<Batch>, (u64, PageCounts)),
     /// The deferred elements are loaded, and perhaps a batch with them.
     WithDeferred(Option<(u64, PageCounts)>),
@@ -179,7 +179,8 @@ impl<S: Source, T: Store> Lane<S, T> {
         queue: Arc<Mutex<mpsc::Receiver<QueuedBatch>>>,
         mut flush: watch::Receiver<bool>,
     ) {
-        // While the first page is on its way. What is in the way of it is told by the first batch, if there is one.
+        // The connection is opened while the first page is on its way. A failure is reported with the first batch, if
+        // there is one.
         if let Err(fault) = self.loader().await {
             tracing::debug!(%fault, "no loading connection yet");
         }
@@ -192,7 +193,7 @@ impl<S: Source, T: Store> Lane<S, T> {
             if queued.is_none() && self.deferred.is_empty() {
                 return;
             }
-            // A batch that vanished without a word would be waited for for ever.
+            // A panic must be reported, too: the dispatcher would wait for the batch for ever.
             let loading = AssertUnwindSafe(self.load_patiently(queued.as_ref())).catch_unwind();
             match loading.await.unwrap_or_else(|_| Err(broke_off())) {
                 Ok(Loaded::Whole(batch)) => self.tell(vec![batch], Ok(())),
@@ -210,8 +211,7 @@ impl<S: Source, T: Store> Lane<S, T> {
         }
     }
 
-    /// The next batch where nothing waits to be loaded. A page that is long in coming does not keep the connection from
-    /// other resources.
+    /// The next batch while nothing is deferred. If it takes long, the connection is given back to other resources.
     async fn first(
         &mut self,
         queue: &Mutex<mpsc::Receiver<QueuedBatch>>,
@@ -224,8 +224,8 @@ impl<S: Source, T: Store> Lane<S, T> {
         next(None, queue, flush).await
     }
 
-    /// Loads a batch, or the deferred elements; while the database is away, waits for it. Merges are idempotent, so a batch
-    /// whose commit was not heard of is simply loaded again.
+    /// Loads a batch or the deferred elements, and retries while the database is unreachable. Merges are idempotent: a
+    /// batch whose commit was not confirmed is loaded again.
     async fn load_patiently(&mut self, queued: Option<&QueuedBatch>) -> Outcome<Loaded> {
         let began = Instant::now();
         let mut was_away = false;
@@ -276,7 +276,8 @@ impl<S: Source, T: Store> Lane<S, T> {
         }
     }
 
-    /// Counts what a part of a batch brings, once however often it is tried, and gives what the whole has brought so far.
+    /// Counts the elements of the current part, once however often it is tried, and returns the counts of the batch so
+    /// far.
     fn count(&self, queued: &QueuedBatch, prepared: &mut Prepared, is_cut: bool) -> PageCounts {
         let seen_filter = &self.transfer.seen_filter;
         let ids = prepared.batch.seen.len() as u64;
@@ -284,7 +285,7 @@ impl<S: Source, T: Store> Lane<S, T> {
         parts.cut |= is_cut;
         let is_first_try = parts.in_hand.is_none();
         if !is_first_try && parts.cut {
-            // It may have been cut elsewhere the last time.
+            // The batch may have been split at another place at the last attempt.
             seen_filter.doubt();
         }
         let seen = prepared.batch.seen.iter().map(String::as_str);
@@ -294,7 +295,7 @@ impl<S: Source, T: Store> Lane<S, T> {
         prepared.batch.tally.new_ids = new_ids;
         if prepared.batch.fresh {
             let losers = prepared.batch.aliases.iter().map(|(loser, _)| loser.as_str());
-            // A batch whose commit was not heard of may be there by now.
+            // A batch whose commit was not confirmed may be in the table already.
             prepared.batch.fresh = is_first_try && new_ids == ids && seen_filter.reserve(losers);
         }
         parts.whole = PageCounts {
@@ -305,7 +306,7 @@ impl<S: Source, T: Store> Lane<S, T> {
         parts.whole
     }
 
-    /// The position behind a page moves with its tail, and only after all else of the page.
+    /// Loads a page's tail. The position after the page moves with it, and only after all other batches of the page.
     async fn load_tail(
         &mut self,
         mut batch: Batch,
@@ -317,7 +318,7 @@ impl<S: Source, T: Store> Lane<S, T> {
             position: Some(Position::Cursor(position)),
             ..Advance::default()
         };
-        // The deferred elements are of later pages: of this one everything else is loaded.
+        // Elements that are still deferred belong to later pages; the rest of this page is loaded.
         batch.append(self.deferred.batch.clone());
         self.commit(batch, Some(advance)).await
     }
@@ -376,13 +377,13 @@ impl<S: Source, T: Store> Lane<S, T> {
     }
 
     fn tell(&self, batches: Vec<(u64, PageCounts)>, outcome: Outcome<()>) {
-        // Nobody listens any more only once the walk has ended.
+        // The receiver is gone only after the walk has ended.
         let _ = self.done.send(Report { batches, outcome });
     }
 }
 
-/// Whether the database that came back is one that had crashed, and lost the seen ids with it: reading on to the end
-/// would be in vain. What cannot be asked now is asked at the walk's end.
+/// Whether the database crashed and lost the seen ids, in which case reading on would be useless. If the question
+/// cannot be asked now, it is asked at the walk's end.
 async fn has_lost_ids<S: Source, T: Store>(transfer: &Transfer<S, T>) -> bool {
     // Batches are counted once they are committed, so the table holds at least as many as were counted before.
     let counted = transfer.recorded();
@@ -393,7 +394,7 @@ async fn has_lost_ids<S: Source, T: Store>(transfer: &Transfer<S, T>) -> bool {
 fn broke_off() -> Fault {
     Fault::new(Kind::Final, "a batch could not be loaded")
         .because("of a defect of blueconic-sync; the log has its place")
-        .hint("please report it; nothing of the batch was stored, and the next run goes on before it")
+        .hint("please report it; nothing of the batch was stored, and the next run continues before it")
 }
 
 fn ids_lost() -> Fault {

@@ -1,4 +1,4 @@
-//! Holding a lease while a run goes on: asking for it, renewing it in the background, and knowing when to stop.
+//! Holds a lease during a run: acquires it, renews it in the background, and stops the run when it is lost.
 
 use std::time::Duration;
 
@@ -15,26 +15,27 @@ use crate::model::position::Slot;
 use super::progress::Progress;
 use super::run_spec::WhenHeld;
 
-/// How often the counts of an open run are written for those who look on.
+/// How often the counts of an open run are written to `sync.runs`.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-/// How often a lease that another holds is looked at.
+/// How often a lease that another process holds is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long work that is under way may go on once the run has to stop: a batch in hand takes about a second. What takes
-/// longer is dropped; a merge whose commit was not heard of is simply made again. Orchestrators kill after ten seconds.
+/// How long current work may continue once the run has to stop; a batch takes about a second. Work that takes longer is
+/// dropped, and a merge whose commit was not confirmed is made again by the next run. Orchestrators kill after ten
+/// seconds.
 pub(super) const GRACE: Duration = Duration::from_secs(4);
-/// How long a run may stand still. Each wait on the tenant or the database ends sooner by itself, a batch with all its
-/// tries within seven minutes: what is still here after that is stuck, and must not keep the lease.
+/// How long a run may make no progress. Each wait on the tenant or the database ends sooner, and a batch with all its
+/// retries takes at most seven minutes. A run that exceeds this is stuck and releases its lease.
 const STANDSTILL: Duration = Duration::from_mins(15);
 
 /// The reasons for which a run stops before its end.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
-    /// A shutdown was asked for.
+    /// A shutdown was requested.
     pub(super) shutdown: CancellationToken,
     /// The lease went to another holder.
     pub(super) lost: CancellationToken,
-    /// Nothing has moved for too long.
+    /// The run made no progress for too long.
     pub(super) stuck: CancellationToken,
 }
 
@@ -47,7 +48,7 @@ impl Stop {
         }
     }
 
-    /// Comes back when the run has to stop, with the reason.
+    /// Waits until the run has to stop; returns the reason.
     pub(super) async fn requested(&self) -> Fault {
         tokio::select! {
             biased;
@@ -57,7 +58,7 @@ impl Stop {
         }
     }
 
-    /// The same as an error, between two steps.
+    /// Returns an error if the run has to stop.
     pub(super) fn check(&self) -> Outcome<()> {
         if self.lost.is_cancelled() {
             return Err(lost());
@@ -71,7 +72,7 @@ impl Stop {
         Ok(())
     }
 
-    /// Does the work of a run. Once the run has to stop, the work has a moment to come to a safe place, and is dropped then.
+    /// Runs `work`. Once the run has to stop, `work` may continue for [`GRACE`] and is then dropped.
     pub(super) async fn or_drop<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
         tokio::pin!(work);
         let fault = tokio::select! {
@@ -91,7 +92,7 @@ impl Stop {
         }
     }
 
-    /// Does the work unless the run has to stop first.
+    /// Runs `work` until it ends or the run has to stop.
     pub(super) async fn or<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
         tokio::select! {
             biased;
@@ -103,24 +104,24 @@ impl Stop {
 
 fn interrupted() -> Fault {
     Fault::new(Kind::Interrupted, "the run was interrupted")
-        .hint("its position is stored: the next run goes on from there")
+        .hint("its position is stored: the next run continues from there")
 }
 
 fn stuck() -> Fault {
     let minutes = STANDSTILL.as_secs() / 60;
     Fault::new(
         Kind::Transient,
-        format!("the run stood still for {minutes} minutes, and its lease is let go"),
+        format!("the run made no progress for {minutes} minutes; its lease is released"),
     )
-    .hint("its position is stored: the next run goes on from there; please report it, each wait should have ended by itself")
+    .hint("its position is stored: the next run continues from there; please report it, each wait should have ended by itself")
 }
 
 fn lost() -> Fault {
     Fault::new(Kind::Fenced, "another process took over this run's lease")
-        .hint("nothing is lost: that process goes on from the stored position")
+        .hint("nothing is lost: that process continues from the stored position")
 }
 
-/// Does something beside a run; once a shutdown is asked for it has so long to end.
+/// Runs `work` outside of a run. After a shutdown request, `work` has `grace` to end.
 pub(super) async fn within_grace<T>(
     shutdown: &CancellationToken,
     grace: Duration,
@@ -138,7 +139,7 @@ pub(super) async fn within_grace<T>(
     }
 }
 
-/// Asks for the lease, as patiently as `when_held` says. None: it is left to the other.
+/// Acquires the lease, waiting as `when_held` says. Returns none if it is left to the other holder.
 pub(super) async fn acquire<T: Store>(
     store: &T,
     slot: Slot,
@@ -160,7 +161,7 @@ pub(super) async fn acquire<T: Store>(
             }
             Some(_) => {}
             None => {
-                tracing::info!(slot = %slot.lease_name(), holder = %holder.name, "the lease is held by `{}`; looking on", holder.name);
+                tracing::info!(slot = %slot.lease_name(), holder = %holder.name, "the lease is held by `{}`; waiting to see whether it is renewed", holder.name);
                 first = Some(holder);
             }
         }
@@ -171,7 +172,7 @@ pub(super) async fn acquire<T: Store>(
     }
 }
 
-/// A holder that lives renews before its time runs out; a new holder lives, too.
+/// A living holder renews before the lease expires; a new holder is alive, too.
 fn renewed(seen: &Holder, now: &Holder) -> bool {
     seen.name != now.name || now.expires_at > seen.expires_at
 }
@@ -191,7 +192,7 @@ fn held(slot: Slot, holder: &Holder) -> Fault {
     .hint("wait for it with `--wait`, or stop the other process")
 }
 
-/// Whether a run advances: its counts move, or it waits for something that ends by itself.
+/// Observes whether a run makes progress: its counts change, or it waits for something that ends by itself.
 #[derive(Debug)]
 struct ActivityWatch {
     counts: Counts,
@@ -199,7 +200,7 @@ struct ActivityWatch {
 }
 
 impl ActivityWatch {
-    /// How long ago the run advanced, of which these are the counts now.
+    /// The time since the run last made progress. `counts`: its current counts.
     fn age(&mut self, counts: Counts, waits: bool) -> Duration {
         if waits || counts != self.counts {
             self.counts = counts;
@@ -209,8 +210,9 @@ impl ActivityWatch {
     }
 }
 
-/// Renews the lease and writes the counts until dropped. A lost fence stops the run, and so does a standstill: whoever
-/// does nothing must not keep others away. While the database is away, no data transaction can commit either.
+/// Renews the lease and writes the counts until dropped. A lost fence stops the run, and so does a run without
+/// progress, which must not keep other processes out. While the database is unreachable, no data transaction can commit
+/// either.
 pub(super) fn keep<T: Store>(
     store: T,
     lease: Lease,

@@ -1,4 +1,5 @@
-//! Lists: read whole each time, again when what was read does not add up, and swept only when it does.
+//! Reads lists. A list is read whole each time, read again when the elements do not add up to the total, and swept only
+//! when they do.
 
 use uuid::Uuid;
 
@@ -19,9 +20,9 @@ use super::walk::offset::{OffsetWalk, Step};
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     context.listener.began(context.lease.slot, false);
-    forget_left_open(context).await?;
+    forget_abandoned_reading(context).await?;
     let mut readings = 0;
-    // What a complete reading did not bring goes only if the next one brings exactly the same.
+    // A missing row is removed only if two complete readings in a row bring exactly the same ids.
     let mut before: Option<OffsetWalk> = None;
     let stored = context.store.rows_estimated(context.resource.table()).await?;
     loop {
@@ -45,7 +46,8 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
         if read.is_complete() {
             let candidates = sweep::candidates(context, walk).await?;
             if stable || candidates.unseen == 0 {
-                // Nothing can be asked for by id here: a row whose element cannot be recognized would go for good.
+                // List elements cannot be looked up by id, so a row whose element has no readable id would be removed
+                // wrongly.
                 let ended = if read.unidentified() == 0 {
                     sweep::run(context, Sweep::of_list(walk, read.distinct()), candidates).await?
                 } else {
@@ -72,8 +74,10 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
     }
 }
 
-/// A run that was killed left its reading open: its ids are of no use, since a list is always read from its start.
-async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<()> {
+/// Forgets the seen ids of a run that was killed: a list is always read from its start.
+async fn forget_abandoned_reading<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Listing>,
+) -> Outcome<()> {
     let store = context.store;
     match store.cursor(context.lease.slot).await?.position {
         Some(Position::Offset(left)) => store.forget(context.lease, left.walk_id).await,
@@ -84,27 +88,27 @@ async fn forget_left_open<S: Source, T: Store>(context: &Context<'_, S, T, dyn L
 fn incomplete(read: &OffsetWalk) -> Ended {
     let distinct = read.distinct();
     let error = match read.total() {
-        _ if read.is_complete() => "the list was another each time it was read".to_owned(),
+        _ if read.is_complete() => "the list was different each time it was read".to_owned(),
         told if read.has_no_end() => {
             let told = told.map_or("without a total".to_owned(), |total| format!("of {total}"));
             format!(
-                "the list does not end: {distinct} different elements came {told}, more than can be believed"
+                "the list does not end: {distinct} different elements came {told}, more than is plausible"
             )
         }
         Some(total) => format!(
-            "the tenant tells of {total} elements, {distinct} different ones came, also when read again"
+            "the tenant reports {total} elements, but {distinct} different ones came, also when read again"
         ),
         None => format!(
-            "the list repeats itself: the tenant tells no total, and after {distinct} different elements came none that was new"
+            "the list repeats itself: the tenant reports no total, and after {distinct} different elements came none that was new"
         ),
     };
     Ended::partial(
         error,
-        "what came is loaded and nothing was removed; the next run reads the list again",
+        "what was read is loaded and nothing was removed; the next run reads the list again",
     )
 }
 
-/// Ends the reading: no position, and the moment through which the list is complete.
+/// Closes the reading: clears the position and moves the watermark.
 async fn close<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Listing>,
     complete: Option<Time>,
@@ -128,7 +132,7 @@ async fn reading<S: Source, T: Store>(
     let loader = OnDemandLoader::new(context.store, resource.table(), context.lease, Some(walk));
     let source = context.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
-    let mut loading = ListLoading {
+    let mut loading = ListLoader {
         context,
         loader,
         position: OffsetPosition {
@@ -138,7 +142,7 @@ async fn reading<S: Source, T: Store>(
     };
     loop {
         let step = match page(&mut reader, &mut loading, &mut listing, stored).await {
-            // Behind the total a tenant may answer that there is no such page.
+            // Beyond the total, a tenant may answer that the page does not exist.
             Err(fault) if listing.is_at_the_total() && matches!(fault.kind, Kind::Absent | Kind::Final) => {
                 return Ok(listing);
             }
@@ -151,16 +155,16 @@ async fn reading<S: Source, T: Store>(
     }
 }
 
-/// What loads a list: a batch while its page is still read, so that memory does not grow with the page.
-struct ListLoading<'a, S: Source, T: Store> {
+/// Loads a list in batches while a page is still being read, so that memory does not grow with the page.
+struct ListLoader<'a, S: Source, T: Store> {
     context: &'a Context<'a, S, T, dyn Listing>,
     loader: OnDemandLoader<'a, T>,
-    /// Where the page begins that is being read.
+    /// The start of the current page.
     position: OffsetPosition,
 }
 
-impl<S: Source, T: Store> ListLoading<'_, S, T> {
-    /// Loads a batch and takes its ids in. It names the walk in the cursor, so that a crash leaves no ids behind.
+impl<S: Source, T: Store> ListLoader<'_, S, T> {
+    /// Loads a batch and records its ids. The cursor names the walk, so that ids of a crashed run can be removed.
     async fn load(&mut self, raw: &RawBatch, listing: &mut OffsetWalk) -> Outcome<()> {
         let resource = self.context.resource.as_ref();
         let table_state = TableState::of(0);
@@ -199,7 +203,7 @@ impl<S: Source, T: Store> ListLoading<'_, S, T> {
 /// Reads a page and loads it.
 async fn page<S: Source, T: Store>(
     reader: &mut PageReader<'_, S>,
-    loading: &mut ListLoading<'_, S, T>,
+    loading: &mut ListLoader<'_, S, T>,
     listing: &mut OffsetWalk,
     stored: u64,
 ) -> Outcome<Step> {

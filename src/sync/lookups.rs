@@ -1,6 +1,6 @@
-//! Asking the tenant for single profiles before a sweep removes them. Only its clear word counts: a proxy or a cache
-//! between here and there may answer in its place, so that profiles which the walk itself read stand witness. No message
-//! names a profile: it would stay in the log when the person is erased.
+//! Looks up single profiles before a sweep removes them. Only a clear answer of the tenant counts. A proxy or a cache
+//! may answer in the tenant's place, so profiles that the walk itself read are looked up as a check (the witnesses). No
+//! message contains an id, since it would stay in the log after the person is erased.
 
 use futures_util::{StreamExt, stream};
 
@@ -11,7 +11,7 @@ use crate::model::verdict::Verdict;
 
 use super::run::Context;
 
-/// Profiles that are asked for by id, to know whether they are still in the walked segment.
+/// The resource whose profiles are looked up, and the segment in which they should be.
 pub(super) struct LookedUp<'a> {
     pub(super) resource: &'a dyn Walkable,
     pub(super) segment: String,
@@ -23,20 +23,20 @@ impl LookedUp<'_> {
     }
 }
 
-/// What look-ups said of candidates.
+/// The results of look-ups.
 pub(super) struct LookupResults {
-    /// Each with its verdict; none at all where nothing can be believed.
+    /// The verdict of each candidate; empty if the answers cannot be trusted.
     pub(super) verdicts: Vec<(String, Verdict)>,
-    /// Why none can be judged, or the first that could not.
+    /// The reason why no candidate can be judged, or the first reason why one could not.
     pub(super) doubt: Option<Doubt>,
 }
 
-/// Why candidates stay though they may be gone.
+/// Why candidates are kept although they may be gone.
 #[derive(Debug)]
 pub(super) struct Doubt {
     pub(super) why: String,
     pub(super) hint: Option<String>,
-    /// Whether it holds for all that would be asked.
+    /// Whether the reason applies to every look-up.
     pub(super) for_all: bool,
 }
 
@@ -49,8 +49,8 @@ impl LookupResults {
     }
 }
 
-/// Asks for each candidate, a few at a time. That one is gone counts only if witnesses are found as they should be, before
-/// the `first` candidates and after those of which one would go.
+/// Looks up each candidate, several at once. An answer "no such profile" counts only if the witnesses are found:
+/// checked before the `first` candidates, and after each group of candidates of which one would be removed.
 pub(super) async fn judge<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     profiles: &LookedUp<'_>,
@@ -91,7 +91,7 @@ pub(super) async fn judge<S: Source, T: Store, R: Identified + ?Sized>(
     Ok(judged)
 }
 
-/// Asks once; where another profile answered, twice: an answer that was meant for somebody else does not come again.
+/// Looks up one id; twice if another profile answered, since a response to somebody else's request does not repeat.
 async fn ask<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     profiles: &LookedUp<'_>,
@@ -124,8 +124,8 @@ async fn look_up<S: Source, T: Store, R: Identified + ?Sized>(
     context.source.one(&profiles.resource.lookup(id), meter).await
 }
 
-/// Why a candidate is kept. A tenant that is away ends the run as everywhere else: the walk is stored as finished, and
-/// the next run goes on with its sweep.
+/// Why a candidate is kept. An unreachable tenant ends the run as everywhere else: the walk is stored as finished, and
+/// the next run continues with the sweep.
 fn doubt(lookup: Lookup) -> Outcome<Doubt> {
     match lookup {
         Lookup::Unclear(fault) if fault.is_transient() => Err(fault),
@@ -142,9 +142,9 @@ fn doubt(lookup: Lookup) -> Outcome<Doubt> {
     }
 }
 
-/// A proxy that leads elsewhere answers 404 too, and a cache may answer all with one profile. So two of those that the walk
-/// itself read have to be found in its segment; a walk that read nothing comes here only with a person's approval, which
-/// then has to do.
+/// Looks up the witnesses. A misrouting proxy answers 404 to everything, and a cache may answer everything with one
+/// profile, so two profiles that the walk read must be found in its segment. A walk that read nothing gets here only
+/// with a person's approval.
 async fn doubt_of_all<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     profiles: &LookedUp<'_>,
@@ -167,9 +167,9 @@ async fn doubt_of_all<S: Source, T: Store, R: Identified + ?Sized>(
                 first.get_or_insert(doubt(lookup)?);
                 continue;
             }
-            Verdict::Deleted => "the tenant says that it has none of those either that it listed a while ago",
+            Verdict::Deleted => "the tenant also denies profiles that it listed a while ago",
             Verdict::Merged { .. } | Verdict::Redirected { .. } | Verdict::OutOfScope => {
-                "those that it listed a while ago are not found there either"
+                "profiles that it listed a while ago are not found there either"
             }
         };
         first.get_or_insert(Doubt {

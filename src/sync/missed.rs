@@ -1,5 +1,5 @@
-//! Profiles that a walk missed though they are in the segment: what the look-up brought is loaded, or their rows would
-//! stay as old as they are until a walk meets them.
+//! Loads profiles that a walk missed although they are in the segment. Otherwise their rows would stay outdated until a
+//! walk meets them.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::model::verdict::Verdict;
 use super::batch::{self, RawBatch, TableState};
 use super::run::Context;
 
-/// Against others that load or remove the same rows at this moment.
+/// Attempts, while other processes load or remove the same rows.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Loads what was missed, as of the time before it was asked for: a row that others brought since, and that is newer by its
-/// date, stays as it is, as in every merge. One that goes meanwhile is compared anew.
+/// Loads missed profiles as of the time before their look-up. A row that another run has stored since, with a newer
+/// date, stays as it is. A row that disappears meanwhile is compared again.
 pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     verdicts: &[(String, Verdict)],
@@ -45,7 +45,7 @@ pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
             done => break done?,
         }
     };
-    // They are counted as missed; what was written for them counts as read as well, so that the sum holds.
+    // They count as `missed`. The rows written for them also count as read, so that the counts add up.
     let tally = ReadCounts {
         read: written.inserted + written.updated + written.rejected + written.suppressed,
         replaced_characters: noticed.replaced_characters,
@@ -62,13 +62,13 @@ pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
     Ok(())
 }
 
-/// Gives what was noticed in decoding, and what was written.
+/// Returns the counts from decoding and from loading.
 async fn compare_and_load<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     raw: &RawBatch,
 ) -> Outcome<(ReadCounts, Written)> {
     let resource = context.resource.as_ref();
-    // Not as the walk: it did not read them, and its count of what it read is what completeness rests on.
+    // The ids are not recorded for the walk, which did not read them: its completeness rests on its own count.
     let store = context.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;
     let mut decoder = resource.decoder();

@@ -1,5 +1,5 @@
-//! A loading connection that is at hand while there is something to load. There are few of them, and all resources share
-//! them: a tenant that answers slowly must not keep one from the others, whose errors would then name the database.
+//! A loading connection that is open only while there is something to load. All resources share a few connections: a
+//! slow tenant must not let one resource block the others.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::model::ports::Store;
 use crate::model::table::Table;
 use crate::model::walk::Walk;
 
-/// How long a connection is kept for what comes next. Opening one takes some milliseconds.
+/// How long an idle connection is kept. Opening one takes some milliseconds.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// A loading connection, or none at present.
@@ -22,7 +22,7 @@ pub(super) struct OnDemandLoader<'run, T: Store> {
 }
 
 impl<'run, T: Store> OnDemandLoader<'run, T> {
-    /// None yet.
+    /// A loader without a connection.
     pub(super) fn new(store: &'run T, table: &'static Table, lease: &'run Lease, walk: Option<Walk>) -> Self {
         Self {
             store,
@@ -33,7 +33,7 @@ impl<'run, T: Store> OnDemandLoader<'run, T> {
         }
     }
 
-    /// Reads, and gives the connection back if that takes long.
+    /// Runs `read`, and gives the connection back if that takes longer than [`IDLE_TIME`].
     pub(super) async fn reading<R>(&mut self, read: impl Future<Output = R>) -> R {
         tokio::pin!(read);
         if self.loader.is_some() {
@@ -46,7 +46,7 @@ impl<'run, T: Store> OnDemandLoader<'run, T> {
         read.await
     }
 
-    /// The connection; opens one where there is none.
+    /// The connection; opens one if there is none.
     pub(super) async fn loader(&mut self) -> Outcome<&mut T::Loader> {
         let loader = match self.loader.take() {
             Some(loader) => loader,

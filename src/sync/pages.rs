@@ -1,5 +1,5 @@
-//! Which pages have batches under way, and when a page's tail may be loaded: after every other batch of its page and
-//! after the tails of all pages before it. Pure bookkeeping.
+//! Tracks the pages that are being loaded. A page's tail may be loaded after all its other batches and after the tails
+//! of all earlier pages. No I/O.
 
 use std::collections::VecDeque;
 
@@ -19,9 +19,9 @@ pub(super) struct Tail {
 /// The counts of a page's elements, complete once its tail is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PageCounts {
-    /// Ids that came, repeats among them.
+    /// Ids that were read, repeats included.
     pub(super) ids: u64,
-    /// Those that this process had certainly not read before.
+    /// Ids that this process had certainly not read before.
     pub(super) new_ids: u64,
     /// Rejected elements whose id could not be read.
     pub(super) unidentified: u64,
@@ -41,7 +41,7 @@ struct Open {
 pub(super) struct Pages {
     open: VecDeque<Open>,
     next_number: u64,
-    /// A batch was lost: from here on no position may move.
+    /// A batch failed: no position may move any more.
     broken: bool,
 }
 
@@ -66,7 +66,7 @@ impl Pages {
         self.open.len()
     }
 
-    /// Batches and tails that were given out and have not come back.
+    /// Batches and tails that were handed over and not reported yet.
     pub(super) fn under_way(&self) -> usize {
         self.open
             .iter()
@@ -74,28 +74,27 @@ impl Pages {
             .sum()
     }
 
-    /// A batch of a page was given out.
+    /// A batch of a page was handed over.
     pub(super) fn sent(&mut self, number: u64) {
         if let Some(page) = self.find(number) {
             page.under_way += 1;
         }
     }
 
-    /// The page has ended whole; its tail waits for its turn.
+    /// The page ended whole; its tail waits for the earlier batches.
     pub(super) fn ended(&mut self, number: u64, tail: Tail) {
         if let Some(page) = self.find(number) {
             page.tail = Some(tail);
         }
     }
 
-    /// A batch was not loaded. It counts as come back, but no tail is given out any more: its position would pass
-    /// over the rows that are missing.
+    /// A batch failed. No tail is released any more, since its position would skip the missing rows.
     pub(super) fn failed(&mut self, number: u64) {
         self.broken = true;
         self.loaded(number, PageCounts::default());
     }
 
-    /// A batch came back. Gives what the page brought when it was its tail.
+    /// A batch was loaded. Returns the page's counts if the batch was its tail.
     pub(super) fn loaded(&mut self, number: u64, counts: PageCounts) -> Option<PageCounts> {
         let page = self.find(number)?;
         page.counts.ids += counts.ids;
@@ -110,7 +109,7 @@ impl Pages {
         Some(all)
     }
 
-    /// The tail whose turn has come, with its page's number and what the page's other batches brought.
+    /// The next tail that may be loaded, with its page's number and the counts of the page's other batches.
     pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, PageCounts)> {
         if self.broken {
             return None;
@@ -124,7 +123,7 @@ impl Pages {
         Some((page.number, tail, page.counts))
     }
 
-    /// The tails that were not given out, when no position may move any more.
+    /// Removes the tails that may no longer be loaded.
     pub(super) fn take_tails(&mut self) -> Vec<(u64, Tail)> {
         let open = self.open.iter_mut();
         open.filter_map(|page| Some((page.number, page.tail.take()?)))

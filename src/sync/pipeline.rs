@@ -1,6 +1,6 @@
-//! The loop of a cursor walk: one task reads pages, several lanes load batches, and a position moves only with the
-//! tail of a page that ended whole. Reading and loading overlap; two waiting batches hold back the socket. A page that
-//! does not come is asked for again in smaller parts.
+//! The loop of a cursor walk. One task reads pages, several lanes load batches, and the position moves only with the
+//! tail of a page that ended whole. Reading and loading overlap; two queued batches stop the reading from the socket. A
+//! page that fails is requested again in a smaller size.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) async fn run<S: Source, T: Store>(
         let lane = Lane::new(Arc::clone(&transfer), done.clone());
         lanes.spawn(lane.run(Arc::clone(&waiting), flushed.clone()));
     }
-    // Once all lanes are gone, what waits for them is dropped, and nobody waits for room.
+    // Once all lanes have ended, queued batches are dropped and senders stop waiting.
     drop((done, waiting));
     let mut reader = CursorReader {
         dispatcher: Dispatcher::new(Arc::clone(&transfer), queue, reports, flush),
@@ -52,7 +52,7 @@ pub(super) async fn run<S: Source, T: Store>(
         smallest_told: start.course.shrink,
     };
     let walked = reader.walk(start).await;
-    // Whatever happened, batches that were given out come back before the connections go.
+    // In any case, batches that were handed over are reported before the connections are closed.
     let drained = reader.dispatcher.drain().await;
     drop(reader);
     while let Some(lane) = lanes.join_next().await {
@@ -73,22 +73,22 @@ struct CursorReader<S, T> {
     dispatcher: Dispatcher<S, T>,
     empty: EmptyPages,
     size: PageSize,
-    /// Up to which halving of the page size was said that pages are smaller.
+    /// The number of halvings of the page size that was reported last.
     smallest_told: u32,
 }
 
-/// A page, and when it was asked for.
+/// A page and the time before its request.
 type Asked<P> = (P, Option<Time>);
 
 /// The request for the page after the one that is being read.
 struct Ahead<P> {
     cursor: String,
-    /// At how many halvings of the page size it was asked for.
+    /// The number of halvings of the page size in the request.
     shrink: u32,
     opening: AbortOnDropHandle<Outcome<Asked<P>>>,
 }
 
-/// What came of a page.
+/// The result of reading a page.
 enum Read {
     /// It ended whole; its last elements.
     Whole(PageEnd, RawBatch),
@@ -140,7 +140,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         }
     }
 
-    /// Whether the walk is at its end after a page, and which.
+    /// The ending of the walk after this page; none if the walk continues.
     async fn ending(
         &mut self,
         position: &CursorPosition,
@@ -178,7 +178,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         }
     }
 
-    /// Reads one page, again and again and in smaller parts, until it ends whole or the retry budget is spent.
+    /// Reads one page. Repeats it in smaller sizes until it ends whole or the retry budget is spent.
     async fn page(
         &mut self,
         number: u64,
@@ -208,7 +208,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         }
     }
 
-    /// Asks for smaller pages, if they are to be smaller and there are any.
+    /// Halves the page size if the fault suggests that and the size allows it.
     fn shrink(&mut self, position: &CursorPosition, fault: &Fault) {
         let before = self.size.shrink();
         let count = |shrink| self.transfer.resource.page(position, shrink).count();
@@ -280,13 +280,13 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         Ok(Read::Whole(end, raw))
     }
 
-    /// The tenant may take its time: how long is for the client to say.
+    /// Waiting for the tenant is bounded by the client.
     async fn next_block(&self, page: &mut S::Page) -> Outcome<Option<Block>> {
         let _waiting = self.transfer.progress.waiting();
         self.transfer.stop.or(page.next()).await
     }
 
-    /// Asks for the next page while this one still streams; its cursor is stored only when this page has ended.
+    /// Requests the next page while this one still streams. Its cursor is stored only when this page has ended.
     fn ask_ahead(&self, position: &CursorPosition, next: Option<&str>) -> Option<Ahead<S::Page>> {
         let shrink = self.size.shrink();
         let cursor = next

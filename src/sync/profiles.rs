@@ -52,7 +52,8 @@ pub(super) async fn scope<T: Store>(
     Ok(match reading.scope {
         Some(Scope::Full) => Some(Scope::Full),
         Some(Scope::Increment) if complete_once => Some(Scope::Increment),
-        // It was complete once, and nothing tells since when it is not: only a full walk heals that.
+        // An ignored watermark means that the table was complete once, at an unknown time: only a full walk repairs
+        // that.
         Some(Scope::Increment) => watermarks.doubted.map(|_| Scope::Full),
         None => {
             let open =
@@ -68,14 +69,14 @@ pub(super) async fn scope<T: Store>(
     })
 }
 
-/// Whether nothing but a person's word is missing.
+/// Whether the walk waits for a person's approval only.
 fn awaits_approval(walk: &CursorPosition) -> bool {
     walk.finished
         .as_ref()
         .is_some_and(|finished| finished.awaits_approval)
 }
 
-/// Reads profiles in the scope of the lease, as far as they may be loaded without a person's word.
+/// Reads profiles in the scope of the lease, as far as no approval is needed.
 pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
@@ -90,7 +91,8 @@ pub(super) async fn run<S: Source, T: Store>(
     }
 }
 
-/// So many rows went by merges before the run came to a page whose merges would remove too many.
+/// The outcome of a run that stopped at a page whose merges would remove too many rows. `removed`: rows that its
+/// earlier merges removed.
 fn merges_need_approval(removed: u64, refused: u64) -> Ended {
     let all = removed + refused;
     let before = match removed {
@@ -100,11 +102,11 @@ fn merges_need_approval(removed: u64, refused: u64) -> Ended {
     Ended {
         status: RunStatus::NeedsApproval,
         error: Some(format!(
-            "merges that the tenant tells of would remove at least {refused} rows of `profiles`{before}: too many to remove unasked"
+            "merges that the tenant tells of would remove at least {refused} rows of `profiles`{before}: too many to remove without approval"
         )),
         hint: Some(format!(
             "check at the tenant whether these profiles were really merged; if so, run `blueconic-sync backfill profiles \
-             --approve-removals {all}`: it goes on from the page at which this run stopped, and names a larger number if \
+             --approve-removals {all}`: it continues from the page at which this run stopped, and names a larger number if \
              later pages remove more"
         )),
     }
@@ -114,7 +116,7 @@ async fn read<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
-    tell_of_doubt(context).await?;
+    advise_on_ignored_watermark(context).await?;
     let mut resumable = resumable(context).await?;
     if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
         context.listener.began(context.lease.slot, true);
@@ -163,8 +165,10 @@ async fn read<S: Source, T: Store>(
     }
 }
 
-/// Says where a watermark is not believed.
-async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>) -> Outcome<()> {
+/// Advises about a watermark that is ignored.
+async fn advise_on_ignored_watermark<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+) -> Outcome<()> {
     let own = context.own_clocks().await?;
     let watermarks = watermarks::of_run(context, own).await?;
     let Some(doubted) = watermarks.doubted else {
@@ -180,11 +184,11 @@ async fn tell_of_doubt<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walk
         ),
         None => "reading all profiles".to_owned(),
     };
-    watermarks::tell_of_doubt(context.progress, context.lease.slot, doubted, own, &instead);
+    watermarks::advise_on_ignored_watermark(context.progress, context.lease.slot, doubted, own, &instead);
     Ok(())
 }
 
-/// The open walk of this slot, if it can be gone on with.
+/// The open walk of this slot, if it can be continued.
 async fn resumable<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
 ) -> Outcome<Option<CursorPosition>> {

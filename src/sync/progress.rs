@@ -1,4 +1,4 @@
-//! The counts of a run while it goes on: written by the lanes, read by the ledger, the run's row and the progress bar.
+//! The counts of an open run. The lanes write them; the ledger, the row in `sync.runs` and the progress bar read them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,21 +8,21 @@ use crate::model::ledger::{Counts, RunReport};
 use crate::model::page::Meter;
 use crate::model::position::Slot;
 
-/// Somebody who looks on: a progress bar, or log lines.
+/// Is told about runs: a progress bar, or log lines.
 pub trait RunListener: Send + Sync + 'static {
-    /// A run has begun.
+    /// A run has started; `resumed`: it continues an open walk.
     fn began(&self, slot: Slot, resumed: bool);
-    /// Its counts have moved.
+    /// The counts of a run have changed.
     fn counts(&self, slot: Slot, counts: &Counts);
-    /// Something worth saying happened.
+    /// A sentence for the person who watches.
     fn notice(&self, slot: Slot, sentence: &str);
-    /// It has ended.
+    /// A run has ended.
     fn ended(&self, report: &RunReport);
-    /// The tenant was asked for the counts of so many segments of so many.
+    /// `--verify` has counted `segments` of `of` segments.
     fn counted(&self, segments: usize, of: usize);
 }
 
-/// Looks on and says nothing.
+/// Ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoListener;
 
@@ -39,15 +39,15 @@ impl RunListener for NoListener {
 pub(super) struct Progress {
     slot: Slot,
     counts: Arc<Mutex<Counts>>,
-    /// What a person should know of a run that ends well.
+    /// The hint of a run that ends without a fault.
     advice: Arc<Mutex<Option<String>>>,
     meter: Arc<Meter>,
     listener: Arc<dyn RunListener>,
-    /// Waits under way that may be long and end by themselves.
+    /// The number of current waits that may be long and end by themselves.
     waits: Arc<AtomicUsize>,
 }
 
-/// A wait that may be long and ends by itself, until it is dropped.
+/// Marks a wait that may be long and ends by itself; the wait is over when this is dropped.
 pub(super) struct WaitGuard(Arc<AtomicUsize>);
 
 impl Drop for WaitGuard {
@@ -68,24 +68,24 @@ impl Progress {
         }
     }
 
-    /// The run waits, and does not count as standing still: for the tenant, which may have asked for an hour's pause, or
-    /// for a statement that takes as long as the database works on it.
+    /// Marks a wait that does not count as a standstill: for the tenant, which may have asked for an hour's pause, or
+    /// for a statement that the database works on.
     pub(super) fn waiting(&self) -> WaitGuard {
         self.waits.fetch_add(1, Ordering::Relaxed);
         WaitGuard(Arc::clone(&self.waits))
     }
 
-    /// Whether it waits so.
+    /// Whether such a wait is going on.
     pub(super) fn waits(&self) -> bool {
         self.waits.load(Ordering::Relaxed) > 0
     }
 
-    /// What the run costs on the wire.
+    /// The meter of the run's requests and bytes.
     pub(super) fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
-    /// Adds what a batch brought and what became of it.
+    /// Adds the counts of a loaded batch.
     pub(super) fn loaded(&self, tally: ReadCounts, written: &Written) {
         if written.unrecorded > 0 && self.lock().unrecorded == 0 {
             self.notice("so many elements are rejected that `sync.rejects` takes no more of them: they are counted only");
@@ -126,13 +126,13 @@ impl Progress {
         self.with_wire(&counts)
     }
 
-    /// Says something worth saying.
+    /// Tells the listener a sentence.
     pub(super) fn notice(&self, sentence: &str) {
         self.listener.notice(self.slot, sentence);
     }
 
-    /// Says something that stands in the run's row as well, where the run itself has no other hint. The first of several
-    /// counts; one that was said already is not said again.
+    /// Tells the listener a sentence that becomes the run's hint, unless the run has another one. Only the first of
+    /// several is kept; a repeated sentence is not told again.
     pub(super) fn advise(&self, sentence: &str) {
         let mut advice = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
         if advice.as_deref() == Some(sentence) {
@@ -143,7 +143,7 @@ impl Progress {
         self.notice(sentence);
     }
 
-    /// What was advised first.
+    /// The first advice.
     pub(super) fn advice(&self) -> Option<String> {
         self.advice.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -158,7 +158,7 @@ impl Progress {
         }
     }
 
-    /// A panic in another holder leaves counts that are still counts.
+    /// The counts stay valid even if another holder of the lock panicked.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,17 +1,18 @@
-//! Notices that the tenant renamed a value: many stored events come again in all fields but one, with the same other value
-//! in it, and not as they are stored. No I/O.
+//! Detects that the tenant renamed a value of audit events: several stored events arrive again with one field changed,
+//! each time from the same old value to the same new one. No I/O.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::model::Time;
 use crate::model::event::{EventIdentity, Rename};
 
-/// So many events have to tell of a rename: one that vanishes beside one that shows up is no pattern.
+/// Events that must show a rename. One event that vanishes beside a new one is no pattern.
 const TELLING: usize = 3;
-/// So many where the page has no order: events that are left out of it leave no trace.
+/// Events that must show a rename on a page without order, which may lack events without a trace.
 const TELLING_WITHOUT_ORDER: usize = 5;
 
-/// Between which dates (inclusive) a page holds every event that the tenant shows, and how many events have to tell.
+/// The dates (inclusive) between which a page holds every visible event, and the number of events that must show a
+/// rename.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shown {
     from: Time,
@@ -55,7 +56,7 @@ impl Shown {
     }
 }
 
-/// The renames that follow from a page and from the stored rows at the dates at which it holds events that are not stored.
+/// Returns the renames that a page shows, compared with the stored rows at the dates of events that are not stored.
 pub(super) fn found(
     shown: Shown,
     page: &[EventIdentity],
@@ -85,7 +86,7 @@ pub(super) fn found(
             *telling.entry(rename).or_default() += 1;
         }
     }
-    // A value that still comes was not renamed.
+    // A value that the tenant still sends was not renamed.
     telling.retain(|rename, _| {
         let comes = page.iter().any(|event| event.fields[rename.field] == rename.old);
         !comes

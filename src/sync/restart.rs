@@ -1,5 +1,6 @@
-//! When a walk of profiles that broke off begins anew. A cursor may die: then every run would fail at the same page until
-//! a person forgets the position. But a walk may be days of reading, so that an outage of the tenant must not end it.
+//! Decides whether a walk of profiles that broke off is restarted. A stored cursor can become invalid; without a
+//! restart every run would fail at the same page until a person resets the position. A walk may have taken days, so an
+//! outage of the tenant must not restart it.
 
 use std::time::Duration;
 
@@ -14,23 +15,24 @@ use super::profiles::stored::moved;
 use super::run::Context;
 use super::small_pages::read_prelude;
 
-/// How often a walk begins anew within one run.
+/// The most restarts within one run.
 pub(super) const RESTARTS: u32 = 3;
-/// After this time a walk that gets no farther than the one before may begin anew once more: what was in the way may
-/// have passed, and the cursor may have died since.
+/// After this time, a walk that got no further than the one before may be restarted once more: the cause may have
+/// passed, and the cursor may have become invalid since.
 const ONCE_IN: TimeDelta = TimeDelta::hours(24);
-/// How long the tenant may take to show that it answers other requests.
+/// How long the check whether the tenant answers other requests may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why a walk begins anew.
+/// A decision to restart a walk.
 pub(super) struct Restart {
-    /// For the notice.
+    /// The reason, for the notice.
     pub(super) why: String,
-    /// Where it stood, if it is its cursor that died.
+    /// The walk's position, if the reason is an invalid cursor.
     pub(super) restarted: Option<Restarted>,
 }
 
-/// Decides about a walk that broke off, as the `restarts`-th of this run: it begins anew, or the fault ends the run.
+/// Decides about a walk that broke off: it is restarted (`restarts`: how often that has happened in this run), or the
+/// fault ends the run.
 pub(super) async fn decide<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     stopped: TransferFault,
@@ -73,7 +75,7 @@ pub(super) async fn decide<S: Source, T: Store>(
     })
 }
 
-/// Whether a fault says something about what was asked for, and not about this process.
+/// Whether the fault concerns the request, not this process.
 fn is_an_answer(kind: &Kind) -> bool {
     match kind {
         Kind::Transient
@@ -87,24 +89,24 @@ fn is_an_answer(kind: &Kind) -> bool {
     }
 }
 
-/// The walk had begun anew for the same reason, and got no farther.
+/// The fault of a walk that was restarted for the same reason before and got no further.
 fn stuck(fault: Fault) -> Fault {
     let why = match fault.why {
-        Some(why) => format!("{why}; the walk began anew for it, and came no farther"),
-        None => "the walk began anew for it, and came no farther".to_owned(),
+        Some(why) => format!("{why}; the walk was restarted for it and got no further"),
+        None => "the walk was restarted for it and got no further".to_owned(),
     };
     Fault {
         why: Some(why),
         hint: Some(
             "lower `resources.profiles.page_size` in case the page is too large, or report it to BlueConic; \
-             the walk begins anew once a day, or at once after `blueconic-sync reset profiles`"
+             the walk restarts once a day, or at once after `blueconic-sync reset profiles`"
                 .to_owned(),
         ),
         ..fault
     }
 }
 
-/// Remembers that this run could not read the page at its stored position, for the next one.
+/// Records for the next run that this one could not read the page at its stored position.
 async fn note<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, unread: &CursorPosition) {
     let noting = async {
         let store = context.store;
@@ -119,12 +121,11 @@ async fn note<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, un
         store.advance(context.lease, &moved(Some(position), None)).await
     };
     if let Err(fault) = noting.await {
-        tracing::warn!(%fault, "that a page could not be read was not stored");
+        tracing::warn!(%fault, "the failure to read a page could not be recorded");
     }
 }
 
-/// Whether the tenant answers what else the walk would ask for: its listing of segments, and the first page. What takes
-/// too long is no answer.
+/// Whether the tenant answers other requests: the listing of segments and the first page. A slow answer counts as none.
 async fn answers_others<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
@@ -138,7 +139,7 @@ async fn answers_others<S: Source, T: Store>(
     match context.stop.or(asking).await {
         Ok(()) => Ok(true),
         Err(fault) if is_an_answer(&fault.kind) => {
-            tracing::info!(%fault, "the tenant does not answer other requests either; the walk keeps its place");
+            tracing::info!(%fault, "the tenant does not answer other requests either; the walk keeps its position");
             Ok(false)
         }
         Err(fault) => Err(fault),

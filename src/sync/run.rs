@@ -1,4 +1,4 @@
-//! What every part of one run works with, and how the run ended.
+//! The context that all parts of a run share, and the ways in which a run ends.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// Everything is in the tables, but for rejects.
+    /// Everything is loaded, except for rejects.
     pub(super) fn well(counts: &Counts) -> Self {
         if counts.rejected == 0 {
             return Self {
@@ -49,7 +49,7 @@ impl Ended {
         )
     }
 
-    /// It went to the end, but not everything is there.
+    /// The reading ended, but something is missing.
     pub(super) fn partial(error: String, hint: &str) -> Self {
         Self {
             status: RunStatus::Partial,
@@ -59,8 +59,7 @@ impl Ended {
     }
 }
 
-/// What every part of a run works with: the ports, the bounds, and the state of this run. `R` is the resource, by how it is
-/// read.
+/// The context of a run: the ports, the bounds, and the state of the run. `R` is the resource, by the way it is read.
 pub(super) struct Context<'a, S, T, R: ?Sized> {
     pub(super) source: &'a Arc<S>,
     pub(super) store: &'a T,
@@ -71,7 +70,7 @@ pub(super) struct Context<'a, S, T, R: ?Sized> {
     pub(super) lease: &'a Lease,
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a Stop,
-    /// What the run may still remove.
+    /// The rows that the run may still remove.
     pub(super) removals: &'a Removals,
 }
 

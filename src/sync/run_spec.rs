@@ -1,4 +1,4 @@
-//! What the engine is asked to do, and the bounds within which it does it; made by the composition root from settings.
+//! A run as it is requested, and the bounds of the engine. The composition root makes both from settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use crate::model::ports::{Feed, Listing, Resource, Walkable};
 use crate::model::position::{Scope, Slot};
 pub use crate::model::removals::RemovalBound;
 
-/// One run that is wanted.
+/// A requested run.
 #[derive(Clone)]
 pub struct RunSpec {
-    /// What is read, and how.
+    /// The resource and how it is read.
     pub wanted: Wanted,
     /// What to do when another process holds the lease.
     pub when_held: WhenHeld,
 }
 
-/// The resource of a run, with how its kind is read. Profiles resume an open walk, else increment, else (nothing is
-/// complete yet) they are walked fully.
+/// The resource of a run, by the way it is read. Profiles: resume an open walk; otherwise run an increment; if nothing
+/// is complete yet, run a full walk.
 pub type Wanted =
     Reading<Arc<dyn Listing>, (Arc<dyn Walkable>, ProfilesReading), (Arc<dyn Feed>, EventsReading)>;
 
 /// How profiles are read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProfilesReading {
-    /// Full or increment; none lets the cursors decide.
+    /// The scope; none lets the stored cursors decide.
     pub scope: Option<Scope>,
     /// How far an increment reaches back behind its watermark.
     pub overlap: Duration,
@@ -63,7 +63,7 @@ pub enum EventOrder {
 pub enum WhenHeld {
     /// Leave it to the other (the schedule).
     Leave,
-    /// Look on until it lapses, then take over, or until it is renewed, then give up.
+    /// Wait until the lease expires and take it over, or give up when the holder renews it.
     LookOn,
     /// Wait for as long as it takes.
     Wait,
@@ -80,9 +80,9 @@ pub struct Bounds {
     pub lanes: usize,
     /// How long a lease holds without renewal.
     pub lease_ttl: Duration,
-    /// How much a run may remove unasked, by merges and its sweep.
+    /// How many rows a run may remove without approval, by merges and its sweep.
     pub removals: RemovalBound,
-    /// Removals that a person approved, by number.
+    /// The number of removals that a person approved.
     pub approved_removals: Option<u64>,
     /// Look-ups of one sweep.
     pub lookups: u64,

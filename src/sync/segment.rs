@@ -1,5 +1,6 @@
-//! Which segment a walk of profiles reads. One listing that lacks it decides nothing: an index that is rebuilt, or a page
-//! that shifts, hides for a moment what is there. And what a walk over another segment does not see is not gone.
+//! Chooses the segment that a walk of profiles reads. A single listing without the segment decides nothing: while the
+//! tenant rebuilds an index, or a page shifts, a segment can be missing for a moment. A walk over another segment than
+//! the last one proves nothing about profiles that it does not see.
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ const READINGS: u32 = 5;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The segment to walk, and the tenant's time. That the wanted one is not listed counts when two readings in a row agree
-/// on what stands in for it.
+/// Returns the segment to walk and the tenant's time. A missing segment counts only if two readings in a row agree on
+/// the replacement.
 pub(super) async fn choose<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     wanted: Option<&str>,
@@ -46,9 +47,9 @@ pub(super) async fn choose<S: Source, T: Store>(
     }
     Err(Fault::new(
         Kind::Transient,
-        "the segment to read profiles from cannot be told",
+        "the segment to read profiles from cannot be determined",
     )
-    .because("the wanted one is not listed, and the tenant's list of segments is another each time")
+    .because("the wanted one is not listed, and the tenant's list of segments is different each time")
     .hint("set `resources.profiles.segment` to the id of the segment that holds all visitors"))
 }
 
@@ -74,8 +75,8 @@ pub(super) async fn last<S: Source, T: Store>(
     Ok(context.store.cursor(slot).await?.segment)
 }
 
-/// Whether a walk over the chosen segment may say what is complete and what is gone: no walk over another one may, unless
-/// nothing is stored yet.
+/// Whether the chosen segment differs from the expected one. Such a walk may move no watermark and remove nothing,
+/// unless the table is empty.
 pub(super) async fn is_other<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     choice: &Choice,
@@ -89,7 +90,7 @@ pub(super) async fn is_other<S: Source, T: Store>(
     }
 }
 
-/// Whether the walked segment turns out to be the usual one where none is remembered: nearly all that is stored is in it.
+/// Whether nearly all stored profiles are in the walked segment, where no earlier segment is recorded.
 pub(super) async fn holds_all<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     segment: &str,
@@ -107,7 +108,7 @@ pub(super) async fn holds_all<S: Source, T: Store>(
     Ok(members + cursor::tolerance(stored) >= stored)
 }
 
-/// How a walk ends that read another segment than the one before.
+/// The end of a walk that read another segment than the one before.
 pub(super) async fn ended_elsewhere<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
@@ -118,9 +119,11 @@ pub(super) async fn ended_elsewhere<S: Source, T: Store>(
         |last| format!("and the last walk read `{last}`"),
     );
     Ok(Ended::partial(
-        format!("profiles were read from the segment `{segment}`, {before}: nothing tells which are gone"),
+        format!(
+            "profiles were read from the segment `{segment}`, {before}: which profiles are gone cannot be determined"
+        ),
         &format!(
-            "what came is loaded and nothing was removed; if `{segment}` is the one that holds everybody now, set \
+            "what was read is loaded and nothing was removed; if `{segment}` is the one that holds everybody now, set \
              `resources.profiles.segment` to it, else see in BlueConic why the other is not listed"
         ),
     ))

@@ -1,5 +1,5 @@
-//! Reads the small pages of lists, preludes and audit events, in contrast to the long walk over profiles. A page that breaks
-//! off, or does not come, is asked for again, in smaller parts where the request can be made smaller.
+//! Reads the small pages of lists, preludes and audit events. (`pipeline` reads the pages of profiles.) A page that
+//! breaks off is requested again, in a smaller size where the request allows it.
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -18,7 +18,7 @@ const WHOLE_AT_MOST: usize = 64 * 1024 * 1024;
 pub(super) enum Piece {
     /// Whole elements.
     Block(Block),
-    /// The page broke off and begins anew: what came of it does not count.
+    /// The page broke off and is read again; its earlier pieces do not count.
     Again,
     /// It ended whole; the next page follows.
     End(PageEnd),
@@ -148,7 +148,7 @@ pub(super) async fn read_prelude<S: Source>(
     let mut server_time = None;
     let (mut start, mut elements) = (0, 0);
     loop {
-        // Its elements are told apart by their bytes: what an id is, is not known here.
+        // Elements are compared by their bytes, since ids are not known here.
         let piece = reader.next(&|shrink| prelude.request(start, shrink)).await?;
         match piece {
             Piece::Block(block) => {
@@ -217,6 +217,6 @@ pub(super) async fn read_list<S: Source>(
 
 fn endless(path: &str) -> Fault {
     Fault::new(Kind::Final, format!("GET {path}: the list does not end"))
-        .because("more elements came than can be believed")
+        .because("more elements came than is plausible")
         .hint("see what answers in the tenant's place; nothing was changed")
 }

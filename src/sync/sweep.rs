@@ -16,7 +16,8 @@ use super::walk::cursor;
 
 /// Candidates that are fetched and judged at once.
 const CHUNK: u32 = 200;
-/// Ids that the walk read, two of which have to be found by look-ups before "there is none" is believed of others.
+/// Ids that the walk read and that are looked up as a check: two of them must be found before "no such profile" is
+/// trusted for others.
 const WITNESSES: u32 = 3;
 
 /// A walk whose reading is complete.
@@ -24,7 +25,7 @@ pub(super) struct Sweep<'a> {
     walk: Walk,
     /// Distinct ids that the walk read.
     read: u64,
-    /// Where candidates are asked for by id; none: what the walk did not see is gone.
+    /// The resource whose candidates are looked up by id. None: an id that the walk did not see is gone.
     looked_up: Option<LookedUp<'a>>,
 }
 
@@ -34,16 +35,16 @@ struct SweepOutcome {
     removed: u64,
     missed: u64,
     looked_up: u64,
-    /// Candidates about which the tenant gave no clear word.
+    /// Candidates about which the tenant's answer is unclear.
     unclear: u64,
-    /// Why none can be judged, or the first that could not.
+    /// The reason why no candidate can be judged, or the first reason why one could not.
     doubt: Option<Doubt>,
-    /// PostgreSQL crashed meanwhile, so that nothing tells any more which rows the walk saw.
+    /// PostgreSQL crashed and lost the seen ids, so the rows that the walk saw are unknown.
     lost: bool,
 }
 
 impl SweepOutcome {
-    /// Whether nothing more may be done.
+    /// Whether the sweep must stop.
     fn is_stopped(&self) -> bool {
         self.lost || self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
     }
@@ -69,7 +70,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Who would go, written down for the sweep. Nothing is decided by it.
+/// Stores the sweep's candidates. Deletes nothing.
 pub(super) async fn candidates<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     walk: Walk,
@@ -79,7 +80,7 @@ pub(super) async fn candidates<S: Source, T: Store, R: Identified + ?Sized>(
     context.store.candidates(table, walk).await
 }
 
-/// Sweeps, if the guards let it.
+/// Runs the sweep if all guards allow it.
 pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: Sweep<'_>,
@@ -130,7 +131,7 @@ pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
     ))
 }
 
-/// Whether PostgreSQL crashed since the walk ended: rows that it saw would look as if they were gone.
+/// Whether PostgreSQL crashed since the walk ended. Rows that the walk saw would look as if they were gone.
 async fn has_lost_ids<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: &Sweep<'_>,
@@ -146,7 +147,8 @@ fn lost() -> Ended {
     )
 }
 
-/// The bounds on removals: by number, and never more than half without a person's word. What merges removed counts too.
+/// Checks the bounds on removals: the configured number or share, and never more than half of the rows without
+/// approval. Rows that merges removed in this run count too.
 fn too_many<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     candidates: Candidates,
@@ -165,7 +167,7 @@ fn too_many<S: Source, T: Store, R: Identified + ?Sized>(
     Some(Ended {
         status: RunStatus::NeedsApproval,
         error: Some(format!(
-            "{unseen} of {stored} rows of `{name}` were not seen any more{besides}: too many to remove unasked"
+            "{unseen} of {stored} rows of `{name}` were not seen any more{besides}: too many to remove without approval"
         )),
         hint: Some(format!(
             "check the tenant; if they are really gone, run `blueconic-sync backfill {name} --approve-removals {removed}` within 24 hours"
@@ -232,13 +234,13 @@ async fn judge_between<S: Source, T: Store, R: Identified + ?Sized>(
         ids.retain(|id| through.is_none_or(|through| id.as_str() <= through));
         let Some(last) = ids.last() else { return Ok(None) };
         after.clone_from(last);
-        // After the candidates were listed: if the ids are whole now, they were then.
+        // Checked after the candidates were listed: if the ids are complete now, they were complete then.
         swept.lost = has_lost_ids(context, sweep).await?;
         if swept.lost {
             return Ok(None);
         }
         let asked = ids.len() as u64;
-        // What is stored by now is older than what the look-ups bring.
+        // Rows that are stored by now are older than the answers to the look-ups.
         let asked_at = context.store.now().await?;
         let verdicts = judged(context, sweep, ids, swept).await?;
         if swept.is_stopped() {
@@ -248,13 +250,13 @@ async fn judge_between<S: Source, T: Store, R: Identified + ?Sized>(
         swept.unclear += unclear;
         carry_out(context, sweep, (&verdicts, asked_at), swept).await?;
         if unclear == asked {
-            // Nobody said anything of use: asking on would only take time.
+            // No answer was usable: further look-ups would only take time.
             return Ok(None);
         }
     }
 }
 
-/// What the tenant says of candidates. What is not in a list any more is gone; profiles are asked for.
+/// Judges candidates. A row that is no longer in a list is gone; profiles are looked up.
 async fn judged<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: &Sweep<'_>,
@@ -280,7 +282,7 @@ fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) -> bool) -> u
     verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count() as u64
 }
 
-/// Removes what is gone, loads what was missed, and counts both.
+/// Removes rows that are gone, loads profiles that the walk missed, and counts both.
 async fn carry_out<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: &Sweep<'_>,

@@ -26,11 +26,11 @@ pub(super) struct Transfer<S, T> {
     pub(super) progress: Progress,
     pub(super) stop: Stop,
     pub(super) table_state: TableState,
-    /// Rows of seen ids that are known to be committed for this walk, those of earlier executions included.
+    /// Seen ids that are committed for this walk, those of earlier runs included.
     pub(super) recorded: AtomicU64,
     /// What this process has read of the walk.
     pub(super) seen_filter: SeenFilter,
-    /// Rows of the table when the walk went on, roughly.
+    /// An estimate of the table's rows when this run began.
     pub(super) stored: u64,
 }
 
@@ -42,14 +42,14 @@ impl<S, T> Transfer<S, T> {
 }
 
 impl<S, T: Store> Transfer<S, T> {
-    /// The database's time before a page of a full walk is asked for: what is stored by then is older than the page. An
-    /// increment asks the tenant's search index, which may be minutes behind: no time says how old its answer is.
+    /// The database's time before a page of a full walk is requested: rows that are stored by then are older than the
+    /// page. None for an increment, whose answers come from the tenant's search index and may be minutes old.
     pub(super) async fn asked_at(&self, position: &CursorPosition) -> Option<Time> {
         if position.range.is_some() {
             return None;
         }
         let now = self.store.now().await;
-        // Too early only means that dates decide more often.
+        // An earlier time only means that `modified_at` decides more often.
         Some(now.unwrap_or(self.walk.opened_at))
     }
 }

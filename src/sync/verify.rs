@@ -1,4 +1,4 @@
-//! Comparing the tenant's own counts with those of the tables, apart from any run: reads counts and changes nothing.
+//! Compares the tenant's counts with those of the tables, outside of any run. Changes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -25,8 +25,8 @@ use super::walk::cursor::tolerance;
 use super::walk::offset::OffsetWalk;
 
 impl<S: Source, T: Store> Engine<S, T> {
-    /// Asks the tenant for its counts of what the specs read, and compares the tables with them. A resource that is
-    /// denied is told; any other fault ends it.
+    /// Requests the tenant's counts for the resources of `specs` and compares the tables with them. A resource that is
+    /// denied is reported; any other fault ends the comparison.
     pub async fn verify(&self, specs: &[RunSpec], shutdown: &CancellationToken) -> Outcome<Verification> {
         let counting = Counting {
             engine: self,
@@ -68,7 +68,8 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         read_whole(source, &self.stop, &self.meter, request).await
     }
 
-    /// A list is counted by reading it, since its total may count what belongs into no table (properties of groups).
+    /// Counts a list by reading it. The list's total may include elements that belong to no table (properties of
+    /// groups).
     async fn list(&self, resource: &dyn Listing, found: &mut Verification) -> Outcome<()> {
         let mut readings = 0;
         let by_the_tenant = loop {
@@ -120,7 +121,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
             .totals(census.as_ref(), listed.keys().cloned().collect(), found)
             .await?;
         let members: HashMap<String, u64> = self.engine.store.memberships().await?.into_iter().collect();
-        // What only the tables know may be gone at the tenant, or hidden from the listing.
+        // A segment that only the tables know may be deleted at the tenant, or hidden from the listing.
         let unlisted: Vec<String> = members
             .keys()
             .filter(|id| !listed.contains_key(*id))
@@ -169,8 +170,8 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         Ok((listed, choice.segment))
     }
 
-    /// `totalResults` by segment; a segment that is gone has none of the profiles. One that cannot be asked for is told
-    /// and not judged, and the others are.
+    /// Returns `totalResults` of each segment; a deleted segment has zero. A segment that cannot be counted is reported
+    /// and not compared.
     async fn totals(
         &self,
         census: &dyn Census,
@@ -255,8 +256,8 @@ fn whole(name: &str, by_the_tenant: Option<u64>, in_the_table: u64, erased: u64)
     }
 }
 
-/// Which segments have to agree: all, if the walked one holds everybody; else itself alone, since the tables hold only
-/// those of another one's profiles that are in both.
+/// Which segments must agree: all of them if the walked segment holds every profile; otherwise the walked segment
+/// alone, since the tables hold only those profiles of other segments that are in it, too.
 fn judged<'a>(
     totals: &BTreeMap<String, Option<u64>>,
     walked: &'a str,

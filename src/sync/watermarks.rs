@@ -1,5 +1,5 @@
-//! Watermarks: which stored ones are believed, and what a person is told about them. A watermark that lies ahead hides every
-//! change until its time has come, so no clock from outside sets one.
+//! Reads watermarks and decides whether to trust them. A watermark that lies in the future hides changes until that
+//! time has come, so no outside clock sets one.
 
 use std::time::Duration;
 
@@ -11,41 +11,47 @@ use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{Scope, Slot};
 
-use super::clocks::spelled;
+use super::clocks::in_words;
 use super::progress::Progress;
 use super::run::Context;
 
-/// The longest overlap that is advised (a day, in seconds): the tenant's index is minutes behind, and each increment reads
-/// the whole overlap again.
+/// The longest overlap that is advised, in seconds (a day). The tenant's index is minutes behind, and each increment
+/// reads the whole overlap again.
 const LONGEST_OVERLAP: u64 = 24 * 3600;
 
-/// Says that a stored watermark is not believed, and what is done about it.
-pub(super) fn tell_of_doubt(progress: &Progress, slot: Slot, stored: Time, own: OwnClocks, instead: &str) {
+/// Advises about a stored watermark that is ignored, and about what happens instead.
+pub(super) fn advise_on_ignored_watermark(
+    progress: &Progress,
+    slot: Slot,
+    stored: Time,
+    own: OwnClocks,
+    instead: &str,
+) {
     progress.advise(&format!(
-        "the watermark of {} lies {} ahead of this machine's clock and the database's, so it is not believed: {instead}; \
+        "the watermark of {} lies {} ahead of this machine's clock and the database's, so it is ignored: {instead}; \
          `blueconic-sync reset {} --to TIME` moves a watermark back by hand",
         slot.resource,
-        spelled(stored - own.later()),
+        in_words(stored - own.later()),
         slot.resource
     ));
 }
 
-/// Says how many changes only this full walk brought although increments had passed their dates, and which overlap would
-/// do; nothing where the overlap covers them.
-pub(super) fn tell_of_late(progress: &Progress, overlap: Duration) {
+/// Advises about changes that only the full walk found although increments had passed their dates, with the overlap
+/// that would have found them. Says nothing if the overlap covers them.
+pub(super) fn advise_on_late_changes(progress: &Progress, overlap: Duration) {
     let counts = progress.read();
     let Some(worst) = counts.late_by.filter(|worst| *worst > overlap.as_secs()) else {
         return;
     };
-    let behind = spelled(TimeDelta::seconds(
+    let behind = in_words(TimeDelta::seconds(
         i64::try_from(worst).unwrap_or(i64::MAX / 1000),
     ));
     let remedy = if worst <= LONGEST_OVERLAP {
         // Whole minutes, and five more.
         let minutes = worst / 60 + 5;
-        format!("`resources.profiles.overlap = \"{minutes}m\"` would have done")
+        format!("`resources.profiles.overlap = \"{minutes}m\"` would have been enough")
     } else {
-        "no overlap makes up for that: look whether a clock was wrong, or walk fully more often".to_owned()
+        "no overlap covers that: check the clocks, or run full walks more often".to_owned()
     };
     progress.advise(&format!(
         "{} profiles came only with this full walk, although increments had passed their dates, the worst by {behind}; {remedy}",
@@ -53,14 +59,14 @@ pub(super) fn tell_of_late(progress: &Progress, overlap: Duration) {
     ));
 }
 
-/// Through when profiles are complete, as far as it can be true.
+/// The time up to which profiles are complete, without watermarks that lie in the future.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Watermarks {
     /// By the start of the last complete full walk.
     pub(super) full: Option<Time>,
     /// By the last complete increment.
     pub(super) increment: Option<Time>,
-    /// The latest stored watermark that is not believed.
+    /// The latest stored watermark that is ignored because it lies in the future.
     pub(super) doubted: Option<Time>,
 }
 

@@ -19,7 +19,7 @@ pub struct Access {
 impl std::fmt::Debug for Access {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(if self.wanted.is_some() {
-            "a token is wanted"
+            "a token is expected"
         } else {
             "open"
         })

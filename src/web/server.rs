@@ -171,7 +171,7 @@ async fn guard(State(access): State<Access>, request: Request, next: Next) -> Re
     (
         StatusCode::UNAUTHORIZED,
         challenge,
-        "the token of `web.token_file` is wanted as `Authorization: Bearer …`\n",
+        "the token of `web.token_file` is expected as `Authorization: Bearer …`\n",
     )
         .into_response()
 }

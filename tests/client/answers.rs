@@ -97,7 +97,7 @@ async fn final_answers_are_not_repeated() {
     let cases = [
         (400, "*", Kind::Final, "HTTP 400"),
         (400, "AoE", Kind::CursorRefused, "refuses the cursor"),
-        (404, "*", Kind::Absent, "no such thing"),
+        (404, "*", Kind::Absent, "no such resource"),
         (405, "*", Kind::Final, "HTTP 405"),
         (
             403,

@@ -250,7 +250,7 @@ async fn a_bomb_is_a_clear_fault_and_not_repeated() {
     let fault = read(page).await.err().unwrap();
     assert_eq!(fault.kind, Kind::Final);
     assert!(
-        fault.sentence().contains("unpack to more than 100 times"),
+        fault.sentence().contains("decompress to more than 100 times"),
         "{fault}"
     );
     assert!(fault.hint.unwrap().contains("tenant.compression"));

@@ -63,7 +63,7 @@ async fn a_firewalls_refusal_is_waited_out_and_never_told_as_a_scope() {
         assert_eq!(fault.kind, Kind::Transient, "{fault}");
         let told = format!("{} {}", fault.sentence(), fault.hint.unwrap());
         assert!(
-            told.contains("not by the tenant's API") && told.contains("gave up after"),
+            told.contains("not from the tenant's API") && told.contains("gave up after"),
             "{told}"
         );
         assert!(

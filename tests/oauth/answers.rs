@@ -112,7 +112,7 @@ async fn every_answer_that_is_no_token_is_told_with_what_to_do() {
             "access_denied",
             "allowed IP addresses",
         ),
-        (|_| html(403), "not by the tenant's API", "allowed IP addresses"),
+        (|_| html(403), "not from the tenant's API", "allowed IP addresses"),
         (|_| status(503, ""), "HTTP 503", "overloaded"),
         (|_| html(200), "not an answer of the API", "tenant.api_path"),
         (|_| json(""), "not an answer of the API", "tenant.api_path"),

@@ -45,7 +45,7 @@ async fn a_refresh_token_does_not_leave_after_its_turn_has_lapsed() {
     stopped.signal(Signal::SIGCONT);
     let ended = stopped.ended(LONG).await;
     ended.expect(0);
-    ended.tells(&["stood still"]);
+    ended.tells(&["was paused"]);
     assert_eq!(server.token_requests() - before, 1);
     assert_eq!(opened(&database, KEY).await, held);
     assert_eq!(server.tenant.valid_refresh_tokens(), 1);

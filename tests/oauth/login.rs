@@ -53,7 +53,7 @@ async fn what_cannot_work_is_refused_before_anybody_is_asked() {
         .await
         .tells(&["`tenant.grant`", "authorization_code"]);
     for (value, why) in [
-        ("http://example.com/callback", "https is wanted"),
+        ("http://example.com/callback", "https is expected"),
         ("nowhere", "http://127.0.0.1"),
         ("https://x/#y", "without `#`"),
     ] {

@@ -43,9 +43,9 @@ async fn behind_an_open_transaction() {
             database.count("blueconic.profiles").await;
             worst_reader = worst_reader.max(asked.elapsed());
         }
-        let told = eventually("it says who is in the way", LONG, async || {
+        let told = eventually("it says who blocks it", LONG, async || {
             let said = migrating.stderr();
-            said.contains("in the way: PID").then_some(said)
+            said.contains("blocked by: PID").then_some(said)
         })
         .await;
         assert!(
@@ -59,7 +59,7 @@ async fn behind_an_open_transaction() {
 
         let migrating = program.start(&["migrate"]);
         eventually("it waits again", LONG, async || {
-            migrating.stderr().contains("in the way").then_some(())
+            migrating.stderr().contains("blocked by").then_some(())
         })
         .await;
         let freed = Instant::now();
@@ -99,7 +99,7 @@ async fn over_connections_that_fall_silent() {
             .unwrap();
         let migrating = program.start(&["migrate"]);
         eventually("the migration waits", LONG, async || {
-            migrating.stderr().contains("in the way: PID").then_some(())
+            migrating.stderr().contains("blocked by: PID").then_some(())
         })
         .await;
         gateway.silence();

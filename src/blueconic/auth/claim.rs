@@ -1,6 +1,6 @@
-//! A claim to refresh the token, as long as it is known to stand; and the body of a token request, which does not
-//! leave any more once the claim has lapsed: a process that stood still (a stopped container, a paused machine) must not
-//! send a refresh token that another has used up meanwhile.
+//! A claim to refresh the token, and the body of a token request, which is not sent once the claim has lapsed. A
+//! process that was paused (a stopped container, a suspended machine) must not send a refresh token that another
+//! process has used meanwhile.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ pub(super) struct RefreshClaim {
     hold: Duration,
 }
 
-/// A moment by both clocks: the one stands still while a machine sleeps, the other may be set.
+/// A moment by two clocks: one stops while the machine sleeps, the other may be set.
 #[derive(Clone, Copy)]
 pub(super) struct Moment(Instant, Duration);
 
@@ -33,7 +33,7 @@ impl Moment {
 }
 
 impl RefreshClaim {
-    /// `asked` is from before the claim was asked for: it may stand a little longer, never shorter.
+    /// `asked` is the time before the claim was requested, so that the assumed end is never too late.
     pub(super) fn new(monotonic: MonotonicClock, asked: Moment, hold: Duration) -> Self {
         let claim = Self {
             monotonic,
@@ -44,7 +44,7 @@ impl RefreshClaim {
         claim
     }
 
-    /// It was held for longer, as asked for at this moment.
+    /// The claim was extended, as requested at this moment.
     pub(super) fn extended(&self, asked: Moment) {
         let until = (asked.0 + self.hold, asked.1 + self.hold);
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
@@ -75,7 +75,7 @@ impl Lapsed {
     }
 }
 
-/// A form that is wiped when it has been sent, or will not be.
+/// A form whose memory is wiped after it was sent or dropped.
 pub(super) struct Form {
     bytes: Option<Bytes>,
     claim: Option<RefreshClaim>,
@@ -107,7 +107,7 @@ impl Body for Form {
     type Data = Bytes;
     type Error = Lapsed;
 
-    /// Asked for when the connection stands and the head is written.
+    /// Called when the connection is open and the head of the request is written.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,

@@ -1,5 +1,5 @@
-//! Sends forms to the OAuth endpoints, with the application's id and secret, and tells an answer from a refusal. What is
-//! asked for, and what a good answer means, is known elsewhere.
+//! Sends forms to the OAuth endpoints with the application's credentials, and distinguishes answers from refusals. The
+//! content of requests and answers is not known here.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 /// How much of the server's own words is shown, in characters.
 const LONGEST_WORDS: usize = 300;
 
-/// Where tokens are asked for and revoked, and as whom.
+/// An OAuth endpoint and the credentials for it.
 pub(super) struct Endpoint {
     http: Http,
     access: Access,
@@ -67,7 +67,7 @@ impl Endpoint {
         }
     }
 
-    /// For how long something else in its place is held for an accident.
+    /// How long an answer from something else is treated as temporary.
     pub(super) fn patience(&self) -> Patience {
         Patience::once(self.http.is_proven())
     }
@@ -177,7 +177,7 @@ impl Endpoint {
         answer::clean(&text, longest)
     }
 
-    /// What a body says that is no token; none where it names no error.
+    /// The error in a body; none if it names no error.
     pub(super) fn named(
         &self,
         status: u16,
@@ -255,8 +255,7 @@ impl Endpoint {
                 status,
                 message,
                 retry_after,
-                // A firewall's 403 lasts as long as it lasts. A 401 may be about the secret, whoever says it: repeating a
-                // wrong one locks an account.
+                // A firewall's 403 may pass. A 401 may mean a wrong secret, and repeating that may lock the account.
                 patience: match status {
                     403 => Patience::Budget,
                     400 | 401 => Patience::Few,

@@ -1,4 +1,4 @@
-//! What is asked of the token endpoint by each grant, and what its answer means. Whether to ask again is decided elsewhere.
+//! The token requests of each grant, and the meaning of the answers. Retries are decided elsewhere.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::Access;
 use crate::model::Time;
 
-/// A life above this (a year, in seconds) is a misunderstanding of units.
+/// The longest plausible life, in seconds (a year); a larger number has another unit.
 const LONGEST_LIFE: f64 = 365.0 * 24.0 * 3600.0;
-/// The life of a token whose answer does not tell it: `expires_in` is optional (RFC 6749, 5.1). Short, since one that is
-/// taken for longer than it lives costs a refused request.
+/// The assumed life of a token whose answer has no `expires_in`, which is optional (RFC 6749, 5.1). It is short: a
+/// token that is used for too long costs a refused request.
 const ASSUMED_LIFE: Duration = Duration::from_mins(5);
 
 /// What is asked for.
@@ -49,7 +49,7 @@ impl TokenRequest {
     }
 }
 
-/// What came. The two are apart: a refresh token that came must be kept also where the access token cannot be used.
+/// The granted tokens. A refresh token is kept even if the access token is unusable.
 pub(super) struct Granted {
     pub(super) access: Result<AccessToken, ClientError>,
     pub(super) refresh: Option<Zeroizing<String>>,
@@ -89,7 +89,7 @@ impl Grant {
         }
     }
 
-    /// Asks, unless the claim lapses before the request leaves.
+    /// Requests tokens, unless the claim lapses before the request is sent.
     pub(super) async fn ask(
         &self,
         request: &TokenRequest,

@@ -1,5 +1,4 @@
-//! The change from one key to the next: what the old one sealed is sealed with the new one. Where the rows are, nobody
-//! here knows.
+//! Re-seals tokens from one key to the next. Where the rows are stored is not known here.
 
 use crate::blueconic::auth::refresh::sealed_otherwise;
 use crate::blueconic::auth::seal::Seal;
@@ -33,7 +32,7 @@ impl Keys {
         self.new.id()
     }
 
-    /// What takes the place of a row's sealed bytes; none if the new key sealed them already.
+    /// The re-sealed bytes of a row; none if the new key sealed them already.
     pub fn anew(&self, name: &TokenName, (key_id, sealed): &Sealed) -> Outcome<Option<Sealed>> {
         if key_id == self.new.id() && self.new.open(sealed, name).is_ok() {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! A person's consent: the address of its page, the code that comes back from it, and the first tokens that the code is
-//! worth. Where the person sees the page, and how the answer comes back, is the command's to arrange.
+//! The authorization code flow: the address of the consent page, the code that comes back, and the exchange for the
+//! first tokens. The command shows the page and receives the answer.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,11 +28,11 @@ use crate::model::ports::Clock;
 use crate::model::ports::TokenStore;
 use crate::model::tokens::TokenName;
 
-/// For so long what was granted is tried to be stored while the database is away.
+/// How long storing the granted tokens is retried while the database is unreachable.
 const STORE_FOR: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(300);
 
-/// One sign-in: what was asked, to be compared with what comes back.
+/// One sign-in: its request, which the answer is compared with.
 pub struct Consent {
     url: Url,
     state: CsrfToken,
@@ -40,7 +40,7 @@ pub struct Consent {
     redirect_url: String,
 }
 
-/// The code that a consent is worth, once and for a short time.
+/// An authorization code: valid once, for a short time.
 pub struct Code(Zeroizing<String>);
 
 impl Consent {
@@ -148,7 +148,7 @@ impl<T: TokenStore> Login<T> {
         })
     }
 
-    /// Exchanges the code and stores what it is worth. Gives back until when the first access token lives.
+    /// Exchanges the code and stores the tokens. Returns the expiry of the access token.
     pub async fn finish(&self, consent: &Consent, code: Code) -> Outcome<Time> {
         Ok(self.exchange(consent, code).await?)
     }
@@ -163,7 +163,7 @@ impl<T: TokenStore> Login<T> {
         let granted = loop {
             match self.grant.ask(&request, None, self.monotonic.wall()).await {
                 Ok(granted) => break granted,
-                // A code that may have been used is not sent a second time: that would end what it was worth.
+                // A code that may have been used is not sent again: that would revoke its tokens.
                 Err(
                     fault @ (ClientError::Broken { .. }
                     | ClientError::Timeout { .. }
@@ -189,7 +189,7 @@ impl<T: TokenStore> Login<T> {
             match self.store.grant(&self.name, life, sealed.clone()).await {
                 Ok(row) => return Ok(row.expires_at.unwrap_or(row.now)),
                 Err(fault) if fault.is_transient() && self.monotonic.now() < began + STORE_FOR => {
-                    tracing::warn!(%fault, "what was granted cannot be stored; trying again");
+                    tracing::warn!(%fault, "the granted tokens cannot be stored; trying again");
                     tokio::time::sleep(STORE_AGAIN).await;
                 }
                 Err(fault) => return Err(ClientError::Store(fault)),

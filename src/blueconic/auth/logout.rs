@@ -1,5 +1,5 @@
-//! Ending tokens: revoked at the tenant, the refresh token before the access token, then forgotten here. Under the claim
-//! that a refresh would need, so that none is asked for meanwhile.
+//! Ends tokens: revokes the refresh token, then the access token, and removes both here. This happens under the claim
+//! that a refresh needs, so that no refresh runs meanwhile.
 
 use std::sync::{Arc, Mutex};
 
@@ -87,7 +87,7 @@ impl<T: TokenStore> Logout<T> {
             let Some(row) = self.store.read(name).await.map_err(ClientError::Store)? else {
                 return Ok(gone(revoked));
             };
-            // Before the claim: what does not open is left as it is.
+            // Before the claim, so that a row that cannot be opened stays unchanged.
             let held = if revoke { self.open(&row, name)? } else { None };
             let claim = self.store.claim(name, row.version, HOLD).await;
             match claim.map_err(ClientError::Store)? {
@@ -121,7 +121,7 @@ impl<T: TokenStore> Logout<T> {
         held.map(Some)
     }
 
-    /// Refresh before access: what could make new tokens dies first.
+    /// The refresh token is revoked first, since it could create new tokens.
     async fn revoke(&self, held: &TokenPair, name: &TokenName, fence: i64) -> Result<usize, ClientError> {
         let mut revoked = 0;
         if let Some(refresh) = &held.refresh {
@@ -157,7 +157,7 @@ impl<T: TokenStore> Logout<T> {
                 Ok(_) => return Ok(()),
                 Err(fault) => self.retry.pause(&budget, fault).await?,
             }
-            // Lost or not: a token that is being revoked is nobody's to keep.
+            // The result does not matter: nobody else may use a token that is being revoked.
             let _held = self.store.extend(name, fence, HOLD).await;
         }
     }

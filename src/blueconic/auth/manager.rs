@@ -1,5 +1,5 @@
-//! Keeps one valid access token: cached here, asked for once however many want it, refreshed ahead of its end while the
-//! old one still serves. How a token comes about is in `refresh`; what it is used for, nobody here knows.
+//! Keeps one valid access token. It is cached here, requested once however many callers wait, and refreshed before it
+//! expires while the old one is still used. `refresh` requests tokens.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::blueconic::retry::Retry;
 use crate::model::ports::TokenStore;
 use crate::model::tokens::TokenName;
 
-/// For so long a final refusal is not asked about again: repeating a wrong secret locks an account out. Each further
-/// refusal stands for twice as long,
+/// How long a final refusal is not repeated: repeating a wrong secret may lock the account. Each further refusal
+/// doubles the time,
 const REFUSAL_STANDS: Duration = Duration::from_mins(1);
-/// up to this: after a person has mended it, nobody wants to wait longer.
+/// up to this, so that a corrected secret is soon used.
 const REFUSAL_STANDS_AT_MOST: Duration = Duration::from_mins(8);
-/// After a refresh ahead of the end has failed, the next one waits so long.
+/// The wait after a failed early refresh.
 const REFRESH_AGAIN: Duration = Duration::from_secs(30);
-/// The keeper looks at least so often: tokens are also dropped, and clocks set.
+/// The longest time between two checks: tokens are also dropped, and clocks are set.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
 
 /// The tokens of one application at one tenant. Clones share everything.
@@ -61,7 +61,7 @@ struct Memory {
     told: Option<String>,
 }
 
-/// How the last look for a token failed: it holds for all who were waiting then, and a final one for a while.
+/// The last failure. It applies to all callers that were waiting; a final failure applies for a while longer.
 #[derive(Clone)]
 struct Failure {
     at: Duration,
@@ -88,8 +88,8 @@ impl<T: TokenStore> Tokens<T> {
         }
     }
 
-    /// A token that lives. Waits only when there is none: ahead of the end, the old one serves while a task of its own
-    /// fetches the next.
+    /// A valid token. Waits only if there is none; before the old token expires, a background task fetches the next
+    /// one.
     pub(in crate::blueconic) async fn get(&self) -> Result<Token, ClientError> {
         let now = self.shared.monotonic.now();
         let valid = self.shared.memory().valid(now);
@@ -102,7 +102,7 @@ impl<T: TokenStore> Tokens<T> {
         Ok(token)
     }
 
-    /// The API refused this token: it is dropped here and for all replicas, unless a newer one is there already.
+    /// Drops a token that the API refused, here and for all replicas, unless a newer one exists.
     pub(in crate::blueconic) async fn reject(&self, token: &Token) -> Result<(), ClientError> {
         let first = self.shared.memory().drop_version(token.version);
         if first {
@@ -115,7 +115,7 @@ impl<T: TokenStore> Tokens<T> {
         Ok(())
     }
 
-    /// Sees to it, for as long as it is awaited, that there is a token before anybody wants one.
+    /// Refreshes the token ahead of its expiry until the future is dropped.
     pub(in crate::blueconic) async fn keep(&self) {
         loop {
             let now = self.shared.monotonic.now();
@@ -129,19 +129,20 @@ impl<T: TokenStore> Tokens<T> {
         }
     }
 
-    /// Waits until nobody is asking for a token: what is on its way is stored. False if that takes longer than this.
+    /// Waits until no token request is under way, so that its result is stored. False if that takes longer than
+    /// `patience`.
     pub(in crate::blueconic) async fn finish(&self, patience: Duration) -> bool {
         let lock = tokio::time::timeout(patience, self.shared.refresh_lock.lock());
         lock.await.is_ok()
     }
 
-    /// The same, and nobody asks from then on: whoever would, waits for good.
+    /// Like [`Self::finish`], and later callers wait for ever.
     pub(in crate::blueconic) async fn close(&self, patience: Duration) -> bool {
         let lock = tokio::time::timeout(patience, self.shared.refresh_lock.lock());
         lock.await.map(std::mem::forget).is_ok()
     }
 
-    /// Refreshes ahead of the end; gives back when to look again.
+    /// Refreshes the token if it is due; returns the time until the next check.
     async fn refresh(&self, now: Duration) -> Duration {
         if !self.shared.memory().begin_refresh(now) {
             return REFRESH_AGAIN;
@@ -150,7 +151,7 @@ impl<T: TokenStore> Tokens<T> {
         self.shared.end_refresh(outcome)
     }
 
-    /// Fetches in a task of its own: a caller that goes away must not leave a claim behind that others wait for.
+    /// Fetches in a task of its own: a cancelled caller must not leave a claim behind.
     async fn fetch(&self, since: Duration) -> Result<Token, ClientError> {
         let shared = Arc::clone(&self.shared);
         match tokio::spawn(async move { shared.fetch_locked(since).await }).await {
@@ -225,7 +226,7 @@ impl Memory {
         self.valid(now).filter(|token| token.is_fresh(now))
     }
 
-    /// What came of it while the caller waited for the lock.
+    /// The result of another caller's refresh while this one waited for the lock.
     fn settled(&self, since: Duration, now: Duration) -> Option<Result<Token, ClientError>> {
         if let Some(token) = self.fresh(now) {
             return Some(Ok(token));
@@ -238,7 +239,7 @@ impl Memory {
     fn learn(&mut self, outcome: &Result<Token, ClientError>, now: Duration) {
         match outcome {
             Ok(token) => {
-                // A row that was made anew counts from one again.
+                // A new row counts versions from one again.
                 if token.version < self.dropped {
                     self.dropped = 0;
                 }

@@ -1,5 +1,5 @@
-//! Token state that lives in this process only: for `check`, which neither reads nor writes `sync.tokens`, and for tests.
-//! It keeps the contract of the table, claims and all.
+//! Token state in memory: for `check`, which does not use `sync.tokens`, and for tests. It follows the contract of the
+//! table, claims included.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

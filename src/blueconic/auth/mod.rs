@@ -1,5 +1,5 @@
-//! Tokens: asking for them, keeping them, sealing them at rest, and ending them. Nothing outside of this folder sees how
-//! a token comes about; SQL sees only sealed bytes.
+//! Tokens: requesting, keeping, sealing and ending them. Other folders see only valid access tokens; SQL sees only
+//! sealed bytes.
 
 pub(super) mod advice;
 pub(super) mod claim;

@@ -1,6 +1,6 @@
-//! How a token comes about, for all replicas together: taken over from `sync.tokens` where it holds a living one, else
-//! asked for under a claim that is committed before the request and extended while it runs. What a rotating refresh token
-//! has brought is stored before it is used.
+//! Obtains a token for all replicas together. A valid token in `sync.tokens` is adopted; otherwise one is requested
+//! under a claim, which is committed before the request and extended while it runs. A rotated refresh token is stored
+//! before it is used.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::model::ports::TokenStore;
 use crate::model::status::TokenStatus;
 use crate::model::tokens::{ClaimOutcome, RefreshOutcome, Sealed, TokenName, TokenRow};
 
-/// A claim stands for so long after it was last extended: so long a process that died keeps the others waiting.
+/// How long a claim holds after it was last extended; a process that died blocks the others for this long.
 pub(super) const HOLD: Duration = Duration::from_secs(5);
 /// How often a claim is extended while its request runs.
 const EXTEND_EVERY: Duration = Duration::from_millis(1500);
-/// How long to wait before looking again whether another process has its token.
+/// The wait before checking again whether another process has a token.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// A refresh token that cannot be stored is tried again so often,
+/// The wait between attempts to store a refresh token,
 const STORE_AGAIN: Duration = Duration::from_millis(300);
-/// for so long: without it, a person has to sign in again.
+/// and how long they continue: without the token, a person has to sign in again.
 const STORE_FOR: Duration = Duration::from_mins(10);
 
 /// Asks for tokens of one name.
@@ -65,7 +65,7 @@ impl<T: TokenStore> Refresher<T> {
         dropping.await.map_err(ClientError::Store)
     }
 
-    /// Reads, claims and asks, until there is a token of a version that was not dropped.
+    /// Reads, claims and requests until there is a token whose version was not dropped.
     pub(super) async fn fetch(&self, dropped: i64) -> Result<Token, ClientError> {
         let budget = Mutex::new(self.retry.budget());
         loop {
@@ -73,7 +73,7 @@ impl<T: TokenStore> Refresher<T> {
             if let Some(token) = row.as_ref().and_then(|row| self.adopt(row, dropped)) {
                 return Ok(token);
             }
-            // Before the claim: what cannot be asked for leaves no trace.
+            // Before the claim, so that an impossible request leaves no trace.
             let request = self.token_request(row.as_ref())?;
             let seen = row.as_ref().map_or(0, |row| row.version);
             let asked = Moment::now(&self.monotonic);
@@ -86,9 +86,7 @@ impl<T: TokenStore> Refresher<T> {
                     previous_unfinished,
                 } => {
                     if previous_unfinished {
-                        tracing::warn!(
-                            "whoever asked for a token last has not said what came of it; asking once more"
-                        );
+                        tracing::warn!("the last token request never reported its result; asking again");
                     }
                     let claim = RefreshClaim::new(self.monotonic.clone(), asked, HOLD);
                     match self.ask(fence, &claim, &request).await {
@@ -101,7 +99,7 @@ impl<T: TokenStore> Refresher<T> {
         }
     }
 
-    /// What to ask for. An authorization begins with a person, so without a grant that can be used there is nothing to ask.
+    /// The request for the next token. The authorization code grant needs a stored refresh token.
     fn token_request(&self, row: Option<&TokenRow>) -> Result<TokenRequest, ClientError> {
         if self.name.grant_type == GrantType::ClientCredentials.as_str() {
             return Ok(TokenRequest::ClientCredentials);
@@ -116,7 +114,7 @@ impl<T: TokenStore> Refresher<T> {
         Ok(TokenRequest::Refresh(refresh))
     }
 
-    /// What the row holds; none if it holds nothing.
+    /// Opens the sealed tokens of the row; none if it has none.
     fn open(&self, row: &TokenRow) -> Option<Result<TokenPair, ClientError>> {
         let seal = self.seal.as_ref()?;
         let sealed = row.ciphertext.as_ref()?;
@@ -126,7 +124,7 @@ impl<T: TokenStore> Refresher<T> {
         }))
     }
 
-    /// Asks the tenant under a claim and settles it; none when the claim was lost meanwhile.
+    /// Requests a token under a claim and finishes the claim; none if the claim was lost meanwhile.
     async fn ask(
         &self,
         fence: i64,
@@ -144,7 +142,7 @@ impl<T: TokenStore> Refresher<T> {
             Ok(granted) => self.take(fence, request, granted, asked_at).await,
             Err(ClientError::Lapsed) => {
                 tracing::warn!(
-                    "this process stood still while it held the claim to refresh the token; looking again"
+                    "this process was paused while it held the claim to refresh the token; checking again"
                 );
                 Ok(None)
             }
@@ -152,7 +150,7 @@ impl<T: TokenStore> Refresher<T> {
         }
     }
 
-    /// Extends the claim for as long as it is awaited; ends when another has taken it over.
+    /// Extends the claim until dropped; returns when another process has taken it over.
     async fn hold(&self, fence: i64, claim: &RefreshClaim) {
         loop {
             tokio::time::sleep(EXTEND_EVERY).await;
@@ -175,7 +173,7 @@ impl<T: TokenStore> Refresher<T> {
     ) -> Result<Option<Token>, ClientError> {
         let rotated = granted.refresh.is_some() && matches!(request, TokenRequest::Refresh(_));
         let refresh = match request {
-            // A server that does not rotate goes on taking the same one.
+            // A server that does not rotate keeps accepting the same refresh token.
             TokenRequest::Refresh(before) => granted.refresh.or_else(|| Some(before.clone())),
             _ => None,
         };
@@ -193,7 +191,7 @@ impl<T: TokenStore> Refresher<T> {
                 return Err(error);
             }
         };
-        // Its life may have begun as early as when it was asked for.
+        // The life may have begun when the request was sent.
         let took = self.monotonic.now().saturating_sub(asked_at);
         let life = life.saturating_sub(took).max(Duration::from_secs(1));
         let held = TokenPair {
@@ -217,7 +215,7 @@ impl<T: TokenStore> Refresher<T> {
         }))
     }
 
-    /// Notes why nothing came. A refresh token that is refused is dead: only a person can make another.
+    /// Records why there is no token. A refused refresh token is dead: only a person can get another.
     async fn give_up(
         &self,
         fence: i64,
@@ -250,7 +248,8 @@ impl<T: TokenStore> Refresher<T> {
         self.finish_refresh(fence, failed, precious).await.map(|_| ())
     }
 
-    /// Settles the claim; none when it was taken over. What is precious is tried again while the database is away.
+    /// Finishes the claim; none if it was taken over. A rotated refresh token is stored again and again while the
+    /// database is away.
     async fn finish_refresh(
         &self,
         fence: i64,
@@ -270,7 +269,7 @@ impl<T: TokenStore> Refresher<T> {
             }
             tracing::warn!(%fault, "the new refresh token cannot be stored; trying again");
             tokio::time::sleep(STORE_AGAIN).await;
-            // Nobody else may use up the old one meanwhile; whether that worked, the next try tells.
+            // Nobody else may use the old refresh token meanwhile. The next attempt shows whether the extension worked.
             let _held = self.store.extend(&self.name, fence, HOLD).await;
         }
     }
@@ -284,9 +283,9 @@ impl<T: TokenStore> Refresher<T> {
             .map_err(|error| ClientError::unusable(&error.to_string()))
     }
 
-    /// Takes over the token of the row, if it is one that another process got and that still has time.
+    /// Adopts the token of the row if another process obtained it and it is still valid for a while.
     fn adopt(&self, row: &TokenRow, dropped: i64) -> Option<Token> {
-        // A row with a lower version than one that was dropped was made anew.
+        // A version below a dropped one means that the row is new.
         if row.status == TokenStatus::ReauthRequired || row.version == dropped {
             return None;
         }
@@ -307,7 +306,7 @@ impl<T: TokenStore> Refresher<T> {
     }
 }
 
-/// Why sealed tokens do not open, told by the key that they say they were sealed with.
+/// Why sealed tokens cannot be opened, by the key id in the row.
 pub(super) fn sealed_otherwise(error: SealError, stored: String, own: &str) -> AuthorizationError {
     if error == SealError::Closed && stored != own {
         return AuthorizationError::OtherKey {

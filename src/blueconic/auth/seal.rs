@@ -20,15 +20,15 @@ const ACCESS_TOKEN: u8 = 1;
 /// that no row ever holds the one of one answer and the other of another.
 const BOTH_TOKENS: u8 = 2;
 
-/// What is kept between two processes.
+/// The tokens that are stored between two processes.
 pub(in crate::blueconic) struct TokenPair {
-    /// Empty where an answer brought none that can be used.
+    /// Empty if the answer had no usable access token.
     pub(in crate::blueconic) access: Zeroizing<String>,
     /// Of an authorization.
     pub(in crate::blueconic) refresh: Option<Zeroizing<String>>,
 }
 
-/// Why sealed bytes do not open. An access token alone is simply asked for anew.
+/// Why sealed bytes cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::blueconic) enum SealError {
     /// Fewer bytes than a nonce and a tag.
@@ -39,7 +39,7 @@ pub(in crate::blueconic) enum SealError {
         "the sealed token does not open: it was sealed with another key, for another client, or has been changed"
     )]
     Closed,
-    /// It opens, but holds something that this version does not know.
+    /// The content has a form that this version does not know.
     #[error("the sealed token has a form that this version does not know")]
     Form,
 }
@@ -80,7 +80,7 @@ impl Seal {
         })
     }
 
-    /// Tells which key sealed, without telling anything of the key.
+    /// The id of the key, which reveals nothing of the key.
     pub(in crate::blueconic) fn id(&self) -> &str {
         &self.id
     }

@@ -1,4 +1,4 @@
-//! An access token in the hand of this process: when to send it no more, and when to ask for the next one.
+//! An access token in memory: until when it is sent, and when it is refreshed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 
 use crate::model::Time;
 
-/// No refresh later than this before the end.
+/// The latest refresh, before the expiry.
 const MARGIN: Duration = Duration::from_mins(5);
-/// A token that dies within this is not sent any more (or within a twentieth of its life, if that is shorter).
+/// A token is not sent within this time before its expiry (or within a twentieth of its life, if that is shorter).
 const LAST_SECONDS: Duration = Duration::from_secs(10);
 
-/// The nodes of a tenant learn of a new token within this.
+/// The time in which all nodes of a tenant learn of a new token.
 const YOUTH: Duration = Duration::from_secs(5);
 
 /// An access token as it is sent.
@@ -54,17 +54,17 @@ impl Token {
         &self.secret
     }
 
-    /// When it dies, by the clock of the database.
+    /// The expiry, by the database's clock.
     pub(in crate::blueconic) fn expires_at(&self) -> Time {
         self.expires_at
     }
 
-    /// From when on the next one is asked for.
+    /// The time of the refresh.
     pub(super) fn refresh_at(&self) -> Duration {
         self.refresh_at
     }
 
-    /// For how long it may be too new for some node of the tenant.
+    /// The rest of the time in which some node may not know the token yet.
     pub(in crate::blueconic) fn youth_left(&self, now: Duration) -> Duration {
         self.young_until.saturating_sub(now)
     }

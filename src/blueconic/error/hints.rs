@@ -56,7 +56,7 @@ impl ClientError {
                 "set `tenant.compression` to false if this stays; a proxy in between may garble packed answers"
             }
             Self::Excessive { .. } => {
-                "no page of profiles packs like that: find out what answers in the tenant's place; if it is the tenant, lower \
+                "no page of profiles compresses like that: find out what answers in the tenant's place; if it is the tenant, lower \
                  the resource's `page_size` or set `tenant.compression` to false"
             }
             Self::Foreign { .. } => {

@@ -9,7 +9,7 @@ use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
-const DOING: &str = "making the planner's statistics anew";
+const DOING: &str = "refreshing the planner's statistics";
 /// How long other work on a table (the building of an index, another `analyze`) is waited for in all.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two tries.
@@ -20,7 +20,7 @@ pub(super) async fn refresh(store: &PostgresStore, tables: impl Iterator<Item = 
     let mut all = true;
     for table in tables {
         if let Err(error) = patiently(store, table).await {
-            tracing::warn!(table, %error, "the planner's statistics of `{table}` could not be made anew");
+            tracing::warn!(table, %error, "the planner's statistics of `{table}` could not be refreshed");
             all = false;
         }
     }

@@ -1,4 +1,5 @@
-//! Ends a walk over profiles: whether all of the listing came, what the cursor may claim, and the sweep of a full walk.
+//! Ends a walk over profiles: decides whether the listing was complete, moves the watermark, and starts the sweep of a
+//! full walk.
 
 use crate::model::Time;
 use crate::model::batch::Advance;
@@ -16,8 +17,7 @@ use crate::sync::{clocks, segment, watermarks};
 
 use super::stored::{give_up, moved, walk_of};
 
-/// What follows when the listing has come to its end. `before`: different ids that
-/// earlier runs of the walk had read, if there were any.
+/// Called when the listing has ended. `before`: the number of different ids that earlier runs of the walk had read.
 pub(super) async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     walked: TransferEnd,
@@ -29,12 +29,12 @@ pub(super) async fn finish<S: Source, T: Store>(
         (None, Some(distinct)) => distinct,
         _ => store.distinct(walked.position.walk_id).await?,
     };
-    // Counted roughly while it went.
+    // The count during the walk was an estimate.
     context
         .progress
         .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
     let position = cursor::finished(walked.position, store.now().await?, distinct);
-    clocks::tell_of_claim(context.progress, &position);
+    clocks::advise_on_claim(context.progress, &position);
     let completeness = completeness(context, &position, distinct);
     if !is_whole(context, walked.ending, &position, distinct, completeness).await? {
         give_up(context).await?;
@@ -60,8 +60,8 @@ fn completeness<S: Source, T: Store>(
     completeness
 }
 
-/// Whether all came. Empty pages without end are an end where the total says so. Without a total only the table can speak
-/// against a listing that stopped short: a full walk that brings fewer than are stored proves nothing.
+/// Whether the listing was complete. Endless empty pages are an end if the total was reached. Without a total, the
+/// table decides: a full walk that brings fewer profiles than are stored is not complete.
 async fn is_whole<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     ending: Ending,
@@ -86,10 +86,10 @@ fn incomplete(position: &CursorPosition, distinct: u64, ending: Ending) -> Ended
         .map_or("without a total".to_owned(), |total| format!("of {total}"));
     let error = match ending {
         Ending::Reached if position.total.is_none() => format!(
-            "the tenant tells no total, and {distinct} different profiles came, fewer than are stored"
+            "the tenant reports no total, and {distinct} different profiles came, fewer than are stored"
         ),
         Ending::Reached => format!(
-            "the tenant tells of {} profiles, {distinct} different ones came",
+            "the tenant reports {} profiles, but {distinct} different ones came",
             position.total.unwrap_or_default()
         ),
         Ending::Circling => format!(
@@ -99,12 +99,12 @@ fn incomplete(position: &CursorPosition, distinct: u64, ending: Ending) -> Ended
             "the listing does not end: {distinct} different profiles came {told}, then only empty pages"
         ),
         Ending::TooMuch => format!(
-            "the listing does not end: {distinct} different profiles came {told}, more than can be believed"
+            "the listing does not end: {distinct} different profiles came {told}, more than is plausible"
         ),
     };
     Ended::partial(
         error,
-        "what came is loaded and nothing was removed; the next run walks again from the start",
+        "what was read is loaded and nothing was removed; the next run walks again from the start",
     )
 }
 
@@ -134,7 +134,7 @@ async fn after_increment<S: Source, T: Store>(
     Ok(Ended::well(&context.progress.read()))
 }
 
-/// What was put off is said, and is no fault: everything is loaded.
+/// Reports postponed upkeep. It is no fault: all rows are loaded.
 fn tell<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, put_off: Vec<String>) {
     for sentence in put_off {
         context.progress.notice(&sentence);
@@ -153,7 +153,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         give_up(context).await?;
         return segment::ended_elsewhere(context, &position).await;
     }
-    // All that the walk read is loaded: increments may begin from its start, whatever becomes of the sweep.
+    // All that the walk read is loaded. Increments may begin at its start, whether or not the sweep succeeds.
     let watermark = Some(position.began_at);
     let complete = Advance {
         segment: Some(position.segment.clone()),
@@ -200,6 +200,6 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         return Ok(ended);
     }
     store.advance(context.lease, &moved(None, watermark)).await?;
-    watermarks::tell_of_late(context.progress, reading.overlap);
+    watermarks::advise_on_late_changes(context.progress, reading.overlap);
     Ok(ended)
 }

@@ -27,7 +27,7 @@ pub(super) async fn open<S: Source, T: Store>(
     let own = context.own_clocks().await?;
     let opened_at = own.database;
     let times = WalkTimes::of(server_time, own);
-    clocks::tell_of_clocks(context.progress, server_time, own);
+    clocks::advise_on_clocks(context.progress, server_time, own);
     // Without the tenant's own time, clocks may differ: reach back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
     let passed = match context.lease.slot.scope {

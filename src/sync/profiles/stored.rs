@@ -1,4 +1,4 @@
-//! The open walk as `sync.cursors` and `sync.walk_seen` hold it: moves it, checks it, closes it.
+//! The stored state of an open walk (`sync.cursors`, `sync.walk_seen`): moves, checks and closes it.
 
 use crate::model::Time;
 use crate::model::batch::Advance;
@@ -8,8 +8,8 @@ use crate::model::position::{CursorPosition, Position};
 use crate::model::walk::Walk;
 use crate::sync::run::Context;
 
-/// Whether PostgreSQL crashed under the walk and emptied `sync.walk_seen`, which is unlogged. Only ids that the walk
-/// read itself are compared: what an increment protects meanwhile must not fill the hole.
+/// Whether PostgreSQL crashed during the walk and emptied `sync.walk_seen`, which is unlogged. Compares only ids that
+/// the walk itself read, since an increment adds ids to protect them.
 pub(in crate::sync) async fn has_lost_ids<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     walk: &CursorPosition,
@@ -30,7 +30,7 @@ pub(in crate::sync) async fn start_over<S: Source, T: Store>(
     give_up(context).await
 }
 
-/// Closes a walk that will not be gone on with.
+/// Closes a walk that will not be continued.
 pub(in crate::sync) async fn give_up<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
 ) -> Outcome<()> {

@@ -47,7 +47,7 @@ enum End {
     Empty,
     /// With a page that brought what was known.
     Repeats,
-    /// It brought more than can be believed.
+    /// It brought more than is plausible.
     TooMuch,
 }
 
@@ -80,7 +80,7 @@ impl OffsetWalk {
         self.page = PartialPage::default();
     }
 
-    /// Whether so many elements of the page that is being read are more than can be believed. `told`: its total;
+    /// Whether so many elements of the page that is being read are more than is plausible. `told`: its total;
     /// `stored`: rows of the table.
     pub(crate) fn is_too_much(&mut self, elements: u64, told: Option<u64>, stored: u64) -> bool {
         let most = limit::of_list(self.total.or(told), stored);
