@@ -18,8 +18,9 @@ pub fn give_back_large_blocks() {
     // called before there are other threads.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
-        // As the C library would set it with such a threshold; setting that one keeps it at 128 KiB.
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 * LARGE);
+        // So much that is free at the end of the heap stays. By itself it is twice the threshold of large blocks, which what is
+        // left of a large element reaches.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE / 4);
     }
 }
 
