@@ -13,6 +13,7 @@ mod proofs;
 mod schedule;
 mod store;
 mod tenant;
+mod tree;
 mod web;
 
 mod a_list_is_one_description;

@@ -94,7 +94,7 @@ async fn change(
         let lifted = lift::lift(&store, ids).await?;
         (lifted_json(&lifted, ids.len()), told_of_lift(&lifted))
     } else {
-        let receipt = erase::erase(&store, ids).await?;
+        let receipt = erase::erase(&store, &settings.registry.person_tables(), ids).await?;
         (receipt_json(&receipt, ids.len()), told_of_erasure(&receipt))
     };
     store.disconnect().await;
@@ -124,7 +124,7 @@ fn receipt_json(receipt: &Receipt, given: usize) -> Value {
     let removed: serde_json::Map<String, Value> = receipt
         .removed
         .iter()
-        .map(|(table, rows)| ((*table).to_owned(), json!(rows)))
+        .map(|(table, rows)| (table.clone(), json!(rows)))
         .collect();
     let hashes: Vec<Value> = receipt
         .hashes
@@ -165,7 +165,7 @@ fn told_of_erasure(receipt: &Receipt) -> String {
         receipt
             .removed
             .iter()
-            .map(|(table, rows)| vec![(*table).to_owned(), format::count(*rows)]),
+            .map(|(table, rows)| vec![table.clone(), format::count(*rows)]),
     );
     lines.push(output::table(&rows));
     lines.push(

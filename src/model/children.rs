@@ -87,7 +87,7 @@ impl Children {
         let mut any = false;
         for (place, table) in self.tables.iter_mut().enumerate() {
             let first = table.first_of(parent);
-            table.rows.settle_from(first);
+            table.rows.deduplicate_from(first);
             table.parents.truncate(table.rows.len());
             for tuple in table.rows.tuples().skip(first) {
                 any = true;
@@ -139,6 +139,11 @@ impl Children {
     /// The rows of each child table, in the order of the description; tables at its end may be missing.
     pub fn tables(&self) -> impl Iterator<Item = &Rows> {
         self.tables.iter().map(|table| &table.rows)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.tables().map(Rows::len).sum()
     }
 
     /// Their size in bytes.

@@ -107,6 +107,23 @@ impl Registry {
         Self { lists, ..self }
     }
 
+    /// The same with others than plain lists.
+    #[must_use]
+    pub const fn with_others(self, others: &'static [Description]) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The tables whose rows are persons.
+    pub fn person_tables(self) -> Vec<&'static Table> {
+        let persons = self.iter().filter(|one| matches!(one.reading, Reading::Walk(())));
+        persons.map(|one| one.table).collect()
+    }
+
+    /// What is read after the plain lists.
+    pub fn others(self) -> impl Iterator<Item = &'static Description> {
+        self.others.iter()
+    }
+
     /// Every resource.
     pub fn iter(self) -> impl Iterator<Item = &'static Description> {
         self.lists.iter().chain(self.others)

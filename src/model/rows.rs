@@ -120,6 +120,11 @@ impl Rows {
         RowWriter { rows: self }
     }
 
+    /// The `modified_at` of the row that was begun last.
+    pub fn last_modified_at(&self) -> Option<Time> {
+        self.index.last().and_then(|row| row.modified_at)
+    }
+
     /// Says when all of them were asked for; none: only `modified_at` tells which of two is the newer.
     pub fn asked_at(&mut self, asked_at: Option<Time>) {
         for row in &mut self.index {
@@ -163,7 +168,7 @@ impl Rows {
     }
 
     /// The same for the rows from a place on; of equal keys the last stays.
-    pub fn settle_from(&mut self, first: usize) {
+    pub fn deduplicate_from(&mut self, first: usize) {
         let mut tail = self.index.split_off(first);
         tail.sort_by(|left, right| left.by_key(right, &self.keys));
         tail.dedup_by(|later, kept| {

@@ -10,7 +10,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
-use crate::model::children::CHILDLESS;
 use crate::model::event::{EventIdentity, Rename};
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
@@ -21,20 +20,20 @@ use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::known::{self, LOOKING};
 use crate::postgres::merge::Statements;
-use crate::postgres::profiles::MergeContext;
+use crate::postgres::profiles::{Contents, MergeContext};
 use crate::postgres::reject_quota::RejectQuota;
 use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, cursors, gaps, leases, partitions, profiles, rejects, removals, renames, seen, staging,
+    boundary, children, cursors, gaps, leases, partitions, profiles, rejects, removals, renames, seen,
+    staging,
 };
 
 /// After so many fresh batches that were not fresh, all go through staging.
 const MOST_DIRECT_CONFLICTS: u32 = 3;
-
-const LOOKING: &str = "looking for known profiles";
 
 /// A loading connection with its staging.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub struct PostgresLoader {
     sql: Statements,
     /// What [`Loader::known`] said since the last load, so that a hash is refreshed only on a row that still means
     /// the same.
-    contents: HashMap<String, [u8; 16]>,
+    contents: HashMap<String, Contents>,
     /// Hashes of the ids whose rows were there when [`Loader::known`] was asked, since the last load: they are wanted
     /// only while another walk is open.
     compared: Vec<u64>,
@@ -126,34 +125,7 @@ impl PostgresLoader {
         if self.table.merge != Merge::Profile {
             return Ok(vec![Known::Absent; prints.len()]);
         }
-        let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
-        let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
-        // Only what differs comes back: in an unchanged batch nothing. The index alone tells, and only what a row with
-        // other bytes means is read from the wide rows.
-        let rows = sqlx::query!(
-            r#"select asked.place as "place!",
-                 case when stored.source_hash is not null then
-                   (select row.content_hash from blueconic.profiles as row where row.id = asked.id)
-                 end as content_hash
-               from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
-               left join blueconic.profiles as stored on stored.id = asked.id
-               where stored.source_hash is distinct from asked.source_hash"#,
-            &ids as &[&str],
-            &hashes as &[&[u8]]
-        )
-        .fetch_all(&mut *self.connection)
-        .await
-        .doing(LOOKING)?;
-        let mut known = vec![Known::Same; prints.len()];
-        for row in rows {
-            let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
-            if let (Some(known), Some(print)) = (known.get_mut(place), prints.get(place)) {
-                *known = match row.content_hash {
-                    Some(content) => self.differs(&print.id, &content),
-                    None => Known::Absent,
-                };
-            }
-        }
+        let known = known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?;
         let there = prints
             .iter()
             .zip(&known)
@@ -163,22 +135,12 @@ impl PostgresLoader {
         Ok(known)
     }
 
-    fn differs(&mut self, id: &str, content: &[u8]) -> Known {
-        // A hash of another length was never ours: zeros equal no content.
-        let content = content.try_into().unwrap_or([0; 16]);
-        self.contents.insert(id.to_owned(), content);
-        Known::Differs {
-            content,
-            children: CHILDLESS,
-        }
-    }
-
     async fn stage_and_commit(
         &mut self,
         mut batch: Batch,
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
-        let repeated = from_length(batch.rows.deduplicate());
+        let repeated = from_length(batch.rows.deduplicate() + batch.children.deduplicate());
         let stored_rejects = self.quota.admit(&batch.rejects);
         if batch.fresh && self.table.merge == Merge::Profile && self.direct_conflicts < MOST_DIRECT_CONFLICTS
         {
@@ -196,9 +158,10 @@ impl PostgresLoader {
             staging::empty(&mut self.connection, &self.sql).await?;
             self.staging_dirty = false;
         }
-        if !batch.rows.is_empty() {
+        if !(batch.rows.is_empty() && batch.children.is_empty()) {
             self.staging_dirty = true;
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
+            children::stage(&mut self.connection, &self.sql, &batch).await?;
             partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
         let mut written = self
@@ -208,7 +171,7 @@ impl PostgresLoader {
         self.contents.clear();
         self.compared.clear();
         if self.staging_dirty {
-            let rows = batch.rows.len();
+            let rows = batch.rows.len() + batch.children.rows();
             staging::clear(&mut self.connection, &self.sql, rows, &mut self.deleted_rows).await?;
             self.staging_dirty = false;
         }
@@ -254,7 +217,9 @@ impl PostgresLoader {
             return Err(Error::NotFresh);
         }
         let filtered = match &opening.hasher {
-            Some(hasher) => suppress::leave_out_erased(&mut transaction, hasher, self.table, loading).await?,
+            Some(hasher) => {
+                suppress::leave_out_erased(&mut transaction, hasher, self.table, &self.sql, loading).await?
+            }
             None => None,
         };
         let (batch, departing, suppressed) = match &filtered {
@@ -271,6 +236,7 @@ impl PostgresLoader {
             compared(loading, &self.compared)
         };
         let context = MergeContext {
+            table: self.table,
             sql: &self.sql,
             lease: &self.lease,
             since: self.since,
@@ -399,7 +365,8 @@ async fn opening(
     })
 }
 
-/// Tables without anything of their own around the merge.
+/// Tables without anything of their own around the merge. What is staged of a list is all of it, so that its children are
+/// compared row by row.
 async fn merge_plainly(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -408,12 +375,19 @@ async fn merge_plainly(
     if batch.rows.is_empty() {
         return Ok(Written::default());
     }
-    renames::reconcile(connection, batch).await?;
+    renames::reconcile(&mut *connection, batch).await?;
     let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(context.sql.merge.as_str()))
         .bind(context.now)
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await
         .doing("merging rows")?;
+    let parents: Vec<&str> = batch
+        .children
+        .parents()
+        .iter()
+        .map(|parent| parent.id.as_str())
+        .collect();
+    children::replace(connection, context.sql, &parents, context.now).await?;
     let (inserted, updated) = (to_count(inserted), to_count(updated));
     Ok(Written {
         inserted,

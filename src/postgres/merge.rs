@@ -1,13 +1,17 @@
 //! The SQL that brings staged rows into a table, generated from its descriptor: one function for each
-//! [`Merge`] rule. The only place where SQL is put together; names come from descriptors, values never.
+//! [`Merge`] rule. SQL is put together here, in `leaving.rs` and in `child_hashes.rs`, out of the parts in `sql.rs`.
 //!
 //! Rules that hold for all: rows come in the order of their keys, so that two merges lock in one order; a row that would
 //! stay the same is not written. Which of two readings of a profile stays is in [`the_later_reading`].
 
 use crate::model::table::{Column, ColumnKind, Merge, Table};
+use crate::postgres::child_hashes::HashStatements;
+use crate::postgres::leaving::{self, Place};
+use crate::postgres::sql::{
+    SYNCED_AT, create_staging, insert_or_update, key, key_in_order, names, nothing, quoted, relation,
+    sql_type, staging,
+};
 
-/// The column that all tables have and no decoder brings.
-const SYNCED_AT: &str = "synced_at";
 /// When a profile's page was asked for; the decoder does not bring it either.
 const ASKED_AT: &str = "asked_at";
 /// By which the older of two rows is known.
@@ -45,26 +49,42 @@ pub(crate) struct Statements {
     /// Fills the table itself, with when a row was asked for and the time last.
     pub(crate) copy_direct: String,
     /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides, `$3` through when an increment has passed, or
-    /// null. One row: inserted, updated, and for profiles the ids that were inserted, how many rows were late, and by how
-    /// many seconds the worst.
+    /// null. One row: inserted, updated, and for profiles the ids that were inserted, how many rows were late, by how
+    /// many seconds the worst, and where there are children the ids that were updated. For a child table `$2` are the parents
+    /// whose children are replaced, and nothing is given back.
     pub(crate) merge: String,
     /// The months of staged rows, for a partitioned table.
     pub(crate) staged_months: Option<String>,
+    /// Those of its child tables.
+    pub(crate) children: Vec<Self>,
+    /// Those over the hashes of its children; none where a load compares all rows anyway, or where there are no children.
+    pub(crate) hashes: Option<HashStatements>,
+    /// For profiles: takes out the losers `$1`, and gives back the ids that were more than placeholders.
+    pub(crate) drop_losers: String,
+    /// Take out what leaves with rows that left, as [`leaving::deletes_below`].
+    pub(crate) deletes_below: Vec<String>,
+    /// Take the ids `$1` out of staging.
+    pub(crate) unstage: Vec<String>,
 }
 
 impl Statements {
+    /// These and those of the child tables.
+    pub(crate) fn and_children(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.children)
+    }
+
     /// All of a table's.
     pub(crate) fn of(table: &Table) -> Self {
-        let staging_name = format!("pg_temp.staged_{}", table.name);
+        let staging_name = staging(table);
         let asked = table.merge == Merge::Profile;
-        let asked_at = if asked {
-            format!(", {ASKED_AT}")
+        let (asked_at, asked_type): (&str, &[&str]) = if asked {
+            (", asked_at", &["asked_at timestamptz"])
         } else {
-            String::new()
+            ("", &[])
         };
         Self {
             asked,
-            create_staging: create_staging(table, &staging_name),
+            create_staging: create_staging(table, asked_type),
             empty_staging: format!("truncate {staging_name}"),
             clear_staging: format!("delete from {staging_name}"),
             copy: format!(
@@ -72,39 +92,25 @@ impl Statements {
                 names(table, "")
             ),
             copy_direct: format!(
-                "copy blueconic.{} ({}{asked_at}, {SYNCED_AT}) from stdin (format binary)",
-                quoted(table.name),
+                "copy {} ({}{asked_at}, {SYNCED_AT}) from stdin (format binary)",
+                relation(table),
                 names(table, "")
             ),
             merge: match table.merge {
-                Merge::Upsert | Merge::Child => upsert(table, &staging_name),
+                Merge::Upsert => upsert(table, &staging_name),
                 Merge::Profile => profile(table, &staging_name),
                 Merge::Occurrence => occurrence(table, &staging_name),
+                Merge::Child => child(table, &staging_name),
             },
             staged_months: staged_months(table, &staging_name),
             staging_name,
+            children: table.children.iter().map(|child| Self::of(child.table)).collect(),
+            hashes: (asked && !table.children.is_empty()).then(|| HashStatements::of(table)),
+            drop_losers: drop_losers(table),
+            deletes_below: leaving::deletes_below(table),
+            unstage: leaving::stages(table).iter().map(Place::delete).collect(),
         }
     }
-}
-
-/// No key and no constraint: a batch holds each key once and in order, and the table itself checks the rest.
-fn create_staging(table: &Table, staging: &str) -> String {
-    let mut columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| {
-            format!(
-                "{} {}{}",
-                quoted(column.name),
-                sql_type(column.kind),
-                collation(column.kind)
-            )
-        })
-        .collect();
-    if table.merge == Merge::Profile {
-        columns.push(format!("{ASKED_AT} timestamptz"));
-    }
-    format!("create temporary table {staging} ({})", columns.join(", "))
 }
 
 /// [`Merge::Upsert`]: insert, or update where something differs. A list has one reader at a time, page by page, so that
@@ -123,7 +129,44 @@ fn upsert(table: &Table, staging: &str) -> String {
            returning xmax = 0 as inserted
          )
          select count(*) filter (where inserted), count(*) filter (where not inserted) from merged",
-        insert = insert_or_update(table, "", &incoming),
+        insert = insert_or_update(table, &[], &incoming),
+    )
+}
+
+/// [`Merge::Child`]: of the parents `$2` delete what is not staged, insert what is missing, and update what differs.
+fn child(table: &Table, staging: &str) -> String {
+    let parent = quoted(table.key[0]);
+    let same_key: Vec<String> = table
+        .key
+        .iter()
+        .map(|name| format!("incoming.{0} = stored.{0}", quoted(name)))
+        .collect();
+    let incoming = format!(
+        "select {} from {staging} where {parent} = any ($2::text[])",
+        names(table, "")
+    );
+    format!(
+        "with gone as (
+           delete from {relation} as stored
+           where stored.{parent} = any ($2)
+             and not exists (select from {staging} as incoming where {same_key})
+         )
+         {insert}
+         where ({stored}) is distinct from ({excluded})",
+        relation = relation(table),
+        same_key = same_key.join(" and "),
+        insert = insert_or_update(table, &[], &incoming),
+        stored = names(table, "stored."),
+        excluded = names(table, "excluded."),
+    )
+}
+
+/// The statement of [`Statements::drop_losers`].
+fn drop_losers(table: &Table) -> String {
+    format!(
+        "with gone as ({} returning id, source_hash = ''::bytea as locked)
+         select coalesce(array_agg(id) filter (where not locked), '{{}}') from gone",
+        Place::of_rows(table).delete()
     )
 }
 
@@ -158,9 +201,14 @@ fn profile(table: &Table, staging: &str) -> String {
            count(*) filter (where not inserted),
            coalesce(array_agg(id) filter (where inserted and not locked), '{{}}'),
            (select count(*) from late),
-           (select max(seconds) from late)
+           (select max(seconds) from late){updated}
          from merged",
-        insert = insert_or_update(table, &format!(", {ASKED_AT}"), &incoming),
+        insert = insert_or_update(table, &[ASKED_AT], &incoming),
+        updated = if table.children.is_empty() {
+            ""
+        } else {
+            ", coalesce(array_agg(id) filter (where not inserted), '{}')"
+        },
         later = the_later_reading(),
         key = quoted(table.key[0]),
     )
@@ -180,30 +228,6 @@ fn occurrence(table: &Table, staging: &str) -> String {
         columns = names(table, ""),
         order = key_in_order(table),
         key = key(table),
-    )
-}
-
-/// The head of an upsert, up to its `where`. The time stands in the rows, since nothing but `excluded` may stand in
-/// `do update` where tables are distributed. `asked` is one more column, after a comma, or nothing.
-fn insert_or_update(table: &Table, asked: &str, incoming: &str) -> String {
-    let mut assignments: Vec<String> = table
-        .columns
-        .iter()
-        .filter(|column| !table.key.contains(&column.name))
-        .map(|column| format!("{0} = excluded.{0}", quoted(column.name)))
-        .collect();
-    if !asked.is_empty() {
-        assignments.push(format!("{ASKED_AT} = excluded.{ASKED_AT}"));
-    }
-    format!(
-        "insert into blueconic.{name} as stored ({columns}{asked}, {SYNCED_AT})
-           select {columns}{asked}, $1::timestamptz from ({incoming}) as incoming order by {order}
-           on conflict ({key}) do update set {assignments}, {SYNCED_AT} = excluded.{SYNCED_AT}",
-        name = quoted(table.name),
-        columns = names(table, ""),
-        order = key_in_order(table),
-        key = key(table),
-        assignments = assignments.join(", "),
     )
 }
 
@@ -247,71 +271,6 @@ fn moment(table: &Table) -> Option<&Column> {
         .find(|column| column.kind == ColumnKind::Timestamptz && table.key.contains(&column.name))
 }
 
-fn names(table: &Table, prefix: &str) -> String {
-    let names: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("{prefix}{}", quoted(column.name)))
-        .collect();
-    names.join(", ")
-}
-
-fn key(table: &Table) -> String {
-    let names: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
-    names.join(", ")
-}
-
-/// Bytewise for text, whatever the staging table's collation is.
-fn key_in_order(table: &Table) -> String {
-    let kind = |name: &str| {
-        table
-            .columns
-            .iter()
-            .find(|column| column.name == name)
-            .map(|column| column.kind)
-    };
-    let terms: Vec<String> = table
-        .key
-        .iter()
-        .map(|name| format!("{}{}", quoted(name), kind(name).map_or("", collation)))
-        .collect();
-    terms.join(", ")
-}
-
-/// Some names are words of SQL (`precision`).
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-const fn collation(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Text => " collate \"C\"",
-        _ => "",
-    }
-}
-
-const fn sql_type(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Text => "text",
-        ColumnKind::TextArray => "text[]",
-        ColumnKind::Bigint => "bigint",
-        ColumnKind::Int => "integer",
-        ColumnKind::Bool => "boolean",
-        ColumnKind::Timestamptz => "timestamptz",
-        ColumnKind::Jsonb => "jsonb",
-        ColumnKind::Bytea => "bytea",
-    }
-}
-
-/// The emptiest value that a `not null` column takes.
-const fn nothing(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::TextArray | ColumnKind::Jsonb => "'{}'",
-        ColumnKind::Bytea => "''",
-        _ => "null",
-    }
-}
-
 /// What a sweep asks of a table: `$1` the walk, `$2` when it was opened.
 #[derive(Debug)]
 pub(crate) struct SweepStatements {
@@ -325,12 +284,14 @@ pub(crate) struct SweepStatements {
     pub(crate) lock: String,
     /// Deletes those of the ids `$3` that still may, and gives back their ids.
     pub(crate) remove: String,
+    /// Take out what leaves with them, as [`leaving::deletes_below`].
+    pub(crate) deletes_below: Vec<String>,
 }
 
 impl SweepStatements {
     /// All of a table's.
     pub(crate) fn of(table: &Table) -> Self {
-        let name = format!("blueconic.{}", quoted(table.name));
+        let name = relation(table);
         let id = quoted(table.key[0]);
         let not_seen = format!(
             "not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
@@ -369,13 +330,14 @@ impl SweepStatements {
             remove: format!(
                 "delete from {name} as stored where stored.{id} = any ($3) and {may_go} returning stored.{id}"
             ),
+            deletes_below: leaving::deletes_below(table),
         }
     }
 }
 
 /// Whether a table has no row.
 pub(crate) fn emptiness_of(table: &Table) -> String {
-    format!("select not exists (select from blueconic.{})", quoted(table.name))
+    format!("select not exists (select from {})", relation(table))
 }
 
 /// How many profiles there are, of at most `$1`.
@@ -400,14 +362,6 @@ from blueconic.profile_aliases as a where a.profile_id = any ($1)
 union all
 select t.profile_id, false
 from blueconic.profile_tombstones as t where t.profile_id = any ($1)";
-
-/// Takes out the losers `$1`, and gives back the ids that were more than placeholders.
-pub(crate) const DROP_LOSERS: &str = "
-with gone as (
-  delete from blueconic.profiles as stored where stored.id = any ($1)
-  returning stored.id, stored.source_hash = ''::bytea as locked
-)
-select coalesce(array_agg(id) filter (where not locked), '{}') from gone";
 
 /// A loaded profile of `$1` that is there now is neither gone nor merged away.
 pub(crate) const FORGET_RETURNED: &str = "
@@ -463,9 +417,6 @@ pub(crate) const RESPELL_STAGED: &str = "
 update pg_temp.staged_audit_events as e set event_key = r.new_key, occurrence = r.new_occurrence
 from unnest($1::bytea[], $2::integer[], $3::bytea[], $4::integer[]) as r (event_key, occurrence, new_key, new_occurrence)
 where e.event_key = r.event_key and e.occurrence = r.occurrence";
-
-/// Takes the erased ids `$1` out of staging.
-pub(crate) const UNSTAGE_PROFILES: &str = "delete from pg_temp.staged_profiles where id = any ($1)";
 
 /// What staged audit events are about: ids and names, each once.
 pub(crate) const STAGED_OBJECTS: &str = "

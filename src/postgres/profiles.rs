@@ -2,22 +2,27 @@
 //! All locks on profiles are taken by the first statement, in order; aliases and tombstones of an id are only touched
 //! under the lock on that id.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::postgres::PgQueryResult;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::model::Time;
 use crate::model::batch::{Batch, Written};
+use crate::model::children::ChildHash;
 use crate::model::lease::Lease;
 use crate::model::rows::Rows;
+use crate::model::table::{ColumnKind, Table};
 use crate::postgres::bigint::{from_length, to_count};
-use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::{ADOPT_SOURCE_HASH, DROP_LOSERS, FORGET_RETURNED, GONE_BEFORE, Statements};
+use crate::postgres::merge::{ADOPT_SOURCE_HASH, FORGET_RETURNED, GONE_BEFORE, Statements};
+use crate::postgres::{children, copy, leaving};
 
 /// What a merge has to know besides its batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MergeContext<'load> {
+    /// The table.
+    pub(crate) table: &'static Table,
     /// The table's statements.
     pub(crate) sql: &'load Statements,
     /// Whose run it is.
@@ -25,7 +30,7 @@ pub(crate) struct MergeContext<'load> {
     /// Since when an alias keeps its id out: the beginning of the walk.
     pub(crate) since: Time,
     /// What `known` said of the rows whose hashes are to be refreshed.
-    pub(crate) contents: &'load HashMap<String, [u8; 16]>,
+    pub(crate) contents: &'load HashMap<String, Contents>,
     /// Losers of merges into erased persons: they leave as every loser does, and nothing remembers them.
     pub(crate) departing: &'load [String],
     /// The transaction's time.
@@ -36,6 +41,9 @@ pub(crate) struct MergeContext<'load> {
     /// were compared.
     pub(crate) compared: &'load [&'load str],
 }
+
+/// What an element meant when it was compared: the hashes over its row and over its children.
+pub(crate) type Contents = ([u8; 16], ChildHash);
 
 /// Merges what is staged, and all that comes with it.
 pub(crate) async fn merge(
@@ -49,13 +57,15 @@ pub(crate) async fn merge(
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
     }
-    let inserted = merge_rows(connection, batch, &locked, context, &mut written).await?;
-    let inserted = inserted.iter().map(String::as_str).collect();
+    let (inserted, updated) = merge_rows(connection, batch, &locked, context, &mut written).await?;
+    let fresh = inserted.iter().map(String::as_str).collect();
     departures
-        .apply(connection, batch, context, &inserted, &mut written)
+        .apply(connection, batch, context, &fresh, &mut written)
         .await?;
-    refresh_hashes(connection, batch, context.contents, &mut written).await?;
-    if !batch.rehash.is_empty() || !context.compared.is_empty() {
+    refresh_hashes(connection, batch, context, &mut written).await?;
+    let rows: HashSet<&str> = inserted.iter().chain(&updated).map(String::as_str).collect();
+    children::merge(connection, context.sql, batch, context.now, &rows, &mut written).await?;
+    if !batch.rehash.is_empty() || !context.compared.is_empty() || batch.children.alone() > 0 {
         let rows = remove_placeholders(connection, &locked).await?;
         if rows > 0 && !context.compared.is_empty() {
             return Err(Error::Gone { rows });
@@ -74,7 +84,7 @@ pub(crate) async fn insert(
     let departures = Departures::of(batch, context);
     let mut placeholders = Rows::default();
     for id in locked(batch, &departures.ids, &[]) {
-        placeholder(&mut placeholders, id);
+        placeholder(&mut placeholders, context.table, id);
     }
     if batch.rows.is_empty() && placeholders.is_empty() {
         return Ok(Written::default());
@@ -91,6 +101,8 @@ pub(crate) async fn insert(
         inserted: from_length(batch.rows.len()),
         ..Written::default()
     };
+    // Before those that leave go, and take their children along.
+    children::insert(connection, context.sql, batch, context.now).await?;
     let inserted = batch.rows.ids().collect();
     departures
         .apply(connection, batch, context, &inserted, &mut written)
@@ -98,20 +110,19 @@ pub(crate) async fn insert(
     Ok(written)
 }
 
-/// A row of `blueconic.profiles` that only holds its place, as [`Statements::merge`] makes them.
-fn placeholder(rows: &mut Rows, id: &str) {
-    rows.row(id.as_bytes(), None, 11)
-        .text(id)
-        .null()
-        .null()
-        .null()
-        .null()
-        .text_array::<&str>(&[])
-        .text_array::<&str>(&[])
-        .text_array::<&str>(&[])
-        .jsonb(b"{}")
-        .bytea(b"")
-        .bytea(b"");
+/// A row that only holds its place, as [`Statements::merge`] makes them: its key, and the emptiest value of every other column.
+fn placeholder(rows: &mut Rows, table: &Table, id: &str) {
+    let fields = u16::try_from(table.columns.len()).unwrap_or(u16::MAX);
+    let mut row = rows.row(id.as_bytes(), None, fields);
+    for column in table.columns {
+        match column.kind {
+            _ if column.name == table.key[0] => row.text(id),
+            ColumnKind::TextArray => row.text_array::<&str>(&[]),
+            ColumnKind::Jsonb => row.jsonb(b"{}"),
+            ColumnKind::Bytea => row.bytea(b""),
+            _ => row.null(),
+        };
+    }
 }
 
 /// Who leaves with a batch.
@@ -146,7 +157,7 @@ impl<'load> Departures<'load> {
             .filter(|(_, merged)| *merged)
             .map(|(id, _)| id.as_str());
         let gone: BTreeSet<&str> = self.ids.iter().copied().chain(merged).collect();
-        drop_losers(connection, &gone, inserted, written).await?;
+        drop_losers(connection, context.sql, &gone, inserted, written).await?;
         write_merge_tombstones(connection, &self.losers, context).await?;
         forget_returned(connection, &met).await
     }
@@ -170,45 +181,55 @@ fn locked<'batch>(
     leaving: &[&'batch str],
     compared: &[&'batch str],
 ) -> Vec<&'batch str> {
-    let staged: BTreeSet<&[u8]> = if leaving.is_empty() && batch.rehash.is_empty() && compared.is_empty() {
-        BTreeSet::new()
-    } else {
-        batch.rows.keys().collect()
-    };
+    let alone = batch.children.parents().iter().filter(|parent| !parent.has_row);
     let rehashed = batch.rehash.iter().map(|(id, _)| id.as_str());
     let ids: BTreeSet<&str> = leaving
         .iter()
         .copied()
         .chain(rehashed)
         .chain(compared.iter().copied())
+        .chain(alone.map(|parent| parent.id.as_str()))
         .collect();
+    let staged: BTreeSet<&[u8]> = if ids.is_empty() {
+        BTreeSet::new()
+    } else {
+        batch.rows.keys().collect()
+    };
     ids.into_iter()
         .filter(|id| !staged.contains(id.as_bytes()))
         .collect()
 }
 
-/// Gives back the ids that were inserted.
+/// Gives back the ids that were inserted, and where there are children those that were updated.
 async fn merge_rows(
     connection: &mut PgConnection,
     batch: &Batch,
     locked: &[&str],
     context: MergeContext<'_>,
     written: &mut Written,
-) -> Result<Vec<String>, Error> {
-    let (inserted, updated, ids, late, late_by): (i64, i64, Vec<String>, i64, Option<i64>) =
-        sqlx::query_as(AssertSqlSafe(context.sql.merge.as_str()))
-            .bind(context.now)
-            .bind(locked)
-            .bind(context.passed)
-            .fetch_one(connection)
-            .await
-            .doing("merging profiles")?;
-    written.inserted = to_count(inserted);
-    written.updated = to_count(updated);
-    written.late = to_count(late);
+) -> Result<(Vec<String>, Vec<String>), Error> {
+    const DOING: &str = "merging profiles";
+    let row = sqlx::query(AssertSqlSafe(context.sql.merge.as_str()))
+        .bind(context.now)
+        .bind(locked)
+        .bind(context.passed)
+        .fetch_one(connection)
+        .await
+        .doing(DOING)?;
+    let column = |place: usize| row.try_get::<i64, _>(place).map(to_count).doing(DOING);
+    written.inserted = column(0)?;
+    written.updated = column(1)?;
+    written.late = column(3)?;
+    let late_by: Option<i64> = row.try_get(4).doing(DOING)?;
     written.late_by = late_by.map(to_count);
     written.unchanged = from_length(batch.rows.len()).saturating_sub(written.inserted + written.updated);
-    Ok(ids)
+    let inserted = row.try_get(2).doing(DOING)?;
+    let updated = if context.sql.children.is_empty() {
+        Vec::new()
+    } else {
+        row.try_get(5).doing(DOING)?
+    };
+    Ok((inserted, updated))
 }
 
 /// Writes aliases in order; one that says the same already keeps its time.
@@ -257,9 +278,13 @@ async fn find_gone(
         .doing("looking for profiles that were gone")
 }
 
+const REFRESHING: &str = "refreshing hashes";
+const REMOVING: &str = "removing merged profiles";
+
 /// What was inserted a moment ago and goes again was never there for anybody.
 async fn drop_losers(
     connection: &mut PgConnection,
+    sql: &Statements,
     losers: &BTreeSet<&str>,
     inserted: &BTreeSet<&str>,
     written: &mut Written,
@@ -268,11 +293,12 @@ async fn drop_losers(
         return Ok(());
     }
     let losers: Vec<&str> = losers.iter().copied().collect();
-    let gone: Vec<String> = sqlx::query_scalar(DROP_LOSERS)
-        .bind(losers)
-        .fetch_one(connection)
+    let gone: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.drop_losers.as_str()))
+        .bind(&losers)
+        .fetch_one(&mut *connection)
         .await
-        .doing("removing merged profiles")?;
+        .doing(REMOVING)?;
+    leaving::delete(connection, &sql.deletes_below, &losers, REMOVING).await?;
     let fresh = gone.iter().filter(|id| inserted.contains(id.as_str())).count();
     written.inserted -= from_length(fresh);
     written.unchanged += from_length(fresh);
@@ -359,44 +385,64 @@ async fn forget_returned(connection: &mut PgConnection, met: &[(String, bool)]) 
 async fn refresh_hashes(
     connection: &mut PgConnection,
     batch: &Batch,
-    contents: &HashMap<String, [u8; 16]>,
+    context: MergeContext<'_>,
     written: &mut Written,
 ) -> Result<(), Error> {
-    const DOING: &str = "refreshing hashes";
-    if written.unchanged > 0 {
+    // Where there are children, a row that another run brought says nothing of them.
+    if written.unchanged > 0 && context.sql.hashes.is_none() {
         let adopted = sqlx::query(ADOPT_SOURCE_HASH)
             .execute(&mut *connection)
             .await
-            .doing(DOING)?;
+            .doing(REFRESHING)?;
         written.rehashed += adopted.rows_affected();
     }
     // The last hash of an id counts: one statement would take any.
-    let wanted: BTreeMap<&str, (&[u8], &[u8])> = batch
+    let wanted: BTreeMap<&str, (&[u8], &Contents)> = batch
         .rehash
         .iter()
-        .filter_map(|(id, source)| Some((id.as_str(), (source.as_slice(), contents.get(id)?.as_slice()))))
+        .filter_map(|(id, source)| Some((id.as_str(), (source.as_slice(), context.contents.get(id)?))))
         .collect();
     if wanted.is_empty() {
         return Ok(());
     }
     let ids: Vec<&str> = wanted.keys().copied().collect();
     let sources: Vec<&[u8]> = wanted.values().map(|(source, _)| *source).collect();
-    let meanings: Vec<&[u8]> = wanted.values().map(|(_, content)| *content).collect();
-    let refreshed = sqlx::query!(
+    let meanings: Vec<&[u8]> = wanted.values().map(|(_, known)| known.0.as_slice()).collect();
+    let refreshed = match &context.sql.hashes {
+        Some(hashes) => {
+            let children = wanted.values().map(|(_, known)| known.1.as_slice());
+            let refresh = sqlx::query(AssertSqlSafe(hashes.refresh.as_str()))
+                .bind(ids)
+                .bind(sources)
+                .bind(meanings)
+                .bind(children.collect::<Vec<&[u8]>>());
+            refresh.execute(connection).await.doing(REFRESHING)?
+        }
+        None => refresh_rows(connection, &ids, &sources, &meanings).await?,
+    };
+    written.rehashed += refreshed.rows_affected();
+    Ok(())
+}
+
+async fn refresh_rows(
+    connection: &mut PgConnection,
+    ids: &[&str],
+    sources: &[&[u8]],
+    meanings: &[&[u8]],
+) -> Result<PgQueryResult, Error> {
+    sqlx::query!(
         "update blueconic.profiles as stored set source_hash = fresh.source_hash
          from unnest($1::text[], $2::bytea[], $3::bytea[]) as fresh (id, source_hash, content_hash)
          where stored.id = fresh.id
            and stored.content_hash = fresh.content_hash
            and stored.source_hash <> fresh.source_hash",
-        &ids as &[&str],
-        &sources as &[&[u8]],
-        &meanings as &[&[u8]]
+        ids as &[&str],
+        sources as &[&[u8]],
+        meanings as &[&[u8]]
     )
     .execute(connection)
     .await
-    .doing(DOING)?;
-    written.rehashed += refreshed.rows_affected();
-    Ok(())
+    .doing(REFRESHING)
 }
 
 /// A row whose hash was to be refreshed, or that was not to change, may be gone by now: then its placeholder was

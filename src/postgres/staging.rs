@@ -8,8 +8,15 @@ use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 
-/// Makes the staging table, or empties the one that an earlier loader on this connection left.
+/// Makes the staging tables, or empties those that an earlier loader on this connection left.
 pub(crate) async fn prepare(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
+    for one in sql.and_children() {
+        prepare_one(connection, one).await?;
+    }
+    Ok(())
+}
+
+async fn prepare_one(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
     const DOING: &str = "making the staging table";
     let exists = sqlx::query_scalar::<_, bool>("select to_regclass($1) is not null")
         .bind(&sql.staging_name)
@@ -17,7 +24,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, sql: &Statements) -> 
         .await
         .doing(DOING)?;
     if exists {
-        return empty(connection, sql).await;
+        return run(connection, &sql.empty_staging).await;
     }
     sqlx::query(AssertSqlSafe(sql.create_staging.as_str()))
         .execute(connection)
@@ -42,7 +49,10 @@ const MOST_DELETED_ROWS: usize = 5_000;
 /// Empties staging. Truncating gives the space back, where deleting would let the table grow: autovacuum does not
 /// come to temporary tables.
 pub(crate) async fn empty(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
-    run(connection, &sql.empty_staging).await
+    for one in sql.and_children() {
+        run(connection, &one.empty_staging).await?;
+    }
+    Ok(())
 }
 
 /// Takes out the few rows of a small batch: a new file, which truncating makes, costs more than they do. `deleted_rows` counts
@@ -58,7 +68,10 @@ pub(crate) async fn clear(
         *deleted_rows = 0;
         return empty(connection, sql).await;
     }
-    run(connection, &sql.clear_staging).await
+    for one in sql.and_children() {
+        run(connection, &one.clear_staging).await?;
+    }
+    Ok(())
 }
 
 async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Error> {

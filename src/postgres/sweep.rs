@@ -16,7 +16,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::SweepStatements;
 use crate::postgres::profiles::{Tombstone, write_tombstones};
 use crate::postgres::retry::Attempts;
-use crate::postgres::{boundary, leases, profiles, seen};
+use crate::postgres::{boundary, leases, leaving, profiles, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -122,6 +122,8 @@ async fn remove_once(
         )
     });
     let gone = delete(&mut transaction, sql, walk, &leaving).await?;
+    let left: Vec<&str> = gone.iter().map(String::as_str).collect();
+    leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
     if table.merge == Merge::Profile {
         write_sweep_tombstones(&mut transaction, verdicts, &gone, &erased, lease, now).await?;
     }

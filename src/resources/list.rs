@@ -4,13 +4,15 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
+use crate::model::children::Parent;
 use crate::model::description::{Description, List};
 use crate::model::page::{Broken, Request, halved};
 use crate::model::ports::{Decoder, Identified, Listing, Resource};
 use crate::model::table::Table;
 
+use super::child_rows::ChildPlans;
 use super::fields::Fields;
-use super::identity::reject;
+use super::identity::{Problem, reject};
 use super::list_row::{self, Plan};
 use super::reject;
 
@@ -68,7 +70,10 @@ impl Identified for ListResource {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ListDecoder(Plan::of(self.description.table, self.list.owner)))
+        Box::new(ListDecoder {
+            plan: Plan::of(self.description.table, self.list.owner),
+            children: ChildPlans::of(self.description.table),
+        })
     }
 }
 
@@ -78,12 +83,42 @@ impl Listing for ListResource {
     }
 }
 
-struct ListDecoder(Plan);
+struct ListDecoder {
+    plan: Plan,
+    children: ChildPlans,
+}
+
+impl ListDecoder {
+    fn put(&self, element: &[u8], id: &str, fields: &mut Fields, into: &mut Batch) -> Result<(), Problem> {
+        if self.children.is_empty() {
+            return self.plan.row(element, fields, &mut into.rows);
+        }
+        let children = self.children.read(element, id, fields, &mut into.children)?;
+        let before = into.rows.len();
+        let put = self.plan.row(element, fields, &mut into.rows);
+        if into.rows.len() == before {
+            into.children.discard();
+            return put;
+        }
+        // A list is compared row by row when it is merged, so that nothing is known of it before.
+        into.children.keep(Parent {
+            id: id.to_owned(),
+            source: [0; 16],
+            content: [0; 16],
+            children,
+            differs: true,
+            has_row: true,
+            asked_at: None,
+            modified_at: into.rows.last_modified_at(),
+        });
+        put
+    }
+}
 
 impl Decoder for ListDecoder {
     fn decode(&mut self, element: &[u8], print: Fingerprint, _known: Known, into: &mut Batch) {
         let mut fields = Fields::default();
-        if let Err(problem) = self.0.row(element, &mut fields, &mut into.rows) {
+        if let Err(problem) = self.put(element, &print.id, &mut fields, into) {
             into.rejects.push(reject(element, Some(print.id), problem));
         }
         into.tally.replaced_characters += fields.replaced;

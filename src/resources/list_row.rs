@@ -49,16 +49,17 @@ pub(super) struct Plan {
 }
 
 /// Where a column's value is found.
-struct Cell {
-    column: &'static Column,
-    /// The place of its member in [`Plan::members`].
-    member: usize,
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) column: &'static Column,
+    /// The place of its member among those that are read.
+    pub(super) member: usize,
     /// What follows that member in the column's path.
     below: Option<&'static str>,
 }
 
 /// The value of a column.
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Text(Option<Cow<'a, str>>),
     Texts(Vec<Cow<'a, str>>),
     Bigint(Option<i64>),
@@ -71,25 +72,8 @@ impl Plan {
     /// For a table and the member that names the owner of what is no element of the list.
     pub(super) fn of(table: &'static Table, owner: Option<&'static str>) -> Self {
         let mut members: Vec<&'static str> = owner.into_iter().collect();
-        let mut place_of = |name| {
-            let known = members.iter().position(|member| *member == name);
-            known.unwrap_or_else(|| {
-                members.push(name);
-                members.len() - 1
-            })
-        };
-        let cell = |column: &'static Column| {
-            let (name, below) = match column.source.split_once('.') {
-                Some((name, below)) => (name, Some(below)),
-                None => (column.source, None),
-            };
-            Cell {
-                column,
-                member: place_of(name),
-                below,
-            }
-        };
-        let columns = table.columns.iter().map(cell).collect();
+        let columns = table.columns.iter();
+        let columns = columns.map(|column| Cell::of(column, &mut members)).collect();
         Self {
             members,
             columns,
@@ -128,25 +112,22 @@ impl Plan {
 }
 
 impl Cell {
-    /// The value as it came: the member, or what lies in it.
-    fn raw<'a>(&self, member: Raw<'a>) -> Result<Raw<'a>, Problem> {
-        let mut raw = member;
-        for name in self.below.into_iter().flat_map(|below| below.split('.')) {
-            let Some(outer) = raw else {
-                return Ok(None);
-            };
-            if !outer.get().starts_with('{') {
-                return Err(wrong(self.column.source, "in an object", outer.get()).into());
-            }
-            raw = members(outer.get().as_bytes(), &[name])?
-                .first()
-                .copied()
-                .flatten();
+    /// For a column; adds its member to those that are read.
+    pub(super) fn of(column: &'static Column, members: &mut Vec<&'static str>) -> Self {
+        let (member, below) = below(column.source, members);
+        Self {
+            column,
+            member,
+            below,
         }
-        Ok(raw)
     }
 
-    fn value<'a>(&self, raw: Raw<'a>, fields: &mut Fields) -> Result<Value<'a>, Problem> {
+    /// The value as it came: the member, or what lies in it.
+    pub(super) fn raw<'a>(&self, member: Raw<'a>) -> Result<Raw<'a>, Problem> {
+        raw_below(member, self.below, self.column.source)
+    }
+
+    pub(super) fn value<'a>(&self, raw: Raw<'a>, fields: &mut Fields) -> Result<Value<'a>, Problem> {
         let name = self.column.source;
         Ok(match self.column.kind {
             ColumnKind::Text => Value::Text(fields.text(name, raw)?),
@@ -159,6 +140,38 @@ impl Cell {
             ColumnKind::Jsonb | ColumnKind::Bytea => Value::Text(None),
         })
     }
+}
+
+/// The place of a path's member among those that are read, and what follows it in the path.
+pub(super) fn below(path: &'static str, members: &mut Vec<&'static str>) -> (usize, Option<&'static str>) {
+    let (name, below) = match path.split_once('.') {
+        Some((name, below)) => (name, Some(below)),
+        None => (path, None),
+    };
+    let known = members.iter().position(|member| *member == name);
+    let place = known.unwrap_or_else(|| {
+        members.push(name);
+        members.len() - 1
+    });
+    (place, below)
+}
+
+/// What lies in a member: `path` is all of the path, `below` what follows the member in it.
+pub(super) fn raw_below<'a>(member: Raw<'a>, below: Option<&str>, path: &str) -> Result<Raw<'a>, Problem> {
+    let mut raw = member;
+    for name in below.into_iter().flat_map(|below| below.split('.')) {
+        let Some(outer) = raw else {
+            return Ok(None);
+        };
+        if !outer.get().starts_with('{') {
+            return Err(wrong(path, "in an object", outer.get()).into());
+        }
+        raw = members(outer.get().as_bytes(), &[name])?
+            .first()
+            .copied()
+            .flatten();
+    }
+    Ok(raw)
 }
 
 /// A number that fits an `integer`.
@@ -175,7 +188,20 @@ fn small(name: &str, number: Option<i64>) -> Result<Option<i32>, Problem> {
 }
 
 impl Value<'_> {
-    fn write(&self, row: &mut RowWriter<'_>) {
+    /// Whether it is null.
+    pub(super) fn is_null(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Texts(_) => false,
+            Self::Bigint(number) => number.is_none(),
+            Self::Int(number) => number.is_none(),
+            Self::Bool(truth) => truth.is_none(),
+            Self::Moment(time) => time.is_none(),
+        }
+    }
+
+    /// Writes it as the next field of a row.
+    pub(super) fn write(&self, row: &mut RowWriter<'_>) {
         match self {
             Self::Text(text) => row.text_or_null(text.as_deref()),
             Self::Texts(texts) => row.text_array(texts),
@@ -189,7 +215,7 @@ impl Value<'_> {
 
 /// The members of an object with these names, in the order of the names. Absent and null are none, others are passed over,
 /// and one that comes twice is an error: nobody can say which of the two is meant.
-fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<Raw<'a>>, serde_json::Error> {
+pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<Raw<'a>>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(object);
     let found = json.deserialize_map(Members(names))?;
     json.end()?;

@@ -5,6 +5,7 @@
 mod audit_events;
 mod audit_key;
 mod census;
+mod child_rows;
 mod choice;
 mod dates;
 mod fields;

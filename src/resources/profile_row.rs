@@ -10,8 +10,10 @@ mod tests;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::model::batch::{Batch, Known};
+use crate::model::children::{CHILDLESS, ChildHash, Parent};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
+use super::child_rows::ChildPlans;
 use super::fields::Fields;
 use super::identity::Problem;
 use crate::json::bitmap::Bitmap;
@@ -40,9 +42,14 @@ pub(super) static TABLE: Table = Table {
     children: &[],
 };
 
-/// The seed of both hashes: the decoder's version and every setting that changes what is stored.
+/// The seeds of the hashes: the decoder's version and every setting that changes what is stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seeds(pub(super) u64);
+pub(super) struct Seeds {
+    /// Of the hash over an element: with what is stored of its children.
+    pub(super) source: u64,
+    /// Of the hash over the meaning of its row: without.
+    pub(super) content: u64,
+}
 
 /// Makes rows of profiles, in room that is kept from one to the next.
 #[derive(Debug)]
@@ -50,6 +57,7 @@ pub(super) struct ProfileRows {
     /// The properties that are stored, in order; none: all.
     wanted: Vec<String>,
     seeds: Seeds,
+    children: ChildPlans,
     draft: Draft,
     bitmap: Bitmap,
     /// How many profiles were too unusual for the fast reader.
@@ -58,11 +66,12 @@ pub(super) struct ProfileRows {
 
 impl ProfileRows {
     /// With these properties alone, in any order; none: all. The dates are taken from all that come.
-    pub(super) fn new(mut wanted: Vec<String>, seeds: Seeds) -> Self {
+    pub(super) fn new(mut wanted: Vec<String>, seeds: Seeds, table: &'static Table) -> Self {
         wanted.sort_unstable_by(|one, other| jsonb_order(one).cmp(&jsonb_order(other)));
         Self {
             wanted,
             seeds,
+            children: ChildPlans::of(table),
             draft: Draft::default(),
             bitmap: Bitmap::default(),
             unusual: 0,
@@ -82,7 +91,21 @@ impl ProfileRows {
         self.read(element, into)?;
         let profile = self.draft.complete(element, &self.wanted);
         into.tally.unreadable_dates += profile.unreadable_dates;
-        write(&profile, self.seeds, source, known, into)
+        let id = profile.id.ok_or(Problem::NoId)?;
+        let children = if self.children.is_empty() || survivor(&profile, id).is_some() {
+            None
+        } else {
+            let mut fields = Fields::default();
+            let hash = self
+                .children
+                .read(element.as_bytes(), id, &mut fields, &mut into.children);
+            into.tally.replaced_characters += fields.replaced;
+            Some(hash?)
+        };
+        if write_aliases(&profile, id, into) {
+            write(&profile, id, self.seeds, (source, known), children, into);
+        }
+        Ok(())
     }
 
     fn read(&mut self, element: &str, into: &mut Batch) -> Result<(), Problem> {
@@ -99,21 +122,32 @@ impl ProfileRows {
     }
 }
 
-fn write(
-    profile: &CompleteProfile<'_>,
-    seeds: Seeds,
-    source: [u8; 16],
-    known: Known,
-    into: &mut Batch,
-) -> Result<(), Problem> {
-    let id = profile.id.ok_or(Problem::NoId)?;
+/// Who replaces the profile.
+fn survivor<'a>(profile: &CompleteProfile<'a>, id: &str) -> Option<&'a str> {
+    profile.replaced_by.filter(|survivor| *survivor != id)
+}
+
+/// Adds whom the profile replaces and who replaces it. False: it is replaced, so that it has no row.
+fn write_aliases(profile: &CompleteProfile<'_>, id: &str, into: &mut Batch) -> bool {
     let losers = profile.replaces().filter(|loser| *loser != id);
     into.aliases
         .extend(losers.map(|loser| (loser.to_owned(), id.to_owned())));
-    if let Some(survivor) = profile.replaced_by.filter(|survivor| *survivor != id) {
-        into.aliases.push((id.to_owned(), survivor.to_owned()));
-        return Ok(());
-    }
+    let survivor = survivor(profile, id);
+    into.aliases
+        .extend(survivor.map(|survivor| (id.to_owned(), survivor.to_owned())));
+    survivor.is_none()
+}
+
+/// Adds the row and the children, as far as they differ from what is known. `children` is the hash over those that were read;
+/// none where the table has no child tables.
+fn write(
+    profile: &CompleteProfile<'_>,
+    id: &str,
+    seeds: Seeds,
+    (source, known): ([u8; 16], Known),
+    children: Option<ChildHash>,
+    into: &mut Batch,
+) {
     let mut row = into.rows.row(id.as_bytes(), profile.modified_at, 11);
     let meaning = row.text(id).place();
     row.timestamp(profile.created_at)
@@ -125,13 +159,32 @@ fn write(
         .text_array_of(profile.segment_ids())
         .jsonb_with(|json| profile.write_properties(json));
     // As it is encoded, each part has its length before it: equal bytes are an equal meaning.
-    let content = xxh3_128_with_seed(row.since(meaning), seeds.0).to_be_bytes();
-    if matches!(known, Known::Differs { content: stored, .. } if stored == content) {
+    let content = xxh3_128_with_seed(row.since(meaning), seeds.content).to_be_bytes();
+    let (stored, stored_children) = match known {
+        Known::Differs { content, children } => (Some(content), children),
+        Known::Absent | Known::Same => (None, CHILDLESS),
+    };
+    let has_row = stored != Some(content);
+    if has_row {
+        row.bytea(&source).bytea(&content);
+    } else {
         row.take_back();
+    }
+    let differs = children.is_some_and(|children| children != stored_children);
+    if !has_row && !differs {
+        into.children.discard();
         into.tally.unchanged += 1;
         into.rehash.push((id.to_owned(), source));
-    } else {
-        row.bytea(&source).bytea(&content);
+    } else if let Some(children) = children {
+        into.children.keep(Parent {
+            id: id.to_owned(),
+            source,
+            content,
+            children,
+            differs,
+            has_row,
+            asked_at: None,
+            modified_at: profile.modified_at,
+        });
     }
-    Ok(())
 }

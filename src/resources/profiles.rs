@@ -12,7 +12,7 @@ use crate::model::description::{Description, Reading};
 use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Census, Decoder, Identified, Prelude, Resource, Walkable};
 use crate::model::position::CursorPosition;
-use crate::model::table::Table;
+use crate::model::table::{Child, Table};
 use crate::model::verdict::Verdict;
 
 use super::census::SegmentCensus;
@@ -43,6 +43,7 @@ const DECODER_VERSION: u32 = 3;
 
 /// Profiles as a resource.
 pub(super) struct Profiles {
+    description: &'static Description,
     page_size: u32,
     segment: String,
     properties: Vec<String>,
@@ -51,23 +52,47 @@ pub(super) struct Profiles {
 
 impl Profiles {
     /// Profiles as the settings want them.
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(description: &'static Description, settings: &Settings) -> Self {
         let mut properties = settings.properties.clone();
         properties.sort_unstable();
         properties.dedup();
         let fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
+        let seed = xxh3_64(fingerprint.as_bytes());
+        let children = description.table.children;
+        let seeds = Seeds {
+            // Of another child table every element has to be decoded again, and no row of a profile changes.
+            source: if children.is_empty() {
+                seed
+            } else {
+                xxh3_64(format!("{fingerprint}\u{1f}{}", described(children)).as_bytes())
+            },
+            content: seed,
+        };
         Self {
+            description,
             page_size: settings.page_size.get(),
             segment: settings.segment.clone(),
-            seeds: Seeds(xxh3_64(fingerprint.as_bytes())),
+            seeds,
             properties,
         }
     }
 }
 
+/// All of child tables that decides what is stored.
+fn described(children: &[Child]) -> String {
+    let of = |child: &Child| {
+        let columns = child.table.columns.iter();
+        let columns: Vec<String> = columns
+            .map(|column| format!("{} {:?} {}", column.name, column.kind, column.source))
+            .collect();
+        format!("{} {} {}", child.table.name, child.source, columns.join("\u{1f}"))
+    };
+    children.iter().map(of).collect::<Vec<_>>().join("\u{1f}")
+}
+
 impl Resource for Profiles {
     fn table(&self) -> &'static Table {
-        &profile_row::TABLE
+        self.description.table
     }
 
     fn trial_request(&self) -> Request {
@@ -95,7 +120,7 @@ impl Identified for Profiles {
         };
         Ok(Fingerprint {
             id,
-            source: xxh3_128_with_seed(element, self.seeds.0).to_be_bytes(),
+            source: xxh3_128_with_seed(element, self.seeds.source).to_be_bytes(),
         })
     }
 
@@ -103,6 +128,7 @@ impl Identified for Profiles {
         Box::new(ProfileDecoder(ProfileRows::new(
             self.properties.clone(),
             self.seeds,
+            self.description.table,
         )))
     }
 }

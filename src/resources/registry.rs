@@ -61,7 +61,7 @@ fn meaning(
         }
         Reading::Walk(()) => (
             settings.profiles.enabled,
-            Meaning::Walk(Arc::new(Profiles::new(&settings.profiles))),
+            Meaning::Walk(Arc::new(Profiles::new(description, &settings.profiles))),
         ),
         Reading::Feed(()) => {
             let events = &settings.audit_events;

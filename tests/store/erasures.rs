@@ -63,14 +63,18 @@ async fn an_erasure_waits_for_a_load_that_does_not_know_of_it() {
     })
     .await;
     let store = db.store.clone();
-    let erasing = tokio::spawn(async move { erase::erase(&store, &ids(&["person"])).await.unwrap() });
+    let erasing = tokio::spawn(async move {
+        erase::erase(&store, &[&PROFILES], &ids(&["person"]))
+            .await
+            .unwrap()
+    });
     waiting(&db, 1).await;
     run(&mut holding, "commit").await;
     let written = loading.await.unwrap();
     assert_eq!((written.inserted, written.suppressed), (2, 0));
     let receipt = erasing.await.unwrap();
     assert!(
-        receipt.removed.contains(&("blueconic.profiles", 1)),
+        receipt.removed.contains(&("blueconic.profiles".to_owned(), 1)),
         "{receipt:?}"
     );
     assert_eq!(stored(&db).await, ["another"]);
@@ -100,7 +104,11 @@ async fn a_load_waits_for_an_erasure_and_then_knows_of_it() {
     // An erasure comes here late; a load without rejects only reads it.
     run(&mut holding, "begin; lock table sync.rejects in exclusive mode").await;
     let store = db.store.clone();
-    let erasing = tokio::spawn(async move { erase::erase(&store, &ids(&["person"])).await.unwrap() });
+    let erasing = tokio::spawn(async move {
+        erase::erase(&store, &[&PROFILES], &ids(&["person"]))
+            .await
+            .unwrap()
+    });
     eventually("the erasure waits", Duration::from_secs(20), async || {
         let waiting: i64 = db
             .one("select count(*) from pg_locks where relation = 'sync.rejects'::regclass and not granted")
@@ -153,7 +161,7 @@ async fn a_sweep_that_comes_late_writes_nothing_of_an_erased_person() {
         "update blueconic.profiles set synced_at = synced_at - interval '1 day'",
     )
     .await;
-    erase::erase(&db.store, &ids(&["deleted", "survivor", "missed"]))
+    erase::erase(&db.store, &[&PROFILES], &ids(&["deleted", "survivor", "missed"]))
         .await
         .unwrap();
     let merged = |survivor: &str| Verdict::Merged {
@@ -185,7 +193,9 @@ async fn a_person_is_lifted_whole() {
     let db = fixture().await;
     let (lease, walk) = db.walk(PROFILES_FULL).await;
     let mut loader = db.profiles(&lease, Some(walk)).await;
-    erase::erase(&db.store, &ids(&["old"])).await.unwrap();
+    erase::erase(&db.store, &[&PROFILES], &ids(&["old"]))
+        .await
+        .unwrap();
     let mut batch = Batch {
         aliases: vec![("one".to_owned(), "two".to_owned())],
         ..Batch::default()
@@ -193,8 +203,12 @@ async fn a_person_is_lifted_whole() {
     add_profile(&mut batch, "two", Some(1), "x");
     add_profile(&mut batch, "stranger", Some(1), "x");
     load(&mut loader, batch).await;
-    erase::erase(&db.store, &ids(&["one"])).await.unwrap();
-    erase::erase(&db.store, &ids(&["stranger"])).await.unwrap();
+    erase::erase(&db.store, &[&PROFILES], &ids(&["one"]))
+        .await
+        .unwrap();
+    erase::erase(&db.store, &[&PROFILES], &ids(&["stranger"]))
+        .await
+        .unwrap();
     assert_eq!(db.one::<i64>("select count(*) from sync.erasures").await, 4);
     let lifted = lift::lift(&db.store, &ids(&["two"])).await.unwrap();
     assert_eq!((lifted.hashes.len(), lifted.unknown), (2, 0));
@@ -229,10 +243,11 @@ async fn loads_and_erasures_do_not_deadlock() {
             }
         }
         let person = ids(&[&format!("p{:02}", round % 30)]);
+        let tables = [&PROFILES];
         let (one, two, erased) = tokio::join!(
             left.load(one, None),
             right.load(two, None),
-            erase::erase(&db.store, &person)
+            erase::erase(&db.store, &tables, &person)
         );
         one.unwrap();
         two.unwrap();
@@ -292,7 +307,8 @@ async fn statistics_wait_for_an_index_without_a_deadlock() {
     })
     .await;
     let store = db.store.clone();
-    let erasing = tokio::spawn(async move { erase::erase(&store, &ids(&["p07"])).await.unwrap() });
+    let erasing =
+        tokio::spawn(async move { erase::erase(&store, &[&PROFILES], &ids(&["p07"])).await.unwrap() });
     // Longer than the server takes to look for a deadlock.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     run(&mut holding, "commit").await;
@@ -307,7 +323,9 @@ async fn without_the_key_nothing_is_loaded_and_nobody_erased() {
     let db = fixture().await;
     let (lease, walk) = db.walk(PROFILES_FULL).await;
     let mut loader = db.profiles(&lease, Some(walk)).await;
-    erase::erase(&db.store, &ids(&["person"])).await.unwrap();
+    erase::erase(&db.store, &[&PROFILES], &ids(&["person"]))
+        .await
+        .unwrap();
     run(
         &mut db.look.acquire().await.unwrap(),
         "delete from sync.erasure_key",
@@ -317,7 +335,9 @@ async fn without_the_key_nothing_is_loaded_and_nobody_erased() {
     add_profile(&mut batch, "person", Some(1), "x");
     let fault = loader.load(batch, None).await.unwrap_err();
     assert!(fault.sentence().contains("sync.erasure_key is empty"), "{fault}");
-    let error = erase::erase(&db.store, &ids(&["another"])).await.unwrap_err();
+    let error = erase::erase(&db.store, &[&PROFILES], &ids(&["another"]))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("sync.erasure_key"), "{error}");
     assert_eq!(stored(&db).await, Vec::<String>::new());
 }
@@ -334,7 +354,9 @@ async fn without_erasures_a_load_takes_one_lock_and_asks_nothing_more() {
         .unwrap();
     assert_eq!(key, None);
     transaction.rollback().await.unwrap();
-    erase::erase(&db.store, &ids(&["person"])).await.unwrap();
+    erase::erase(&db.store, &[&PROFILES], &ids(&["person"]))
+        .await
+        .unwrap();
     let key: Option<Vec<u8>> = sqlx::query_scalar("select sync.load_beside_erasures()")
         .fetch_one(&mut connection)
         .await

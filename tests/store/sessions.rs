@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::support::eventually;
 use crate::support::fixture::{
-    Fixture, PROFILES_FULL, SEGMENTS, add_profile, another_store, empty_database, fixture, run,
+    Fixture, PROFILES, PROFILES_FULL, SEGMENTS, add_profile, another_store, empty_database, fixture, run,
 };
 
 /// A migrated database of a role with such defaults.
@@ -52,7 +52,11 @@ async fn a_load_behind_an_erasure_sees_it(what: &str, isolation: &str) {
         .await
         .unwrap();
     let store = db.store.clone();
-    let erasing = tokio::spawn(async move { erase::erase(&store, &["person".to_owned()]).await.unwrap() });
+    let erasing = tokio::spawn(async move {
+        erase::erase(&store, &[&PROFILES], &["person".to_owned()])
+            .await
+            .unwrap()
+    });
     eventually("the erasure waits", Duration::from_secs(20), async || {
         (waiting(&db).await == 1).then_some(())
     })
@@ -190,7 +194,9 @@ async fn a_stranger_s_function_is_not_called() {
     add_profile(&mut batch, "p", Some(1), "x");
     loader.load(batch, None).await.unwrap();
     drop(loader);
-    erase::erase(&db.store, &["p".to_owned()]).await.unwrap();
+    erase::erase(&db.store, &[&PROFILES], &["p".to_owned()])
+        .await
+        .unwrap();
     // The functions of ours, called by anybody with such a path.
     run(&mut admin, "set search_path = public, pg_catalog").await;
     for call in [

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::database::Database;
 use crate::support::database::of_an_older_version;
-use crate::support::fixture::{PROFILES_FULL, add_profile, empty_database, fixture, load, run};
+use crate::support::fixture::{PROFILES, PROFILES_FULL, add_profile, empty_database, fixture, load, run};
 
 /// A role that may not make a schema, and schemas that somebody else made.
 async fn handed_over(what: &str, statements: &str) {
@@ -71,7 +71,7 @@ async fn a_foreign_key_of_an_analyst_is_named_without_the_person() {
     )
     .await;
     let fault = Fault::from(
-        erase::erase(&db.store, &["a-person".to_owned()])
+        erase::erase(&db.store, &[&PROFILES], &["a-person".to_owned()])
             .await
             .unwrap_err(),
     );

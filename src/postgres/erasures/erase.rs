@@ -5,10 +5,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::model::Time;
+use crate::model::table::Table;
 use crate::postgres::bigint::to_count;
 use crate::postgres::erasures::hash::{Hasher, hasher, stand_in};
 use crate::postgres::erasures::{chain, named, statistics};
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::leaving::{self, Place};
 use crate::postgres::retry::Attempts;
 use crate::postgres::store::PostgresStore;
 use crate::postgres::{boundary, seen};
@@ -30,7 +32,7 @@ pub struct Receipt {
     /// Every id that was one of theirs, as what is kept of it.
     pub hashes: Vec<Kept>,
     /// Rows by table that were removed, or changed where the row itself stays.
-    pub removed: Vec<(&'static str, u64)>,
+    pub removed: Vec<(String, u64)>,
     /// Whether the planner's statistics of these tables were made anew: they hold samples of what rows said.
     pub statistics: bool,
 }
@@ -66,24 +68,32 @@ pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<Reach, Error
     })
 }
 
-/// Erases the persons that these ids stand for. Doing it again does nothing more.
-pub async fn erase(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
+/// Erases the persons that these ids stand for. Doing it again does nothing more. `tables` hold a row for each person.
+pub async fn erase(
+    store: &PostgresStore,
+    tables: &[&'static Table],
+    ids: &[String],
+) -> Result<Receipt, Error> {
     let mut attempts = Attempts::default();
     let receipt = loop {
-        match store.minutes(DOING, erase_once(store, ids)).await {
+        match store.minutes(DOING, erase_once(store, tables, ids)).await {
             Ok(receipt) => break receipt,
             Err(error) => attempts.again(error).await?,
         }
     };
     let touched = receipt.removed.iter().filter(|(_, rows)| *rows > 0);
-    let statistics = statistics::refresh(store, touched.map(|(table, _)| *table)).await;
+    let statistics = statistics::refresh(store, touched.map(|(table, _)| table.as_str())).await;
     Ok(Receipt {
         statistics,
         ..receipt
     })
 }
 
-async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Error> {
+async fn erase_once(
+    store: &PostgresStore,
+    tables: &[&'static Table],
+    ids: &[String],
+) -> Result<Receipt, Error> {
     let mut transaction = store.control().begin().await.doing(DOING)?;
     let at = alone(&mut transaction).await?;
     let keyed = hasher(&mut transaction, at).await?;
@@ -94,7 +104,7 @@ async fn erase_once(store: &PostgresStore, ids: &[String]) -> Result<Receipt, Er
         hashes.extend(keep(&mut transaction, &keyed, chain, receipt_id, at).await?);
     }
     let all: Vec<String> = chains.iter().flatten().cloned().collect();
-    let removed = remove(&mut transaction, &keyed, &all, at).await?;
+    let removed = remove(&mut transaction, tables, &keyed, &all, at).await?;
     boundary::cross("erase", DOING, transaction.commit()).await?;
     Ok(Receipt {
         id: receipt_id,
@@ -158,18 +168,25 @@ async fn keep(
     Ok(kept.collect())
 }
 
-/// Removes whatever names one of the ids.
+/// Removes whatever names one of the ids: what leaves with a row of the tables, what remembers it, and what names persons
+/// besides.
 async fn remove(
     connection: &mut PgConnection,
+    tables: &[&'static Table],
     keyed: &Hasher,
     ids: &[String],
     at: Time,
-) -> Result<Vec<(&'static str, u64)>, Error> {
+) -> Result<Vec<(String, u64)>, Error> {
+    let mut removed = Vec::new();
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for table in tables {
+        let places = [leaving::leaves(table), leaving::remembers(table)].concat();
+        let statements: Vec<String> = places.iter().map(Place::delete).collect();
+        let gone = leaving::delete(connection, &statements, &all, DOING).await?;
+        removed.extend(places.into_iter().map(|place| place.name).zip(gone));
+    }
     let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
-    Ok(vec![
-        ("blueconic.profiles", profiles(connection, ids).await?),
-        ("blueconic.profile_aliases", aliases(connection, ids).await?),
-        ("blueconic.profile_tombstones", tombstones(connection, ids).await?),
+    let others = [
         (
             "blueconic.audit_events",
             audit_objects(connection, ids, at).await?,
@@ -178,37 +195,9 @@ async fn remove(
         ("sync.walk_seen", stand_in_seen(connection, keyed, ids).await?),
         ("sync.walk_unseen", candidates(connection, ids).await?),
         ("sync.runs", runs(connection, &spellings).await?),
-    ])
-}
-
-async fn profiles(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
-    let gone = sqlx::query!("delete from blueconic.profiles where id = any ($1)", ids)
-        .execute(connection)
-        .await
-        .doing(DOING)?;
-    Ok(gone.rows_affected())
-}
-
-async fn aliases(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
-    let gone = sqlx::query!(
-        "delete from blueconic.profile_aliases where profile_id = any ($1) or survivor_id = any ($1)",
-        ids
-    )
-    .execute(connection)
-    .await
-    .doing(DOING)?;
-    Ok(gone.rows_affected())
-}
-
-async fn tombstones(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
-    let gone = sqlx::query!(
-        "delete from blueconic.profile_tombstones where profile_id = any ($1) or survivor_id = any ($1)",
-        ids
-    )
-    .execute(connection)
-    .await
-    .doing(DOING)?;
-    Ok(gone.rows_affected())
+    ];
+    removed.extend(others.map(|(table, rows)| (table.to_owned(), rows)));
+    Ok(removed)
 }
 
 /// The object goes, the event stays: its key keeps it from being loaded again with the object.

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes the statistics of these tables anew; false when that could not be done. The erasure stands all the same.
-pub(super) async fn refresh(store: &PostgresStore, tables: impl Iterator<Item = &'static str>) -> bool {
+pub(super) async fn refresh(store: &PostgresStore, tables: impl Iterator<Item = &str>) -> bool {
     let mut all = true;
     for table in tables {
         if let Err(error) = patiently(store, table).await {

@@ -13,7 +13,8 @@ use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::hash::{Hasher, IdHash, stand_in};
 use crate::postgres::erasures::named;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::{STAGED_OBJECTS, UNSTAGE_OBJECTS, UNSTAGE_PROFILES};
+use crate::postgres::leaving;
+use crate::postgres::merge::{STAGED_OBJECTS, Statements, UNSTAGE_OBJECTS};
 
 const DOING: &str = "leaving out erased persons";
 /// What stands in a reject's text in place of an erased id.
@@ -85,6 +86,7 @@ pub(crate) async fn leave_out_erased(
     connection: &mut PgConnection,
     hasher: &Hasher,
     table: &Table,
+    sql: &Statements,
     batch: &Batch,
 ) -> Result<Option<Suppressed>, Error> {
     let mut ids = named_by(&batch.rejects);
@@ -99,7 +101,9 @@ pub(crate) async fn leave_out_erased(
     }
     Ok(Some(match table.merge {
         Merge::Profile => {
-            unstage(connection, batch, &erased).await?;
+            if !(batch.rows.is_empty() && batch.children.is_empty()) {
+                leaving::delete(connection, &sql.unstage, &erased.ids(), DOING).await?;
+            }
             without_profiles(batch, &erased)
         }
         Merge::Occurrence if !batch.rows.is_empty() => {
@@ -117,7 +121,8 @@ fn profiles_in(batch: &Batch) -> impl Iterator<Item = String> {
         .iter()
         .flat_map(|(loser, survivor)| [loser, survivor]);
     let rehashed = batch.rehash.iter().map(|(id, _)| id);
-    let others = batch.seen.iter().chain(merged).chain(rehashed);
+    let parents = batch.children.parents().iter().map(|parent| &parent.id);
+    let others = batch.seen.iter().chain(merged).chain(rehashed).chain(parents);
     others
         .map(String::as_str)
         .chain(batch.rows.ids())
@@ -140,18 +145,6 @@ async fn staged_objects(connection: &mut PgConnection) -> Result<Vec<String>, Er
         .doing(DOING)
 }
 
-async fn unstage(connection: &mut PgConnection, batch: &Batch, erased: &Erased) -> Result<(), Error> {
-    if batch.rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(UNSTAGE_PROFILES)
-        .bind(erased.ids())
-        .execute(connection)
-        .await
-        .doing(DOING)?;
-    Ok(())
-}
-
 async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Result<(), Error> {
     sqlx::query(UNSTAGE_OBJECTS)
         .bind(erased.ids())
@@ -165,6 +158,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Suppressed {
     let mut filtered = batch.clone();
     let staged = |key: &[u8]| std::str::from_utf8(key).is_ok_and(|id| erased.has(id));
     filtered.rows.retain(|key| !staged(key));
+    let alone = filtered.children.retain(|id| !erased.has(id));
     filtered.rehash.retain(|(id, _)| !erased.has(id));
     for id in &mut filtered.seen {
         if let Some(hash) = erased.0.get(id) {
@@ -177,7 +171,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Suppressed {
         .partition(|reject| !is_theirs(reject, erased));
     filtered.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
     // Each element once: a loser of a merge is no row anyway, and a copy within the batch is counted as such.
-    let left_out = batch.rows.len() - filtered.rows.len() + theirs.len();
+    let left_out = batch.rows.len() - filtered.rows.len() + alone + theirs.len();
     let departing = batch
         .aliases
         .iter()

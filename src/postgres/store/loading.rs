@@ -40,8 +40,11 @@ impl LoadStore for PostgresStore {
 
     async fn after_full_walk(&self, table: &'static Table) -> Outcome<Vec<String>> {
         let mut put_off = self.retry_upkeep(table).await?;
-        let session = self.watched(upkeep::REFRESHING).await?;
-        put_off.extend(upkeep::refresh(session, table).await?);
+        let children = table.children.iter().map(|child| child.table);
+        for table in std::iter::once(table).chain(children) {
+            let session = self.watched(upkeep::REFRESHING).await?;
+            put_off.extend(upkeep::refresh(session, table).await?);
+        }
         Ok(put_off)
     }
 

@@ -25,9 +25,14 @@ use crate::resources::identity;
 
 use super::*;
 
+const SEEDS: Seeds = Seeds {
+    source: 1,
+    content: 1,
+};
+
 /// A batch of this one profile, and how many of its readings were slow.
 fn put(json: &str, known: Known) -> (Batch, u64) {
-    let mut rows = ProfileRows::new(Vec::new(), Seeds(1));
+    let mut rows = ProfileRows::new(Vec::new(), SEEDS, &TABLE);
     let mut batch = Batch::default();
     rows.put(json.as_bytes(), [0; 16], known, &mut batch)
         .unwrap_or_else(|_| panic!("not decoded: {json}"));
@@ -115,7 +120,7 @@ fn the_content_hash_is_blind_to_order_and_spelling_and_sees_every_other_change()
 fn equal_content_leaves_no_row_and_a_refreshed_hash() {
     let json = r#"{"id":"p","properties":[{"id":"a","values":["1"]}]}"#;
     let content = hash(json);
-    let mut rows = ProfileRows::new(Vec::new(), Seeds(1));
+    let mut rows = ProfileRows::new(Vec::new(), SEEDS, &TABLE);
     let mut batch = Batch::default();
     let before = json.replace("\"p\"", "\"o\"");
     for (element, known) in [
@@ -163,7 +168,7 @@ fn dates_come_from_their_field_or_their_property() {
 
 #[test]
 fn what_is_not_wanted_is_not_stored_and_gives_its_date_all_the_same() {
-    let mut rows = ProfileRows::new(vec!["c".into(), "b".into(), "aa".into()], Seeds(1));
+    let mut rows = ProfileRows::new(vec!["c".into(), "b".into(), "aa".into()], SEEDS, &TABLE);
     let mut batch = Batch::default();
     let json = br#"{"id":"p","properties":[{"id":"c","values":["3"]},{"id":"a","values":["1"]},
         {"id":"lastmodifieddate","values":["5"]},{"id":"b","values":[]},{"id":"c","values":["4"]}]}"#;
@@ -176,7 +181,7 @@ fn what_is_not_wanted_is_not_stored_and_gives_its_date_all_the_same() {
 
 #[test]
 fn a_loser_is_an_alias_and_no_row_and_a_winner_names_its_losers() {
-    let mut rows = ProfileRows::new(Vec::new(), Seeds(1));
+    let mut rows = ProfileRows::new(Vec::new(), SEEDS, &TABLE);
     let mut batch = Batch::default();
     for json in [
         r#"{"id":"l","replacedBy":"w"}"#,
@@ -195,7 +200,7 @@ fn a_loser_is_an_alias_and_no_row_and_a_winner_names_its_losers() {
 /// Why it is no row.
 fn problem(element: &[u8]) -> (RejectReason, String) {
     let mut batch = Batch::default();
-    let mut rows = ProfileRows::new(Vec::new(), Seeds(1));
+    let mut rows = ProfileRows::new(Vec::new(), SEEDS, &TABLE);
     match rows.put(element, [0; 16], Known::Absent, &mut batch) {
         Ok(()) => panic!("decoded: {}", element.escape_ascii()),
         Err(problem) => {
@@ -266,7 +271,10 @@ fn written(element: &str, read: impl FnOnce(&mut Draft) -> bool) -> Option<Vec<V
     }
     let mut batch = Batch::default();
     let profile = draft.complete(element, &[]);
-    assert!(write(&profile, Seeds(1), [0; 16], Known::Absent, &mut batch).is_ok());
+    let id = profile.id.unwrap();
+    if write_aliases(&profile, id, &mut batch) {
+        write(&profile, id, SEEDS, ([0; 16], Known::Absent), None, &mut batch);
+    }
     let aliases = batch.aliases.iter().flat_map(|(loser, winner)| [loser, winner]);
     let aliases = aliases.map(|id| id.clone().into_bytes());
     Some(batch.rows.tuples().map(<[u8]>::to_vec).chain(aliases).collect())
@@ -374,7 +382,7 @@ async fn a_tenants_profiles_are_read_fast() {
             unknown_keys: liberal,
             ..Shape::default()
         };
-        let mut rows = ProfileRows::new(Vec::new(), Seeds(1));
+        let mut rows = ProfileRows::new(Vec::new(), SEEDS, &TABLE);
         let mut batch = Batch::default();
         let profiles = profiles_of(shape).await;
         for profile in &profiles {

@@ -1,0 +1,124 @@
+//! The SQL over `sync.child_hashes`, for a table of [`Merge::Profile`] that has children. A row there says what a parent's
+//! children are, as one hash, and which element they came in. Every statement that writes a row runs under the lock on the
+//! parent's own row.
+//!
+//! An element is known as it came where its bytes are those of its parent's row. A child that changes leaves that row alone, so
+//! that the hash over the newer bytes stands here, for as long as the parent's row keeps the one that it had then.
+//!
+//! [`Merge::Profile`]: crate::model::table::Merge::Profile
+
+use crate::model::table::Table;
+use crate::postgres::sql::relation;
+
+/// The hash of a parent without children.
+const CHILDLESS: &str = r"'\x00000000000000000000000000000000'::bytea";
+
+/// The statements of one table.
+#[derive(Debug)]
+pub(crate) struct HashStatements {
+    /// Which of the elements `$1` with the hashes `$2` differ from what is stored: their places, the hash over the meaning of the
+    /// row (null where there is none) and over its children.
+    pub(crate) known: String,
+    /// Records the children of parents that are certainly new: `$1` the ids, `$2` the hashes, `$3` when they were asked for.
+    pub(crate) insert: String,
+    /// Judges whose children are to be replaced, and records those. `$1` ids, `$2` hashes over the rows' meanings, `$3` over the
+    /// elements, `$4` over the children, `$5` when they were asked for, `$6` whether the children differed when they were
+    /// compared, `$7` whether the parent's row was written by this transaction, `$8` the time. Gives ids; false: nothing is
+    /// replaced.
+    pub(crate) judge: String,
+    /// Has elements that mean the same count as known: `$1` ids, `$2` hashes over the elements, `$3` and `$4` what was known of
+    /// their meaning and of their children.
+    pub(crate) refresh: String,
+}
+
+impl HashStatements {
+    /// Those of a table.
+    pub(crate) fn of(table: &Table) -> Self {
+        let parent = relation(table);
+        let name = table.name;
+        let former = format!(
+            "left join sync.child_hashes as former on former.parent_id = i.id and former.parent_table = '{name}'"
+        );
+        Self {
+            known: known(&parent, name),
+            insert: format!(
+                "insert into sync.child_hashes (parent_id, parent_table, hash, asked_at)
+                 select i.id, '{name}', i.hash, i.asked_at
+                 from unnest($1::text[], $2::bytea[], $3::timestamptz[]) as i (id, hash, asked_at)"
+            ),
+            judge: judge(&parent, name, &former),
+            refresh: format!(
+                "insert into sync.child_hashes as stored
+                   (parent_id, parent_table, hash, source_hash, instead_of, asked_at)
+                 select i.id, '{name}', i.children, i.source_hash, parent.source_hash, former.asked_at
+                 from unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])
+                   as i (id, source_hash, content_hash, children)
+                 join {parent} as parent on parent.id = i.id and parent.content_hash = i.content_hash
+                 {former}
+                 where coalesce(former.hash, {CHILDLESS}) = i.children
+                 order by i.id
+                 on conflict (parent_id, parent_table) do update set
+                   source_hash = excluded.source_hash, instead_of = excluded.instead_of"
+            ),
+        }
+    }
+}
+
+fn known(parent: &str, name: &str) -> String {
+    format!(
+        "select asked.place,
+           case when stored.source_hash is not null then
+             (select row.content_hash from {parent} as row where row.id = asked.id)
+           end,
+           coalesce(former.hash, {CHILDLESS})
+         from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
+         left join {parent} as stored on stored.id = asked.id
+         left join sync.child_hashes as former on former.parent_id = asked.id and former.parent_table = '{name}'
+         where case
+             when former.instead_of = stored.source_hash then former.source_hash
+             else stored.source_hash
+           end is distinct from asked.source_hash"
+    )
+}
+
+/// Children follow their parent. Those of a row that this transaction wrote are written with it. Where the row is the same, they
+/// are as new as the reading that they came in, unless a page that was asked for later brought those that are stored. Where it
+/// is another one, a later reading brought that one.
+///
+/// A row may have been written whose children were the same when they were compared and are others now, or that came in another
+/// copy of the element than its children. The table then holds what no element said: an empty hash has the next walk decode it.
+fn judge(parent: &str, name: &str, former: &str) -> String {
+    format!(
+        "with incoming as (
+           select i.*, parent.source_hash as row_source,
+             parent.content_hash = i.content_hash as is_same_row,
+             coalesce(former.hash, {CHILDLESS}) as former_hash,
+             coalesce(former.asked_at > i.asked_at and former.asked_at <= $8, false) as is_older
+           from unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[], $5::timestamptz[], $6::boolean[], $7::boolean[])
+             as i (id, content_hash, source_hash, hash, asked_at, differs, written)
+           join {parent} as parent on parent.id = i.id and parent.source_hash <> ''::bytea
+           {former}
+         ),
+         judged as (
+           select i.*, i.differs and i.is_same_row and (i.written or not i.is_older) as is_taken,
+             i.former_hash <> i.hash as is_new
+           from incoming as i
+         ),
+         recorded as (
+           insert into sync.child_hashes as stored
+             (parent_id, parent_table, hash, source_hash, instead_of, asked_at)
+           select j.id, '{name}',
+             case when j.is_taken then j.hash else j.former_hash end,
+             case when j.is_taken then j.source_hash else ''::bytea end,
+             j.row_source, j.asked_at
+           from judged as j
+           where (j.is_new and j.is_taken) or (j.written and not j.is_taken and (j.is_new or not j.is_same_row))
+           order by j.id
+           on conflict (parent_id, parent_table) do update set
+             hash = excluded.hash, source_hash = excluded.source_hash,
+             instead_of = excluded.instead_of, asked_at = excluded.asked_at
+           returning parent_id, source_hash <> ''::bytea as is_taken
+         )
+         select parent_id, is_taken from recorded"
+    )
+}

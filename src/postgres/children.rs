@@ -1,0 +1,144 @@
+//! The way of children into their tables, behind their parents and in the same transaction. Whoever writes children of a parent
+//! holds the lock on the parent's row, so that the child tables need no order of their own.
+
+use std::collections::HashSet;
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::Time;
+use crate::model::batch::{Batch, Written};
+use crate::model::children::{CHILDLESS, Parent};
+use crate::postgres::bigint::from_length;
+use crate::postgres::child_hashes::HashStatements;
+use crate::postgres::copy;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::merge::Statements;
+use crate::postgres::staging;
+
+const DOING: &str = "merging children";
+
+/// Copies the rows of all child tables into their stagings.
+pub(crate) async fn stage(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    batch: &Batch,
+) -> Result<(), Error> {
+    for (child, rows) in sql.children.iter().zip(batch.children.tables()) {
+        if !rows.is_empty() {
+            staging::fill(connection, child, rows).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces the children that differ of parents whose rows are merged. `written`: the parents whose rows this transaction wrote.
+pub(crate) async fn merge(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    batch: &Batch,
+    now: Time,
+    written_rows: &HashSet<&str>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    let Some(hashes) = sql.hashes.as_ref().filter(|_| !batch.children.is_empty()) else {
+        return Ok(());
+    };
+    let parents = batch.children.parents();
+    let taken = judge(connection, hashes, parents, written_rows, now).await?;
+    let ids: Vec<&str> = taken.iter().map(String::as_str).collect();
+    replace(connection, sql, &ids, now).await?;
+    let taken: HashSet<&str> = ids.into_iter().collect();
+    // An element without a row of its own in the batch is counted here and nowhere else.
+    let alone = parents.iter().filter(|parent| !parent.has_row);
+    let changed = from_length(alone.filter(|parent| taken.contains(parent.id.as_str())).count());
+    written.updated += changed;
+    written.unchanged += from_length(batch.children.alone()) - changed;
+    Ok(())
+}
+
+/// The parents whose children are to be replaced.
+async fn judge(
+    connection: &mut PgConnection,
+    hashes: &HashStatements,
+    parents: &[Parent],
+    written_rows: &HashSet<&str>,
+    now: Time,
+) -> Result<Vec<String>, Error> {
+    let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
+    let contents: Vec<&[u8]> = parents.iter().map(|parent| parent.content.as_slice()).collect();
+    let sources: Vec<&[u8]> = parents.iter().map(|parent| parent.source.as_slice()).collect();
+    let children: Vec<&[u8]> = parents.iter().map(|parent| parent.children.as_slice()).collect();
+    let asked: Vec<Option<Time>> = parents.iter().map(|parent| parent.asked_at).collect();
+    let differs: Vec<bool> = parents.iter().map(|parent| parent.differs).collect();
+    let rows: Vec<bool> = ids.iter().map(|id| written_rows.contains(id)).collect();
+    let judged: Vec<(String, bool)> = sqlx::query_as(AssertSqlSafe(hashes.judge.as_str()))
+        .bind(ids)
+        .bind(contents)
+        .bind(sources)
+        .bind(children)
+        .bind(asked)
+        .bind(differs)
+        .bind(rows)
+        .bind(now)
+        .fetch_all(connection)
+        .await
+        .doing(DOING)?;
+    let taken = judged.into_iter().filter(|(_, is_taken)| *is_taken);
+    Ok(taken.map(|(id, _)| id).collect())
+}
+
+/// Has the child tables hold what is staged of these parents, and nothing else of them.
+pub(crate) async fn replace(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    parents: &[&str],
+    now: Time,
+) -> Result<(), Error> {
+    if parents.is_empty() {
+        return Ok(());
+    }
+    for child in &sql.children {
+        sqlx::query(AssertSqlSafe(child.merge.as_str()))
+            .bind(now)
+            .bind(parents)
+            .execute(&mut *connection)
+            .await
+            .doing(DOING)?;
+    }
+    Ok(())
+}
+
+/// Copies the children of parents that are certainly new straight into their tables.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    batch: &Batch,
+    now: Time,
+) -> Result<(), Error> {
+    let Some(hashes) = sql.hashes.as_ref().filter(|_| !batch.children.is_empty()) else {
+        return Ok(());
+    };
+    for (child, rows) in sql.children.iter().zip(batch.children.tables()) {
+        if !rows.is_empty() {
+            let tuples = rows.tuples().map(|tuple| (tuple, Some(now)));
+            let sent = copy::send_with_times(connection, &child.copy_direct, tuples, None);
+            sent.await.doing("copying children")?;
+        }
+    }
+    let parents = batch.children.parents().iter();
+    let parents: Vec<&Parent> = parents.filter(|parent| parent.children != CHILDLESS).collect();
+    if parents.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
+    let children: Vec<&[u8]> = parents.iter().map(|parent| parent.children.as_slice()).collect();
+    let asked: Vec<Option<Time>> = parents.iter().map(|parent| parent.asked_at).collect();
+    sqlx::query(AssertSqlSafe(hashes.insert.as_str()))
+        .bind(ids)
+        .bind(children)
+        .bind(asked)
+        .execute(connection)
+        .await
+        .doing("copying children")?;
+    Ok(())
+}

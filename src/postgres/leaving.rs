@@ -1,0 +1,170 @@
+//! What leaves the database with a row of a table. The one place that says so: sweeps, losers of merges, suppression and erasure
+//! ask here. All of it follows from the table's description.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::table::{Merge, Table};
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::sql::{quoted, relation, staging};
+
+/// A table, and the columns in which it names an element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its name with its schema, as it is told.
+    pub(crate) name: String,
+    /// The same as SQL.
+    relation: String,
+    columns: Vec<String>,
+    /// Which of its rows are meant, where not all are.
+    among: String,
+}
+
+impl Place {
+    fn new(relation: impl Into<String>, columns: &[&str]) -> Self {
+        let relation = relation.into();
+        Self {
+            name: relation.replace('"', ""),
+            relation,
+            columns: columns.iter().map(|column| quoted(column)).collect(),
+            among: String::new(),
+        }
+    }
+
+    /// The rows of a table themselves.
+    pub(crate) fn of_rows(table: &Table) -> Self {
+        Self::new(relation(table), &[table.key[0]])
+    }
+
+    /// Deletes the rows that name one of the ids `$1`.
+    pub(crate) fn delete(&self) -> String {
+        let names: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| format!("{column} = any ($1)"))
+            .collect();
+        format!(
+            "delete from {} where {}{}",
+            self.relation,
+            self.among,
+            names.join(" or ")
+        )
+    }
+}
+
+/// What leaves with a row of a table, the row itself first.
+pub(crate) fn leaves(table: &Table) -> Vec<Place> {
+    std::iter::once(Place::of_rows(table))
+        .chain(below(table))
+        .collect()
+}
+
+/// The same without the row itself: nothing, where the table has no children.
+fn below(table: &Table) -> Vec<Place> {
+    let children = table.children.iter();
+    let mut places: Vec<Place> = children
+        .map(|child| Place::new(relation(child.table), &[child.parent()]))
+        .collect();
+    if !places.is_empty() && table.merge == Merge::Profile {
+        places.push(Place {
+            among: format!("parent_table = '{}' and ", table.name),
+            ..Place::new("sync.child_hashes", &["parent_id"])
+        });
+    }
+    places
+}
+
+/// The tables that name a row after it left. Only an erasure empties them.
+pub(crate) fn remembers(table: &Table) -> Vec<Place> {
+    match table.merge {
+        Merge::Profile => {
+            let columns = ["profile_id", "survivor_id"];
+            let tables = ["blueconic.profile_aliases", "blueconic.profile_tombstones"];
+            tables.map(|name| Place::new(name, &columns)).into()
+        }
+        Merge::Upsert | Merge::Occurrence | Merge::Child => Vec::new(),
+    }
+}
+
+/// What names a row in the staging of a connection.
+pub(crate) fn stages(table: &Table) -> Vec<Place> {
+    let own = Place::new(staging(table), &[table.key[0]]);
+    let children = table.children.iter();
+    let children = children.map(|child| Place::new(staging(child.table), &[child.parent()]));
+    std::iter::once(own).chain(children).collect()
+}
+
+/// The statements that take out what leaves with the rows `$1` that left a table already; none where it has no children.
+pub(crate) fn deletes_below(table: &Table) -> Vec<String> {
+    below(table).iter().map(Place::delete).collect()
+}
+
+/// Runs statements over ids. Gives how many rows each of them deleted.
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    statements: &[String],
+    ids: &[&str],
+    doing: &'static str,
+) -> Result<Vec<u64>, Error> {
+    let mut deleted = Vec::with_capacity(statements.len());
+    if ids.is_empty() {
+        return Ok(deleted);
+    }
+    for statement in statements {
+        let gone = sqlx::query(AssertSqlSafe(statement.as_str()))
+            .bind(ids)
+            .execute(&mut *connection)
+            .await
+            .doing(doing)?;
+        deleted.push(gone.rows_affected());
+    }
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::table::Child;
+
+    const fn table(name: &'static str, key: &'static [&'static str], children: &'static [Child]) -> Table {
+        Table {
+            name,
+            columns: &[],
+            key,
+            merge: Merge::Profile,
+            children,
+        }
+    }
+
+    #[test]
+    fn what_leaves_follows_from_the_description() {
+        static CHILD: Table = table("things", &["parent_id", "id"], &[]);
+        static PARENT: Table = table(
+            "parents",
+            &["id"],
+            &[Child {
+                table: &CHILD,
+                source: "things",
+            }],
+        );
+        let of = |table| {
+            let places = leaves(table);
+            places.iter().map(Place::delete).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of(&PARENT),
+            [
+                r#"delete from blueconic."parents" where "id" = any ($1)"#,
+                r#"delete from blueconic."things" where "parent_id" = any ($1)"#,
+                r#"delete from sync.child_hashes where parent_table = 'parents' and "parent_id" = any ($1)"#,
+            ]
+        );
+        let without = table("parents", &["id"], &[]);
+        assert_eq!(of(&without).len(), 1);
+        assert_eq!(deletes_below(&without), Vec::<String>::new());
+        let lists = Table {
+            merge: Merge::Upsert,
+            ..PARENT
+        };
+        assert_eq!((leaves(&lists).len(), remembers(&lists).len()), (2, 0));
+    }
+}

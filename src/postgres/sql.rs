@@ -1,0 +1,127 @@
+//! The parts that SQL from table descriptors is put together of. Names come from descriptors, values never.
+
+use crate::model::table::{ColumnKind, Table};
+
+/// The column that all tables have and no decoder brings.
+pub(crate) const SYNCED_AT: &str = "synced_at";
+
+/// A table's name with its schema.
+pub(crate) fn relation(table: &Table) -> String {
+    format!("blueconic.{}", quoted(table.name))
+}
+
+/// The name of a table's staging.
+pub(crate) fn staging(table: &Table) -> String {
+    format!("pg_temp.staged_{}", table.name)
+}
+
+/// The columns that a decoder brings, each behind a prefix.
+pub(crate) fn names(table: &Table, prefix: &str) -> String {
+    let names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{prefix}{}", quoted(column.name)))
+        .collect();
+    names.join(", ")
+}
+
+/// The columns of the key.
+pub(crate) fn key(table: &Table) -> String {
+    let names: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
+    names.join(", ")
+}
+
+/// Bytewise for text, whatever the staging table's collation is.
+pub(crate) fn key_in_order(table: &Table) -> String {
+    let kind = |name: &str| {
+        table
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .map(|column| column.kind)
+    };
+    let terms: Vec<String> = table
+        .key
+        .iter()
+        .map(|name| format!("{}{}", quoted(name), kind(name).map_or("", collation)))
+        .collect();
+    terms.join(", ")
+}
+
+/// Some names are words of SQL (`precision`).
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Text is ordered bytewise.
+pub(crate) const fn collation(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => " collate \"C\"",
+        _ => "",
+    }
+}
+
+/// The type of a column.
+pub(crate) const fn sql_type(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "text",
+        ColumnKind::TextArray => "text[]",
+        ColumnKind::Bigint => "bigint",
+        ColumnKind::Int => "integer",
+        ColumnKind::Bool => "boolean",
+        ColumnKind::Timestamptz => "timestamptz",
+        ColumnKind::Jsonb => "jsonb",
+        ColumnKind::Bytea => "bytea",
+    }
+}
+
+/// The emptiest value that a `not null` column takes.
+pub(crate) const fn nothing(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::TextArray | ColumnKind::Jsonb => "'{}'",
+        ColumnKind::Bytea => "''",
+        _ => "null",
+    }
+}
+
+/// Makes the staging of a table, with more columns if need be. No key and no constraint: a batch holds each key once and in
+/// order, and the table itself checks the rest.
+pub(crate) fn create_staging(table: &Table, more: &[&str]) -> String {
+    let own = table.columns.iter().map(|column| {
+        let (name, kind) = (quoted(column.name), column.kind);
+        format!("{name} {}{}", sql_type(kind), collation(kind))
+    });
+    let more = more.iter().map(|column| (*column).to_owned());
+    let columns: Vec<String> = own.chain(more).collect();
+    format!(
+        "create temporary table {} ({})",
+        staging(table),
+        columns.join(", ")
+    )
+}
+
+/// The head of an upsert, up to its `where`. `$1` is the time, `more` are further columns. The time stands in the rows, since
+/// nothing but `excluded` may stand in the assignments where tables are distributed.
+pub(crate) fn insert_or_update(table: &Table, more: &[&str], incoming: &str) -> String {
+    let own = table.columns.iter();
+    let own = own.filter(|column| !table.key.contains(&column.name));
+    let further = more.iter().copied().chain([SYNCED_AT]);
+    let assignments: Vec<String> = own
+        .map(|column| quoted(column.name))
+        .chain(further.map(str::to_owned))
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
+    let columns: Vec<String> = std::iter::once(names(table, ""))
+        .chain(more.iter().map(|name| (*name).to_owned()))
+        .collect();
+    format!(
+        "insert into {name} as stored ({columns}, {SYNCED_AT})
+           select {columns}, $1::timestamptz from ({incoming}) as incoming order by {order}
+           on conflict ({key}) do update set {assignments}",
+        name = relation(table),
+        columns = columns.join(", "),
+        order = key_in_order(table),
+        key = key(table),
+        assignments = assignments.join(", "),
+    )
+}

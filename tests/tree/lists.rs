@@ -1,0 +1,137 @@
+//! A plain list fills a tree as well, by its description alone.
+
+use std::sync::{Arc, Mutex};
+
+use blueconic_sync::app::{self, App, Overrides};
+use blueconic_sync::model::description::{Description, List, Reading};
+use blueconic_sync::model::table::{Child, Column, ColumnKind, Merge, Table};
+use blueconic_sync::resources::registry::RESOURCES;
+use blueconic_sync::sync::progress::NoListener;
+use blueconic_sync::sync::run_spec::WhenHeld;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::settings;
+use crate::support::database::Database;
+use crate::support::scripted::{list, scripted};
+
+static PARTS: Table = Table {
+    name: "gadget_parts",
+    columns: &[
+        Column::new("gadget_id", ColumnKind::Text),
+        Column::new("number", ColumnKind::Int).from("number"),
+        Column::new("tags", ColumnKind::TextArray).from("tags"),
+    ],
+    key: &["gadget_id", "number"],
+    merge: Merge::Child,
+    children: &[],
+};
+
+const GADGETS: Description = Description {
+    title: "Gadgets of the tests",
+    path: "/gadgets",
+    arrays: &["gadgets"],
+    oauth_scope: "read:gadgets",
+    table: &Table {
+        name: "gadgets",
+        columns: &[
+            Column::new("id", ColumnKind::Text).from("id"),
+            Column::new("name", ColumnKind::Text).from("name"),
+        ],
+        key: &["id"],
+        merge: Merge::Upsert,
+        children: &[Child {
+            table: &PARTS,
+            source: "built.of",
+        }],
+    },
+    reading: Reading::List(List {
+        enabled: true,
+        schedule: "11 * * * *",
+        page_size: 100,
+        owner: None,
+    }),
+};
+
+const MIGRATION: &str = "
+create table blueconic.gadgets (id text collate \"C\" primary key, name text, synced_at timestamptz not null);
+create table blueconic.gadget_parts (
+  gadget_id text collate \"C\" not null,
+  number integer not null,
+  tags text[] not null,
+  synced_at timestamptz not null,
+  primary key (gadget_id, number)
+);";
+
+fn gadget(id: &str, parts: &[(i32, &str)]) -> Value {
+    let parts: Vec<Value> = parts
+        .iter()
+        .map(|(number, tag)| json!({"number": number, "tags": [tag]}))
+        .collect();
+    json!({"id": id, "name": "n", "built": {"of": parts}})
+}
+
+async fn sync(app: &App, settings: &blueconic_sync::config::settings::Settings) -> Value {
+    let entry = app
+        .entries
+        .iter()
+        .find(|entry| entry.name() == "gadgets")
+        .unwrap();
+    let engine = app.engine(settings, None, Arc::new(NoListener));
+    let task = app::run_spec(settings, entry, Overrides::default(), WhenHeld::Wait);
+    let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
+    app.store.run(report.run_id.unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_with_children_is_loaded_changed_and_swept() {
+    let gadgets = Arc::new(Mutex::new(vec![
+        gadget("a", &[(1, "x"), (2, "y")]),
+        gadget("b", &[(1, "x")]),
+        gadget("c", &[]),
+    ]));
+    let held = Arc::clone(&gadgets);
+    let tenant = scripted(move |asked| {
+        let gadgets = held.lock().unwrap().clone();
+        list("gadgets", asked, &gadgets, 1000, &gadgets.len().into())
+    })
+    .await;
+    let database = Database::empty().await;
+    let lists = RESOURCES.lists().map(|(list, _)| *list).chain([GADGETS]);
+    let registry = RESOURCES.with_lists(lists.collect::<Vec<_>>().leak());
+    let settings = settings(&tenant.url, &database.url, registry);
+    let app = App::start(&settings).await.unwrap();
+    database.run(MIGRATION).await;
+    let parts = "select concat_ws('|', gadget_id, number, tags) from blueconic.gadget_parts order by 1";
+    let versions = "select xmin::text || ctid::text from blueconic.gadget_parts order by 1";
+
+    assert_eq!(sync(&app, &settings).await["rows_inserted"], 3);
+    assert_eq!(database.texts(parts).await, ["a|1|{x}", "a|2|{y}", "b|1|{x}"]);
+    let before = database.texts(versions).await;
+    assert_eq!(sync(&app, &settings).await["rows_unchanged"], 3);
+    assert_eq!(database.texts(versions).await, before, "nothing is written");
+
+    *gadgets.lock().unwrap() = vec![gadget("a", &[(2, "z"), (3, "new")]), gadget("c", &[(9, "first")])];
+    let run = sync(&app, &settings).await;
+    assert_eq!(
+        (&run["status"], &run["rows_removed"]),
+        (&json!("succeeded"), &json!(1))
+    );
+    assert_eq!(
+        database.texts(parts).await,
+        ["a|2|{z}", "a|3|{new}", "c|9|{first}"]
+    );
+
+    // A broken part is the reject of its gadget.
+    *gadgets.lock().unwrap() = vec![
+        gadget("a", &[]),
+        json!({"id": "c", "name": "n", "built": {"of": [{"tags": []}]}}),
+    ];
+    let run = sync(&app, &settings).await;
+    assert_eq!(
+        (&run["status"], &run["rows_rejected"]),
+        (&json!("partial"), &json!(1))
+    );
+    assert_eq!(database.texts(parts).await, ["c|9|{first}"]);
+    app.close().await.unwrap();
+}
