@@ -1,5 +1,6 @@
-//! Who is in the way of a session that waits for a lock, in words for a person. What another role does is shown to
-//! superusers and members of `pg_read_all_stats`; everybody sees process, user and application.
+//! Finds the sessions that block a session which waits for a lock, in words for a person. PostgreSQL shows what another
+//! role's session does only to superusers and members of `pg_read_all_stats`; everybody sees process, user and
+//! application.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::postgres::error::{Doing, Error};
 /// How often is looked.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Looks until it is told to stop, and gives back who was in the way of the session `pid` last.
+/// Checks until `ended` says so; returns the last blockers of the session `pid`.
 pub(crate) async fn watch(
     connection: &mut PgConnection,
     pid: i32,
@@ -33,7 +34,7 @@ pub(crate) async fn watch(
 /// Who is in the way now.
 async fn of(connection: &mut PgConnection, pid: i32) -> Result<Option<String>, Error> {
     const DOING: &str = "looking for blocking sessions";
-    // Within a transaction the server goes on telling what it told first.
+    // Within a transaction the server repeats its first answer unless the snapshot is cleared.
     sqlx::query("select pg_stat_clear_snapshot()")
         .execute(&mut *connection)
         .await
@@ -78,7 +79,7 @@ struct Session {
 }
 
 impl Session {
-    /// An application's name is whatever its user wrote: nothing of it reaches a terminal raw.
+    /// Another user chooses the application's name, so it is sanitized.
     fn told(&self) -> String {
         let mut words = vec![format!("PID {}", self.pid)];
         words.extend(self.user.as_ref().map(|user| format!("user {}", plain(user))));

@@ -1,10 +1,10 @@
-//! Every commit of this layer crosses here, so that a test can end the program right before and right after each.
-//! `tests/torture/failpoints.rs` holds that none goes by.
+//! Every commit of this layer runs through [`cross`], so that a test can end the program right before and right after
+//! it. `tests/torture/failpoints.rs` checks that none is missing.
 
 use crate::failpoint::{self, Side};
 use crate::postgres::error::{Doing, Error};
 
-/// Does what commits: a transaction's end, or a statement that is a transaction of its own.
+/// Runs a committing operation: the end of a transaction, or a statement that is its own transaction.
 pub(crate) async fn cross<T>(
     place: &'static str,
     doing: &'static str,

@@ -1,4 +1,4 @@
-//! Sends encoded rows to `COPY … (format binary)` as they stand. Knows the stream's frame, not what is in it.
+//! Sends encoded rows to `COPY … (format binary)` unchanged. Knows the frame of the stream, not the rows.
 
 use bytes::{BufMut as _, BytesMut};
 use sqlx::PgConnection;
@@ -13,12 +13,12 @@ use crate::model::rows::{self, Rows};
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// In place of a count of fields: the end.
 const TRAILER: i16 = -1;
-/// In place of a field's length: there is none.
+/// The length that stands for null.
 const NULL: &[u8] = &(-1_i32).to_be_bytes();
-/// Tuples are gathered to messages of about this size: each costs a write to the socket.
+/// The approximate size of a message, in bytes: each message costs a write to the socket.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Runs `statement` with tuples as they stand, and gives back how many rows the server took.
+/// Runs `statement` with the tuples; returns the number of rows that the server accepted.
 pub(crate) async fn send(
     connection: &mut PgConnection,
     statement: &str,
@@ -31,7 +31,7 @@ pub(crate) async fn send(
     stream.finish().await
 }
 
-/// As [`send`], each tuple with its own `timestamptz` at its end, or a null, and behind that with `at`, if there is one.
+/// Like [`send`], but appends to each tuple its own `timestamptz` or null, and then `at`, if there is one.
 pub(crate) async fn send_with_times<'rows>(
     connection: &mut PgConnection,
     statement: &str,

@@ -1,4 +1,4 @@
-//! How many rows there are: what `--verify` compares with the tenant, and what a run has to know roughly.
+//! Counts rows: exactly for `--verify`, roughly for the guards of a run.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
@@ -24,7 +24,7 @@ pub(crate) async fn is_empty(pool: &PgPool, table: &Table) -> Result<bool, Error
         .doing("looking for rows")
 }
 
-/// As the planner believes; a table that it knows nothing of is small or new, and is counted.
+/// The planner's estimate. A table without statistics is small or new, and is counted.
 pub(crate) async fn rows_estimated(connection: &mut PgConnection, table: &Table) -> Result<u64, Error> {
     let believed = sqlx::query_scalar!(
         r#"select c.reltuples::bigint as "rows!" from pg_class as c
@@ -40,7 +40,7 @@ pub(crate) async fn rows_estimated(connection: &mut PgConnection, table: &Table)
     }
 }
 
-/// Members by segment, in one pass over the table.
+/// The members of each segment, in one pass over the table.
 pub(crate) async fn memberships(connection: &mut PgConnection) -> Result<Vec<(String, u64)>, Error> {
     let rows = sqlx::query!(
         r#"select member.segment_id as "segment_id!", count(*) as "members!"

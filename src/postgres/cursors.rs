@@ -1,5 +1,6 @@
-//! `sync.cursors`: where each listing stands. A watermark never moves back, whoever writes it, and never lies ahead of both
-//! own clocks: one that does (by an earlier version, or by a clock that was set right since) gives way to what is written.
+//! `sync.cursors`: the position and the watermark of each slot. A watermark never moves back and never lies ahead of
+//! both own clocks. A stored watermark that does (from an earlier version, or from a clock that was wrong) is replaced
+//! by the new one.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -36,8 +37,8 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     })
 }
 
-/// Moves the cursor, within the transaction of what it stands for. Leaving a walk forgets the ids that it saw: later,
-/// after a crash in between, nobody would know that they are there.
+/// Moves the cursor, in the transaction of the rows that it covers. Closing a walk also removes its seen ids, since
+/// after a crash nothing would refer to them.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     slot: Slot,
@@ -74,7 +75,7 @@ pub(crate) async fn advance(
     }
 }
 
-/// What no watermark passes, whoever asks for it: `now` is the database's time, the process's is read here.
+/// The upper bound of a watermark. `now`: the database's time; this process's time is read here.
 fn bound(now: Time) -> Time {
     let own = OwnClocks {
         process: SystemClock.now(),
@@ -83,7 +84,7 @@ fn bound(now: Time) -> Time {
     own.bound()
 }
 
-/// Forgets a watermark that cannot be true, so that the next one may stand before it.
+/// Removes a watermark that lies in the future, so that an earlier one can replace it.
 async fn forget_ahead(connection: &mut PgConnection, slot: Slot, now: Time) -> Result<(), Error> {
     sqlx::query!(
         "update sync.cursors set watermark = null where resource = $1 and scope = $2 and watermark > $3",
@@ -97,7 +98,7 @@ async fn forget_ahead(connection: &mut PgConnection, slot: Slot, now: Time) -> R
     Ok(())
 }
 
-/// Where the asking of a sweep stopped, so that the next one begins behind it.
+/// Stores the id at which a sweep stopped looking up candidates; the next sweep starts behind it.
 pub(crate) async fn remember_asked(pool: &PgPool, lease: &Lease, through: Option<&str>) -> Result<(), Error> {
     const DOING: &str = "storing where a sweep stopped";
     let mut transaction = pool.begin().await.doing(DOING)?;
@@ -114,7 +115,7 @@ pub(crate) async fn remember_asked(pool: &PgPool, lease: &Lease, through: Option
     boundary::cross("asked", DOING, transaction.commit()).await
 }
 
-/// A full walk brings all that an increment up to its start would bring: the increment goes on from there.
+/// Moves the increment's watermark to the start of a complete full walk, which covers everything before.
 async fn lift_increment(
     connection: &mut PgConnection,
     slot: Slot,

@@ -1,5 +1,5 @@
-//! This program's part in the embedded PostgreSQL: its names, its server options, its advice. The cluster itself is the
-//! crate `embedded-postgres`, which knows nothing of this program.
+//! What this program adds to the embedded PostgreSQL: names, server options, and hints. The crate `embedded-postgres`
+//! runs the cluster and knows nothing of this program.
 
 use embedded_postgres::{Config, Error, install};
 
@@ -27,7 +27,7 @@ const OPTIONS: &[&str] = &[
     "log_checkpoints=off",
 ];
 
-/// The image sets this: a forgotten volume must not lose anybody's data.
+/// Set in the container image: without a volume, an embedded database would be lost.
 const IN_IMAGE: &str = "BLUECONIC_SYNC_IN_IMAGE";
 
 /// Whether this process runs in our container image, where an embedded database is refused.
@@ -35,7 +35,7 @@ pub fn is_in_image() -> bool {
     std::env::var_os(IN_IMAGE).is_some_and(|value| value == "1")
 }
 
-/// What a person can do about an error, as one sentence.
+/// A hint about an error, as one sentence.
 pub fn hint(error: &Error) -> String {
     match error {
         Error::ProgramsMissing | Error::ProgramsTooOld { .. } => format!(

@@ -1,5 +1,5 @@
-//! The one error of this layer: what was tried, why it failed, and what an operator should do. Nothing in it can
-//! hold a password: addresses are built from host, port, database and user alone.
+//! The error of this layer: what was tried, why it failed, and what an operator should do. It contains no password:
+//! addresses are built from host, port, database and user alone.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub enum Error {
     /// The connection string cannot be read.
     #[error("the database's address cannot be read")]
     Address(#[source] sqlx::Error),
-    /// The connection string names a file that will not do.
+    /// The connection string names a file that cannot be used.
     #[error("`{parameter}` of the database's address names {path}, which {what}")]
     Certificate {
         /// `sslrootcert`, `sslcert` or `sslkey`.
@@ -30,7 +30,7 @@ pub enum Error {
         #[source]
         source: Option<std::io::Error>,
     },
-    /// The connection string asks for something that is not there.
+    /// The connection string asks for something that is not available.
     #[error("the database's address {what}")]
     Unsupported {
         /// "names several hosts", …
@@ -99,7 +99,7 @@ pub enum Error {
         /// Which sessions.
         who: String,
     },
-    /// The schemas are not there, and may not be made; or may not be used.
+    /// The schemas are missing and may not be created, or may not be used.
     #[error("the role {role} may not make the schema {schema}, or tables in it, in the database {database}")]
     NoSchema {
         /// The schema.
@@ -123,19 +123,19 @@ pub enum Error {
         /// The newest that this program knows.
         known: i64,
     },
-    /// A migration that was applied is not the one that this program brings.
+    /// An applied migration differs from the one in this program.
     #[error("migration {version} was applied with another text than this program's")]
     Altered {
         /// Its version.
         version: i64,
     },
-    /// A migration failed halfway in a way that left a mark.
+    /// A migration failed and left a partial state.
     #[error("migration {version} was applied in part")]
     Dirty {
         /// Its version.
         version: i64,
     },
-    /// Migrations have still to be applied.
+    /// Migrations are pending.
     #[error("{pending} migrations have not been applied to the database")]
     Pending {
         /// How many.
@@ -161,7 +161,7 @@ pub enum Error {
         /// `RESOURCE/SCOPE`.
         name: String,
     },
-    /// A run is under way where none may be.
+    /// Another process holds the lease, and no run may be open.
     #[error("{holder} holds the lease of {name} until {expires_at}")]
     Held {
         /// `RESOURCE/SCOPE`.
@@ -171,7 +171,7 @@ pub enum Error {
         /// Until when without renewing.
         expires_at: Time,
     },
-    /// A watermark that would have to move forward, or is not there.
+    /// The watermark lies before the given time, or there is none.
     #[error("{}", not_back(resource, latest.as_ref()))]
     NotBack {
         /// The resource.
@@ -179,7 +179,7 @@ pub enum Error {
         /// Its watermark.
         latest: Option<Time>,
     },
-    /// Work that was given up, since it did not end.
+    /// Work that was given up because it did not end.
     #[error("gave up {doing} after {seconds} s: {blocker}")]
     Waited {
         /// In words: "loading a batch".
@@ -189,28 +189,28 @@ pub enum Error {
         /// What kept it.
         blocker: Blocker,
     },
-    /// Rows that were the same as what was read have been removed since they were compared.
+    /// Rows that were compared as unchanged have been removed since.
     #[error("{rows} rows disappeared while their batch was loaded")]
     Gone {
         /// How many.
         rows: u64,
     },
-    /// More rows would go than the run may remove unasked; the engine says what a person can do.
+    /// Merges would remove more rows than the run may. The engine adds the hint.
     #[error("merges would remove {rows} rows more than may be removed without approval")]
     TooManyRemovals {
         /// How many are asked for.
         rows: u64,
     },
-    /// Rows that were taken to be nobody's have to go through staging.
+    /// The batch's ids are not new, so it has to go through staging.
     #[error("a batch of new ids cannot be copied directly into the table")]
     NotFresh,
-    /// The turn to ask for a token was taken over.
+    /// The claim to refresh the token was taken over.
     #[error("the claim to refresh the token of {tenant} was taken over")]
     ClaimLost {
         /// The tenant's host.
         tenant: String,
     },
-    /// A token request is under way, and does not end.
+    /// Another token request does not end.
     #[error("a request for a token is under way, and does not end")]
     TokenBusy,
     /// The operating system gives no random bytes.
@@ -220,7 +220,7 @@ pub enum Error {
         #[source]
         source: rand::rngs::SysError,
     },
-    /// There are hashes of erased persons, and the key that they were made with is gone.
+    /// The key of the hashes of erased persons is missing.
     #[error(
         "the key of the erasures (`sync.erasure_key`) is gone: the erased persons can no longer be recognized"
     )]
@@ -247,7 +247,7 @@ fn not_back(resource: &str, latest: Option<&Time>) -> String {
 }
 
 impl Error {
-    /// Whether the same thing may succeed later without anybody's doing.
+    /// Whether a retry may succeed without anybody's intervention.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -255,13 +255,13 @@ impl Error {
         ) || self.cause().is_some_and(|cause| FailureClass::of(cause).passes())
     }
 
-    /// Whether the transaction lost against another and can be run again at once.
+    /// Whether the transaction conflicted with another and can be run again at once.
     pub fn is_conflict(&self) -> bool {
         self.cause()
             .is_some_and(|cause| FailureClass::of(cause) == FailureClass::Conflict)
     }
 
-    /// Whether a lock was not had in time, or was had by others in another order.
+    /// Whether a lock was not obtained in time, or a deadlock was broken.
     pub(crate) fn is_locked_out(&self) -> bool {
         self.cause().is_some_and(|cause| {
             matches!(
@@ -271,7 +271,7 @@ impl Error {
         })
     }
 
-    /// Whether rows that were taken to be nobody's are there already, or may not go straight into the table.
+    /// Whether a batch that was copied directly must go through staging instead.
     pub(crate) fn is_duplicate(&self) -> bool {
         let code = |cause: &sqlx::Error| {
             cause
@@ -281,7 +281,7 @@ impl Error {
         matches!(self, Self::NotFresh) || self.cause().and_then(code).is_some_and(|code| code == "23505")
     }
 
-    /// Whether a lock was not had within the server's `lock_timeout`.
+    /// Whether a lock was not obtained within the server's `lock_timeout`.
     pub(crate) fn is_lock_not_had(&self) -> bool {
         let waited = matches!(
             self,
@@ -293,7 +293,7 @@ impl Error {
         waited || self.has_code("55P03")
     }
 
-    /// Whether a connection was given up since nothing came over it any more.
+    /// Whether a connection was given up because it fell silent.
     pub(crate) const fn is_silence(&self) -> bool {
         matches!(
             self,
@@ -416,7 +416,7 @@ impl Error {
     }
 }
 
-/// Walks down the sources, leaving out what an outer one repeats.
+/// The sources of the error, without repetitions.
 fn why(error: &Error) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut source = std::error::Error::source(error);
@@ -430,7 +430,7 @@ fn why(error: &Error) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(": "))
 }
 
-/// sqlx adds the line of the server's own source that complained, which helps nobody here.
+/// sqlx appends the source line of the PostgreSQL server, which does not help here.
 fn without_place(text: &str) -> String {
     match text.rsplit_once(" at line ") {
         Some((said, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => said.to_owned(),

@@ -1,5 +1,5 @@
-//! `sync.gaps`: stretches of time that may lack elements. Spans are `(from, to]`, which is PostgreSQL's `'(]'`, so
-//! that its multiranges do the arithmetic. Only the holder of the resource's lease writes them.
+//! `sync.gaps`: time ranges in which audit events may be missing. Ranges are `(from, to]`, PostgreSQL's `'(]'`, so that
+//! multiranges compute with them. Only the holder of the resource's lease writes here.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -23,7 +23,7 @@ pub(crate) async fn open(pool: &PgPool, resource: &str) -> Result<Vec<TimeRange>
     .doing("reading the open gaps")
 }
 
-/// The newest stored event up to a date, and the elements of the answer that left the newest gap in doubt.
+/// The newest stored event up to a date, and the size of the answer that caused the newest doubtful gap.
 pub(crate) async fn scan_evidence(pool: &PgPool, up_to: Time) -> Result<ScanEvidence, Error> {
     let row = sqlx::query!(
         r#"select (select max(e.occurred_at) from blueconic.audit_events as e where e.occurred_at <= $1) as "event?",
@@ -43,7 +43,7 @@ pub(crate) async fn scan_evidence(pool: &PgPool, up_to: Time) -> Result<ScanEvid
     })
 }
 
-/// Takes what is covered out of the open gaps, then records new ones.
+/// Removes covered ranges from the open gaps, then records new gaps.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -62,7 +62,8 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-/// A longer answer came than those that left these gaps: no cap is to blame. They stay, since events may have been left out.
+/// Clears the doubt about gaps whose answers were shorter than a later one: they were not cut by a cap. The gaps stay,
+/// since events may have been left out.
 async fn disprove(connection: &mut PgConnection, lease: &Lease, elements: u64) -> Result<(), Error> {
     sqlx::query!(
         "update sync.gaps set elements = null
@@ -76,8 +77,8 @@ async fn disprove(connection: &mut PgConnection, lease: &Lease, elements: u64) -
     Ok(())
 }
 
-/// An open gap that is covered in part keeps its first remaining piece; further pieces become rows of their own. One
-/// that is covered whole closes and keeps its bounds.
+/// Shrinks open gaps by the covered ranges. A partly covered gap keeps its first remaining piece, and other pieces
+/// become new rows. A wholly covered gap is closed and keeps its bounds.
 async fn cover(
     connection: &mut PgConnection,
     resource: &str,
@@ -121,8 +122,8 @@ async fn cover(
     Ok(())
 }
 
-/// Records what of the span is in no open gap yet. A stretch that stays unreachable from one scan to the next is one gap
-/// that grows, or each poll would add a row.
+/// Records the parts of the range that are in no open gap yet. A range that stays unreachable from scan to scan is one
+/// growing gap, not a new row for each poll.
 async fn record(
     connection: &mut PgConnection,
     lease: &Lease,

@@ -1,5 +1,5 @@
-//! `sync.leases`: who may write for a slot. The fence goes up with each holder, and every data transaction asserts it
-//! as its last statement, so that a holder that was taken for dead writes nothing. All times are the database's.
+//! `sync.leases`: who may write for a slot. The fence grows with each holder, and each data transaction asserts it in
+//! its last statement, so that a holder that has lost its lease writes nothing. All times are the database's.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, rejects, runs};
 
-/// Times to live: replicas may be set differently, but not so differently.
+/// A lease with more than so many times to live cannot be a replica's with other settings.
 const LONGER_THAN_ANY: u32 = 10;
 
-/// Asks for the lease and opens a run with it. Looking at a held lease takes no lock, so that those who wait for one
-/// never stand in its holder's way.
+/// Acquires the lease and opens a run. Reading a held lease takes no lock, so that waiting processes never block the
+/// holder.
 pub(crate) async fn acquire(
     pool: &PgPool,
     slot: Slot,
@@ -30,7 +30,8 @@ pub(crate) async fn acquire(
     take(pool, slot, holder, ttl).await
 }
 
-/// A lease that runs for far longer than any holder asks for is from before the database's clock was set back.
+/// Reads the lease. One that lasts far longer than any holder asks for is from before the database's clock was set
+/// back.
 async fn look(pool: &PgPool, name: &str, ttl: Duration) -> Result<Option<Holder>, Error> {
     let row = sqlx::query!(
         r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases
@@ -93,7 +94,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     Ok(Acquired::Lease(Lease { slot, fence, run_id }))
 }
 
-/// What a holder's sessions are called, by the part of its name that is its own.
+/// The session name of a holder, from the unique part of the holder's name.
 pub(crate) fn session_name(holder: &str) -> String {
     let own = holder
         .rmatch_indices(':')
@@ -102,8 +103,8 @@ pub(crate) fn session_name(holder: &str) -> String {
     format!("blueconic-sync {own}")
 }
 
-/// A process that stands still in the middle of COPY keeps its transaction open, which no time limit of the server ends
-/// and an index that is built concurrently waits for. One that is alive after all connects again.
+/// Ends the sessions of a former holder. A process that was paused during COPY keeps its transaction open, which no
+/// time limit of the server ends and for which concurrent index builds wait. If the process lives, it connects again.
 async fn end_sessions(pool: &PgPool, holder: &str) {
     let ended = sqlx::query_scalar!(
         r#"select count(pg_terminate_backend(pid)) as "ended!" from pg_stat_activity
@@ -123,7 +124,7 @@ async fn end_sessions(pool: &PgPool, holder: &str) {
     }
 }
 
-/// Somebody was faster: who it is, even if it has let go again by now.
+/// The holder that was faster, even if it has released the lease by now.
 async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
     let row = sqlx::query!(
         r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases where name = $1"#,
@@ -140,7 +141,7 @@ async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
     }))
 }
 
-/// Holds the lease for another time to live. An expired one that nobody took is still ours.
+/// Renews the lease. An expired lease that nobody else took is still ours.
 pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<(), Error> {
     let name = lease.slot.lease_name();
     let renew = sqlx::query!(
@@ -157,8 +158,8 @@ pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result
     }
 }
 
-/// The last statement of every data transaction: from here to the commit nobody can raise the fence.
-/// `for key share` leaves the holder's own renewals alone, which change no key.
+/// The last statement of each data transaction: until the commit nobody can raise the fence. `for key share` does not
+/// block the holder's renewals, which change no key.
 pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Result<(), Error> {
     let name = lease.slot.lease_name();
     let row = sqlx::query!(
@@ -172,7 +173,7 @@ pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Resu
     row.map(|_| ()).ok_or(Error::Fenced { name })
 }
 
-/// Closes the run and lets the lease go; the fence stays, so that late transactions of this run fail.
+/// Closes the run and releases the lease. The fence stays, so that late transactions of this run fail.
 pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Result<(), Error> {
     const DOING: &str = "closing the run";
     let mut transaction = pool.begin().await.doing(DOING)?;

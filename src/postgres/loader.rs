@@ -1,5 +1,5 @@
-//! One connection that loads one table: what is known, then batches, each in one transaction together with everything
-//! that must not be true without it.
+//! One connection that loads one table: compares elements with the rows, then loads batches, each in one transaction
+//! together with everything that must commit with it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::postgres::{
     staging,
 };
 
-/// After so many fresh batches that were not fresh, all go through staging.
+/// After so many conflicts of direct loads, all batches go through staging.
 const MOST_DIRECT_CONFLICTS: u32 = 3;
 
 /// A loading connection with its staging.
@@ -51,13 +51,13 @@ pub struct PostgresLoader {
     /// Hashes of the ids whose rows were there when [`Loader::known`] was asked, since the last load: they are wanted
     /// only while another walk is open.
     compared: Vec<u64>,
-    /// Whether staging holds rows of a load that failed.
+    /// Whether staging still has rows of a failed load.
     staging_dirty: bool,
     /// Rows deleted from staging since it was truncated.
     deleted_rows: usize,
-    /// Fresh batches that could not go straight into the table.
+    /// Direct loads that failed because an id existed.
     direct_conflicts: u32,
-    /// Rows that the transaction in hand took from what its run may remove.
+    /// Removals that the current transaction deducted from the run's bound.
     taken: u64,
     /// Which elements have open rejects.
     open_rejects: OpenRejects,
@@ -65,16 +65,16 @@ pub struct PostgresLoader {
     quota: Arc<RejectQuota>,
 }
 
-/// How rows come into the table.
+/// How a batch gets into the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LoadMethod {
     /// Copied into staging, then merged.
     Staged,
-    /// Copied into the table: nobody has them yet.
+    /// Copied directly into the table; the ids are believed new.
     Direct,
 }
 
-/// What a transaction learns at its start.
+/// What the first statement of a transaction returns.
 #[derive(Debug)]
 struct Opening {
     /// For the hashes of erased persons; none when nobody was erased.
@@ -322,11 +322,12 @@ async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
         .doing("reading the database's clock")
 }
 
-/// One round trip for all that the transaction has to know, so that the usual batch skips what is not needed. The lock
-/// against erasures comes first, before the time.
+/// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
+/// time is read.
 ///
-/// A walk that records its ids need not wait until each commit is on disk: a crash that takes the last of them away
-/// empties `sync.walk_seen` as well, by which it is noticed, and what says that a walk is done waits for all before it.
+/// A walk that records seen ids does not wait for each commit to reach the disk. A crash of PostgreSQL that loses these
+/// commits also empties `sync.walk_seen`; the walk sees the empty table and starts over. The commit that closes a walk
+/// waits for all before it.
 async fn opening(
     connection: &mut PgConnection,
     resource: &str,

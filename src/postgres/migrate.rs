@@ -1,6 +1,5 @@
-//! Migrations: applying them, and saying whether the database has those that this program brings. One process at a
-//! time: a lock that ends with its transaction, on a second connection, since a session-level one breaks behind
-//! poolers.
+//! Applies migrations, and checks whether the database has those of this program. One process at a time: the lock is
+//! held by a transaction on a second connection, since session-level locks fail behind poolers.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -18,16 +17,16 @@ use crate::postgres::{blockers, boundary};
 
 /// Where applied migrations are recorded.
 const TABLE: &str = "sync._sqlx_migrations";
-/// Any number will do that nobody else takes: these are the letters "blueconi".
+/// The key of the advisory lock; any unique number works. It spells "blueconi".
 const LOCK: i64 = 0x626c_7565_636f_6e69;
 /// How often the lock is asked for.
 const POLL: Duration = Duration::from_millis(100);
-/// How long a migration by another process may take, and how long one of ours is tried.
+/// How long to wait for another process's migrations, and how long to try ours.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Between two attempts, so that whoever waited behind the first one passes: longer than [`session::MIGRATION_LOCKS`], which
-/// is how long they waited.
+/// The pause between attempts, which lets waiting sessions pass. It is longer than [`session::MIGRATION_LOCKS`], the
+/// time for which they waited.
 const PAUSE: Duration = Duration::from_secs(4);
-/// How often the migrations are tried where connections fall silent.
+/// Attempts after a connection fell silent.
 const ATTEMPTS: u32 = 3;
 
 const LOCKING: &str = "locking the migrations";
@@ -63,7 +62,7 @@ fn migrator_for(schemas: &[Schema]) -> Migrator {
     migrator
 }
 
-/// A fault where the role lacks a right that migrations need.
+/// Returns a fault if the role lacks a right that migrations need.
 pub async fn verify_rights(options: &PgConnectOptions) -> Result<(), Error> {
     let mut connection = session::open(options, Purpose::Looking).await?;
     for schema in schemas::look(&mut connection).await? {
@@ -72,7 +71,7 @@ pub async fn verify_rights(options: &PgConnectOptions) -> Result<(), Error> {
     connection.close().await.doing("closing a connection")
 }
 
-/// Names of schemas on anybody's path in which every role may put functions and operators.
+/// The schemas in which every role may create functions and operators.
 pub async fn open_schemas(options: &PgConnectOptions) -> Result<Vec<String>, Error> {
     let mut connection = session::open(options, Purpose::Looking).await?;
     let schemas = schemas::look(&mut connection).await?;
@@ -81,12 +80,12 @@ pub async fn open_schemas(options: &PgConnectOptions) -> Result<Vec<String>, Err
     Ok(open.map(|schema| schema.name().to_owned()).collect())
 }
 
-/// What would be applied. Writes nothing. A database that is newer, or was migrated with other texts, is refused.
+/// The pending migrations. Writes nothing. Refuses a database that is newer or was migrated with other texts.
 pub async fn pending(connection: &mut PgConnection) -> Result<Vec<Pending>, Error> {
     compare(&migrator(), &applied(connection).await?)
 }
 
-/// A fault unless the schema is the one that this program wants.
+/// Returns a fault unless the schema is the one that this program needs.
 pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
     match pending(connection).await?.len() {
         0 => Ok(()),
@@ -94,7 +93,7 @@ pub async fn verify(connection: &mut PgConnection) -> Result<(), Error> {
     }
 }
 
-/// Applies what is pending, and gives it back. With nothing to apply it needs no right to create.
+/// Applies the pending migrations and returns them. If none is pending, no right to create is needed.
 ///
 /// # Errors
 /// A connection that falls silent is given up and its session ended; the migrations are then tried again over new
@@ -112,7 +111,7 @@ pub async fn apply(options: &PgConnectOptions) -> Result<Vec<Pending>, Error> {
     attempt(&options, &monitor, &mut ours).await
 }
 
-/// One attempt. `ours` is what was pending when this process had the lock for the first time.
+/// One attempt. `ours`: the migrations that were pending when this process first had the lock.
 async fn attempt(
     options: &PgConnectOptions,
     monitor: &SessionMonitor,
@@ -135,7 +134,7 @@ async fn attempt(
     Ok(ours.take().unwrap_or_default())
 }
 
-/// A connection whose session on the server is known by its number, so that each wait on it ends.
+/// A connection whose session on the server is known by its process id, so that each wait on it can be ended.
 struct Session {
     inner: PgConnection,
     pid: i32,
@@ -219,8 +218,8 @@ async fn execute(connection: &mut PgConnection, statement: &'static str) -> Resu
     sqlx::raw_sql(statement).execute(connection).await.map(drop)
 }
 
-/// Tries until every lock was had. A migration that waits for a lock keeps all who come after it waiting, so that each attempt
-/// is short, and a pause lets them pass. `guard` looks meanwhile who is in the way.
+/// Retries until all locks are obtained. A migration that waits for a lock blocks all later sessions, so each attempt
+/// is short and is followed by a pause. Meanwhile `guard` finds the blocking sessions.
 async fn run_patiently(
     connection: &mut Session,
     guard: &mut Session,
@@ -231,7 +230,7 @@ async fn run_patiently(
         for schema in &schemas {
             schema.refuse_unusable()?;
         }
-        // Another process may have applied them while the lock was waited for.
+        // Another process may have applied them during the wait for the lock.
         Ok((schemas, pending(&mut connection.inner).await?))
     };
     let monitor = connection.monitor.clone();
@@ -263,7 +262,7 @@ async fn run_patiently(
     }
 }
 
-/// Runs the migrations once. Gives how they ended and who was in their way last.
+/// Runs the migrations once. Returns the outcome and the last blocking sessions.
 async fn run_watched(
     connection: &mut Session,
     guard: &mut Session,

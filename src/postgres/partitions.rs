@@ -1,6 +1,6 @@
-//! Monthly partitions, ahead of time and for every month of a batch. Made in transactions of their own, before the
-//! one that needs them. Attaching one waits for whoever changes the table's definition or builds an index on it: each try
-//! waits for a moment only, so that nobody queues up behind us.
+//! Creates monthly partitions, in advance and for each month of a batch, in transactions before the one that needs
+//! them. Attaching a partition waits for sessions that alter the table or build an index. Each attempt waits briefly,
+//! so that no queue forms.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a partition that a batch needs is tried for.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Makes this month's partition and the next two. While somebody is in the way they can wait: the one that a batch needs
-/// is made before it.
+/// Creates the partitions of this month and the next two. A blocked attempt is postponed: a batch creates the partition
+/// that it needs.
 pub(crate) async fn ahead(connection: &mut PgConnection, table: &str) -> Result<(), Error> {
     let now = sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
         .fetch_one(&mut *connection)

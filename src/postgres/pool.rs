@@ -1,5 +1,5 @@
-//! Connections: where the database is, in words that may be shown, and two pools over it. Loading connections have a
-//! pool of their own, so that a lease can be renewed while every one of them is busy.
+//! Connection pools, and a description of the database that is safe to show. Loading has a pool of its own, so that a
+//! lease can be renewed while all loading connections are busy.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::postgres::session::{self, Purpose};
 use crate::postgres::waits::SessionMonitor;
 use crate::postgres::watched;
 
-/// How long an idle connection may take to answer: several of them may be silent at once, and each is asked in turn.
+/// How long an idle connection may take to answer a check. Several may be silent at once, and each is checked in turn.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How many connections, how long a transaction may idle, and how long a gap may be hoped for.
+/// The size of the pools, and the bounds that depend on settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// All connections of this process.
@@ -38,7 +38,7 @@ pub(crate) struct Pools {
     pub(crate) control: PgPool,
     /// For loaders.
     pub(crate) data: PgPool,
-    /// For asking the server what became of work that takes long.
+    /// Observes sessions whose work takes long.
     pub(crate) monitor: SessionMonitor,
 }
 
@@ -66,8 +66,8 @@ pub fn parse(url: &SecretString) -> Result<PgConnectOptions, Error> {
     address::complete(options, &address::pairs(url))
 }
 
-/// Whether what should be user and password ends at a `/`, `?` or `#` of the password: the rest of it would be taken for a
-/// database or a parameter, and shown.
+/// Whether the user information of the URL ends early at a `/`, `?` or `#` of the password: the rest would be shown as
+/// a database or parameter.
 fn has_stray_at(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -98,8 +98,8 @@ const PARAMETERS: [&str; 18] = [
     "options",
 ];
 
-/// The address without parameters that sqlx would ignore, if there are any: it logs them with their values, and a password
-/// under a misspelled name would be one of them.
+/// The address without parameters that sqlx ignores, if there are any: sqlx logs their values, and a misspelled
+/// password parameter would be logged.
 fn without_unknown(url: &str) -> Option<Zeroizing<String>> {
     let is_known = |key: &str| PARAMETERS.contains(&key) || key.starts_with("options[");
     let mut parsed = Url::parse(url).ok()?;
@@ -123,11 +123,11 @@ fn without_unknown(url: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(parsed.into()))
 }
 
-/// Opens one connection, refuses a server that will not do, and builds the pools.
+/// Opens one connection, refuses an unsuitable server, and builds the pools.
 pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result<Pools, Error> {
     let idle_limit = idle_limit(limits.lease_ttl);
     let first = session::open(&options, Purpose::Control(idle_limit)).await?;
-    // The pools dial their own: what has been learned is that the address is right.
+    // The pools open their own connections; the first one only checked the address.
     first.close().await.doing("closing the first connection")?;
     let load = limits.load_connections.max(1);
     let control = limits.max_connections.saturating_sub(load).max(2);
@@ -156,7 +156,7 @@ fn pool(options: PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// One that does not answer in time is closed, as one that cannot be used.
+/// Whether an idle connection answers in time; otherwise it is closed.
 async fn is_usable(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
     let asked = tokio::time::timeout(ANSWER, session::is_usable(connection, age)).await;
     Ok(asked.is_ok_and(|usable| usable.unwrap_or(false)))
@@ -169,8 +169,8 @@ pub async fn verify_writable(options: &PgConnectOptions) -> Result<(), Error> {
     connection.close().await.doing("closing a connection")
 }
 
-/// Whether a pooler gives this program's connections another session for each transaction, which would lose the
-/// staging tables: a second connection's transaction then lands in the session that the first one, idle, had.
+/// Whether a transaction-mode pooler stands before the database, which would lose the staging tables. The check: a
+/// second connection's transaction lands in the session of the first, idle connection.
 pub async fn loses_sessions(options: &PgConnectOptions) -> Result<bool, Error> {
     const DOING: &str = "looking for a transaction-mode pooler";
     let mut first = session::open(options, Purpose::Looking).await?;

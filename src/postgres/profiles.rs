@@ -1,5 +1,5 @@
-//! The way of a batch of profiles into the tables: rows, merges (aliases and tombstones), returns, refreshed hashes.
-//! All locks on profiles are taken by the first statement, in order; aliases and tombstones of an id are only touched
+//! Merges a batch of profiles: rows, merges at the tenant (aliases and tombstones), returned profiles, refreshed
+//! hashes. The first statement takes all locks on profiles, in order; aliases and tombstones of an id are changed only
 //! under the lock on that id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -18,7 +18,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, FORGET_RETURNED, GONE_BEFORE, Statements};
 use crate::postgres::{children, copy, leaving};
 
-/// What a merge has to know besides its batch.
+/// The context of a merge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MergeContext<'load> {
     /// The table.
@@ -27,7 +27,7 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) sql: &'load Statements,
     /// Whose run it is.
     pub(crate) lease: &'load Lease,
-    /// Since when an alias keeps its id out: the beginning of the walk.
+    /// An alias that was recorded after this time keeps its id out: the beginning of the walk.
     pub(crate) since: Time,
     /// What `known` said of the rows whose hashes are to be refreshed.
     pub(crate) contents: &'load HashMap<String, Contents>,
@@ -74,8 +74,8 @@ pub(crate) async fn merge(
     Ok(written)
 }
 
-/// Copies a fresh batch straight into the table, losers' placeholders among the rows in one order, and all that comes
-/// with it. An id that is there all the same breaks the transaction off ([`Error::is_duplicate`]).
+/// Copies a batch of new ids directly into the table, with placeholders for losers of merges, in one order. An id that
+/// exists aborts the transaction ([`Error::is_duplicate`]).
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -125,7 +125,7 @@ fn placeholder(rows: &mut Rows, table: &Table, id: &str) {
     }
 }
 
-/// Who leaves with a batch.
+/// The profiles that a batch removes.
 struct Departures<'load> {
     /// Loser to survivor.
     losers: BTreeMap<&'load str, &'load str>,
@@ -141,7 +141,7 @@ impl<'load> Departures<'load> {
         Self { losers, ids }
     }
 
-    /// Aliases and tombstones of those who leave, and none any more of those who came back.
+    /// Records aliases and tombstones of removed profiles, and removes those of returned profiles.
     async fn apply(
         self,
         connection: &mut PgConnection,
@@ -281,7 +281,7 @@ async fn find_gone(
 const REFRESHING: &str = "refreshing hashes";
 const REMOVING: &str = "removing merged profiles";
 
-/// What was inserted a moment ago and goes again was never there for anybody.
+/// Removes losers. A row that this transaction inserted does not count as removed.
 async fn drop_losers(
     connection: &mut PgConnection,
     sql: &Statements,

@@ -1,5 +1,5 @@
-//! How many rejects may be stored: a listing of nothing but broken elements would fill the disk with them. Beyond the
-//! ceiling they are counted, and no more.
+//! Bounds the number and the size of stored rejects, so that a listing of broken elements does not fill the disk.
+//! Further rejects are only counted.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const BYTES_OF_A_RUN: u64 = 64 * 1024 * 1024;
 const ROWS_IN_ALL: u64 = 100_000;
 /// Bytes of their texts, as they are stored.
 const BYTES_IN_ALL: u64 = 256 * 1024 * 1024;
-/// Resolved rejects that go at once where there is no room.
+/// The number of resolved rejects that are deleted at once to make room.
 const CLEARED_AT_ONCE: u64 = 10_000;
 
 /// What one run may store yet; its loading connections share it.
@@ -41,7 +41,7 @@ impl RejectQuota {
         }
     }
 
-    /// How many of these may be stored, the first ones first. They count as stored from here on.
+    /// Returns how many of these rejects may be stored, in order. They count as stored from now on.
     pub(crate) fn admit(&self, rejects: &[Reject]) -> usize {
         let fits = |reject: &&Reject| {
             let size = from_length(reject.raw.len());
@@ -68,7 +68,7 @@ fn give_back(left: &AtomicU64, taken: u64) -> bool {
 pub(crate) struct RejectQuotas(Mutex<HashMap<Uuid, Arc<RejectQuota>>>);
 
 impl RejectQuotas {
-    /// The quota of a run. Its first connection looks how much is stored, and makes room where there is none.
+    /// The quota of a run. The first call counts the stored rejects and makes room if necessary.
     pub(crate) async fn of(&self, pool: &PgPool, run_id: Uuid) -> Result<Arc<RejectQuota>, Error> {
         if let Some(known) = self.known().get(&run_id) {
             return Ok(Arc::clone(known));
@@ -88,7 +88,7 @@ impl RejectQuotas {
     }
 }
 
-/// What is stored, after old resolved rejects went where a run would find no room.
+/// The stored rejects, after resolved ones were deleted if there was no room for a run.
 async fn room(pool: &PgPool) -> Result<(u64, u64), Error> {
     loop {
         let (rows, bytes) = stored(pool).await?;
@@ -99,7 +99,7 @@ async fn room(pool: &PgPool) -> Result<(u64, u64), Error> {
     }
 }
 
-/// Rejects and what their texts take, without reading the texts.
+/// The number of rejects and the bytes of their texts, without reading the texts.
 async fn stored(pool: &PgPool) -> Result<(u64, u64), Error> {
     let row = sqlx::query!(
         r#"select count(*) as "rows!", coalesce(sum(pg_column_size(raw)), 0)::bigint as "bytes!" from sync.rejects"#

@@ -13,12 +13,12 @@ use crate::postgres::bigint::{from_count, from_length, to_count};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// So many ids of open rejects a loading connection keeps in mind; where there are more it looks each loaded id up.
+/// The most ids of open rejects that a loading connection caches; with more, it looks up each loaded id.
 const KEPT: i64 = 100_000;
 
-/// Which elements have an open reject: what a loading connection knows of it, so that not every id that loads costs a
-/// look-up. Only ever grows, by what was recorded since ([`OpenRejects::learn`]). A reject that another run records while
-/// this one reads may be overlooked: it is closed when the element is read again.
+/// A loading connection's cache of elements with open rejects, which saves a look-up per loaded id. It only grows
+/// ([`OpenRejects::learn`]). A reject that another run records meanwhile may be missed; it is closed when the element
+/// is read again.
 #[derive(Debug)]
 pub(crate) struct OpenRejects {
     /// The last number of `sync.rejects` that is known.
@@ -52,7 +52,7 @@ impl OpenRejects {
         Ok(open)
     }
 
-    /// Takes in those that came up to a number.
+    /// Adds the rejects up to a sequence number.
     pub(crate) fn learn(&mut self, through: i64, ids: &[String]) {
         self.through = through;
         if let Some(known) = &mut self.ids {
@@ -67,7 +67,7 @@ impl OpenRejects {
         }
     }
 
-    /// Those of the loaded ids that may have an open reject.
+    /// The loaded ids that may have an open reject.
     pub(crate) fn among<'id>(&self, loaded: impl Iterator<Item = &'id str>) -> BTreeSet<&'id str> {
         match &self.ids {
             Some(known) if known.is_empty() => BTreeSet::new(),
@@ -79,16 +79,16 @@ impl OpenRejects {
     }
 }
 
-/// Records rejects. One that is open already is brought up to date, once in a run: the same bytes that came again are
-/// no news, and two connections that meet the same element do not wait for each other.
+/// Records rejects. An open reject is updated once in a run: repeated bytes change nothing, and connections that meet
+/// the same element do not wait for each other.
 pub(crate) async fn record(
     connection: &mut PgConnection,
     lease: &Lease,
     rejects: &[Reject],
     now: Time,
 ) -> Result<(), Error> {
-    // The last of each, in order of their keys: one statement must not meet a row twice, and two transactions lock
-    // in one order.
+    // The last reject of each key, in order of keys: a statement must not touch a row twice, and transactions lock in
+    // one order.
     let ordered: BTreeMap<String, &Reject> = rejects.iter().map(|reject| (key(reject), reject)).collect();
     if ordered.is_empty() {
         return Ok(());
@@ -99,7 +99,7 @@ pub(crate) async fn record(
             .map(|reject| of(reject).to_owned())
             .collect::<Vec<_>>()
     };
-    // A detail quotes the element, and is shown; the element itself is kept as it came.
+    // The detail may be shown and is sanitized; the element itself is stored unchanged.
     let details: Vec<String> = ordered
         .values()
         .map(|reject| sanitize::line(&reject.detail).into_owned())
@@ -146,7 +146,7 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// What `rejects_open` calls an element: its id, else its bytes.
+/// The key of a reject in `rejects_open`: the element's id, or its bytes.
 fn key(reject: &Reject) -> String {
     reject
         .element_id
@@ -176,7 +176,7 @@ pub(crate) async fn resolve(
     Ok(())
 }
 
-/// Deletes the oldest of those that are resolved, and says how many. What another connection holds is left to it.
+/// Deletes the oldest resolved rejects; returns their number. Rows that another connection has locked are skipped.
 pub(crate) async fn clear_resolved(pool: &PgPool, limit: i64) -> Result<u64, Error> {
     let clearing = sqlx::query!(
         "delete from sync.rejects where id in (

@@ -1,5 +1,5 @@
-//! Whether what a batch removes by merges may go: asked within its transaction, when it is known which of the losers were
-//! really there, and before anything is committed.
+//! Checks the removals by merges in a batch: within its transaction, when the number of removed rows is known, before
+//! the commit.
 
 use sqlx::PgConnection;
 
@@ -8,8 +8,8 @@ use crate::postgres::bigint::{from_count, to_count};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::HAS_ROWS;
 
-/// Takes what a batch removed from what its run may remove, and gives how much that was; nothing of the batch may be
-/// committed if it is refused.
+/// Deducts a batch's removals from the run's bound and returns their number. After an error nothing of the batch may be
+/// committed.
 pub(crate) async fn take(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -35,7 +35,7 @@ pub(crate) async fn take(
     Ok(rows)
 }
 
-/// Whether so many profiles are there; no more of them are counted.
+/// Whether the table has at least `rows` profiles; counts no further.
 async fn has_rows(connection: &mut PgConnection, rows: u64) -> Result<bool, Error> {
     if rows == 0 {
         return Ok(true);

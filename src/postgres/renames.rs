@@ -13,7 +13,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::{REKEY_COARSE, RESPELL_STAGED};
 use crate::postgres::{boundary, leases};
 
-/// The renames that are known, in the order in which they were noticed.
+/// The known renames, in the order of their discovery.
 pub(crate) async fn read(pool: &PgPool) -> Result<Vec<Rename>, Error> {
     let rows = sqlx::query!(
         "select field, old_value, new_value from sync.audit_renames order by noticed_at, field, new_value"
@@ -57,8 +57,8 @@ pub(crate) async fn record(
     boundary::cross("renames", DOING, transaction.commit()).await
 }
 
-/// The stored events at the dates at which both are: one of these events that is not stored, and a stored one that is not
-/// among these. Usually none.
+/// The stored events at dates with differences: one of `events` is not stored, and a stored event is not among
+/// `events`. Usually none.
 pub(crate) async fn similar_events(
     connection: &mut PgConnection,
     events: &[EventIdentity],
@@ -124,8 +124,8 @@ pub(crate) async fn similar_events(
         .collect())
 }
 
-/// Gives staged events and stored ones one key, in the transaction that merges them: stored rows with a key of a former
-/// release get today's, and staged ones whose values were renamed get the key under which they are stored.
+/// Aligns the keys of staged and stored events, in the transaction that merges them. Stored rows with a former
+/// release's key get today's; staged events with renamed values get the key under which they are stored.
 pub(crate) async fn reconcile(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
     if !batch.coarse.is_empty() {
         rekey_coarse(connection, &batch.coarse).await?;

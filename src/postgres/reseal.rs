@@ -1,5 +1,4 @@
-//! Sealing all rows of `sync.tokens` anew, in one transaction: what `rotate-key` does. Which key opens what is the
-//! caller's to know.
+//! Re-seals all rows of `sync.tokens` in one transaction, for `rotate-key`. The caller knows the keys.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +9,12 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "sealing the tokens anew";
-/// How often is looked whether the requests under way have ended.
+/// How often to check whether token requests have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
-/// Hands each sealed row to `anew`, which gives what takes its place, or none if it may stay. All or nothing; gives back
-/// how many changed. Waits up to `patience` for token requests that are under way: what comes of them is sealed with the
-/// old key.
+/// Passes each sealed row to `anew`, which returns the new bytes, or none to keep the row. Changes all rows or none;
+/// returns the number of changed rows. Waits up to `patience` for token requests, whose results are sealed with the old
+/// key.
 pub async fn reseal(
     store: &PostgresStore,
     patience: Duration,

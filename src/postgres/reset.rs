@@ -1,5 +1,5 @@
-//! `reset`: forgetting positions, so that the next run starts over, or moving a watermark back, so that it reads from there.
-//! Deletes no data, and nothing while a run is on.
+//! `reset`: removes positions, so that the next run starts over, or moves a watermark back. Deletes no data, and does
+//! nothing while a run is open.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
@@ -10,7 +10,7 @@ use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "forgetting cursors";
 
-/// Forgets the cursors of a resource, of all its scopes, and the ids that its open walks saw.
+/// Removes the cursors of a resource in all scopes, and the seen ids of its open walks.
 pub async fn resource(store: &PostgresStore, resource: &str) -> Result<(), Error> {
     store.minutes(DOING, forget_resource(store, resource)).await
 }
@@ -34,8 +34,8 @@ async fn forget_resource(store: &PostgresStore, resource: &str) -> Result<(), Er
     boundary::cross("reset/resource", DOING, transaction.commit()).await
 }
 
-/// Moves the watermarks of a resource back to a time, of all its scopes; one that lies before it stays. An open increment
-/// is forgotten: it would not read from there. An open full walk goes on, it reads everything.
+/// Moves the watermarks of a resource back to a time, in all scopes; an earlier watermark stays. An open increment is
+/// closed, since it would not read from there. An open full walk continues, since it reads everything.
 pub async fn to(store: &PostgresStore, resource: &str, time: Time) -> Result<(), Error> {
     const DOING: &str = "moving the watermark back";
     let mut transaction = store.control().begin().await.doing(DOING)?;
@@ -110,8 +110,8 @@ async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
     boundary::cross("reset/tenant", DOING, transaction.commit()).await
 }
 
-/// A run would write its cursor again at its next page. The locks keep new runs out until the commit; raising the
-/// fence ends a run that lost its lease without knowing.
+/// Refuses to reset during a run, which would write its cursor again. The locks keep new runs out until the commit, and
+/// the raised fence ends a run that lost its lease without noticing.
 async fn refuse_if_held(connection: &mut PgConnection, resource: Option<&str>) -> Result<(), Error> {
     let leases = sqlx::query!(
         r#"select name, holder, expires_at, expires_at > sync.clock() as "held!" from sync.leases

@@ -1,5 +1,4 @@
-//! How often a transaction that lost against another is run again, and how long it waits: in one place, so that all
-//! of them do the same.
+//! Retries of transactions that conflicted with another: how often, and after which waits.
 
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use rand::RngExt as _;
 
 use crate::postgres::error::Error;
 
-/// Locks are taken in one order, so that conflicts are rare; one that comes back so often has another reason.
+/// The most attempts. Locks are taken in one order, so conflicts are rare; a conflict that persists has another reason.
 const ATTEMPTS: u32 = 6;
 /// The first wait is at most this long; each later one at most twice the last.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -19,7 +18,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Waits and says that the transaction may run again, or gives the error back.
+    /// Waits before the next attempt, or returns the error if it is final.
     pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
         self.made += 1;
         if !error.is_conflict() || self.made >= ATTEMPTS {

@@ -13,9 +13,8 @@ use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// Opens a run, in the transaction that takes the lease. Whatever still runs for this slot lost its lease to us; says
-/// whether there was such a run. Positions are kept without the tenant's own cursor, an opaque text in which it encodes
-/// the id of a profile.
+/// Opens a run, in the transaction that takes the lease. Closes runs of the slot that lost their lease; returns whether
+/// there were any. Stored positions omit the tenant's cursor, which encodes the id of a profile.
 pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
     let took_over = interrupt_stale(connection, slot).await?;
     sqlx::query!(
@@ -99,13 +98,13 @@ async fn write_counts<'e>(
     Ok(())
 }
 
-/// The counts so far, for those who look on.
+/// Writes the current counts of an open run.
 pub(crate) async fn progress(pool: &PgPool, lease: &Lease, counts: &Counts) -> Result<(), Error> {
     const DOING: &str = "writing the run's counts";
     boundary::cross("progress", DOING, write_counts(pool, lease.run_id, counts)).await
 }
 
-/// What may hold words of the tenant is stored as it may be shown.
+/// Texts of the tenant are stored sanitized.
 fn shown(text: Option<&str>) -> Option<Cow<'_, str>> {
     text.map(sanitize::line)
 }

@@ -1,5 +1,5 @@
-//! The two schemas: whether they are there, and what this role may do in them. A DBA may have made them and handed them over,
-//! by ownership or by grants: then nothing asks for more.
+//! The two schemas: whether they exist, and which rights this role has. An administrator may have created them and
+//! granted rights; then no further right is needed.
 
 use sqlx::migrate::Migration;
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr as _};
@@ -82,8 +82,8 @@ impl Schema {
         !self.is_there
     }
 
-    /// A migration without what asks for rights on a schema that is there: PostgreSQL asks for the right to make one even
-    /// where `if not exists` would do nothing, and only an owner may comment on it. The migration stays the same one.
+    /// Removes statements from a migration that need rights on an existing schema: PostgreSQL checks the right to
+    /// create it even with `if not exists`, and only the owner may comment on it. The checksum stays the same.
     pub(crate) fn spare(&self, migration: &mut Migration) {
         if !self.is_there || !self.is_for_us() {
             return;

@@ -1,5 +1,5 @@
-//! `sync.walk_seen`: which ids the sweep of an open full walk must leave alone. The hot path of an unchanged walk, so
-//! ids go as one array and are only appended, and the table is unlogged.
+//! `sync.walk_seen`: the ids that the sweep of an open full walk must keep. This is the hot path of an unchanged walk,
+//! so ids are sent as one array and only appended, and the table is unlogged.
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ pub(crate) fn ids(batch: &Batch) -> Vec<&str> {
     ids.filter(|id| !id.is_empty()).collect()
 }
 
-/// Records what the walk itself read, and says how many rows that took.
+/// Records the ids that the walk read; returns the number of rows.
 pub(crate) async fn read_by(
     connection: &mut PgConnection,
     walk_id: Uuid,
@@ -109,7 +109,7 @@ pub(crate) async fn forget_walk(connection: &mut PgConnection, walk_id: Uuid) ->
     Ok(())
 }
 
-/// Gives recorded ids other names, each the one in the same place, in every walk. Gives how many there were.
+/// Renames recorded ids in all walks, `from[i]` to `to[i]`; returns their number.
 pub(crate) async fn rename(
     connection: &mut PgConnection,
     ids: &[String],

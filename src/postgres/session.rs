@@ -1,6 +1,6 @@
-//! Sessions: the one place that opens a connection, and the one that prepares it. What a role, a database or a server has
-//! as its default decides nothing that correctness rests on: each session of this program sets it by itself, after the
-//! start-up, since poolers refuse settings in it.
+//! Opens and prepares sessions; nothing else opens a connection. Correctness must not depend on defaults of a role, a
+//! database or a server, so each session sets what it needs after the start-up (poolers refuse settings in the start-up
+//! message).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The staging table of a loading connection: `pg_temp`, so that it needs no WAL and nobody else sees it. Made once
-//! for each connection and table; filled outside the data transaction, emptied after it.
+//! The staging table of a loading connection, in `pg_temp`: no WAL, and invisible to others. Created once per
+//! connection and table, filled outside the data transaction, emptied after it.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 

@@ -1,10 +1,10 @@
-//! Since when sessions that were open then are not trusted any more.
+//! Remembers when all open sessions became unusable (after a failover, for example), so that the pools replace them.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Milliseconds since the first session, at which sessions that were open then became useless; zero for never.
+/// The time at which the open sessions became unusable, in milliseconds since the first session; zero for never.
 static STALE_BEFORE: AtomicU64 = AtomicU64::new(0);
 static FIRST_SESSION: LazyLock<Instant> = LazyLock::new(Instant::now);
 

@@ -1,5 +1,5 @@
-//! The store that the engine sees: one handle over the pools, which implements the ports by handing each call to the
-//! file that knows its table.
+//! The store of the engine: a handle over the pools that implements the ports. Each call goes to the file that knows
+//! the table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ mod sweeping;
 /// How long the end of all connections is waited for: one that fell silent never says goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A database, for everything that the program wants of one.
+/// A database, as all parts of the program use it.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pools: Pools,

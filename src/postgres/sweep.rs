@@ -1,5 +1,4 @@
-//! Removing what a complete walk no longer saw: who is a candidate, and the removal by verdict. Whether it may be done
-//! at all is the engine's to say.
+//! Finds and removes rows that a complete walk did not see. The engine decides whether they may be removed.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! `sync.tokens`: who may refresh a token, and what came of it. The claim is committed, so that no
-//! transaction stays open over HTTP. Tokens are sealed before they come here.
+//! `sync.tokens`: claims to refresh a token, and the results. A claim is committed, so that no transaction stays open
+//! over HTTP. Tokens arrive here sealed.
 
 use std::time::Duration;
 

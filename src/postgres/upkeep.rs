@@ -1,6 +1,5 @@
-//! What makes tables fast, after the rows are in: the index over memberships and the planner's statistics. Nothing depends on
-//! it, so it waits for nobody long: what somebody's transaction keeps from being done is put off, and made up for by a
-//! later run.
+//! Upkeep after a full walk: the index over memberships and the planner's statistics. Nothing depends on them, so
+//! upkeep that is blocked is postponed to a later run.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 

@@ -1,6 +1,6 @@
-//! Every wait on the database has an end, and this file is where it ends. While work is waited for, another connection
-//! asks the server what became of it: whether the server still works, waits for somebody's lock or for a standby, or has
-//! been waiting for us all along, which means that the network between has fallen silent. Knows no table.
+//! Bounds every wait on the database. During long work, another connection asks the server for the session's state: it
+//! works, waits for a lock or a standby, or waits for this client, which means that the network has fallen silent.
+//! Knows no table.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::postgres::blocker::Blocker;
 use crate::postgres::error::Error;
 use crate::postgres::session::{self, Purpose};
 
-/// Between two looks at work that is waited for; nearly all work ends before the first.
+/// The time between two observations; nearly all work ends before the first.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// How long a look may take, its connection included.
+/// How long an observation may take, its connection included.
 const LOOK: Duration = Duration::from_secs(3);
-/// How long the server may wait for us before the connection counts as silent: several looks, so that a busy machine
-/// that merely comes late to its next statement is not taken for a dead network.
+/// How long the server may wait for this client before the connection counts as silent. Several observations long, so
+/// that a busy machine that is late with its next statement is not taken for a dead network.
 const SILENT: Duration = Duration::from_secs(9);
-/// How long the server may be beyond reach for looks before the work counts as lost.
+/// How long the server may be unreachable for observations before the work counts as lost.
 const AWAY: Duration = Duration::from_secs(15);
 /// How long the server may wait for somebody's lock or for a standby.
 const BLOCKED: Duration = Duration::from_mins(1);
 /// The longest description of who is in the way, in characters.
 const LONGEST_NAME: usize = 300;
 
-/// How long work may take, whatever the server says of it.
+/// The longest time that work may take, whatever the server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitLimit {
     /// A short statement.
@@ -104,8 +104,8 @@ impl SessionMonitor {
         self.wait_observed(doing, limit, pid, Box::pin(work))
     }
 
-    /// The one loop. Work that is given up is dropped, and its session on the server is ended where it is known: it may
-    /// hold locks that the next try wants.
+    /// The loop that observes the work. Work that is given up is dropped and its session is ended, since it may hold
+    /// locks that the next attempt needs.
     async fn wait_observed<T>(
         &self,
         doing: &'static str,
@@ -147,7 +147,7 @@ impl SessionMonitor {
         })
     }
 
-    /// Looks once, in bounded time. A connection that failed is not used again.
+    /// Observes once, in bounded time. A failed connection is not used again.
     async fn look(
         &self,
         connection_slot: &mut Option<PgConnection>,
@@ -185,7 +185,7 @@ impl SessionMonitor {
     }
 }
 
-/// What the server says of a session, or of the one of this process that waits for somebody.
+/// The state of a session, or of the session of this process that waits.
 #[derive(Debug, PartialEq, Eq)]
 struct Observation {
     /// None: there is no such session any more.
@@ -252,7 +252,7 @@ async fn look(
     })
 }
 
-/// Names are chosen by whoever connects: nothing in them may move a cursor or turn a line round.
+/// Other users choose these names: control characters are removed.
 fn presentable(blockers: Option<String>) -> String {
     let Some(blockers) = blockers else {
         return "somebody whose session cannot be seen (a prepared transaction, perhaps)".to_owned();
@@ -264,14 +264,14 @@ fn presentable(blockers: Option<String>) -> String {
     blockers.chars().filter(is_plain).take(LONGEST_NAME).collect()
 }
 
-/// What all looks at one piece of work have shown.
+/// The observations of one piece of work.
 #[derive(Debug, Default)]
 struct Observations {
     last: Option<Observation>,
-    /// Since when looks show the same, or fail.
+    /// The time since which observations are the same, or fail.
     since: Option<Instant>,
     failed: bool,
-    /// Who was in the way, for an error that comes later.
+    /// The last blocker, for an error that comes later.
     blocker: Option<Blocker>,
 }
 
@@ -309,7 +309,7 @@ impl Observations {
         self.last = Some(look);
     }
 
-    /// Whether the work is to be given up, and why. Of an unknown session only the deadline tells.
+    /// Whether to give up the work, and why. For an unknown session only the deadline counts.
     fn verdict(&self, is_known: bool, late: bool) -> Option<Blocker> {
         let lasting = self.since.map(|since| since.elapsed()).unwrap_or_default();
         let waits = self
@@ -335,7 +335,7 @@ impl Observations {
         late.then(|| self.blocker.clone().unwrap_or(away))
     }
 
-    /// A lock that was not had in time (the server's own limit) is told with who had it.
+    /// Adds the blocker to the error of a lock that was not obtained in time.
     fn explain(&self, error: Error, doing: &'static str, began: Instant) -> Error {
         match &self.blocker {
             Some(blocker) if error.is_lock_not_had() => Error::Waited {
@@ -349,14 +349,14 @@ impl Observations {
 }
 
 impl SessionMonitor {
-    /// Takes note when no connection could be had to load with; that one was had says nothing of loading yet.
+    /// Records a failure to open a loading connection. A success proves nothing about loading yet.
     pub(crate) fn note_opening<T>(&self, opened: &Result<T, Error>) {
         if opened.is_err() {
             self.note_load(opened);
         }
     }
 
-    /// Takes note of how loading went.
+    /// Records whether loading succeeded.
     pub(crate) fn note_load<T>(&self, done: &Result<T, Error>) {
         match done {
             Ok(_) => self.note(None),

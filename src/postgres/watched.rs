@@ -1,5 +1,4 @@
-//! A connection of a pool whose session on the server is known by its number, so that its work can be watched. A connection
-//! whose work did not end is closed, and never given back.
+//! A pooled connection whose server process id is known, so that its work can be observed.
 
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use tokio::time::timeout;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::waits::{SessionMonitor, WaitLimit};
 
-/// A connection of a pool whose session is known by its number. One whose work did not end is closed, not given back:
-/// nobody knows what the server still has to say on it.
+/// A pooled connection whose server process id is known. A connection whose work did not end is closed, not returned to
+/// the pool, since the server may still send results on it.
 #[derive(Debug)]
 pub(crate) struct WatchedConnection {
     connection: PoolConnection<Postgres>,
@@ -19,7 +18,7 @@ pub(crate) struct WatchedConnection {
     at_work: bool,
 }
 
-/// Watches one session.
+/// Observes one session.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionWatch {
     monitor: SessionMonitor,
