@@ -1,4 +1,4 @@
-//! The composition root: which implementation stands behind which port, and how settings become bounds.
+//! The composition root: connects implementations with ports, and turns settings into bounds.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -34,9 +34,9 @@ use crate::sync::run_spec::{
 
 /// Elements of a batch, where its bytes do not end it before.
 const BATCH_ELEMENTS: usize = 4000;
-/// How often an embedded cluster is looked after. Loading waits two minutes for a database that is away.
+/// How often an embedded cluster is checked. Loading waits two minutes for an unreachable database.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-/// How long the end of a command waits for a token that is being asked for: lost, an authorization may be lost with it.
+/// How long the end of a command waits for a token request: a lost answer may mean a lost authorization.
 const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
 const LOOKUPS: u64 = 10_000;
@@ -47,13 +47,13 @@ pub type SyncEngine = Engine<Client<PostgresStore>, PostgresStore>;
 /// The database of the settings; an embedded cluster lives as long as this.
 pub struct Database {
     embedded: Option<Arc<Cluster>>,
-    /// Starts the embedded cluster again when it was killed; for those who stay.
+    /// Restarts the embedded cluster when it was killed; only for long-running commands.
     keeper: Option<AbortOnDropHandle<()>>,
     options: PgConnectOptions,
 }
 
 impl Database {
-    /// Finds the database. An embedded cluster is started or joined; nothing is written to any other.
+    /// Finds the database. An embedded cluster is started or joined; nothing is written to another database.
     pub async fn open(settings: &Settings) -> Outcome<Self> {
         if !settings.database.is_embedded() {
             let url = SecretString::from(settings.database.url.expose());
@@ -87,8 +87,8 @@ impl Database {
         })
     }
 
-    /// From now on starts an embedded cluster again whenever its server was killed or crashed. Its address stays, so
-    /// that the pools connect again by themselves.
+    /// Restarts an embedded cluster from now on whenever its server was killed. The address stays, so the pools
+    /// reconnect.
     pub fn keep_alive(&mut self) {
         self.keeper = self
             .embedded
@@ -115,14 +115,14 @@ impl Database {
         }
     }
 
-    /// Warns where somebody between here and the database could pass for it.
+    /// Warns if a machine between this one and the database could impersonate the database.
     fn warn_of_exposure(&self) {
         if let Some(exposure) = address::exposure(&self.options) {
             tracing::warn!(hint = address::EXPOSURE_HINT, "{exposure}");
         }
     }
 
-    /// Applies pending migrations, and records which resources there are.
+    /// Applies pending migrations, and records the resources.
     pub async fn migrate(&self, settings: &Settings) -> Outcome<Vec<Pending>> {
         self.warn_of_exposure();
         let applied = migrate::apply(&self.options).await?;
@@ -158,7 +158,7 @@ impl Database {
     }
 }
 
-/// Looks after a cluster for as long as the task lives.
+/// Checks and restarts a cluster until dropped.
 async fn keep_alive(cluster: Arc<Cluster>) {
     loop {
         tokio::time::sleep(LOOK_AFTER).await;
@@ -173,7 +173,7 @@ async fn keep_alive(cluster: Arc<Cluster>) {
     }
 }
 
-/// Where the embedded cluster of the settings lies.
+/// The data directory of the embedded cluster.
 pub fn data_dir(settings: &Settings) -> Outcome<PathBuf> {
     match &settings.database.data_dir {
         Some(folder) => Ok(folder.clone()),
@@ -205,7 +205,7 @@ pub fn causes(error: &dyn std::error::Error) -> Option<String> {
     (!causes.is_empty()).then(|| causes.join(": "))
 }
 
-/// The slots that are shown, in order: those of all resources but the ones that somebody has to ask for and did not.
+/// The slots to show, in order: those of all resources, except resources that are off by default and not enabled.
 fn slots(settings: &Settings) -> Vec<Slot> {
     let is_shown = |it: &&Description| it.is_by_default() || settings.resources.is_enabled(it);
     let shown = settings.registry.iter().filter(is_shown);
@@ -232,7 +232,7 @@ fn tenant_url(settings: &Settings) -> Outcome<Url> {
     Ok(access.map_err(|error| settings_fault(&error))?.url)
 }
 
-/// Applies pending migrations, and tells of each.
+/// Applies pending migrations, and logs each.
 pub(crate) async fn migrate(database: &Database, settings: &Settings) -> Outcome<()> {
     for migration in database.migrate(settings).await? {
         tracing::info!(
@@ -246,15 +246,14 @@ pub(crate) async fn migrate(database: &Database, settings: &Settings) -> Outcome
 }
 
 impl App {
-    /// Opens the database, applies its migrations, makes sure that it is this tenant's, and makes a client.
-    /// Sends nothing to the tenant.
+    /// Opens the database, applies migrations, verifies the tenant, and creates a client. Sends nothing to the tenant.
     pub async fn start(settings: &Settings) -> Outcome<Self> {
         let url = tenant_url(settings)?;
         let database = Database::open(settings).await?;
         Self::over(settings, url, database).await
     }
 
-    /// The same over a database that is open already.
+    /// Like [`App::start`], over an open database.
     pub async fn over(settings: &Settings, url: Url, mut database: Database) -> Outcome<Self> {
         database.keep_alive();
         migrate(&database, settings).await?;
@@ -263,7 +262,7 @@ impl App {
         Self::assemble(settings, url, database, store)
     }
 
-    /// Opens the database without changing its schema, and makes sure that it is not another tenant's.
+    /// Opens the database without changing its schema, and verifies that it is not another tenant's.
     pub async fn look(settings: &Settings) -> Outcome<Self> {
         let url = tenant_url(settings)?;
         let database = Database::open(settings).await?;
@@ -303,12 +302,12 @@ impl App {
         )
     }
 
-    /// Ends all connections and lets go of an embedded cluster.
+    /// Closes all connections and releases an embedded cluster.
     pub async fn close(self) -> Outcome<()> {
         self.close_within(TOKEN_ON_ITS_WAY).await
     }
 
-    /// The same, for those whose time is running out.
+    /// Like [`App::close`], within `patience`.
     pub async fn close_within(self, patience: Duration) -> Outcome<()> {
         if !self.client.close_token(patience).await {
             tracing::warn!("a token request was under way; its result is lost");
@@ -339,13 +338,13 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
             Some(Removals::Percent(share)) => RemovalBound::Percent(share),
         },
         approved_removals: approved,
-        // A person who approved so many removals wants them all.
+        // Approved removals are not bounded by the number of look-ups.
         lookups: approved.map_or(LOOKUPS, |approved| approved.max(LOOKUPS)),
         lookups_at_once: settings.limits.concurrent_requests.get() as usize,
     }
 }
 
-/// How a run departs from what the settings say.
+/// Flags that override the settings of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Overrides {
     /// Full or increment, for profiles.

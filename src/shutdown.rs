@@ -1,5 +1,5 @@
-//! How the process is asked to end: SIGTERM (an orchestrator) or SIGINT (a person at a terminal). The first one asks
-//! everything to come to a safe place, the second one leaves at once. What that place is, each task knows itself.
+//! Shutdown requests: SIGTERM (from an orchestrator) or SIGINT (from a person at a terminal). The first one asks every
+//! task to stop at a safe point, the second one ends the process at once.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// What a shell expects of a command that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// The wish to end, once it is there.
+/// A shutdown request.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     token: CancellationToken,

@@ -1,5 +1,5 @@
-//! Log lines: text for a person at a terminal, one JSON object a line elsewhere, always on stderr, times in UTC. Lines
-//! and progress bars share a terminal: bars that are attached step aside for each line.
+//! Logging to stderr: text on a terminal, one JSON object per line elsewhere, times in UTC. Attached progress bars are
+//! suspended while a line is written.
 
 use std::env::VarError;
 use std::fmt::{self, Write as _};

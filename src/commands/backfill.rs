@@ -46,7 +46,8 @@ pub async fn run(arguments: &Backfill, settings: &Settings, terminal: &Terminal)
     leaving(&shutdown, Box::pin(work)).await
 }
 
-/// Does the work of a command that reads a tenant; ends soon after the end was asked for, whatever is waited for.
+/// Runs the work of a command that reads a tenant. After a shutdown request the command ends within [`FAREWELL`],
+/// whatever it waits for.
 pub(super) async fn leaving<T>(
     shutdown: &shutdown::Shutdown,
     work: impl Future<Output = Outcome<T>>,
@@ -57,7 +58,7 @@ pub(super) async fn leaving<T>(
     })
 }
 
-/// Opens the database and makes it ready, unless the end is asked for first: nothing is under way that needs a safe place.
+/// Opens and prepares the database. A shutdown request ends this at once, since no run is open yet.
 pub(super) async fn start(settings: &Settings, shutdown: &shutdown::Shutdown) -> Outcome<App> {
     tokio::select! {
         app = Box::pin(App::start(settings)) => app,
@@ -65,7 +66,7 @@ pub(super) async fn start(settings: &Settings, shutdown: &shutdown::Shutdown) ->
     }
 }
 
-/// A time that has not come yet is a mistake in what was typed, or in this machine's clock.
+/// Refuses a time in the future: it is a typing error, or this machine's clock is wrong.
 pub(super) fn refuse_future(flag: &str, time: Time) -> Outcome<()> {
     let now = SystemClock.now();
     if time <= later_by(now, TOLERANCE) {

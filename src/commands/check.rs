@@ -1,6 +1,6 @@
-//! `check`: tries settings, database, token and one request for each enabled resource, and changes nothing. Its token
-//! is its own and is not saved; but an authorization is there once, so with that grant it is the one of the database, which
-//! is renewed and stored where it has to be.
+//! `check`: tries settings, database, token and one request per enabled resource, and changes nothing. It requests a
+//! token of its own and does not store it. An authorization by a person exists only once, so that grant uses the stored
+//! tokens and may refresh them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::resources::registry::{self, Entry};
 
 use super::output;
 
-/// A check is quick to say that something is away.
+/// How long a check waits before it calls something unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One line of the table.
@@ -122,7 +122,7 @@ async fn database(settings: &Settings) -> Vec<Line> {
     }
 }
 
-/// An embedded database that nothing has been written to.
+/// Whether the embedded database has not been created yet.
 fn is_unmade(settings: &Settings) -> bool {
     settings.database.is_embedded()
         && app::data_dir(settings).is_ok_and(|folder| !embedded_postgres::is_made(&folder))
@@ -152,7 +152,7 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
         lines.push(Line::of("pooler", &fault));
     }
     if let Err(error) = store.verify_schema().await {
-        // Migrations that are still to be applied are no fault: `backfill` and `serve` apply them.
+        // Pending migrations are no fault: `backfill` and `serve` apply them.
         let is_pending = matches!(error, Error::Pending { .. });
         if let (true, Err(error)) = (is_pending, migrate::verify_rights(database.options()).await) {
             lines.push(Line::of("rights", &Fault::from(error)));
@@ -205,7 +205,7 @@ async fn warnings(database: &Database) -> Outcome<Vec<Line>> {
     Ok(lines)
 }
 
-/// The tenant, with a token that nobody else sees.
+/// Checks the tenant with a token that is not stored.
 async fn by_itself(settings: &Settings) -> Outcome<Vec<Line>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tokens = MemoryTokens::new(Arc::clone(&clock));
@@ -213,7 +213,7 @@ async fn by_itself(settings: &Settings) -> Outcome<Vec<Line>> {
     Ok(tenant(&client, settings, &clock).await)
 }
 
-/// The tenant, with the authorization that a person gave.
+/// Checks the tenant with the stored authorization of a person.
 async fn as_authorized(settings: &Settings) -> Outcome<Vec<Line>> {
     if settings.key.is_none() {
         return Err(missing(AuthorizationError::NoKey));

@@ -1,9 +1,9 @@
-//! Programs that are started from here (psql, a browser) get this process's variables without those that are ours: their
-//! environment is seen by whatever they start, and by other processes of the same user.
+//! Started programs (psql, a browser) inherit this process's environment without this program's variables: a child's
+//! environment is visible to its own children and to other processes of the same user.
 
 use std::process::Command;
 
-/// Takes our variables, secrets among them, out of what a program gets.
+/// Removes this program's variables, secrets among them, from the environment of a command.
 pub(super) fn without_ours(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         if is_ours(&name.to_string_lossy()) {

@@ -1,5 +1,5 @@
-//! `demo`: the whole way once, on this machine alone: a simulated tenant, an embedded PostgreSQL, a full backfill, a
-//! second one that finds nothing to write, and what an analyst then sees.
+//! `demo`: everything once on this machine: a simulated tenant, an embedded PostgreSQL, a full backfill, a second one
+//! that writes nothing, and what an analyst then sees.
 
 use std::io::IsTerminal;
 use std::process::Stdio;
@@ -100,7 +100,7 @@ async fn simulated(arguments: &Demo) -> Outcome<Tenant> {
     Ok(tenant)
 }
 
-/// A cluster that vanishes afterwards, or one that stays and is emptied first: the tenant is another each time.
+/// A temporary cluster, or a kept one that is emptied first, since the simulated tenant is a new one each time.
 async fn cluster(settings: &Settings, stays: bool) -> Outcome<Cluster> {
     let started = if stays {
         Cluster::start(&embedded::CONFIG, &demo_dir(settings)?).await
@@ -121,7 +121,7 @@ async fn cluster(settings: &Settings, stays: bool) -> Outcome<Cluster> {
     Ok(cluster)
 }
 
-/// The settings with the simulated tenant in the place of a real one, which need not be spared.
+/// The settings for the simulated tenant, without rate limits.
 fn pointed_at(mut settings: Settings, tenant: &Tenant) -> Outcome<Settings> {
     let simulated = TenantSettings::default();
     let url = Url::parse(tenant.url())
@@ -130,7 +130,7 @@ fn pointed_at(mut settings: Settings, tenant: &Tenant) -> Outcome<Settings> {
     settings.tenant.client_id = Some(simulated.client_id);
     settings.tenant.client_secret = Some(Secret::new(simulated.client_secret.expose_secret().to_owned()));
     settings.tenant.api_path = simulated.api_path;
-    // However the real tenant is signed in to: nobody has to sign in to this one.
+    // The simulated tenant needs no sign-in, whatever the settings say of the real one.
     settings.tenant.grant = Grant::ClientCredentials;
     settings.tenant.scopes = Vec::new();
     let plenty = std::num::NonZeroU32::MIN.saturating_add(999);
@@ -221,7 +221,7 @@ async fn backfill_all(
     Ok(Exit::worst(reports.iter().map(Exit::of_run)))
 }
 
-/// Names the way to look further, and on a terminal stays up for it.
+/// Shows how to explore further; on a terminal the demo keeps running until Enter.
 async fn farewell(app: &App, shutdown: &Shutdown, stays: bool) -> Outcome<()> {
     let Some(cluster) = app.database.embedded() else {
         return Ok(());

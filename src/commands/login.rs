@@ -1,5 +1,5 @@
-//! `login`: lets a person grant access on the tenant's consent page, and stores what that is worth. The answer comes back
-//! through a browser to this machine, or as an address that the person pastes.
+//! `login`: a person grants access on the tenant's consent page, and the tokens are stored. The answer comes through a
+//! browser on this machine, or as an address that the person pastes.
 
 mod callback;
 mod page;
@@ -88,7 +88,7 @@ async fn ask(
                 callback.tell(SignInResult::of::<()>(&Err(fault)));
                 continue;
             }
-            // The person, or the tenant, said no: that is an answer.
+            // A refusal is an answer, too.
             Err(error) => Err(Fault::from(ClientError::from(error))),
         };
         callback.tell(SignInResult::of(&outcome));
@@ -102,7 +102,8 @@ async fn ask(
     .hint("set `tenant.redirect_url` to a free port of 127.0.0.1, or paste the address on a terminal"))
 }
 
-/// Whoever reaches the address can send answers without end: of many only the first ones are told.
+/// Reports an answer that belongs to another sign-in. Anybody who reaches the address can send many, so only the first
+/// ones are reported.
 fn complain_of_other(fault: &Fault, number: u64) {
     if number <= TOLD {
         output::print_fault(fault);
@@ -112,7 +113,7 @@ fn complain_of_other(fault: &Fault, number: u64) {
     }
 }
 
-/// The two ways in: a browser on this machine, and lines on stdin.
+/// Receives answers from a browser on this machine and from lines on stdin.
 async fn open(settings: &Settings) -> (Option<CallbackServer>, mpsc::Receiver<Callback>) {
     let (sender, callbacks) = mpsc::channel(8);
     let server = match Url::parse(&settings.tenant.redirect_url) {
@@ -131,7 +132,7 @@ async fn open(settings: &Settings) -> (Option<CallbackServer>, mpsc::Receiver<Ca
     (server, callbacks)
 }
 
-/// A thread of its own: a blocking read must not hold up the end of the command.
+/// A thread reads stdin, so that a blocking read does not delay the end of the command.
 fn listen_to_stdin(callbacks: mpsc::Sender<Callback>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {

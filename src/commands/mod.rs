@@ -1,4 +1,4 @@
-//! One file per command: what it does and how it tells it. Results go to stdout, everything else to stderr.
+//! One file per command. Results go to stdout, everything else to stderr.
 
 pub mod backfill;
 pub mod check;

@@ -1,5 +1,5 @@
-//! What a person or a script reads. Nothing of it steers a terminal, whatever the tenant named its things. A reader that
-//! went away (`| head`) ends the writing, not the work; any other write that fails is a failure of the command.
+//! Writes results to stdout and messages to stderr, sanitized. A reader that went away (`| head`) ends the writing, not
+//! the work; any other failed write is a failure of the command.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::sanitize;
 
-/// Why stdout took no more; what follows is not written.
+/// The error of the first failed write to stdout; later output is dropped.
 static BROKEN: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// A line on stdout, or several.
@@ -35,7 +35,7 @@ fn put(text: &str) {
     *broken = writeln!(stdout, "{text}").and_then(|()| stdout.flush()).err();
 }
 
-/// Whether all that was said on stdout could be written; asked once, at the end.
+/// Returns the error of a failed write to stdout. Called once, at the end.
 pub fn finish() -> Outcome<()> {
     let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner).take();
     match broken.map_or_else(|| io::stdout().flush(), Err) {
@@ -48,7 +48,7 @@ pub fn finish() -> Outcome<()> {
     }
 }
 
-/// What the grammar has to say: help and version on stdout, errors on stderr.
+/// Prints the output of the argument parser: help and version on stdout, errors on stderr.
 pub fn usage(error: &clap::Error) -> Exit {
     let written = error.print();
     if error.use_stderr() {

@@ -1,4 +1,4 @@
-//! How a run is watched: a bar on a terminal, a log line every few seconds elsewhere.
+//! Shows the progress of runs: a bar on a terminal, a log line every few seconds elsewhere.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -19,7 +19,7 @@ use crate::telemetry::{Attached, Terminal};
 /// Between two log lines of one run.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A listener that fits where stderr goes, and what keeps log lines and bars apart while it is used.
+/// A listener for the kind of stderr, and the guard that keeps log lines and bars apart.
 pub(super) fn listener(terminal: &Terminal) -> (Arc<dyn RunListener>, Option<Attached>) {
     if !std::io::stderr().is_terminal() {
         return (Arc::new(Lines::default()), None);
@@ -58,7 +58,7 @@ impl Bars {
     }
 }
 
-/// The templates are constants; one that is wrong would show as a plain bar.
+/// The templates are constants. A wrong one would show a plain bar.
 fn style(template: &str) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
         // What cannot be written is not shown.
@@ -224,7 +224,7 @@ impl RunListener for Lines {
         let counts = &report.ledger.counts;
         let seconds = (report.finished_at - report.started_at).as_seconds_f64();
         let status = report.ledger.status;
-        // A run that ended otherwise than well is a warning here; a command says it as an error as well.
+        // A run that did not succeed is a warning here; the command also reports it as an error.
         if status == RunStatus::Succeeded {
             tracing::info!(
                 resource = report.slot.resource,

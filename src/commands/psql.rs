@@ -19,8 +19,8 @@ use crate::postgres::{address, embedded};
 
 use super::{child_environment, output};
 
-/// What an analyst wants to name without its schema. PostgreSQL's own names come before these; `public` is not among them:
-/// in many databases everybody may put a function there that fits better.
+/// The search path for analysts. PostgreSQL's own names come first. `public` is left out: in many databases everybody
+/// may create a better matching function there.
 const SEARCH_PATH: &str = "-c search_path=blueconic,pg_temp";
 
 /// Runs the command.
@@ -39,7 +39,7 @@ pub async fn run(arguments: &Psql, settings: &Settings) -> Outcome<Exit> {
     outcome
 }
 
-/// The configured cluster; or what the demo left behind, where that was asked for or is all that there is.
+/// The configured cluster, or the demo's if it was asked for or is the only one.
 async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
     let own = app::data_dir(settings)?;
     let demo = demo_dir(settings)?;
@@ -58,7 +58,7 @@ async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
     Database::open(settings).await
 }
 
-/// Where a demo that is kept leaves its cluster: beside the real one, never in it.
+/// The directory of a kept demo: beside the real cluster, never in it.
 pub(super) fn demo_dir(settings: &Settings) -> Outcome<PathBuf> {
     let own = app::data_dir(settings)?;
     let name = own.file_name().map_or_else(
@@ -140,7 +140,7 @@ async fn psql(
     variables: &[(&'static str, OsString)],
     arguments: &[OsString],
 ) -> Outcome<Exit> {
-    // psql handles Ctrl-C itself: it cancels the query. This process must outlive it all the same.
+    // psql handles Ctrl-C by cancelling the query, and this process must not end before psql.
     let ignored = tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let mut command = Command::new(program);
     child_environment::without_ours(command.as_std_mut());

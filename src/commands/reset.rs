@@ -55,8 +55,8 @@ async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> 
     Ok(Exit::Done)
 }
 
-/// A time that nothing can be read from. Audit events are not asked for from before the tenant's retention: the stretch up
-/// to it would become a gap, though it was read long ago.
+/// Refuses a time from which nothing can be read. Audit events from before the tenant's retention are gone: the time
+/// range would become a gap although it was read before.
 fn refuse_nonsense(arguments: &Reset, to: Time, settings: &Settings) -> Outcome<()> {
     let resource = arguments.resource.as_str();
     let refusal = |what: String| Fault::new(Kind::Settings, what);

@@ -27,17 +27,17 @@ use crate::web::server::{Health, WebServer};
 
 use super::{backfill, progress};
 
-/// A run that failed where the database stood in the way is tried again after so long: asking it costs the tenant nothing.
+/// When a run is retried that failed because of the database: a retry costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
-/// Between two tries to read the schedule at the start.
+/// The wait between attempts to read the schedule at the start.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// How long a shutdown waits for the batches in hand. Orchestrators kill after ten seconds, and connections that fell
-/// silent take another one.
+/// How long a shutdown waits for current batches. Orchestrators kill after ten seconds, and closing silent connections
+/// takes up to one more.
 const FAREWELL: Duration = Duration::from_secs(7);
-/// How long it waits, after that, for a token that is being asked for.
+/// How long the shutdown then waits for a token request.
 const TOKEN_ON_ITS_WAY: Duration = Duration::from_millis(500);
 
-/// Runs the command. A service that is asked to end has done what it should, also when it had not begun yet.
+/// Runs the command. A service that is asked to end has succeeded, even if it had not started yet.
 pub async fn run(arguments: &Serve, settings: Settings) -> Outcome<Exit> {
     match Box::pin(serve(arguments, settings)).await {
         Err(fault) if fault.kind == Kind::Interrupted => Ok(Exit::Done),
@@ -74,7 +74,7 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
         shutdown.requested(),
     );
     let work = Box::pin(schedule(&settings, &app, liveness, shutdown.token()));
-    // A task of its own, so that no request ever waits for a token: the schedule may be busy, or have nothing to do.
+    // A separate task refreshes the token, so that no request waits for it while the schedule is busy or idle.
     let client = Arc::clone(&app.client);
     let keeper = AbortOnDropHandle::new(tokio::spawn(async move { client.keep_token().await }));
     let (page, work) = tokio::join!(page, work);
@@ -125,7 +125,7 @@ async fn schedule(
             None => tokio::time::timeout(FAREWELL, running).await,
         }
     };
-    // A token that is being asked for has the same time, also when no run was under way.
+    // A token request has the same time, even if no run was open.
     let (ended, _stored) = tokio::join!(farewell, app.client.finish_token(FAREWELL));
     if let Ok(ended) = ended {
         ended.map_err(failed)
@@ -137,7 +137,7 @@ async fn schedule(
     }
 }
 
-/// As the schedule itself does, waits for a database that went away since the start.
+/// Waits, like the schedule, for a database that has become unreachable since the start.
 async fn due_jobs_patiently(settings: &Settings, app: &App) -> Outcome<Vec<ScheduledJob>> {
     loop {
         match due_jobs(settings, app).await {
@@ -150,7 +150,7 @@ async fn due_jobs_patiently(settings: &Settings, app: &App) -> Outcome<Vec<Sched
     }
 }
 
-/// The jobs, of which those that a new database runs at once leave out a walk that a backfill has done already.
+/// The jobs. A full walk does not run at once if a backfill has already done one.
 async fn due_jobs(settings: &Settings, app: &App) -> Outcome<Vec<ScheduledJob>> {
     let mut due = jobs(settings);
     for job in &mut due {
@@ -190,7 +190,7 @@ impl Runner for Runs {
     }
 }
 
-/// When a job runs again: an interrupted one goes on at the next start, one that failed soon, whatever the reason.
+/// When a job runs again: an interrupted one at the next start, a failed one soon.
 fn again(report: &RunReport) -> Again {
     match (&report.fault, report.ledger.status) {
         (_, RunStatus::Interrupted) => Again::After(Duration::ZERO),

@@ -32,7 +32,7 @@ pub async fn run(arguments: &Arguments, settings: &Settings, terminal: &Terminal
     Ok(Exit::Done)
 }
 
-/// With the tenant's counts beside the tables'; its token is the service's, or a new one for it.
+/// `status --verify`: the tenant's counts beside the tables'. Uses the service's token, or requests one.
 async fn run_verifying(arguments: &Arguments, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
     let shutdown = backfill::listen()?;
     let work = async {
@@ -93,7 +93,7 @@ async fn read(database: &Database, settings: &Settings) -> Outcome<Status> {
     store.verify_schema().await?;
     let mut status = store.status().await?;
     store.disconnect().await;
-    // Where nobody has signed in yet there is no row that could say so, or that of another grant.
+    // If nobody has signed in, the row is missing or belongs to another grant.
     let wanted = Grant::AuthorizationCode.as_str();
     let is_another = |token: &Token| token.grant_type != wanted;
     if settings.tenant.grant.as_str() == wanted && status.token.as_ref().is_none_or(is_another) {
@@ -184,7 +184,7 @@ fn sizes(tables: &[TableSize]) -> Vec<Vec<String>> {
     rows
 }
 
-/// Without the columns behind what was read and written that say nothing of any resource: a table as wide as a terminal.
+/// Drops count columns that are empty for all resources, so that the table fits a terminal.
 fn without_idle_columns(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     const ALWAYS: usize = 7;
     let says_something = |column: usize| {
@@ -214,7 +214,7 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
         },
     );
     let shown = |count: fn(&Run) -> i64| format::known(run.map(count));
-    // Not every listing tells a total, and a walk that did not end explains nothing.
+    // Not every listing has a total, and an unfinished walk says nothing.
     let told = |count: fn(&Run) -> Option<i64>| format::known(run.and_then(count));
     vec![
         resource.resource.clone(),
@@ -243,7 +243,7 @@ fn gaps(resource: &ResourceStatus) -> String {
     }
 }
 
-/// What the last run of a resource has to say if it did not end well, or will not for long.
+/// Prints the error and the hint of a resource's last run.
 fn trouble(resource: &ResourceStatus) {
     let name = &resource.resource;
     if let Some(ahead) = resource.watermark_ahead_seconds {

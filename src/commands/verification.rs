@@ -10,7 +10,7 @@ use crate::model::verification::{Comparison, Verification};
 
 use super::output;
 
-/// What was learned, or why nothing was.
+/// The comparison, or the fault that prevented it.
 pub(super) struct Verified(Outcome<Verification>);
 
 impl Verified {

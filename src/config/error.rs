@@ -1,4 +1,4 @@
-//! What can be wrong with settings. Each error names the key and the place it came from, and what to do.
+//! The errors of settings. Each names the key, the place it came from, and what to do.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Which environment variables are known. One that begins as ours and is not known is an error: a misspelt name would be
-//! a setting that silently keeps its default. No message holds a value.
+//! The known environment variables. An unknown one with this program's prefix is an error, since a misspelled setting
+//! would silently keep its default. No message contains a value.
 
 use std::ffi::OsStr;
 use std::net::IpAddr;

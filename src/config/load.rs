@@ -1,4 +1,4 @@
-//! Where settings come from: the compiled-in defaults, then the file given with `--config`, then variables.
+//! Loads settings: the compiled-in defaults, then the file given with `--config`, then variables.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

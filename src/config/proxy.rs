@@ -13,7 +13,7 @@ use super::variables::Variables;
 /// The schemes that are understood; an address without one is meant as `http`.
 const SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];
 
-/// What the variables say. Whether they can be used is looked at where a proxy is wanted.
+/// The proxy variables. They are validated when a proxy is needed.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
     https: Option<Named>,
@@ -40,7 +40,7 @@ pub struct Proxy {
 }
 
 impl Proxies {
-    /// Reads the variables. An empty one says nothing, and one that is no Unicode is nobody's address.
+    /// Reads the variables. An empty one counts as unset, and one that is not Unicode is ignored.
     pub fn of(variables: &Variables) -> Self {
         let text = |name: &str| {
             let value = variables.get(name)?.to_str()?.trim();

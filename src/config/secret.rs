@@ -1,5 +1,5 @@
-//! Secrets that cannot be shown: their `Debug` is redacted, they are wiped when dropped, and each use says `expose`. And what
-//! makes one weak, which is worth a warning.
+//! Secrets that cannot be shown: `Debug` is redacted, the memory is wiped on drop, and each use calls `expose`. Also
+//! detects weak secrets, which cause a warning.
 
 use std::fmt;
 use std::fs::File;

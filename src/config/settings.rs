@@ -1,4 +1,4 @@
-//! The settings as the program uses them: typed, validated, without a text that still has to be understood.
+//! The settings as the program uses them: typed and validated.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

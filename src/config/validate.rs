@@ -1,4 +1,4 @@
-//! What settings must be beyond their types: bounds of the vendor, addresses that keep secrets safe, cron expressions.
+//! Validates settings beyond their types: the vendor's bounds, addresses that keep secrets safe, cron expressions.
 
 use url::Url;
 

@@ -9,7 +9,7 @@ const STEP: usize = 64;
 /// Brackets may be nested so deep, or the object is left to a reader that takes any depth.
 const DEEPEST: u32 = 64;
 
-/// What the strings and brackets of the bytes say.
+/// The result of the search, by the strings and brackets of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObjectEnd {
     /// It is so many bytes long.
@@ -47,7 +47,7 @@ impl ObjectEnd {
     }
 }
 
-/// Which of 64 bytes are what, the first byte in the lowest bit.
+/// Bitmaps of 64 bytes by kind; the first byte is the lowest bit.
 struct Bitmaps {
     quotes: u64,
     backslashes: u64,

@@ -4,7 +4,7 @@
 /// Bracket kinds are compared down to this depth; below it they are only counted.
 const COMPARED_DEPTH: usize = 1024;
 
-/// What a stretch of bytes says about the value's end.
+/// The result of scanning some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scan {
     /// The value continues after these bytes.
@@ -15,7 +15,7 @@ pub(crate) enum Scan {
     Lost(usize),
 }
 
-/// The state between two stretches of bytes of one value.
+/// The state of the scan between two pieces of one value.
 #[derive(Debug)]
 pub(crate) struct TolerantScanner {
     close: u8,

@@ -1,6 +1,6 @@
-//! The answer of the fast readers to everything that they do not take: another reader decides what it means.
+//! The answer of the fast readers to JSON that they do not handle; another reader decides about it.
 
-/// Left to another reader: broken, or only rare.
+/// JSON for another reader: broken, or only rare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unusual;
 

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-/// What `serde_json` says about the value at the head of some bytes.
+/// The result of `serde_json` for the value at the beginning of some bytes.
 pub(crate) enum ValueEnd {
     /// It is whole, and so many bytes long.
     Whole(usize),

@@ -1,4 +1,4 @@
-//! What is loaded in one go: encoded rows of a table and of its child tables, the ids that were seen, and everything that must commit with them.
+//! A batch: encoded rows of a table and of its child tables, seen ids, and everything that commits with them.
 
 use super::Time;
 use super::children::{ChildHash, Children};
@@ -8,7 +8,7 @@ use super::position::Position;
 use super::removals::Removals;
 use super::rows::Rows;
 
-/// An element's identity and the hash over its bytes as they came, learned without decoding it.
+/// An element's identity and the hash over its bytes, computed without decoding it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The id, as text.
@@ -48,18 +48,18 @@ pub struct Batch {
     pub aliases: Vec<(String, String)>,
     /// Elements that could not be loaded.
     pub rejects: Vec<Reject>,
-    /// What its audit events are told apart by.
+    /// The identities of its audit events.
     pub events: Vec<EventIdentity>,
     /// Audit events among its rows that may be stored under an older value of a field.
     pub respelled: Vec<Respelled>,
     /// Audit events among its rows that may be stored under the coarser key of a former release.
     pub coarse: Vec<Coarse>,
-    /// What was counted on the way.
+    /// The counts from reading and decoding.
     pub tally: ReadCounts,
-    /// Nobody has rows with these ids, as far as is known: they may go straight into the table. A loader copes with one
-    /// that is there all the same.
+    /// The ids are believed new, so the batch may be copied directly into the table. The loader handles an id that
+    /// exists.
     pub fresh: bool,
-    /// What the run may still remove; none: whatever its merges ask for.
+    /// The removals that the run may still make; none: no bound.
     pub removals: Option<Removals>,
 }
 
@@ -136,7 +136,7 @@ pub struct Reject {
     pub sha256: [u8; 32],
 }
 
-/// A stretch of time `(from, to]`.
+/// A time range `(from, to]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
     /// Exclusive.
@@ -145,7 +145,7 @@ pub struct TimeRange {
     pub to: Time,
 }
 
-/// Why a stretch of audit events cannot be known; the words of `sync.gaps.reason`.
+/// The reason for a gap in audit events, with the words of `sync.gaps.reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
     /// Older than the tenant keeps them.
@@ -154,8 +154,8 @@ pub enum GapReason {
     Saturated,
     /// Hidden behind a full page in newest-first order, or where the tenant left events out after its limit.
     Unreachable,
-    /// Behind an answer of so many elements that was shorter than asked for, and nothing proves that it was whole. The
-    /// word is that of `Unreachable`.
+    /// Behind an answer of so many elements that was shorter than requested and not proven complete. Stored with the
+    /// word of `Unreachable`.
     Doubtful(u64),
     /// The scan stopped before it got there.
     Interrupted,
@@ -181,10 +181,10 @@ impl GapReason {
     }
 }
 
-/// What is stored of audit events and helps to tell whether an answer is whole.
+/// Stored facts that help to decide whether an answer is complete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanEvidence {
-    /// The newest stored event up to the date that was asked about: the tenant has to bring it again.
+    /// The newest stored event up to the given date: a complete answer contains it again.
     pub event: Option<Time>,
     /// How many elements the answer held that left the newest gap in doubt: the tenant may give no more at a time.
     pub doubt: Option<u64>,
@@ -199,11 +199,11 @@ pub struct Advance {
     pub watermark: Option<Time>,
     /// The segment that a complete full walk read; none leaves the stored one.
     pub segment: Option<String>,
-    /// Gaps to record. A stretch that is recorded already is not doubled.
+    /// Gaps to record. A time range that is in a gap already is not recorded twice.
     pub gaps: Vec<(TimeRange, GapReason)>,
-    /// An answer held so many elements: those of gaps in doubt that had fewer were not cut by a cap.
+    /// The size of an answer: doubtful gaps whose answers were smaller were not cut by a cap.
     pub disproves: Option<u64>,
-    /// Stretches that are now known: open gaps shrink by them, and close when nothing of them is left.
+    /// Time ranges that are now covered: open gaps shrink by them, and close when nothing is left.
     pub covered: Vec<TimeRange>,
 }
 

@@ -1,4 +1,4 @@
-//! A job of the schedule, what its run is asked for, and when it runs again.
+//! A job of the schedule, the options of its run, and the time of its next one.
 
 use std::time::Duration;
 
@@ -17,30 +17,30 @@ pub struct Job {
     pub time_zone: String,
 }
 
-/// A job with what it asks of its run beyond the slot.
+/// A job with the options of its run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledJob {
     /// The job.
     pub job: Job,
-    /// How far the run reaches back behind its watermark; none: as the resource is set.
+    /// How far the run reads back behind its watermark; none: as the resource's setting says.
     pub overlap: Option<Duration>,
-    /// Whether a database that does not know the job yet runs it at once. Jobs that only add to what another job of
-    /// the same resource brings wait for their time.
+    /// Whether the job runs at once in a database that does not know it. A job that only adds to another job of the
+    /// same resource waits for its time.
     pub at_once: bool,
 }
 
-/// When a job wants to run after a run has ended.
+/// When a job runs again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
     /// When its cron expression says so.
     OnTime,
-    /// After so long, or when its cron expression says so if that is sooner. Zero is for a run that a shutdown
-    /// interrupted: the next start goes on with it.
+    /// After this time, or by the cron expression if that is sooner. Zero: an interrupted run, which the next start
+    /// continues.
     After(Duration),
 }
 
 impl Again {
-    /// After a run that failed, for whatever reason: minutes later, or on time if that is sooner. Most faults pass, and what a
-    /// person has mended should not wait for tomorrow; one try in five minutes locks no account and costs a request.
+    /// After a failed run: in five minutes, or by the cron expression if that is sooner. Most faults pass, and a retry
+    /// in five minutes locks no account and costs one request.
     pub const FAILED: Self = Self::After(Duration::from_mins(5));
 }

@@ -1,9 +1,9 @@
-//! The sign of life that the schedule gives and the health check reads. It holds a moment and knows nothing of either.
+//! The liveness of the schedule, which the health check reads: the time of the schedule's last round.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// When the schedule last came round. Clones share it.
+/// The time of the last round. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Liveness(Arc<Mutex<Instant>>);
 
@@ -14,23 +14,23 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    /// A pulse that has just beaten: a process that starts is alive.
+    /// A liveness of this moment: a process that starts is alive.
     pub fn new() -> Self {
         Self::since(Instant::now())
     }
 
-    /// A pulse that last beat then.
+    /// A liveness whose last round was at this time.
     pub fn since(last: Instant) -> Self {
         Self(Arc::new(Mutex::new(last)))
     }
 
-    /// Says that the schedule goes round.
+    /// Records a round of the schedule.
     pub fn record(&self) {
-        // A holder of this lock cannot panic; if it ever did, the moment is still a moment.
+        // A holder of this lock cannot panic, and the time would still be valid.
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// How long ago that was said.
+    /// The time since the last round.
     pub fn age(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }

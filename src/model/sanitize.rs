@@ -1,5 +1,5 @@
-//! Text from outside on its way to a person: a terminal, a log, a page, the text of an error. One filter shows what would
-//! steer the terminal, forge a line or turn the direction of what follows, instead of doing it.
+//! Sanitizes text from outside for a person: in a terminal, a log, a page, an error. Characters that would control the
+//! terminal, forge a line or change the direction of text are shown escaped.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -13,14 +13,14 @@ pub fn is_deceptive(character: char) -> bool {
         )
 }
 
-/// On one line, with an escape (`\n`, `\u{1b}`) for each character that deceives.
+/// One line, with an escape (`\n`, `\u{1b}`) for each deceptive character.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_deceptive, |into, character| {
         into.extend(character.escape_default());
     })
 }
 
-/// The same for a text of several lines: line feeds and tabs stay.
+/// Several lines: line feeds and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     let deceives = |character| is_deceptive(character) && !matches!(character, '\n' | '\t');
     escaped(text, deceives, |into, character| {
@@ -28,7 +28,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Of a JSON document: the same values, with JSON's own escapes. Line feeds stay; within a value there is none.
+/// A JSON document with the same values; deceptive characters become JSON escapes. Line feeds stay; within a value
+/// there is none.
 pub fn json(document: &str) -> Cow<'_, str> {
     let deceives = |character| is_deceptive(character) && character != '\n';
     escaped(document, deceives, |into, character| {

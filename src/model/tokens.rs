@@ -1,11 +1,11 @@
-//! A row of `sync.tokens`, and what a claim on it gives. The port is [`super::ports::TokenStore`].
+//! A row of `sync.tokens`, and the results of a claim. The port is [`super::ports::TokenStore`].
 
 use std::time::Duration;
 
 use super::Time;
 use super::status::TokenStatus;
 
-/// Whose token it is: the key of `sync.tokens`.
+/// The key of `sync.tokens`: whose token it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenName {
     /// The tenant's host (lower case) and port.
@@ -25,7 +25,7 @@ pub struct TokenRow {
     pub status: TokenStatus,
     /// When the token was issued.
     pub issued_at: Option<Time>,
-    /// When it dies.
+    /// When it expires.
     pub expires_at: Option<Time>,
     /// Why the last request failed.
     pub last_error: Option<String>,
@@ -40,19 +40,21 @@ pub struct TokenRow {
 /// Sealed bytes and the id of the key that sealed them.
 pub type Sealed = (String, Vec<u8>);
 
-/// What a claim to refresh gives.
+/// The answer to a claim on the refresh.
 #[derive(Debug)]
 pub enum ClaimOutcome {
-    /// Ask for a token, [`TokenStore::extend`](super::ports::TokenStore::extend) while that lasts, then [`TokenStore::finish_refresh`](super::ports::TokenStore::finish_refresh): all with this fence.
+    /// The claim was obtained. Request a token, extend the claim meanwhile
+    /// ([`TokenStore::extend`](super::ports::TokenStore::extend)), and finish it
+    /// ([`TokenStore::finish_refresh`](super::ports::TokenStore::finish_refresh)), all with this fence.
     Claimed {
         /// Grows with each claim.
         fence: i64,
-        /// The claim before it was never settled: its holder is gone, or stands still.
+        /// The previous claim was not finished: its holder died or is paused.
         previous_unfinished: bool,
     },
-    /// Somebody has been faster: read again.
+    /// Another process has stored a newer token: read it.
     Superseded,
-    /// Somebody is at it until then: wait and read again.
+    /// Another process holds the claim until then: wait, and read again.
     Busy {
         /// When the other's claim lapses, by the database's clock.
         until: Time,
@@ -64,7 +66,7 @@ pub enum ClaimOutcome {
 pub enum RefreshOutcome {
     /// A new token.
     Token {
-        /// How long it lives.
+        /// Its life.
         life: Duration,
         /// Sealed; none without a key.
         sealed: Option<Sealed>,
@@ -73,10 +75,10 @@ pub enum RefreshOutcome {
     Failed {
         /// Without a secret in it.
         error: String,
-        /// Only a person can help: `reauth_required` in place of `failed`.
+        /// Whether only a person can help: the status becomes `reauth_required` instead of `failed`.
         reauth: bool,
-        /// What came with the failure and must not be lost (a rotated refresh token): it takes the place of what is
-        /// stored, whose access token is dead with it.
+        /// A rotated refresh token that came with the failure. It replaces the stored tokens, whose access token is
+        /// invalid.
         sealed: Option<Sealed>,
     },
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// What a look-up says of a stored row that a walk did not see.
+/// The result of a look-up of a stored row that a walk did not see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The tenant has no such profile.
@@ -12,7 +12,7 @@ pub enum Verdict {
         /// The id that remains.
         survivor: String,
     },
-    /// Another profile answered in its place, and does not say that it replaces it: a merge, if it does so again.
+    /// Another profile answered, without saying that it replaces this one. It counts as a merge if it answers again.
     Redirected {
         /// Who answered.
         survivor: String,
@@ -21,6 +21,6 @@ pub enum Verdict {
     OutOfScope,
     /// It is in the segment: the walk missed it. Its element, to be loaded.
     Missed(Bytes),
-    /// Nothing follows from the answer: the row stays.
+    /// The answer is unclear: the row stays.
     Kept,
 }

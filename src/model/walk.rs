@@ -1,4 +1,4 @@
-//! A walk as the store knows it, and what a sweep after it may remove.
+//! A walk as the store knows it, and the candidates of its sweep.
 
 use uuid::Uuid;
 
@@ -11,8 +11,8 @@ pub struct Walk {
     pub id: Uuid,
     /// The database's time when it began.
     pub opened_at: Time,
-    /// Through when an increment had brought everything, as far as it could see, when a full walk began: changes that the
-    /// walk finds and that are dated before that are late. None: nothing is counted as late.
+    /// The increment's watermark when a full walk began: changes that the walk finds and that are dated before it are
+    /// late. None: no row counts as late.
     pub passed: Option<Time>,
 }
 

@@ -1,5 +1,5 @@
-//! What makes the schedule look for due jobs: one UTC job of tokio-cron-scheduler, and nothing else of it. It freezes a
-//! zone's offset when a job is added, forgets missed ticks and allows overlaps, so times and claims are ours.
+//! The ticks at which the schedule checks for due jobs: a UTC job of tokio-cron-scheduler. That library freezes a
+//! zone's offset when a job is added, forgets missed ticks and allows overlaps, so times and claims are computed here.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 
 use super::error::ScheduleError;
 
-/// The ticks. Those that come while the schedule is at work are one.
+/// The ticks. Ticks that arrive while the schedule is busy count as one.
 #[derive(Debug)]
 pub struct Heartbeat {
     ticks: mpsc::Receiver<()>,
-    /// tokio-cron-scheduler goes by the wall clock, and is silent for an hour if that is set back by one: after this
-    /// long without a tick there is one all the same. None for ticks by hand.
+    /// After this time without a tick, one is made up: tokio-cron-scheduler uses the wall clock and is silent for an
+    /// hour if that is set back by one. None for manual ticks.
     patience: Option<Duration>,
     source: Option<Source>,
 }
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// Ticks by hand, for tests.
+/// Manual ticks, for tests.
 #[derive(Debug, Clone)]
 pub struct ManualTicks(mpsc::Sender<()>);
 
@@ -59,7 +59,7 @@ impl Heartbeat {
         })
     }
 
-    /// Ticks when the hand says so.
+    /// A heartbeat with manual ticks.
     pub fn manual() -> (ManualTicks, Self) {
         let (sender, ticks) = mpsc::channel(1);
         let heartbeat = Self {
@@ -86,7 +86,7 @@ impl Heartbeat {
         }
     }
 
-    /// Ends the ticking.
+    /// Stops the ticks.
     pub async fn stop(mut self) {
         if let Some(Source(mut scheduler)) = self.source.take()
             && let Err(error) = scheduler.shutdown().await

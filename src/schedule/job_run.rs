@@ -1,5 +1,5 @@
-//! One turn of one job: it runs, its claim is held meanwhile, and at the end the claim goes back with the time of the
-//! next run. Nothing that happens here ends the schedule.
+//! One run of a job. The claim is extended while the job runs and released with the time of the next run. No failure
+//! here ends the schedule.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::Again;
 use crate::model::ports::{JobStore, Runner};
 
-/// Between two tries to give a claim back while the database is away.
+/// The wait between attempts to release a claim while the database is unreachable.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a shutdown waits for a database that is away; the claim then lapses by itself.
+/// How long a shutdown waits for an unreachable database; the claim then lapses by itself.
 const CLOSING_TIME: Duration = Duration::from_secs(3);
 
 /// A job that is claimed.
@@ -31,7 +31,7 @@ pub(super) struct JobRun<S, R> {
 }
 
 impl<S: JobStore, R: Runner> JobRun<S, R> {
-    /// Runs the job and gives the claim back.
+    /// Runs the job and releases the claim.
     pub(super) async fn execute(self) {
         let name = self.name();
         let began = Instant::now();
@@ -58,7 +58,7 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
         );
         let task = tokio::spawn(async move { runner.run(&entry.scheduled, cancel).await });
         AbortOnDropHandle::new(task).await.unwrap_or_else(|error| {
-            // The panic's own words may hold anything; the panic hook has told them.
+            // The panic message may contain anything; the panic hook has logged it.
             let name = self.name();
             let how = if error.is_panic() {
                 "panicked"
@@ -70,13 +70,13 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
         })
     }
 
-    /// Holds the claim for as long as it is polled.
+    /// Extends the claim until dropped.
     async fn extend_claim(&self) -> std::convert::Infallible {
         loop {
             sleep(self.hold / 3).await;
             let outcome = self.store.extend(self.name(), &self.holder, self.hold).await;
             match &outcome {
-                // Data is safe by the lease of the run; two turns at once are only a waste.
+                // The lease of the run protects the data; two runs of a job at once only waste time.
                 Err(fault) if fault.kind == Kind::Fenced => {
                     tracing::warn!(
                         job = self.name(),
@@ -89,7 +89,7 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
         }
     }
 
-    /// Tries until it is done or can never be. A job whose claim lapses is due still, and runs once more.
+    /// Retries until the claim is released, or cannot be. A job whose claim lapses is still due and runs again.
     async fn release_claim(&self, again: Again) {
         let mut leaving: Option<Instant> = None;
         loop {

@@ -1,5 +1,5 @@
-//! When to run: the jobs of the settings, their next times, and the loop that claims what is due. What a job does is
-//! behind the port `Runner`, where its times are kept behind `JobStore`; this layer knows neither SQL nor HTTP.
+//! The schedule: the jobs of the settings, their next times, and the loop that claims due jobs. The port `Runner` runs
+//! a job, and `JobStore` keeps its times; this layer knows neither SQL nor HTTP.
 
 pub mod error;
 pub mod heartbeat;

@@ -1,4 +1,4 @@
-//! A fault that lasts is told once when it begins and once when it is over, however often it is met between.
+//! An outage is logged once when it begins and once when it is over, however many attempts fail meanwhile.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::model::fault::{Fault, Outcome};
 pub(super) struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
-    /// Takes note of how a try went.
+    /// Records the outcome of an attempt.
     pub(super) fn note<T>(&self, outcome: &Outcome<T>) {
         match outcome {
             Ok(_) => self.over(),

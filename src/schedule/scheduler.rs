@@ -1,5 +1,5 @@
-//! The loop: at every heartbeat, what is due is claimed and run. The claim in the database decides who runs a job, so
-//! that a job never overlaps itself, whatever the number of replicas.
+//! The loop of the schedule: at each heartbeat, due jobs are claimed and run. The claim in the database decides who
+//! runs a job, so that a job never overlaps itself, whatever the number of replicas.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,21 +21,21 @@ use crate::model::liveness::Liveness;
 use crate::model::ports::{JobStore, Runner};
 use crate::model::position::Slot;
 
-/// How this process takes part in the schedule.
+/// The options of this process's scheduler.
 #[derive(Debug, Clone)]
 pub struct SchedulerOptions {
     /// Its name in `claimed_by`, another one in every process.
     pub holder: String,
-    /// How long a claim holds without being extended (`schedule.lease_ttl`).
+    /// How long a claim holds without an extension (`schedule.lease_ttl`).
     pub hold: Duration,
-    /// Told at every round, for the health check.
+    /// Recorded at each round, for the health check.
     pub liveness: Liveness,
 }
 
-/// Keeps the schedule until `cancel`, then waits until the running jobs have come to a safe place and their claims are
-/// given back. That takes as long as the runner takes: the caller sets the bound.
+/// Runs the schedule until `cancel`, then waits until the running jobs have stopped at a safe point and their claims
+/// are released. That takes as long as the runner needs; the caller sets the bound.
 ///
-/// A database that is away is waited for. The only errors are those of the schedule itself, at the start.
+/// Waits for an unreachable database. The only errors are those of the schedule itself, at the start.
 pub async fn run<S: JobStore, R: Runner>(
     store: Arc<S>,
     jobs: Vec<ScheduledJob>,
@@ -65,7 +65,7 @@ fn entries(jobs: Vec<ScheduledJob>) -> Result<Vec<Arc<Entry>>, ScheduleError> {
     jobs.into_iter()
         .map(|scheduled| {
             let timetable = Timetable::of(&scheduled.job)?;
-            // An expression such as 30 February is an error now, not when its turn would come.
+            // An impossible expression (30 February) is an error at the start, not when the job would be due.
             timetable.next_after(chrono::Utc::now())?;
             Ok(Arc::new(Entry { scheduled, timetable }))
         })

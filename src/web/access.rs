@@ -1,5 +1,5 @@
-//! The bearer token that guards what the pages tell. Without `web.token_file` there is none, and whoever reaches the
-//! address may read: by default that is this machine alone.
+//! The bearer token that protects the pages. Without `web.token_file` anybody who reaches the address may read; by
+//! default that is this machine alone.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;

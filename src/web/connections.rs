@@ -1,6 +1,6 @@
-//! Connections of the web server: how many there are at once, how long each may take to ask, and which one goes when there
-//! are too many. axum's own server leaves all three open, so that a few hundred half-sent requests take every descriptor of
-//! the process, the database's next connection included.
+//! The connections of the web server: how many are open at once, how long a request may take to arrive, and which
+//! connection is closed when there are too many. axum's own server bounds none of them, so a few hundred half-sent
+//! requests would use up all file descriptors, and the database could not be reached.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -125,7 +125,7 @@ struct ConnectionTable {
     present: Arc<Mutex<Vec<Arc<State>>>>,
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 struct State {
     dismissed: CancellationToken,
     /// Requests that are being answered.
@@ -162,9 +162,8 @@ impl ConnectionTable {
         }
     }
 
-    /// Takes a place. Where there is none, the connection goes that has been here the longest and is not being answered:
-    /// whoever sends half a request, or keeps a connection for later, never keeps a health check out. None if all are being
-    /// answered.
+    /// Adds a connection. If the table is full, the oldest connection without a current request is closed: a half-sent
+    /// request or an idle connection never keeps a health check out. None if all connections are active.
     fn enter(&self) -> Option<OpenConnection> {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         if present.len() >= self.most {
@@ -184,7 +183,7 @@ impl ConnectionTable {
         })
     }
 
-    /// Dismisses everybody.
+    /// Closes all connections.
     fn clear(&self) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.drain(..).for_each(|state| state.dismissed.cancel());

@@ -1,6 +1,6 @@
-//! Which hosts the pages answer to. A page on the internet can have its own name lead to this machine (DNS rebinding) and
-//! have a browser here read what is served; the name that the browser asked for gives it away. Loopback names and the
-//! address at which a request arrived cannot be such a page's.
+//! The hosts that the pages answer to. A website can let its own name resolve to this machine (DNS rebinding) and make
+//! a browser here read the pages; the request's host shows the website's name. Loopback names and the address at which
+//! the request arrived are always allowed.
 
 use std::net::IpAddr;
 

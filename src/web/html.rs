@@ -1,5 +1,4 @@
-//! Text from outside on its way into a page. Templates escape what they show; this filters it first, so that no name of a
-//! tenant can steer, reverse or flood what a reader sees.
+//! Text from outside in a page. Templates escape text; this also removes deceptive characters and bounds the length.
 
 use std::fmt::{Display, Write as _};
 

@@ -1,5 +1,5 @@
-//! What the service shows of itself: health, metrics and a status page. It reads through the port `Observer` and knows
-//! neither SQL nor how anything is synced.
+//! The web server of the service: health, metrics and status page. It reads through the port `Observer` and knows
+//! neither SQL nor the engine.
 
 pub mod access;
 mod card;

@@ -1,5 +1,5 @@
-//! The status page: what an operator wants to know at a glance, first whether anything needs a person. No scripts, no
-//! assets, one stylesheet inside; it loads itself anew, sooner while something runs.
+//! The status page: first whether anything needs a person, then each resource. No scripts, no assets, one inline
+//! stylesheet; it reloads itself, sooner while something runs.
 
 use maud::{Markup, html};
 

@@ -1,5 +1,5 @@
-//! Who listens on an address that this program wanted. A courtesy of error messages: where the system does not tell (another
-//! system than Linux, a process of another user), there is no answer.
+//! The process that listens on an address that this program wanted, for error messages. No answer where the system does
+//! not tell (another system than Linux, another user's process).
 
 use std::fs;
 use std::net::SocketAddr;

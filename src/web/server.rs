@@ -1,4 +1,4 @@
-//! The server: routes, headers, who may read, and an end that is bounded in time.
+//! The web server: routes, headers, access, and a shutdown that is bounded in time.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -55,7 +55,7 @@ impl Health {
     }
 }
 
-/// An address that is listened on.
+/// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct WebServer {
     listener: TcpListener,
@@ -79,7 +79,7 @@ pub async fn serve<O: Observer>(
 }
 
 impl WebServer {
-    /// Reads the token and listens on the address. Apart from `serve`, so that a wrong address ends a start early.
+    /// Reads the token and listens on the address. Separate from `serve`, so that a wrong address ends a start early.
     pub async fn open(settings: &Web) -> Result<Self, WebError> {
         let access = Access::of(settings)?;
         let refused = |source: std::io::Error| WebError::Bind {

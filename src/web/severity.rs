@@ -1,10 +1,10 @@
-//! How much a state of things asks of the reader.
+//! How urgently a state needs attention.
 
 use std::cmp::max;
 
 use crate::model::status::{ResourceStatus, RunStatus, Status, Token, TokenStatus};
 
-/// How much it asks of the reader, worst last.
+/// The severity of a state, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
     /// Nothing has happened yet.

@@ -1,5 +1,5 @@
-//! The loopback address to which the browser is led after the consent: takes the query, waits until it is known what came
-//! of it, and shows that. What a query means is not its business.
+//! The callback server: listens on the loopback address to which the browser is redirected, passes the query on, and
+//! shows the result. The meaning of the query is not known here.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,14 +24,14 @@ use super::page;
 /// How long the last page may take to reach the browser.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
-/// Somebody came with an answer.
+/// An answer to a sign-in.
 pub(super) struct Callback {
     /// The query, or whatever was pasted. It holds a code: never shown.
     pub(super) query: String,
     reply: Option<oneshot::Sender<SignInResult>>,
 }
 
-/// What came of it, for the page.
+/// The result of the sign-in, for the page.
 pub(super) struct SignInResult(pub(super) Result<(), Fault>);
 
 impl SignInResult {
@@ -53,14 +53,14 @@ impl Callback {
     }
 }
 
-/// Listens until it is closed.
+/// A server that listens until it is closed.
 pub(super) struct CallbackServer {
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
 impl CallbackServer {
-    /// Listens where the redirect URL leads. `localhost` is 127.0.0.1: nothing but this machine is ever listened to.
+    /// Listens on the redirect URL's address; `localhost` is 127.0.0.1. Listens on this machine only.
     pub(super) async fn open(url: &Url, callbacks: mpsc::Sender<Callback>) -> io::Result<Self> {
         let host = match url.host() {
             Some(Host::Ipv4(host)) => IpAddr::V4(host),
@@ -77,15 +77,15 @@ impl CallbackServer {
         Ok(Self { stop, serving })
     }
 
-    /// Closes when the last page is out.
+    /// Closes after the last page was sent.
     pub(super) async fn close(self) {
         self.stop.cancel();
-        // A browser that keeps its connection does not keep the command.
+        // An open connection of the browser does not delay the end of the command.
         let _closed = tokio::time::timeout(CLOSING_TIME, self.serving).await;
     }
 }
 
-/// Browsers ask for icons, too.
+/// Browsers also request icons, which are not found.
 async fn callback(
     State((path, callbacks)): State<(Arc<str>, mpsc::Sender<Callback>)>,
     method: Method,
@@ -109,7 +109,7 @@ async fn callback(
     }
 }
 
-/// The address of the page holds the code: it is kept by nobody and goes nowhere.
+/// The address of the page contains the code, so nothing may cache or forward it.
 fn shown(status: StatusCode, page: String) -> Response {
     let headers: [(HeaderName, &str); 4] = [
         (header::CACHE_CONTROL, "no-store"),

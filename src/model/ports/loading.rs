@@ -21,19 +21,19 @@ pub trait LoadStore: Send + Sync + 'static {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
-    /// Builds what a first full load does without (the index of `segment_ids`) and refreshes the planner's statistics.
-    /// Gives a sentence for each that somebody's transaction keeps from being done.
+    /// Builds the index of `segment_ids`, which a first full load leaves out, and refreshes the planner's statistics.
+    /// Returns a sentence for each step that another transaction blocked.
     fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
-    /// Makes up for what [`LoadStore::after_full_walk`] put off; costs one look where there is nothing.
+    /// Repeats steps that [`LoadStore::after_full_walk`] postponed; costs one query if there are none.
     fn retry_upkeep(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
 }
 
 /// One connection with its staging.
 pub trait Loader: Send + 'static {
-    /// What the table knows of each, in the order asked.
+    /// What the table knows of each element, in the same order.
     fn known(&mut self, prints: &[Fingerprint]) -> impl Future<Output = Outcome<Vec<Known>>> + Send;
-    /// The stored events at the dates at which both are: one of these that is not stored, and a stored one that is not
-    /// among these.
+    /// The stored events at dates with differences: one of `events` is not stored, and a stored event is not among
+    /// `events`.
     fn similar_events(
         &mut self,
         events: &[EventIdentity],

@@ -17,11 +17,11 @@ pub trait RunStore: Send + Sync + 'static {
     fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
     /// Asks for the lease of a slot and opens a run with it.
     fn acquire(&self, slot: Slot) -> impl Future<Output = Outcome<Acquired>> + Send;
-    /// Holds it for another time to live; [`crate::model::fault::Kind::Fenced`] when it went to somebody else.
+    /// Renews the lease for another time to live; [`crate::model::fault::Kind::Fenced`] if another process has it.
     fn renew(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
-    /// Writes the counts so far into the open run, for those who look on.
+    /// Writes the current counts into the open run.
     fn progress(&self, lease: &Lease, counts: &Counts) -> impl Future<Output = Outcome<()>> + Send;
-    /// Closes the run and gives the lease back.
+    /// Closes the run and releases the lease.
     fn close(&self, lease: &Lease, ledger: &Ledger) -> impl Future<Output = Outcome<()>> + Send;
     /// The cursor of a slot.
     fn cursor(&self, slot: Slot) -> impl Future<Output = Outcome<Cursor>> + Send;
@@ -29,7 +29,7 @@ pub trait RunStore: Send + Sync + 'static {
     fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
     /// The open gaps of a resource.
     fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<TimeRange>>> + Send;
-    /// What is stored of audit events up to a date, and what is in doubt.
+    /// The stored facts about audit events up to a date, and the open doubt.
     fn scan_evidence(&self, up_to: Time) -> impl Future<Output = Outcome<ScanEvidence>> + Send;
     /// The values of audit events that the tenant renamed, in the order in which that was noticed.
     fn renames(&self) -> impl Future<Output = Outcome<Vec<Rename>>> + Send;

@@ -1,4 +1,4 @@
-//! The ports of the schedule and of those who look on: the rows of `sync.schedule`, what runs a job, what shows a state.
+//! The ports of the schedule and of observers: the rows of `sync.schedule`, the runner of jobs, and the status.
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,17 +20,17 @@ pub trait JobStore: Send + Sync + 'static {
     fn put(&self, job: &Job, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
     /// Removes jobs that are not among these names.
     fn keep_only(&self, names: &[String]) -> impl Future<Output = Outcome<()>> + Send;
-    /// Claims the job if it is due and nobody has it; true when it is ours for `hold`.
+    /// Claims the job if it is due and unclaimed; true if the claim was obtained for `hold`.
     fn claim(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<bool>> + Send;
-    /// Holds a claim for longer.
+    /// Extends a claim.
     fn extend(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<()>> + Send;
-    /// Lets the claim go and sets when it runs next.
+    /// Releases the claim and stores the time of the next run.
     fn done(&self, name: &str, holder: &str, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
 }
 
-/// Runs what is due. Everything that goes wrong in a run is told by the run; nothing of it reaches the schedule.
+/// Runs due jobs. A run reports its own failures; none reaches the schedule.
 pub trait Runner: Send + Sync + 'static {
-    /// Runs a task to its end, or until `cancel` asks it to stop at the next safe place.
+    /// Runs a job until it ends, or until `cancel` asks it to stop at the next safe point.
     fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
 }
 

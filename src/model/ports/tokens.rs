@@ -1,5 +1,5 @@
-//! The port to `sync.tokens`: who may ask for a token, and what the request gave. `blueconic::auth` seals and opens, so an
-//! implementation never sees a token.
+//! The port to `sync.tokens`: claims and results of token requests. `blueconic::auth` seals and opens tokens, so an
+//! implementation never sees one.
 
 use std::future::Future;
 use std::time::Duration;
