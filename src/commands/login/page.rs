@@ -25,8 +25,8 @@ pub(super) fn failed(fault: &Fault) -> String {
     page(
         "You are not signed in",
         &html! {
-            p { "Sorry, that did not work: " (sentence(&fault.sentence())) "." }
-            @if let Some(hint) = &fault.hint { p { "What to do: " (sentence(hint)) "." } }
+            p { "Sorry, that did not work: " (sentence(&fault.sentence())) }
+            @if let Some(hint) = &fault.hint { p { "What to do: " (sentence(hint)) } }
             p { "Nothing was changed. The terminal says the same; you can close this page." }
         },
     )
@@ -50,15 +50,23 @@ fn page(title: &str, body: &Markup) -> String {
     document(&format!("{title} · blueconic-sync"), None, STYLE, &body)
 }
 
-/// On one line, as the terminal says it, without its full stop.
+/// On one line, as the terminal prints it, with a full stop unless it ends otherwise.
 fn sentence(text: &str) -> Text<String> {
-    Text(sanitize::line(text.trim_end_matches('.')).into_owned())
+    let line = sanitize::line(text.trim_end_matches('.'));
+    let end = if line.ends_with(['?', '!']) { "" } else { "." };
+    Text(format!("{line}{end}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::fault::Kind;
+
+    #[test]
+    fn a_question_gets_no_full_stop() {
+        let page = failed(&Fault::new(Kind::Final, "is it from an earlier try?").hint("try again."));
+        assert!(page.contains("an earlier try?</p>") && page.contains("try again.</p>"), "{page}");
+    }
 
     #[test]
     fn a_page_says_why_and_runs_nothing_of_it() {
