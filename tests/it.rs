@@ -19,6 +19,7 @@ mod web;
 mod a_list_is_one_description;
 mod a_second_backfill_writes_nothing;
 mod audit_alarm;
+mod bad_answers_are_told;
 mod bad_input_is_told;
 mod children;
 mod clocks;

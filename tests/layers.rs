@@ -27,7 +27,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
 fn sources() -> Vec<(String, String)> {
     let files = files("src", ".rs").into_iter();
     files
-        .filter(|(path, _)| !path.ends_with("/tests.rs"))
+        .filter(|(path, _)| !path.ends_with("/tests.rs") && !path.contains("/tests/"))
         .map(|(path, text)| (path, code(&text)))
         .collect()
 }

@@ -96,7 +96,7 @@ const SIDES: [(&str, Scene, u32); 4] = [
 ];
 
 /// Places that need a person's authorization or a slow token: `tests/oauth` dies there. Of 100,000 rejects
-/// `tests/listings_in_the_wild.rs` knows.
+/// `tests/listings_in_the_wild/lists.rs` knows.
 const ELSEWHERE: [&str; 5] = [
     "rejects/room",
     "token/extend",

@@ -65,7 +65,10 @@ mod tests {
     #[test]
     fn a_question_gets_no_full_stop() {
         let page = failed(&Fault::new(Kind::Final, "is it from an earlier try?").hint("try again."));
-        assert!(page.contains("an earlier try?</p>") && page.contains("try again.</p>"), "{page}");
+        assert!(
+            page.contains("an earlier try?</p>") && page.contains("try again.</p>"),
+            "{page}"
+        );
     }
 
     #[test]
