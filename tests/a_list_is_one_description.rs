@@ -1,11 +1,13 @@
 //! A plain list is one description and one migration. One that exists only here, made by exactly these two, is read, swept,
-//! shown, checked and documented as those of the program are; and nothing else in the source names a plain list.
+//! shown, checked, served by the simulated tenant and documented as those of the program are; and nothing else in the
+//! repository names a plain list. The tests of `src/config/tests.rs` hold its documents.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::app::{self, App, Overrides};
+use blueconic_sync::commands::simulated_lists;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::config::variables::Variables;
@@ -20,16 +22,21 @@ use blueconic_sync::schedule::jobs::jobs;
 use blueconic_sync::sync::progress::NoListener;
 use blueconic_sync::sync::run_spec::WhenHeld;
 use blueconic_sync::web::server::{Health, WebServer};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use simulated_tenant::tenant::{Settings as TenantSettings, Tenant, start};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::database::Database;
 use crate::support::scripted::{Scripted, list, scripted};
-use crate::support::sources::files;
+use crate::support::small;
+use crate::support::sources::{files, root};
+use crate::support::truth::assert_list_equal;
 
 /// The one description.
 const GADGETS: Description = Description {
     title: "Gadgets of the tests",
+    holds: "Gadgets.",
     path: "/gadgets",
     // The tenant calls the array by its newer name.
     arrays: &["gadgets", "gadgetsV2"],
@@ -267,6 +274,13 @@ fn a_new_list_is_set_and_scheduled_and_a_misspelt_setting_of_it_is_told() {
 async fn undescribed(database: &Database, registry: Registry) -> Vec<String> {
     let mut differ = Vec::new();
     for description in registry.iter() {
+        let name = description.name();
+        let comment: String = database
+            .one(&format!("select obj_description('blueconic.{name}'::regclass)"))
+            .await;
+        if comment != description.holds {
+            differ.push(format!("{name}: {}", description.holds));
+        }
         let described = description.table.columns.iter().map(|column| {
             let kind = match column.kind {
                 ColumnKind::Text => "text",
@@ -278,17 +292,11 @@ async fn undescribed(database: &Database, registry: Registry) -> Vec<String> {
                 ColumnKind::Jsonb => "jsonb",
                 ColumnKind::Bytea => "bytea",
             };
-            format!(
-                "{}.{} {kind}: {}",
-                description.name(),
-                column.name,
-                column.comment
-            )
+            format!("{name}.{} {kind}: {}", column.name, column.comment)
         });
         let question = format!(
-            "select '{0}.' || attname || ' ' || format_type(atttypid, atttypmod) || ': ' || col_description(attrelid, attnum)
-             from pg_attribute where attrelid = 'blueconic.{0}'::regclass and attnum > 0 and not attisdropped",
-            description.name()
+            "select '{name}.' || attname || ' ' || format_type(atttypid, atttypmod) || ': ' || col_description(attrelid, attnum)
+             from pg_attribute where attrelid = 'blueconic.{name}'::regclass and attnum > 0 and not attisdropped"
         );
         let stored: BTreeSet<String> = database.texts(&question).await.into_iter().collect();
         differ.extend(described.filter(|column| !stored.contains(column)));
@@ -318,7 +326,10 @@ async fn the_database_says_of_each_column_what_its_description_says() {
     app.close().await.unwrap();
 }
 
-/// What names a list in a source text: its name or one of its arrays as a whole text, its settings, its table, its path.
+/// Where a description becomes data: `lists.rs` describes, the migration makes the table, script/docs writes the documents.
+const HOME: &str = "src/resources/lists.rs";
+
+/// What names a list in a text: its name or one of its arrays as a whole text, its settings, its table, its path.
 fn names(list: &Description) -> Vec<String> {
     let name = list.name();
     let arrays = list.arrays.iter().map(|array| format!("\"{array}\""));
@@ -331,8 +342,12 @@ fn names(list: &Description) -> Vec<String> {
     own.into_iter().chain(arrays).collect()
 }
 
-/// `segments` is more than a list: profiles and the answer of `--verify` have a member of that name, and the demo asks
-/// a question of the table.
+/// These two mean more than a row: profiles are walked by segment and their values are typed by property, so that the
+/// simulated tenant, the tests and the queries of the documents know them.
+const KNOWN_BY_HEART: [&str; 2] = ["segments", "profile_properties"];
+
+/// `segments` is more than a list in the source, too: profiles and the answer of `--verify` have a member of that name, and
+/// the demo asks a question of the table.
 const OF_SEGMENTS: [&str; 4] = [
     "src/commands/demo.rs",
     "src/commands/verification.rs",
@@ -340,19 +355,40 @@ const OF_SEGMENTS: [&str; 4] = [
     "src/resources/profiles.rs",
 ];
 
-#[test]
-fn nothing_else_in_the_source_names_a_plain_list() {
-    let home = "src/resources/lists.rs";
-    let sources: Vec<(String, String)> = files("src", ".rs")
+/// Every file that a person writes, by its path: source, tests, scripts, settings and the simulated tenant.
+fn written_by_hand() -> Vec<(String, String)> {
+    let sources = [
+        ("src", ".rs"),
+        ("crates", ".rs"),
+        ("tests", ".rs"),
+        ("config", ".toml"),
+        ("script", ""),
+    ];
+    let mut found: Vec<(String, String)> = sources
         .into_iter()
-        // A tenant is no part of the service.
-        .filter(|(path, _)| !path.starts_with("src/demo"))
+        .flat_map(|(folder, ending)| files(folder, ending))
         .collect();
-    let (_, described) = sources.iter().find(|(path, _)| path == home).unwrap();
+    found.retain(|(path, _)| path != HOME);
+    assert!(found.len() > 300, "only {} files were found", found.len());
+    found
+}
+
+#[test]
+fn nothing_else_in_the_repository_names_a_plain_list() {
+    let by_hand = written_by_hand();
+    let described = std::fs::read_to_string(root().join(HOME)).unwrap();
+    let migrations = files("migrations", ".sql");
     let mut found = Vec::new();
     for (list, _) in RESOURCES.lists() {
         assert!(described.contains(&format!("\"{}\"", list.name())));
-        for (path, text) in sources.iter().filter(|(path, _)| path != home) {
+        let makes = format!("create table blueconic.{} (", list.name());
+        let made = migrations.iter().filter(|(_, sql)| sql.contains(&makes)).count();
+        assert_eq!(made, 1, "migrations that make the table of `{}`", list.name());
+        let is_known = KNOWN_BY_HEART.contains(&list.name());
+        let searched = by_hand
+            .iter()
+            .filter(|(path, _)| !is_known || path.starts_with("src/"));
+        for (path, text) in searched {
             let is_excused = list.name() == "segments" && OF_SEGMENTS.iter().any(|one| path.starts_with(one));
             let named = names(list)
                 .into_iter()
@@ -361,4 +397,41 @@ fn nothing_else_in_the_source_names_a_plain_list() {
         }
     }
     assert_eq!(found, Vec::<String>::new());
+}
+
+/// The simulated tenant serves what it is given: the lists of the program and that of this test.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulated_tenant_serves_every_list_as_it_is_described() {
+    let served = simulated_lists::of(registry());
+    let tenant = start(small(5).with_lists(served)).await.unwrap();
+    let database = Database::empty().await;
+    let settings = load(None, &credentials(&tenant, &database), registry()).unwrap();
+    let app = App::start(&settings).await.unwrap();
+    database.run(MIGRATION).await;
+    let lists: Vec<&Entry> = app
+        .entries
+        .iter()
+        .filter(|entry| entry.description.as_list().is_some())
+        .collect();
+    assert!(lists.len() > RESOURCES.lists().count());
+    for entry in lists {
+        // Whatever its default: a list that has to be asked for is asked for here.
+        let run = sync(&app, &settings, entry).await;
+        assert!(run["rows_inserted"].as_i64() > Some(2), "{run}");
+        if !KNOWN_BY_HEART.contains(&entry.name()) {
+            assert_list_equal(&database, &tenant, entry.description).await;
+        }
+    }
+    app.close().await.unwrap();
+    tenant.stop().await;
+}
+
+/// The variables of a program whose tenant is simulated.
+fn credentials(tenant: &Tenant, database: &Database) -> Variables {
+    let simulated = TenantSettings::default();
+    let more = [
+        ("BLUECONIC_CLIENT_ID", simulated.client_id.as_str()),
+        ("BLUECONIC_CLIENT_SECRET", simulated.client_secret.expose_secret()),
+    ];
+    variables(tenant.url(), &database.url, &more)
 }

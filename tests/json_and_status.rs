@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use blueconic_sync::model::description::Description;
 use serde_json::Value;
 use simulated_tenant::settings::{AuditOrder, Settings};
 
+use crate::support::registry::{by_default, names};
 use crate::support::{Scene, scene, small};
 
 fn keys(value: &Value) -> BTreeSet<&str> {
@@ -53,10 +55,7 @@ async fn a_backfill_tells_its_runs_in_json() {
     );
     let runs = summary["runs"].as_array().unwrap();
     let resources: Vec<&str> = runs.iter().map(|run| run["resource"].as_str().unwrap()).collect();
-    assert_eq!(
-        resources,
-        ["segments", "profile_properties", "profiles", "audit_events"]
-    );
+    assert_eq!(resources, names());
     let columns: Vec<String> = database
         .texts("select column_name::text from information_schema.columns where table_schema = 'sync' and table_name = 'runs'")
         .await;
@@ -77,7 +76,8 @@ async fn a_backfill_tells_its_runs_in_json() {
             assert!(run[counter].as_i64().unwrap() > 0, "{counter} of {run}");
         }
     }
-    let profiles = &runs[2];
+    let run_of = |name: &str| runs.iter().find(|run| run["resource"] == name).unwrap();
+    let profiles = run_of("profiles");
     assert_eq!(
         (
             &profiles["mode"],
@@ -87,7 +87,7 @@ async fn a_backfill_tells_its_runs_in_json() {
         ),
         (&"full".into(), &120.into(), &120.into(), &120.into())
     );
-    assert_eq!(runs[3]["mode"], "increment");
+    assert_eq!(run_of("audit_events")["mode"], "increment");
     // Not well: the same shape, another code.
     tenant.set_scopes(&["read:profile-properties".to_owned()]);
     let denied = program.expect(3, &["backfill", "--json"]).await.json();
@@ -101,7 +101,14 @@ async fn a_backfill_tells_its_runs_in_json() {
         .iter()
         .map(|run| run["status"].as_str().unwrap())
         .collect();
-    assert_eq!(statuses, ["failed", "succeeded", "failed", "failed"]);
+    let ended = |name| {
+        if name == "profile_properties" {
+            "succeeded"
+        } else {
+            "failed"
+        }
+    };
+    assert_eq!(statuses, names().into_iter().map(ended).collect::<Vec<_>>());
     assert!(
         denied["runs"][0]["error"]
             .as_str()
@@ -152,16 +159,11 @@ async fn the_status_is_told_in_json_and_for_people() {
             )
         })
         .collect();
-    assert_eq!(
-        slots,
-        [
-            ("segments", "full"),
-            ("profile_properties", "full"),
-            ("profiles", "full"),
-            ("profiles", "increment"),
-            ("audit_events", "increment"),
-        ]
-    );
+    let expected = by_default().flat_map(Description::slots);
+    let expected: Vec<_> = expected
+        .map(|slot| (slot.resource, slot.scope.as_str()))
+        .collect();
+    assert_eq!(slots, expected);
     for slot in status["resources"].as_array().unwrap() {
         for key in [
             "resource",
@@ -181,7 +183,11 @@ async fn the_status_is_told_in_json_and_for_people() {
         );
         assert_eq!(slot["open_gaps"], 0);
     }
-    let run = &status["resources"][2]["last_run"];
+    let profiles = slots
+        .iter()
+        .position(|slot| *slot == ("profiles", "full"))
+        .unwrap();
+    let run = &status["resources"][profiles]["last_run"];
     assert!(RUN.iter().all(|key| keys(run).contains(key)), "{run}");
     assert_eq!(status["token"]["status"], "valid");
     assert!(status["token"]["expires_at"].is_string());

@@ -46,6 +46,21 @@ fn kinds(value: &Value, tenant: &str) -> Value {
     }
 }
 
+/// Without the resources and tables that the contract does not name: a list that came later is more of the same.
+fn without_others(mut found: Value, wanted: &Value) -> Value {
+    for (part, name) in [("resources", "resource"), ("tables", "name")] {
+        let known: Vec<&Value> = wanted[part]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one[name])
+            .collect();
+        let items = found[part].as_array_mut().unwrap();
+        items.retain(|item| known.contains(&&item[name]));
+    }
+    found
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_has_the_keys_and_kinds_of_the_contract() {
     let Scene {
@@ -79,7 +94,7 @@ async fn the_status_has_the_keys_and_kinds_of_the_contract() {
         .await;
     let printed = program.expect(0, &["status", "--json"]).await.json();
     let wanted: Value = serde_json::from_str(GOLDEN).unwrap();
-    let found = kinds(&printed, tenant.url());
+    let found = without_others(kinds(&printed, tenant.url()), &wanted);
     assert_eq!(found, wanted, "found:\n{found:#}");
 
     // The service tells the same.

@@ -17,6 +17,7 @@ use crate::cli::Demo;
 use crate::commands::exit::Exit;
 use crate::config::secret::Secret;
 use crate::config::settings::{Grant, Settings};
+use crate::model::description::Registry;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::format;
 use crate::model::ledger::RunReport;
@@ -27,7 +28,7 @@ use crate::sync::run_spec::WhenHeld;
 use crate::telemetry::Terminal;
 
 use super::psql::demo_dir;
-use super::{backfill, child_environment, output, progress};
+use super::{backfill, child_environment, output, progress, simulated_lists};
 
 /// What an analyst might ask first.
 const QUERIES: [(&str, &str); 4] = [
@@ -65,7 +66,7 @@ pub async fn run(arguments: &Demo, settings: Settings, terminal: &Terminal) -> O
     }
     let shutdown = backfill::listen()?;
     let stays = arguments.keep || !is_watched();
-    let tenant = simulated(arguments).await?;
+    let tenant = simulated(arguments, settings.registry).await?;
     let cluster = cluster(&settings, stays).await?;
     let folder = cluster.data_dir().to_owned();
     output::line(&format!(
@@ -84,12 +85,12 @@ fn is_watched() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-async fn simulated(arguments: &Demo) -> Outcome<Tenant> {
+async fn simulated(arguments: &Demo, registry: Registry) -> Outcome<Tenant> {
     let wanted = TenantSettings {
         profiles: arguments.profiles,
         ..TenantSettings::default()
     };
-    let tenant = tenant::start(wanted)
+    let tenant = tenant::start(wanted.with_lists(simulated_lists::of(registry)))
         .await
         .map_err(|error| Fault::new(Kind::Final, "the simulated tenant cannot be served").because(error))?;
     output::line(&format!(
@@ -198,7 +199,7 @@ async fn backfill_all(
     let engine = app.engine(settings, None, listener);
     let began = Instant::now();
     let mut reports: Vec<RunReport> = Vec::new();
-    for entry in &app.entries {
+    for entry in app.entries.iter().filter(|entry| entry.enabled) {
         let overrides = Overrides {
             scope: Some(Scope::Full),
             ..Overrides::default()

@@ -20,6 +20,8 @@ pub mod rotate_key;
 pub mod serve;
 #[cfg(feature = "demo")]
 pub mod simulate_tenant;
+#[cfg(feature = "demo")]
+pub mod simulated_lists;
 pub mod status;
 mod verification;
 
@@ -51,7 +53,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
         Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
         #[cfg(feature = "demo")]
-        Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments)).await,
+        Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments, &settings)).await,
         #[cfg(not(feature = "demo"))]
         Command::Demo(_) | Command::SimulateTenant(_) => Err(without_demo()),
     }

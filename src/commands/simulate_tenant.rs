@@ -3,14 +3,15 @@
 use simulated_tenant::process::{self, Arguments};
 
 use crate::commands::exit::Exit;
+use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 
-use super::{backfill, output};
+use super::{backfill, output, simulated_lists};
 
 /// Runs the command: prints the address and the credentials, then serves.
-pub async fn run(arguments: &Arguments) -> Outcome<Exit> {
+pub async fn run(arguments: &Arguments, settings: &Settings) -> Outcome<Exit> {
     let shutdown = backfill::listen()?;
-    let (tenant, lines) = process::start(arguments)
+    let (tenant, lines) = process::start(arguments, simulated_lists::of(settings.registry))
         .await
         .map_err(|error| Fault::new(Kind::Final, "the simulated tenant cannot be served").because(error))?;
     for line in lines {

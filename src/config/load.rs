@@ -177,6 +177,7 @@ pub(super) mod tests {
     pub(in crate::config) const LISTS: Registry = Registry::new(
         &[Description {
             title: "Things",
+            holds: "Things.",
             path: "/things",
             arrays: &["things"],
             oauth_scope: "read:things",

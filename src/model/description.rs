@@ -10,6 +10,8 @@ use super::table::Table;
 pub struct Description {
     /// What people call it, as on the status page.
     pub title: &'static str,
+    /// What its table holds: the comment on the table.
+    pub holds: &'static str,
     /// The path of its listing below the API.
     pub path: &'static str,
     /// The keys of the envelope under which its elements may come: the vendor renames them.

@@ -25,6 +25,7 @@ use super::reject;
 /// Audit events, described.
 pub(super) const DESCRIPTION: Description = Description {
     title: "Audit events",
+    holds: "The tenant's audit log, one partition a month (UTC). Rows never change, except that an erased person leaves objects. Stretches that cannot be known are counted in freshness.open_gaps.",
     path: "/auditEvents",
     arrays: &["auditEvents"],
     oauth_scope: "read:audit-events",

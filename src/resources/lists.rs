@@ -10,6 +10,7 @@ use crate::model::table::{Column, Merge, Table};
 /// The segments, which profiles are walked by.
 pub(super) const SEGMENTS: Description = Description {
     title: "Segments",
+    holds: "Segments of the tenant, one row each.",
     path: "/segments",
     arrays: &["segments"],
     oauth_scope: "read:segments",
@@ -44,6 +45,7 @@ pub(super) const LISTS: &[Description] = &[
     SEGMENTS,
     Description {
         title: "Profile properties",
+        holds: "The catalogue of profile properties: which keys profiles.properties may have, and of what type their values are.",
         path: "/profileProperties",
         arrays: &["profileProperties"],
         oauth_scope: "read:profile-properties",

@@ -29,6 +29,7 @@ const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
 /// Profiles, described.
 pub(super) const DESCRIPTION: Description = Description {
     title: "Profiles",
+    holds: "Profiles that exist now. One that is gone leaves this table: see profile_aliases and profile_tombstones.",
     path: PATH,
     arrays: ARRAYS,
     oauth_scope: SEGMENTS.oauth_scope,

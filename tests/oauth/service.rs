@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use blueconic_sync::resources::registry::RESOURCES;
 use nix::sys::signal::Signal;
 use simulated_tenant::faults::{Fault, Kind, Route, When};
 
@@ -80,7 +81,7 @@ async fn it_renews_without_being_asked() {
     let program = server.program(&database);
     sign_in(&server, &program).await;
     let mut idle = program.set("web.bind", "127.0.0.1:0");
-    for resource in ["segments", "profile_properties", "profiles", "audit_events"] {
+    for resource in RESOURCES.names() {
         idle = idle.set(&format!("resources.{resource}.enabled"), "false");
     }
     let running = idle.start(&["serve"]);

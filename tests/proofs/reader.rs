@@ -170,7 +170,12 @@ fn decoded(element: &[u8]) {
         let became = batch.rows.len() + batch.rejects.len();
         let elsewhere = match name {
             "profiles" => !batch.aliases.is_empty(),
-            name => name == "profile_properties",
+            name => {
+                let list = RESOURCES
+                    .named(name)
+                    .and_then(|description| description.as_list());
+                list.is_some_and(|list| list.owner.is_some())
+            }
         };
         assert!(
             became == 1 || (became == 0 && elsewhere),

@@ -1,6 +1,6 @@
 //! The harness: a private PostgreSQL, a database for each test, simulated tenants, the real binary, and the comparison
 //! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides; `client` and
-//! `fixture` alone drive the library's own client and store.
+//! `fixture` alone drive the library's own client and store, and `registry` tells which resources there are.
 
 pub(crate) mod client;
 pub(crate) mod cluster;
@@ -9,6 +9,7 @@ pub(crate) mod fixture;
 pub(crate) mod gateway;
 pub(crate) mod oauth;
 pub(crate) mod program;
+pub(crate) mod registry;
 pub(crate) mod roles;
 pub(crate) mod scripted;
 pub(crate) mod sources;
@@ -32,7 +33,7 @@ pub(crate) struct Scene {
 
 /// Sets a scene.
 pub(crate) async fn scene(settings: Settings) -> Scene {
-    let tenant = start(settings).await.unwrap();
+    let tenant = start(settings.with_lists(registry::lists())).await.unwrap();
     let database = Database::empty().await;
     let program = Program::new(tenant.url(), &database.url);
     Scene {
@@ -52,6 +53,7 @@ pub(crate) fn small(profiles: u64) -> Settings {
         audit_history: Duration::from_hours(28 * 24),
         ..Settings::default()
     }
+    .with_lists(registry::lists())
 }
 
 /// Looks again until it is so.

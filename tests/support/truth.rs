@@ -1,12 +1,15 @@
 //! Compares the tables with what a tenant holds, in SQL: the truth is copied into temporary tables, and what either
 //! side has alone is shown. Arrays of ids compare as sets, values of properties in their order.
 
+use blueconic_sync::model::description::Description;
+use blueconic_sync::model::table::ColumnKind;
 use serde_json::{Map, Value, json};
 use simulated_tenant::tenant::Tenant;
 use simulated_tenant::truth::{AuditEvent, Profile};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::database::Database;
+use super::registry::by_default;
 
 /// Sorted: the order of these arrays has no meaning.
 const SORTED: &str = "
@@ -95,7 +98,7 @@ pub(crate) async fn assert_equal(database: &Database, tenant: &Tenant) {
     assert_ledgers_add_up(database).await;
 }
 
-/// Segments and profile properties equal the tenant's.
+/// The lists that are read by default equal the tenant's.
 pub(crate) async fn assert_lists_equal(database: &Database, tenant: &Tenant) {
     let segments = tenant.segments().into_iter().map(|segment| {
         json!({
@@ -118,6 +121,41 @@ pub(crate) async fn assert_lists_equal(database: &Database, tenant: &Tenant) {
         })
     });
     assert_same(database, "profile_properties", PROPERTIES, properties).await;
+    for description in by_default() {
+        let is_other = !["segments", "profile_properties"].contains(&description.name());
+        if description.as_list().is_some() && is_other {
+            assert_list_equal(database, tenant, description).await;
+        }
+    }
+}
+
+/// A list that the tenant was given equals the tenant's.
+pub(crate) async fn assert_list_equal(database: &Database, tenant: &Tenant, list: &Description) {
+    let columns = || list.table.columns.iter();
+    let stored: Vec<String> = columns()
+        .map(|column| match column.kind {
+            ColumnKind::TextArray => format!("pg_temp.sorted(\"{}\")", column.name),
+            _ => format!("\"{}\"", column.name),
+        })
+        .collect();
+    let truth: Vec<String> = columns()
+        .map(|column| {
+            let place = format!("'{{{}}}'", column.source.replace('.', ","));
+            match column.kind {
+                ColumnKind::TextArray => format!("pg_temp.sorted(j #> {place})"),
+                ColumnKind::Bigint => format!("(j #>> {place})::bigint"),
+                ColumnKind::Int => format!("(j #>> {place})::int"),
+                ColumnKind::Bool => format!("(j #>> {place})::bool"),
+                ColumnKind::Timestamptz => format!("(j #>> {place})::timestamptz"),
+                ColumnKind::Text | ColumnKind::Jsonb | ColumnKind::Bytea => format!("j #>> {place}"),
+            }
+        })
+        .collect();
+    let stored = format!("select {} from blueconic.{}", stored.join(", "), list.name());
+    let truth = format!("select {} from truth", truth.join(", "));
+    let rows = tenant.listed(list.path);
+    assert!(!rows.is_empty(), "the tenant was not given `{}`", list.path);
+    assert_same(database, list.name(), (&stored, &truth), rows.into_iter()).await;
 }
 
 /// Profiles and aliases equal the tenant's.

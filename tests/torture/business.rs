@@ -5,15 +5,7 @@ use std::collections::BTreeMap;
 
 use super::table::Case;
 use crate::support::database::Database;
-
-const TABLES: [&str; 6] = [
-    "segments",
-    "profile_properties",
-    "profiles",
-    "profile_aliases",
-    "profile_tombstones",
-    "audit_events",
-];
+use crate::support::registry::tables;
 
 /// One hash for each row.
 fn rows_of(table: &str) -> String {
@@ -32,15 +24,18 @@ pub(crate) struct Business {
 impl Business {
     /// Reads it.
     pub(crate) async fn of(database: &Database) -> Self {
-        let (mut tables, mut rows) = (BTreeMap::new(), BTreeMap::new());
-        for table in TABLES {
-            tables.insert(table, digest(database, table).await);
+        let (mut digests, mut rows) = (BTreeMap::new(), BTreeMap::new());
+        for table in tables() {
+            digests.insert(table, digest(database, table).await);
             rows.insert(
                 table,
                 database.texts(&format!("{} order by 1", rows_of(table))).await,
             );
         }
-        Self { tables, rows }
+        Self {
+            tables: digests,
+            rows,
+        }
     }
 
     /// How many rows a table has.
@@ -54,7 +49,7 @@ impl Business {
         reason = "says which table it was, where the case fails"
     )]
     pub(crate) async fn compare(&self, database: &Database, case: &mut Case) {
-        for table in TABLES {
+        for table in tables() {
             if digest(database, table).await == self.tables[table] {
                 continue;
             }

@@ -29,6 +29,7 @@ static PARTS: Table = Table {
 
 const GADGETS: Description = Description {
     title: "Gadgets of the tests",
+    holds: "Gadgets.",
     path: "/gadgets",
     arrays: &["gadgets"],
     oauth_scope: "read:gadgets",

@@ -30,7 +30,7 @@ pub enum Route {
     ProfileProperties,
     /// `GET /auditEvents`
     AuditEvents,
-    /// Whatever else was asked for: a 404.
+    /// A list that the tenant was given; whatever else was asked for is a 404.
     Unknown,
 }
 

@@ -36,6 +36,7 @@ mod vocabulary;
 mod world;
 
 pub mod faults;
+pub mod lists;
 pub mod process;
 pub mod requests;
 pub mod settings;

@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let (tenant, lines) = process::start(arguments).await?;
+    let (tenant, lines) = process::start(arguments, Vec::new()).await?;
     for line in lines {
         writeln!(io::stdout(), "{line}")?;
     }

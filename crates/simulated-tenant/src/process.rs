@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use humantime::Timestamp;
 use secrecy::ExposeSecret as _;
 
+use crate::lists::List;
 use crate::settings::{AuditOrder, Settings};
 use crate::tenant::{self, Tenant};
 
@@ -82,9 +83,10 @@ impl Arguments {
     }
 }
 
-/// Starts the tenant. Gives it with the lines to print: its address and credentials, as variables of the service.
-pub async fn start(arguments: &Arguments) -> io::Result<(Tenant, [String; 3])> {
-    let settings = arguments.settings();
+/// Starts the tenant with these lists beside its own. Gives it with the lines to print: its address and credentials, as
+/// variables of the service.
+pub async fn start(arguments: &Arguments, lists: Vec<List>) -> io::Result<(Tenant, [String; 3])> {
+    let settings = arguments.settings().with_lists(lists);
     let (id, secret) = (settings.client_id.clone(), settings.client_secret.clone());
     let tenant = tenant::start(settings).await?;
     touch(&tenant, arguments);

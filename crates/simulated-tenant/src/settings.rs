@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
+use crate::lists::List;
 use crate::shape::Shape;
 
 /// The order of audit events, which the document leaves open.
@@ -137,6 +138,8 @@ pub struct Settings {
     pub redirect_uri: String,
     /// The scopes of the application.
     pub scopes: Vec<String>,
+    /// Plain lists that it serves beside its own.
+    pub lists: Vec<List>,
     /// How long an access token lives.
     pub token_life: Duration,
     /// The status for a token without the scope: 403 or 401.
@@ -203,6 +206,7 @@ impl Default for Settings {
             client_secret: "simulated-secret".into(),
             redirect_uri: "http://127.0.0.1:8918/callback".into(),
             scopes: SCOPES.map(str::to_owned).to_vec(),
+            lists: Vec::new(),
             token_life: Duration::from_hours(1),
             missing_scope: 403,
             api_path: "/rest/v2".into(),
@@ -221,6 +225,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The same with these lists, which its application may read.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Vec<List>) -> Self {
+        for list in &lists {
+            if !self.scopes.iter().any(|scope| scope == list.scope) {
+                self.scopes.push(list.scope.to_owned());
+            }
+        }
+        self.lists = lists;
+        self
+    }
+
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> io::Result<()> {
         let refusal = if self.segments > 63 {

@@ -7,11 +7,12 @@ use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
 
 use crate::answer::Refusal;
-use crate::clock::Clock;
+use crate::clock::{Clock, milliseconds};
 use crate::dates::DAY;
 use crate::faults::Faults;
 use crate::identity::mix;
 use crate::json::Writer;
+use crate::lists::{self, Held};
 use crate::oauth::Oauth;
 use crate::requests::Requests;
 use crate::settings::Settings;
@@ -29,6 +30,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
     pub(crate) rendered: Rendered,
+    /// The lists that it was given.
+    pub(crate) lists: Vec<Held>,
     world: RwLock<World>,
     shape: RwLock<Shape>,
     salts: AtomicU64,
@@ -52,6 +55,11 @@ impl State {
             faults: Faults::new(settings.seed),
             requests: Requests::default(),
             rendered: Rendered::default(),
+            lists: lists::held(
+                &settings.lists,
+                settings.seed,
+                made_at - milliseconds(settings.history),
+            ),
             world: RwLock::new(World::new(&settings, made_at)),
             shape: RwLock::new(settings.shape),
             salts: AtomicU64::new(0),

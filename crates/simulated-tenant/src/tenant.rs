@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
+use crate::lists::Held;
 use crate::requests::Requests;
 use crate::server::serve;
 pub use crate::settings::Settings;
@@ -112,6 +113,12 @@ impl Tenant {
     /// The scopes of the application, also for tokens that live.
     pub fn set_scopes(&self, scopes: &[String]) {
         self.state.oauth.set_scopes(scopes);
+    }
+
+    /// The elements of a list that it was given, by its path.
+    pub fn listed(&self, path: &str) -> Vec<serde_json::Value> {
+        let held = self.state.lists.iter().find(|held| held.list.path == path);
+        held.map_or_else(Vec::new, Held::values)
     }
 
     /// Ends all connections as they stand and frees the port.

@@ -1,6 +1,7 @@
-//! The operations of the document, one file each.
+//! The operations of the document, one file each, and the lists that were given as data.
 
 mod audit_events;
+mod lists;
 mod profile_properties;
 mod profiles;
 mod segments;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State as Shared;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -38,7 +39,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         path => Router::new().nest(path, api),
     };
     router
-        .fallback(unknown)
+        .fallback(other)
         .layer(from_fn_with_state(Arc::clone(&state), observe))
         .with_state(state)
 }
@@ -68,6 +69,11 @@ async fn introspect(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body:
     state.oauth.introspect(&headers, &body, state.clock.now())
 }
 
-async fn unknown(uri: Uri) -> Refusal {
-    Refusal::not_found(format!("There is nothing at {}", uri.path()))
+async fn other(
+    Shared(state): Shared<Arc<State>>,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    lists::list(&state, &method, &headers, &uri)
 }

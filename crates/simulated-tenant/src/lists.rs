@@ -1,0 +1,140 @@
+//! Plain lists that the tenant serves beside those of its own, given as data by whoever starts it: where each is listed, and
+//! which members its elements have. The elements are made of the tenant's seed.
+
+use crate::dates::{DAY, iso};
+use crate::identity::{GOLDEN, mix, uuid_text, word};
+use crate::json::{Node, Writer};
+use crate::shape::Shape;
+use crate::vocabulary::TAGS;
+
+/// The elements of each list: more than one page of the default size.
+const ELEMENTS: u64 = 23;
+
+/// A list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Its path below the API. A path that the tenant serves by itself stays as it is.
+    pub path: &'static str,
+    /// The key of the envelope that holds its elements.
+    pub array: &'static str,
+    /// The scope that reading it takes.
+    pub scope: &'static str,
+    /// What its elements hold; the member `id` is always there.
+    pub members: Vec<Member>,
+}
+
+/// A member of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its place in the element: `name`, or `domain.name` for a member of a member.
+    pub path: &'static str,
+    /// What it holds.
+    pub kind: MemberKind,
+}
+
+/// What a member holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKind {
+    /// A text.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// A whole number.
+    Number,
+    /// True or false.
+    Flag,
+    /// A date as text.
+    Date,
+}
+
+/// A list with the elements that it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) list: List,
+    pub(crate) elements: Vec<Node>,
+}
+
+/// Makes the elements of all lists. The first of a list was made at `made_from`, each other one a day after the one before.
+pub(crate) fn held(lists: &[List], seed: u64, made_from: i64) -> Vec<Held> {
+    let made = |list: &List| {
+        let fold = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
+        let salt = list.path.bytes().fold(seed ^ GOLDEN, fold);
+        Held {
+            elements: (0..ELEMENTS)
+                .map(|ordinal| element(list, salt, ordinal, made_from))
+                .collect(),
+            list: list.clone(),
+        }
+    };
+    lists.iter().map(made).collect()
+}
+
+fn element(list: &List, salt: u64, ordinal: u64, made_from: i64) -> Node {
+    let mut members = vec![("id", Node::text(uuid_text(mix(salt ^ ordinal))))];
+    for (place, member) in list.members.iter().enumerate() {
+        let hash = mix(salt ^ mix(ordinal) ^ place as u64);
+        // Some elements lack what others have, as in every list of the tenant.
+        if member.path != "id" && !hash.is_multiple_of(8) {
+            put(&mut members, member.path, value(member, hash, ordinal, made_from));
+        }
+    }
+    Node::Object(members)
+}
+
+fn value(member: &Member, hash: u64, ordinal: u64, made_from: i64) -> Node {
+    match member.kind {
+        MemberKind::Text => Node::text(format!("{} {}", member.path, ordinal + 1)),
+        MemberKind::Texts => {
+            let count = usize::try_from(hash % 3).unwrap_or_default();
+            let texts: Vec<String> = (0..count).map(|turn| tag(hash, turn)).collect();
+            Node::texts(&texts)
+        }
+        MemberKind::Number => Node::count(hash % 10_000),
+        MemberKind::Flag => Node::Flag(hash.is_multiple_of(2)),
+        MemberKind::Date => Node::text(iso(made_from + DAY * i64::try_from(ordinal).unwrap_or_default())),
+    }
+}
+
+fn tag(hash: u64, turn: usize) -> String {
+    word(&TAGS, (hash >> 8) + turn as u64).to_owned()
+}
+
+/// Puts a value at its place; what lies on the way to it becomes an object.
+fn put(members: &mut Vec<(&'static str, Node)>, path: &'static str, value: Node) {
+    let Some((outer, inner)) = path.split_once('.') else {
+        members.push((path, value));
+        return;
+    };
+    let known = members.iter().position(|(name, _)| *name == outer);
+    let at = known.unwrap_or_else(|| {
+        members.push((outer, Node::Object(Vec::new())));
+        members.len() - 1
+    });
+    if let Some((_, Node::Object(below))) = members.get_mut(at) {
+        put(below, inner, value);
+    }
+}
+
+impl Held {
+    /// The elements as JSON in the form of documents.
+    pub(crate) fn values(&self) -> Vec<serde_json::Value> {
+        let written = |node| Writer::new(Shape::default(), 0).document(node);
+        let read = |node| serde_json::from_slice(&written(node)).unwrap_or_default();
+        self.elements.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_members_of_one_object_stand_in_it() {
+        let mut members = Vec::new();
+        put(&mut members, "name", Node::text("n"));
+        put(&mut members, "domain.id", Node::text("i"));
+        put(&mut members, "domain.name", Node::text("d"));
+        let domain = Node::Object(vec![("id", Node::text("i")), ("name", Node::text("d"))]);
+        assert_eq!(members, [("name", Node::text("n")), ("domain", domain)]);
+    }
+}

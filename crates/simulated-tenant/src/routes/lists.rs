@@ -1,0 +1,29 @@
+//! The lists that the tenant was given as data.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::Response;
+
+use super::segments::envelope;
+use crate::answer::{Refusal, json};
+use crate::json::Node;
+use crate::lists::Held;
+use crate::query::Query;
+use crate::state::State;
+
+/// Answers for the list at this address; a refusal where there is none.
+pub(super) fn list(
+    state: &State,
+    method: &Method,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Response, Refusal> {
+    let unknown = || Refusal::not_found(format!("There is nothing at {}", uri.path()));
+    let path = uri.path().strip_prefix(&state.settings.api_path);
+    let at = |held: &&Held| path == Some(held.list.path) && method == Method::GET;
+    let held = state.lists.iter().find(at).ok_or_else(unknown)?;
+    state.allow(headers, held.list.scope)?;
+    let paging = Query::of(uri).paging()?;
+    let body = envelope(held.list.array, &held.elements, paging, Node::clone);
+    Ok(json(Body::from(state.writer().document(&Node::Object(body)))))
+}

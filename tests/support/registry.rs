@@ -1,0 +1,47 @@
+//! What the tests know of resources, from the registry: names, scopes and tables of those that are read by default, and the
+//! lists that a simulated tenant serves. A new list changes no test.
+
+use blueconic_sync::commands::simulated_lists;
+use blueconic_sync::model::description::Description;
+use blueconic_sync::resources::registry::RESOURCES;
+use simulated_tenant::lists::List;
+
+/// What each resource that is read by default is, in the order of a backfill.
+pub(crate) fn by_default() -> impl Iterator<Item = &'static Description> {
+    RESOURCES.iter().filter(|description| description.is_by_default())
+}
+
+/// The names of the resources that are read by default.
+pub(crate) fn names() -> Vec<&'static str> {
+    by_default().map(Description::name).collect()
+}
+
+/// The names of the plain lists that are read by default.
+pub(crate) fn list_names() -> Vec<&'static str> {
+    let lists = by_default().filter(|description| description.as_list().is_some());
+    lists.map(Description::name).collect()
+}
+
+/// The scopes that reading them takes, and that of look-ups by id.
+pub(crate) fn scopes() -> Vec<String> {
+    let mut scopes: Vec<&str> = by_default()
+        .map(|description| description.oauth_scope)
+        .chain(["read:profiles"])
+        .collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes.into_iter().map(str::to_owned).collect()
+}
+
+/// All tables of analysts, in the order of their names.
+pub(crate) fn tables() -> Vec<&'static str> {
+    let beside_profiles = ["profile_aliases", "profile_tombstones"];
+    let mut tables: Vec<&str> = RESOURCES.names().chain(beside_profiles).collect();
+    tables.sort_unstable();
+    tables
+}
+
+/// The plain lists as a simulated tenant serves them.
+pub(crate) fn lists() -> Vec<List> {
+    simulated_lists::of(RESOURCES)
+}
