@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crate::blueconic::auth::advice::Asked;
 use crate::blueconic::auth::error::AuthorizationError;
-use crate::blueconic::status::{Patience, StatusClass};
+use crate::blueconic::status::Patience;
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
 
+mod classes;
 mod hints;
+mod transport;
 
 /// An error of the client.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -253,127 +255,6 @@ impl ClientError {
     /// An answer of the token endpoint that is no usable token.
     pub(super) fn unusable(why: &str) -> Self {
         Self::Token { why: why.to_owned() }
-    }
-
-    /// Whether it may pass by itself.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Slow { .. }
-            | Self::Broken { .. }
-            | Self::Compressed { .. }
-            | Self::Garbled { .. } => true,
-            Self::Foreign { patience, .. }
-            | Self::Blocked { patience, .. }
-            | Self::Redirected { patience, .. }
-            | Self::Certificate { patience, .. } => *patience != Patience::Over,
-            Self::Status { status, .. } => StatusClass::of(*status).is_passing(),
-            Self::Store(fault) => fault.is_transient(),
-            Self::GaveUp { last, .. } => last.is_transient(),
-            _ => false,
-        }
-    }
-
-    /// Whether the client itself should retry. Faults of the database are retried by the store, and a spent budget is
-    /// not renewed.
-    pub(super) fn is_repeatable(&self) -> bool {
-        (self.is_transient() || self.is_too_large()) && !matches!(self, Self::Store(_) | Self::GaveUp { .. })
-    }
-
-    /// Whether the page may be too large: the tenant or a gateway gave up on it before the first byte, or stopped
-    /// sending.
-    pub(super) fn may_be_size(&self) -> bool {
-        match self {
-            Self::Timeout { .. } | Self::Broken { .. } => true,
-            Self::Status { status, .. } => {
-                matches!(status, 408 | 413 | 500 | 502 | 504 | 520 | 522 | 524)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the answer is stated to be too large.
-    pub(super) fn is_too_large(&self) -> bool {
-        matches!(self, Self::Status { status: 413, .. })
-    }
-
-    /// Whether the tenant asks for less.
-    pub(super) fn is_overload(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if StatusClass::of(*status) == StatusClass::Overload)
-    }
-
-    /// The wait that the tenant asks for.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } | Self::Blocked { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// For how long it is held for an accident, where that is asked at all.
-    pub(super) fn patience(&mut self) -> Option<&mut Patience> {
-        match self {
-            Self::Foreign { patience, .. }
-            | Self::Blocked { patience, .. }
-            | Self::Redirected { patience, .. }
-            | Self::Certificate { patience, .. } => Some(patience),
-            _ => None,
-        }
-    }
-
-    /// The error of a request that brought no answer.
-    pub(super) fn unanswered(call: &str, error: reqwest::Error, proxy: Option<&str>, proven: bool) -> Self {
-        let error = Self::transport(call, error);
-        let why = error.source().map(chain).unwrap_or_default();
-        match (error, proxy) {
-            // hyper-util and its SOCKS part have these words for a 407 and for its like; they have no type that is public.
-            (Self::Unreachable { call, .. }, Some(proxy))
-                if why.contains("proxy authorization required")
-                    || why.contains("credentials not accepted") =>
-            {
-                let proxy = proxy.to_owned();
-                Self::ProxyRefuses { call, proxy }
-            }
-            (Self::Unreachable { call, source, .. }, proxy) => {
-                let proxy = proxy.map(str::to_owned);
-                Self::Unreachable { call, proxy, source }
-            }
-            (Self::Certificate { call, source, .. }, _) if proven => {
-                let patience = Patience::Budget;
-                Self::Certificate {
-                    call,
-                    patience,
-                    source,
-                }
-            }
-            (error, _) => error,
-        }
-    }
-
-    /// The error of an answer that could not be read to its end.
-    pub(super) fn transport(call: &str, error: reqwest::Error) -> Self {
-        let call = call.to_owned();
-        let connecting = error.is_connect();
-        let timeout = error.is_timeout();
-        // The query may contain secrets or ids.
-        let source = Arc::new(error.without_url());
-        if connecting && chain(&*source).contains("invalid peer certificate") {
-            let patience = Patience::Over;
-            return Self::Certificate {
-                call,
-                patience,
-                source,
-            };
-        }
-        match (connecting, timeout) {
-            (true, _) => {
-                let proxy = None;
-                Self::Unreachable { call, proxy, source }
-            }
-            (_, true) => Self::Timeout { call, source },
-            _ => Self::Broken { call, source },
-        }
     }
 
     /// The cause, if the message does not contain it.
