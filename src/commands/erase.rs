@@ -10,7 +10,7 @@ use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::format;
-use crate::postgres::erasures::erase::{self, LONGEST_ID, Reach, Receipt};
+use crate::postgres::erasures::erase::{self, ErasureExtent, LONGEST_ID, Receipt};
 use crate::postgres::erasures::lift::{self, Lifted};
 use crate::postgres::store::PostgresStore;
 
@@ -110,7 +110,7 @@ async fn asked(store: &PostgresStore, arguments: &Erase, ids: &[String]) -> Outc
     if arguments.lift {
         return confirmed(&format!("Let {} erased id(s) come back?", ids.len()));
     }
-    let Reach { persons, ids } = erase::reach(store, ids).await?;
+    let ErasureExtent { persons, ids } = erase::reach(store, ids).await?;
     confirmed(&format!(
         "Erase {persons} person(s) with {ids} id(s), those merged into one another included? It cannot be undone here."
     ))

@@ -18,7 +18,7 @@ use crate::model::ports::{Clock, Feed, FeedDecoder, Resource};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 use super::audit_key::{self, FineDate, Values};
-use super::fields::{Fields, Raw, array};
+use super::fields::{Fields, RawField, array};
 use super::identity::{self, Problem};
 use super::reject;
 
@@ -115,23 +115,23 @@ impl Feed for AuditEvents {
 #[serde(rename_all = "camelCase")]
 struct Event<'a> {
     #[serde(borrow)]
-    date: Raw<'a>,
+    date: RawField<'a>,
     #[serde(borrow)]
-    object_type: Raw<'a>,
+    object_type: RawField<'a>,
     #[serde(borrow)]
-    operation: Raw<'a>,
+    operation: RawField<'a>,
     #[serde(borrow)]
-    application: Raw<'a>,
+    application: RawField<'a>,
     /// The spelling of the vendor's schema.
     #[serde(borrow)]
-    username: Raw<'a>,
+    username: RawField<'a>,
     /// The spelling of the vendor's example.
     #[serde(borrow)]
-    user_name: Raw<'a>,
+    user_name: RawField<'a>,
     #[serde(borrow)]
-    ip_address: Raw<'a>,
+    ip_address: RawField<'a>,
     #[serde(borrow)]
-    objects: Raw<'a>,
+    objects: RawField<'a>,
 }
 
 /// Something that an event is about.
@@ -307,7 +307,7 @@ impl<'a> Read<'a> {
     }
 }
 
-fn objects<'a>(fields: &mut Fields, raw: Raw<'a>) -> Result<Vec<Object<'a>>, Problem> {
+fn objects<'a>(fields: &mut Fields, raw: RawField<'a>) -> Result<Vec<Object<'a>>, Problem> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]

@@ -7,7 +7,7 @@ use crate::model::children::{ChildHash, Children};
 use crate::model::rows::Rows;
 use crate::model::table::{Child, Table};
 
-use super::fields::{self, Fields, Raw, wrong};
+use super::fields::{self, Fields, RawField, wrong};
 use super::identity::{LONGEST_ID, Problem};
 use super::list_row::{Cell, Value, below, members, raw_below};
 
@@ -91,7 +91,7 @@ impl ChildPlan {
 
     fn read(
         &self,
-        member: Raw<'_>,
+        member: RawField<'_>,
         id: &str,
         fields: &mut Fields,
         into: &mut Children,

@@ -14,7 +14,7 @@ use crate::model::Time;
 use super::dates;
 
 /// A field of an element, as it came.
-pub(super) type Raw<'a> = Option<&'a RawValue>;
+pub(super) type RawField<'a> = Option<&'a RawValue>;
 
 /// What stands where something else was wanted.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// A text; numbers and truth values are taken as they are written. Null and absent are none.
-    pub(super) fn text<'a>(&mut self, name: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
+    pub(super) fn text<'a>(&mut self, name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
         let Some(raw) = raw.map(RawValue::get) else {
             return Ok(None);
         };
@@ -45,7 +45,7 @@ impl Fields {
     }
 
     /// A whole number, also one written as text or with a fraction of zero.
-    pub(super) fn integer(&mut self, name: &str, raw: Raw<'_>) -> Result<Option<i64>, Wrong> {
+    pub(super) fn integer(&mut self, name: &str, raw: RawField<'_>) -> Result<Option<i64>, Wrong> {
         let Some(text) = self.text(name, raw)? else {
             return Ok(None);
         };
@@ -67,7 +67,7 @@ impl Fields {
     }
 
     /// A truth value, also one written as text.
-    pub(super) fn boolean(&mut self, name: &str, raw: Raw<'_>) -> Result<Option<bool>, Wrong> {
+    pub(super) fn boolean(&mut self, name: &str, raw: RawField<'_>) -> Result<Option<bool>, Wrong> {
         match self.text(name, raw)?.as_deref() {
             None | Some("") => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -77,7 +77,7 @@ impl Fields {
     }
 
     /// A date; an empty text is none.
-    pub(super) fn date(&mut self, name: &str, raw: Raw<'_>) -> Result<Option<Time>, Wrong> {
+    pub(super) fn date(&mut self, name: &str, raw: RawField<'_>) -> Result<Option<Time>, Wrong> {
         match self.text(name, raw)?.as_deref() {
             None | Some("") => Ok(None),
             Some(text) => dates::parse(text)
@@ -87,7 +87,7 @@ impl Fields {
     }
 
     /// An array of texts; absent and null are empty, a null in it is left out.
-    pub(super) fn texts<'a>(&mut self, name: &str, raw: Raw<'a>) -> Result<Vec<Cow<'a, str>>, Wrong> {
+    pub(super) fn texts<'a>(&mut self, name: &str, raw: RawField<'a>) -> Result<Vec<Cow<'a, str>>, Wrong> {
         let mut texts = Vec::new();
         for value in array(name, raw)? {
             texts.extend(self.text(name, Some(value))?);
@@ -114,10 +114,10 @@ impl Fields {
 pub(super) const MOST_ENTRIES: usize = 100_000;
 
 /// The elements of an array; absent and null are an empty one.
-pub(super) fn array<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<&'a RawValue>, Wrong> {
+pub(super) fn array<'a>(name: &str, raw: RawField<'a>) -> Result<Vec<&'a RawValue>, Wrong> {
     match raw.map(RawValue::get) {
         None | Some("null") => Ok(Vec::new()),
-        Some(text) => Few::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
+        Some(text) => BoundedList::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
             .map(|few| few.0)
             .map_err(|_| {
                 if text.starts_with('[') {
@@ -131,24 +131,24 @@ pub(super) fn array<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<&'a RawValue>, W
 
 /// A list of at most [`MOST_ENTRIES`].
 #[derive(Debug)]
-pub(super) struct Few<T>(pub(super) Vec<T>);
+pub(super) struct BoundedList<T>(pub(super) Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(FewEntries(PhantomData))
+        deserializer.deserialize_seq(BoundedListVisitor(PhantomData))
     }
 }
 
-struct FewEntries<T>(PhantomData<T>);
+struct BoundedListVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for FewEntries<T> {
-    type Value = Few<T>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for BoundedListVisitor<T> {
+    type Value = BoundedList<T>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a sequence")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Few<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<BoundedList<T>, A::Error> {
         let mut few = Vec::new();
         while let Some(entry) = entries.next_element()? {
             if few.len() == MOST_ENTRIES {
@@ -158,7 +158,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FewEntries<T> {
             }
             few.push(entry);
         }
-        Ok(Few(few))
+        Ok(BoundedList(few))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::Time;
 use crate::model::rows::{RowWriter, Rows};
 use crate::model::table::{Column, ColumnKind, Table};
 
-use super::fields::{Fields, Raw, wrong};
+use super::fields::{Fields, RawField, wrong};
 use super::identity::{Problem, id_of, object};
 
 /// The member that holds an element's id.
@@ -35,7 +35,7 @@ pub(super) fn identity(element: &[u8], owner: Option<&'static str>) -> Result<St
 }
 
 /// What the element belongs to instead; none or empty for an element of the list.
-fn owner_of<'a>(name: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
+fn owner_of<'a>(name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
     let owner = Fields::default().text(name, raw)?;
     Ok(owner.filter(|owner| !owner.is_empty()))
 }
@@ -123,11 +123,11 @@ impl Cell {
     }
 
     /// The value as it came: the member, or what lies in it.
-    pub(super) fn raw<'a>(&self, member: Raw<'a>) -> Result<Raw<'a>, Problem> {
+    pub(super) fn raw<'a>(&self, member: RawField<'a>) -> Result<RawField<'a>, Problem> {
         raw_below(member, self.below, self.column.source)
     }
 
-    pub(super) fn value<'a>(&self, raw: Raw<'a>, fields: &mut Fields) -> Result<Value<'a>, Problem> {
+    pub(super) fn value<'a>(&self, raw: RawField<'a>, fields: &mut Fields) -> Result<Value<'a>, Problem> {
         let name = self.column.source;
         Ok(match self.column.kind {
             ColumnKind::Text => Value::Text(fields.text(name, raw)?),
@@ -157,7 +157,11 @@ pub(super) fn below(path: &'static str, members: &mut Vec<&'static str>) -> (usi
 }
 
 /// What lies in a member: `path` is all of the path, `below` what follows the member in it.
-pub(super) fn raw_below<'a>(member: Raw<'a>, below: Option<&str>, path: &str) -> Result<Raw<'a>, Problem> {
+pub(super) fn raw_below<'a>(
+    member: RawField<'a>,
+    below: Option<&str>,
+    path: &str,
+) -> Result<RawField<'a>, Problem> {
     let mut raw = member;
     for name in below.into_iter().flat_map(|below| below.split('.')) {
         let Some(outer) = raw else {
@@ -215,7 +219,7 @@ impl Value<'_> {
 
 /// The members of an object with these names, in the order of the names. Absent and null are none, others are passed over,
 /// and one that comes twice is an error: nobody can say which of the two is meant.
-pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<Raw<'a>>, serde_json::Error> {
+pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<RawField<'a>>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(object);
     let found = json.deserialize_map(Members(names))?;
     json.end()?;
@@ -225,14 +229,14 @@ pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<Raw<'a
 struct Members<'n>(&'n [&'n str]);
 
 impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Vec<Raw<'de>>;
+    type Value = Vec<RawField<'de>>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found: Vec<Option<Raw<'de>>> = vec![None; self.0.len()];
+        let mut found: Vec<Option<RawField<'de>>> = vec![None; self.0.len()];
         while let Some(place) = map.next_key_seed(PlaceOf(self.0))? {
             let Some((slot, name)) = place.and_then(|place| found.get_mut(place).zip(self.0.get(place)))
             else {

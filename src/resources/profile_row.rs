@@ -44,7 +44,7 @@ pub(super) static TABLE: Table = Table {
 
 /// The seeds of the hashes: the decoder's version and every setting that changes what is stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seeds {
+pub(super) struct HashSeeds {
     /// Of the hash over an element: with what is stored of its children.
     pub(super) source: u64,
     /// Of the hash over the meaning of its row: without.
@@ -56,7 +56,7 @@ pub(super) struct Seeds {
 pub(super) struct ProfileRows {
     /// The properties that are stored, in order; none: all.
     wanted: Vec<String>,
-    seeds: Seeds,
+    seeds: HashSeeds,
     children: ChildPlans,
     draft: Draft,
     bitmap: Bitmap,
@@ -66,7 +66,7 @@ pub(super) struct ProfileRows {
 
 impl ProfileRows {
     /// With these properties alone, in any order; none: all. The dates are taken from all that come.
-    pub(super) fn new(mut wanted: Vec<String>, seeds: Seeds, table: &'static Table) -> Self {
+    pub(super) fn new(mut wanted: Vec<String>, seeds: HashSeeds, table: &'static Table) -> Self {
         wanted.sort_unstable_by(|one, other| jsonb_order(one).cmp(&jsonb_order(other)));
         Self {
             wanted,
@@ -143,7 +143,7 @@ fn write_aliases(profile: &CompleteProfile<'_>, id: &str, into: &mut Batch) -> b
 fn write(
     profile: &CompleteProfile<'_>,
     id: &str,
-    seeds: Seeds,
+    seeds: HashSeeds,
     (source, known): ([u8; 16], Known),
     children: Option<ChildHash>,
     into: &mut Batch,

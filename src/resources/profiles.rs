@@ -16,12 +16,12 @@ use crate::model::table::{Child, Table};
 use crate::model::verdict::Verdict;
 
 use super::census::SegmentCensus;
-use super::choice::SegmentChoice;
 use super::fields::Fields;
 use super::identity;
 use super::lists::SEGMENTS;
-use super::profile_row::{self, ProfileRows, Seeds};
+use super::profile_row::{self, HashSeeds, ProfileRows};
 use super::reject;
+use super::segment_choice::SegmentChoice;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
 
 /// The properties that carry the dates; asked for whatever the settings list.
@@ -48,7 +48,7 @@ pub(super) struct Profiles {
     page_size: u32,
     segment: String,
     properties: Vec<String>,
-    seeds: Seeds,
+    seeds: HashSeeds,
 }
 
 impl Profiles {
@@ -60,7 +60,7 @@ impl Profiles {
         let fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
         let seed = xxh3_64(fingerprint.as_bytes());
         let children = description.table.children;
-        let seeds = Seeds {
+        let seeds = HashSeeds {
             // Of another child table every element has to be decoded again, and no row of a profile changes.
             source: if children.is_empty() {
                 seed

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_bent_as_ordered_and_nothing_else_is() {
+    fn a_page_is_inconsistent_as_ordered_and_nothing_else_is() {
         let whole = br#"{"totalResults":9,"nextCursor":"c","profiles":[{"id":"a"},{"id":"b"}]}"#;
         let told = |inconsistency| page(whole, inconsistency).unwrap_or_default();
         assert_eq!(

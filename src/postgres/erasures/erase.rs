@@ -8,7 +8,7 @@ use crate::model::Time;
 use crate::model::table::Table;
 use crate::postgres::bigint::to_count;
 use crate::postgres::erasures::hash::{Hasher, hasher, stand_in};
-use crate::postgres::erasures::{chain, named, statistics};
+use crate::postgres::erasures::{ids_in_text, merged_ids, statistics};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving::{self, Place};
 use crate::postgres::retry::Attempts;
@@ -18,7 +18,7 @@ use crate::postgres::{boundary, seen};
 const DOING: &str = "erasing persons";
 
 /// The longest id that there can be, in bytes.
-pub const LONGEST_ID: usize = named::LONGEST_ID;
+pub const LONGEST_ID: usize = ids_in_text::LONGEST_ID;
 
 /// What was done, without an id.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct Receipt {
     /// How many persons the ids stand for.
     pub persons: u64,
     /// Every id that was one of theirs, as what is kept of it.
-    pub hashes: Vec<Kept>,
+    pub hashes: Vec<ErasedId>,
     /// Rows by table that were removed, or changed where the row itself stays.
     pub removed: Vec<(String, u64)>,
     /// Whether the planner's statistics of these tables were made anew: they hold samples of what rows said.
@@ -39,7 +39,7 @@ pub struct Receipt {
 
 /// What is kept of one id.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct ErasedId {
     /// The hash, in hexadecimal.
     pub hash: String,
     /// Whether it had been erased before.
@@ -48,7 +48,7 @@ pub struct Kept {
 
 /// How many ids would go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach {
+pub struct ErasureExtent {
     /// Persons.
     pub persons: u64,
     /// Their ids, with those that were merged.
@@ -56,13 +56,13 @@ pub struct Reach {
 }
 
 /// Looks how many ids the persons of these have. Changes nothing.
-pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<Reach, Error> {
+pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<ErasureExtent, Error> {
     let look = async {
         let mut connection = store.control().acquire().await.doing(DOING)?;
-        chain::persons(&mut connection, ids).await
+        merged_ids::persons(&mut connection, ids).await
     };
     let chains = store.minutes(DOING, look).await?;
-    Ok(Reach {
+    Ok(ErasureExtent {
         persons: chains.len() as u64,
         ids: chains.iter().map(|ids| ids.len() as u64).sum(),
     })
@@ -97,7 +97,7 @@ async fn erase_once(
     let mut transaction = store.control().begin().await.doing(DOING)?;
     let at = alone(&mut transaction).await?;
     let keyed = hasher(&mut transaction, at).await?;
-    let chains = chain::persons(&mut transaction, ids).await?;
+    let chains = merged_ids::persons(&mut transaction, ids).await?;
     let receipt_id = Uuid::now_v7();
     let mut hashes = Vec::new();
     for chain in &chains {
@@ -135,7 +135,7 @@ async fn keep(
     ids: &[String],
     receipt_id: Uuid,
     at: Time,
-) -> Result<Vec<Kept>, Error> {
+) -> Result<Vec<ErasedId>, Error> {
     let hashes: Vec<Vec<u8>> = ids.iter().map(|id| keyed.hash(id).to_vec()).collect();
     // Ids that were erased earlier, and turn out to be the same person's, are lifted together with the new ones.
     let person = Uuid::now_v7();
@@ -161,7 +161,7 @@ async fn keep(
     .fetch_all(connection)
     .await
     .doing(DOING)?;
-    let kept = hashes.iter().map(|hash| Kept {
+    let kept = hashes.iter().map(|hash| ErasedId {
         hash: hex::encode(hash),
         before: !fresh.contains(hash),
     });
@@ -185,7 +185,7 @@ async fn remove(
         let gone = leaving::delete(connection, &statements, &all, DOING).await?;
         removed.extend(places.into_iter().map(|place| place.name).zip(gone));
     }
-    let spellings: Vec<String> = ids.iter().flat_map(|id| named::spellings(id)).collect();
+    let spellings: Vec<String> = ids.iter().flat_map(|id| ids_in_text::spellings(id)).collect();
     let others = [
         (
             "blueconic.audit_events",

@@ -11,7 +11,7 @@ use crate::model::table::{Merge, Table};
 use crate::model::verdict::Verdict;
 use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::hash::{Hasher, IdHash, stand_in};
-use crate::postgres::erasures::named;
+use crate::postgres::erasures::ids_in_text;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving;
 use crate::postgres::merge::{STAGED_OBJECTS, Statements, UNSTAGE_OBJECTS};
@@ -132,7 +132,7 @@ fn profiles_in(batch: &Batch) -> impl Iterator<Item = String> {
 fn named_by(rejects: &[Reject]) -> BTreeSet<String> {
     let texts = rejects.iter().flat_map(|reject| [&reject.raw, &reject.detail]);
     let named = texts
-        .flat_map(|text| named::candidates(text))
+        .flat_map(|text| ids_in_text::candidates(text))
         .map(|candidate| candidate.id);
     let own = rejects.iter().filter_map(|reject| reject.element_id.clone());
     own.chain(named).collect()
@@ -198,7 +198,7 @@ fn is_theirs(reject: &Reject, erased: &Erased) -> bool {
 }
 
 fn names_erased(text: &str, erased: &Erased) -> bool {
-    named::candidates(text).any(|candidate| erased.has(&candidate.id))
+    ids_in_text::candidates(text).any(|candidate| erased.has(&candidate.id))
 }
 
 /// Whoever erased a person wants to know that the tenant has merged them into somebody who is loaded. Ids are not said.
@@ -240,7 +240,7 @@ fn redacted(reject: Reject, erased: &Erased) -> Reject {
 }
 
 fn without_erased(text: &str, erased: &Erased) -> String {
-    let forms: BTreeSet<&str> = named::candidates(text)
+    let forms: BTreeSet<&str> = ids_in_text::candidates(text)
         .filter(|candidate| erased.has(&candidate.id))
         .map(|candidate| candidate.form)
         .collect();

@@ -80,12 +80,12 @@ pub(super) struct Draft {
     /// Texts that do not stand in the element as they are meant.
     pub(super) decoded: String,
     /// All that was found.
-    pub(super) found: Found,
+    pub(super) found: ProfileTexts,
 }
 
 /// The texts of a profile, each as the place where it stands; null and absent are none.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ProfileTexts {
     pub(super) id: Option<Text>,
     pub(super) creation_date: Option<Text>,
     pub(super) privacy_legislation: Option<Text>,
@@ -179,7 +179,7 @@ impl Draft {
     }
 }
 
-impl Found {
+impl ProfileTexts {
     /// Notes where the values of a property begin.
     pub(super) fn begin_values(&self) -> u32 {
         u32::try_from(self.values.len()).unwrap_or(u32::MAX)
@@ -267,18 +267,18 @@ impl<'a> Texts<'a> {
     }
 
     /// The first value of a property that is a date.
-    fn date_in(self, found: &Found, id: &str) -> Option<Time> {
+    fn date_in(self, found: &ProfileTexts, id: &str) -> Option<Time> {
         self.values(found, id).find_map(|value| self.date(value))
     }
 
     /// Whether a property has a value that is not blank.
-    fn says_something(self, found: &Found, id: &str) -> bool {
+    fn says_something(self, found: &ProfileTexts, id: &str) -> bool {
         self.values(found, id)
             .any(|value| !self.get(value).trim().is_empty())
     }
 
     /// The values of a property; the properties are in order.
-    fn values<'f>(self, found: &'f Found, id: &'f str) -> impl Iterator<Item = Text> + use<'a, 'f> {
+    fn values<'f>(self, found: &'f ProfileTexts, id: &'f str) -> impl Iterator<Item = Text> + use<'a, 'f> {
         let place = found
             .properties
             .partition_point(|property| jsonb_order(self.get(property.id)) < jsonb_order(id));
@@ -311,7 +311,7 @@ pub(super) struct CompleteProfile<'a> {
     pub(super) permission_level: Option<&'a str>,
     pub(super) replaced_by: Option<&'a str>,
     texts: Texts<'a>,
-    found: &'a Found,
+    found: &'a ProfileTexts,
 }
 
 impl<'a> CompleteProfile<'a> {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::resources::fields::{Few, Fields, MOST_ENTRIES, Raw, Wrong, array, too_many, wrong};
+use crate::resources::fields::{BoundedList, Fields, MOST_ENTRIES, RawField, Wrong, array, too_many, wrong};
 use crate::resources::identity::{self, LONGEST_ID, Problem};
 
 use super::draft::{Draft, MOST_REPLACED, Text};
@@ -15,39 +15,39 @@ use super::draft::{Draft, MOST_REPLACED, Text};
 #[serde(rename_all = "camelCase")]
 struct Profile<'a> {
     #[serde(borrow)]
-    id: Raw<'a>,
+    id: RawField<'a>,
     #[serde(borrow)]
-    creation_date: Raw<'a>,
+    creation_date: RawField<'a>,
     #[serde(borrow)]
-    privacy_legislation: Raw<'a>,
+    privacy_legislation: RawField<'a>,
     #[serde(borrow)]
-    consented_objectives: Raw<'a>,
+    consented_objectives: RawField<'a>,
     #[serde(borrow)]
-    refused_objectives: Raw<'a>,
+    refused_objectives: RawField<'a>,
     #[serde(borrow)]
     permissions: Option<Permissions<'a>>,
     #[serde(borrow)]
-    properties: Option<Few<Property<'a>>>,
+    properties: Option<BoundedList<Property<'a>>>,
     #[serde(borrow)]
-    segments: Raw<'a>,
+    segments: RawField<'a>,
     #[serde(borrow)]
-    replaced_by: Raw<'a>,
+    replaced_by: RawField<'a>,
     #[serde(borrow)]
-    replaces: Raw<'a>,
+    replaces: RawField<'a>,
 }
 
 #[derive(Deserialize)]
 struct Permissions<'a> {
     #[serde(borrow)]
-    level: Raw<'a>,
+    level: RawField<'a>,
 }
 
 #[derive(Deserialize)]
 struct Property<'a> {
     #[serde(borrow)]
-    id: Raw<'a>,
+    id: RawField<'a>,
     #[serde(borrow)]
-    values: Raw<'a>,
+    values: RawField<'a>,
 }
 
 /// Reads a profile into an empty draft.
@@ -106,7 +106,7 @@ fn add(
 /// The ids of the segments that a profile is in, as they come. An entry is `{"id": …}` or the bare id.
 pub(in crate::resources) fn segment_ids<'a>(
     fields: &mut Fields,
-    raw: Raw<'a>,
+    raw: RawField<'a>,
 ) -> Result<Vec<Cow<'a, str>>, Wrong> {
     #[derive(Deserialize)]
     struct Identified<'a> {
@@ -127,7 +127,7 @@ pub(in crate::resources) fn segment_ids<'a>(
     Ok(found)
 }
 
-fn one_id<'a>(fields: &mut Fields, name: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
+fn one_id<'a>(fields: &mut Fields, name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
     let id = fields.text(name, raw)?.filter(|id| !id.is_empty());
     match id {
         Some(id) if id.len() > LONGEST_ID => Err(wrong(name, "an id", &id)),
@@ -135,7 +135,7 @@ fn one_id<'a>(fields: &mut Fields, name: &str, raw: Raw<'a>) -> Result<Option<Co
     }
 }
 
-fn ids<'a>(fields: &mut Fields, name: &str, raw: Raw<'a>) -> Result<Vec<Cow<'a, str>>, Wrong> {
+fn ids<'a>(fields: &mut Fields, name: &str, raw: RawField<'a>) -> Result<Vec<Cow<'a, str>>, Wrong> {
     let mut found = Vec::new();
     for value in array(name, raw)? {
         found.extend(one_id(fields, name, Some(value))?);

@@ -25,7 +25,7 @@ use crate::resources::identity;
 
 use super::*;
 
-const SEEDS: Seeds = Seeds {
+const SEEDS: HashSeeds = HashSeeds {
     source: 1,
     content: 1,
 };
