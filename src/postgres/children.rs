@@ -31,20 +31,21 @@ pub(crate) async fn stage(
     Ok(())
 }
 
-/// Replaces the children that differ of parents whose rows are merged. `written`: the parents whose rows this transaction wrote.
+/// Replaces the children that differ of parents whose rows are merged. `rows` are the ids of the rows that this transaction wrote.
 pub(crate) async fn merge(
     connection: &mut PgConnection,
     sql: &Statements,
     batch: &Batch,
     now: Time,
-    written_rows: &HashSet<&str>,
+    rows: impl Iterator<Item = &str>,
     written: &mut Written,
 ) -> Result<(), Error> {
     let Some(hashes) = sql.hashes.as_ref().filter(|_| !batch.children.is_empty()) else {
         return Ok(());
     };
     let parents = batch.children.parents();
-    let taken = judge(connection, hashes, parents, written_rows, now).await?;
+    let rows: HashSet<&str> = rows.collect();
+    let taken = judge(connection, hashes, parents, &rows, now).await?;
     let ids: Vec<&str> = taken.iter().map(String::as_str).collect();
     replace(connection, sql, &ids, now).await?;
     let taken: HashSet<&str> = ids.into_iter().collect();

@@ -6,19 +6,12 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::batch::{Fingerprint, Known};
-use crate::model::children::CHILDLESS;
+use crate::model::children::{CHILDLESS, ChildHash};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Contents;
 
 pub(crate) const LOOKING: &str = "looking for known profiles";
-
-/// An element whose bytes are not those of the stored row: its place, and what the row and its children mean, if it is there.
-struct Different {
-    place: i64,
-    content: Option<Vec<u8>>,
-    children: Vec<u8>,
-}
 
 /// Asks for all, and adds to `contents` what stored ones mean.
 pub(crate) async fn look_up(
@@ -29,27 +22,27 @@ pub(crate) async fn look_up(
 ) -> Result<Vec<Known>, Error> {
     let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
     let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
-    let different = match &sql.hashes {
-        Some(of_children) => with_children(connection, &of_children.known, ids, hashes).await?,
-        None => without_children(connection, &ids, &hashes).await?,
+    let mut answer = Answer {
+        known: vec![Known::Same; prints.len()],
+        prints,
+        contents,
     };
-    let mut known = vec![Known::Same; prints.len()];
-    for one in different {
-        let place = usize::try_from(one.place - 1).unwrap_or(usize::MAX);
-        if let (Some(known), Some(print)) = (known.get_mut(place), prints.get(place)) {
-            *known = match one.content {
-                Some(content) => {
-                    // A hash of another length was never ours: zeros equal no content.
-                    let content = content.try_into().unwrap_or([0; 16]);
-                    let children = one.children.try_into().unwrap_or(CHILDLESS);
-                    contents.insert(print.id.clone(), (content, children));
-                    Known::Differs { content, children }
-                }
-                None => Known::Absent,
-            };
+    match &sql.hashes {
+        Some(of_children) => {
+            let rows: Vec<(i64, Option<Vec<u8>>, Vec<u8>)> =
+                sqlx::query_as(AssertSqlSafe(of_children.known.as_str()))
+                    .bind(ids)
+                    .bind(hashes)
+                    .fetch_all(connection)
+                    .await
+                    .doing(LOOKING)?;
+            for (place, content, children) in rows {
+                answer.note(place, content, children.try_into().unwrap_or(CHILDLESS));
+            }
         }
+        None => without_children(connection, &ids, &hashes, &mut answer).await?,
     }
-    Ok(known)
+    Ok(answer.known)
 }
 
 /// The index alone tells, and only what a row with other bytes means is read from the wide rows.
@@ -57,7 +50,8 @@ async fn without_children(
     connection: &mut PgConnection,
     ids: &[&str],
     hashes: &[&[u8]],
-) -> Result<Vec<Different>, Error> {
+    answer: &mut Answer<'_>,
+) -> Result<(), Error> {
     let rows = sqlx::query!(
         r#"select asked.place as "place!",
                  case when stored.source_hash is not null then
@@ -72,30 +66,35 @@ async fn without_children(
     .fetch_all(connection)
     .await
     .doing(LOOKING)?;
-    let different = rows.into_iter().map(|row| Different {
-        place: row.place,
-        content: row.content_hash,
-        children: Vec::new(),
-    });
-    Ok(different.collect())
+    for row in rows {
+        answer.note(row.place, row.content_hash, CHILDLESS);
+    }
+    Ok(())
 }
 
-async fn with_children(
-    connection: &mut PgConnection,
-    statement: &str,
-    ids: Vec<&str>,
-    hashes: Vec<&[u8]>,
-) -> Result<Vec<Different>, Error> {
-    let rows: Vec<(i64, Option<Vec<u8>>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(ids)
-        .bind(hashes)
-        .fetch_all(connection)
-        .await
-        .doing(LOOKING)?;
-    let different = rows.into_iter().map(|(place, content, children)| Different {
-        place,
-        content,
-        children,
-    });
-    Ok(different.collect())
+/// What is known of each element.
+struct Answer<'load> {
+    known: Vec<Known>,
+    prints: &'load [Fingerprint],
+    contents: &'load mut HashMap<String, Contents>,
+}
+
+impl Answer<'_> {
+    /// Notes an element whose bytes are not those of the stored row: its place, and what the row and its children mean, if it
+    /// is there.
+    fn note(&mut self, place: i64, content: Option<Vec<u8>>, children: ChildHash) {
+        let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
+        let (Some(known), Some(print)) = (self.known.get_mut(place), self.prints.get(place)) else {
+            return;
+        };
+        *known = match content {
+            Some(content) => {
+                // A hash of another length was never ours: zeros equal no content.
+                let content = content.try_into().unwrap_or([0; 16]);
+                self.contents.insert(print.id.clone(), (content, children));
+                Known::Differs { content, children }
+            }
+            None => Known::Absent,
+        };
+    }
 }

@@ -2,7 +2,7 @@
 //! hashes. The first statement takes all locks on profiles, in order; aliases and tombstones of an id are changed only
 //! under the lock on that id.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::postgres::PgQueryResult;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -63,8 +63,8 @@ pub(crate) async fn merge(
         .apply(connection, batch, context, &fresh, &mut written)
         .await?;
     refresh_hashes(connection, batch, context, &mut written).await?;
-    let rows: HashSet<&str> = inserted.iter().chain(&updated).map(String::as_str).collect();
-    children::merge(connection, context.sql, batch, context.now, &rows, &mut written).await?;
+    let rows = inserted.iter().chain(&updated).map(String::as_str);
+    children::merge(connection, context.sql, batch, context.now, rows, &mut written).await?;
     if !batch.rehash.is_empty() || !context.compared.is_empty() || batch.children.alone() > 0 {
         let rows = remove_placeholders(connection, &locked).await?;
         if rows > 0 && !context.compared.is_empty() {

@@ -4,9 +4,9 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::model::Time;
-use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
+use crate::postgres::{boundary, seen};
 
 const DOING: &str = "forgetting cursors";
 
@@ -18,19 +18,16 @@ pub async fn resource(store: &PostgresStore, resource: &str) -> Result<(), Error
 async fn forget_resource(store: &PostgresStore, resource: &str) -> Result<(), Error> {
     let mut transaction = store.control().begin().await.doing(DOING)?;
     refuse_if_held(&mut transaction, Some(resource)).await?;
-    sqlx::query!(
-        "with forgotten as (
-           delete from sync.cursors where resource = $1 returning (position ->> 'walk_id')::uuid as walk_id
-         ),
-         unseen as (
-           delete from sync.walk_unseen as unseen using forgotten as f where unseen.walk_id = f.walk_id
-         )
-         delete from sync.walk_seen as seen using forgotten as f where seen.walk_id = f.walk_id",
+    let walks = sqlx::query_scalar!(
+        r#"delete from sync.cursors where resource = $1 returning (position ->> 'walk_id')::uuid as "walk_id?""#,
         resource
     )
-    .execute(&mut *transaction)
+    .fetch_all(&mut *transaction)
     .await
     .doing(DOING)?;
+    for walk in walks.into_iter().flatten() {
+        seen::forget_walk(&mut transaction, walk).await?;
+    }
     boundary::cross("reset/resource", DOING, transaction.commit()).await
 }
 
@@ -53,28 +50,29 @@ pub async fn to(store: &PostgresStore, resource: &str, time: Time) -> Result<(),
             latest,
         });
     }
+    let open = sqlx::query_scalar!(
+        r#"select (position ->> 'walk_id')::uuid as "walk_id?" from sync.cursors
+           where resource = $1 and scope = 'increment' and position is not null"#,
+        resource
+    )
+    .fetch_all(&mut *transaction)
+    .await
+    .doing(DOING)?;
     sqlx::query!(
-        "with open as (
-           select (c.position ->> 'walk_id')::uuid as walk_id from sync.cursors as c
-           where c.resource = $1 and c.scope = 'increment' and c.position is not null
-         ),
-         moved as (
-           update sync.cursors set
-             watermark = least(watermark, $2),
-             position = case when scope = 'full' then position end,
-             updated_at = sync.clock()
-           where resource = $1 and watermark is not null
-         ),
-         unseen as (
-           delete from sync.walk_unseen as unseen using open as o where unseen.walk_id = o.walk_id
-         )
-         delete from sync.walk_seen as seen using open as o where seen.walk_id = o.walk_id",
+        "update sync.cursors set
+           watermark = least(watermark, $2),
+           position = case when scope = 'full' then position end,
+           updated_at = sync.clock()
+         where resource = $1 and watermark is not null",
         resource,
         time
     )
     .execute(&mut *transaction)
     .await
     .doing(DOING)?;
+    for walk in open.into_iter().flatten() {
+        seen::forget_walk(&mut transaction, walk).await?;
+    }
     boundary::cross("reset/to", DOING, transaction.commit()).await
 }
 
@@ -87,14 +85,7 @@ async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
     let mut transaction: Transaction<'_, Postgres> = store.control().begin().await.doing(DOING)?;
     refuse_if_held(&mut transaction, None).await?;
     let connection: &mut PgConnection = &mut transaction;
-    sqlx::query!("delete from sync.walk_seen")
-        .execute(&mut *connection)
-        .await
-        .doing(DOING)?;
-    sqlx::query!("delete from sync.walk_unseen")
-        .execute(&mut *connection)
-        .await
-        .doing(DOING)?;
+    seen::forget_all(&mut *connection).await?;
     sqlx::query!("delete from sync.cursors")
         .execute(&mut *connection)
         .await

@@ -1,5 +1,5 @@
-//! `sync.walk_seen`: the ids that the sweep of an open full walk must keep. This is the hot path of an unchanged walk,
-//! so ids are sent as one array and only appended, and the table is unlogged.
+//! `sync.walk_seen`: the ids that the sweep of an open full walk must keep; and `sync.walk_unseen`, the sweep's candidates. The
+//! first is the hot path of an unchanged walk, so ids are sent as one array and only appended, and the table is unlogged.
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
@@ -107,6 +107,28 @@ pub(crate) async fn forget_walk(connection: &mut PgConnection, walk_id: Uuid) ->
         .await
         .doing(FORGETTING)?;
     Ok(())
+}
+
+/// Forgets what every walk saw, and what it did not see.
+pub(crate) async fn forget_all(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("delete from sync.walk_seen")
+        .execute(&mut *connection)
+        .await
+        .doing(FORGETTING)?;
+    sqlx::query!("delete from sync.walk_unseen")
+        .execute(connection)
+        .await
+        .doing(FORGETTING)?;
+    Ok(())
+}
+
+/// Takes ids from the candidates of every sweep; returns their number.
+pub(crate) async fn withdraw(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let gone = sqlx::query!("delete from sync.walk_unseen where id = any ($1)", ids)
+        .execute(connection)
+        .await
+        .doing("taking ids from the candidates of sweeps")?;
+    Ok(gone.rows_affected())
 }
 
 /// Renames recorded ids in all walks, `from[i]` to `to[i]`; returns their number.

@@ -121,8 +121,10 @@ async fn remove_once(
         )
     });
     let gone = delete(&mut transaction, sql, walk, &leaving).await?;
-    let left: Vec<&str> = gone.iter().map(String::as_str).collect();
-    leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
+    if !sql.deletes_below.is_empty() {
+        let left: Vec<&str> = gone.iter().map(String::as_str).collect();
+        leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
+    }
     if table.merge == Merge::Profile {
         write_sweep_tombstones(&mut transaction, verdicts, &gone, &erased, lease, now).await?;
     }

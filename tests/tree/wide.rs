@@ -32,21 +32,22 @@ fn traits() -> &'static Table {
 }
 
 fn migration() -> String {
-    let columns: String = (0..COLUMNS)
+    let columns: Vec<String> = (0..COLUMNS)
         .map(|place| {
             let kind = match kind(place) {
                 ColumnKind::Bigint => "bigint",
                 ColumnKind::Timestamptz => "timestamptz",
                 _ => "text",
             };
-            format!("t{place} {kind}, ")
+            format!("t{place} {kind}")
         })
         .collect();
     format!(
         "create table blueconic.traits (
-           profile_id text collate \"C\" primary key, {columns} synced_at timestamptz not null
+           profile_id text collate \"C\" primary key, {}, synced_at timestamptz not null
          );
          {}",
+        columns.join(", "),
         super::MIGRATION
     )
 }
@@ -54,7 +55,7 @@ fn migration() -> String {
 fn element(id: &str, changed: Option<usize>) -> Value {
     let values: Map<String, Value> = (0..COLUMNS)
         .map(|place| {
-            let number = if changed == Some(place) { 1 } else { 0 } + 1_700_000_000_000_i64;
+            let number = 1_700_000_000_000 + i64::from(changed == Some(place));
             (
                 format!("t{place}"),
                 json!(number + i64::try_from(place).unwrap() * 1_000),

@@ -193,7 +193,7 @@ async fn remove(
         ),
         ("sync.rejects", rejects(connection, ids, &spellings).await?),
         ("sync.walk_seen", stand_in_seen(connection, keyed, ids).await?),
-        ("sync.walk_unseen", candidates(connection, ids).await?),
+        ("sync.walk_unseen", seen::withdraw(connection, ids).await?),
         ("sync.runs", runs(connection, &spellings).await?),
     ];
     removed.extend(others.map(|(table, rows)| (table.to_owned(), rows)));
@@ -246,14 +246,6 @@ async fn rejects(connection: &mut PgConnection, ids: &[String], spellings: &[Str
 async fn stand_in_seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
     let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&keyed.hash(id))).collect();
     seen::rename(connection, ids, &stand_ins).await
-}
-
-async fn candidates(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
-    let gone = sqlx::query!("delete from sync.walk_unseen where id = any ($1)", ids)
-        .execute(connection)
-        .await
-        .doing(DOING)?;
-    Ok(gone.rows_affected())
 }
 
 /// Errors of runs that name one. (Messages do not name profiles any more; a tenant's own words may.)
