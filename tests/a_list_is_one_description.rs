@@ -28,6 +28,7 @@ use simulated_tenant::tenant::{Settings as TenantSettings, Tenant, start};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::database::Database;
+use crate::support::registry::list_names;
 use crate::support::scripted::{Scripted, list, scripted};
 use crate::support::small;
 use crate::support::sources::{files, root};
@@ -206,7 +207,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
         .iter()
         .filter_map(|resource| resource["resource"].as_str())
         .collect();
-    let before = RESOURCES.lists().count();
+    let before = list_names().len();
     assert_eq!(shown.get(before), Some(&"gadgets"), "{shown:?}");
     assert_eq!(status["resources"][before]["last_run"]["status"], "succeeded");
     let complete = "blueconic.freshness where resource = 'gadgets' and complete_as_of is not null";
