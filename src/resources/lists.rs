@@ -79,6 +79,36 @@ pub(super) const LISTS: &[Description] = &[
             owner: Some("groupTypeId"),
         }),
     },
+    Description {
+        title: "Channels",
+        holds: "Channels of the tenant, one row each: websites, mobile apps, e-mail and connected TV.",
+        path: "/channels",
+        arrays: &["channels"],
+        oauth_scope: "read:channels",
+        table: &Table {
+            name: "channels",
+            columns: &[
+            Column::new("id", Text).from("id").meaning("The channel's id at the tenant."),
+            Column::new("name", Text).from("name").meaning("Its name."),
+            Column::new("type", Text).from("type").meaning("WEBSITE, MOBILE, EMAIL or CTV."),
+            Column::new("hostname", Text).from("hostname").meaning("Host name of a website, app id of a mobile or TV app; empty for e-mail."),
+            Column::new("aliases", TextArray).from("aliases").meaning("Other host names of a website; empty when there are none."),
+            Column::new("domain_id", Text).from("domain.id").meaning("Id of the domain that it belongs to."),
+            Column::new("domain_name", Text).from("domain.name").meaning("Name of that domain."),
+            Column::new("tags", TextArray).from("tags").meaning("Its tags; empty when there are none."),
+            Column::new("visitor_count", Bigint).from("visitorCount").meaning("Visitors of it, as the tenant counts."),
+            ],
+            key: &["id"],
+            merge: Merge::Upsert,
+            children: &[],
+        },
+        reading: Reading::List(List {
+            enabled: false,
+            schedule: "22 * * * *",
+            page_size: 1000,
+            owner: None,
+        }),
+    },
 ];
 
 #[cfg(test)]
