@@ -220,11 +220,11 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
 async fn page(app: &App, settings: &Settings) -> String {
     let mut web = settings.web.clone();
     web.bind.set_port(0);
-    let server = WebServer::open(&web).await.unwrap();
-    let (url, stop) = (format!("http://{}/", server.address()), CancellationToken::new());
+    let web = WebServer::open(&web).await.unwrap();
+    let (url, stop) = (format!("http://{}/", web.address()), CancellationToken::new());
     let health = Health::new(Liveness::new(), Duration::from_secs(5));
     let observer = Arc::new(app.store.clone());
-    let serving = server.serve(
+    let serving = web.serve(
         observer,
         settings.registry,
         health,

@@ -82,7 +82,7 @@ impl SessionMonitor {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// WaitingFor for work of an unknown session of this process.
+    /// Waits for work of an unknown session of this process.
     pub(crate) fn wait<T>(
         &self,
         doing: &'static str,
@@ -92,7 +92,7 @@ impl SessionMonitor {
         self.watch(doing, limit, None, work)
     }
 
-    /// WaitingFor for work of a session, by its number if that is known. On the heap: futures of statements are large, and this
+    /// Waits for work of a session, by its number if that is known. On the heap: futures of statements are large, and this
     /// is around each of them.
     pub(crate) fn watch<T>(
         &self,

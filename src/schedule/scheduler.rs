@@ -158,7 +158,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         }
     }
 
-    /// Claims a due job and starts its job_run. Another job of the same slot has to end first: it stays due.
+    /// Claims a due job and starts its run. Another job of the same slot has to end first: it stays due.
     async fn begin(&self, entry: &Arc<Entry>) -> Outcome<()> {
         let SchedulerOptions { holder, hold, .. } = &self.options;
         let job = &entry.scheduled.job;

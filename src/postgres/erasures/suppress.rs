@@ -22,7 +22,7 @@ const WITHHELD: &str = "(erased)";
 
 /// A batch without the erased persons.
 #[derive(Debug)]
-pub(crate) struct Suppressed {
+pub(crate) struct FilteredBatch {
     /// What may be loaded. Erased ids among the seen ones are replaced by what stands for them, so that they count.
     pub(crate) batch: Batch,
     /// Ids that were merged into an erased person: they leave without an alias or a tombstone.
@@ -88,7 +88,7 @@ pub(crate) async fn leave_out_erased(
     table: &Table,
     sql: &Statements,
     batch: &Batch,
-) -> Result<Option<Suppressed>, Error> {
+) -> Result<Option<FilteredBatch>, Error> {
     let mut ids = named_by(&batch.rejects);
     match table.merge {
         Merge::Profile => ids.extend(profiles_in(batch)),
@@ -154,7 +154,7 @@ async fn unstage_objects(connection: &mut PgConnection, erased: &Erased) -> Resu
     Ok(())
 }
 
-fn without_profiles(batch: &Batch, erased: &Erased) -> Suppressed {
+fn without_profiles(batch: &Batch, erased: &Erased) -> FilteredBatch {
     let mut filtered = batch.clone();
     let staged = |key: &[u8]| std::str::from_utf8(key).is_ok_and(|id| erased.has(id));
     filtered.rows.retain(|key| !staged(key));
@@ -182,7 +182,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> Suppressed {
         .aliases
         .retain(|(loser, survivor)| !erased.has(loser) && !erased.has(survivor));
     warn_of_successors(batch, erased);
-    Suppressed {
+    FilteredBatch {
         batch: filtered,
         departing,
         suppressed: from_length(left_out),
@@ -216,14 +216,14 @@ fn warn_of_successors(batch: &Batch, erased: &Erased) {
     }
 }
 
-fn with_rejects_redacted(batch: &Batch, erased: &Erased) -> Suppressed {
+fn with_rejects_redacted(batch: &Batch, erased: &Erased) -> FilteredBatch {
     let mut filtered = batch.clone();
     filtered.rejects = filtered
         .rejects
         .into_iter()
         .map(|reject| redacted(reject, erased))
         .collect();
-    Suppressed {
+    FilteredBatch {
         batch: filtered,
         departing: Vec::new(),
         suppressed: 0,
