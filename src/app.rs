@@ -32,6 +32,8 @@ use crate::sync::run_spec::{
     Bounds, EventOrder, EventsReading, ProfilesReading, RemovalBound, RunSpec, WhenHeld,
 };
 
+/// What reading and loading take of `limits.memory`, the program itself included; measured (docs/benchmarks.md).
+const WORKING_BYTES: usize = 42 * 1024 * 1024;
 /// Elements of a batch, where its bytes do not end it before.
 const BATCH_ELEMENTS: usize = 4000;
 /// How often an embedded cluster is checked. Loading waits two minutes for an unreachable database.
@@ -331,6 +333,7 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
         batch_bytes: settings.limits.batch_size,
         batch_elements: BATCH_ELEMENTS,
         lanes: settings.database.load_connections.get() as usize,
+        known_bytes: settings.limits.memory.saturating_sub(WORKING_BYTES),
         lease_ttl: settings.schedule.lease_ttl,
         removals: match settings.resources.profiles.max_removals {
             None => RemovalBound::Default,

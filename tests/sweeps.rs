@@ -139,6 +139,7 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         removals: RemovalBound::Rows(100),
         approved_removals: None,
         lookups: 4,
+        known_bytes: 4 * 1024 * 1024,
         lookups_at_once: 4,
     };
     let engine = Engine::new(

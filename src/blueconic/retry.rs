@@ -255,6 +255,7 @@ mod tests {
             concurrent_requests: NonZeroU32::MIN,
             element_size: 1,
             batch_size: 1,
+            memory: 1,
         };
         Retry::new(settings, &limits, monotonic)
     }

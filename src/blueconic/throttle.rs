@@ -190,6 +190,7 @@ mod tests {
             concurrent_requests: NonZeroU32::new(most).unwrap(),
             element_size: 1,
             batch_size: 1,
+            memory: 1,
         };
         Throttle::new(&limits, monotonic.clone())
     }

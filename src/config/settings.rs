@@ -208,6 +208,9 @@ pub struct Limits {
     /// When a batch is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
     pub batch_size: usize,
+    /// What the process may take, in bytes. What reading and loading leave of it holds what is known of stored profiles.
+    #[serde(deserialize_with = "units::size")]
+    pub memory: usize,
 }
 
 /// How faults that pass are waited out.

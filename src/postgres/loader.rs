@@ -21,6 +21,7 @@ use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::known::{self, LOOKING};
+use crate::postgres::known_in_memory::InMemory;
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::{Contents, MergeContext};
 use crate::postgres::reject_quota::RejectQuota;
@@ -28,8 +29,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, gaps, leases, partitions, profiles, rejects, removals, renames, seen,
-    staging,
+    boundary, children, cursors, gaps, known_in_memory, leases, partitions, profiles, rejects, removals,
+    renames, seen, staging,
 };
 
 /// After so many conflicts of direct loads, all batches go through staging.
@@ -63,6 +64,8 @@ pub struct PostgresLoader {
     open_rejects: OpenRejects,
     /// How many rejects the run may store yet.
     quota: Arc<RejectQuota>,
+    /// What is known of stored profiles without asking about each.
+    in_memory: Option<Arc<InMemory>>,
 }
 
 /// How a batch gets into the table.
@@ -91,6 +94,7 @@ impl PostgresLoader {
         lease: Lease,
         walk: Option<Walk>,
         quota: Arc<RejectQuota>,
+        in_memory: Option<Arc<InMemory>>,
     ) -> Result<Self, Error> {
         let sql = Statements::of(table);
         staging::prepare(&mut connection, &sql).await?;
@@ -118,6 +122,7 @@ impl PostgresLoader {
             taken: 0,
             open_rejects,
             quota,
+            in_memory,
         })
     }
 
@@ -125,7 +130,15 @@ impl PostgresLoader {
         if self.table.merge != Merge::Profile {
             return Ok(vec![Known::Absent; prints.len()]);
         }
-        let known = known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?;
+        let known = match self.same_in_memory(prints).await? {
+            Some(same) => self.look_up_others(prints, &same).await?,
+            None => known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?,
+        };
+        if let Some(in_memory) = &self.in_memory {
+            let differ = |known: &Known| matches!(known, Known::Differs { .. });
+            let differing = prints.iter().zip(&known).filter(|(_, known)| differ(known));
+            in_memory.change(differing.map(|(print, _)| print.id.as_str()));
+        }
         let there = prints
             .iter()
             .zip(&known)
@@ -135,11 +148,33 @@ impl PostgresLoader {
         Ok(known)
     }
 
+    async fn same_in_memory(&mut self, prints: &[Fingerprint]) -> Result<Option<Vec<bool>>, Error> {
+        match (&self.in_memory, self.walk) {
+            (Some(in_memory), Some(walk)) => in_memory.same(&mut self.connection, walk.id, prints).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks for those that are not known to be the same.
+    async fn look_up_others(&mut self, prints: &[Fingerprint], same: &[bool]) -> Result<Vec<Known>, Error> {
+        let others = prints.iter().zip(same).filter(|(_, same)| !**same);
+        let others: Vec<Fingerprint> = others.map(|(print, _)| print.clone()).collect();
+        let known = if others.is_empty() {
+            Vec::new()
+        } else {
+            known::look_up(&mut self.connection, &self.sql, &others, &mut self.contents).await?
+        };
+        Ok(known_in_memory::merged(same, known))
+    }
+
     async fn stage_and_commit(
         &mut self,
         mut batch: Batch,
         advance: Option<Advance>,
     ) -> Result<Written, Error> {
+        if let Some(in_memory) = &self.in_memory {
+            in_memory.change(batch.aliases.iter().map(|(loser, _)| loser.as_str()));
+        }
         let repeated = from_length(batch.rows.deduplicate() + batch.children.deduplicate());
         let stored_rejects = self.quota.admit(&batch.rejects);
         if batch.fresh && self.table.merge == Merge::Profile && self.direct_conflicts < MOST_DIRECT_CONFLICTS
@@ -342,13 +377,7 @@ async fn opening(
                select element_id from sync.rejects
                where id > $4 and resource = $1 and resolved_at is null and element_id is not null
              ) as "new_rejects!",
-             array(
-               select (c.position ->> 'walk_id')::uuid
-               from sync.cursors as c
-               where c.resource = $1 and c.scope = 'full'
-                 and (c.position ->> 'walk_id')::uuid is distinct from $2
-                 and c.position ->> 'walk_id' is not null
-             ) as "other_walks!",
+             sync.open_walks($1, $2) as "other_walks!",
              case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         resource,
         walk.map(|walk| walk.id),
@@ -413,8 +442,11 @@ async fn record_seen(
         Some(walk) => seen::read_by(connection, walk.id, &ids).await?,
         None => 0,
     };
-    for other in &opening.other_walks {
-        seen::protect(connection, *other, &ids).await?;
+    if !opening.other_walks.is_empty() {
+        for other in &opening.other_walks {
+            seen::protect(connection, *other, &ids).await?;
+        }
+        known_in_memory::notice(connection, &opening.other_walks, batch).await?;
     }
     Ok(recorded)
 }

@@ -17,6 +17,7 @@ pub mod error;
 mod failure_class;
 mod gaps;
 mod known;
+mod known_in_memory;
 mod leases;
 mod leaving;
 pub mod loader;

@@ -115,6 +115,10 @@ pub(crate) async fn forget_all(connection: &mut PgConnection) -> Result<(), Erro
         .execute(&mut *connection)
         .await
         .doing(FORGETTING)?;
+    sqlx::query!("delete from sync.walk_notices")
+        .execute(&mut *connection)
+        .await
+        .doing(FORGETTING)?;
     sqlx::query!("delete from sync.walk_unseen")
         .execute(connection)
         .await

@@ -13,6 +13,7 @@ use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::known_in_memory::WalksInMemory;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::reject_quota::RejectQuotas;
 use crate::postgres::tenant::{self, Tenant};
@@ -43,6 +44,8 @@ struct Own {
     retention: Duration,
     slots: Vec<Slot>,
     rejects: RejectQuotas,
+    /// What full walks know of stored profiles.
+    known: WalksInMemory,
 }
 
 impl PostgresStore {
@@ -58,6 +61,7 @@ impl PostgresStore {
                 retention: limits.retention,
                 slots,
                 rejects: RejectQuotas::default(),
+                known: WalksInMemory::default(),
             }),
         })
     }

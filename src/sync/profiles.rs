@@ -10,6 +10,7 @@ use crate::model::position::{CursorPosition, Position, Scope, Slot};
 use crate::model::status::RunStatus;
 
 use closing::{after_full_walk, finish};
+use known::KnownBeside;
 use opening::open;
 use stored::{give_up, has_lost_ids, start_over, walk_of};
 
@@ -25,6 +26,7 @@ use super::watermarks::{self, Watermarks};
 use super::{clocks, pipeline};
 
 mod closing;
+mod known;
 mod opening;
 pub(super) mod stored;
 
@@ -259,5 +261,8 @@ async fn transfer<S: Source, T: Store>(
         seen_filter: SeenFilter::default(),
         stored,
     };
+    let bytes = context.bounds.known_bytes;
+    let is_worth_it = start.range.is_none() && table.children.is_empty() && stored > 0 && bytes > 0;
+    let _known = is_worth_it.then(|| KnownBeside::read(store, walk, stored, bytes));
     Box::pin(pipeline::run(Arc::new(transfer), start)).await
 }

@@ -78,6 +78,8 @@ pub struct Bounds {
     pub batch_elements: usize,
     /// Connections that load at once.
     pub lanes: usize,
+    /// Memory for what is known of stored profiles while they are walked over, in bytes.
+    pub known_bytes: usize,
     /// How long a lease holds without renewal.
     pub lease_ttl: Duration,
     /// How many rows a run may remove without approval, by merges and its sweep.

@@ -58,6 +58,7 @@ impl<T: Store> Stage<T> {
             removals: RemovalBound::Default,
             approved_removals: None,
             lookups: 0,
+            known_bytes: 4 * 1024 * 1024,
             lookups_at_once: 1,
         };
         let source = Arc::new(EventSource(Arc::clone(&tenant)));

@@ -174,6 +174,12 @@ impl LoadStore for EventStore {
         Ok(self.clone())
     }
 
+    async fn read_known(&self, _walk: Walk, _bytes: usize) -> Outcome<usize> {
+        Err(not_for_events())
+    }
+
+    fn forget_known(&self, _walk: Walk) {}
+
     async fn after_full_walk(&self, _table: &'static Table) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }

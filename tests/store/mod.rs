@@ -4,6 +4,7 @@
 mod connection;
 mod erasures;
 mod gaps;
+mod known_in_memory;
 mod leases;
 mod merged_profiles;
 mod merges;

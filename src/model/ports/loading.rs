@@ -21,6 +21,12 @@ pub trait LoadStore: Send + Sync + 'static {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
+    /// Reads the hashes of stored profiles into memory, as many as fit into `bytes`, and returns their number. The loaders of this
+    /// full walk, open already or not, then look up only elements whose hash is not among them. They are held until
+    /// [`LoadStore::forget_known`].
+    fn read_known(&self, walk: Walk, bytes: usize) -> impl Future<Output = Outcome<usize>> + Send;
+    /// Frees what [`LoadStore::read_known`] holds for this walk.
+    fn forget_known(&self, walk: Walk);
     /// Builds the index of `segment_ids`, which a first full load leaves out, and refreshes the planner's statistics.
     /// Returns a sentence for each step that another transaction blocked.
     fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;

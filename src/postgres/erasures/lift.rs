@@ -6,7 +6,7 @@ use crate::postgres::erasures::erase::alone;
 use crate::postgres::erasures::hash::{existing, stand_in};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{boundary, seen};
+use crate::postgres::{boundary, known_in_memory, seen};
 
 const DOING: &str = "lifting erasures";
 
@@ -49,6 +49,7 @@ async fn lift_at_once(store: &PostgresStore, ids: &[String]) -> Result<Lifted, E
     // An open walk that has met the person would count them twice if it met them again.
     let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&hasher.hash(id))).collect();
     seen::rename(&mut transaction, &stand_ins, ids).await?;
+    known_in_memory::notice_all(&mut transaction).await?;
     boundary::cross("lift", DOING, transaction.commit()).await?;
     Ok(Lifted {
         at,

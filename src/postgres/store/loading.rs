@@ -1,10 +1,13 @@
 //! Loading connections and the upkeep of tables, by the port [`LoadStore`].
 
 use crate::model::fault::Outcome;
+use crate::model::known_set::KnownSet;
 use crate::model::lease::Lease;
 use crate::model::ports::LoadStore;
+use crate::model::position::Scope;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
+use crate::postgres::known_in_memory;
 use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::Pools;
 use crate::postgres::upkeep;
@@ -25,17 +28,36 @@ impl LoadStore for PostgresStore {
         walk: Option<Walk>,
     ) -> Outcome<PostgresLoader> {
         let Pools { data, monitor, .. } = &self.pools;
+        // A child that changed has another hash than its parent's row (`sync.child_hashes`).
+        let is_known_by_hash = table.merge == Merge::Profile && table.children.is_empty();
+        let is_full = is_known_by_hash && lease.slot.scope == Scope::Full;
+        let in_memory = walk.filter(|_| is_full).map(|walk| self.own.known.of(walk.id));
         let opening = async {
             let quota = self.moment(OPENING, self.own.rejects.of(self.control(), lease.run_id));
             let quota = quota.await?;
             let mut session = WatchedConnection::of(data, monitor, OPENING).await?;
             let watch = session.work();
-            let open = PostgresLoader::open(session, table, lease.clone(), walk, quota);
+            let open = PostgresLoader::open(session, table, lease.clone(), walk, quota, in_memory);
             watch.wait(OPENING, WaitLimit::Minutes, open).await
         };
         let opened = opening.await;
         monitor.note_opening(&opened);
         Ok(opened?)
+    }
+
+    async fn read_known(&self, walk: Walk, bytes: usize) -> Outcome<usize> {
+        let Pools { data, monitor, .. } = &self.pools;
+        let mut session = WatchedConnection::of(data, monitor, OPENING).await?;
+        let watch = session.work();
+        let known = self.own.known.of(walk.id);
+        let read = known.read(&mut session, KnownSet::room(bytes));
+        Ok(watch
+            .wait(known_in_memory::READING, WaitLimit::Minutes, read)
+            .await?)
+    }
+
+    fn forget_known(&self, walk: Walk) {
+        self.own.known.forget(walk.id);
     }
 
     async fn after_full_walk(&self, table: &'static Table) -> Outcome<Vec<String>> {

@@ -1,0 +1,272 @@
+//! What a full walk knows of stored profiles without asking about each: their hashes, read in one go while the first page is on
+//! its way, shared by the loading connections of the walk.
+//!
+//! Rows that others change meanwhile must not be judged by what was read. Whoever loads or erases profiles beside an open full
+//! walk writes a notice for it into `sync.walk_notices`, in the transaction that changes them, and the walk reads the
+//! new notices before it judges a batch. So it knows at that moment what asking about each would have told: a change that is
+//! committed later is later than the page, either way. No change is missed at the start: the hashes are read after all
+//! loads that began before the walk was in `sync.cursors` have ended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::TryStreamExt as _;
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::model::batch::{Batch, Fingerprint, Known};
+use crate::model::known_set::{KnownSet, MOST_CHANGED};
+use crate::postgres::erasures::erase::wait_for_loads;
+use crate::postgres::error::{Doing, Error};
+
+pub(crate) const READING: &str = "reading what is known of the profiles";
+const NOTICING: &str = "telling open walks of changes";
+/// Signature, flags and the length of the header's extension.
+const HEADER_BYTES: usize = 19;
+/// A count of fields, a length and a hash.
+const TUPLE_BYTES: usize = 2 + 4 + 16;
+
+/// What is known in memory for one walk.
+#[derive(Debug, Default)]
+pub(crate) struct InMemory(Mutex<State>);
+
+#[derive(Debug, Default)]
+enum State {
+    /// Nothing; each element is looked up in the database.
+    #[default]
+    Unknown,
+    /// Hashes are being read. Meanwhile the walk itself changes these ids, by their hashes.
+    Reading(Vec<u64>),
+    Ready(Ready),
+}
+
+#[derive(Debug, Clone)]
+struct Ready {
+    set: Arc<KnownSet>,
+    /// Notices of earlier transactions were read.
+    noticed_before: String,
+}
+
+/// The walks of this process.
+#[derive(Debug, Default)]
+pub(crate) struct WalksInMemory(Mutex<HashMap<Uuid, Arc<InMemory>>>);
+
+impl WalksInMemory {
+    /// What is known for a walk.
+    pub(crate) fn of(&self, walk_id: Uuid) -> Arc<InMemory> {
+        Arc::clone(self.walks().entry(walk_id).or_default())
+    }
+
+    /// The walk has ended, or this process has.
+    pub(crate) fn forget(&self, walk_id: Uuid) {
+        if let Some(known) = self.walks().remove(&walk_id) {
+            known.forget();
+        }
+    }
+
+    fn walks(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<InMemory>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InMemory {
+    /// Reads at most so many hashes. Gives how many came.
+    pub(crate) async fn read(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
+        *self.state() = State::Reading(Vec::new());
+        let read = self.read_at_once(connection, most).await;
+        if read.is_err() {
+            self.forget();
+        }
+        read
+    }
+
+    async fn read_at_once(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
+        let mut transaction = connection.begin().await.doing(READING)?;
+        wait_for_loads(&mut transaction).await?;
+        transaction.commit().await.doing(READING)?;
+        let noticed_before = now(connection).await?;
+        let set = KnownSet::of(hashes(connection, most).await?);
+        let read = set.len();
+        let mut state = self.state();
+        *state = match std::mem::take(&mut *state) {
+            State::Reading(changed) if set.changed_since(changed.iter().copied()) => State::Ready(Ready {
+                set: Arc::new(set),
+                noticed_before,
+            }),
+            _ => State::Unknown,
+        };
+        Ok(read)
+    }
+
+    /// Which elements are stored as they came, as far as that is known here, after the notices of what others changed: an answer
+    /// for each, or none at all.
+    pub(crate) async fn same(
+        &self,
+        connection: &mut PgConnection,
+        walk_id: Uuid,
+        prints: &[Fingerprint],
+    ) -> Result<Option<Vec<bool>>, Error> {
+        let Some(ready) = self.ready() else {
+            return Ok(None);
+        };
+        let row = sqlx::query!(
+            r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "noticed_before!",
+                 array(
+                   select unnest(n.id_hashes) from sync.walk_notices as n
+                   where n.walk_id = $1 and n.changed_by >= $2::text::xid8
+                 ) as "changed!",
+                 exists (
+                   select from sync.walk_notices as n
+                   where n.walk_id = $1 and n.changed_by >= $2::text::xid8 and n.id_hashes is null
+                 ) as "any_changed!""#,
+            walk_id,
+            ready.noticed_before
+        )
+        .fetch_one(connection)
+        .await
+        .doing(READING)?;
+        let changed = row.changed.iter().map(|hash| hash.cast_unsigned());
+        if row.any_changed || !ready.set.changed_since(changed) {
+            self.forget();
+            return Ok(None);
+        }
+        if let State::Ready(ready) = &mut *self.state() {
+            ready.noticed_before = row.noticed_before;
+        }
+        let asked = prints
+            .iter()
+            .map(|print| (print.source, xxh3_64(print.id.as_bytes())));
+        Ok(Some(ready.set.which(asked)))
+    }
+
+    /// The walk itself changes the rows of these ids.
+    pub(crate) fn change<'id>(&self, ids: impl Iterator<Item = &'id str>) {
+        let changed = ids.map(|id| xxh3_64(id.as_bytes()));
+        let mut state = self.state();
+        let is_of_use = match &mut *state {
+            State::Unknown => true,
+            State::Reading(before) => {
+                before.extend(changed);
+                before.len() <= MOST_CHANGED
+            }
+            State::Ready(ready) => ready.set.changed_since(changed),
+        };
+        if !is_of_use {
+            *state = State::Unknown;
+        }
+    }
+
+    /// Every element is looked up in the database from here on.
+    pub(crate) fn forget(&self) {
+        *self.state() = State::Unknown;
+    }
+
+    fn ready(&self) -> Option<Ready> {
+        match &*self.state() {
+            State::Ready(ready) => Some(ready.clone()),
+            State::Unknown | State::Reading(_) => None,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hashes of stored rows, at most so many.
+async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>, Error> {
+    let statement =
+        format!("copy (select source_hash from blueconic.profiles limit {most}) to stdout (format binary)");
+    let mut stream = connection.copy_out_raw(&statement).await.doing(READING)?;
+    let mut hashes = Vec::new();
+    let mut rest = Vec::new();
+    let mut is_in_header = true;
+    while let Some(chunk) = stream.try_next().await.doing(READING)? {
+        rest.extend_from_slice(&chunk);
+        let mut at = 0;
+        if is_in_header {
+            if rest.len() < HEADER_BYTES {
+                continue;
+            }
+            at = HEADER_BYTES;
+            is_in_header = false;
+        }
+        while let Some(hash) = tuple(&rest, &mut at) {
+            hashes.extend(hash);
+        }
+        rest.drain(..at);
+    }
+    Ok(hashes)
+}
+
+/// The next whole tuple: its hash, where it has one of ours.
+fn tuple(bytes: &[u8], at: &mut usize) -> Option<Option<u128>> {
+    let (count, behind) = bytes.get(*at..)?.split_first_chunk::<2>()?;
+    if i16::from_be_bytes(*count) < 1 {
+        // The end.
+        return None;
+    }
+    let (length, behind) = behind.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+    let hash = behind.get(..length)?;
+    *at += TUPLE_BYTES - 16 + length;
+    Some(hash.try_into().ok().map(u128::from_be_bytes))
+}
+
+/// Transactions that have not ended are not before this.
+async fn now(connection: &mut PgConnection) -> Result<String, Error> {
+    sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "now!""#)
+        .fetch_one(connection)
+        .await
+        .doing(READING)
+}
+
+/// Tells open walks which rows this transaction changes.
+pub(crate) async fn notice(
+    connection: &mut PgConnection,
+    walks: &[Uuid],
+    batch: &Batch,
+) -> Result<(), Error> {
+    let read = batch.seen.iter().map(String::as_str);
+    let losers = batch.aliases.iter().map(|(loser, _)| loser.as_str());
+    let hashes: Vec<i64> = read
+        .chain(losers)
+        .map(|id| xxh3_64(id.as_bytes()).cast_signed())
+        .collect();
+    sqlx::query!(
+        "insert into sync.walk_notices (walk_id, id_hashes) select walk, $2 from unnest($1::uuid[]) as walk",
+        walks,
+        &hashes
+    )
+    .execute(connection)
+    .await
+    .doing(NOTICING)?;
+    Ok(())
+}
+
+/// Tells all open walks over profiles that any row may change in this transaction.
+pub(crate) async fn notice_all(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sync.walk_notices (walk_id)
+         select walk from unnest(sync.open_walks('profiles', null)) as walk"
+    )
+    .execute(connection)
+    .await
+    .doing(NOTICING)?;
+    Ok(())
+}
+
+/// Merges what is known in memory with what the database says of the others, in the order asked.
+pub(crate) fn merged(same: &[bool], others: Vec<Known>) -> Vec<Known> {
+    let mut others = others.into_iter();
+    same.iter()
+        .map(|same| {
+            if *same {
+                Known::Same
+            } else {
+                others.next().unwrap_or(Known::Absent)
+            }
+        })
+        .collect()
+}

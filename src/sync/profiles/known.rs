@@ -1,0 +1,47 @@
+//! What is known of stored profiles, read into memory beside the first pages of a full walk.
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::model::format;
+use crate::model::ports::Store;
+use crate::model::walk::Walk;
+
+/// The reading of it, and its memory: both end when this is dropped.
+pub(super) struct KnownBeside<T: Store> {
+    store: T,
+    walk: Walk,
+    _reading: AbortOnDropHandle<()>,
+}
+
+impl<T: Store> KnownBeside<T> {
+    /// Begins to read about so many rows, as far as they fit into so many bytes. Until it is done, and where it cannot be done,
+    /// each profile is looked up in the database.
+    pub(super) fn read(store: &T, walk: Walk, rows: u64, bytes: usize) -> Self {
+        let own = store.clone();
+        let reading = async move {
+            match own.read_known(walk, bytes).await {
+                Ok(known) if (known as u64) < rows => tracing::info!(
+                    known,
+                    "{} of about {} stored profiles are known in memory, the others are looked up; `limits.memory` says how many",
+                    format::count(known as u64),
+                    format::count(rows)
+                ),
+                Ok(known) => tracing::debug!(known, "all stored profiles are known in memory"),
+                Err(fault) => {
+                    tracing::info!(%fault, "stored profiles are looked up, batch by batch, instead of being known in memory");
+                }
+            }
+        };
+        Self {
+            store: store.clone(),
+            walk,
+            _reading: AbortOnDropHandle::new(tokio::spawn(reading)),
+        }
+    }
+}
+
+impl<T: Store> Drop for KnownBeside<T> {
+    fn drop(&mut self) {
+        self.store.forget_known(self.walk);
+    }
+}
