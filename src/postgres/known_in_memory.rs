@@ -24,8 +24,8 @@ pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
 /// Signature, flags and the length of the header's extension.
 const HEADER_BYTES: usize = 19;
-/// A count of fields, a length and a hash.
-const TUPLE_BYTES: usize = 2 + 4 + 16;
+/// What stands before a tuple's only field: the count of fields, and its length.
+const FRAME_BYTES: usize = 2 + 4;
 
 /// What is known in memory for one walk.
 #[derive(Debug, Default)]
@@ -192,26 +192,26 @@ async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>,
             at = HEADER_BYTES;
             is_in_header = false;
         }
-        while let Some(hash) = tuple(&rest, &mut at) {
-            hashes.extend(hash);
+        while let Some(field) = tuple(&rest, &mut at) {
+            // A hash of another length was never ours.
+            hashes.extend(field.try_into().map(u128::from_be_bytes));
         }
         rest.drain(..at);
     }
     Ok(hashes)
 }
 
-/// The next whole tuple: its hash, where it has one of ours.
-fn tuple(bytes: &[u8], at: &mut usize) -> Option<Option<u128>> {
+/// The next whole tuple, a field of which may have any length; none at the end of the stream or of what came of it.
+fn tuple<'bytes>(bytes: &'bytes [u8], at: &mut usize) -> Option<&'bytes [u8]> {
     let (count, behind) = bytes.get(*at..)?.split_first_chunk::<2>()?;
     if i16::from_be_bytes(*count) < 1 {
-        // The end.
         return None;
     }
     let (length, behind) = behind.split_first_chunk::<4>()?;
     let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
-    let hash = behind.get(..length)?;
-    *at += TUPLE_BYTES - 16 + length;
-    Some(hash.try_into().ok().map(u128::from_be_bytes))
+    let field = behind.get(..length)?;
+    *at += FRAME_BYTES + length;
+    Some(field)
 }
 
 /// Transactions that have not ended are not before this.
