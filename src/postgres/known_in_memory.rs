@@ -17,8 +17,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::batch::{Batch, Fingerprint, Known};
 use crate::model::known_set::{KnownSet, MOST_CHANGED};
-use crate::postgres::erasures::erase::wait_for_loads;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::load_lock::wait_for_loads;
 
 pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";

@@ -20,6 +20,7 @@ mod known;
 mod known_in_memory;
 mod leases;
 mod leaving;
+mod load_lock;
 pub mod loader;
 mod merge;
 pub mod migrate;

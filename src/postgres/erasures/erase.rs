@@ -13,7 +13,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving::{self, Place};
 use crate::postgres::retry::Attempts;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{boundary, known_in_memory, seen};
+use crate::postgres::{boundary, known_in_memory, load_lock, seen};
 
 const DOING: &str = "erasing persons";
 
@@ -119,20 +119,11 @@ async fn erase_once(
 
 /// Waits for the loads that are under way and keeps others out until the commit. Gives the database's time.
 pub(super) async fn alone(connection: &mut PgConnection) -> Result<Time, Error> {
-    wait_for_loads(connection).await?;
+    load_lock::wait_for_loads(connection).await?;
     sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
         .fetch_one(connection)
         .await
         .doing(DOING)
-}
-
-/// Waits for the loads that are under way and keeps others out until the transaction ends.
-pub(crate) async fn wait_for_loads(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("select pg_advisory_xact_lock(sync.erasures_lock())")
-        .fetch_one(connection)
-        .await
-        .doing("waiting for the loads that are under way")?;
-    Ok(())
 }
 
 /// Keeps the hashes of a person's ids. One that is kept already stays as it is.
