@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 
 use crate::arguments::{Database, Done, variable};
 use crate::batch::Batch;
+use crate::known::Known;
 use crate::profile::{COLUMNS, write_row};
 use bench::Outcome;
 
@@ -14,22 +15,6 @@ use bench::Outcome;
 const MESSAGE: usize = 256 * 1024;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
-
-/// What a batch sees is recorded, and of what it brings, what differs comes back.
-const COMPARE: &str = "
-with asked as materialized (
-  select * from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
-), recorded as (
-  insert into reference.seen (id) select id from asked
-)
-select asked.place
-from asked left join blueconic.profiles as stored on stored.id = asked.id
-where stored.source_hash is distinct from asked.source_hash";
-
-/// What the walk did not see goes.
-const SWEEP: &str = "
-delete from blueconic.profiles as stored
-where not exists (select from reference.seen as seen where seen.id = stored.id)";
 
 /// Connects with the settings that were given.
 pub(crate) async fn connect(database: &Database) -> Outcome<PgConnection> {
@@ -43,19 +28,6 @@ pub(crate) async fn connect(database: &Database) -> Outcome<PgConnection> {
             .await?;
     }
     Ok(connection)
-}
-
-/// What one walk needs besides the table; made anew.
-pub(crate) async fn begin_walk() -> Outcome<()> {
-    let mut connection = PgConnection::connect(&variable("DATABASE_URL")?).await?;
-    for statement in [
-        "create schema if not exists reference",
-        "drop table if exists reference.seen",
-        "create unlogged table reference.seen (id text collate \"C\" not null)",
-    ] {
-        sqlx::query(statement).execute(&mut connection).await?;
-    }
-    Ok(())
 }
 
 /// A connection that loads, with its staging.
@@ -95,24 +67,14 @@ impl Loader {
     }
 
     /// Compares a batch with what is stored, and loads what differs. Gives how many rows were written.
-    pub(crate) async fn load(&mut self, mut batch: Batch) -> Outcome<u64> {
+    pub(crate) async fn load(&mut self, mut batch: Batch, known: &Known) -> Outcome<u64> {
         batch.order();
-        let ids: Vec<&str> = batch.elements.iter().map(|element| batch.id(element)).collect();
-        let hashes: Vec<&[u8]> = batch.elements.iter().map(|element| &element.hash[..]).collect();
-        let places: Vec<i64> = sqlx::query_scalar(COMPARE)
-            .bind(&ids)
-            .bind(&hashes)
-            .fetch_all(&mut self.connection)
-            .await?;
+        let elements = batch.elements.iter().enumerate();
+        let differing = elements.filter(|(_, element)| !known.is_same(batch.id(element), element.hash));
+        let places: Vec<usize> = differing.map(|(place, _)| place).collect();
         if places.is_empty() {
             return Ok(0);
         }
-        let mut places: Vec<usize> = places
-            .into_iter()
-            .map(|place| usize::try_from(place - 1))
-            .collect::<Result<_, _>>()?;
-        // By place is by id.
-        places.sort_unstable();
         self.rows.clear();
         for place in places {
             let element = &batch.elements[place];
@@ -142,17 +104,9 @@ async fn copy(connection: &mut PgConnection, rows: &[u8]) -> Outcome<()> {
 }
 
 /// Deletes what was not seen, and makes the index and the statistics if they are wanted. Gives how many rows went.
-pub(crate) async fn end_walk(database: &Database, index: bool) -> Outcome<u64> {
+pub(crate) async fn end_walk(database: &Database, known: &Known, index: bool) -> Outcome<u64> {
     let mut connection = connect(database).await?;
-    // The loaders' settings are for small batches: here all is joined with all.
-    for statement in [
-        "set enable_hashjoin = on",
-        "set enable_mergejoin = on",
-        "set enable_seqscan = on",
-    ] {
-        sqlx::query(statement).execute(&mut connection).await?;
-    }
-    let deleted = sqlx::query(SWEEP).execute(&mut connection).await?.rows_affected();
+    let deleted = known.sweep(&mut connection).await?;
     if index {
         for statement in [
             "create index if not exists profiles_segment_ids on blueconic.profiles using gin (segment_ids)",

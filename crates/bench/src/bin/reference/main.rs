@@ -1,5 +1,5 @@
-//! The least that an honest sync of profiles can do, to measure the product against: the same pages, the same
-//! comparison with what is stored, the same ids that were seen, the same rows in the same table, and no more. No leases,
+//! The least that an honest sync of profiles can do, to measure the product against: the same pages, a
+//! comparison in memory with what is stored, the same rows in the same table, and no more. No leases,
 //! no retries, no rejects, no merges of profiles, no ledger, no way to go on after a crash. Nothing of the product's
 //! path is used here.
 
@@ -7,6 +7,7 @@ mod arguments;
 mod batch;
 mod database;
 mod ends;
+mod known;
 mod pages;
 mod profile;
 mod walk;

@@ -8,6 +8,7 @@ use crate::arguments::{Database, Done, Tenant};
 use crate::batch::Batch;
 use crate::database::{self, Loader};
 use crate::ends::Ends;
+use crate::known::Known;
 use crate::pages::Pages;
 use crate::profile::write_row;
 use bench::Outcome;
@@ -89,13 +90,17 @@ pub(crate) async fn rows_of_a_page(tenant: &Tenant) -> Outcome<Vec<(u64, Vec<u8>
 
 /// Reads everything into the table.
 pub(crate) async fn full(tenant: &Tenant, database: &Database, index: bool) -> Outcome<Done> {
-    database::begin_walk().await?;
+    let known = Arc::new(Known::read(&mut database::connect(database).await?).await?);
     let (sender, receiver) = mpsc::channel(1);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut loaders = Vec::new();
     for _ in 0..database.connections {
         let loader = Loader::open(database).await?;
-        loaders.push(tokio::spawn(load(loader, Arc::clone(&receiver))));
+        loaders.push(tokio::spawn(load(
+            loader,
+            Arc::clone(&receiver),
+            Arc::clone(&known),
+        )));
     }
     let read = read(tenant, sender).await;
     let mut written = 0;
@@ -104,7 +109,7 @@ pub(crate) async fn full(tenant: &Tenant, database: &Database, index: bool) -> O
     }
     let mut done = read?;
     done.written = written;
-    done.deleted = database::end_walk(database, index).await?;
+    done.deleted = database::end_walk(database, &known, index).await?;
     Ok(done)
 }
 
@@ -119,12 +124,16 @@ async fn read(tenant: &Tenant, sender: mpsc::Sender<Batch>) -> Outcome<Done> {
     Ok(walk.done)
 }
 
-async fn load(mut loader: Loader, batches: Arc<Mutex<mpsc::Receiver<Batch>>>) -> Outcome<u64> {
+async fn load(
+    mut loader: Loader,
+    batches: Arc<Mutex<mpsc::Receiver<Batch>>>,
+    known: Arc<Known>,
+) -> Outcome<u64> {
     let mut written = 0;
     loop {
         let batch = batches.lock().await.recv().await;
         match batch {
-            Some(batch) => written += loader.load(batch).await?,
+            Some(batch) => written += loader.load(batch, &known).await?,
             None => return Ok(written),
         }
     }
