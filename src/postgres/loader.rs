@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
@@ -17,7 +16,6 @@ use crate::model::ports::Loader;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
 use crate::postgres::bigint::{from_length, to_count};
-use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::known::{self, LOOKING};
@@ -29,8 +27,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, gaps, known_in_memory, leases, partitions, profiles, rejects, removals,
-    renames, seen, staging,
+    boundary, children, cursors, gaps, known_in_memory, leases, load_opening, partitions, profiles, rejects,
+    removals, renames, staging,
 };
 
 /// After so many conflicts of direct loads, all batches go through staging.
@@ -75,15 +73,6 @@ enum LoadMethod {
     Staged,
     /// Copied directly into the table; the ids are believed new.
     Direct,
-}
-
-/// What the first statement of a transaction returns.
-#[derive(Debug)]
-struct Opening {
-    /// For the hashes of erased persons; none when nobody was erased.
-    hasher: Option<Hasher>,
-    now: Time,
-    other_walks: Vec<Uuid>,
 }
 
 impl PostgresLoader {
@@ -246,7 +235,8 @@ impl PostgresLoader {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let waits = self.table.merge != Merge::Profile;
         let open = &mut self.open_rejects;
-        let opening = opening(&mut transaction, self.lease.slot.resource, self.walk, waits, open).await?;
+        let opening =
+            load_opening::open(&mut transaction, self.lease.slot.resource, self.walk, waits, open).await?;
         if method == LoadMethod::Direct && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
             // Erased persons are left out of the staged rows only; and while another walk is open, more than the rows has to be locked.
             return Err(Error::NotFresh);
@@ -296,8 +286,9 @@ impl PostgresLoader {
         written.rejected = from_length(batch.rejects.len());
         written.unrecorded = from_length(batch.rejects.len() - admitted.len());
         written.suppressed = suppressed;
-        written.recorded = record_seen(&mut transaction, batch, self.walk, &opening).await?;
-        resolve_rejects(&mut transaction, batch, &self.lease, &opening, &self.open_rejects).await?;
+        written.recorded = load_opening::record_seen(&mut transaction, batch, self.walk, &opening).await?;
+        load_opening::resolve_rejects(&mut transaction, batch, &self.lease, &opening, &self.open_rejects)
+            .await?;
         if let Some(advance) = advance {
             gaps::apply(&mut transaction, &self.lease, advance, opening.now).await?;
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
@@ -357,44 +348,6 @@ async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
         .doing("reading the database's clock")
 }
 
-/// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
-/// time is read.
-///
-/// A walk that records seen ids does not wait for each commit to reach the disk. A crash of PostgreSQL that loses these
-/// commits also empties `sync.walk_seen`; the walk sees the empty table and starts over. The commit that closes a walk
-/// waits for all before it.
-async fn opening(
-    connection: &mut PgConnection,
-    resource: &str,
-    walk: Option<Walk>,
-    waits: bool,
-    open_rejects: &mut OpenRejects,
-) -> Result<Opening, Error> {
-    let row = sqlx::query!(
-        r#"select sync.load_beside_erasures() as "erasure_key?", sync.clock() as "now!",
-             coalesce((select max(id) from sync.rejects), $4) as "rejects_through!",
-             array(
-               select element_id from sync.rejects
-               where id > $4 and resource = $1 and resolved_at is null and element_id is not null
-             ) as "new_rejects!",
-             sync.open_walks($1, $2) as "other_walks!",
-             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
-        resource,
-        walk.map(|walk| walk.id),
-        waits || walk.is_none(),
-        open_rejects.through
-    )
-    .fetch_one(connection)
-    .await
-    .doing("beginning to load")?;
-    open_rejects.learn(row.rejects_through, &row.new_rejects);
-    Ok(Opening {
-        hasher: row.erasure_key.map(Hasher::of),
-        now: row.now,
-        other_walks: row.other_walks,
-    })
-}
-
 /// Tables without anything of their own around the merge. What is staged of a list is all of it, so that its children are
 /// compared row by row.
 async fn merge_plainly(
@@ -425,49 +378,4 @@ async fn merge_plainly(
         unchanged: from_length(batch.rows.len()).saturating_sub(inserted + updated),
         ..Written::default()
     })
-}
-
-/// Records the ids, and protects them from other open walks. Gives back how many rows the walk recorded.
-async fn record_seen(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    walk: Option<Walk>,
-    opening: &Opening,
-) -> Result<u64, Error> {
-    let ids = seen::ids(batch);
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let recorded = match walk {
-        Some(walk) => seen::read_by(connection, walk.id, &ids).await?,
-        None => 0,
-    };
-    if !opening.other_walks.is_empty() {
-        for other in &opening.other_walks {
-            seen::protect(connection, *other, &ids).await?;
-        }
-        known_in_memory::notice(connection, &opening.other_walks, batch).await?;
-    }
-    Ok(recorded)
-}
-
-/// Closes the rejects of those that loaded.
-async fn resolve_rejects(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    lease: &Lease,
-    opening: &Opening,
-    open: &OpenRejects,
-) -> Result<(), Error> {
-    let rejected = batch.rejects.iter();
-    let rejected: HashSet<&str> = rejected
-        .filter_map(|reject| reject.element_id.as_deref())
-        .collect();
-    let ids = batch.seen.iter().map(String::as_str);
-    let loaded = open.among(ids.filter(|id| !id.is_empty() && !rejected.contains(id)));
-    if loaded.is_empty() {
-        return Ok(());
-    }
-    let loaded: Vec<&str> = loaded.into_iter().collect();
-    rejects::resolve(connection, lease.slot.resource, &loaded, opening.now).await
 }

@@ -21,6 +21,7 @@ mod known_in_memory;
 mod leases;
 mod leaving;
 mod load_lock;
+mod load_opening;
 pub mod loader;
 mod merge;
 pub mod migrate;

@@ -1,0 +1,108 @@
+//! What a transaction that loads learns at its start, and what it owes to others for it: ids for the walks that are open, and the end of
+//! rejects that loaded.
+
+use std::collections::HashSet;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::model::Time;
+use crate::model::batch::Batch;
+use crate::model::lease::Lease;
+use crate::model::walk::Walk;
+use crate::postgres::erasures::hash::Hasher;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::rejects::{self, OpenRejects};
+use crate::postgres::{known_in_memory, seen};
+
+/// What the first statement of a transaction returns.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// For the hashes of erased persons; none when nobody was erased.
+    pub(crate) hasher: Option<Hasher>,
+    pub(crate) now: Time,
+    pub(crate) other_walks: Vec<Uuid>,
+}
+
+/// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
+/// time is read.
+///
+/// A walk that records seen ids does not wait for each commit to reach the disk. A crash of PostgreSQL that loses these
+/// commits also empties `sync.walk_seen`; the walk sees the empty table and starts over. The commit that closes a walk
+/// waits for all before it.
+pub(crate) async fn open(
+    connection: &mut PgConnection,
+    resource: &str,
+    walk: Option<Walk>,
+    waits: bool,
+    open_rejects: &mut OpenRejects,
+) -> Result<Opening, Error> {
+    let row = sqlx::query!(
+        r#"select sync.load_beside_erasures() as "erasure_key?", sync.clock() as "now!",
+             coalesce((select max(id) from sync.rejects), $4) as "rejects_through!",
+             array(
+               select element_id from sync.rejects
+               where id > $4 and resource = $1 and resolved_at is null and element_id is not null
+             ) as "new_rejects!",
+             sync.open_walks($1, $2) as "other_walks!",
+             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
+        resource,
+        walk.map(|walk| walk.id),
+        waits || walk.is_none(),
+        open_rejects.through
+    )
+    .fetch_one(connection)
+    .await
+    .doing("beginning to load")?;
+    open_rejects.learn(row.rejects_through, &row.new_rejects);
+    Ok(Opening {
+        hasher: row.erasure_key.map(Hasher::of),
+        now: row.now,
+        other_walks: row.other_walks,
+    })
+}
+
+/// Records the ids, and protects them from other open walks. Gives back how many rows the walk recorded.
+pub(crate) async fn record_seen(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    walk: Option<Walk>,
+    opening: &Opening,
+) -> Result<u64, Error> {
+    let ids = seen::ids(batch);
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let recorded = match walk {
+        Some(walk) => seen::read_by(connection, walk.id, &ids).await?,
+        None => 0,
+    };
+    if !opening.other_walks.is_empty() {
+        for other in &opening.other_walks {
+            seen::protect(connection, *other, &ids).await?;
+        }
+        known_in_memory::notice(connection, &opening.other_walks, batch).await?;
+    }
+    Ok(recorded)
+}
+
+/// Closes the rejects of those that loaded.
+pub(crate) async fn resolve_rejects(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    lease: &Lease,
+    opening: &Opening,
+    open: &OpenRejects,
+) -> Result<(), Error> {
+    let rejected = batch.rejects.iter();
+    let rejected: HashSet<&str> = rejected
+        .filter_map(|reject| reject.element_id.as_deref())
+        .collect();
+    let ids = batch.seen.iter().map(String::as_str);
+    let loaded = open.among(ids.filter(|id| !id.is_empty() && !rejected.contains(id)));
+    if loaded.is_empty() {
+        return Ok(());
+    }
+    let loaded: Vec<&str> = loaded.into_iter().collect();
+    rejects::resolve(connection, lease.slot.resource, &loaded, opening.now).await
+}
