@@ -29,10 +29,13 @@ fn service(program: &Program, address: SocketAddr) -> Program {
 }
 
 async fn complete(database: &Database) -> Option<()> {
-    let made: bool = database
-        .one("select to_regclass('blueconic.freshness') is not null")
+    // Migrations change the tables of `freshness` one after the other: who reads it meanwhile may be the victim of a deadlock. The
+    // resources are recorded after the last migration.
+    let recorded: bool = database
+        .one("select to_regclass('sync.resources') is not null")
         .await;
-    (made
+    (recorded
+        && database.count("sync.resources").await > 0
         && database
             .count("blueconic.freshness where complete_as_of is not null")
             .await
