@@ -55,7 +55,10 @@ pub(crate) struct WalksInMemory(Mutex<HashMap<Uuid, Arc<InMemory>>>);
 impl WalksInMemory {
     /// What is known for a walk.
     pub(crate) fn of(&self, walk_id: Uuid) -> Arc<InMemory> {
-        Arc::clone(self.walks().entry(walk_id).or_default())
+        let mut walks = self.walks();
+        // A loader of a walk that nothing was read for leaves an entry behind.
+        walks.retain(|_, known| Arc::strong_count(known) > 1 || !matches!(*known.state(), State::Unknown));
+        Arc::clone(walks.entry(walk_id).or_default())
     }
 
     /// The walk has ended, or this process has.

@@ -19,7 +19,7 @@ fn ids(of: &[&str]) -> Vec<String> {
 }
 
 /// Waits until so many sessions of this database wait for the erasures' lock.
-async fn waiting(db: &Fixture, sessions: i64) {
+pub(super) async fn waiting(db: &Fixture, sessions: i64) {
     eventually(
         "sessions wait for the lock",
         Duration::from_secs(20),

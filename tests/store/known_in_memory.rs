@@ -1,7 +1,5 @@
 //! What a full walk knows of stored profiles in memory, while others change them.
 
-use std::time::Duration;
-
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::lease::Lease;
 use blueconic_sync::model::ports::{LoadStore as _, Loader as _, RunStore as _, SweepStore as _};
@@ -9,6 +7,7 @@ use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::erasures::{erase, lift};
 use blueconic_sync::postgres::loader::PostgresLoader;
 
+use super::erasures::waiting;
 use crate::support::fixture::{
     Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position,
     print,
@@ -138,16 +137,7 @@ async fn what_is_loaded_while_a_walk_opens_is_waited_for() {
         .unwrap();
     let store = db.store.clone();
     let reading = tokio::spawn(async move { store.read_known(walk, ROOM).await });
-    loop {
-        let waits: bool = db
-            .one("select exists (select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))")
-            .await;
-        if waits {
-            break;
-        }
-        assert!(!reading.is_finished(), "it did not wait");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    waiting(&db, 1).await;
     before.commit().await.unwrap();
     reading.await.unwrap().unwrap();
     assert_eq!(same(&mut loader, &["a"]).await, [false]);
@@ -165,16 +155,7 @@ async fn a_load_that_waited_for_the_opening_of_a_walk_tells_it() {
         .await
         .unwrap();
     let loading = tokio::spawn(async move { load(&mut increment, batch(&["a"], "stored")).await });
-    loop {
-        let waits: bool = db
-            .one("select exists (select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))")
-            .await;
-        if waits {
-            break;
-        }
-        assert!(!loading.is_finished(), "it did not wait");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    waiting(&db, 1).await;
     let mut moved = advance();
     moved.position = Some(position(walk));
     db.store.advance(&lease, &moved).await.unwrap();
