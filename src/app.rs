@@ -18,7 +18,7 @@ use crate::config::units::Removals;
 use crate::model::Time;
 use crate::model::description::{Description, Reading};
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Clock, Meaning};
+use crate::model::ports::{AnyResource, Clock};
 use crate::model::position::{Scope, Slot};
 use crate::postgres::address;
 use crate::postgres::embedded;
@@ -95,7 +95,7 @@ impl Database {
         self.keeper = self
             .embedded
             .clone()
-            .filter(|cluster| cluster.is_kept())
+            .filter(|cluster| cluster.is_persistent())
             .map(|cluster| AbortOnDropHandle::new(tokio::spawn(keep_alive(cluster))));
     }
 
@@ -360,10 +360,10 @@ pub struct Overrides {
 
 /// What the engine is asked to run.
 pub fn run_spec(settings: &Settings, entry: &Entry, overrides: Overrides, when_held: WhenHeld) -> RunSpec {
-    let wanted = match &entry.meaning {
-        Meaning::List(list) => Reading::List(Arc::clone(list)),
-        Meaning::Walk(walk) => Reading::Walk((Arc::clone(walk), profiles(settings, overrides))),
-        Meaning::Feed(feed) => Reading::Feed((Arc::clone(feed), events(settings, overrides))),
+    let wanted = match &entry.resource {
+        AnyResource::List(list) => Reading::List(Arc::clone(list)),
+        AnyResource::Walk(walk) => Reading::Walk((Arc::clone(walk), profiles(settings, overrides))),
+        AnyResource::Feed(feed) => Reading::Feed((Arc::clone(feed), events(settings, overrides))),
     };
     RunSpec { wanted, when_held }
 }

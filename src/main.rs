@@ -19,14 +19,14 @@ fn main() -> ExitCode {
     let _orders = blueconic_sync::failpoint::listen();
     memory::give_back_large_blocks();
     let exit = match Cli::try_parse() {
-        Ok(cli) => run(cli).unwrap_or_else(|fault| told(&fault)),
+        Ok(cli) => run(cli).unwrap_or_else(|fault| report(&fault)),
         Err(error) => commands::usage(&error),
     };
-    let written = commands::finish().map_or_else(|fault| told(&fault), |()| exit);
+    let written = commands::finish().map_or_else(|fault| report(&fault), |()| exit);
     ExitCode::from(Exit::worst([exit, written]).code())
 }
 
-fn told(fault: &Fault) -> Exit {
+fn report(fault: &Fault) -> Exit {
     print_fault(fault);
     Exit::of_fault(fault)
 }

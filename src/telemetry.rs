@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_on_a_terminal_json_elsewhere_unless_told() {
+    fn text_on_a_terminal_json_elsewhere_unless_set() {
         let shapes = [LogFormat::Auto, LogFormat::Text, LogFormat::Json]
             .map(|format| [true, false].map(|terminal| is_json(format, terminal)));
         assert_eq!(shapes, [[false, true], [false, false], [true, true]]);

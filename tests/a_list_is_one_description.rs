@@ -157,7 +157,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
 
     // Checked: as `check` asks for it.
     app.client
-        .open(&entry.meaning.resource().trial_request(), 0, &Meter::default())
+        .open(&entry.resource.resource().trial_request(), 0, &Meter::default())
         .await
         .unwrap();
 
@@ -241,7 +241,7 @@ async fn page(app: &App, settings: &Settings) -> String {
 }
 
 #[test]
-fn a_new_list_is_set_and_scheduled_and_a_misspelt_setting_of_it_is_told() {
+fn a_new_list_is_set_and_scheduled_and_a_misspelt_setting_of_it_is_reported() {
     let load = |name: &str, value: &str, registry| {
         let name = format!("BLUECONIC_SYNC__RESOURCES__GADGETS__{name}");
         load(
@@ -264,8 +264,8 @@ fn a_new_list_is_set_and_scheduled_and_a_misspelt_setting_of_it_is_told() {
         ("ENABLED", "perhaps", "`true` or `false`"),
     ] {
         let error = load(name, value, registry()).unwrap_err();
-        let told = format!("{error}; {}", error.hint());
-        assert!(told.contains(says), "{told}");
+        let reported = format!("{error}; {}", error.hint());
+        assert!(reported.contains(says), "{reported}");
     }
     // Without the description there is no such setting.
     load("PAGE_SIZE", "2", RESOURCES).unwrap_err();

@@ -57,8 +57,8 @@ async fn before_events_are_hidden_there_is_an_alarm_and_then_a_gap() {
         .remove(0);
     assert_eq!((status.as_str(), fill), ("succeeded", 85));
     assert!(hint.contains("*/"), "{hint}");
-    let told = program.expect(0, &["status"]).await.stdout;
-    assert!(told.contains("poll at least every"), "{told}");
+    let reported = program.expect(0, &["status"]).await.stdout;
+    assert!(reported.contains("poll at least every"), "{reported}");
 
     busy(&tenant, 150);
     program.expect(0, &poll).await.tells(&[

@@ -98,7 +98,7 @@ async fn one_wrong_date_passes_over_nothing() {
 
 /// All answers are off: what is read counts through our own time at most, and the run says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn dates_that_are_all_wrong_pass_over_nothing_and_are_told() {
+async fn dates_that_are_all_wrong_pass_over_nothing_and_are_reported() {
     for (off, word) in [(3 * DAY, "ahead"), (1_200, "ahead"), (-7_200, "behind")] {
         let scene = scene(Settings {
             date_header: DateHeader::Off(off),

@@ -439,9 +439,9 @@ async fn a_look_up_that_fails_names_no_id() {
     let ended = program.run(&["backfill", "--full", "profiles"]).await;
     ended.tells(&["GET /profiles/{id}: HTTP 503"]);
     assert_silent(&ended, &[tenant.id(9)]);
-    let told = database
+    let reported = database
         .texts("select coalesce(error, '') from sync.runs")
         .await
         .concat();
-    assert!(!told.contains(&tenant.id(9)), "{told}");
+    assert!(!reported.contains(&tenant.id(9)), "{reported}");
 }

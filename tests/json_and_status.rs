@@ -119,7 +119,7 @@ async fn a_backfill_tells_its_runs_in_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_status_is_told_in_json_and_for_people() {
+async fn the_status_is_reported_in_json_and_for_people() {
     let Scene {
         tenant,
         database: _database,
@@ -191,7 +191,7 @@ async fn the_status_is_told_in_json_and_for_people() {
     assert!(RUN.iter().all(|key| keys(run).contains(key)), "{run}");
     assert_eq!(status["token"]["status"], "valid");
     assert!(status["token"]["expires_at"].is_string());
-    let told = program.expect(0, &["status"]).await.stdout;
+    let reported = program.expect(0, &["status"]).await.stdout;
     for word in [
         tenant.url(),
         "segments",
@@ -201,6 +201,6 @@ async fn the_status_is_told_in_json_and_for_people() {
         "succeeded",
         "120",
     ] {
-        assert!(told.contains(word), "`{word}` is not in:\n{told}");
+        assert!(reported.contains(word), "`{word}` is not in:\n{reported}");
     }
 }

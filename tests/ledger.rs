@@ -116,9 +116,9 @@ async fn an_unexplained_difference_has_a_sentence() {
         unexplained == 40 && error.contains("460"),
         "{unexplained} {error}"
     );
-    let told = program.expect(0, &["status"]).await.stdout;
+    let reported = program.expect(0, &["status"]).await.stdout;
     for word in ["unexplained", "at the tenant", " 40\n", "460 different ones came"] {
-        assert!(told.contains(word), "`{word}` is not in:\n{told}");
+        assert!(reported.contains(word), "`{word}` is not in:\n{reported}");
     }
     assert_ledgers_add_up(&database).await;
 }

@@ -21,7 +21,7 @@ async fn dates_of_other_forms_are_read_and_unreadable_ones_are_said() {
     }
     let ended = program.expect(0, &["backfill", "profiles", "--full"]).await;
     ended.tells(&["1 date(s) of profiles could not be read"]);
-    let told = |position| {
+    let reported = |position| {
         let id = tenant.id(position);
         format!(
             "select concat_ws(' ', created_at at time zone 'UTC', coalesce((modified_at at time zone 'UTC')::text, 'none')) \
@@ -29,10 +29,13 @@ async fn dates_of_other_forms_are_read_and_unreadable_ones_are_said() {
         )
     };
     assert_eq!(
-        database.one::<String>(&told(2)).await,
+        database.one::<String>(&reported(2)).await,
         "2023-03-27 10:36:00 2023-03-27 10:36:11"
     );
-    assert_eq!(database.one::<String>(&told(3)).await, "2023-03-27 00:00:00 none");
+    assert_eq!(
+        database.one::<String>(&reported(3)).await,
+        "2023-03-27 00:00:00 none"
+    );
     let hint: String = database
         .one("select hint from sync.runs where resource = 'profiles'")
         .await;

@@ -91,13 +91,13 @@ fn lines(variables: &[(&str, &str)]) -> Vec<String> {
 fn json_lines_carry_their_fields_and_a_time_in_utc() {
     let lines = lines(&[]);
     assert_eq!(lines.len(), 2, "{lines:?}");
-    let told: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    let reported: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!(
-        (&told["level"], &told["message"]),
+        (&reported["level"], &reported["message"]),
         (&"INFO".into(), &"a line of\ntwo".into())
     );
-    assert_eq!(told["rows"], 7);
-    let time = told["timestamp"].as_str().unwrap();
+    assert_eq!(reported["rows"], 7);
+    let time = reported["timestamp"].as_str().unwrap();
     assert!(
         time.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(time).is_ok(),
         "{time}"
@@ -123,13 +123,13 @@ fn text_has_no_colour_where_none_is_wanted() {
 
 #[test]
 fn text_for_a_person_says_its_numbers_once() {
-    let told = |variables: &[(&str, &str)]| lines(variables).join("\n");
-    assert!(!told(&[("SHAPE", "text")]).contains("rows"));
-    assert!(told(&[("SHAPE", "text"), ("NO_COLOR", "1"), ("RUST_LOG", "info")]).contains("rows=7"));
+    let reported = |variables: &[(&str, &str)]| lines(variables).join("\n");
+    assert!(!reported(&[("SHAPE", "text")]).contains("rows"));
+    assert!(reported(&[("SHAPE", "text"), ("NO_COLOR", "1"), ("RUST_LOG", "info")]).contains("rows=7"));
 }
 
 #[test]
-fn the_variable_decides_what_is_told() {
+fn the_variable_decides_what_is_reported() {
     assert!(lines(&[("RUST_LOG", "error")]).is_empty());
     assert_eq!(lines(&[("RUST_LOG", "debug")]).len(), 3);
 }

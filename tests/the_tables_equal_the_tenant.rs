@@ -58,13 +58,13 @@ async fn a_tenant_of_a_hundred_thousand_profiles() {
 }
 
 async fn backfill_equals(settings: Settings, page_size: u32) {
-    let told = format!("{page_size} a page, {:?}", settings.shape);
+    let reported = format!("{page_size} a page, {:?}", settings.shape);
     let scene = scene(settings).await;
     let program = scene
         .program
         .set("resources.profiles.page_size", &page_size.to_string());
     let ended = program.run(&["backfill", "--full"]).await;
-    assert_eq!(ended.code(), 0, "{told}\n{}", ended.stderr);
+    assert_eq!(ended.code(), 0, "{reported}\n{}", ended.stderr);
     assert_lists_equal(&scene.database, &scene.tenant).await;
     assert_profiles_equal(&scene.database, &scene.tenant).await;
     assert_events_within(&scene.database, &scene.tenant).await;

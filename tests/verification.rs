@@ -63,7 +63,7 @@ async fn after_a_backfill_the_counts_agree() {
     // For people, apart from any run; it changes nothing and asks once for each segment.
     tenant.requests().forget();
     let runs = database.count("sync.runs").await;
-    let told = program.expect(0, &["status", "--verify"]).await.stdout;
+    let reported = program.expect(0, &["status", "--verify"]).await.stdout;
     for word in [
         "All Visitors",
         "profileCount",
@@ -71,7 +71,7 @@ async fn after_a_backfill_the_counts_agree() {
         "700",
         "audit_events: not compared",
     ] {
-        assert!(told.contains(word), "`{word}` is not in:\n{told}");
+        assert!(reported.contains(word), "`{word}` is not in:\n{reported}");
     }
     assert_eq!(tenant.requests().count(Route::Profiles), tenant.segments().len());
     assert_eq!(database.count("sync.runs").await, runs);

@@ -91,8 +91,8 @@ impl Gzip {
                 let read = input.len().min(TAIL - tail.len());
                 tail.extend_from_slice(&input[..read]);
                 if tail.len() == TAIL {
-                    let told = (number(&tail[..4]), number(&tail[4..]));
-                    if told != (self.checksum.sum(), self.checksum.amount()) {
+                    let trailer = (number(&tail[..4]), number(&tail[4..]));
+                    if trailer != (self.checksum.sum(), self.checksum.amount()) {
                         return Err(DecompressError::broken(
                             "a gzip member is garbled: its checksum differs",
                         ));

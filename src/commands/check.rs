@@ -273,7 +273,7 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Whether the resource's elements can be asked for by id, which a sweep needs before it removes anything.
 async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Line> {
-    let Reading::Walk(walk) = &entry.meaning else {
+    let Reading::Walk(walk) = &entry.resource else {
         return None;
     };
     let request = walk.lookup(NOBODY);
@@ -294,11 +294,11 @@ async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Lin
 
 async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
     match client
-        .open(&entry.meaning.resource().trial_request(), 0, &Meter::default())
+        .open(&entry.resource.resource().trial_request(), 0, &Meter::default())
         .await
     {
         Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
-        Err(fault) if fault.kind == Kind::Absent && matches!(entry.meaning, Reading::Walk(_)) => {
+        Err(fault) if fault.kind == Kind::Absent && matches!(entry.resource, Reading::Walk(_)) => {
             let segment = &settings.resources.profiles.segment;
             Line::ok(
                 entry.name(),

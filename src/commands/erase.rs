@@ -90,18 +90,18 @@ async fn change(
         output::note("nothing was changed");
         return Ok(Exit::Done);
     }
-    let (summary, told) = if arguments.lift {
+    let (summary, message) = if arguments.lift {
         let lifted = lift::lift(&store, ids).await?;
-        (lifted_json(&lifted, ids.len()), told_of_lift(&lifted))
+        (lifted_json(&lifted, ids.len()), lift_text(&lifted))
     } else {
         let receipt = erase::erase(&store, &settings.registry.person_tables(), ids).await?;
-        (receipt_json(&receipt, ids.len()), told_of_erasure(&receipt))
+        (receipt_json(&receipt, ids.len()), receipt_text(&receipt))
     };
     store.disconnect().await;
     if arguments.json {
         output::json(&summary)?;
     } else {
-        output::line(&told);
+        output::line(&message);
     }
     Ok(Exit::Done)
 }
@@ -145,7 +145,7 @@ fn receipt_json(receipt: &Receipt, given: usize) -> Value {
     })
 }
 
-fn told_of_erasure(receipt: &Receipt) -> String {
+fn receipt_text(receipt: &Receipt) -> String {
     let mut lines = vec![
         format!("receipt  {}", receipt.id),
         format!("at       {}", moment(receipt.at)),
@@ -196,7 +196,7 @@ fn lifted_json(lifted: &Lifted, given: usize) -> Value {
     })
 }
 
-fn told_of_lift(lifted: &Lifted) -> String {
+fn lift_text(lifted: &Lifted) -> String {
     let mut lines = vec![
         format!("at       {}", moment(lifted.at)),
         format!(
@@ -232,10 +232,10 @@ mod tests {
         ] {
             let fault = valid(&["fine".to_owned(), hostile.clone()]).unwrap_err();
             assert_eq!(fault.kind, Kind::Settings);
-            let told = format!("{fault} {:?}", fault.hint);
+            let message = format!("{fault} {:?}", fault.hint);
             assert!(
-                told.contains("number 2") && (hostile.is_empty() || !told.contains(&hostile)),
-                "{told}"
+                message.contains("number 2") && (hostile.is_empty() || !message.contains(&hostile)),
+                "{message}"
             );
         }
         let ids = ["b", "a", "b"].map(str::to_owned);

@@ -46,13 +46,13 @@ async fn sign_out(
     }
     for name in &names {
         let ended = sign_out.end(name, !arguments.forget).await?;
-        output::line(&told(&ended, arguments.forget));
+        output::line(&message(&ended, arguments.forget));
     }
     store.disconnect().await;
     Ok(Exit::Done)
 }
 
-fn told(ended: &Ended, forgotten: bool) -> String {
+fn message(ended: &Ended, forgotten: bool) -> String {
     let grant = &ended.grant_type;
     let next = if *grant == Grant::ClientCredentials.as_str() {
         "whoever has the client secret gets a new one, also a running `serve`"

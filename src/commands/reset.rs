@@ -33,7 +33,7 @@ pub async fn run(arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
 async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> Outcome<Exit> {
     let store = database.store(settings).await?;
     store.verify_schema().await?;
-    let told = if let Some(to) = arguments.to {
+    let message = if let Some(to) = arguments.to {
         reset::to(&store, &arguments.resource, to).await?;
         format!(
             "{}: the next run reads what changed since {}; the data is kept",
@@ -51,7 +51,7 @@ async fn forget(database: &Database, arguments: &Reset, settings: &Settings) -> 
         )
     };
     store.disconnect().await;
-    output::line(&told);
+    output::line(&message);
     Ok(Exit::Done)
 }
 

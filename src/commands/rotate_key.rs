@@ -29,7 +29,7 @@ async fn rotate(settings: &Settings, keys: &Keys, database: &Database) -> Outcom
     store.verify_schema().await?;
     let changed = reseal::reseal(&store, PATIENCE, |name, sealed| keys.anew(name, sealed)).await?;
     store.disconnect().await;
-    let told = match changed {
+    let message = match changed {
         0 => "no token is sealed with the old key: nothing to do".to_owned(),
         changed => format!(
             "{changed} row(s) of sync.tokens are sealed with the key `{}` now; restart every `serve` with it, and \
@@ -37,7 +37,7 @@ async fn rotate(settings: &Settings, keys: &Keys, database: &Database) -> Outcom
             keys.id()
         ),
     };
-    output::line(&told);
+    output::line(&message);
     Ok(Exit::Done)
 }
 

@@ -150,14 +150,14 @@ fn tell_token(token: Option<&Token>) {
         return output::line("token   none yet");
     };
     let status = token.status.as_str();
-    // What has ended is not told to last.
-    let told = match token.expires_at {
+    // What has ended has no expiry to show.
+    let text = match token.expires_at {
         Some(at) if token.status != TokenStatus::ReauthRequired => {
             format!("{status}, until {} UTC", format::moment(at))
         }
         _ => status.to_owned(),
     };
-    output::line(&format!("token   {told}"));
+    output::line(&format!("token   {text}"));
     for (word, said) in [("why", &token.last_error), ("do", &token.hint)] {
         if let Some(said) = said {
             output::line(&format!("  {:<6}{}", format!("{word}:"), sanitize::line(said)));
@@ -215,7 +215,7 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
     );
     let shown = |count: fn(&Run) -> i64| format::known(run.map(count));
     // Not every listing has a total, and an unfinished walk says nothing.
-    let told = |count: fn(&Run) -> Option<i64>| format::known(run.and_then(count));
+    let optional = |count: fn(&Run) -> Option<i64>| format::known(run.and_then(count));
     vec![
         resource.resource.clone(),
         resource.scope.as_str().to_owned(),
@@ -223,13 +223,13 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
             .complete_as_of
             .map_or_else(|| "-".to_owned(), format::moment),
         ended,
-        told(|run| run.source_total),
+        optional(|run| run.source_total),
         shown(|run| run.rows_read),
         shown(|run| run.rows_inserted + run.rows_updated),
         shown(|run| run.rows_removed),
         shown(|run| run.rows_rejected),
         shown(|run| run.rows_suppressed),
-        told(|run| run.unexplained),
+        optional(|run| run.unexplained),
         gaps(resource),
         resource.holder().unwrap_or("-").to_owned(),
     ]

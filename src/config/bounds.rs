@@ -72,7 +72,7 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("limits.memory", Bytes(48 * MIB), Bytes(64 * 1024 * MIB), "reading and loading take 42 MiB themselves, and no tenant has as many profiles"),
     from("retry.initial_delay", Time(1), Time(HOUR), "without a delay a fault is repeated in a tight loop"),
     from("retry.max_delay", Time(1), Time(DAY), "without a delay a fault is repeated in a tight loop"),
-    from("retry.give_up_after", Time(1), Time(7 * DAY), "a run that never gives up is never told"),
+    from("retry.give_up_after", Time(1), Time(7 * DAY), "a run that never gives up is never reported"),
     from("schedule.heartbeat", Time(SECOND), Time(HOUR), "jobs are looked for once a second at the most"),
     from("schedule.lease_ttl", Time(SECOND), Time(HOUR), "a killed process keeps others away for so long"),
     from("resources.LIST.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),

@@ -168,7 +168,7 @@ mod tests {
         )
     }
 
-    fn told(name: &str) -> String {
+    fn message(name: &str) -> String {
         let error = checked(name, "hunter2").unwrap_err();
         format!("{error}; {}", error.hint())
     }
@@ -196,12 +196,12 @@ mod tests {
             ("BLUECONIC-URL", "BLUECONIC_URL"),
             ("BLUECONICURL", "BLUECONIC_URL"),
         ] {
-            let told = told(wrong);
-            assert!(told.contains(&format!("`{wrong}`")), "{told}");
-            assert!(told.contains(&format!("did you mean `{meant}`?")), "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let message = message(wrong);
+            assert!(message.contains(&format!("`{wrong}`")), "{message}");
+            assert!(message.contains(&format!("did you mean `{meant}`?")), "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
-        assert!(told("BLUECONIC_SOMETHING_ELSE").contains("unset it"));
+        assert!(message("BLUECONIC_SOMETHING_ELSE").contains("unset it"));
     }
 
     #[test]

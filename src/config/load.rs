@@ -206,7 +206,7 @@ pub(super) mod tests {
         load(None, &variables, LISTS)
     }
 
-    fn told(error: &SettingsError) -> String {
+    fn message(error: &SettingsError) -> String {
         format!("{error}; {}", error.hint())
     }
 
@@ -267,14 +267,14 @@ pub(super) mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         let error = with(&[("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGESIZE", "1")]).unwrap_err();
-        let told = told(&error);
+        let message = message(&error);
         assert!(
-            told.contains("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGESIZE"),
-            "{told}"
+            message.contains("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGESIZE"),
+            "{message}"
         );
         assert!(
-            told.contains("did you mean `BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE`?"),
-            "{told}"
+            message.contains("did you mean `BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE`?"),
+            "{message}"
         );
         let error = with(&[("BLUECONIC_SYNC__LIMITS__PAGE_SIZE", "1")]).unwrap_err();
         assert!(error.hint().contains("PAGE_SIZE"), "{}", error.hint());
@@ -321,10 +321,10 @@ pub(super) mod tests {
                 "share",
             ),
         ] {
-            let told = told(&with(&[(name, value)]).unwrap_err());
+            let message = message(&with(&[(name, value)]).unwrap_err());
             assert!(
-                told.contains(key) && told.contains(wanted) && told.contains(value),
-                "{told}"
+                message.contains(key) && message.contains(wanted) && message.contains(value),
+                "{message}"
             );
         }
     }
@@ -347,8 +347,11 @@ pub(super) mod tests {
             "https://x.net/rest",
             "x.net",
         ] {
-            let told = told(&with(&[("BLUECONIC_URL", bad)]).unwrap_err());
-            assert!(told.contains("tenant.url") && !told.contains("hunter2"), "{told}");
+            let message = message(&with(&[("BLUECONIC_URL", bad)]).unwrap_err());
+            assert!(
+                message.contains("tenant.url") && !message.contains("hunter2"),
+                "{message}"
+            );
         }
     }
 
@@ -375,8 +378,8 @@ pub(super) mod tests {
             ),
         ] {
             std::fs::write(&file, text).unwrap();
-            let told = told(&load(Some(&file), &variables, LISTS).unwrap_err());
-            assert!(told.contains(says) && !told.contains("s3cret"), "{told}");
+            let message = message(&load(Some(&file), &variables, LISTS).unwrap_err());
+            assert!(message.contains(says) && !message.contains("s3cret"), "{message}");
         }
     }
 }

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_told_without_its_password() {
+    fn what_is_no_proxy_is_reported_without_its_password() {
         let tenant = Url::parse("https://x.blueconic.net").unwrap();
         for (given, why) in [
             ("ftp://u:hunter2@p:1", "`ftp` is no scheme of a proxy"),
@@ -247,12 +247,12 @@ mod tests {
         ] {
             let proxies = proxies(&[("HTTPS_PROXY", given)]);
             let error = proxies.to(&tenant).unwrap_err();
-            let told = format!("{error}; {} {proxies:?}", error.hint());
+            let message = format!("{error}; {} {proxies:?}", error.hint());
             assert!(
-                told.contains("HTTPS_PROXY") && told.contains(why),
-                "{given}: {told}"
+                message.contains("HTTPS_PROXY") && message.contains(why),
+                "{given}: {message}"
             );
-            assert!(!told.contains("hunter2"), "{told}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
         let proxy = proxies(&[("HTTPS_PROXY", "http://u:hunter2@p:3128")])
             .to(&tenant)

@@ -148,7 +148,7 @@ mod tests {
         for token in ["x", "password", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
             assert!(
                 weak_token(token, "`web.token_file`")
-                    .is_some_and(|told| !told.contains(&format!("`{token}`")))
+                    .is_some_and(|warning| !warning.contains(&format!("`{token}`")))
             );
         }
         assert_eq!(weak_token("4f1c9e02b7d85a63", "`web.token_file`"), None);

@@ -155,7 +155,7 @@ fn written(value: &Value) -> String {
 
 /// The bounds of a key, if it has some.
 fn bounds_of(key: &str) -> String {
-    let mut told = Vec::new();
+    let mut phrases = Vec::new();
     for bounds in BOUNDS {
         for bounded in for_each_list(bounds.key, RESOURCES) {
             let (name, inner) = bounded
@@ -163,7 +163,7 @@ fn bounds_of(key: &str) -> String {
                 .map_or((&*bounded, None), |(name, inner)| (name, Some(inner)));
             if name == key {
                 let inner = inner.map_or_else(String::new, |inner| format!("`{inner}`: "));
-                told.push(format!(
+                phrases.push(format!(
                     "{inner}{} to {}",
                     amount(bounds.least),
                     amount(bounds.most)
@@ -171,7 +171,7 @@ fn bounds_of(key: &str) -> String {
             }
         }
     }
-    told.join("; ")
+    phrases.join("; ")
 }
 
 /// An amount in its largest unit without a fraction.

@@ -1,7 +1,7 @@
 //! A bitmap of the quotes, backslashes and control characters of a text, made in one go: the reader finds the end of a JSON
 //! string by looking at a few bits. The compiler makes vector instructions of it.
 
-use crate::json::unusual::{Unusual, Usual};
+use crate::json::unsupported::{FastResult, UnsupportedJson};
 
 /// Bytes that are looked at in one go: one bit each in a word.
 const BLOCK: usize = 64;
@@ -23,15 +23,15 @@ impl Bitmap {
 
     /// The first set bit from a place on.
     #[inline]
-    pub(crate) fn next(&self, place: usize) -> Usual<usize> {
+    pub(crate) fn next(&self, place: usize) -> FastResult<usize> {
         let mut block = place / BLOCK;
-        let mut word = self.0.get(block).ok_or(Unusual)? >> (place % BLOCK);
+        let mut word = self.0.get(block).ok_or(UnsupportedJson)? >> (place % BLOCK);
         if word != 0 {
             return Ok(place + word.trailing_zeros() as usize);
         }
         while word == 0 {
             block += 1;
-            word = *self.0.get(block).ok_or(Unusual)?;
+            word = *self.0.get(block).ok_or(UnsupportedJson)?;
         }
         Ok(block * BLOCK + word.trailing_zeros() as usize)
     }
@@ -70,7 +70,7 @@ mod tests {
                 let marked = byte < b' ' || byte == b'"' || byte == b'\\';
                 assert_eq!(found.next(0).ok(), marked.then_some(place), "{byte} at {place}");
                 assert_eq!(found.next(place).is_ok(), marked);
-                assert_eq!(found.next(place + 1), Err(Unusual));
+                assert_eq!(found.next(place + 1), Err(UnsupportedJson));
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Reading JSON by its bytes: where values end, what is broken, and the fast reader of usual texts. Knows nothing of the
-//! tenant, its elements or the tables, and imports nothing of this program.
+//! Readers of JSON that work on bytes: where values end, which values are broken, and a fast reader for the common forms.
+//! They know nothing of the tenant, its elements or the tables, and import nothing of this program.
 
 pub(crate) mod bitmap;
 pub(crate) mod object_end;
 pub(crate) mod reader;
 pub(crate) mod tolerant;
-pub(crate) mod unusual;
+pub(crate) mod unsupported;
 pub(crate) mod value;

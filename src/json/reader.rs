@@ -1,11 +1,11 @@
 //! A pull reader over one JSON text. Nearly all bytes of a full load are profiles, and this reader takes them in one pass:
-//! it gives the places of values, checks that the whole text is valid JSON, and answers [`Unusual`] to everything else, which
+//! it gives the places of values, checks that the whole text is valid JSON, and answers [`UnsupportedJson`] to everything else, which
 //! `serde_json` then reads. It knows nothing about profiles.
 
 use std::ops::Range;
 
 use crate::json::bitmap::Bitmap;
-use crate::json::unusual::{Unusual, Usual, usual};
+use crate::json::unsupported::{FastResult, UnsupportedJson, supported};
 
 /// Levels of nesting; deeper is unusual.
 const DEEPEST: u32 = 32;
@@ -63,16 +63,16 @@ impl<'text> Reader<'text> {
     }
 
     /// Holds that nothing but white space is left.
-    pub(crate) fn end(&mut self) -> Usual<()> {
-        usual(self.peek().is_none())
+    pub(crate) fn end(&mut self) -> FastResult<()> {
+        supported(self.peek().is_none())
     }
 
     /// Takes an object; `member` takes the value of each key. Keys with escapes are unusual.
     #[inline]
     pub(crate) fn object(
         &mut self,
-        mut member: impl FnMut(&mut Self, &'text [u8]) -> Usual<()>,
-    ) -> Usual<()> {
+        mut member: impl FnMut(&mut Self, &'text [u8]) -> FastResult<()>,
+    ) -> FastResult<()> {
         self.must(b'{')?;
         if self.takes(b'}') {
             return Ok(());
@@ -80,7 +80,7 @@ impl<'text> Reader<'text> {
         loop {
             self.must(b'"')?;
             let key = self.quoted()?;
-            usual(key.escapes == Escapes::None)?;
+            supported(key.escapes == Escapes::None)?;
             self.must(b':')?;
             member(self, &self.bytes[key.range])?;
             if !self.takes(b',') {
@@ -91,7 +91,7 @@ impl<'text> Reader<'text> {
 
     /// Takes an array; `item` takes each of its values.
     #[inline]
-    pub(crate) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Usual<()>) -> Usual<()> {
+    pub(crate) fn list(&mut self, mut item: impl FnMut(&mut Self) -> FastResult<()>) -> FastResult<()> {
         self.must(b'[')?;
         if self.takes(b']') {
             return Ok(());
@@ -106,14 +106,14 @@ impl<'text> Reader<'text> {
 
     /// What comes next.
     #[inline]
-    pub(crate) fn kind(&mut self) -> Usual<Kind> {
+    pub(crate) fn kind(&mut self) -> FastResult<Kind> {
         if self.takes(b'"') {
             return Ok(Kind::Text);
         }
         match self.peek() {
             Some(b'{' | b'[') => Ok(Kind::Nested),
             Some(_) => Ok(Kind::Bare),
-            None => Err(Unusual),
+            None => Err(UnsupportedJson),
         }
     }
 
@@ -124,7 +124,7 @@ impl<'text> Reader<'text> {
 
     /// Takes the rest of a text whose opening quote has been taken.
     #[inline]
-    pub(crate) fn quoted(&mut self) -> Usual<Quoted> {
+    pub(crate) fn quoted(&mut self) -> FastResult<Quoted> {
         let start = self.at;
         let mut escapes = Escapes::None;
         loop {
@@ -140,13 +140,13 @@ impl<'text> Reader<'text> {
                     escapes = escapes.max(self.escape()?);
                 }
                 // A control character.
-                _ => return Err(Unusual),
+                _ => return Err(UnsupportedJson),
             }
         }
     }
 
     /// Takes a number, a truth value or null.
-    pub(crate) fn bare(&mut self) -> Usual<Range<usize>> {
+    pub(crate) fn bare(&mut self) -> FastResult<Range<usize>> {
         let first = self.peek();
         let start = self.at;
         match first {
@@ -159,16 +159,16 @@ impl<'text> Reader<'text> {
     }
 
     /// Takes any value.
-    pub(crate) fn skip(&mut self) -> Usual<()> {
+    pub(crate) fn skip(&mut self) -> FastResult<()> {
         self.skip_within(DEEPEST)
     }
 
-    fn skip_within(&mut self, levels: u32) -> Usual<()> {
+    fn skip_within(&mut self, levels: u32) -> FastResult<()> {
         match self.kind()? {
             Kind::Text => self.quoted().map(|_| ()),
             Kind::Bare => self.bare().map(|_| ()),
             Kind::Nested => {
-                let levels = levels.checked_sub(1).ok_or(Unusual)?;
+                let levels = levels.checked_sub(1).ok_or(UnsupportedJson)?;
                 if self.bytes[self.at] == b'{' {
                     self.object(|reader, _| reader.skip_within(levels))
                 } else {
@@ -179,23 +179,23 @@ impl<'text> Reader<'text> {
     }
 
     /// Takes what stands behind a backslash.
-    fn escape(&mut self) -> Usual<Escapes> {
+    fn escape(&mut self) -> FastResult<Escapes> {
         let kind = self.bytes.get(self.at);
         self.at += 1;
         match kind {
             Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(Escapes::Own),
             Some(b'/') => Ok(Escapes::Foreign),
             Some(b'u') => {
-                let digits = self.bytes.get(self.at..self.at + 4).ok_or(Unusual)?;
-                usual(digits.iter().all(u8::is_ascii_hexdigit))?;
+                let digits = self.bytes.get(self.at..self.at + 4).ok_or(UnsupportedJson)?;
+                supported(digits.iter().all(u8::is_ascii_hexdigit))?;
                 self.at += 4;
                 Ok(Escapes::Foreign)
             }
-            _ => Err(Unusual),
+            _ => Err(UnsupportedJson),
         }
     }
 
-    fn number(&mut self) -> Usual<()> {
+    fn number(&mut self) -> FastResult<()> {
         self.passes(b"-");
         if !self.passes(b"0") {
             self.digits()?;
@@ -210,10 +210,10 @@ impl<'text> Reader<'text> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Usual<()> {
+    fn digits(&mut self) -> FastResult<()> {
         let start = self.at;
         while self.passes(b"0123456789") {}
-        usual(self.at > start)
+        supported(self.at > start)
     }
 
     /// Takes one of these bytes, if it stands right here.
@@ -223,16 +223,16 @@ impl<'text> Reader<'text> {
         passes
     }
 
-    fn literal(&mut self, word: &str) -> Usual<()> {
-        usual(self.bytes[self.at..].starts_with(word.as_bytes()))?;
+    fn literal(&mut self, word: &str) -> FastResult<()> {
+        supported(self.bytes[self.at..].starts_with(word.as_bytes()))?;
         self.at += word.len();
         Ok(())
     }
 
     /// Holds that this byte comes next, and takes it.
     #[inline]
-    fn must(&mut self, byte: u8) -> Usual<()> {
-        usual(self.takes(byte))
+    fn must(&mut self, byte: u8) -> FastResult<()> {
+        supported(self.takes(byte))
     }
 
     /// Takes this byte, if it comes next.
@@ -281,7 +281,7 @@ impl<'text> Reader<'text> {
 }
 
 /// Appends an escaped text as it is meant. NUL and lone surrogates are unusual: no text of PostgreSQL can hold them.
-pub(crate) fn unescape(escaped: &str, into: &mut String) -> Usual<()> {
+pub(crate) fn unescape(escaped: &str, into: &mut String) -> FastResult<()> {
     let mut rest = escaped;
     while let Some((plain, behind)) = rest.split_once('\\') {
         into.push_str(plain);
@@ -294,10 +294,10 @@ pub(crate) fn unescape(escaped: &str, into: &mut String) -> Usual<()> {
 }
 
 /// The character that an escape means, and what stands behind it.
-fn character(behind: &str) -> Usual<(char, &str)> {
-    let (kind, rest) = behind.split_at_checked(1).ok_or(Unusual)?;
+fn character(behind: &str) -> FastResult<(char, &str)> {
+    let (kind, rest) = behind.split_at_checked(1).ok_or(UnsupportedJson)?;
     let meant = match kind {
-        "\"" | "\\" | "/" => kind.chars().next().ok_or(Unusual)?,
+        "\"" | "\\" | "/" => kind.chars().next().ok_or(UnsupportedJson)?,
         "b" => '\u{8}',
         "f" => '\u{c}',
         "n" => '\n',
@@ -309,21 +309,21 @@ fn character(behind: &str) -> Usual<(char, &str)> {
 }
 
 /// `XXXX`, or `XXXX\uXXXX` for a pair of surrogates.
-fn by_number(rest: &str) -> Usual<(char, &str)> {
+fn by_number(rest: &str) -> FastResult<(char, &str)> {
     let (first, rest) = unit(rest)?;
     if let Some(meant) = char::from_u32(u32::from(first)) {
-        usual(meant != '\0')?;
+        supported(meant != '\0')?;
         return Ok((meant, rest));
     }
-    let (second, rest) = unit(rest.strip_prefix("\\u").ok_or(Unusual)?)?;
+    let (second, rest) = unit(rest.strip_prefix("\\u").ok_or(UnsupportedJson)?)?;
     match char::decode_utf16([first, second]).next() {
         Some(Ok(meant)) => Ok((meant, rest)),
-        _ => Err(Unusual),
+        _ => Err(UnsupportedJson),
     }
 }
 
-fn unit(rest: &str) -> Usual<(u16, &str)> {
-    let (digits, rest) = rest.split_at_checked(4).ok_or(Unusual)?;
-    let unit = u16::from_str_radix(digits, 16).map_err(|_| Unusual)?;
+fn unit(rest: &str) -> FastResult<(u16, &str)> {
+    let (digits, rest) = rest.split_at_checked(4).ok_or(UnsupportedJson)?;
+    let unit = u16::from_str_radix(digits, 16).map_err(|_| UnsupportedJson)?;
     Ok((unit, rest))
 }

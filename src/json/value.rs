@@ -70,13 +70,13 @@ mod tests {
 
     #[test]
     fn a_count_is_a_whole_number_however_it_is_written() {
-        for told in ["131", "131.0", "1.31e2", "\"131\"", "\" 131.0 \""] {
-            assert_eq!(count(told), Some(131), "{told}");
+        for readable in ["131", "131.0", "1.31e2", "\"131\"", "\" 131.0 \""] {
+            assert_eq!(count(readable), Some(131), "{readable}");
         }
-        for untold in [
+        for unreadable in [
             "null", "-1", "131.5", "1e300", "true", "\"\"", "\"many\"", "\"-1\"", "\"NaN\"", "[131]",
         ] {
-            assert_eq!(count(untold), None, "{untold}");
+            assert_eq!(count(unreadable), None, "{unreadable}");
         }
     }
 }

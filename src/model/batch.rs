@@ -2,7 +2,7 @@
 
 use super::Time;
 use super::children::{ChildHash, Children};
-use super::event::{Coarse, EventIdentity, Respelled};
+use super::event::{AlternateKeys, EventIdentity, FormerKey};
 use super::page::RejectReason;
 use super::position::Position;
 use super::removals::Removals;
@@ -50,12 +50,12 @@ pub struct Batch {
     pub rejects: Vec<Reject>,
     /// The identities of its audit events.
     pub events: Vec<EventIdentity>,
-    /// Audit events among its rows that may be stored under an older value of a field.
-    pub respelled: Vec<Respelled>,
-    /// Audit events among its rows that may be stored under the coarser key of a former release.
-    pub coarse: Vec<Coarse>,
+    /// Keys under which audit events of this batch may be stored with older values of a field.
+    pub alternate_keys: Vec<AlternateKeys>,
+    /// Keys of an earlier release under which audit events of this batch may be stored.
+    pub former_keys: Vec<FormerKey>,
     /// The counts from reading and decoding.
-    pub tally: ReadCounts,
+    pub read_counts: ReadCounts,
     /// The ids are believed new, so the batch may be copied directly into the table. The loader handles an id that
     /// exists.
     pub fresh: bool,
@@ -63,7 +63,7 @@ pub struct Batch {
     pub removals: Option<Removals>,
 }
 
-/// Counts that only the decoding side knows.
+/// Counts that only reading and decoding know.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct ReadCounts {
     /// Elements read, repeats and rejects included.
@@ -91,8 +91,8 @@ impl Batch {
         self.aliases.extend(later.aliases);
         self.rejects.extend(later.rejects);
         self.events.extend(later.events);
-        self.respelled.extend(later.respelled);
-        self.coarse.extend(later.coarse);
+        self.alternate_keys.extend(later.alternate_keys);
+        self.former_keys.extend(later.former_keys);
         self.removals = self.removals.take().or(later.removals);
     }
 

@@ -47,9 +47,9 @@ impl OwnClocks {
 
     /// How far a time from outside is ahead of both (positive) or behind both (negative), where that is more than the
     /// tolerance.
-    pub fn departure(self, told: Time) -> Option<TimeDelta> {
-        let ahead = told - self.later();
-        let behind = told - self.earlier();
+    pub fn departure(self, time: Time) -> Option<TimeDelta> {
+        let ahead = time - self.later();
+        let behind = time - self.earlier();
         if ahead > TOLERANCE {
             Some(ahead)
         } else {

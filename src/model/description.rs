@@ -24,7 +24,7 @@ pub struct Description {
     pub reading: Reading<List, (), ()>,
 }
 
-/// How the engine reads a resource. Each kind carries what a layer has to say of it: a description, a meaning, a run.
+/// How the engine reads a resource. Each kind carries what a layer knows of it: a description, a port, a run.
 #[derive(Debug, Clone, Copy)]
 pub enum Reading<L, W, F> {
     /// A plain list, whole each time. Its settings and its decoding follow from the description alone.

@@ -1,5 +1,5 @@
-//! What an audit event is told apart by, beside its key: the tenant gives events no id, and renames values of their fields
-//! from one release to the next.
+//! The identity of an audit event. The tenant gives events no id, and renames values of their fields from one release to
+//! the next.
 
 use super::Time;
 
@@ -81,23 +81,23 @@ impl Rename {
     }
 }
 
-/// A staged event with a renamed value: under which keys it may be stored already.
+/// The keys under which a staged event with a renamed value may be stored already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Respelled {
-    /// The key with the values as they came.
+pub struct AlternateKeys {
+    /// The key with the event's own values.
     pub key: EventKey,
     /// Its number among equal ones.
     pub occurrence: i32,
-    /// The keys with older values in their place; the last one is for events that are not stored yet.
+    /// The keys with older values; an event that is not stored yet gets the last one.
     pub older: Vec<EventKey>,
 }
 
-/// A staged event whose date is finer than a millisecond: the key that a release before this one gave it.
+/// The key that an earlier release gave a staged event whose date is finer than a millisecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coarse {
-    /// The former key.
+pub struct FormerKey {
+    /// The key of the earlier release.
     pub former: EventKey,
-    /// The key.
+    /// The key of this release.
     pub key: EventKey,
     /// Its number among equal ones.
     pub occurrence: i32,

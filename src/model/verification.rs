@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_or_need_not_agree_is_not_judged() {
+    fn what_is_not_reported_or_need_not_agree_is_not_judged() {
         assert_eq!(comparison(Some(100), 90, Some(10)).agrees(), Some(true));
         assert_eq!(comparison(Some(100), 111, Some(10)).agrees(), Some(false));
         assert_eq!(comparison(None, 111, Some(10)).agrees(), None);

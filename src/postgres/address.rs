@@ -224,8 +224,11 @@ mod tests {
         ] {
             let fault = parsed(url).unwrap_err();
             assert_eq!(fault.kind, Kind::Settings);
-            let told = format!("{fault:?}");
-            assert!(told.contains(word) && !told.contains("hunter2"), "{told}");
+            let message = format!("{fault:?}");
+            assert!(
+                message.contains(word) && !message.contains("hunter2"),
+                "{message}"
+            );
         }
         parsed("postgres://u@a/d?target_session_attrs=read-write").unwrap();
         parsed("postgres://u:a,b@a/d").unwrap();
@@ -235,10 +238,10 @@ mod tests {
     fn a_file_that_is_missing_or_holds_nothing_is_named() {
         let fault = parsed("postgres://u@a/d?sslmode=verify-full&sslrootcert=/no/such/ca.pem").unwrap_err();
         assert_eq!(fault.kind, Kind::Settings);
-        let told = fault.sentence();
+        let message = fault.sentence();
         assert!(
-            told.contains("/no/such/ca.pem") && told.contains("cannot be read"),
-            "{told}"
+            message.contains("/no/such/ca.pem") && message.contains("cannot be read"),
+            "{message}"
         );
         let fault = parsed("postgres://u@a/d?sslcert=/etc/passwd").unwrap_err();
         assert!(fault.sentence().contains("holds no certificate"), "{fault}");

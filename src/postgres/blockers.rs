@@ -63,7 +63,7 @@ async fn of(connection: &mut PgConnection, pid: i32) -> Result<Option<String>, E
                 state: row.state.filter(|state| !state.is_empty()),
                 since: row.xact_start,
             };
-            session.told()
+            session.describe()
         })
         .collect();
     Ok(Some(sessions.join("; ")))
@@ -80,7 +80,7 @@ struct Session {
 
 impl Session {
     /// Another user chooses the application's name, so it is sanitized.
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let mut words = vec![format!("PID {}", self.pid)];
         words.extend(self.user.as_ref().map(|user| format!("user {}", plain(user))));
         words.extend(
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_told_without_what_it_hides() {
+    fn a_session_is_reported_without_what_it_hides() {
         let session = Session {
             pid: 7,
             user: Some("ann".to_owned()),
@@ -122,6 +122,6 @@ mod tests {
             state: None,
             since: None,
         };
-        assert_eq!(session.told(), "PID 7, user ann, application psql?[31m");
+        assert_eq!(session.describe(), "PID 7, user ann, application psql?[31m");
     }
 }

@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_told_from_what_stays() {
+    fn transient_failures_differ_from_lasting_ones() {
         for code in [
             "25006", "57P01", "57P02", "57P03", "57P05", "57014", "53300", "53400", "53200", "55P03",
             "55006", "40001", "40P01", "08006", "08P01", "25P03",

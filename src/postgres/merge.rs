@@ -385,7 +385,7 @@ where stored.id = incoming.id
 
 /// Stored audit events with a former key `$1` at their date `$4` take the keys `$2` and numbers `$3` of those that are not
 /// stored yet, in order.
-pub(crate) const REKEY_COARSE: &str = "
+pub(crate) const REKEY_STORED: &str = "
 with incoming as (
   select i.*, row_number() over (partition by i.former, i.at order by i.event_key, i.occurrence) as place
   from unnest($1::bytea[], $2::bytea[], $3::integer[], $4::timestamptz[]) as i (former, event_key, occurrence, at)
@@ -413,7 +413,7 @@ select g.occurred_at, g.new_key, g.new_occurrence, g.user_name, g.application, g
 from gone as g";
 
 /// Staged audit events with the key `$1` and number `$2` get the key `$3` and number `$4`.
-pub(crate) const RESPELL_STAGED: &str = "
+pub(crate) const REKEY_STAGED: &str = "
 update pg_temp.staged_audit_events as e set event_key = r.new_key, occurrence = r.new_occurrence
 from unnest($1::bytea[], $2::integer[], $3::bytea[], $4::integer[]) as r (event_key, occurrence, new_key, new_occurrence)
 where e.event_key = r.event_key and e.occurrence = r.occurrence";

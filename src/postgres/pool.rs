@@ -222,13 +222,13 @@ mod tests {
             "postgres://u:12#hunter2@h/d",
         ] {
             let error = parsed(url).unwrap_err();
-            let told = format!(
+            let message = format!(
                 "{error}: {:?}",
                 std::error::Error::source(&error).map(ToString::to_string)
             );
             assert!(
-                told.contains("percent-encoded") && !told.contains("hunter2"),
-                "{told}"
+                message.contains("percent-encoded") && !message.contains("hunter2"),
+                "{message}"
             );
         }
         for url in [

@@ -1,16 +1,16 @@
-//! Values of audit events that the tenant renamed (`sync.audit_renames`), and the events that are stored under an older
-//! value's key, or under the coarser key of a former release.
+//! Values of audit events that the tenant renamed (`sync.audit_renames`), and events that are stored under the key of an
+//! older value or of an earlier release.
 
 use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool};
 
 use crate::model::batch::Batch;
-use crate::model::event::{Coarse, EventIdentity, EventKey, FIELDS, Rename, Respelled};
+use crate::model::event::{AlternateKeys, EventIdentity, EventKey, FIELDS, FormerKey, Rename};
 use crate::model::lease::Lease;
 use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::{REKEY_COARSE, RESPELL_STAGED};
+use crate::postgres::merge::{REKEY_STAGED, REKEY_STORED};
 use crate::postgres::{boundary, leases};
 
 /// The known renames, in the order of their discovery.
@@ -124,24 +124,24 @@ pub(crate) async fn similar_events(
         .collect())
 }
 
-/// Aligns the keys of staged and stored events, in the transaction that merges them. Stored rows with a former
-/// release's key get today's; staged events with renamed values get the key under which they are stored.
+/// Aligns the keys of staged and stored events, in the transaction that merges them. Stored rows with the key of an
+/// earlier release get the key of this one; staged events with renamed values get the key under which they are stored.
 pub(crate) async fn reconcile(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
-    if !batch.coarse.is_empty() {
-        rekey_coarse(connection, &batch.coarse).await?;
+    if !batch.former_keys.is_empty() {
+        rekey_stored(connection, &batch.former_keys).await?;
     }
-    if !batch.respelled.is_empty() {
-        respell(connection, &batch.respelled).await?;
+    if !batch.alternate_keys.is_empty() {
+        rekey_staged(connection, &batch.alternate_keys).await?;
     }
     Ok(())
 }
 
-async fn rekey_coarse(connection: &mut PgConnection, coarse: &[Coarse]) -> Result<(), Error> {
-    let former: Vec<&[u8]> = coarse.iter().map(|event| event.former.as_slice()).collect();
-    let keys: Vec<&[u8]> = coarse.iter().map(|event| event.key.as_slice()).collect();
-    let occurrences: Vec<i32> = coarse.iter().map(|event| event.occurrence).collect();
-    let dates: Vec<crate::model::Time> = coarse.iter().map(|event| event.at).collect();
-    sqlx::query(REKEY_COARSE)
+async fn rekey_stored(connection: &mut PgConnection, former_keys: &[FormerKey]) -> Result<(), Error> {
+    let former: Vec<&[u8]> = former_keys.iter().map(|event| event.former.as_slice()).collect();
+    let keys: Vec<&[u8]> = former_keys.iter().map(|event| event.key.as_slice()).collect();
+    let occurrences: Vec<i32> = former_keys.iter().map(|event| event.occurrence).collect();
+    let dates: Vec<crate::model::Time> = former_keys.iter().map(|event| event.at).collect();
+    sqlx::query(REKEY_STORED)
         .bind(former)
         .bind(keys)
         .bind(occurrences)
@@ -152,9 +152,9 @@ async fn rekey_coarse(connection: &mut PgConnection, coarse: &[Coarse]) -> Resul
     Ok(())
 }
 
-async fn respell(connection: &mut PgConnection, respelled: &[Respelled]) -> Result<(), Error> {
+async fn rekey_staged(connection: &mut PgConnection, alternate_keys: &[AlternateKeys]) -> Result<(), Error> {
     const DOING: &str = "looking for events with renamed values";
-    let asked: Vec<&[u8]> = respelled
+    let asked: Vec<&[u8]> = alternate_keys
         .iter()
         .flat_map(|event| std::iter::once(&event.key).chain(&event.older))
         .map(EventKey::as_slice)
@@ -171,18 +171,31 @@ async fn respell(connection: &mut PgConnection, respelled: &[Respelled]) -> Resu
         .into_iter()
         .map(|row| (row.event_key, to_count(row.events)))
         .collect();
-    let homes: Vec<(&EventKey, i32)> = respelled.iter().map(|event| home(event, &stored)).collect();
-    sqlx::query(RESPELL_STAGED)
+    let stored_keys: Vec<(&EventKey, i32)> = alternate_keys
+        .iter()
+        .map(|event| stored_key(event, &stored))
+        .collect();
+    sqlx::query(REKEY_STAGED)
         .bind(
-            respelled
+            alternate_keys
                 .iter()
                 .map(|event| event.key.as_slice())
                 .collect::<Vec<_>>(),
         )
-        .bind(respelled.iter().map(|event| event.occurrence).collect::<Vec<_>>())
-        .bind(homes.iter().map(|(key, _)| key.as_slice()).collect::<Vec<_>>())
         .bind(
-            homes
+            alternate_keys
+                .iter()
+                .map(|event| event.occurrence)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            stored_keys
+                .iter()
+                .map(|(key, _)| key.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            stored_keys
                 .iter()
                 .map(|(_, occurrence)| *occurrence)
                 .collect::<Vec<_>>(),
@@ -193,9 +206,12 @@ async fn respell(connection: &mut PgConnection, respelled: &[Respelled]) -> Resu
     Ok(())
 }
 
-/// Where the so-many-th of equal events is stored: as it came, else under one of the older values, else nowhere yet, and
-/// then it belongs under the oldest.
-fn home<'event>(event: &'event Respelled, stored: &HashMap<Vec<u8>, u64>) -> (&'event EventKey, i32) {
+/// The key and number under which one of several equal events is stored: with its own values, or with older ones. An event
+/// that is not stored yet gets the key of the oldest values.
+fn stored_key<'event>(
+    event: &'event AlternateKeys,
+    stored: &HashMap<Vec<u8>, u64>,
+) -> (&'event EventKey, i32) {
     let mut left = event.occurrence;
     let oldest = event.older.last().unwrap_or(&event.key);
     let others = event.older.iter().filter(|key| *key != oldest);
@@ -218,18 +234,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_events_are_given_out_over_the_keys_under_which_they_are_stored() {
+    fn equal_events_are_distributed_over_the_keys_under_which_they_are_stored() {
         let stored = HashMap::from([(vec![1; 32], 1), (vec![2; 32], 2), (vec![3; 32], 5)]);
         let of = |occurrence| {
-            let event = Respelled {
+            let event = AlternateKeys {
                 key: [1; 32],
                 occurrence,
                 older: vec![[2; 32], [3; 32]],
             };
-            let (key, number) = home(&event, &stored);
+            let (key, number) = stored_key(&event, &stored);
             (key[0], number)
         };
-        let homes: Vec<(u8, i32)> = (0..6).map(of).collect();
-        assert_eq!(homes, [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]);
+        let stored_keys: Vec<(u8, i32)> = (0..6).map(of).collect();
+        assert_eq!(stored_keys, [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::model::Time;
 use crate::model::batch::{Batch, Reject};
 use crate::model::description::{Description, Reading};
-use crate::model::event::{Coarse, EventIdentity, EventKey, Rename, Respelled};
+use crate::model::event::{AlternateKeys, EventIdentity, EventKey, FormerKey, Rename};
 use crate::model::page::{Broken, RejectReason, Request};
 use crate::model::ports::{Clock, Feed, FeedDecoder, Resource};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
@@ -154,7 +154,7 @@ impl FeedDecoder for EventDecoder {
         if let Err(reject) = self.row(element, &mut fields, into) {
             into.rejects.push(reject);
         }
-        into.tally.replaced_characters += fields.replaced;
+        into.read_counts.replaced_characters += fields.replaced;
     }
 
     fn dates(&self) -> &[Time] {
@@ -186,15 +186,15 @@ impl EventDecoder {
         }
         let text = event.date.map_or("", RawValue::get);
         let fine = FineDate::of(date, text);
-        // Equal but for how a value is spelled, they are equal.
-        let oldest = audit_key::oldest_spelling(read.values(), &self.renames);
+        // Events that differ only by a renamed value are equal.
+        let oldest = audit_key::oldest_values(read.values(), &self.renames);
         let alike = audit_key::key(&fine, oldest, &read.object_ids());
         let occurrence = *self
             .multiplicity
             .entry(alike)
             .and_modify(|count| *count += 1)
             .or_insert(0);
-        let key = read.name(&fine, to_microseconds(date), occurrence, &self.renames, into);
+        let key = read.identify(&fine, to_microseconds(date), occurrence, &self.renames, into);
         read.put(date, key, occurrence, into);
         Ok(())
     }
@@ -244,8 +244,8 @@ impl<'a> Read<'a> {
         ids
     }
 
-    /// What it is told apart by, as it came; and where else it may be stored.
-    fn name(
+    /// Adds the event's identity and its other possible keys to the batch, and returns its key.
+    fn identify(
         &self,
         date: &FineDate,
         at: Time,
@@ -255,18 +255,18 @@ impl<'a> Read<'a> {
     ) -> EventKey {
         let (values, objects) = (self.values(), self.object_ids());
         let key = audit_key::key(date, values, &objects);
-        let older = audit_key::older_spellings(values, renames);
-        if date.was_coarse() {
-            into.coarse
-                .extend(std::iter::once(&values).chain(&older).map(|values| Coarse {
-                    former: audit_key::coarse_key(date, *values, &objects),
+        let older = audit_key::older_values(values, renames);
+        if date.has_former_key() {
+            into.former_keys
+                .extend(std::iter::once(&values).chain(&older).map(|values| FormerKey {
+                    former: audit_key::former_key(date, *values, &objects),
                     key: audit_key::key(date, *values, &objects),
                     occurrence,
                     at,
                 }));
         }
         if !older.is_empty() {
-            into.respelled.push(Respelled {
+            into.alternate_keys.push(AlternateKeys {
                 key,
                 occurrence,
                 older: older

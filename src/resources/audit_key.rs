@@ -1,4 +1,4 @@
-//! The key of an audit event: a hash over what it says. The tenant gives events no id.
+//! The key of an audit event: a hash over its date, fields and objects. The tenant gives events no id.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,26 @@ use sha2::{Digest, Sha256};
 use crate::model::Time;
 use crate::model::event::{EventKey, Rename};
 
-/// Stand at the head of what is hashed; another form of the key must be another version. The first one is for dates of
+/// The versions are hashed first; a change of the key's form needs another version. The first version is for dates in
 /// milliseconds, the second one for finer dates.
 const VERSION: &[u8] = b"blueconic-sync audit event 1";
 const FINE_VERSION: &[u8] = b"blueconic-sync audit event 2";
-/// Each renamed value doubles the spellings of an event; beyond so many the rest are left out.
-const MOST_SPELLINGS: usize = 32;
+/// Each renamed value doubles the combinations of an event's values; further combinations are left out.
+const MOST_COMBINATIONS: usize = 32;
 
 /// The values of the fields, in the order of [`crate::model::event::FIELDS`].
 pub(super) type Values<'a> = [Option<&'a str>; 5];
 
-/// A date as fine as it came.
+/// A date with all its digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FineDate {
     millis: i64,
-    /// The digits behind the milliseconds, without zeros at their end.
+    /// The digits after the milliseconds, without trailing zeros.
     finer: String,
 }
 
 impl FineDate {
-    /// Of a date and the text that it was read from. The text counts for what lies beyond nanoseconds.
+    /// The date, and the digits beyond nanoseconds from the text that it was parsed from.
     pub(super) fn of(date: Time, text: &str) -> Self {
         let nanos = date.timestamp_subsec_nanos() % 1_000_000;
         let mut finer = format!("{nanos:06}");
@@ -38,8 +38,8 @@ impl FineDate {
         }
     }
 
-    /// Whether a release before this one gave its event a coarser key, and stored it in a microsecond of its own.
-    pub(super) fn was_coarse(&self) -> bool {
+    /// Whether an earlier release gave the event another key, and stored its date in a distinct microsecond.
+    pub(super) fn has_former_key(&self) -> bool {
         self.finer.bytes().take(3).any(|digit| digit != b'0')
     }
 
@@ -48,7 +48,7 @@ impl FineDate {
     }
 }
 
-/// The digits of a fraction behind the ninth.
+/// The digits of a fraction after the ninth.
 fn beyond_nanoseconds(text: &str) -> &str {
     let Some((_, behind)) = text.split_once(['.', ',']) else {
         return "";
@@ -57,16 +57,16 @@ fn beyond_nanoseconds(text: &str) -> &str {
     behind.get(9..digits).unwrap_or_default()
 }
 
-/// SHA-256 over a versioned canonical form. The objects' names are left out: they change after the event.
+/// SHA-256 over a versioned canonical form, without the names of objects, which change after the event.
 pub(super) fn key(date: &FineDate, values: Values<'_>, objects: &[Option<&str>]) -> EventKey {
     if date.is_fine() {
         return hash(FINE_VERSION, date.millis, Some(&date.finer), values, objects);
     }
-    coarse_key(date, values, objects)
+    former_key(date, values, objects)
 }
 
-/// The key of a release that looked at milliseconds only.
-pub(super) fn coarse_key(date: &FineDate, values: Values<'_>, objects: &[Option<&str>]) -> EventKey {
+/// The key of an earlier release, which hashed milliseconds only.
+pub(super) fn former_key(date: &FineDate, values: Values<'_>, objects: &[Option<&str>]) -> EventKey {
     hash(VERSION, date.millis, None, values, objects)
 }
 
@@ -101,39 +101,39 @@ fn hash(
     hash.finalize().into()
 }
 
-/// The values of an event with older ones in place of renamed ones, in every combination; the last one holds the oldest of
-/// each. Empty where nothing was renamed.
-pub(super) fn older_spellings<'a>(values: Values<'a>, renames: &'a [Rename]) -> Vec<Values<'a>> {
-    let mut spellings = vec![values];
+/// Every combination of an event's values with older ones in place of renamed ones; the last combination has the oldest
+/// of each. Empty if nothing was renamed.
+pub(super) fn older_values<'a>(values: Values<'a>, renames: &'a [Rename]) -> Vec<Values<'a>> {
+    let mut combinations = vec![values];
     for field in 0..values.len() {
-        let chain = older_values(field, values[field], renames);
+        let chain = former_values(field, values[field], renames);
         let mut all = Vec::new();
         for value in chain {
-            all.extend(spellings.iter().map(|spelling| {
-                let mut other = *spelling;
+            all.extend(combinations.iter().map(|combination| {
+                let mut other = *combination;
                 other[field] = value;
                 other
             }));
         }
-        all.truncate(MOST_SPELLINGS);
-        spellings = all;
+        all.truncate(MOST_COMBINATIONS);
+        combinations = all;
     }
-    spellings.remove(0);
-    let oldest = oldest_spelling(values, renames);
+    combinations.remove(0);
+    let oldest = oldest_values(values, renames);
     if oldest != values {
-        spellings.retain(|spelling| *spelling != oldest);
-        spellings.push(oldest);
+        combinations.retain(|combination| *combination != oldest);
+        combinations.push(oldest);
     }
-    spellings
+    combinations
 }
 
-/// The values with the oldest one of each: what all spellings of an event have in common.
-pub(super) fn oldest_spelling<'a>(values: Values<'a>, renames: &'a [Rename]) -> Values<'a> {
+/// The oldest value of each field, which all combinations of an event share.
+pub(super) fn oldest_values<'a>(values: Values<'a>, renames: &'a [Rename]) -> Values<'a> {
     let mut oldest = values;
     for (field, value) in oldest.iter_mut().enumerate() {
         let mut met = BTreeSet::from([*value]);
         while let Some(rename) = renames.iter().find(|rename| is_of(rename, field, *value)) {
-            // Renamed back: the circle has no oldest value, so the first of them in order stands for all.
+            // A value that was renamed back has no oldest form, so the smallest of the values stands for all.
             if !met.insert(rename.old.as_deref()) {
                 *value = met.first().copied().flatten();
                 break;
@@ -144,8 +144,8 @@ pub(super) fn oldest_spelling<'a>(values: Values<'a>, renames: &'a [Rename]) -> 
     oldest
 }
 
-/// A value and all that it was before, the newest first.
-fn older_values<'a>(field: usize, value: Option<&'a str>, renames: &'a [Rename]) -> Vec<Option<&'a str>> {
+/// A value and all its former values, newest first.
+fn former_values<'a>(field: usize, value: Option<&'a str>, renames: &'a [Rename]) -> Vec<Option<&'a str>> {
     let mut values = vec![value];
     let mut place = 0;
     while let Some(value) = values.get(place).copied() {
@@ -211,10 +211,10 @@ mod tests {
     fn a_date_of_milliseconds_keeps_the_key_that_it_had() {
         let millis = fine("2026-01-02T03:04:05.123Z");
         let finer = fine("2026-01-02T03:04:05.1234Z");
-        assert_eq!(key(&millis, [None; 5], &[]), coarse_key(&finer, [None; 5], &[]));
-        assert!(!millis.was_coarse() && finer.was_coarse());
-        // Both are in the same microsecond: which of them a former row means cannot be told.
-        assert!(!fine("2026-01-02T03:04:05.1230004Z").was_coarse());
+        assert_eq!(key(&millis, [None; 5], &[]), former_key(&finer, [None; 5], &[]));
+        assert!(!millis.has_former_key() && finer.has_former_key());
+        // Both dates share a microsecond, so a former row matches either.
+        assert!(!fine("2026-01-02T03:04:05.1230004Z").has_former_key());
     }
 
     fn rename(field: usize, old: Option<&str>, new: Option<&str>) -> Rename {
@@ -226,28 +226,28 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_looked_for_under_all_that_its_values_were() {
+    fn an_event_is_looked_up_under_all_its_former_values() {
         let renames = [
             rename(2, Some("A"), Some("B")),
             rename(2, Some("B"), Some("C")),
             rename(0, Some("x"), None),
         ];
         let now = [None, None, Some("C"), None, None];
-        let spellings: Vec<_> = older_spellings(now, &renames)
+        let combinations: Vec<_> = older_values(now, &renames)
             .into_iter()
             .map(|one| (one[0], one[2]))
             .collect();
-        assert_eq!(spellings.len(), 5);
-        assert_eq!(spellings.last(), Some(&(Some("x"), Some("A"))));
-        assert!(!spellings.contains(&(None, Some("C"))));
+        assert_eq!(combinations.len(), 5);
+        assert_eq!(combinations.last(), Some(&(Some("x"), Some("A"))));
+        assert!(!combinations.contains(&(None, Some("C"))));
         let other = [Some("x"), None, Some("D"), None, None];
-        assert_eq!(older_spellings(other, &renames), Vec::<Values<'_>>::new());
+        assert_eq!(older_values(other, &renames), Vec::<Values<'_>>::new());
     }
 
     #[test]
     fn a_value_that_was_renamed_back_and_forth_has_one_oldest() {
         let renames = [rename(2, Some("A"), Some("B")), rename(2, Some("B"), Some("A"))];
-        let of = |value| oldest_spelling([None, None, Some(value), None, None], &renames)[2];
+        let of = |value| oldest_values([None, None, Some(value), None, None], &renames)[2];
         assert_eq!(of("A"), of("B"));
     }
 }

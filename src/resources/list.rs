@@ -121,6 +121,6 @@ impl Decoder for ListDecoder {
         if let Err(problem) = self.put(element, &print.id, &mut fields, into) {
             into.rejects.push(reject(element, Some(print.id), problem));
         }
-        into.tally.replaced_characters += fields.replaced;
+        into.read_counts.replaced_characters += fields.replaced;
     }
 }

@@ -1,10 +1,9 @@
-//! Meaning: where each resource is read, how its elements are decoded and which table they fill.
+//! The resources: where each one is read, how its elements are decoded and which table they fill.
 //!
 //! No I/O, no SQL, no HTTP. A plain list is one description in [`registry`] and one migration; nothing else names it.
 
 mod audit_events;
 mod audit_key;
-mod census;
 mod child_rows;
 mod dates;
 mod fields;
@@ -16,5 +15,6 @@ mod profile_row;
 mod profiles;
 pub mod registry;
 mod reject;
-mod segment_choice;
+mod segment_counter;
 mod segment_profiles;
+mod segment_resolver;

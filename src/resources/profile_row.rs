@@ -90,7 +90,7 @@ impl ProfileRows {
         let element = std::str::from_utf8(element).map_err(|error| Problem::Shape(error.to_string()))?;
         self.read(element, into)?;
         let profile = self.draft.complete(element, &self.wanted);
-        into.tally.unreadable_dates += profile.unreadable_dates;
+        into.read_counts.unreadable_dates += profile.unreadable_dates;
         let id = profile.id.ok_or(Problem::NoId)?;
         let children = if self.children.is_empty() || survivor(&profile, id).is_some() {
             None
@@ -99,7 +99,7 @@ impl ProfileRows {
             let hash = self
                 .children
                 .read(element.as_bytes(), id, &mut fields, &mut into.children);
-            into.tally.replaced_characters += fields.replaced;
+            into.read_counts.replaced_characters += fields.replaced;
             Some(hash?)
         };
         if write_aliases(&profile, id, into) {
@@ -117,7 +117,7 @@ impl ProfileRows {
         self.draft.clear();
         let mut fields = Fields::default();
         let read = loose::read(element, &mut fields, &mut self.draft);
-        into.tally.replaced_characters += fields.replaced;
+        into.read_counts.replaced_characters += fields.replaced;
         read
     }
 }
@@ -173,7 +173,7 @@ fn write(
     let differs = children.is_some_and(|children| children != stored_children);
     if !has_row && !differs {
         into.children.discard();
-        into.tally.unchanged += 1;
+        into.read_counts.unchanged += 1;
         into.rehash.push((id.to_owned(), source));
     } else if let Some(children) = children {
         into.children.keep(Parent {

@@ -10,19 +10,19 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
 use crate::model::page::{Broken, Lookup, Request, halved};
-use crate::model::ports::{Census, Decoder, Identified, Prelude, Resource, Walkable};
+use crate::model::ports::{Decoder, Identified, Resource, SegmentCounter, SegmentResolver, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::table::{Child, Table};
 use crate::model::verdict::Verdict;
 
-use super::census::SegmentCensus;
 use super::fields::Fields;
 use super::identity;
 use super::lists::SEGMENTS;
 use super::profile_row::{self, HashSeeds, ProfileRows};
 use super::reject;
-use super::segment_choice::SegmentChoice;
+use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
+use super::segment_resolver::ProfileSegmentResolver;
 
 /// The properties that carry the dates; asked for whatever the settings list.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
@@ -182,13 +182,13 @@ impl Walkable for Profiles {
         }
     }
 
-    fn prelude(&self, wanted: Option<&str>) -> Box<dyn Prelude> {
+    fn segment_resolver(&self, wanted: Option<&str>) -> Box<dyn SegmentResolver> {
         let wanted = wanted.unwrap_or(&self.segment);
-        Box::new(SegmentChoice::new(wanted, &self.segment))
+        Box::new(ProfileSegmentResolver::new(wanted, &self.segment))
     }
 
-    fn census(&self) -> Box<dyn Census> {
-        Box::new(SegmentCensus)
+    fn segment_counter(&self) -> Box<dyn SegmentCounter> {
+        Box::new(ProfileSegmentCounter)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::settings::Settings;
 use crate::model::description::{Description, Reading, Registry};
-use crate::model::ports::{Clock, Meaning};
+use crate::model::ports::{AnyResource, Clock};
 
 use super::audit_events::{self, AuditEvents};
 use super::list::ListResource;
@@ -22,8 +22,8 @@ pub struct Entry {
     pub description: &'static Description,
     /// Whether the settings want it.
     pub enabled: bool,
-    /// Its meaning.
-    pub meaning: Meaning,
+    /// The resource itself.
+    pub resource: AnyResource,
 }
 
 impl Entry {
@@ -36,37 +36,37 @@ impl Entry {
 /// The resources as the settings want them.
 pub fn entries(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Entry> {
     let entry = |description| {
-        let (enabled, meaning) = meaning(description, settings, clock);
+        let (enabled, resource) = resource(description, settings, clock);
         Entry {
             description,
             enabled,
-            meaning,
+            resource,
         }
     };
     settings.registry.iter().map(entry).collect()
 }
 
-/// Whether a resource is wanted, and its meaning.
-fn meaning(
+/// Whether the settings want a resource, and the resource itself.
+fn resource(
     description: &'static Description,
     settings: &Settings,
     clock: &Arc<dyn Clock>,
-) -> (bool, Meaning) {
+) -> (bool, AnyResource) {
     let settings = &settings.resources;
     match &description.reading {
         Reading::List(list) => {
             let wanted = settings.list(description, list);
             let resource = ListResource::new(description, list, wanted.page_size.get());
-            (wanted.enabled, Meaning::List(Arc::new(resource)))
+            (wanted.enabled, AnyResource::List(Arc::new(resource)))
         }
         Reading::Walk(()) => (
             settings.profiles.enabled,
-            Meaning::Walk(Arc::new(Profiles::new(description, &settings.profiles))),
+            AnyResource::Walk(Arc::new(Profiles::new(description, &settings.profiles))),
         ),
         Reading::Feed(()) => {
             let events = &settings.audit_events;
             let resource = AuditEvents::new(events.page_size.get(), Arc::clone(clock));
-            (events.enabled, Meaning::Feed(Arc::new(resource)))
+            (events.enabled, AnyResource::Feed(Arc::new(resource)))
         }
     }
 }

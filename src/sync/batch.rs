@@ -86,7 +86,7 @@ impl Prepared {
         let mut later = self.batch;
         let unchanged = Batch {
             seen: later.seen.split_off(self.differing),
-            tally: std::mem::take(&mut later.tally),
+            read_counts: std::mem::take(&mut later.read_counts),
             ..Batch::default()
         };
         (unchanged, later)
@@ -186,7 +186,7 @@ pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     } else {
         loader.known(&prints).await?
     };
-    batch.tally.read = (elements.len() + batch.rejects.len()) as u64;
+    batch.read_counts.read = (elements.len() + batch.rejects.len()) as u64;
     let mut rest = None;
     // An element that cannot be loaded is there all the same, if its id can be read.
     let rejected = batch.rejects.iter();
@@ -194,20 +194,20 @@ pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     let mut same = Vec::with_capacity(prints.len());
     for (place, ((element, print), known)) in elements.iter().zip(prints).zip(known).enumerate() {
         if batch.aliases.len() >= LEAVING {
-            batch.tally.read -= (elements.len() - place) as u64;
+            batch.read_counts.read -= (elements.len() - place) as u64;
             rest = Some(first + place);
             break;
         }
         match known {
             Known::Same => {
-                batch.tally.unchanged += 1;
+                batch.read_counts.unchanged += 1;
                 same.push(print.id);
             }
             known => {
                 batch.seen.push(print.id.clone());
                 let before = accounted(&batch);
                 decoder.decode(element, print, known, &mut batch);
-                batch.tally.elsewhere += u64::from(accounted(&batch) == before);
+                batch.read_counts.elsewhere += u64::from(accounted(&batch) == before);
             }
         }
         if place % 256 == 255 {
@@ -242,11 +242,11 @@ pub(super) async fn decode<R: Resource + ?Sized>(
     let mut batch = Batch::default();
     let broken = raw.blocks.iter().flat_map(|block| &block.broken);
     batch.rejects.extend(broken.map(|broken| resource.broken(broken)));
-    batch.tally.read = raw.count();
+    batch.read_counts.read = raw.count();
     for (place, element) in raw.elements().enumerate() {
         let before = accounted(&batch);
         decoder.decode(element, &mut batch);
-        batch.tally.elsewhere += u64::from(accounted(&batch) == before);
+        batch.read_counts.elsewhere += u64::from(accounted(&batch) == before);
         if place % 256 == 255 {
             // Decoding is pure computing: let others on this thread have their turn.
             tokio::task::yield_now().await;
@@ -259,7 +259,7 @@ pub(super) async fn decode<R: Resource + ?Sized>(
 /// The number of elements that are already in one of the batch's counts.
 fn accounted(batch: &Batch) -> u64 {
     let loaded = batch.rows.len() + batch.children.alone() + batch.rejects.len();
-    loaded as u64 + batch.tally.unchanged
+    loaded as u64 + batch.read_counts.unchanged
 }
 
 /// The elements with an identity, side by side with it; the others become rejects.

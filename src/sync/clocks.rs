@@ -34,17 +34,17 @@ pub(super) struct WalkTimes {
 
 impl WalkTimes {
     /// Computes both times from the tenant's time, if it is known, and the own clocks.
-    pub(super) fn of(told: Option<Time>, own: OwnClocks) -> Self {
-        let latest = told.map_or(own.later(), |told| told.max(own.later()));
+    pub(super) fn of(server_time: Option<Time>, own: OwnClocks) -> Self {
+        let latest = server_time.map_or(own.later(), |server_time| server_time.max(own.later()));
         Self {
-            claimed: told.map_or(own.earlier(), |told| told.min(own.later())),
+            claimed: server_time.map_or(own.earlier(), |server_time| server_time.min(own.later())),
             asked: later_by(latest, TOLERANCE),
         }
     }
 }
 
 /// Advises about clocks that differ by more than the tolerance.
-pub(super) fn advise_on_clocks(progress: &Progress, told: Option<Time>, own: OwnClocks) {
+pub(super) fn advise_on_clocks(progress: &Progress, server_time: Option<Time>, own: OwnClocks) {
     if let Some(apart) = own.difference() {
         let side = if apart > TimeDelta::zero() {
             "ahead of"
@@ -56,7 +56,7 @@ pub(super) fn advise_on_clocks(progress: &Progress, told: Option<Time>, own: Own
             in_words(apart)
         ));
     }
-    match told.and_then(|told| own.departure(told)) {
+    match server_time.and_then(|server_time| own.departure(server_time)) {
         Some(ahead) if ahead > TimeDelta::zero() => progress.advise(&format!(
             "the tenant's clock is {} ahead of this machine's and the database's: what is read counts as complete through \
              our own time only, and what the tenant dates later is read again",
@@ -104,12 +104,12 @@ mod tests {
             process: at(0),
             database: at(300),
         };
-        let times = |told: Option<i64>| {
-            let times = WalkTimes::of(told.map(at), own);
+        let times = |server_time: Option<i64>| {
+            let times = WalkTimes::of(server_time.map(at), own);
             let seconds = |time: Time| time.timestamp() - 1_700_000_000;
             (seconds(times.claimed), seconds(times.asked))
         };
-        assert_eq!(times(Some(100)), (100, 360), "as told");
+        assert_eq!(times(Some(100)), (100, 360), "as the tenant says");
         assert_eq!(times(Some(1_200)), (300, 1_260), "never past both own clocks");
         assert_eq!(times(Some(-7_200)), (-7_200, 360), "asks on all the same");
         assert_eq!(times(None), (0, 360), "the earlier of ours");

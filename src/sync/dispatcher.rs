@@ -31,8 +31,8 @@ pub(super) struct Dispatcher<S, T> {
     flush: watch::Sender<bool>,
     pub(super) pages: Pages,
     without_new_ids: PagesWithoutNewIds,
-    /// Whether the listing goes round in circles.
-    pub(super) circling: bool,
+    /// Whether the listing repeats itself.
+    pub(super) repeats_itself: bool,
     /// The decision about a batch that only a person can make. The open pages are read to their ends, so that the
     /// message names all of it.
     held: Option<Fault>,
@@ -56,7 +56,7 @@ impl<S, T: Store> Dispatcher<S, T> {
             flush,
             pages: Pages::default(),
             without_new_ids: PagesWithoutNewIds::default(),
-            circling: false,
+            repeats_itself: false,
             held: None,
             unidentified: 0,
         }
@@ -170,7 +170,7 @@ impl<S, T: Store> Dispatcher<S, T> {
                     .transfer
                     .seen_filter
                     .is_stale(whole.new_ids + whole.unidentified, whole.ids);
-                self.circling |= self.without_new_ids.page(is_stale);
+                self.repeats_itself |= self.without_new_ids.page(is_stale);
             }
         }
         Ok(())

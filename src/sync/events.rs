@@ -71,11 +71,11 @@ pub(super) async fn run<S: Source, T: Store>(
             break;
         }
     }
-    Ok(told(context, &scan, gaps))
+    Ok(report(context, &scan, gaps))
 }
 
 /// Reports the gaps of the scan and how full its pages were.
-fn told<S: Source, T: Store>(context: &Context<'_, S, T, dyn Feed>, scan: &Scan, gaps: usize) -> Ended {
+fn report<S: Source, T: Store>(context: &Context<'_, S, T, dyn Feed>, scan: &Scan, gaps: usize) -> Ended {
     let mut ended = Ended::well(&context.progress.read());
     if gaps > 0 {
         context.progress.notice(&format!(
@@ -155,9 +155,9 @@ async fn load<S: Source, T: Store>(
     batch: Batch,
     advance: Advance,
 ) -> Outcome<()> {
-    let tally = batch.tally;
+    let read_counts = batch.read_counts;
     let written = loader.loader().await?.load(batch, Some(advance)).await?;
-    context.progress.loaded(tally, &written);
+    context.progress.loaded(read_counts, &written);
     context.progress.change(|counts| {
         counts.pages += 1;
         counts.distinct = counts.inserted + counts.unchanged;
@@ -190,14 +190,17 @@ impl Scan {
         dates: &[Time],
         own: OwnClocks,
     ) -> Step {
-        let told = end.head().server_time;
+        let server_time = end.head().server_time;
         let parameters = ScanParameters {
-            latest: told.map_or(own.later(), |told| told.max(own.later())),
+            latest: server_time.map_or(own.later(), |server_time| server_time.max(own.later())),
             ..self.parameters
         };
         let walk = self.walk.get_or_insert_with(|| {
-            clocks::advise_on_clocks(context.progress, told, own);
-            SinceWalk::begin(parameters, told.map(|_| WalkTimes::of(told, own).claimed))
+            clocks::advise_on_clocks(context.progress, server_time, own);
+            SinceWalk::begin(
+                parameters,
+                server_time.map(|_| WalkTimes::of(server_time, own).claimed),
+            )
         });
         self.page_fill = self.page_fill.or(walk.page_fill(end.elements(), dates));
         walk.page(end.elements(), dates)

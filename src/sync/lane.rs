@@ -17,10 +17,10 @@ use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{CursorPosition, Position};
 
 use super::batch::{self, Prepared, RawBatch};
-use super::ending::{SEEN_LOST, WALKS_AGAIN};
 use super::on_demand_loader::IDLE_TIME;
 use super::pages::PageCounts;
 use super::transfer::Transfer;
+use super::transfer_end::{SEEN_LOST, WALKS_AGAIN};
 
 /// A changed part of at most one eighth of `batch_bytes` is deferred.
 const FEW: usize = 8;
@@ -292,7 +292,7 @@ impl<S: Source, T: Store> Lane<S, T> {
         let new_ids = *parts
             .in_hand
             .get_or_insert_with(|| seen_filter.take(seen.filter(|id| !id.is_empty())));
-        prepared.batch.tally.new_ids = new_ids;
+        prepared.batch.read_counts.new_ids = new_ids;
         if prepared.batch.fresh {
             let losers = prepared.batch.aliases.iter().map(|(loser, _)| loser.as_str());
             // A batch whose commit was not confirmed may be in the table already.
@@ -346,12 +346,12 @@ impl<S: Source, T: Store> Lane<S, T> {
     }
 
     async fn commit(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<()> {
-        let tally = batch.tally;
+        let read_counts = batch.read_counts;
         let written = self.loader().await?.load(batch, advance).await?;
         self.transfer
             .recorded
             .fetch_add(written.recorded, Ordering::Relaxed);
-        self.transfer.progress.loaded(tally, &written);
+        self.transfer.progress.loaded(read_counts, &written);
         Ok(())
     }
 

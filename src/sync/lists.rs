@@ -89,10 +89,10 @@ fn incomplete(read: &OffsetWalk) -> Ended {
     let distinct = read.distinct();
     let error = match read.total() {
         _ if read.is_complete() => "the list was different each time it was read".to_owned(),
-        told if read.has_no_end() => {
-            let told = told.map_or("without a total".to_owned(), |total| format!("of {total}"));
+        total if read.has_no_end() => {
+            let of_total = total.map_or("without a total".to_owned(), |total| format!("of {total}"));
             format!(
-                "the list does not end: {distinct} different elements came {told}, more than is plausible"
+                "the list does not end: {distinct} different elements came {of_total}, more than is plausible"
             )
         }
         Some(total) => format!(
@@ -184,7 +184,7 @@ impl<S: Source, T: Store> ListLoader<'_, S, T> {
             .filter_map(|reject| reject.element_id.as_ref());
         let ids = batch.seen.iter().chain(readable).map(String::as_bytes);
         listing.take(ids, prepared.unidentified);
-        let tally = batch.tally;
+        let read_counts = batch.read_counts;
         let advance = Advance {
             position: Some(Position::Offset(self.position.clone())),
             ..Advance::default()
@@ -195,7 +195,7 @@ impl<S: Source, T: Store> ListLoader<'_, S, T> {
             .await?
             .load(prepared.batch, Some(advance))
             .await?;
-        self.context.progress.loaded(tally, &written);
+        self.context.progress.loaded(read_counts, &written);
         Ok(())
     }
 }
@@ -221,7 +221,7 @@ async fn page<S: Source, T: Store>(
             Piece::Block(block) => {
                 elements += (block.elements.len() + block.broken.len()) as u64;
                 raw.push(block);
-                if listing.is_too_much(elements, reader.told(), stored) {
+                if listing.is_too_much(elements, reader.reported_total(), stored) {
                     loading.load(&raw, listing).await?;
                     return Ok(Step::End);
                 }

@@ -46,14 +46,14 @@ pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
         }
     };
     // They count as `missed`. The rows written for them also count as read, so that the counts add up.
-    let tally = ReadCounts {
+    let read_counts = ReadCounts {
         read: written.inserted + written.updated + written.rejected + written.suppressed,
         replaced_characters: noticed.replaced_characters,
         unreadable_dates: noticed.unreadable_dates,
         ..ReadCounts::default()
     };
     context.progress.loaded(
-        tally,
+        read_counts,
         &Written {
             unchanged: 0,
             ..written
@@ -77,8 +77,8 @@ async fn compare_and_load<S: Source, T: Store, R: Identified + ?Sized>(
     while let Some(place) = from {
         let (prepared, rest) =
             batch::prepare_from(place, resource, decoder.as_mut(), &mut loader, raw, &table_state).await?;
-        noticed.replaced_characters += prepared.batch.tally.replaced_characters;
-        noticed.unreadable_dates += prepared.batch.tally.unreadable_dates;
+        noticed.replaced_characters += prepared.batch.read_counts.replaced_characters;
+        noticed.unreadable_dates += prepared.batch.read_counts.unreadable_dates;
         all.add(&loader.load(prepared.batch, None).await?);
         from = rest;
     }

@@ -3,7 +3,6 @@
 mod batch;
 mod clocks;
 mod dispatcher;
-mod ending;
 pub mod engine;
 mod events;
 mod lane;
@@ -24,6 +23,7 @@ mod segment;
 mod small_pages;
 mod sweep;
 mod transfer;
+mod transfer_end;
 mod verify;
 mod walk;
 mod watermarks;

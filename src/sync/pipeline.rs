@@ -17,10 +17,10 @@ use crate::model::position::CursorPosition;
 
 use super::batch::RawBatch;
 use super::dispatcher::{Dispatcher, reach};
-use super::ending::{Ending, TransferEnd, TransferFault};
 use super::lane::{Lane, QueuedBatch};
 use super::pages::Tail;
 use super::transfer::Transfer;
+use super::transfer_end::{EndReason, TransferEnd, TransferFault};
 use super::walk::cursor::{self, EmptyPages, EmptyPagesVerdict, Step};
 use super::walk::limit;
 use super::walk::size::PageSize;
@@ -49,7 +49,7 @@ pub(super) async fn run<S: Source, T: Store>(
         transfer,
         empty: EmptyPages::default(),
         size: PageSize::of(start.course.shrink),
-        smallest_told: start.course.shrink,
+        smallest_logged: start.course.shrink,
     };
     let walked = reader.walk(start).await;
     // In any case, batches that were handed over are reported before the connections are closed.
@@ -74,7 +74,7 @@ struct CursorReader<S, T> {
     empty: EmptyPages,
     size: PageSize,
     /// The number of halvings of the page size that was reported last.
-    smallest_told: u32,
+    smallest_logged: u32,
 }
 
 /// A page and the time before its request.
@@ -103,14 +103,14 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         loop {
             self.dispatcher.make_room().await?;
             self.dispatcher.stop_if_held().await?;
-            if self.dispatcher.circling {
-                return Ok(self.walked(position, Ending::Circling));
+            if self.dispatcher.repeats_itself {
+                return Ok(self.walked(position, EndReason::RepeatedPages));
             }
             let number = self.dispatcher.pages.open();
             let Read::Whole(end, raw) = self.page(number, &position, &mut ahead).await? else {
                 self.dispatcher.drain().await?;
                 self.dispatcher.stop_if_held().await?;
-                return Ok(self.walked(position, Ending::TooMuch));
+                return Ok(self.walked(position, EndReason::TooManyElements));
             };
             let (mut next, last) = match cursor::after(&position, &end, 0) {
                 Step::Read(next) => (next, false),
@@ -132,39 +132,39 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             self.dispatcher.send_tails().await?;
             position = next;
             let emptiness = self.empty.page(end.elements());
-            if let Some(ending) = self.ending(&position, last, emptiness).await? {
+            if let Some(reason) = self.end_reason(&position, last, emptiness).await? {
                 self.dispatcher.drain().await?;
                 self.dispatcher.stop_if_held().await?;
-                return Ok(self.walked(position, ending));
+                return Ok(self.walked(position, reason));
             }
         }
     }
 
-    /// The ending of the walk after this page; none if the walk continues.
-    async fn ending(
+    /// Why the walk ends after this page; none if the walk continues.
+    async fn end_reason(
         &mut self,
         position: &CursorPosition,
         last: bool,
         emptiness: EmptyPagesVerdict,
-    ) -> Outcome<Option<Ending>> {
+    ) -> Outcome<Option<EndReason>> {
         if last {
-            return Ok(Some(Ending::Reached));
+            return Ok(Some(EndReason::EndReached));
         }
         match emptiness {
             EmptyPagesVerdict::GoOn => Ok(None),
-            EmptyPagesVerdict::End => Ok(Some(Ending::Empty)),
+            EmptyPagesVerdict::End => Ok(Some(EndReason::EmptyPages)),
             EmptyPagesVerdict::EndIfAllCame => {
                 self.dispatcher.drain().await?;
                 let distinct = self.transfer.store.distinct(self.transfer.walk.id).await?;
                 let unidentified = position.unidentified + self.dispatcher.unidentified;
                 let all_came = cursor::all_came(distinct, unidentified, position.total);
-                Ok(all_came.then_some(Ending::Reached))
+                Ok(all_came.then_some(EndReason::EndReached))
             }
         }
     }
 
     /// What is known once the last tail is loaded.
-    fn walked(&self, position: CursorPosition, ending: Ending) -> TransferEnd {
+    fn walked(&self, position: CursorPosition, reason: EndReason) -> TransferEnd {
         let unidentified = position.unidentified + self.dispatcher.unidentified;
         let seen_at_least = self.dispatcher.seen_at_least();
         TransferEnd {
@@ -173,7 +173,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
                 unidentified,
                 ..position
             },
-            ending,
+            reason,
             distinct: self.transfer.seen_filter.distinct(),
         }
     }
@@ -215,8 +215,8 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         let (now, smaller) = (count(before), count(before + 1));
         let shrinks = self.size.fault(now == smaller);
         tracing::debug!(%fault, shrinks, "a page did not come whole; asking for it again");
-        if let (true, Some(now), Some(smaller)) = (shrinks && before >= self.smallest_told, now, smaller) {
-            self.smallest_told = before + 1;
+        if let (true, Some(now), Some(smaller)) = (shrinks && before >= self.smallest_logged, now, smaller) {
+            self.smallest_logged = before + 1;
             self.transfer.progress.notice(&format!(
                 "pages of {now} do not come whole ({fault}); asking for {smaller} at once (set `page_size` lower if this stays)"
             ));

@@ -15,11 +15,11 @@ use opening::open;
 use stored::{give_up, has_lost_ids, start_over, walk_of};
 
 use super::batch::TableState;
-use super::ending::{SEEN_LOST, TransferEnd, TransferFault, WALKS_AGAIN};
 use super::restart::{self, RESTARTS, Restart};
 use super::run::{Context, Ended};
 use super::run_spec::ProfilesReading;
 use super::transfer::Transfer;
+use super::transfer_end::{SEEN_LOST, TransferEnd, TransferFault, WALKS_AGAIN};
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
 use super::watermarks::{self, Watermarks};

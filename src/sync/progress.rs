@@ -86,16 +86,16 @@ impl Progress {
     }
 
     /// Adds the counts of a loaded batch.
-    pub(super) fn loaded(&self, tally: ReadCounts, written: &Written) {
+    pub(super) fn loaded(&self, read_counts: ReadCounts, written: &Written) {
         if written.unrecorded > 0 && self.lock().unrecorded == 0 {
             self.notice("so many elements are rejected that `sync.rejects` takes no more of them: they are counted only");
         }
         self.change(|counts| {
-            counts.read += tally.read;
-            counts.unchanged += tally.unchanged + written.unchanged;
-            counts.replaced_characters += tally.replaced_characters;
-            counts.unreadable_dates += tally.unreadable_dates;
-            counts.distinct += tally.new_ids;
+            counts.read += read_counts.read;
+            counts.unchanged += read_counts.unchanged + written.unchanged;
+            counts.replaced_characters += read_counts.replaced_characters;
+            counts.unreadable_dates += read_counts.unreadable_dates;
+            counts.distinct += read_counts.new_ids;
             counts.inserted += written.inserted;
             counts.updated += written.updated;
             counts.removed += written.removed;
@@ -106,18 +106,18 @@ impl Progress {
             counts.repeated += written.repeated;
             counts.late += written.late;
             counts.late_by = counts.late_by.max(written.late_by);
-            counts.elsewhere += tally.elsewhere;
+            counts.elsewhere += read_counts.elsewhere;
         });
     }
 
     /// Changes the counts and tells the listener.
     pub(super) fn change(&self, change: impl FnOnce(&mut Counts)) {
-        let told = {
+        let counts = {
             let mut counts = self.lock();
             change(&mut counts);
             self.with_wire(&counts)
         };
-        self.listener.counts(self.slot, &told);
+        self.listener.counts(self.slot, &counts);
     }
 
     /// The counts so far.

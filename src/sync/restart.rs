@@ -10,10 +10,10 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Restarted};
 
-use super::ending::{SEEN_LOST, TransferFault};
 use super::profiles::stored::moved;
 use super::run::Context;
-use super::small_pages::read_prelude;
+use super::small_pages::read_segments;
+use super::transfer_end::{SEEN_LOST, TransferFault};
 
 /// The most restarts within one run.
 pub(super) const RESTARTS: u32 = 3;
@@ -154,9 +154,9 @@ async fn ask<S: Source, T: Store>(
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
-    let mut prelude = resource.prelude(Some(&position.segment));
-    read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
-    let is_listed = prelude.resolve(None).is_ok_and(|choice| choice.is_wanted);
+    let mut resolver = resource.segment_resolver(Some(&position.segment));
+    read_segments(source, context.stop, meter, resolver.as_mut(), |_| {}).await?;
+    let is_listed = resolver.resolve(None).is_ok_and(|choice| choice.is_wanted);
     let start = CursorPosition {
         cursor: "*".to_owned(),
         ..position.clone()

@@ -11,7 +11,7 @@ use crate::model::position::{CursorPosition, Scope};
 use crate::model::segment::Choice;
 
 use super::run::{Context, Ended};
-use super::small_pages::read_prelude;
+use super::small_pages::read_segments;
 use super::walk::cursor;
 
 /// How often the listing is read until two readings in a row say the same.
@@ -59,12 +59,12 @@ async fn read<S: Source, T: Store>(
     wanted: Option<&str>,
     last: Option<&str>,
 ) -> Outcome<(Outcome<Choice>, Option<Time>)> {
-    let mut prelude = context.resource.prelude(wanted);
+    let mut resolver = context.resource.segment_resolver(wanted);
     let source = context.source.as_ref();
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
-    let server_time = read_prelude(source, context.stop, meter, prelude.as_mut(), |_| {}).await?;
-    Ok((prelude.resolve(last), server_time))
+    let server_time = read_segments(source, context.stop, meter, resolver.as_mut(), |_| {}).await?;
+    Ok((resolver.resolve(last), server_time))
 }
 
 /// The segment that the last complete full walk read.

@@ -1,10 +1,10 @@
-//! Reads the small pages of lists, preludes and audit events. (`pipeline` reads the pages of profiles.) A page that
+//! Reads the small pages of lists, segment listings and audit events. (`pipeline` reads the pages of profiles.) A page that
 //! breaks off is requested again, in a smaller size where the request allows it.
 
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Block, Meter, PageEnd, Request};
-use crate::model::ports::{Listing, Page, Prelude, Source};
+use crate::model::ports::{Listing, Page, SegmentResolver, Source};
 
 use super::batch::RawBatch;
 use super::lease::Stop;
@@ -72,8 +72,8 @@ impl<'a, S: Source> PageReader<'a, S> {
         }
     }
 
-    /// `totalResults` of the page that is being read, as far as it has been told.
-    pub(super) fn told(&self) -> Option<u64> {
+    /// `totalResults` of the page that is being read, as far as it has arrived.
+    pub(super) fn reported_total(&self) -> Option<u64> {
         self.page.as_ref()?.so_far().total_results
     }
 
@@ -135,12 +135,13 @@ fn too_large(request: &Request) -> Fault {
         .hint("lower the resource's `page_size`")
 }
 
-/// Reads the listing of a prelude, shows it each element (again where a page broke off), and gives the tenant's time.
-pub(super) async fn read_prelude<S: Source>(
+/// Reads the listing of segments for `resolver` and returns the tenant's time. Elements of a page that broke off are
+/// passed again.
+pub(super) async fn read_segments<S: Source>(
     source: &S,
     stop: &Stop,
     meter: &Meter,
-    prelude: &mut dyn Prelude,
+    resolver: &mut dyn SegmentResolver,
     mut each: impl FnMut(&[u8]) + Send,
 ) -> Outcome<Option<Time>> {
     let mut reader = PageReader::new(source, stop, meter);
@@ -149,7 +150,7 @@ pub(super) async fn read_prelude<S: Source>(
     let (mut start, mut elements) = (0, 0);
     loop {
         // Elements are compared by their bytes, since ids are not known here.
-        let piece = reader.next(&|shrink| prelude.request(start, shrink)).await?;
+        let piece = reader.next(&|shrink| resolver.request(start, shrink)).await?;
         match piece {
             Piece::Block(block) => {
                 elements += (block.elements.len() + block.broken.len()) as u64;
@@ -157,11 +158,11 @@ pub(super) async fn read_prelude<S: Source>(
                 raw.push(block);
                 listing.take(raw.elements(), 0);
                 for element in raw.elements() {
-                    prelude.take(element);
+                    resolver.take(element);
                     each(element);
                 }
-                if listing.is_too_much(elements, reader.told(), 0) {
-                    return Err(endless(&prelude.request(0, 0).path));
+                if listing.is_too_much(elements, reader.reported_total(), 0) {
+                    return Err(endless(&resolver.request(0, 0).path));
                 }
             }
             Piece::Again => {
@@ -196,7 +197,7 @@ pub(super) async fn read_list<S: Source>(
                 let mut raw = RawBatch::default();
                 raw.push(block);
                 each(&raw, &mut listing);
-                if listing.is_too_much(elements, reader.told(), stored) {
+                if listing.is_too_much(elements, reader.reported_total(), stored) {
                     return Ok(listing);
                 }
             }

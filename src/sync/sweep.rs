@@ -8,10 +8,10 @@ use crate::model::status::RunStatus;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
-use super::ending::SEEN_LOST;
 use super::lookups::{self, Doubt, LookedUp};
 use super::missed;
 use super::run::{Context, Ended};
+use super::transfer_end::SEEN_LOST;
 use super::walk::cursor;
 
 /// Candidates that are fetched and judged at once.

@@ -11,7 +11,7 @@ use crate::model::batch::Known;
 use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Meter, PageEnd, Request};
-use crate::model::ports::{Census, Listing, Prelude, Source, Store, Walkable};
+use crate::model::ports::{Listing, SegmentCounter, SegmentResolver, Source, Store, Walkable};
 use crate::model::position::{Scope, Slot};
 use crate::model::segment::SegmentCount;
 use crate::model::verification::{Comparison, SegmentComparison, Verification};
@@ -20,7 +20,7 @@ use super::batch::RawBatch;
 use super::engine::Engine;
 use super::lease::Stop;
 use super::run_spec::RunSpec;
-use super::small_pages::{PageReader, read_list, read_prelude, read_whole};
+use super::small_pages::{PageReader, read_list, read_segments, read_whole};
 use super::walk::cursor::tolerance;
 use super::walk::offset::OffsetWalk;
 
@@ -113,12 +113,12 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
 
     /// Profiles are counted by segment, in the heads of the segments' own listings.
     async fn profiles(&self, resource: &dyn Walkable, found: &mut Verification) -> Outcome<()> {
-        let (census, prelude) = (resource.census(), resource.prelude(None));
+        let (counter, resolver) = (resource.segment_counter(), resource.segment_resolver(None));
         let (listed, walked) = self
-            .segments(resource.name(), census.as_ref(), prelude, found)
+            .segments(resource.name(), counter.as_ref(), resolver, found)
             .await?;
         let mut totals = self
-            .totals(census.as_ref(), listed.keys().cloned().collect(), found)
+            .totals(counter.as_ref(), listed.keys().cloned().collect(), found)
             .await?;
         let members: HashMap<String, u64> = self.engine.store.memberships().await?.into_iter().collect();
         // A segment that only the tables know may be deleted at the tenant, or hidden from the listing.
@@ -127,7 +127,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
             .filter(|id| !listed.contains_key(*id))
             .cloned()
             .collect();
-        totals.extend(self.totals(census.as_ref(), unlisted, found).await?);
+        totals.extend(self.totals(counter.as_ref(), unlisted, found).await?);
         let stored = self.engine.store.rows(resource.table()).await?;
         // The tenant still counts those who were erased here.
         let erased = self.engine.store.erased().await?;
@@ -152,20 +152,20 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     async fn segments(
         &self,
         name: &'static str,
-        census: &dyn Census,
-        mut prelude: Box<dyn Prelude>,
+        counter: &dyn SegmentCounter,
+        mut resolver: Box<dyn SegmentResolver>,
         found: &mut Verification,
     ) -> Outcome<(BTreeMap<String, SegmentCount>, String)> {
         let mut listed = BTreeMap::new();
         let source = self.engine.source.as_ref();
-        let each = |element: &[u8]| listed.extend(census.segment(element).map(|one| (one.id.clone(), one)));
-        read_prelude(source, &self.stop, &self.meter, prelude.as_mut(), each).await?;
+        let each = |element: &[u8]| listed.extend(counter.segment(element).map(|one| (one.id.clone(), one)));
+        read_segments(source, &self.stop, &self.meter, resolver.as_mut(), each).await?;
         let slot = Slot {
             resource: name,
             scope: Scope::Full,
         };
         let last = self.engine.store.cursor(slot).await?.segment;
-        let choice = prelude.resolve(last.as_deref())?;
+        let choice = resolver.resolve(last.as_deref())?;
         found.notices.extend(choice.notice);
         Ok((listed, choice.segment))
     }
@@ -174,14 +174,14 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     /// and not compared.
     async fn totals(
         &self,
-        census: &dyn Census,
+        counter: &dyn SegmentCounter,
         segments: Vec<String>,
         found: &mut Verification,
     ) -> Outcome<BTreeMap<String, Option<u64>>> {
         let of = segments.len();
         let mut answers = stream::iter(segments)
             .map(|id| async move {
-                let total = match census.profiles_in(&id) {
+                let total = match counter.profiles_in(&id) {
                     Some(request) => self.page(&request).await.map(|(end, _)| end.head().total_results),
                     None => Err(Fault::new(Kind::Final, "no address can hold its id")),
                 };

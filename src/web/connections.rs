@@ -101,18 +101,18 @@ async fn connection(stream: TcpStream, router: Router, place: OpenConnection, st
     tokio::pin!(connection);
     let dismissed = place.state.dismissed.clone();
     tokio::select! {
-        ended = &mut connection => return told(ended),
+        ended = &mut connection => return log_broken(ended),
         () = dismissed.cancelled() => return,
         () = tokio::time::sleep(LONGEST) => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
-        ended = &mut connection => told(ended),
+        ended = &mut connection => log_broken(ended),
         () = dismissed.cancelled() => {}
     }
 }
 
-fn told(ended: Result<(), hyper::Error>) {
+fn log_broken(ended: Result<(), hyper::Error>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection of the web server broke");
     }

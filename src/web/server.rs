@@ -182,8 +182,8 @@ async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
     if hosts.allow(request.uri(), request.headers(), arrived) {
         return next.run(request).await;
     }
-    let told = "this service does not answer to that host: name it in `web.hosts` if it is meant\n";
-    (StatusCode::MISDIRECTED_REQUEST, told).into_response()
+    let message = "this service does not answer to that host: name it in `web.hosts` if it is meant\n";
+    (StatusCode::MISDIRECTED_REQUEST, message).into_response()
 }
 
 /// Nothing may be loaded, run, framed or sent; the one stylesheet is allowed by its hash.
@@ -239,8 +239,8 @@ async fn status<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response
     match state.status().await {
         Ok(status) => json(StatusCode::OK, &status),
         Err(fault) => {
-            let told = json!({ "error": fault.sentence(), "hint": fault.hint });
-            json(StatusCode::SERVICE_UNAVAILABLE, &told)
+            let message = json!({ "error": fault.sentence(), "hint": fault.hint });
+            json(StatusCode::SERVICE_UNAVAILABLE, &message)
         }
     }
 }

@@ -9,6 +9,6 @@ mod support;
 mod documents;
 mod front;
 mod guarded;
+mod harness;
 mod searcher;
-mod tour;
 mod wrong;

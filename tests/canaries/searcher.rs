@@ -66,10 +66,10 @@ impl Searcher {
                 });
             }
         }
-        let told = found
+        let reported = found
             .into_iter()
             .map(|(name, around)| format!("{name}, {around}"));
-        told.collect()
+        reported.collect()
     }
 }
 

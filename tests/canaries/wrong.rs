@@ -1,10 +1,10 @@
-//! The part of the tour on which all goes wrong: at the tenant, at the database, with the key, in the settings, and in the
+//! The commands where everything goes wrong: at the tenant, at the database, with the key, in the settings, and in the
 //! program itself.
 
 use url::form_urlencoded::byte_serialize;
 
 use super::front::{Answer, At};
-use super::tour::Tour;
+use super::harness::Harness;
 use crate::support::program::Program;
 
 /// All commands that look into the database, in the form that needs nobody.
@@ -22,32 +22,32 @@ const WITH_DATABASE: [&[&str]; 11] = [
     &["psql", "-c", "select 1"],
 ];
 
-pub(super) async fn all(tour: &mut Tour) {
-    begin(tour).await;
-    wrong_secret(tour).await;
-    careless_servers(tour).await;
-    wrong_database(tour).await;
-    wrong_key(tour).await;
-    wrong_settings(tour).await;
-    panics(tour).await;
-    begin(tour).await;
+pub(super) async fn all(harness: &mut Harness) {
+    begin(harness).await;
+    wrong_secret(harness).await;
+    careless_servers(harness).await;
+    wrong_database(harness).await;
+    wrong_key(harness).await;
+    wrong_settings(harness).await;
+    panics(harness).await;
+    begin(harness).await;
 }
 
 /// Tokens that the tenant takes, and a copy of them to put back: each case begins with them, whatever the last one did.
-async fn begin(tour: &mut Tour) {
-    let program = tour.program.clone();
-    if tour.is_personal {
-        tour.sign_in(&program, true).await.0.expect(0);
+async fn begin(harness: &mut Harness) {
+    let program = harness.program.clone();
+    if harness.is_personal {
+        harness.sign_in(&program, true).await.0.expect(0);
     } else {
-        tour.expect(&program, 0, &["backfill", "segments"]).await;
+        harness.expect(&program, 0, &["backfill", "segments"]).await;
     }
     let keep = "create schema if not exists kept; drop table if exists kept.tokens;
                 create table kept.tokens as table sync.tokens";
-    tour.guarded.database.run(keep).await;
+    harness.guarded.database.run(keep).await;
 }
 
-async fn put_back(tour: &Tour, expired: bool) {
-    let database = &tour.guarded.database;
+async fn put_back(harness: &Harness, expired: bool) {
+    let database = &harness.guarded.database;
     database
         .run("truncate sync.tokens; insert into sync.tokens select * from kept.tokens")
         .await;
@@ -58,20 +58,20 @@ async fn put_back(tour: &Tour, expired: bool) {
     }
 }
 
-async fn wrong_secret(tour: &mut Tour) {
-    put_back(tour, true).await;
-    let wrong = tour
+async fn wrong_secret(harness: &mut Harness) {
+    put_back(harness, true).await;
+    let wrong = harness
         .program
-        .with("BLUECONIC_CLIENT_SECRET", &tour.given.wrong_secret);
+        .with("BLUECONIC_CLIENT_SECRET", &harness.given.wrong_secret);
     for arguments in [&["check"][..], &["backfill", "segments"], &["logout", "--yes"]] {
-        let ended = tour.run(&wrong, arguments).await;
+        let ended = harness.run(&wrong, arguments).await;
         assert_ne!(ended.code(), 0, "{}", ended.stderr);
     }
-    tour.run_for_a_while(&wrong, &["serve"]).await;
+    harness.run_for_a_while(&wrong, &["serve"]).await;
 }
 
 /// Servers that send back what was sent to them, and tokens where none are looked for.
-async fn careless_servers(tour: &mut Tour) {
+async fn careless_servers(harness: &mut Harness) {
     let token = [
         Answer::Page(200),
         Answer::Page(503),
@@ -102,97 +102,97 @@ async fn careless_servers(tour: &mut Tour) {
     let cases = cases
         .chain(api.map(|answer| (At::Api, answer)))
         .chain(revoke.map(|answer| (At::Revoke, answer)));
-    let program = tour.program.clone();
+    let program = harness.program.clone();
     for (at, answer) in cases {
         if (at, answer) == (At::Revoke, revoke[0]) {
-            begin(tour).await;
+            begin(harness).await;
         }
-        put_back(tour, at == At::Token).await;
-        tour.front.answer(Some((at, answer)));
+        put_back(harness, at == At::Token).await;
+        harness.front.answer(Some((at, answer)));
         let commands: &[&[&str]] = match at {
             At::Token | At::Api => &[&["check"], &["backfill", "segments", "--json"]],
             At::Revoke => &[&["logout", "--yes"]],
         };
         for arguments in commands {
-            tour.run(&program, arguments).await;
+            harness.run(&program, arguments).await;
             if at == At::Token {
-                put_back(tour, true).await;
+                put_back(harness, true).await;
             }
         }
-        if at == At::Token && tour.is_personal {
-            tour.sign_in(&program, true).await;
+        if at == At::Token && harness.is_personal {
+            harness.sign_in(&program, true).await;
         }
-        assert!(tour.front.answers() > 0, "{at:?} {answer:?}: nobody asked");
-        tour.front.answer(None);
+        assert!(harness.front.answers() > 0, "{at:?} {answer:?}: nobody asked");
+        harness.front.answer(None);
     }
 }
 
-async fn wrong_database(tour: &mut Tour) {
-    let wrong = tour.guarded.url(&tour.given.wrong_password);
+async fn wrong_database(harness: &mut Harness) {
+    let wrong = harness.guarded.url(&harness.given.wrong_password);
     for arguments in WITH_DATABASE {
-        let program = tour.program.with("DATABASE_URL", &wrong);
+        let program = harness.program.with("DATABASE_URL", &wrong);
         let program = match arguments[0] {
-            "rotate-key" => program.with("BLUECONIC_SYNC_OLD_KEY", &tour.given.wrong_key),
+            "rotate-key" => program.with("BLUECONIC_SYNC_OLD_KEY", &harness.given.wrong_key),
             _ => program,
         };
-        let ended = tour.run(&program, arguments).await;
+        let ended = harness.run(&program, arguments).await;
         assert_ne!(ended.code(), 0, "{arguments:?}: {}", ended.stderr);
     }
-    let password: String = byte_serialize(tour.given.password.as_bytes()).collect();
-    let right = tour.guarded.url(&tour.given.password);
-    let nowhere = right.replace(&tour.guarded.database.name, "nowhere");
+    let password: String = byte_serialize(harness.given.password.as_bytes()).collect();
+    let right = harness.guarded.url(&harness.given.password);
+    let nowhere = right.replace(&harness.guarded.database.name, "nowhere");
     let urls = [
         nowhere,
         format!("postgres://guest:{password}@127.0.0.1:1/away"),
         format!("postgres://guest:{password}@no.such.host.invalid/away"),
         format!("mysql://guest:{password}@localhost/other"),
-        format!("postgres://guest:{}@localhost/unescaped", tour.given.password),
+        format!("postgres://guest:{}@localhost/unescaped", harness.given.password),
         format!("postgres://guest:{password}@localhost:port/x"),
         format!("postgres://guest:{password}@[::1/x"),
         format!("{right}?passwd={password}"),
         format!("{right}?options[x={password}"),
         format!("postgres:///x?host=/nowhere&user=guest&password={password}"),
-        format!("host=/tmp user=guest password={}", tour.given.password),
+        format!("host=/tmp user=guest password={}", harness.given.password),
     ];
     for url in urls {
-        let program = tour.program.with("DATABASE_URL", &url);
+        let program = harness.program.with("DATABASE_URL", &url);
         for arguments in [&["check"][..], &["status"], &["psql", "-c", "select 1"]] {
-            tour.run(&program, arguments).await;
+            harness.run(&program, arguments).await;
         }
-        tour.run_for_a_while(&program, &["serve"]).await;
+        harness.run_for_a_while(&program, &["serve"]).await;
     }
 }
 
-async fn wrong_key(tour: &mut Tour) {
+async fn wrong_key(harness: &mut Harness) {
     let keys = [
-        tour.given.wrong_key.clone(),
+        harness.given.wrong_key.clone(),
         // Not base64, too short, too long.
-        format!("{}!", tour.given.wrong_key),
-        tour.given.wrong_key[..24].to_owned(),
-        tour.given.wrong_key.replace('=', "AAAA"),
+        format!("{}!", harness.given.wrong_key),
+        harness.given.wrong_key[..24].to_owned(),
+        harness.given.wrong_key.replace('=', "AAAA"),
     ];
     for key in keys {
-        put_back(tour, false).await;
-        let program = tour.program.with("BLUECONIC_SYNC_KEY", &key);
-        let rotating = tour.program.with("BLUECONIC_SYNC_OLD_KEY", &key);
-        let rotating = rotating.with("BLUECONIC_SYNC_KEY", &tour.given.key);
+        put_back(harness, false).await;
+        let program = harness.program.with("BLUECONIC_SYNC_KEY", &key);
+        let rotating = harness.program.with("BLUECONIC_SYNC_OLD_KEY", &key);
+        let rotating = rotating.with("BLUECONIC_SYNC_KEY", &harness.given.key);
         for arguments in [&["check"][..], &["backfill", "segments"], &["status"]] {
-            tour.run(&program, arguments).await;
+            harness.run(&program, arguments).await;
         }
         // The application's own token was replaced by one that is sealed with this key.
-        put_back(tour, false).await;
-        let ended = tour.run(&rotating, &["rotate-key"]).await;
+        put_back(harness, false).await;
+        let ended = harness.run(&rotating, &["rotate-key"]).await;
         assert_ne!(ended.code(), 0, "{}", ended.stdout);
-        let ended = tour.run(&program, &["logout", "--yes"]).await;
+        let ended = harness.run(&program, &["logout", "--yes"]).await;
         assert_ne!(ended.code(), 0, "{}", ended.stdout);
     }
-    put_back(tour, false).await;
+    put_back(harness, false).await;
 }
 
 /// Secrets in places that are not made for them.
-async fn wrong_settings(tour: &mut Tour) {
-    let secret = tour.given.client_secret.replace(['"', '\''], "");
-    let right = tour.guarded.url(&tour.given.password);
+async fn wrong_settings(harness: &mut Harness) {
+    let secret = harness.given.client_secret.replace(['"', '\''], "");
+    let right = harness.guarded.url(&harness.given.password);
     let files = [
         format!("[tenant]\nclient_secret = \"{secret}\"\n"),
         format!("[tenant]\nclient_secret = {secret}\n"),
@@ -202,17 +202,17 @@ async fn wrong_settings(tour: &mut Tour) {
         format!("[database]\nurl = [\"{right}\"]\n"),
         format!("[database]\npassword = \"{secret}\"\nurl = \"{right}\"\n"),
     ];
-    let file = tour.folder.path().join("settings.toml");
+    let file = harness.folder.path().join("settings.toml");
     for text in files {
         std::fs::write(&file, text).unwrap();
-        let program = tour.program.without("DATABASE_URL");
-        let ended = tour
+        let program = harness.program.without("DATABASE_URL");
+        let ended = harness
             .run(&program, &["status", "--config", file.to_str().unwrap()])
             .await;
         assert_eq!(ended.code(), 2, "{}", ended.stderr);
     }
     let encoded: String = byte_serialize(secret.as_bytes()).collect();
-    let host = tour.front.url.strip_prefix("http://").unwrap().to_owned();
+    let host = harness.front.url.strip_prefix("http://").unwrap().to_owned();
     let variables = [
         ("BLUECONIC_SYNC__TENANT__CLIENT_SECRET", secret.clone()),
         ("BLUECONIC_SYNC__DATABASE__URL", right),
@@ -224,27 +224,27 @@ async fn wrong_settings(tour: &mut Tour) {
         ("BLUECONIC_CLIENT_SECRET", String::new()),
     ];
     for (name, value) in variables {
-        let program = tour.program.with(name, &value);
-        tour.run(&program, &["check"]).await;
+        let program = harness.program.with(name, &value);
+        harness.run(&program, &["check"]).await;
     }
 }
 
 /// The program breaks off with everything in its hands.
-async fn panics(tour: &mut Tour) {
+async fn panics(harness: &mut Harness) {
     if !cfg!(feature = "failpoints") {
         return;
     }
     for place in ["token/claim", "token/store", "page/tail", "load"] {
-        begin(tour).await;
-        put_back(tour, true).await;
-        let program: Program = tour
+        begin(harness).await;
+        put_back(harness, true).await;
+        let program: Program = harness
             .program
             .with("FAILPOINTS", &format!("{place}/before=panic;{place}/after=panic"));
-        tour.run_for_a_while(&program, &["backfill", "segments"]).await;
+        harness.run_for_a_while(&program, &["backfill", "segments"]).await;
     }
-    let program = tour.program.with("FAILPOINTS", "token/store/before=panic");
-    begin(tour).await;
-    put_back(tour, true).await;
-    let ended = tour.run(&program, &["backfill", "segments"]).await;
+    let program = harness.program.with("FAILPOINTS", "token/store/before=panic");
+    begin(harness).await;
+    put_back(harness, true).await;
+    let ended = harness.run(&program, &["backfill", "segments"]).await;
     assert!(ended.stderr.contains("panicked"), "{}", ended.stderr);
 }

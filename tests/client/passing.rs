@@ -43,7 +43,7 @@ async fn every_status_of_trouble_passes_at_a_page_and_at_the_token() {
 }
 
 #[tokio::test]
-async fn a_firewalls_refusal_is_waited_out_and_never_told_as_a_scope() {
+async fn a_firewalls_refusal_is_waited_out_and_never_reported_as_a_scope() {
     for make in [
         (|| html(403)) as fn() -> axum::response::Response,
         || status(403, ""),
@@ -61,14 +61,14 @@ async fn a_firewalls_refusal_is_waited_out_and_never_told_as_a_scope() {
         tenant.always(move |_| make());
         let fault = refused(&tenant, "*").await;
         assert_eq!(fault.kind, Kind::Transient, "{fault}");
-        let told = format!("{} {}", fault.sentence(), fault.hint.unwrap());
+        let reported = format!("{} {}", fault.sentence(), fault.hint.unwrap());
         assert!(
-            told.contains("not from the tenant's API") && told.contains("gave up after"),
-            "{told}"
+            reported.contains("not from the tenant's API") && reported.contains("gave up after"),
+            "{reported}"
         );
         assert!(
-            told.contains("in front of the tenant") && !told.contains("scope"),
-            "{told}"
+            reported.contains("in front of the tenant") && !reported.contains("scope"),
+            "{reported}"
         );
     }
     // The API's own word is final at once.

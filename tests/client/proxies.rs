@@ -77,7 +77,7 @@ async fn sign_in(pairs: &[(&str, String)]) -> Fault {
 }
 
 #[tokio::test]
-async fn a_407_is_final_and_told_with_what_to_do_and_without_the_password() {
+async fn a_407_is_final_and_reported_with_what_to_do_and_without_the_password() {
     let proxy = Proxy::start("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await;
     let address = format!("http://user:{PASSWORD}@{}", proxy.address);
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {

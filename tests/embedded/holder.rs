@@ -136,11 +136,11 @@ async fn hold_until_killed() {
     std::future::pending::<()>().await;
 }
 
-pub(super) fn kill_server(home: &Path) {
-    let file = fs::read_to_string(home.join("pgdata/postmaster.pid")).unwrap();
+pub(super) fn kill_server(data_dir: &Path) {
+    let file = fs::read_to_string(data_dir.join("pgdata/postmaster.pid")).unwrap();
     let id = file.lines().next().unwrap().parse().unwrap();
     kill(Pid::from_raw(id), Signal::SIGKILL).unwrap();
     eventually("the server is dead", || {
-        !processes(home).iter().any(|(other, _)| *other == id)
+        !processes(data_dir).iter().any(|(other, _)| *other == id)
     });
 }

@@ -17,9 +17,9 @@ async fn data_stay_between_runs_and_nothing_else_does() {
     let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     execute(&cluster.url(), "create table kept as select 7 as n").await;
     assert!(cluster.bin_dir().join("initdb").exists());
-    let (home, run) = (cluster.data_dir().to_owned(), cluster.socket_dir().to_owned());
+    let (data_dir, run) = (cluster.data_dir().to_owned(), cluster.socket_dir().to_owned());
     cluster.stop().await.unwrap();
-    assert_eq!(processes(&home), []);
+    assert_eq!(processes(&data_dir), []);
     assert!(!run.exists());
 
     let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
@@ -50,7 +50,7 @@ async fn a_second_process_joins_and_the_last_one_ends_the_cluster() {
     let folder = folder();
     let data_dir = folder.path().join("data");
     let mut holder = Holder::spawn(Some(&data_dir));
-    let home = holder.answer();
+    let data_dir = holder.answer();
     let joined = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     execute(&joined.url(), "create table shared as select 1 as n").await;
 
@@ -60,21 +60,21 @@ async fn a_second_process_joins_and_the_last_one_ends_the_cluster() {
     let mut another = Holder::spawn(Some(&data_dir));
     another.answer();
     joined.stop().await.unwrap();
-    assert_ne!(processes(&home), []);
+    assert_ne!(processes(&data_dir), []);
     another.kill();
     eventually("the cluster ends with its last holder", || {
-        processes(&home).is_empty()
+        processes(&data_dir).is_empty()
     });
 }
 
 #[tokio::test]
 async fn a_killed_process_leaves_no_server_and_no_file() {
     let mut holder = Holder::spawn(None);
-    let home = holder.answer();
-    assert_ne!(processes(&home), []);
+    let data_dir = holder.answer();
+    assert_ne!(processes(&data_dir), []);
     holder.kill();
-    eventually("the server is gone", || processes(&home).is_empty());
-    assert!(!home.exists());
+    eventually("the server is gone", || processes(&data_dir).is_empty());
+    assert!(!data_dir.exists());
 }
 
 #[tokio::test]
@@ -90,10 +90,10 @@ async fn a_process_killed_while_it_makes_the_cluster_leaves_nothing() {
     holder.kill();
     let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(number(&cluster.url(), "select 1").await, 1);
-    let home = cluster.data_dir().to_owned();
+    let data_dir = cluster.data_dir().to_owned();
     cluster.stop().await.unwrap();
-    assert_eq!(processes(&home), []);
-    let left: Vec<_> = fs::read_dir(&home)
+    assert_eq!(processes(&data_dir), []);
+    let left: Vec<_> = fs::read_dir(&data_dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
@@ -109,9 +109,9 @@ async fn a_process_killed_while_it_makes_the_cluster_leaves_nothing() {
 async fn temporary_clusters_are_apart_and_vanish() {
     let (first, second) = tokio::try_join!(Cluster::temporary(&CONFIG), Cluster::temporary(&CONFIG)).unwrap();
     assert_ne!(first.url(), second.url());
-    let (home, other) = (first.data_dir().to_owned(), second.data_dir().to_owned());
+    let (data_dir, other) = (first.data_dir().to_owned(), second.data_dir().to_owned());
     first.stop().await.unwrap();
-    assert!(!home.exists());
+    assert!(!data_dir.exists());
     drop(second);
     eventually("a dropped cluster goes as well", || {
         !other.exists() && processes(&other).is_empty()

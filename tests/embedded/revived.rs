@@ -79,8 +79,8 @@ async fn a_service_outlives_its_killed_server() {
     let succeeded = |text: &str| text.matches("segments/full succeeded").count();
     support::eventually("the first runs are over", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
-        let told = running.stderr();
-        (succeeded(&told) > 0 && told.contains("audit_events/increment succeeded")).then_some(())
+        let reported = running.stderr();
+        (succeeded(&reported) > 0 && reported.contains("audit_events/increment succeeded")).then_some(())
     })
     .await;
     for _ in 0..2 {
@@ -103,18 +103,18 @@ async fn a_server_whose_supervisor_was_killed_is_ended_and_started_again() {
     let data_dir = folder.path().join("data");
     let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     execute(&cluster.url(), "create table kept as select 7 as n").await;
-    let home = cluster.data_dir().to_owned();
-    for (id, command) in processes(&home) {
+    let data_dir = cluster.data_dir().to_owned();
+    for (id, command) in processes(&data_dir) {
         if command.contains("blueconic-sync-postgres") {
             kill(Pid::from_raw(id), Signal::SIGKILL).unwrap();
         }
     }
     drop(cluster);
-    assert_ne!(processes(&home), []);
+    assert_ne!(processes(&data_dir), []);
     let cluster = Cluster::start(&CONFIG, &data_dir).await.unwrap();
     assert_eq!(number(&cluster.url(), "select n from kept").await, 7);
     cluster.stop().await.unwrap();
-    assert_eq!(processes(&home), []);
+    assert_eq!(processes(&data_dir), []);
 }
 
 fn embedded_program(tenant: &Tenant, data_dir: &Path) -> Program {

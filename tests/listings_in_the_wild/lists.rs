@@ -79,11 +79,11 @@ async fn a_total_that_is_none_is_no_proof() {
         json!(100),
         json!(0),
     ];
-    for told in totals {
+    for reported in totals {
         // At most 100 a page; later the tenant does not heed where a page is to begin.
         let stuck = Arc::new(AtomicBool::new(false));
         let is_stuck = Arc::clone(&stuck);
-        let total = told.clone();
+        let total = reported.clone();
         let tenant = scripted(move |asked| {
             if is_stuck.load(Ordering::SeqCst) {
                 let all = properties(0..131);
@@ -99,14 +99,14 @@ async fn a_total_that_is_none_is_no_proof() {
         program.run(&["backfill", "profile_properties"]).await;
         let rows = database.count("blueconic.profile_properties").await;
         // A total that is reached with the first page hides the rest: nothing shows that it is wrong.
-        let hidden = told == json!(100);
-        assert_eq!(rows, if hidden { 100 } else { 131 }, "{told}");
+        let hidden = reported == json!(100);
+        assert_eq!(rows, if hidden { 100 } else { 131 }, "{reported}");
         stuck.store(true, Ordering::SeqCst);
         program.run(&["backfill", "profile_properties"]).await;
         assert_eq!(
             database.count("blueconic.profile_properties").await,
             rows,
-            "{told}"
+            "{reported}"
         );
     }
 }
@@ -176,7 +176,7 @@ async fn resolved_rejects_make_room_also_after_a_death() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_segment_that_no_address_can_hold_is_told_and_the_others_are_counted() {
+async fn a_segment_that_no_address_can_hold_is_reported_and_the_others_are_counted() {
     let tenant = scripted(|asked| {
         let odd = [".", "..", "a/b", "%2F", "a?b#c", "tab\tid", ";", "allvisitors"];
         let all: Vec<Value> = odd
@@ -200,8 +200,8 @@ async fn a_segment_that_no_address_can_hold_is_told_and_the_others_are_counted()
         .expect(0, &["backfill", "segments", "profile_properties", "profiles"])
         .await;
     let ended = program.expect(0, &["status", "--verify"]).await;
-    let told = format!("{}{}", ended.stdout, ended.stderr);
+    let reported = format!("{}{}", ended.stdout, ended.stderr);
     for word in ["cannot be counted", "`.`", "`..`", "`a/b`"] {
-        assert!(told.contains(word), "`{word}` is not in\n{told}");
+        assert!(reported.contains(word), "`{word}` is not in\n{reported}");
     }
 }

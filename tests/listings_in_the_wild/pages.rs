@@ -128,7 +128,7 @@ async fn a_dead_cursor_ends_its_walk_and_not_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_never_comes_begins_the_walk_anew_once_and_is_told() {
+async fn a_page_that_never_comes_begins_the_walk_anew_once_and_is_reported() {
     for status in [410, 500] {
         let tenant = scripted(move |asked| {
             if asked.path == "/segments" {

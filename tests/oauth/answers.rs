@@ -79,7 +79,7 @@ async fn refused(tenant: &Tenant) -> Fault {
 }
 
 #[tokio::test]
-async fn every_answer_that_is_no_token_is_told_with_what_to_do() {
+async fn every_answer_that_is_no_token_is_reported_with_what_to_do() {
     type Make = fn(u64) -> axum::response::Response;
     let cases: [(Make, &str, &str); 11] = [
         (

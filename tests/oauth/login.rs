@@ -138,7 +138,7 @@ async fn nobody_is_waited_for_without_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_says_no_is_told_so_kindly() {
+async fn a_refused_consent_ends_with_a_kind_message() {
     let (server, database, program) = scene().await;
     let mut running = program.start(&["login", "--no-browser"]);
     let page = page(&mut running).await;
@@ -162,7 +162,7 @@ async fn a_person_who_says_no_is_told_so_kindly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_is_refused_is_told_in_the_browser_too() {
+async fn a_code_that_is_refused_is_reported_in_the_browser_too() {
     let (server, database, program) = scene().await;
     let wrong = program.with("BLUECONIC_CLIENT_SECRET", "a wrong secret");
     let mut running = wrong.start(&["login", "--no-browser"]);

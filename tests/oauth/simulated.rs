@@ -12,8 +12,8 @@ async fn an_authorization_is_renewed_fifty_times_and_signed_out() {
     let database = Database::empty().await;
     let program = server.program(&database);
     scenario::wants_s256(&server, &server.redirect_url).await;
-    let told = scenario::sign_in(&server, &program).await;
-    assert!(told.stdout.contains("signed in"), "{}", told.stdout);
+    let reported = scenario::sign_in(&server, &program).await;
+    assert!(reported.stdout.contains("signed in"), "{}", reported.stdout);
     program.expect(0, &["backfill"]).await;
     scenario::rotates(&server, &program, &database).await;
     scenario::survives_a_kill_after_the_commit(&server, &program, &database).await;

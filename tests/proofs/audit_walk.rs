@@ -302,7 +302,7 @@ impl Story {
     fn is_exact(&self) -> bool {
         let tenant = self.stage.tenant.lock().unwrap();
         let scenario = &self.stage.scenario;
-        let known = scenario.told_order || !tenant.undecided;
+        let known = scenario.known_order || !tenant.undecided;
         scenario.arrangement == Arrangement::OldestFirst
             && known
             && !saturated(&tenant.events, scenario.at_once() as usize)

@@ -114,7 +114,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             seed,
             page_size: 60,
             arrangement,
-            told_order: false,
+            known_order: false,
             cap: None,
             hidden_kinds: 0,
             tells_time: true,

@@ -121,7 +121,7 @@ impl Tenant {
             && self.scenario.arrangement != Arrangement::Changing;
         found.retain(|event| !self.scenario.hides(event.kind));
         // Where a page shows too few dates, its order is not known either.
-        let is_ordered = in_order && (self.scenario.told_order || distinct(&found) >= TRUSTED_AFTER);
+        let is_ordered = in_order && (self.scenario.known_order || distinct(&found) >= TRUSTED_AFTER);
         self.cut_blindly |= raw > count && self.scenario.hidden_kinds != 0 && !is_ordered;
         let shown = found.len();
         found.truncate(self.scenario.at_once() as usize);

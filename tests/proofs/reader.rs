@@ -9,7 +9,7 @@ use blueconic_sync::config::load::load;
 use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::{Block, Broken, PageEnd, RejectReason};
-use blueconic_sync::model::ports::{Clock, Feed, Identified, Meaning, Walkable};
+use blueconic_sync::model::ports::{AnyResource, Clock, Feed, Identified, Walkable};
 use blueconic_sync::resources::registry;
 use blueconic_sync::resources::registry::RESOURCES;
 
@@ -185,8 +185,8 @@ fn decoded(element: &[u8]) {
 }
 
 /// All resources, as the defaults set them.
-pub(crate) fn resources() -> &'static [Meaning] {
-    static RESOURCES: OnceLock<Vec<Meaning>> = OnceLock::new();
+pub(crate) fn resources() -> &'static [AnyResource] {
+    static RESOURCES: OnceLock<Vec<AnyResource>> = OnceLock::new();
     RESOURCES.get_or_init(|| all_with(&[]))
 }
 
@@ -195,8 +195,8 @@ pub(crate) fn profiles_with(page_size: u32) -> Arc<dyn Walkable> {
     let size = page_size.to_string();
     let resources = all_with(&[("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE", &size)]);
     let walk = |resource| match resource {
-        Meaning::Walk(walk) => Some(walk),
-        Meaning::List(_) | Meaning::Feed(_) => None,
+        AnyResource::Walk(walk) => Some(walk),
+        AnyResource::List(_) | AnyResource::Feed(_) => None,
     };
     resources.into_iter().find_map(walk).unwrap()
 }
@@ -208,19 +208,19 @@ pub(crate) fn events_with(page_size: u32) -> Arc<dyn Feed> {
     resources.iter().find_map(feed).cloned().unwrap()
 }
 
-fn feed(resource: &Meaning) -> Option<&Arc<dyn Feed>> {
+fn feed(resource: &AnyResource) -> Option<&Arc<dyn Feed>> {
     match resource {
-        Meaning::Feed(feed) => Some(feed),
-        Meaning::List(_) | Meaning::Walk(_) => None,
+        AnyResource::Feed(feed) => Some(feed),
+        AnyResource::List(_) | AnyResource::Walk(_) => None,
     }
 }
 
 /// Decodes elements of one response, none of which is stored.
-pub(crate) fn decode(resource: &Meaning, elements: &[&[u8]], into: &mut Batch) {
+pub(crate) fn decode(resource: &AnyResource, elements: &[&[u8]], into: &mut Batch) {
     match resource {
-        Meaning::List(list) => decode_identified(list.as_ref(), elements, into),
-        Meaning::Walk(walk) => decode_identified(walk.as_ref(), elements, into),
-        Meaning::Feed(feed) => {
+        AnyResource::List(list) => decode_identified(list.as_ref(), elements, into),
+        AnyResource::Walk(walk) => decode_identified(walk.as_ref(), elements, into),
+        AnyResource::Feed(feed) => {
             let mut decoder = feed.decoder(&[]);
             for element in elements {
                 decoder.decode(element, into);
@@ -239,7 +239,7 @@ fn decode_identified<R: Identified + ?Sized>(resource: &R, elements: &[&[u8]], i
     }
 }
 
-fn all_with(more: &[(&str, &str)]) -> Vec<Meaning> {
+fn all_with(more: &[(&str, &str)]) -> Vec<AnyResource> {
     let variables: Variables = [
         ("BLUECONIC_URL", "http://127.0.0.1:1"),
         ("BLUECONIC_CLIENT_ID", "app"),
@@ -251,7 +251,7 @@ fn all_with(more: &[(&str, &str)]) -> Vec<Meaning> {
     .collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entries = registry::entries(&load(None, &variables, RESOURCES).unwrap(), &clock);
-    entries.into_iter().map(|entry| entry.meaning).collect()
+    entries.into_iter().map(|entry| entry.resource).collect()
 }
 
 /// The canonical form of an audit event: the same key whatever the order of its keys and objects and whatever the

@@ -65,7 +65,7 @@ pub(super) struct Scenario {
     pub(super) page_size: u32,
     pub(super) arrangement: Arrangement,
     /// Whether the settings name the order.
-    pub(super) told_order: bool,
+    pub(super) known_order: bool,
     /// The most events that an answer holds, whatever is asked for.
     pub(super) cap: Option<u32>,
     /// Kinds of events that the run-as user may not see, as bits: they are left out after the limit was taken.
@@ -95,8 +95,8 @@ impl Scenario {
 
     pub(super) fn order(&self) -> Option<EventOrder> {
         match self.arrangement {
-            Arrangement::OldestFirst if self.told_order => Some(EventOrder::OldestFirst),
-            Arrangement::NewestFirst if self.told_order => Some(EventOrder::NewestFirst),
+            Arrangement::OldestFirst if self.known_order => Some(EventOrder::OldestFirst),
+            Arrangement::NewestFirst if self.known_order => Some(EventOrder::NewestFirst),
             _ => None,
         }
     }
@@ -167,13 +167,13 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         prop::collection::vec(scan(), 1..6),
     )
         .prop_map(
-            |(seed, page_size, arrangement, (told_order, cap, hidden_kinds), clock, bursts, scans)| {
+            |(seed, page_size, arrangement, (known_order, cap, hidden_kinds), clock, bursts, scans)| {
                 let (tells_time, skew, early_clean_up, step) = clock;
                 Scenario {
                     seed,
                     page_size,
                     arrangement,
-                    told_order,
+                    known_order,
                     cap,
                     hidden_kinds,
                     tells_time,

@@ -26,28 +26,28 @@ async fn an_unreachable_database_is_named_without_its_password() {
     let url = SecretString::from("postgres://ann:hunter2@127.0.0.1:1/shop");
     let fault = fault(pool::parse(&url).unwrap()).await;
     assert_eq!(fault.kind, Kind::Transient);
-    let told = format!("{fault:?}");
+    let reported = format!("{fault:?}");
     for part in ["127.0.0.1:1", "shop", "ann", "refused", "start PostgreSQL"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(reported.contains(part), "{part} in {reported}");
     }
-    assert!(!told.contains("hunter2"));
+    assert!(!reported.contains("hunter2"));
     let bad = pool::parse(&SecretString::from("postgres://ann:hunter2@[bad/shop")).unwrap_err();
-    let told = format!(
+    let reported = format!(
         "{:?} {bad:?}",
         Fault::from(pool::parse(&SecretString::from("nonsense hunter2")).unwrap_err())
     );
-    assert!(!told.contains("hunter2"), "{told}");
+    assert!(!reported.contains("hunter2"), "{reported}");
 }
 
 #[tokio::test]
 async fn a_database_that_is_not_there_is_named() {
     let options = database().await.database("nowhere").password("hunter2");
     let fault = fault(options).await;
-    let told = format!("{fault:?}");
+    let reported = format!("{fault:?}");
     for part in ["nowhere", "socket", "createdb"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(reported.contains(part), "{part} in {reported}");
     }
-    assert!(!told.contains("hunter2"));
+    assert!(!reported.contains("hunter2"));
 }
 
 #[tokio::test]

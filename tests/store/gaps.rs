@@ -117,8 +117,11 @@ async fn gaps_that_no_scan_can_close_are_counted_apart() {
         moved.gaps = vec![(gap, reason)];
         db.store.advance(&lease, &moved).await.unwrap();
     }
-    let told = blueconic_sync::postgres::status::read(&db.store).await.unwrap();
-    let events = told.resources.iter().find(|slot| slot.resource == "audit_events");
+    let reported = blueconic_sync::postgres::status::read(&db.store).await.unwrap();
+    let events = reported
+        .resources
+        .iter()
+        .find(|slot| slot.resource == "audit_events");
     let events = events.unwrap();
     assert_eq!((events.open_gaps, events.lasting_gaps), (5, 3));
 }

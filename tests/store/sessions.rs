@@ -107,7 +107,7 @@ async fn a_database_that_is_not_utf8_is_refused_by_its_encoding() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_stage_is_told_which_right_it_lacks() {
+async fn a_role_that_may_not_stage_learns_which_right_it_lacks() {
     let db = fixture_of("unstaged", &[]).await;
     let name = db.options.get_database().unwrap();
     let mut admin = db.look.acquire().await.unwrap();

@@ -44,9 +44,9 @@ async fn status_tells_of_every_slot() {
         hint: None,
     };
     db.store.close(&lease, &ledger).await.unwrap();
-    let told = status::read(&db.store).await.unwrap();
-    assert_eq!(told.tenant.as_deref(), Some("https://tenant.example"));
-    let profiles = &told.resources[1];
+    let reported = status::read(&db.store).await.unwrap();
+    assert_eq!(reported.tenant.as_deref(), Some("https://tenant.example"));
+    let profiles = &reported.resources[1];
     assert_eq!(
         (profiles.resource.as_str(), profiles.scope),
         ("profiles", Scope::Full)
@@ -56,9 +56,13 @@ async fn status_tells_of_every_slot() {
     assert!(profiles.watermark.is_some());
     assert_eq!(profiles.watermark, profiles.complete_as_of);
     assert!(profiles.lag_seconds.unwrap() > 1000.0);
-    let names: Vec<&str> = told.tables.iter().map(|table| table.name.as_str()).collect();
+    let names: Vec<&str> = reported.tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!(names, tables());
-    let profiles = told.tables.iter().find(|table| table.name == "profiles").unwrap();
+    let profiles = reported
+        .tables
+        .iter()
+        .find(|table| table.name == "profiles")
+        .unwrap();
     assert!(profiles.bytes > 8_000);
     // Nobody has analyzed the table yet.
     assert_eq!(profiles.rows_estimated, Some(1));

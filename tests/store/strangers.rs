@@ -75,12 +75,12 @@ async fn a_foreign_key_of_an_analyst_is_named_without_the_person() {
             .await
             .unwrap_err(),
     );
-    let told = format!("{} {}", fault.sentence(), fault.hint.clone().unwrap());
+    let reported = format!("{} {}", fault.sentence(), fault.hint.clone().unwrap());
     assert!(
-        told.contains("`notes_about`") && told.contains("`public.notes`"),
-        "{told}"
+        reported.contains("`notes_about`") && reported.contains("`public.notes`"),
+        "{reported}"
     );
-    assert!(!told.contains("a-person"), "{told}");
+    assert!(!reported.contains("a-person"), "{reported}");
 }
 
 #[tokio::test]

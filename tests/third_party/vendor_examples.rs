@@ -81,12 +81,12 @@ fn statuses_are_as_the_counts_of_the_examples_want_them(ended: &Ended) {
         ("profiles", "partial", Some(100), 1),
     ] {
         let run = ended.run_of(resource);
-        let told = (
+        let reported = (
             run["status"].as_str(),
             run["source_total"].as_i64(),
             run["rows_distinct"].as_i64(),
         );
-        assert_eq!(told, (Some(status), total, Some(distinct)), "{run}");
+        assert_eq!(reported, (Some(status), total, Some(distinct)), "{run}");
     }
     let events = ended.run_of("audit_events");
     assert_eq!(events["status"], "succeeded", "{events}");

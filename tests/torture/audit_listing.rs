@@ -89,7 +89,7 @@ async fn a_capped_audit_listing() {
     case.note(format!(
         "{missing} events behind the cap, each in a gap; none oldest first"
     ));
-    case.told();
+    case.report();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,5 +115,5 @@ async fn a_filtered_audit_listing() {
         case.tried(1);
     }
     case.note(format!("{missing} events not reached, each in a gap"));
-    case.told();
+    case.report();
 }

@@ -142,5 +142,5 @@ async fn a_clock_is_an_hour_off() {
         case.tried(all.len() as u64);
         stream::iter(all).for_each_concurrent(6, one).await;
     }
-    case.told();
+    case.report();
 }

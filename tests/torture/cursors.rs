@@ -70,7 +70,7 @@ async fn dead_cursors_end_their_walks_and_not_the_service() {
     }
     assert_profiles_equal(&scene.database, &scene.tenant).await;
     case.note(format!("{} statuses, at most {most} runs", statuses.len()));
-    case.told();
+    case.report();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,5 +110,5 @@ async fn segments_that_blink_remove_nobody() {
     case.note(format!(
         "{partial} walks read another segment, and removed nothing"
     ));
-    case.told();
+    case.report();
 }

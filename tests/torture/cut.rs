@@ -34,10 +34,10 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let answer = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&answer);
+        let reported = Arc::clone(&answer);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let answer = told.lock().unwrap().clone();
+                let answer = reported.lock().unwrap().clone();
                 tokio::spawn(reply(stream, answer));
             }
         });
@@ -252,7 +252,7 @@ async fn a_cut_body_is_never_a_whole_page() {
         let whole = reader.ask(with_head(&lines, &body)).await;
         assert_eq!(whole, Ok(PROFILES), "{form}: whole, and refused");
         case.note(format!("{refused} refused"));
-        case.told();
+        case.report();
     }
 }
 
@@ -267,7 +267,7 @@ async fn broken_framing_is_never_a_whole_page() {
         assert!(page.is_err(), "{name} was taken for a page");
     }
     case.note("all refused");
-    case.told();
+    case.report();
 }
 
 fn lies() -> Vec<(String, Vec<u8>)> {
@@ -294,8 +294,8 @@ fn lies() -> Vec<(String, Vec<u8>)> {
     for (name, from, to) in [
         ("a chunk's size is no number", "1388\r\n", "13x8\r\n"),
         ("a chunk's size is negative", "1388\r\n", "-388\r\n"),
-        ("a chunk is longer than told", "1388\r\n", "1387\r\n"),
-        ("a chunk is shorter than told", "1388\r\n", "1389\r\n"),
+        ("a chunk is longer than announced", "1388\r\n", "1387\r\n"),
+        ("a chunk is shorter than announced", "1388\r\n", "1389\r\n"),
         (
             "a chunk's size is beyond all bounds",
             "1388\r\n",

@@ -99,7 +99,7 @@ async fn it_restarts() {
             finish(&world, database, &cluster, &mut case).await;
         }
         case.note(format!("{went_on} runs went on by themselves"));
-        case.told();
+        case.report();
     }
 }
 
@@ -192,5 +192,5 @@ async fn full_disk(log: Log, mut case: Case) {
         }
     }
     case.note(format!("{clear} runs said to make room"));
-    case.told();
+    case.report();
 }

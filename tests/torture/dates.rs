@@ -84,7 +84,7 @@ async fn a_date_is_wrong_once() {
     let number = tries(9, 108);
     case.tried(number.into());
     stream::iter(0..number).for_each_concurrent(4, wrong_once).await;
-    case.told();
+    case.report();
 }
 
 /// Increments every second or so over an index that is seconds behind, with an overlap that is longer.
@@ -119,5 +119,5 @@ async fn an_index_that_is_late_loses_nothing_within_the_overlap() {
     let number = tries(3, 30);
     case.tried(number.into());
     stream::iter(0..number).for_each_concurrent(4, late_index).await;
-    case.told();
+    case.report();
 }

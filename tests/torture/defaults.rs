@@ -84,5 +84,5 @@ async fn a_role_with_every_odd_default() {
         reference.remove(&cluster).await;
     }
     case.note("migrate, check, backfill, erase, sweep, status; nobody came back");
-    case.told();
+    case.report();
 }

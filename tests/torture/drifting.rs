@@ -185,7 +185,7 @@ async fn drifting_listings_lose_nothing() {
     }
     assert!(changes > 0, "nothing ever left");
     case.note(format!("{left} profiles left, {partial} walks ended partial"));
-    case.told();
+    case.report();
 }
 
 /// A tenant and tables that equal it; merged profiles are answered in each of the ways that are thinkable.

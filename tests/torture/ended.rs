@@ -9,7 +9,7 @@ use simulated_tenant::settings::Settings;
 use simulated_tenant::tenant::start;
 
 use super::business::Business;
-use super::harried::Harried;
+use super::interrupted::InterruptedBackfill;
 use super::table::{Case, tries};
 use crate::support::database::Database;
 use crate::support::program::{LONG, Program};
@@ -39,9 +39,9 @@ async fn a_backfill() {
     let (mut signalled, mut worst, mut repeated) = (0, Duration::ZERO, 0);
     let wanted = tries(4, 50);
     while signalled < wanted {
-        let mut harried = Harried::new(&tenant, &program, &arguments, Route::Profiles).await;
+        let mut backfill = InterruptedBackfill::new(&tenant, &program, &arguments, Route::Profiles).await;
         for _ in 0..5 {
-            let ended = harried.end(signals(signalled), Duration::from_millis(500)).await;
+            let ended = backfill.end(signals(signalled), Duration::from_millis(500)).await;
             if ended.ended.code() == 0 {
                 break;
             }
@@ -51,26 +51,26 @@ async fn a_backfill() {
             signalled += 1;
             let held = "sync.leases where expires_at > sync.clock()";
             assert_eq!(
-                harried.count_if_migrated(held).await,
+                backfill.count_if_migrated(held).await,
                 0,
                 "nobody waits for its lease"
             );
             let open = "sync.runs where status = 'running'";
-            assert_eq!(harried.count_if_migrated(open).await, 0);
+            assert_eq!(backfill.count_if_migrated(open).await, 0);
             let silent = "sync.runs where status = 'interrupted' and error is null";
-            assert_eq!(harried.count_if_migrated(silent).await, 0);
+            assert_eq!(backfill.count_if_migrated(silent).await, 0);
         }
-        case.recovered(harried.finish().await);
-        repeated = repeated.max(harried.most_repeated);
+        case.recovered(backfill.finish().await);
+        repeated = repeated.max(backfill.most_repeated);
         assert!(repeated <= 2, "{repeated} pages were asked for again");
-        harried.judge(&expected, &mut case).await;
+        backfill.judge(&expected, &mut case).await;
     }
     case.tried(u64::from(signalled));
     let worst = worst.as_secs_f64();
     case.note(format!(
         "worst exit {worst:.1} s, at most {repeated} pages asked for again"
     ));
-    case.told();
+    case.report();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,5 +114,5 @@ async fn the_service() {
     undisturbed.expect(0, &["backfill", "--full"]).await;
     Business::of(&reference).await.compare(&database, &mut case).await;
     case.note(format!("worst exit {:.1} s", worst.as_secs_f64()));
-    case.told();
+    case.report();
 }

@@ -415,5 +415,5 @@ async fn it_dies_at_every_commit_and_the_next_run_makes_up_for_it() {
     tries.await;
     let mut case = case.into_inner();
     case.note(format!("{} places", in_source().len()));
-    case.told();
+    case.report();
 }

@@ -9,7 +9,7 @@ use simulated_tenant::settings::{AuditOrder, Settings};
 use simulated_tenant::tenant::start;
 
 use super::business::Business;
-use super::harried::Harried;
+use super::interrupted::InterruptedBackfill;
 use super::table::{Case, in_full, tries};
 use crate::support::database::Database;
 use crate::support::program::Program;
@@ -42,10 +42,10 @@ async fn kill(plan: Plan) {
     let mut case = Case::new(plan.name);
     let (mut killed, mut resumed, mut worst) = (0, 0, 0);
     while killed < plan.kills {
-        let mut harried = Harried::new(&tenant, &program, plan.arguments, plan.route).await;
+        let mut backfill = InterruptedBackfill::new(&tenant, &program, plan.arguments, plan.route).await;
         let (mut here, mut ended_by_itself) = (0, false);
         while here < plan.kills_each && killed < plan.kills && !ended_by_itself {
-            let ended = harried.end(Signal::SIGKILL, plan.within).await.ended;
+            let ended = backfill.end(Signal::SIGKILL, plan.within).await.ended;
             ended_by_itself = ended.code() == 0;
             if !ended_by_itself {
                 ended.expect(137);
@@ -53,35 +53,35 @@ async fn kill(plan: Plan) {
                 killed += 1;
             }
         }
-        case.recovered(harried.finish().await);
+        case.recovered(backfill.finish().await);
         assert!(
-            harried.most_repeated <= plan.repeats,
+            backfill.most_repeated <= plan.repeats,
             "{} pages were asked for again after one kill",
-            harried.most_repeated
+            backfill.most_repeated
         );
         if !ended_by_itself {
             let most = pages + usize::try_from(here).unwrap() * plan.repeats;
             assert!(
-                harried.requests <= most,
+                backfill.requests <= most,
                 "{} requests for {pages} pages and {here} kills",
-                harried.requests
+                backfill.requests
             );
         }
-        worst = worst.max(harried.most_repeated);
-        resumed += harried
+        worst = worst.max(backfill.most_repeated);
+        resumed += backfill
             .database
             .count("sync.runs where position_from is not null")
             .await;
-        let interrupted = harried.database.count("sync.runs where status = 'interrupted'");
+        let interrupted = backfill.database.count("sync.runs where status = 'interrupted'");
         assert!(interrupted.await <= i64::from(here));
-        harried.judge(&expected, &mut case).await;
+        backfill.judge(&expected, &mut case).await;
     }
     assert!(resumed > 0, "no run went on from a position");
     case.tried(u64::from(killed));
     case.note(format!(
         "{resumed} runs resumed, at most {worst} pages asked for again"
     ));
-    case.told();
+    case.report();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,14 +130,15 @@ async fn lane(mut loader: PostgresLoader, pages: Vec<Page>) -> (i64, i64) {
     counts
 }
 
-struct Tally {
+/// Rows that differ from what the loads should have left.
+struct Deviations {
     lost: u64,
     older: u64,
     brought_back: u64,
 }
 
 /// Compares the table with what must be so after a walk.
-async fn judge(db: &Fixture, expected: &Expected, tally: &mut Tally) {
+async fn judge(db: &Fixture, expected: &Expected, deviations: &mut Deviations) {
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "select id, extract(epoch from modified_at)::bigint - 1700000000 from blueconic.profiles",
     )
@@ -147,9 +148,9 @@ async fn judge(db: &Fixture, expected: &Expected, tally: &mut Tally) {
     let stored: BTreeMap<String, i64> = rows.into_iter().collect();
     for (id, newest) in &expected.newest {
         match stored.get(id) {
-            Some(_) if expected.losers.contains(id) => tally.brought_back += 1,
-            Some(version) => tally.older += u64::from(version < newest),
-            None if !expected.losers.contains(id) => tally.lost += 1,
+            Some(_) if expected.losers.contains(id) => deviations.brought_back += 1,
+            Some(version) => deviations.older += u64::from(version < newest),
+            None if !expected.losers.contains(id) => deviations.lost += 1,
             None => {}
         }
     }
@@ -204,7 +205,7 @@ async fn lanes_load_at_once(lanes_of_each: usize) {
         "batches of {connections} loading connections, merges, increments"
     ));
     let batches = usize::try_from(tries(160, 5_000)).unwrap();
-    let mut tally = Tally {
+    let mut deviations = Deviations {
         lost: 0,
         older: 0,
         brought_back: 0,
@@ -239,7 +240,7 @@ async fn lanes_load_at_once(lanes_of_each: usize) {
             inserted += more;
             removed += less;
         }
-        judge(&db, &Expected::of(all.iter()), &mut tally).await;
+        judge(&db, &Expected::of(all.iter()), &mut deviations).await;
         case.tried(all.len() as u64);
     }
     assert_eq!(
@@ -248,16 +249,16 @@ async fn lanes_load_at_once(lanes_of_each: usize) {
         "counts add up"
     );
     let (deadlocks, rollbacks) = conflicts(&db).await;
-    case.lost(tally.lost);
-    case.doubled(tally.older + tally.brought_back);
+    case.lost(deviations.lost);
+    case.doubled(deviations.older + deviations.brought_back);
     case.note(format!(
         "{} older, {} brought back, {} deadlocks, {} rolled back and retried",
-        tally.older,
-        tally.brought_back,
+        deviations.older,
+        deviations.brought_back,
         deadlocks - before_deadlocks,
         rollbacks - before_rollbacks
     ));
-    case.told();
+    case.report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -319,5 +320,5 @@ async fn a_sweep_beside_increments_removes_nothing_that_they_read() {
         case.tried(1);
         db.store.forget(&full, walk.id).await.unwrap();
     }
-    case.told();
+    case.report();
 }

@@ -104,7 +104,7 @@ async fn only_the_tenants_clear_word_removes() {
     let rounds = tries(1, 5);
     for round in 0..rounds {
         let scene = set(u64::from(round) + 1).await;
-        for (told, kind, code) in &answers {
+        for (reported, kind, code) in &answers {
             // A gateway that says in the API's own way that there is no such thing, or that it is another, and only
             // every second time, cannot be told from the API.
             if round % 2 == 1
@@ -130,7 +130,7 @@ async fn only_the_tenants_clear_word_removes() {
                 .push(Fault::at(Route::Profile, when, kind.clone()));
             let ended = scene.program.run(&["backfill", "--full", "profiles"]).await;
             if when == When::Always {
-                assert_eq!(ended.code(), *code, "{told}\n{}", ended.stderr);
+                assert_eq!(ended.code(), *code, "{reported}\n{}", ended.stderr);
             }
             scene.tenant.faults().clear();
             let there: Vec<String> = scene.tenant.profiles().map(|profile| profile.id).collect();
@@ -147,9 +147,9 @@ async fn only_the_tenants_clear_word_removes() {
             let rows = stored.len() as u64;
             assert!(
                 when != When::Always || rows == PROFILES,
-                "{told}: {rows} rows are left"
+                "{reported}: {rows} rows are left"
             );
-            assert_eq!(wrongly, 0, "{told}: removed, and in the segment");
+            assert_eq!(wrongly, 0, "{reported}: removed, and in the segment");
             case.tried(1);
         }
         let began = Instant::now();
@@ -168,5 +168,5 @@ async fn only_the_tenants_clear_word_removes() {
         assert_profiles_equal(&scene.database, &scene.tenant).await;
     }
     case.note(format!("{} kinds of answers", answers.len()));
-    case.told();
+    case.report();
 }

@@ -19,7 +19,7 @@ mod defaults;
 mod drifting;
 mod ended;
 mod failpoints;
-mod harried;
+mod interrupted;
 mod killed;
 mod loading;
 mod lookups;

@@ -43,14 +43,14 @@ async fn behind_an_open_transaction() {
             database.count("blueconic.profiles").await;
             worst_reader = worst_reader.max(asked.elapsed());
         }
-        let told = eventually("it says who blocks it", LONG, async || {
+        let reported = eventually("it says who blocks it", LONG, async || {
             let said = migrating.stderr();
             said.contains("blocked by: PID").then_some(said)
         })
         .await;
         assert!(
-            told.contains("idle in transaction") && told.contains("in a transaction since"),
-            "{told}"
+            reported.contains("idle in transaction") && reported.contains("in a transaction since"),
+            "{reported}"
         );
         let asked = Instant::now();
         migrating.signal(Signal::SIGTERM);
@@ -77,7 +77,7 @@ async fn behind_an_open_transaction() {
         worst_reader.as_secs_f64(),
         worst_end.as_secs_f64()
     ));
-    case.told();
+    case.report();
 }
 
 /// How long the program may take to notice that its connections are silent and to migrate over new ones.
@@ -129,5 +129,5 @@ async fn over_connections_that_fall_silent() {
         case.tried(1);
     }
     case.note(format!("SIGTERM within {:.1} s", worst.as_secs_f64()));
-    case.told();
+    case.report();
 }

@@ -147,5 +147,5 @@ async fn two_replicas_share_the_work_and_take_over() {
     case.note(format!(
         "{runs} runs, {interrupted} interrupted, {overlaps} overlapped, none came twice"
     ));
-    case.told();
+    case.report();
 }

@@ -154,5 +154,5 @@ async fn a_holder_that_stands_still_writes_nothing_after_the_takeover() {
         one(&tenant, &expected, stop, number % 2 == 0, &mut case).await;
     }
     case.note("recovery: until the lease was taken over");
-    case.told();
+    case.report();
 }

@@ -79,5 +79,5 @@ async fn a_stranger_holds_the_rows_that_a_sweep_removes() {
         case.tried(1);
     }
     case.note(format!("worst exit {:.1} s", worst.as_secs_f64()));
-    case.told();
+    case.report();
 }

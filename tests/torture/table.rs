@@ -14,8 +14,8 @@ pub(crate) fn tries(short: u32, full: u32) -> u32 {
     if in_full() { full } else { short }
 }
 
-/// A case that is being tried. `told` ends it: a case that is dropped before has failed by itself.
-#[must_use = "`told` puts it into the table and fails where something went wrong"]
+/// A case that is being tried. `report` ends it: a case that is dropped before has failed by itself.
+#[must_use = "`report` puts it into the table and fails where something went wrong"]
 pub(crate) struct Case {
     name: String,
     tries: u64,
@@ -76,7 +76,7 @@ impl Case {
 
     /// Adds the row to the table; fails where anything was lost, doubled or wrongly deleted, or nothing was tried.
     #[track_caller]
-    pub(crate) fn told(self) {
+    pub(crate) fn report(self) {
         let row = self.row();
         self.write();
         assert!(self.tries > 0, "nothing was tried: {row}");

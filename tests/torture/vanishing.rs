@@ -90,17 +90,17 @@ async fn lists_that_shrink_by_a_fault_lose_nothing() {
             (Route::ProfileProperties, "profile_properties")
         };
         let before = scene.database.count(&all(table)).await;
-        let (faults, told) = faults(route);
+        let (faults, reported) = faults(route);
         for fault in faults {
             scene.tenant.faults().push(fault);
         }
         let ended = scene.program.run(&["backfill", table]).await;
-        assert!(matches!(ended.code(), 0 | 3), "{told}\n{}", ended.stderr);
+        assert!(matches!(ended.code(), 0 | 3), "{reported}\n{}", ended.stderr);
         partial += u32::from(ended.code() == 3);
         scene.tenant.faults().clear();
         let after = scene.database.count(&all(table)).await;
         if after < before {
-            case.note(format!("{table}: {told}"));
+            case.note(format!("{table}: {reported}"));
         }
         case.wrongly_deleted(u64::try_from(before - after).unwrap_or(0));
         if ended.code() != 0 {
@@ -116,7 +116,7 @@ async fn lists_that_shrink_by_a_fault_lose_nothing() {
     if partial > 0 {
         case.note(format!("{partial} ended partial"));
     }
-    case.told();
+    case.report();
     assert_lists_equal(&scene.database, &scene.tenant).await;
 }
 
@@ -139,5 +139,5 @@ async fn what_really_vanished_is_removed() {
         assert_lists_equal(&scene.database, &scene.tenant).await;
         case.tried(1);
     }
-    case.told();
+    case.report();
 }

@@ -137,8 +137,8 @@ async fn confirmed_by(world: &World, standbys: &str) {
 async fn address(running: &mut Running) -> String {
     eventually("it serves", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
-        let told = running.stderr();
-        let at = told.split_once("status page at http://")?.1;
+        let reported = running.stderr();
+        let at = reported.split_once("status page at http://")?.1;
         Some(at.split_once('/')?.0.to_owned())
     })
     .await
@@ -204,8 +204,8 @@ async fn one(world: &World, cause: &Cause, noticed: &[&str], row: &mut Case, wor
         if running.has_ended() {
             running = program.start(&["serve"]);
         }
-        let told = running.stderr();
-        let at = told.split_once("status page at http://")?.1;
+        let reported = running.stderr();
+        let at = reported.split_once("status page at http://")?.1;
         Some(at.split_once('/')?.0.to_owned())
     })
     .await;
@@ -230,11 +230,11 @@ async fn status_of(address: &str, path: &str) -> Option<u16> {
 async fn wait_for(running: &mut Running, address: &str, noticed: &[&str]) {
     eventually("it notices", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
-        let told = running.stderr();
+        let reported = running.stderr();
         if noticed.is_empty() {
             return (status_of(address, "/readyz").await == Some(503)).then_some(());
         }
-        noticed.iter().all(|word| told.contains(word)).then_some(())
+        noticed.iter().all(|word| reported.contains(word)).then_some(())
     })
     .await;
 }
@@ -251,7 +251,7 @@ async fn tried_in(world: &World, name: &str, cause: Cause, noticed: &[&str], in_
         one(world, &cause, noticed, &mut row, &mut worst).await;
     }
     row.note(format!("worst exit {:.1} s", worst.as_secs_f64()));
-    row.told();
+    row.report();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -343,7 +343,7 @@ async fn the_connections_that_there_are_fall_silent() {
         case.tried(1);
     }
     case.note(format!("worst exit {:.1} s", deaf.as_secs_f64()));
-    case.told();
+    case.report();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -373,7 +373,7 @@ async fn the_connections_of_the_service_fall_silent_between_runs() {
     let took = stopped(running, 0).await;
     world.expected.compare(&database, &mut case).await;
     case.note(format!("exit {:.1} s", took.as_secs_f64()));
-    case.told();
+    case.report();
 }
 
 /// An index cannot be built past a transaction that is older, and need not be: it is made by a later run.
@@ -423,5 +423,5 @@ async fn a_stranger_reads_for_long_while_the_index_is_due() {
         case.tried(1);
     }
     case.note(format!("worst exit {:.1} s", worst.as_secs_f64()));
-    case.told();
+    case.report();
 }

@@ -158,9 +158,9 @@ async fn status_of(scene: &Scene, ended: &Ended) -> String {
     status
 }
 
-fn judge(case: &mut Case, departed: Departures, told: &str) {
+fn judge(case: &mut Case, departed: Departures, reported: &str) {
     if departed != Departures::default() {
-        case.note(format!("{departed:?} after {told}"));
+        case.note(format!("{departed:?} after {reported}"));
     }
     case.lost(departed.lost);
     case.doubled(departed.other + departed.stale);
@@ -189,7 +189,7 @@ async fn faulty_walks_remove_nothing() {
                 .touch(position, "name", &[&rand::random::<u32>().to_string()]);
         }
         let faults = faults();
-        let told = format!("{faults:?}");
+        let reported = format!("{faults:?}");
         for fault in faults {
             scene.tenant.faults().push(fault);
         }
@@ -208,13 +208,13 @@ async fn faulty_walks_remove_nothing() {
         judge(
             &mut case,
             departures(&scene.database, &scene.tenant, "allvisitors").await,
-            &told,
+            &reported,
         );
         let removed = scene.database.count("blueconic.profile_tombstones").await;
-        assert_eq!(removed, 0, "removed after {told}");
+        assert_eq!(removed, 0, "removed after {reported}");
         case.tried(1);
     }
     assert_profiles_equal(&scene.database, &scene.tenant).await;
     case.note(format!("{given} met their fault, {succeeded} succeeded at once"));
-    case.told();
+    case.report();
 }

@@ -101,12 +101,12 @@ async fn gaps_for_good_do_not_look_like_a_fault() {
     state.resources[0].open_gaps = 2;
     let watched = page(state.clone()).await;
     state.resources[0].lasting_gaps = 2;
-    let told = page(state).await;
-    assert_in_order(&told, &["Open gaps", ">2 for good<"]);
+    let reported = page(state).await;
+    assert_in_order(&reported, &["Open gaps", ">2 for good<"]);
     let moods =
         |html: &str| html.matches("class=\"attention\"").count() + html.matches("card attention").count();
     assert!(moods(&watched) > moods(&calm));
-    assert_eq!(moods(&told), moods(&calm));
+    assert_eq!(moods(&reported), moods(&calm));
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn hostile_names_stay_text() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_told_with_what_to_do() {
+async fn a_database_that_is_away_is_reported_with_what_to_do() {
     let (code, html) = Running::with(Err(away())).await.get("/").await;
     assert_eq!(code, 503);
     assert_in_order(

@@ -56,9 +56,9 @@ async fn the_state_is_handed_on_as_it_is() {
         (200, serde_json::to_value(state).unwrap())
     );
     let (code, text) = Running::with(Err(away())).await.get("/status.json").await;
-    let told: Value = serde_json::from_str(&text).unwrap();
+    let reported: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(code, 503);
-    assert_eq!(told["hint"], "start it, or set DATABASE_URL to another one");
+    assert_eq!(reported["hint"], "start it, or set DATABASE_URL to another one");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn with_a_token_only_the_health_checks_are_open() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_read_is_told_at_the_start() {
+async fn a_token_that_cannot_be_read_is_reported_at_the_start() {
     let mut web = settings(0);
     web.token_file = Some("/nowhere/token".into());
     let error = WebServer::open(&web).await.unwrap_err();
@@ -140,12 +140,12 @@ async fn an_address_that_is_taken_names_who_has_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let error = WebServer::open(&settings(address.port())).await.unwrap_err();
-    let told = error.to_string();
-    assert!(told.contains(&address.to_string()), "{told}");
+    let reported = error.to_string();
+    assert!(reported.contains(&address.to_string()), "{reported}");
     if cfg!(target_os = "linux") {
         assert!(
-            told.ends_with(&format!("(process {})", std::process::id())),
-            "{told}"
+            reported.ends_with(&format!("(process {})", std::process::id())),
+            "{reported}"
         );
     }
     assert!(error.hint().contains("--bind"), "{}", error.hint());

@@ -10,7 +10,7 @@ use blueconic_sync::config::load::load;
 use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::page::Block;
-use blueconic_sync::model::ports::{Clock, Identified, Meaning, Walkable};
+use blueconic_sync::model::ports::{AnyResource, Clock, Identified, Walkable};
 use blueconic_sync::resources::registry;
 use blueconic_sync::resources::registry::RESOURCES;
 use simulated_tenant::settings::Settings;
@@ -70,9 +70,9 @@ pub fn profiles() -> Outcome<Arc<dyn Walkable>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     registry::entries(&load(None, &variables, RESOURCES)?, &clock)
         .into_iter()
-        .find_map(|entry| match entry.meaning {
-            Meaning::Walk(profiles) => Some(profiles),
-            Meaning::List(_) | Meaning::Feed(_) => None,
+        .find_map(|entry| match entry.resource {
+            AnyResource::Walk(profiles) => Some(profiles),
+            AnyResource::List(_) | AnyResource::Feed(_) => None,
         })
         .ok_or_else(|| "no profiles".into())
 }

@@ -9,9 +9,9 @@
 mod account;
 mod buffers;
 mod config;
+mod data_dir;
 mod database;
 mod error;
-mod home;
 pub mod install;
 mod postmaster;
 mod programs;
@@ -25,11 +25,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 pub use crate::config::Config;
+use crate::data_dir::{DataDir, POLL};
 pub use crate::error::Error;
-use crate::home::{Home, POLL};
 use crate::postmaster::{Postmaster, State};
 use crate::programs::Programs;
-use crate::supervisor::{Keep, Started};
+use crate::supervisor::{Lifetime, Started};
 
 /// A recovery after a crash reads up to `max_wal_size` of WAL: minutes on a slow disk.
 const LONGEST_START: Duration = Duration::from_mins(5);
@@ -41,16 +41,16 @@ const LONGEST_STOP: Duration = Duration::from_secs(90);
 #[derive(Debug)]
 pub struct Cluster {
     config: Config,
-    home: Home,
+    data_dir: DataDir,
     programs: Programs,
-    keep: Keep,
+    lifetime: Lifetime,
     /// Behind a lock, since whoever revives the cluster takes hold of it anew.
-    hold: Mutex<Hold>,
+    registration: Mutex<Registration>,
 }
 
-/// What keeps the cluster alive, and tells the last holder that it is the last.
+/// Registers this process as a holder: keeps the cluster alive, and shows the last holder that it is the last.
 #[derive(Debug)]
-struct Hold {
+struct Registration {
     /// The write end of the supervisor's pipe; its closing is the letting go.
     pipe: File,
     /// `holders.lock`, shared.
@@ -67,15 +67,20 @@ impl Cluster {
             // Before anything is made that would be of no use without them.
             Programs::find(config.oldest_major, None)?;
         }
-        Self::open(config, Home::open(config.name, data_dir)?, Keep::Kept).await
+        Self::open(
+            config,
+            DataDir::open(config.name, data_dir)?,
+            Lifetime::Persistent,
+        )
+        .await
     }
 
     /// Starts a cluster in a new folder of its own, which vanishes with the last holder, killed or not.
     pub async fn temporary(config: &Config) -> Result<Self, Error> {
         Programs::find(config.oldest_major, None)?;
-        let home = Home::temporary(config.name)?;
-        let path = home.path.clone();
-        let opened = Self::open(config, home, Keep::Temporary).await;
+        let data_dir = DataDir::temporary(config.name)?;
+        let path = data_dir.path.clone();
+        let opened = Self::open(config, data_dir, Lifetime::Temporary).await;
         if opened.is_err() {
             // The supervisor may have removed it already; the error that matters is the one that is returned.
             let _removed = std::fs::remove_dir_all(path);
@@ -83,48 +88,48 @@ impl Cluster {
         opened
     }
 
-    async fn open(config: &Config, home: Home, keep: Keep) -> Result<Self, Error> {
-        let start_lock = home.lock_start().await?;
-        let programs = programs_for(config, &home)?;
-        let hold = obtain(config, &home, &programs, keep).await?;
+    async fn open(config: &Config, data_dir: DataDir, lifetime: Lifetime) -> Result<Self, Error> {
+        let start_lock = data_dir.lock_start().await?;
+        let programs = programs_for(config, &data_dir)?;
+        let registration = obtain(config, &data_dir, &programs, lifetime).await?;
         drop(start_lock);
         Ok(Self {
             config: *config,
-            home,
+            data_dir,
             programs,
-            keep,
-            hold: Mutex::new(hold),
+            lifetime,
+            registration: Mutex::new(registration),
         })
     }
 
     /// Whether the server says of itself that it takes connections; one that was killed does not.
     pub fn is_ready(&self) -> bool {
-        Postmaster::of(&self.home.data()).state() == State::Ready
+        Postmaster::of(&self.data_dir.pgdata()).state() == State::Ready
     }
 
     /// Whether its data outlive it. A temporary cluster's belong to its holders and are not served twice.
-    pub fn is_kept(&self) -> bool {
-        matches!(self.keep, Keep::Kept)
+    pub fn is_persistent(&self) -> bool {
+        matches!(self.lifetime, Lifetime::Persistent)
     }
 
     /// Joins or starts the cluster anew if PostgreSQL has gone (killed, or crashed); does nothing while it runs.
     /// The address stays the same, so that a pool simply connects again.
     pub async fn revive(&self) -> Result<(), Error> {
         if self.is_ready()
-            && database::ensure(&self.home.run, self.config.database)
+            && database::ensure(&self.data_dir.run, self.config.database)
                 .await
                 .is_ok()
         {
             return Ok(());
         }
-        let start_lock = self.home.lock_start().await?;
-        let mut current = self.hold.lock().await;
-        let hold = obtain(&self.config, &self.home, &self.programs, self.keep).await?;
-        let former = std::mem::replace(&mut *current, hold);
+        let start_lock = self.data_dir.lock_start().await?;
+        let mut current = self.registration.lock().await;
+        let registration = obtain(&self.config, &self.data_dir, &self.programs, self.lifetime).await?;
+        let former = std::mem::replace(&mut *current, registration);
         drop(start_lock);
         match (former.started, &mut current.started) {
             // Two of ours: the former has ended, or the second could not have begun.
-            (Some(former), Some(_)) => collect(&self.home, former),
+            (Some(former), Some(_)) => collect(&self.data_dir, former),
             (former, current) => {
                 *current = current.take().or(former);
                 Ok(())
@@ -134,12 +139,12 @@ impl Cluster {
 
     /// The address of the database, for sqlx and for libpq.
     pub fn url(&self) -> String {
-        database::url(&self.home.run, self.config.database)
+        database::url(&self.data_dir.run, self.config.database)
     }
 
     /// The folder of the socket.
     pub fn socket_dir(&self) -> &Path {
-        &self.home.run
+        &self.data_dir.run
     }
 
     /// The folder of `psql` and the other programs.
@@ -149,38 +154,42 @@ impl Cluster {
 
     /// The folder that holds the cluster, its log and its locks.
     pub fn data_dir(&self) -> &Path {
-        &self.home.path
+        &self.data_dir.path
     }
 
     /// Lets go. If nobody else holds the cluster, waits until it has shut down.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { home, hold, .. } = self;
-        let hold = hold.into_inner();
-        let start_lock = home.lock_start().await?;
-        let supervisor = home.open_lock("supervisor.lock")?;
-        let is_last = home.try_lock(&hold.holders, "holders.lock")?;
-        drop(hold.pipe);
+        let Self {
+            data_dir,
+            registration,
+            ..
+        } = self;
+        let registration = registration.into_inner();
+        let start_lock = data_dir.lock_start().await?;
+        let supervisor = data_dir.open_lock("supervisor.lock")?;
+        let is_last = data_dir.try_lock(&registration.holders, "holders.lock")?;
+        drop(registration.pipe);
         if is_last {
             let deadline = Instant::now() + LONGEST_STOP;
-            while !home.try_lock(&supervisor, "supervisor.lock")? {
-                within(deadline, LONGEST_STOP, "PostgreSQL's shutdown", &home)?;
+            while !data_dir.try_lock(&supervisor, "supervisor.lock")? {
+                within(deadline, LONGEST_STOP, "PostgreSQL's shutdown", &data_dir)?;
                 sleep(POLL).await;
             }
-            if let Some(started) = hold.started {
-                collect(&home, started)?;
+            if let Some(started) = registration.started {
+                collect(&data_dir, started)?;
             }
         }
-        drop((hold.holders, start_lock));
+        drop((registration.holders, start_lock));
         Ok(())
     }
 }
 
 /// Collects a supervisor of this process that is known to end, so that no zombie stays.
-fn collect(home: &Home, mut started: Started) -> Result<(), Error> {
+fn collect(data_dir: &DataDir, mut started: Started) -> Result<(), Error> {
     match started.child.wait() {
         Ok(_status) => Ok(()),
         Err(source) => Err(Error::Supervisor {
-            user: home.account.name(),
+            user: data_dir.account.name(),
             source,
         }),
     }
@@ -192,13 +201,13 @@ pub fn is_made(data_dir: &Path) -> bool {
 }
 
 /// The programs that fit the cluster that is there, or any that are new enough.
-fn programs_for(config: &Config, home: &Home) -> Result<Programs, Error> {
-    let made_by = home.made_by()?;
+fn programs_for(config: &Config, data_dir: &DataDir) -> Result<Programs, Error> {
+    let made_by = data_dir.made_by()?;
     let wanted = made_by.as_deref().and_then(|version| version.parse().ok());
     let programs = Programs::find(config.oldest_major, wanted)?;
     match made_by {
         Some(made_by) if wanted != Some(programs.major) => Err(Error::OtherVersion {
-            path: home.path.clone(),
+            path: data_dir.path.clone(),
             made_by,
             found: programs.major,
             folder: programs.folder,
@@ -208,33 +217,47 @@ fn programs_for(config: &Config, home: &Home) -> Result<Programs, Error> {
 }
 
 /// Joins the running cluster or starts it. The caller holds the start lock, so nobody else starts, joins or stops.
-async fn obtain(config: &Config, home: &Home, programs: &Programs, keep: Keep) -> Result<Hold, Error> {
-    let postmaster = Postmaster::of(&home.data());
-    let holders = home.open_lock("holders.lock")?;
+async fn obtain(
+    config: &Config,
+    data_dir: &DataDir,
+    programs: &Programs,
+    lifetime: Lifetime,
+) -> Result<Registration, Error> {
+    let postmaster = Postmaster::of(&data_dir.pgdata());
+    let holders = data_dir.open_lock("holders.lock")?;
     let deadline = Instant::now() + LONGEST_START;
     loop {
-        let lock = home.open_lock("supervisor.lock")?;
-        if home.try_lock(&lock, "supervisor.lock")? {
-            end_unsupervised(home, &postmaster, deadline).await?;
-            return begin(config, home, programs, keep, lock, holders, deadline).await;
+        let lock = data_dir.open_lock("supervisor.lock")?;
+        if data_dir.try_lock(&lock, "supervisor.lock")? {
+            end_unsupervised(data_dir, &postmaster, deadline).await?;
+            return begin(config, data_dir, programs, lifetime, lock, holders, deadline).await;
         }
-        if let Some(pipe) = join(config, home, &postmaster, deadline).await? {
-            share(home, &holders)?;
-            return Ok(Hold {
+        if let Some(pipe) = join(config, data_dir, &postmaster, deadline).await? {
+            share(data_dir, &holders)?;
+            return Ok(Registration {
                 pipe,
                 holders,
                 started: None,
             });
         }
-        within(deadline, LONGEST_START, "the end of the former PostgreSQL", home)?;
+        within(
+            deadline,
+            LONGEST_START,
+            "the end of the former PostgreSQL",
+            data_dir,
+        )?;
         sleep(POLL).await;
     }
 }
 
 /// A server whose supervisor was killed serves on with nobody to end it: end it, and let the start begin cleanly.
-async fn end_unsupervised(home: &Home, postmaster: &Postmaster, deadline: Instant) -> Result<(), Error> {
+async fn end_unsupervised(
+    data_dir: &DataDir,
+    postmaster: &Postmaster,
+    deadline: Instant,
+) -> Result<(), Error> {
     if postmaster.state() != State::Absent {
-        tracing::warn!(data_dir = %home.path.display(), "ending a PostgreSQL that lost its supervisor");
+        tracing::warn!(data_dir = %data_dir.path.display(), "ending a PostgreSQL that lost its supervisor");
         postmaster.interrupt();
     }
     while postmaster.state() != State::Absent {
@@ -242,7 +265,7 @@ async fn end_unsupervised(home: &Home, postmaster: &Postmaster, deadline: Instan
             deadline,
             LONGEST_START,
             "the end of a PostgreSQL without supervisor",
-            home,
+            data_dir,
         )?;
         sleep(POLL).await;
     }
@@ -252,39 +275,39 @@ async fn end_unsupervised(home: &Home, postmaster: &Postmaster, deadline: Instan
 /// Starts a supervisor and waits until its cluster serves.
 async fn begin(
     config: &Config,
-    home: &Home,
+    data_dir: &DataDir,
     programs: &Programs,
-    keep: Keep,
+    lifetime: Lifetime,
     lock: File,
     holders: File,
     deadline: Instant,
-) -> Result<Hold, Error> {
-    let is_new = home.made_by()?.is_none();
-    tracing::info!(data_dir = %home.path.display(), is_new, "starting the embedded PostgreSQL");
-    let (mut started, pipe) = supervisor::start(config, home, programs, keep, lock)?;
-    let postmaster = Postmaster::of(&home.data());
+) -> Result<Registration, Error> {
+    let is_new = data_dir.made_by()?.is_none();
+    tracing::info!(data_dir = %data_dir.path.display(), is_new, "starting the embedded PostgreSQL");
+    let (mut started, pipe) = supervisor::start(config, data_dir, programs, lifetime, lock)?;
+    let postmaster = Postmaster::of(&data_dir.pgdata());
     while postmaster.state() != State::Ready {
         let ended = started.child.try_wait();
         let ended = ended.map_err(|source| Error::Supervisor {
-            user: home.account.name(),
+            user: data_dir.account.name(),
             source,
         })?;
         if ended.is_some() {
-            let was_made = !is_new || home.made_by()?.is_some();
+            let was_made = !is_new || data_dir.made_by()?.is_some();
             let what = if was_made { "start" } else { "make its data folder" };
             let tail = started.log.last_lines();
             return Err(Error::Ended {
                 what,
-                log: home.log(),
+                log: data_dir.log(),
                 tail,
             });
         }
-        within(deadline, LONGEST_START, "PostgreSQL's start", home)?;
+        within(deadline, LONGEST_START, "PostgreSQL's start", data_dir)?;
         sleep(POLL).await;
     }
-    database::ensure(&home.run, config.database).await?;
-    share(home, &holders)?;
-    Ok(Hold {
+    database::ensure(&data_dir.run, config.database).await?;
+    share(data_dir, &holders)?;
+    Ok(Registration {
         pipe,
         holders,
         started: Some(started),
@@ -294,30 +317,30 @@ async fn begin(
 /// Holds on to the cluster of a supervisor that runs; none if that one is on its way out.
 async fn join(
     config: &Config,
-    home: &Home,
+    data_dir: &DataDir,
     postmaster: &Postmaster,
     deadline: Instant,
 ) -> Result<Option<File>, Error> {
-    let Some(pipe) = supervisor::hold(home)? else {
+    let Some(pipe) = supervisor::connect(data_dir)? else {
         return Ok(None);
     };
     // Absent: the supervisor is still making the cluster, or is tidying up after it; its pipe tells which.
     while matches!(postmaster.state(), State::Starting | State::Absent) {
-        if supervisor::hold(home)?.is_none() {
+        if supervisor::connect(data_dir)?.is_none() {
             return Ok(None);
         }
         within(
             deadline,
             LONGEST_START,
             "the start of the PostgreSQL that another process began",
-            home,
+            data_dir,
         )?;
         sleep(POLL).await;
     }
     if postmaster.state() != State::Ready {
         return Ok(None);
     }
-    match database::ensure(&home.run, config.database).await {
+    match database::ensure(&data_dir.run, config.database).await {
         Ok(()) => Ok(Some(pipe)),
         // It went between the look and the connection.
         Err(_) if postmaster.state() != State::Ready => Ok(None),
@@ -326,8 +349,8 @@ async fn join(
 }
 
 /// Counts this process among the holders.
-fn share(home: &Home, holders: &File) -> Result<(), Error> {
-    let path = home.path.join("holders.lock");
+fn share(data_dir: &DataDir, holders: &File) -> Result<(), Error> {
+    let path = data_dir.path.join("holders.lock");
     holders.lock_shared().map_err(|source| Error::Files {
         action: "lock",
         path,
@@ -335,13 +358,13 @@ fn share(home: &Home, holders: &File) -> Result<(), Error> {
     })
 }
 
-fn within(deadline: Instant, limit: Duration, what: &'static str, home: &Home) -> Result<(), Error> {
+fn within(deadline: Instant, limit: Duration, what: &'static str, data_dir: &DataDir) -> Result<(), Error> {
     if Instant::now() <= deadline {
         return Ok(());
     }
     Err(Error::TooLong {
         what,
         seconds: limit.as_secs(),
-        path: home.path.clone(),
+        path: data_dir.path.clone(),
     })
 }

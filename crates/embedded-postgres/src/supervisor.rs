@@ -13,8 +13,8 @@ use nix::unistd::mkfifo;
 
 use crate::buffers;
 use crate::config::Config;
+use crate::data_dir::{DataDir, LogTail};
 use crate::error::Error;
-use crate::home::{Home, LogTail};
 use crate::programs::Programs;
 
 const SCRIPT: &str = include_str!("supervisor.sh");
@@ -32,8 +32,8 @@ const OPTIONS: &[&str] = &[
 
 /// What becomes of the data when the last holder is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    Kept,
+pub(crate) enum Lifetime {
+    Persistent,
     Temporary,
 }
 
@@ -48,19 +48,26 @@ pub(crate) struct Started {
 /// Starts a supervisor; `lock` is the supervisor's lock, which it inherits and so holds until its end.
 pub(crate) fn start(
     config: &Config,
-    home: &Home,
+    data_dir: &DataDir,
     programs: &Programs,
-    keep: Keep,
+    lifetime: Lifetime,
     lock: File,
 ) -> Result<(Started, File), Error> {
-    home.prepare_run_folder()?;
-    let (read_end, write_end) = make_pipe(home)?;
-    let (log, log_tail) = home.open_log()?;
+    data_dir.prepare_run_folder()?;
+    let (read_end, write_end) = make_pipe(data_dir)?;
+    let (log, log_tail) = data_dir.open_log()?;
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(SCRIPT).arg(config.process_name());
-    command.arg(&programs.folder).arg(&home.path).arg(&home.run);
-    command.arg(if keep == Keep::Kept { "kept" } else { "temporary" });
-    let socket = format!("unix_socket_directories={}", home.run.display());
+    command
+        .arg(&programs.folder)
+        .arg(&data_dir.path)
+        .arg(&data_dir.run);
+    command.arg(if lifetime == Lifetime::Persistent {
+        "persistent"
+    } else {
+        "temporary"
+    });
+    let socket = format!("unix_socket_directories={}", data_dir.run.display());
     let buffers = buffers::option();
     let fixed = OPTIONS.iter().chain(config.options).copied();
     for option in fixed.chain([socket.as_str(), buffers.as_str()]) {
@@ -70,20 +77,20 @@ pub(crate) fn start(
         .env_clear()
         .env("LC_ALL", "C")
         .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-    command.current_dir(&home.path);
+    command.current_dir(&data_dir.path);
     command.stdin(read_end).stdout(lock).stderr(log);
     detach(&mut command);
-    home.account.apply(&mut command);
+    data_dir.account.apply(&mut command);
     let child = command.spawn().map_err(|source| Error::Supervisor {
-        user: home.account.name(),
+        user: data_dir.account.name(),
         source,
     })?;
     Ok((Started { child, log: log_tail }, write_end))
 }
 
 /// Opens the pipe of a supervisor that runs; none if nobody reads it (any more).
-pub(crate) fn hold(home: &Home) -> Result<Option<File>, Error> {
-    let path = home.pipe();
+pub(crate) fn connect(data_dir: &DataDir) -> Result<Option<File>, Error> {
+    let path = data_dir.pipe();
     match open_pipe(&path, OpenOptions::new().write(true)) {
         Ok(pipe) => Ok(Some(pipe)),
         Err(error) if is_nobody_there(&error) => Ok(None),
@@ -106,8 +113,8 @@ fn detach(command: &mut Command) {
 }
 
 /// A fresh pipe with both its ends, neither of which any child inherits by itself.
-fn make_pipe(home: &Home) -> Result<(File, File), Error> {
-    let path = home.pipe();
+fn make_pipe(data_dir: &DataDir) -> Result<(File, File), Error> {
+    let path = data_dir.pipe();
     let failed = |source| Error::Files {
         action: "create",
         path: path.clone(),
@@ -118,7 +125,7 @@ fn make_pipe(home: &Home) -> Result<(File, File), Error> {
         _ => {}
     }
     mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|errno| failed(errno.into()))?;
-    home.account.give(&path)?;
+    data_dir.account.give(&path)?;
     let read_end = open_pipe(&path, OpenOptions::new().read(true)).map_err(failed)?;
     let write_end = open_pipe(&path, OpenOptions::new().write(true)).map_err(failed)?;
     // The shell reads it and shall wait; only opening it was not to wait.

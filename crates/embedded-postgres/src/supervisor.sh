@@ -6,37 +6,37 @@
 # they die, and the end of that pipe is what ends the cluster.
 #
 #   stdin    the read end of the pipe        stdout   a file with a lock, held for as long as this script runs
-#   stderr   the cluster's log               $1 folder of the programs   $2 home   $3 run folder
-#   $4       kept | temporary                $5…      options of postgres
+#   stderr   the cluster's log               $1 folder of the programs   $2 data folder   $3 run folder
+#   $4       persistent | temporary          $5…      options of postgres
 trap '' HUP INT TERM
-bin=$1 home=$2 run=$3 kind=$4
+bin=$1 data_dir=$2 run=$3 kind=$4
 shift 4
 exec 3<&0 </dev/null
-data=$home/pgdata
+pgdata=$data_dir/pgdata
 
 tidy() {
     rm -f "$run/holders" "$run/.s.PGSQL.5432" "$run/.s.PGSQL.5432.lock"
     rmdir "$run"
     if [ "$kind" = temporary ]; then
-        cd / && rm -rf "$home"
+        cd / && rm -rf "$data_dir"
     fi
 }
 
-if [ ! -e "$data/PG_VERSION" ]; then
+if [ ! -e "$pgdata/PG_VERSION" ]; then
     # Made beside its place and moved there whole, so that a half-made cluster is never taken for one.
-    rm -rf "$data".new.*
-    new=$data.new.$$
+    rm -rf "$pgdata".new.*
+    new=$pgdata.new.$$
     sync=
     if [ "$kind" = temporary ]; then sync=--no-sync; fi
     if ! { "$bin/initdb" -D "$new" -U postgres -E UTF8 --locale=C -A trust --no-instructions $sync >&2 3<&- &&
-        mv "$new" "$data"; }; then
+        mv "$new" "$pgdata"; }; then
         rm -rf "$new"
         tidy 2>/dev/null
         exit 64
     fi
 fi
 
-"$bin/postgres" -D "$data" "$@" >&2 3<&- &
+"$bin/postgres" -D "$pgdata" "$@" >&2 3<&- &
 postmaster=$!
 (
     read -r _ <&3
@@ -56,7 +56,7 @@ exec 3<&-
 wait "$postmaster"
 status=$?
 # The data of a temporary cluster belong to its holders, even if PostgreSQL itself is gone.
-if [ "$kind" = kept ]; then kill -KILL "$watcher"; fi
+if [ "$kind" = persistent ]; then kill -KILL "$watcher"; fi
 wait "$watcher" 2>/dev/null
 tidy 2>/dev/null
 exit "$status"

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-/// What became of a profile.
+/// Whether a profile still exists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Lifecycle {
     #[default]
     Current,
     Deleted,
@@ -17,7 +17,7 @@ pub(crate) enum Fate {
 /// The changes of one profile; whatever is empty is as generated.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
-    pub(crate) fate: Fate,
+    pub(crate) lifecycle: Lifecycle,
     /// Set for profiles that came later.
     pub(crate) created: Option<i64>,
     pub(crate) modified: Option<i64>,

@@ -36,12 +36,12 @@ fn page(whole: &[u8], inconsistency: Inconsistency) -> Option<String> {
     elements.truncate(elements.len().saturating_sub(inconsistency.short_by));
     if let Some(total) = members.get("totalResults").and_then(Value::as_i64) {
         let off = inconsistency.total_off - i64::try_from(hidden).unwrap_or(0);
-        let told = if inconsistency.no_total {
+        let total = if inconsistency.no_total {
             (-1).into()
         } else {
             (total + off).max(0).into()
         };
-        members.insert("totalResults".to_owned(), told);
+        members.insert("totalResults".to_owned(), total);
     }
     if inconsistency.no_next {
         members.remove("nextCursor");
@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn a_page_is_inconsistent_as_ordered_and_nothing_else_is() {
         let whole = br#"{"totalResults":9,"nextCursor":"c","profiles":[{"id":"a"},{"id":"b"}]}"#;
-        let told = |inconsistency| page(whole, inconsistency).unwrap_or_default();
+        let altered = |inconsistency| page(whole, inconsistency).unwrap_or_default();
         assert_eq!(
-            told(Inconsistency {
+            altered(Inconsistency {
                 short_by: 1,
                 total_off: -2,
                 no_next: false,
@@ -67,7 +67,7 @@ mod tests {
             r#"{"nextCursor":"c","profiles":[{"id":"a"}],"totalResults":7}"#
         );
         assert_eq!(
-            told(Inconsistency {
+            altered(Inconsistency {
                 short_by: usize::MAX,
                 total_off: -20,
                 no_next: true,
@@ -76,7 +76,7 @@ mod tests {
             r#"{"profiles":[],"totalResults":0}"#
         );
         assert_eq!(
-            told(Inconsistency {
+            altered(Inconsistency {
                 hides: Some("a"),
                 ..Inconsistency::default()
             }),

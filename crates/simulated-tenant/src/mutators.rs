@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::changes::{Change, Extra, Fate};
+use crate::changes::{Change, Extra, Lifecycle};
 use crate::tenant::Tenant;
 use crate::truth::{AuditEvent, Profile, PropertyDefinition, Segment};
 use crate::world::World;
@@ -51,9 +51,9 @@ impl Tenant {
         let later = world
             .changes
             .iter()
-            .filter_map(|(position, change)| match &change.fate {
-                Fate::Merged(survivor) => Some((id(*position), survivor.clone())),
-                Fate::Current | Fate::Deleted => None,
+            .filter_map(|(position, change)| match &change.lifecycle {
+                Lifecycle::Merged(survivor) => Some((id(*position), survivor.clone())),
+                Lifecycle::Current | Lifecycle::Deleted => None,
             });
         made.chain(later).collect()
     }
@@ -124,14 +124,14 @@ impl Tenant {
     pub fn delete(&self, position: u64) -> bool {
         self.state
             .change_world()
-            .change(position, |change| change.fate = Fate::Deleted)
+            .change(position, |change| change.lifecycle = Lifecycle::Deleted)
     }
 
     /// Brings a deleted or merged profile back, as it was.
     pub fn restore(&self, position: u64) -> bool {
         self.state
             .change_world()
-            .change_any(position, |change| change.fate = Fate::Current)
+            .change_any(position, |change| change.lifecycle = Lifecycle::Current)
     }
 
     /// Merges one profile into another, whose `lastmodifieddate` is now. Says whether both are there.
@@ -145,7 +145,7 @@ impl Tenant {
         if loser == winner || world.profile(loser).is_none() || world.profile(winner).is_none() {
             return false;
         }
-        world.change(loser, |change| change.fate = Fate::Merged(winner_id));
+        world.change(loser, |change| change.lifecycle = Lifecycle::Merged(winner_id));
         world.change(winner, |change| {
             change.absorbed.push(loser_id);
             change.modify(now);
@@ -282,7 +282,7 @@ impl World {
         let current = self
             .changes
             .get(&position)
-            .is_none_or(|change| change.fate == Fate::Current);
+            .is_none_or(|change| change.lifecycle == Lifecycle::Current);
         current && self.change_any(position, change)
     }
 
@@ -295,7 +295,7 @@ impl World {
         self.forget(position, &changed);
         if self.index_lag > 0 {
             let before = self.modified(position, Some(&changed));
-            let is_there = changed.fate == Fate::Current;
+            let is_there = changed.lifecycle == Lifecycle::Current;
             changed
                 .indexed
                 .push((self.now + self.index_lag, before.filter(|_| is_there)));
@@ -336,18 +336,18 @@ impl World {
             self.counts[bit] += 1;
         }
         let modified = self.modified(position, Some(change));
-        if let Some(modified) = modified.filter(|_| change.fate == Fate::Current) {
+        if let Some(modified) = modified.filter(|_| change.lifecycle == Lifecycle::Current) {
             self.by_modified.insert((modified, position));
         }
     }
 
     /// The segments of a profile, also those that are not there any more: their counts could be asked for again.
     fn bits(&self, position: u64, change: &Change) -> Vec<usize> {
-        let membership = match change.fate {
-            Fate::Current => change
+        let membership = match change.lifecycle {
+            Lifecycle::Current => change
                 .membership
                 .unwrap_or_else(|| self.base.membership(position)),
-            Fate::Deleted | Fate::Merged(_) => 0,
+            Lifecycle::Deleted | Lifecycle::Merged(_) => 0,
         };
         (0..self.segments.len())
             .filter(|bit| membership >> bit & 1 == 1)

@@ -45,14 +45,15 @@ pub(crate) enum Objective {
     ConsentedOrUnneeded,
 }
 
+/// A `RefinementBean` of the document.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Bean {
+struct UncheckedRefinement {
     operator: String,
     property: Option<String>,
     group_property: Option<String>,
     objective: Option<Objective>,
-    filters: Option<Vec<Bean>>,
+    filters: Option<Vec<UncheckedRefinement>>,
     values: Option<Vec<String>>,
     from_value: Option<i32>,
     to_value: Option<i32>,
@@ -64,15 +65,16 @@ struct Bean {
 
 /// Reads a refinement; `now` is what "the last days" count from.
 pub(crate) fn read(text: &str, now: i64) -> Result<Filter, Refusal> {
-    let bean: Bean = serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
-    bean.filter(now)
+    let refinement: UncheckedRefinement =
+        serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
+    refinement.filter(now)
 }
 
 fn invalid(reason: &str) -> Refusal {
     Refusal::bad_request(format!("The refinement is invalid: {reason}"))
 }
 
-impl Bean {
+impl UncheckedRefinement {
     fn filter(self, now: i64) -> Result<Filter, Refusal> {
         if matches!(self.operator.as_str(), "AND" | "OR") {
             return self.composite(now);
@@ -104,7 +106,7 @@ impl Bean {
         let filters = filters.ok_or_else(|| invalid("AND and OR need filters"))?;
         let filters = filters
             .into_iter()
-            .map(|bean| bean.filter(now))
+            .map(|refinement| refinement.filter(now))
             .collect::<Result<_, _>>()?;
         Ok(if self.operator == "AND" {
             Filter::All(filters)

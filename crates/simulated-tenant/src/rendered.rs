@@ -1,4 +1,4 @@
-//! The body of a plain page whose profiles come out of the stock.
+//! The body of a plain page whose profiles come out of the cache.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use futures_util::{Stream, stream};
 
 use crate::json::Separator;
 use crate::page::Page;
-use crate::stock::Stock;
+use crate::render_cache::RenderCache;
 
 #[derive(Clone, Copy)]
 enum Stage {
@@ -16,15 +16,15 @@ enum Stage {
     Done,
 }
 
-/// The body of a page in pieces, its profiles out of the stock.
-pub(crate) fn body(page: Page, stock: Arc<Stock>) -> impl Stream<Item = Bytes> + Send + 'static {
+/// The body of a page in pieces, its profiles out of the cache.
+pub(crate) fn body(page: Page, cache: Arc<RenderCache>) -> impl Stream<Item = Bytes> + Send + 'static {
     stream::unfold((page, Stage::Head), move |(mut page, stage)| {
-        let piece = piece(&mut page, &stock, stage);
+        let piece = piece(&mut page, &cache, stage);
         std::future::ready(piece.map(|(piece, stage)| (piece, (page, stage))))
     })
 }
 
-fn piece(page: &mut Page, stock: &Stock, stage: Stage) -> Option<(Bytes, Stage)> {
+fn piece(page: &mut Page, cache: &RenderCache, stage: Stage) -> Option<(Bytes, Stage)> {
     let (mut next, begun) = match stage {
         Stage::Head => {
             let mut head = Vec::new();
@@ -43,10 +43,10 @@ fn piece(page: &mut Page, stock: &Stock, stage: Stage) -> Option<(Bytes, Stage)>
             let write = |into: &mut Vec<u8>| {
                 page.write_element(&world, next, &mut Separator::after_one(), into);
             };
-            (stock.other(next, write), next + 1)
+            (cache.other(next, write), next + 1)
         } else {
-            let end = stock.reach(next).min(other);
-            (stock.run(&mut page.profiles, &world, next..end), end)
+            let end = cache.reach(next).min(other);
+            (cache.run(&mut page.profiles, &world, next..end), end)
         };
         next = end;
         // Of what is gone, nothing comes.

@@ -14,10 +14,10 @@ use crate::identity::mix;
 use crate::json::Writer;
 use crate::lists::{self, Held};
 use crate::oauth::Oauth;
+use crate::render_cache::RenderCaches;
 use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::shape::Shape;
-use crate::stock::Rendered;
 use crate::world::World;
 
 /// A tenant, without its socket.
@@ -29,7 +29,7 @@ pub(crate) struct State {
     pub(crate) oauth: Oauth,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
-    pub(crate) rendered: Rendered,
+    pub(crate) render_caches: RenderCaches,
     /// The lists that it was given.
     pub(crate) lists: Vec<Held>,
     world: RwLock<World>,
@@ -54,7 +54,7 @@ impl State {
             oauth: Oauth::new(&settings),
             faults: Faults::new(settings.seed),
             requests: Requests::default(),
-            rendered: Rendered::default(),
+            render_caches: RenderCaches::default(),
             lists: lists::held(
                 &settings.lists,
                 settings.seed,

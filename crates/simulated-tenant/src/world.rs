@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Base, Facts};
 use crate::catalogue::group_properties;
-use crate::changes::{Change, Extra, Fate};
+use crate::changes::{Change, Extra, Lifecycle};
 use crate::clock::milliseconds;
 use crate::generation::{Collector, tell};
 use crate::records::{audit_events, segments};
@@ -102,7 +102,7 @@ impl World {
     /// The segments of a profile as bits, none if it is gone.
     pub(crate) fn membership(&self, position: u64, change: Option<&Change>) -> u64 {
         match change {
-            Some(change) if change.fate != Fate::Current => 0,
+            Some(change) if change.lifecycle != Lifecycle::Current => 0,
             Some(Change {
                 membership: Some(membership),
                 ..
@@ -179,7 +179,7 @@ impl World {
     /// The current profile at a position; `None`: it is gone, or there was never one.
     pub(crate) fn profile(&self, position: u64) -> Option<Profile> {
         let change = self.changes.get(&position);
-        if position >= self.end || change.is_some_and(|change| change.fate != Fate::Current) {
+        if position >= self.end || change.is_some_and(|change| change.lifecycle != Lifecycle::Current) {
             return None;
         }
         let facts = self.facts(position, change);
@@ -228,9 +228,9 @@ impl World {
                 survivor: self.base.identities.text(winner),
             };
         }
-        match self.changes.get(&position).map(|change| &change.fate) {
-            Some(Fate::Deleted) => Lookup::Unknown,
-            Some(Fate::Merged(survivor)) => Lookup::Merged {
+        match self.changes.get(&position).map(|change| &change.lifecycle) {
+            Some(Lifecycle::Deleted) => Lookup::Unknown,
+            Some(Lifecycle::Merged(survivor)) => Lookup::Merged {
                 survivor: survivor.clone(),
             },
             _ if position < self.end => Lookup::Current(position),

@@ -70,8 +70,8 @@ pub(in crate::blueconic) struct Grant {
     url: Url,
     /// Joined by blanks; empty: all that the application has.
     scopes: String,
-    /// That a life is assumed is said once.
-    told: AtomicBool,
+    /// The warning about an assumed lifetime is logged once.
+    has_warned: AtomicBool,
 }
 
 impl Grant {
@@ -85,7 +85,7 @@ impl Grant {
             scopes: access.scopes.join(" "),
             endpoint: Endpoint::new(http, access, tenant_clock),
             url,
-            told: AtomicBool::new(false),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -141,7 +141,7 @@ impl Grant {
         }
         self.endpoint.prove();
         if granted.access.as_ref().is_ok_and(|access| access.is_assumed)
-            && !self.told.swap(true, Ordering::Relaxed)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
                 "the tenant does not say how long its token lives (`expires_in`): five minutes are assumed, and it is asked \
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_is_not_told_or_no_life_is_taken_as_five_minutes() {
+    fn a_life_that_is_not_reported_or_no_life_is_taken_as_five_minutes() {
         for given in [
             "null",
             "0",

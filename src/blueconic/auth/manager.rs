@@ -57,8 +57,8 @@ struct Memory {
     refreshing: bool,
     /// Such a task has failed: no other before then,
     refresh_not_before: Duration,
-    /// and this was said about it: a fault that stays is told once.
-    told: Option<String>,
+    /// and this warning was logged: a fault that stays is logged once.
+    last_warning: Option<String>,
 }
 
 /// The last failure. It applies to all callers that were waiting; a final failure applies for a while longer.
@@ -194,12 +194,12 @@ impl<T: TokenStore> Shared<T> {
         let mut memory = self.memory();
         memory.refreshing = false;
         let Err(error) = outcome else {
-            memory.told = None;
+            memory.last_warning = None;
             return Duration::ZERO;
         };
         let why = error.why().unwrap_or_default();
-        let told = format!("{error}: {why}");
-        if memory.told.as_ref() != Some(&told) {
+        let warning = format!("{error}: {why}");
+        if memory.last_warning.as_ref() != Some(&warning) {
             let hint = error.hint().unwrap_or_default();
             tracing::warn!(
                 why,
@@ -207,7 +207,7 @@ impl<T: TokenStore> Shared<T> {
                 "the token could not be refreshed ahead of its end: {error}"
             );
         }
-        memory.told = Some(told);
+        memory.last_warning = Some(warning);
         let stands = memory
             .failure
             .as_ref()

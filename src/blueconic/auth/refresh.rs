@@ -226,7 +226,7 @@ impl<T: TokenStore> Refresher<T> {
             && matches!(&error, ClientError::Refused { error, .. } if error == "invalid_grant");
         self.note(fence, &error, dead, None).await?;
         if dead {
-            let why = told(&error);
+            let why = sentence(&error);
             return Err(AuthorizationError::Reauthorize { why }.into());
         }
         Err(error)
@@ -241,7 +241,7 @@ impl<T: TokenStore> Refresher<T> {
     ) -> Result<(), ClientError> {
         let precious = sealed.is_some();
         let failed = RefreshOutcome::Failed {
-            error: told(error),
+            error: sentence(error),
             reauth,
             sealed,
         };
@@ -319,6 +319,6 @@ pub(super) fn sealed_otherwise(error: SealError, stored: String, own: &str) -> A
     }
 }
 
-fn told(error: &ClientError) -> String {
+fn sentence(error: &ClientError) -> String {
     Fault::from(error.clone()).sentence()
 }

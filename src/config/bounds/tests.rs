@@ -68,10 +68,12 @@ fn both_sides_of_every_bound() {
         let beyond = [beside(bounds.least, -1), beside(bounds.most, 1)];
         for amount in beyond.into_iter().flatten() {
             let error = with(&key, &amount).unwrap_err();
-            let told = error.to_string();
+            let message = error.to_string();
             assert!(
-                told.contains(&key) && told.contains(&amount) && told.contains(&bounds.most.to_string()),
-                "{told}"
+                message.contains(&key)
+                    && message.contains(&amount)
+                    && message.contains(&bounds.most.to_string()),
+                "{message}"
             );
         }
     }
@@ -94,9 +96,9 @@ fn what_nobody_can_mean_is_refused_and_nothing_panics() {
             "99999999999EiB",
             "",
         ] {
-            let told = with(&key, absurd).unwrap_err().to_string();
+            let message = with(&key, absurd).unwrap_err().to_string();
             let name = key.split("[]").next().unwrap();
-            assert!(told.contains(name), "{absurd}: {told}");
+            assert!(message.contains(name), "{absurd}: {message}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The traits between the layers. The engine (`sync`) is written against these alone; `blueconic` and `postgres`
-//! implement them, `resources` gives the meaning, and tests put fakes in their place. The data that they exchange stands
+//! implement those of I/O, `resources` those that describe a resource, and tests put fakes in their place. The data that they exchange stands
 //! beside this folder.
 
+mod any_resource;
 mod counting;
 mod feed;
 mod listing;
 mod loading;
-mod meaning;
 mod reading;
 mod resource;
 mod running;
@@ -17,11 +17,11 @@ mod time;
 mod tokens;
 mod walkable;
 
+pub use any_resource::AnyResource;
 pub use counting::CountStore;
 pub use feed::{Feed, FeedDecoder};
 pub use listing::Listing;
 pub use loading::{LoadStore, Loader};
-pub use meaning::Meaning;
 pub use reading::{Page, Source};
 pub use resource::{Decoder, Identified, Resource};
 pub use running::RunStore;
@@ -30,4 +30,4 @@ pub use store::Store;
 pub use sweeping::SweepStore;
 pub use time::Clock;
 pub use tokens::TokenStore;
-pub use walkable::{Census, Prelude, Walkable};
+pub use walkable::{SegmentCounter, SegmentResolver, Walkable};

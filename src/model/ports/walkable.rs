@@ -18,27 +18,27 @@ pub trait Walkable: Identified {
     fn lookup(&self, id: &str) -> Request;
     /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
-    /// The listing that tells which segment to walk. `wanted` is the segment of a walk that is under way; none means
+    /// Reads the listing of segments and chooses the one to walk. `wanted` is the segment of an open walk; none means
     /// the configured one.
-    fn prelude(&self, wanted: Option<&str>) -> Box<dyn Prelude>;
-    /// How the tenant counts it.
-    fn census(&self) -> Box<dyn Census>;
+    fn segment_resolver(&self, wanted: Option<&str>) -> Box<dyn SegmentResolver>;
+    /// Asks the tenant for its counts.
+    fn segment_counter(&self) -> Box<dyn SegmentCounter>;
 }
 
-/// A listing that is read before the walk itself.
-pub trait Prelude: Send + Sync {
+/// Chooses the segment of a walk from the listing of segments, which is read before the walk.
+pub trait SegmentResolver: Send + Sync {
     /// The request for the page that begins at `start_index`; `shrink` halves its size so many times.
     fn request(&self, start_index: u64, shrink: u32) -> Request;
-    /// Takes in one element; one may come twice.
+    /// Takes one element of the listing; an element may come twice.
     fn take(&mut self, element: &[u8]);
-    /// What was learned: the segment to walk. `last`: the one that the last complete walk read, which comes before any
-    /// other where the wanted one is not there.
+    /// Chooses the segment. Where the wanted segment is not listed, `last`, the segment of the last complete walk, is
+    /// preferred to any other.
     fn resolve(self: Box<Self>, last: Option<&str>) -> Outcome<Choice>;
 }
 
-/// How the tenant counts profiles: what `--verify` compares the tables with.
-pub trait Census: Send + Sync {
-    /// Reads an element of the listing of segments (the listing of the [`Prelude`]); none if it has no id.
+/// Reads how many profiles the tenant counts; `--verify` compares the tables with these counts.
+pub trait SegmentCounter: Send + Sync {
+    /// Reads an element of the listing of segments (the listing that the [`SegmentResolver`] reads); none if it has no id.
     fn segment(&self, element: &[u8]) -> Option<SegmentCount>;
     /// The smallest request whose `totalResults` is the number of profiles in a segment; none if no address can hold
     /// its id.

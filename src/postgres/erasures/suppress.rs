@@ -211,7 +211,7 @@ fn warn_of_successors(batch: &Batch, erased: &Erased) {
     if successors > 0 {
         tracing::warn!(
             profiles = successors,
-            "{successors} loaded profile(s) replace an erased one at the tenant: another id, which `erase` was not told of"
+            "{successors} loaded profile(s) replace an erased one at the tenant: another id, which `erase` was not given"
         );
     }
 }
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_event_is_told_of_without_the_person() {
+    fn a_broken_event_is_reported_without_the_person() {
         let batch = Batch {
             rejects: vec![reject(None, r#"{"objects":[{"id":"gone"}]"#)],
             ..Batch::default()

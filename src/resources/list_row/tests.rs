@@ -22,12 +22,12 @@ static TABLE: Table = Table {
 fn read(element: &str) -> Result<Rows, String> {
     let (mut rows, mut fields) = (Rows::default(), Fields::default());
     let plan = Plan::of(&TABLE, Some("group"));
-    let told = |problem| match problem {
+    let message = |problem| match problem {
         Problem::NoId => "no id".to_owned(),
         Problem::Shape(why) => why,
     };
     plan.row(element.as_bytes(), &mut fields, &mut rows)
-        .map_err(told)?;
+        .map_err(message)?;
     rows.deduplicate();
     Ok(rows)
 }
@@ -84,7 +84,7 @@ fn what_has_an_owner_is_no_element_of_the_list_and_counts_under_its_owner() {
 }
 
 #[test]
-fn an_element_that_contradicts_itself_or_its_columns_is_told() {
+fn an_element_that_contradicts_itself_or_its_columns_is_reported() {
     for (element, says) in [
         (r#"{"id":"a","id":"b"}"#, "duplicate field `id`"),
         (
@@ -104,7 +104,7 @@ fn an_element_that_contradicts_itself_or_its_columns_is_told() {
         (r#"{"id":""}"#, "no id"),
         (r#"{"made":{}}"#, "no id"),
     ] {
-        let told = read(element).unwrap_err();
-        assert!(told.contains(says), "{element}: {told}");
+        let message = read(element).unwrap_err();
+        assert!(message.contains(says), "{element}: {message}");
     }
 }

@@ -4,14 +4,14 @@
 
 use crate::json::bitmap::Bitmap;
 use crate::json::reader::{Escapes, Kind, Quoted, Reader, unescape};
-use crate::json::unusual::{Unusual, Usual, usual};
+use crate::json::unsupported::{FastResult, UnsupportedJson, supported};
 use crate::resources::fields::MOST_ENTRIES;
 use crate::resources::identity::LONGEST_ID;
 
 use super::draft::{ByteRange, Draft, MOST_REPLACED, Text};
 
 /// Reads a profile into an empty draft.
-pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Usual<()> {
+pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> FastResult<()> {
     let mut json = Reader::new(element, bitmap);
     let mut seen = Seen::default();
     json.object(|json, key| {
@@ -66,8 +66,8 @@ pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Usu
         Ok(())
     })?;
     json.end()?;
-    let id = draft.found.id.ok_or(Unusual)?;
-    usual((1..=LONGEST_ID).contains(&id.length()))
+    let id = draft.found.id.ok_or(UnsupportedJson)?;
+    supported((1..=LONGEST_ID).contains(&id.length()))
 }
 
 /// Each key once: a repeated one is for `serde` to judge.
@@ -75,15 +75,15 @@ pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Usu
 struct Seen(u16);
 
 impl Seen {
-    fn once(&mut self, key: u16) -> Usual<()> {
+    fn once(&mut self, key: u16) -> FastResult<()> {
         let bit = 1 << key;
-        usual(self.0 & bit == 0)?;
+        supported(self.0 & bit == 0)?;
         self.0 |= bit;
         Ok(())
     }
 }
 
-fn permissions(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
+fn permissions(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -98,12 +98,12 @@ fn permissions(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
     })
 }
 
-fn properties(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
+fn properties(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
     }
     json.list(|json| {
-        usual(draft.found.has_room())?;
+        supported(draft.found.has_room())?;
         let place = json.place();
         if minified(json, draft).is_err() {
             json.back_to(place);
@@ -115,28 +115,28 @@ fn properties(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
 }
 
 /// A property exactly as the vendor writes it: known beforehand, most of it needs no looking at.
-fn minified(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
-    usual(json.takes_all(br#"{"id":""#))?;
+fn minified(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
+    supported(json.takes_all(br#"{"id":""#))?;
     let quoted = json.quoted()?;
     let id = meant(json, quoted, draft)?;
-    usual(json.takes_all(br#","values":["#))?;
+    supported(json.takes_all(br#","values":["#))?;
     let first = draft.found.begin_values();
     if !json.takes_all(b"]}") {
         loop {
-            usual(json.takes_all(b"\"") && draft.found.has_room())?;
+            supported(json.takes_all(b"\"") && draft.found.has_room())?;
             let value = value(json, draft)?;
             draft.found.value(Some(value));
             if !json.takes_all(b",") {
                 break;
             }
         }
-        usual(json.takes_all(b"]}"))?;
+        supported(json.takes_all(b"]}"))?;
     }
     draft.property(json.whole(), id, first);
     Ok(())
 }
 
-fn property(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
+fn property(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     let mut seen = Seen::default();
     let mut id = None;
     let first = draft.found.begin_values();
@@ -152,11 +152,11 @@ fn property(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
         }
         _ => json.skip(),
     })?;
-    draft.property(json.whole(), id.ok_or(Unusual)?, first);
+    draft.property(json.whole(), id.ok_or(UnsupportedJson)?, first);
     Ok(())
 }
 
-fn values(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
+fn values(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -164,9 +164,9 @@ fn values(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
         let value = match json.kind()? {
             Kind::Text => Some(value(json, draft)?),
             Kind::Bare => bare(json)?,
-            Kind::Nested => return Err(Unusual),
+            Kind::Nested => return Err(UnsupportedJson),
         };
-        usual(draft.found.has_room())?;
+        supported(draft.found.has_room())?;
         draft.found.value(value);
         Ok(())
     })
@@ -174,16 +174,18 @@ fn values(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
 
 /// A text that goes into JSON again.
 #[inline]
-fn value(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Text> {
+fn value(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Text> {
     let quoted = json.quoted()?;
     match quoted.escapes {
-        Escapes::Own => ByteRange::new(quoted.range).map(Text::Escaped).ok_or(Unusual),
+        Escapes::Own => ByteRange::new(quoted.range)
+            .map(Text::Escaped)
+            .ok_or(UnsupportedJson),
         Escapes::None | Escapes::Foreign => meant(json, quoted, draft),
     }
 }
 
 /// Entries are `{"id": …}` or the bare id.
-fn segments(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
+fn segments(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
     }
@@ -197,14 +199,14 @@ fn segments(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
             Kind::Nested => segment(json, draft)?,
         };
         if let Some(id) = id {
-            usual(id.length() <= LONGEST_ID && draft.found.segment_ids.len() < MOST_ENTRIES)?;
+            supported(id.length() <= LONGEST_ID && draft.found.segment_ids.len() < MOST_ENTRIES)?;
             draft.found.segment_ids.push(id);
         }
         Ok(())
     })
 }
 
-fn segment(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
+fn segment(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Option<Text>> {
     let mut seen = Seen::default();
     let mut id = None;
     json.object(|json, key| match key {
@@ -218,12 +220,12 @@ fn segment(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
     Ok(id)
 }
 
-fn replaces(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
+fn replaces(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
     }
     json.list(|json| {
-        usual(draft.found.replaces.len() < MOST_REPLACED)?;
+        supported(draft.found.replaces.len() < MOST_REPLACED)?;
         let loser = text(json, draft)?;
         draft.found.replaces.extend(an_id(loser)?);
         Ok(())
@@ -231,20 +233,20 @@ fn replaces(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<()> {
 }
 
 /// An empty text is no id.
-fn an_id(text: Option<Text>) -> Usual<Option<Text>> {
+fn an_id(text: Option<Text>) -> FastResult<Option<Text>> {
     let id = text.filter(|text| text.length() > 0);
-    usual(id.is_none_or(|id| id.length() <= LONGEST_ID))?;
+    supported(id.is_none_or(|id| id.length() <= LONGEST_ID))?;
     Ok(id)
 }
 
 /// An array of texts; a null in it is left out.
-fn texts(json: &mut Reader<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> Usual<()> {
+fn texts(json: &mut Reader<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
     }
     let mut room = MOST_ENTRIES;
     json.list(|json| {
-        usual(room > 0)?;
+        supported(room > 0)?;
         room -= 1;
         if let Some(text) = text(json, draft)? {
             add(draft, text);
@@ -255,34 +257,39 @@ fn texts(json: &mut Reader<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draf
 
 /// A text; null is none.
 #[inline]
-fn text(json: &mut Reader<'_>, draft: &mut Draft) -> Usual<Option<Text>> {
+fn text(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Option<Text>> {
     match json.kind()? {
         Kind::Text => {
             let quoted = json.quoted()?;
             meant(json, quoted, draft).map(Some)
         }
         Kind::Bare => bare(json),
-        Kind::Nested => Err(Unusual),
+        Kind::Nested => Err(UnsupportedJson),
     }
 }
 
 /// A number or a truth value as it is written; null is none.
-fn bare(json: &mut Reader<'_>) -> Usual<Option<Text>> {
+fn bare(json: &mut Reader<'_>) -> FastResult<Option<Text>> {
     let range = json.bare()?;
     if &json.whole()[range.clone()] == "null" {
         return Ok(None);
     }
-    ByteRange::new(range).map(Text::Bare).map(Some).ok_or(Unusual)
+    ByteRange::new(range)
+        .map(Text::Bare)
+        .map(Some)
+        .ok_or(UnsupportedJson)
 }
 
 /// A text of which what it says is wanted.
 #[inline]
-fn meant(json: &Reader<'_>, quoted: Quoted, draft: &mut Draft) -> Usual<Text> {
+fn meant(json: &Reader<'_>, quoted: Quoted, draft: &mut Draft) -> FastResult<Text> {
     if quoted.escapes == Escapes::None {
-        return ByteRange::new(quoted.range).map(Text::Plain).ok_or(Unusual);
+        return ByteRange::new(quoted.range)
+            .map(Text::Plain)
+            .ok_or(UnsupportedJson);
     }
     let start = draft.decoded.len();
     unescape(&json.whole()[quoted.range], &mut draft.decoded)?;
-    let span = ByteRange::new(start..draft.decoded.len()).ok_or(Unusual)?;
+    let span = ByteRange::new(start..draft.decoded.len()).ok_or(UnsupportedJson)?;
     Ok(Text::Decoded(span))
 }

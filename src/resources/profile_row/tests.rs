@@ -74,7 +74,7 @@ fn values_are_kept_as_they_came() {
         properties(json),
         "{\"e\":[],\"n\":[],\"z\":[\"a\\\"b\",\"A\u{fffd}\",\"12\",\"1.50\",\"true\",null,\"üé\"]}"
     );
-    assert_eq!(put(json, Known::Absent).0.tally.replaced_characters, 1);
+    assert_eq!(put(json, Known::Absent).0.read_counts.replaced_characters, 1);
     let usual = json.replace("\\u0000", "\\/\\ud83d\\ude00\\u001f\\n");
     assert_eq!(
         properties(&usual),
@@ -139,7 +139,7 @@ fn equal_content_leaves_no_row_and_a_refreshed_hash() {
     assert_eq!(batch.rows.size(), alone.size());
     assert_eq!(batch.rows.keys().collect::<Vec<_>>(), [b"o"]);
     assert_eq!(batch.rehash, [("p".to_owned(), [7; 16])]);
-    assert_eq!(batch.tally.unchanged, 1);
+    assert_eq!(batch.read_counts.unchanged, 1);
     assert_eq!(
         put(
             json,
@@ -212,7 +212,7 @@ fn problem(element: &[u8]) -> (RejectReason, String) {
 }
 
 #[test]
-fn wrong_shapes_are_told_apart() {
+fn wrong_shapes_are_distinguished() {
     for nobody in ["{}", r#"{"id":""}"#, r#"{"id":null}"#] {
         assert_eq!(problem(nobody.as_bytes()).0, RejectReason::NoId);
     }

@@ -7,11 +7,11 @@ use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::status::RunStatus;
-use crate::sync::ending::{Ending, TransferEnd, WALKS_AGAIN};
 use crate::sync::lookups::LookedUp;
 use crate::sync::run::{Context, Ended};
 use crate::sync::run_spec::ProfilesReading;
 use crate::sync::sweep::{self, Sweep};
+use crate::sync::transfer_end::{EndReason, TransferEnd, WALKS_AGAIN};
 use crate::sync::walk::cursor::{self, Completeness};
 use crate::sync::{clocks, segment, watermarks};
 
@@ -36,9 +36,9 @@ pub(super) async fn finish<S: Source, T: Store>(
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     clocks::advise_on_claim(context.progress, &position);
     let completeness = completeness(context, &position, distinct);
-    if !is_whole(context, walked.ending, &position, distinct, completeness).await? {
+    if !is_whole(context, walked.reason, &position, distinct, completeness).await? {
         give_up(context).await?;
-        return Ok(incomplete(&position, distinct, walked.ending));
+        return Ok(incomplete(&position, distinct, walked.reason));
     }
     match position.range {
         Some((from, _)) => after_increment(context, &position, from, reading).await,
@@ -64,42 +64,42 @@ fn completeness<S: Source, T: Store>(
 /// table decides: a full walk that brings fewer profiles than are stored is not complete.
 async fn is_whole<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
-    ending: Ending,
+    reason: EndReason,
     position: &CursorPosition,
     distinct: u64,
     completeness: Completeness,
 ) -> Outcome<bool> {
-    Ok(match (ending, position.total) {
-        (Ending::Circling | Ending::TooMuch, _) | (Ending::Empty, None) => false,
-        (Ending::Reached | Ending::Empty, Some(_)) => completeness.within_tolerance,
-        (Ending::Reached, None) if position.range.is_some() => true,
-        (Ending::Reached, None) => {
+    Ok(match (reason, position.total) {
+        (EndReason::RepeatedPages | EndReason::TooManyElements, _) | (EndReason::EmptyPages, None) => false,
+        (EndReason::EndReached | EndReason::EmptyPages, Some(_)) => completeness.within_tolerance,
+        (EndReason::EndReached, None) if position.range.is_some() => true,
+        (EndReason::EndReached, None) => {
             let stored = context.store.rows(context.resource.table()).await?;
             distinct + position.unidentified + cursor::tolerance(stored) >= stored
         }
     })
 }
 
-fn incomplete(position: &CursorPosition, distinct: u64, ending: Ending) -> Ended {
-    let told = position
+fn incomplete(position: &CursorPosition, distinct: u64, reason: EndReason) -> Ended {
+    let of_total = position
         .total
         .map_or("without a total".to_owned(), |total| format!("of {total}"));
-    let error = match ending {
-        Ending::Reached if position.total.is_none() => format!(
+    let error = match reason {
+        EndReason::EndReached if position.total.is_none() => format!(
             "the tenant reports no total, and {distinct} different profiles came, fewer than are stored"
         ),
-        Ending::Reached => format!(
+        EndReason::EndReached => format!(
             "the tenant reports {} profiles, but {distinct} different ones came",
             position.total.unwrap_or_default()
         ),
-        Ending::Circling => format!(
-            "the listing repeats itself: {distinct} different profiles came {told}, then none that was new"
+        EndReason::RepeatedPages => format!(
+            "the listing repeats itself: {distinct} different profiles came {of_total}, then none that was new"
         ),
-        Ending::Empty => format!(
-            "the listing does not end: {distinct} different profiles came {told}, then only empty pages"
+        EndReason::EmptyPages => format!(
+            "the listing does not end: {distinct} different profiles came {of_total}, then only empty pages"
         ),
-        Ending::TooMuch => format!(
-            "the listing does not end: {distinct} different profiles came {told}, more than is plausible"
+        EndReason::TooManyElements => format!(
+            "the listing does not end: {distinct} different profiles came {of_total}, more than is plausible"
         ),
     };
     Ended::partial(

@@ -5,7 +5,7 @@ use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::page::{Head, PageEnd};
 use crate::model::position::{CursorPosition, Finished, WalkHistory};
 
-/// Pages in a row without a new id after which a listing is taken to go round in circles.
+/// Pages in a row without a new id after which a listing is taken to repeat itself.
 const MOST_PAGES_WITHOUT_NEW_IDS: u32 = 3;
 /// Empty pages in a row after which a walk that has read as many as the tenant tells of is at its end. A fault that
 /// empties a page or two does not reach it.
@@ -77,8 +77,7 @@ pub(crate) fn bounded_by_own_clocks(walk: CursorPosition) -> Option<CursorPositi
 pub(crate) struct PagesWithoutNewIds(u32);
 
 impl PagesWithoutNewIds {
-    /// Takes in a page that brought nothing but known ids, or one that brought others; true when the listing goes round
-    /// in circles.
+    /// Takes in a page that brought nothing but known ids, or one that brought others; true when the listing repeats itself.
     pub(crate) fn page(&mut self, is_stale: bool) -> bool {
         self.0 = if is_stale { self.0 + 1 } else { 0 };
         self.0 >= MOST_PAGES_WITHOUT_NEW_IDS

@@ -80,10 +80,10 @@ impl OffsetWalk {
         self.page = PartialPage::default();
     }
 
-    /// Whether so many elements of the page that is being read are more than is plausible. `told`: its total;
+    /// Whether so many elements of the page that is being read are more than is plausible. `reported`: its total;
     /// `stored`: rows of the table.
-    pub(crate) fn is_too_much(&mut self, elements: u64, told: Option<u64>, stored: u64) -> bool {
-        let most = limit::of_list(self.total.or(told), stored);
+    pub(crate) fn is_too_much(&mut self, elements: u64, reported: Option<u64>, stored: u64) -> bool {
+        let most = limit::of_list(self.total.or(reported), stored);
         let too_much = self.next + elements > most;
         if too_much {
             self.end = End::TooMuch;

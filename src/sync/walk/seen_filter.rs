@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_was_only_told_of_is_not_new_when_it_is_read_and_is_not_counted() {
+    fn an_announced_id_is_not_new_when_it_is_read_and_is_not_counted() {
         let seen_filter = SeenFilter::default();
         assert!(seen_filter.reserve(["a", "b", "a"].into_iter()));
         assert!(!seen_filter.reserve(["b", "c"].into_iter()));

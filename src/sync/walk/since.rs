@@ -102,15 +102,16 @@ pub(crate) enum Step {
 }
 
 impl SinceWalk {
-    /// Begins a scan with its first answer, which `told` the tenant's time, or none. What the tenant has dropped since
+    /// Begins a scan with its first answer, which carried the tenant's time, or none. What the tenant has dropped since
     /// the watermark is a gap; so is what a person said to pass over.
-    pub(crate) fn begin(parameters: ScanParameters, told: Option<Time>) -> Self {
-        let doubt = told.map_or(CLOCK_DOUBT, |_| TimeDelta::zero());
-        let now = told.unwrap_or(parameters.now);
+    pub(crate) fn begin(parameters: ScanParameters, server_time: Option<Time>) -> Self {
+        let doubt = server_time.map_or(CLOCK_DOUBT, |_| TimeDelta::zero());
+        let now = server_time.unwrap_or(parameters.now);
         let first = parameters.first();
         // What it claims is bound by our own clocks as well; what the tenant has dropped, by its own.
-        let retained_from =
-            parameters.retained_since(told.map_or(now, |told| told.max(parameters.latest))) + doubt;
+        let retained_from = parameters
+            .retained_since(server_time.map_or(now, |server_time| server_time.max(parameters.latest)))
+            + doubt;
         let known_from = first.max(retained_from);
         let reason = if known_from == first && first > parameters.retained_since(parameters.now) {
             GapReason::Interrupted

@@ -104,11 +104,11 @@ pub(crate) async fn ends_after_a_lost_answer(
         assert!(ended.stderr.contains("blueconic-sync login"), "{}", ended.stderr);
     }
     assert_eq!(server.token_requests() - before, 2, "and no more");
-    let told = program.expect(0, &["status"]).await;
+    let reported = program.expect(0, &["status"]).await;
     assert!(
-        told.stdout.contains("reauth_required") && told.stdout.contains("blueconic-sync login"),
+        reported.stdout.contains("reauth_required") && reported.stdout.contains("blueconic-sync login"),
         "{}",
-        told.stdout
+        reported.stdout
     );
     let json = program.expect(0, &["status", "--json"]).await.json();
     assert_eq!(json["token"]["status"], "reauth_required");

@@ -53,11 +53,11 @@ pub(crate) async fn list(
     }
     let page = page(&state, &segment, &query)?;
     if state.settings.rendered && page.is_plain() {
-        let stock = state
-            .rendered
-            .stock(query.besides(&["cursor", "count"]), &state.world().base);
+        let cache = state
+            .render_caches
+            .cache(query.besides(&["cursor", "count"]), &state.world().base);
         return Ok(json(Body::from_stream(
-            rendered::body(page, stock).map(Ok::<_, std::convert::Infallible>),
+            rendered::body(page, cache).map(Ok::<_, std::convert::Infallible>),
         )));
     }
     Ok(json(Body::from_stream(

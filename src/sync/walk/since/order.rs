@@ -8,9 +8,9 @@ const TRUSTED_AFTER: usize = 5;
 
 /// The order of a page: as the settings say, unless the page itself speaks against it; else where it has one and shows
 /// enough distinct dates to be trusted.
-pub(super) fn order_of(dates: &[Time], told: Option<EventOrder>) -> Option<EventOrder> {
-    if let Some(told) = told {
-        return Some(told).filter(|order| is_in(dates, *order));
+pub(super) fn order_of(dates: &[Time], known: Option<EventOrder>) -> Option<EventOrder> {
+    if let Some(known) = known {
+        return Some(known).filter(|order| is_in(dates, *order));
     }
     let mut distinct: Vec<Time> = dates.to_vec();
     distinct.sort_unstable();

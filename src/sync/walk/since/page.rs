@@ -39,10 +39,10 @@ pub(super) struct DateRange {
 impl Page {
     /// Reads a page: its elements, their dates in order of arrival, the order of the settings, and up to which date
     /// events should have shown up.
-    pub(super) fn of(elements: u64, dates: &[Time], told: Option<EventOrder>, through: Time) -> Self {
+    pub(super) fn of(elements: u64, dates: &[Time], known: Option<EventOrder>, through: Time) -> Self {
         let mut page = Self {
             elements,
-            order: order_of(dates, told),
+            order: order_of(dates, known),
             bounds: None,
             in_newest: 0,
             settled: None,

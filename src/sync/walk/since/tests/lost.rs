@@ -66,11 +66,11 @@ fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
 
 #[test]
 fn without_the_tenants_time_nothing_is_claimed_of_the_last_hour() {
-    let told = ScanParameters {
+    let known = ScanParameters {
         order: Some(EventOrder::OldestFirst),
         ..parameters(Some(-9_000_000))
     };
-    let mut walk = SinceWalk::begin(told, None);
+    let mut walk = SinceWalk::begin(known, None);
     let advance = drained(&mut walk);
     assert_eq!(advance.watermark, Some(at(9_990 - 3_600_000)));
     assert_eq!(advance.covered[0].to, at(9_990 - 3_600_000));

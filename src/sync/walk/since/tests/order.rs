@@ -50,11 +50,11 @@ fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
         gap(parameters(Some(5_000)), &newest, &[]),
         [(span, GapReason::Doubtful(5))]
     );
-    let told = ScanParameters {
+    let known = ScanParameters {
         order: Some(EventOrder::NewestFirst),
         ..parameters(Some(5_000))
     };
-    assert_eq!(gap(told, &[7_000, 6_000], &[]), [(span, GapReason::Doubtful(2))]);
+    assert_eq!(gap(known, &[7_000, 6_000], &[]), [(span, GapReason::Doubtful(2))]);
 }
 
 #[test]

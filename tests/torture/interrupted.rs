@@ -1,4 +1,4 @@
-//! A backfill that is ended again and again before it is done, and what each next process asks for twice.
+//! A backfill that is interrupted again and again, and the pages that each next process requests again.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::support::eventually;
 use crate::support::program::{Ended, LONG, Program};
 
 /// One backfill of one tenant.
-pub(crate) struct Harried<'a> {
+pub(crate) struct InterruptedBackfill<'a> {
     pub(crate) tenant: &'a Tenant,
     pub(crate) database: Database,
     pub(crate) program: Program,
@@ -37,7 +37,7 @@ pub(crate) struct Signalled {
     pub(crate) after: Duration,
 }
 
-impl<'a> Harried<'a> {
+impl<'a> InterruptedBackfill<'a> {
     /// Into an empty database.
     pub(crate) async fn new(
         tenant: &'a Tenant,

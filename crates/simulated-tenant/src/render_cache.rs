@@ -21,27 +21,27 @@ const BEFORE_MODIFIED: &[u8] = b"\"lastmodifieddate\",\"values\":[\"";
 
 /// What was written so far, by what requests want to know of a profile.
 #[derive(Debug, Default)]
-pub(crate) struct Rendered(Mutex<HashMap<Wanted, Arc<Stock>>>);
+pub(crate) struct RenderCaches(Mutex<HashMap<CacheKey, Arc<RenderCache>>>);
 
 /// What a request says besides which page it wants.
-type Wanted = Vec<(String, String)>;
+type CacheKey = Vec<(String, String)>;
 
-impl Rendered {
-    /// The stock for requests that want this of a profile.
-    pub(crate) fn stock(&self, wanted: Wanted, base: &Base) -> Arc<Stock> {
-        let mut stocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stock) = stocks.get(&wanted) {
-            return Arc::clone(stock);
+impl RenderCaches {
+    /// The cache for requests with this key.
+    pub(crate) fn cache(&self, key: CacheKey, base: &Base) -> Arc<RenderCache> {
+        let mut caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cache) = caches.get(&key) {
+            return Arc::clone(cache);
         }
-        let stock = Arc::new(Stock::new(base));
-        stocks.insert(wanted, Arc::clone(&stock));
-        stock
+        let cache = Arc::new(RenderCache::new(base));
+        caches.insert(key, Arc::clone(&cache));
+        cache
     }
 }
 
 /// Profiles in writing.
 #[derive(Debug)]
-pub(crate) struct Stock {
+pub(crate) struct RenderCache {
     /// How many profiles differ in more than ids and dates.
     distinct: u64,
     blocks: Vec<OnceLock<Block>>,
@@ -49,7 +49,7 @@ pub(crate) struct Stock {
     others: Mutex<HashMap<u64, Bytes>>,
 }
 
-impl Stock {
+impl RenderCache {
     fn new(base: &Base) -> Self {
         let blocks = base.distinct.div_ceil(BLOCK);
         Self {
@@ -79,7 +79,7 @@ impl Stock {
         let within = to_index(place - first)..to_index(place - first + (positions.end - positions.start));
         block
             .get_or_init(|| Block::write(profiles, world, first..(first + BLOCK).min(self.distinct)))
-            .lend(&world.base, positions.start, within)
+            .slice(&world.base, positions.start, within)
     }
 
     /// What a listing brings at a position where something else stands: written by `write` the first time.
@@ -103,7 +103,7 @@ struct Block {
     /// By profile, what has to be written anew for another position; empty where positions do not repeat.
     marks: Vec<Vec<Mark>>,
     /// Copies of the text that nobody is sending.
-    idle: Arc<Mutex<Vec<Vec<u8>>>>,
+    pool: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// Something of a fixed length that depends on the position.
@@ -140,44 +140,44 @@ impl Block {
             text: text.into(),
             starts,
             marks,
-            idle: Arc::default(),
+            pool: Arc::default(),
         }
     }
 
     /// The profiles of these places under the positions from `first` on.
-    fn lend(&self, base: &Base, first: u64, within: Range<usize>) -> Bytes {
+    fn slice(&self, base: &Base, first: u64, within: Range<usize>) -> Bytes {
         let span = self.starts[within.start]..self.starts[within.end];
         if self.marks.is_empty() {
             return self.text.slice(span);
         }
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut text = idle.unwrap_or_else(|| self.text.to_vec());
+        let copy = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut text = copy.unwrap_or_else(|| self.text.to_vec());
         for (position, place) in (first..).zip(within) {
             for mark in &self.marks[place] {
                 mark.write(base, position, &mut text);
             }
         }
-        let home = Arc::clone(&self.idle);
-        Bytes::from_owner(Lent { text, home }).slice(span)
+        let pool = Arc::clone(&self.pool);
+        Bytes::from_owner(PooledCopy { text, pool }).slice(span)
     }
 }
 
-/// A copy on its way; it comes back when it was sent.
-struct Lent {
+/// A copy that is being sent; dropping it returns it to the pool.
+struct PooledCopy {
     text: Vec<u8>,
-    home: Arc<Mutex<Vec<Vec<u8>>>>,
+    pool: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for PooledCopy {
     fn as_ref(&self) -> &[u8] {
         &self.text
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledCopy {
     fn drop(&mut self) {
         let text = std::mem::take(&mut self.text);
-        self.home
+        self.pool
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(text);

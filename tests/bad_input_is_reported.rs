@@ -14,7 +14,7 @@ fn astray() -> Program {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_secret_is_told_once_and_never_tried_again() {
+async fn a_wrong_secret_is_reported_once_and_never_tried_again() {
     let Scene {
         tenant,
         database: _database,
@@ -24,21 +24,21 @@ async fn a_wrong_secret_is_told_once_and_never_tried_again() {
     for command in ["backfill", "check"] {
         tenant.requests().forget();
         let ended = wrong.expect(1, &[command]).await;
-        let told = format!("{}{}", ended.stdout, ended.stderr);
+        let reported = format!("{}{}", ended.stdout, ended.stderr);
         for word in [
             "invalid_client",
             "Client authentication failed",
             "BLUECONIC_CLIENT_SECRET",
         ] {
-            assert!(told.contains(word), "`{word}` is not in:\n{told}");
+            assert!(reported.contains(word), "`{word}` is not in:\n{reported}");
         }
-        assert!(!told.contains("wr0ng-secret"));
+        assert!(!reported.contains("wr0ng-secret"));
         assert_eq!(tenant.requests().all().len(), 1, "{:?}", tenant.requests().all());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_database_is_told_with_its_address_and_without_its_password() {
+async fn no_database_is_reported_with_its_address_and_without_its_password() {
     let program = astray().with("DATABASE_URL", "postgres://someone:hunter2@127.0.0.1:9/warehouse");
     for command in [
         &["backfill"][..],
@@ -62,7 +62,7 @@ async fn no_database_is_told_with_its_address_and_without_its_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_or_a_password_that_is_wrong_is_told_apart() {
+async fn a_database_or_a_password_that_is_wrong_is_distinguished() {
     let Scene {
         database, program, ..
     } = scene(small(1)).await;
@@ -219,10 +219,10 @@ async fn another_tenants_database_is_refused_before_any_request() {
         &["serve", "--bind", "127.0.0.1:0"],
     ] {
         let ended = wrong.expect(2, command).await;
-        let told = format!("{}{}", ended.stdout, ended.stderr);
+        let reported = format!("{}{}", ended.stdout, ended.stderr);
         assert!(
-            told.contains(tenant.url()) && told.contains("reset tenant"),
-            "{command:?}: {told}"
+            reported.contains(tenant.url()) && reported.contains("reset tenant"),
+            "{command:?}: {reported}"
         );
     }
     assert!(other.requests().all().is_empty(), "{:?}", other.requests().all());

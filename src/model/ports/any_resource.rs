@@ -1,4 +1,4 @@
-//! What a resource means, by how it is read.
+//! Any resource, by how it is read.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use super::resource::Resource;
 use super::walkable::Walkable;
 use crate::model::description::Reading;
 
-/// The meaning of a resource.
-pub type Meaning = Reading<Arc<dyn Listing>, Arc<dyn Walkable>, Arc<dyn Feed>>;
+/// A resource of any kind, behind its port.
+pub type AnyResource = Reading<Arc<dyn Listing>, Arc<dyn Walkable>, Arc<dyn Feed>>;
 
-impl Meaning {
-    /// What it has in common with all others.
+impl AnyResource {
+    /// What every resource offers.
     pub fn resource(&self) -> &dyn Resource {
         match self {
             Self::List(list) => list.as_ref(),

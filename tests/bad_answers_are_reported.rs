@@ -120,7 +120,7 @@ async fn broken_elements_are_kept_with_their_reasons_until_they_load() {
             (Some("shape"), "wrong_shape"),
         ]
     );
-    assert!(rejects[2].2 > 40_000, "the whole length is told");
+    assert!(rejects[2].2 > 40_000, "the whole length is reported");
     let (status, rejected): (String, i64) = database
         .rows("select status, rows_rejected from sync.runs where resource = 'profiles'")
         .await
@@ -192,7 +192,7 @@ async fn a_segment_that_cannot_be_read_keeps_its_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn html_in_place_of_json_passes_or_is_told() {
+async fn html_in_place_of_json_passes_or_is_reported() {
     let Scene {
         tenant,
         database,
@@ -217,7 +217,7 @@ async fn html_in_place_of_json_passes_or_is_told() {
 
 /// A redirect is followed by nobody: it would carry the secret elsewhere.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redirect_is_told_and_not_followed() {
+async fn a_redirect_is_reported_and_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("http://{}/rest/v2/oauth/token", elsewhere.local_addr().unwrap());
     let visits = Arc::new(AtomicUsize::new(0));

@@ -1,31 +1,32 @@
-//! Which segment is walked: the configured one; where the tenant lists no such, the one of the last walk; else the one with
-//! the largest `profileCount`, which may lag or be absent.
+//! Chooses the segment that is walked: the configured one; if the tenant does not list it, the segment of the last walk;
+//! otherwise the one with the largest `profileCount`, which may lag or be absent.
 
 use std::collections::BTreeMap;
 
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Request, halved};
-use crate::model::ports::Prelude;
+use crate::model::ports::SegmentResolver;
 use crate::model::segment::{Choice, SegmentCount};
 
 use super::lists::SEGMENTS;
-use super::{census, list};
+use super::{list, segment_counter};
 
 /// Segments of a page.
 const PAGE_SIZE: u32 = 1000;
 /// Characters of a name that are kept for the notice.
 const LONGEST_NAME: usize = 100;
 
-/// Finds the segment that holds everybody.
-pub(super) struct SegmentChoice {
+/// Finds the segment that holds all profiles.
+pub(super) struct ProfileSegmentResolver {
     wanted: String,
     configured: String,
     found: bool,
-    /// Name and count of those that are listed, by id: which of two as large ones is taken does not depend on their order.
+    /// Name and count of the listed segments by id, so that the choice between two of the same size does not depend on the
+    /// order of the listing.
     listed: BTreeMap<String, (String, u64)>,
 }
 
-impl SegmentChoice {
+impl ProfileSegmentResolver {
     /// Looks for the `wanted` one.
     pub(super) fn new(wanted: &str, configured: &str) -> Self {
         Self {
@@ -51,7 +52,7 @@ impl SegmentChoice {
     }
 }
 
-impl Prelude for SegmentChoice {
+impl SegmentResolver for ProfileSegmentResolver {
     fn request(&self, start_index: u64, shrink: u32) -> Request {
         let count = halved(PAGE_SIZE, shrink);
         list::page(&SEGMENTS, start_index, count)
@@ -62,7 +63,7 @@ impl Prelude for SegmentChoice {
             id,
             name,
             profile_count,
-        }) = census::counted(element)
+        }) = segment_counter::segment_count(element)
         else {
             return;
         };
@@ -84,7 +85,7 @@ impl Prelude for SegmentChoice {
             return Ok(self.other(last, "that of the last walk"));
         }
         let largest = self.listed.iter().filter(|(_, (_, count))| *count > 0);
-        // Of those that are as large the first one by id.
+        // Of several with the same count, the first by id.
         let largest = largest.rev().max_by_key(|(_, (_, count))| *count);
         let Some((id, _)) = largest else {
             return Err(Fault::new(
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     fn chosen(listed: &[&str], last: Option<&str>) -> Outcome<Choice> {
-        let mut choice = SegmentChoice::new("allvisitors", "allvisitors");
+        let mut choice = ProfileSegmentResolver::new("allvisitors", "allvisitors");
         for element in listed {
             choice.take(element.as_bytes());
         }

@@ -72,7 +72,7 @@ async fn nothing_of_the_tenants_reaches_a_terminal_or_a_log_raw() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_says_is_stored_and_told_on_one_plain_line() {
+async fn what_a_server_says_is_stored_and_logged_on_one_plain_line() {
     let Scene {
         tenant,
         database,
@@ -96,8 +96,8 @@ async fn what_a_server_says_is_stored_and_told_on_one_plain_line() {
             .await;
         assert_eq!(bad, 0, "{column}");
     }
-    let told: i64 = database
+    let reported: i64 = database
         .one("select count(*) from sync.runs where error is not null")
         .await;
-    assert!(told > 0);
+    assert!(reported > 0);
 }

@@ -1,10 +1,10 @@
-//! How the tenant counts its profiles: by segment, in the listing of segments and in the head of a segment's profiles.
+//! The tenant's counts of profiles by segment: in the listing of segments, and in the envelope of a segment's profiles.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::model::page::Request;
-use crate::model::ports::Census;
+use crate::model::ports::SegmentCounter;
 use crate::model::segment::SegmentCount;
 
 use super::fields::Fields;
@@ -12,15 +12,15 @@ use super::identity::id_of;
 use super::lists::SEGMENTS;
 use super::segment_profiles::{ARRAYS, is_addressable, path_of};
 
-/// Counts profiles by segment.
-pub(super) struct SegmentCensus;
+/// Reads the tenant's counts of profiles.
+pub(super) struct ProfileSegmentCounter;
 
-impl Census for SegmentCensus {
+impl SegmentCounter for ProfileSegmentCounter {
     fn segment(&self, element: &[u8]) -> Option<SegmentCount> {
-        counted(element)
+        segment_count(element)
     }
 
-    /// One profile with one property: all that is wanted stands in the envelope.
+    /// Asks for one profile with one property: the count stands in the envelope.
     fn profiles_in(&self, segment: &str) -> Option<Request> {
         is_addressable(segment).then(|| Request {
             path: path_of(segment),
@@ -36,7 +36,7 @@ impl Census for SegmentCensus {
 }
 
 /// Id, name and profile count of a segment; none without an id.
-pub(super) fn counted(element: &[u8]) -> Option<SegmentCount> {
+pub(super) fn segment_count(element: &[u8]) -> Option<SegmentCount> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Counted<'a> {
@@ -67,8 +67,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_is_read_with_whatever_count_it_tells() {
-        let read = |json: &str| counted(json.as_bytes()).map(|one| (one.id, one.name, one.profile_count));
+    fn a_segment_is_read_with_whatever_count_it_has() {
+        let read =
+            |json: &str| segment_count(json.as_bytes()).map(|one| (one.id, one.name, one.profile_count));
         let segment = |name: &str, count| Some(("s".to_owned(), name.to_owned(), count));
         assert_eq!(
             read(r#"{"id":"s","name":"All","profileCount":5}"#),

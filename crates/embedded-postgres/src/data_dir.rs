@@ -37,13 +37,13 @@ const LONGEST_LOG: u64 = 4 << 20;
 
 /// The folder of one cluster, made and checked.
 #[derive(Debug, Clone)]
-pub(crate) struct Home {
+pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
     pub(crate) run: PathBuf,
     pub(crate) account: Account,
 }
 
-impl Home {
+impl DataDir {
     /// Makes the folder if it is not there, and refuses one that is not for us.
     pub(crate) fn open(program: &str, data_dir: &Path) -> Result<Self, Error> {
         let path = absolute(data_dir)?;
@@ -67,7 +67,7 @@ impl Home {
         Ok(Self { path, run, account })
     }
 
-    /// A home with a name of its own in the folder for temporary files, or, where the server's user cannot pass on
+    /// A data folder with a name of its own in the folder for temporary files, or, where the server's user cannot pass on
     /// the way to that, in `/tmp`.
     pub(crate) fn temporary(program: &str) -> Result<Self, Error> {
         let name = format!("{program}-{}", Uuid::new_v4().simple());
@@ -78,7 +78,7 @@ impl Home {
         }
     }
 
-    pub(crate) fn data(&self) -> PathBuf {
+    pub(crate) fn pgdata(&self) -> PathBuf {
         self.path.join("pgdata")
     }
 
@@ -92,7 +92,7 @@ impl Home {
 
     /// The major version that made the cluster, as `PG_VERSION` says; none if there is no cluster yet.
     pub(crate) fn made_by(&self) -> Result<Option<String>, Error> {
-        let path = self.data().join("PG_VERSION");
+        let path = self.pgdata().join("PG_VERSION");
         match fs::read_to_string(&path) {
             Ok(version) => Ok(Some(version.trim().to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -169,7 +169,7 @@ impl Home {
     }
 
     /// Opens the log for this start: to write, and to read what this start adds to it. The reading end stays good
-    /// when a temporary home is removed.
+    /// when a temporary data folder is removed.
     pub(crate) fn open_log(&self) -> Result<(File, LogTail), Error> {
         let path = self.log();
         let failed = |source| Error::Files {
@@ -222,7 +222,7 @@ fn absolute(data_dir: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// A new home: the folders above it stay with us, itself goes to the account.
+/// A new data folder: the folders above it stay with us, itself goes to the account.
 fn create(path: &Path) -> Result<Account, Error> {
     let account = Account::for_new_data();
     if let Some(blocker) = account.blocker(path) {
@@ -270,12 +270,12 @@ fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, Error> {
     }
 }
 
-/// Where the socket goes: `run` below the home, or, where that path is too long or holds a character with a
-/// meaning in `unix_socket_directories`, a folder in `/tmp` whose name follows from the home's path.
-fn run_folder(program: &str, home: &Path, account: &Account) -> Result<PathBuf, Error> {
-    let inside = home.join("run");
+/// Where the socket goes: `run` below the data folder, or, where that path is too long or holds a character with a
+/// meaning in `unix_socket_directories`, a folder in `/tmp` whose name follows from the data folder's path.
+fn run_folder(program: &str, data_dir: &Path, account: &Account) -> Result<PathBuf, Error> {
+    let inside = data_dir.join("run");
     let text = inside.to_str().ok_or_else(|| Error::PathNotText {
-        path: home.to_owned(),
+        path: data_dir.to_owned(),
     })?;
     let is_plain = text
         .chars()
@@ -283,7 +283,7 @@ fn run_folder(program: &str, home: &Path, account: &Account) -> Result<PathBuf, 
     if is_plain && text.len() + 1 + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH {
         return Ok(inside);
     }
-    let name = xxh3_64(home.as_os_str().as_encoded_bytes());
+    let name = xxh3_64(data_dir.as_os_str().as_encoded_bytes());
     Ok(PathBuf::from(format!(
         "/tmp/{program}-{}-{name:016x}",
         account.uid

@@ -1,4 +1,4 @@
-//! The tour through every command, by each grant and in each form of log lines, and the search of everything that it leaves.
+//! Runs every command with each grant and each log format, and searches everything that they leave behind.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -91,7 +91,7 @@ impl Given {
     }
 }
 
-pub(super) struct Tour {
+pub(super) struct Harness {
     tenant: Tenant,
     pub(super) is_personal: bool,
     pub(super) front: Front,
@@ -104,7 +104,7 @@ pub(super) struct Tour {
     redirect_url: String,
 }
 
-impl Tour {
+impl Harness {
     async fn new(grant: &str, format: &str, client_auth: &str) -> Self {
         let given = Given::new();
         let redirect_url = redirect_url();
@@ -379,30 +379,30 @@ impl Tour {
     }
 }
 
-async fn tour(grant: &str, format: &str, client_auth: &str) {
-    let mut tour = Tour::new(grant, format, client_auth).await;
-    tour.in_order().await;
-    wrong::all(&mut tour).await;
-    tour.signed_out().await;
-    tour.nothing_has_come_to_light().await;
+async fn run_every_command(grant: &str, format: &str, client_auth: &str) {
+    let mut harness = Harness::new(grant, format, client_auth).await;
+    harness.in_order().await;
+    wrong::all(&mut harness).await;
+    harness.signed_out().await;
+    harness.nothing_has_come_to_light().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_client_credentials_in_json() {
-    tour("client_credentials", "json", "body").await;
+    run_every_command("client_credentials", "json", "body").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_client_credentials_in_text() {
-    tour("client_credentials", "text", "basic").await;
+    run_every_command("client_credentials", "text", "basic").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_an_authorization_in_json() {
-    tour("authorization_code", "json", "basic").await;
+    run_every_command("authorization_code", "json", "basic").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_an_authorization_in_text() {
-    tour("authorization_code", "text", "body").await;
+    run_every_command("authorization_code", "text", "body").await;
 }

@@ -1,4 +1,4 @@
-//! How the reading of a cursor listing ends or breaks off, and the sentences that say so.
+//! How the reading of a cursor listing ends or fails, and the sentences that report it.
 
 use crate::model::fault::Fault;
 use crate::model::position::CursorPosition;
@@ -13,23 +13,23 @@ pub(super) const WALKS_AGAIN: &str =
 pub(super) struct TransferEnd {
     /// The position after the last page.
     pub(super) position: CursorPosition,
-    /// What ended it.
-    pub(super) ending: Ending,
+    /// Why it ended.
+    pub(super) reason: EndReason,
     /// Different ids that this process read, where it can tell for certain.
     pub(super) distinct: Option<u64>,
 }
 
-/// What ended the reading of a listing.
+/// Why the reading of a listing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum EndReason {
     /// The last page had no next cursor, or only empty pages followed once everything had been read.
-    Reached,
+    EndReached,
     /// The listing repeats itself.
-    Circling,
+    RepeatedPages,
     /// Several empty pages in a row had a next cursor.
-    Empty,
+    EmptyPages,
     /// The listing brought more elements than is plausible.
-    TooMuch,
+    TooManyElements,
 }
 
 /// Why a transfer broke off.
