@@ -32,9 +32,9 @@ use crate::sync::run_spec::{
     Bounds, EventOrder, EventsReading, ProfilesReading, RemovalBound, RunSpec, WhenHeld,
 };
 
-/// What reading and loading take of `limits.memory`, the program itself included; measured (docs/benchmarks.md).
+/// The share of `limits.memory` for reading, loading and the program itself; measured (docs/benchmarks.md).
 const WORKING_BYTES: usize = 42 * 1024 * 1024;
-/// Elements of a batch, where its bytes do not end it before.
+/// The most elements of a batch, if its bytes do not end it earlier.
 const BATCH_ELEMENTS: usize = 4000;
 /// How often an embedded cluster is checked. Loading waits two minutes for an unreachable database.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
 const LOOKUPS: u64 = 10_000;
 
-/// The engine as it runs for real.
+/// The engine of the service.
 pub type SyncEngine = Engine<Client<PostgresStore>, PostgresStore>;
 
 /// The database of the settings; an embedded cluster lives as long as this.
@@ -99,7 +99,7 @@ impl Database {
             .map(|cluster| AbortOnDropHandle::new(tokio::spawn(keep_alive(cluster))));
     }
 
-    /// How it is reached.
+    /// The options to connect to it.
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
     }
@@ -109,7 +109,7 @@ impl Database {
         self.embedded.as_deref()
     }
 
-    /// Where it is, in words without a secret.
+    /// Its address for messages, without secrets.
     pub fn address(&self) -> String {
         match &self.embedded {
             Some(cluster) => format!("embedded in {}", cluster.data_dir().display()),
@@ -150,7 +150,7 @@ impl Database {
     pub async fn close(self) -> Outcome<()> {
         if let Some(keeper) = self.keeper {
             keeper.abort();
-            // It ends with its abortion, and with it the other hold on the cluster.
+            // The aborted task drops the other reference to the cluster.
             let _aborted = keeper.await;
         }
         match self.embedded.and_then(Arc::into_inner) {
@@ -195,7 +195,7 @@ pub fn embedded_fault(error: &embedded_postgres::Error) -> Fault {
     fault.hint(embedded::hint(error))
 }
 
-/// What lies behind an error, on one line.
+/// The causes of an error, on one line.
 pub fn causes(error: &dyn std::error::Error) -> Option<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -352,13 +352,13 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
 pub struct Overrides {
     /// Full or increment, for profiles.
     pub scope: Option<Scope>,
-    /// In place of the watermark.
+    /// The start of reading, in place of the watermark.
     pub since: Option<Time>,
     /// How far audit events reach back behind the watermark.
     pub overlap: Option<Duration>,
 }
 
-/// What the engine is asked to run.
+/// The run spec for the engine.
 pub fn run_spec(settings: &Settings, entry: &Entry, overrides: Overrides, when_held: WhenHeld) -> RunSpec {
     let wanted = match &entry.resource {
         AnyResource::List(list) => Reading::List(Arc::clone(list)),

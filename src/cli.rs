@@ -11,11 +11,11 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::resources::registry;
 
-/// More profiles than these no machine simulates.
+/// The most profiles of a simulated tenant.
 const MOST_PROFILES: u64 = 100_000_000;
-/// More rows than these no table has.
+/// More rows than any table has.
 const MOST_REMOVALS: u64 = 1_000_000_000_000;
-/// Nobody waits longer for a person.
+/// The longest wait for a person.
 const LONGEST_PATIENCE: Duration = Duration::from_hours(24);
 
 /// Keeps a PostgreSQL database equal to a BlueConic tenant.
@@ -222,7 +222,7 @@ fn patience(text: &str) -> Result<Duration, String> {
     Err("a time from 1s to 1day is expected".to_owned())
 }
 
-/// A time in the years that a tenant can have data of; further away, reckoning with it would overflow.
+/// A time in the years of which a tenant can have data. With other years, arithmetic would overflow.
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let time: DateTime<Utc> = text
         .parse()

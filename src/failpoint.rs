@@ -34,7 +34,7 @@ pub fn at(place: &str, side: Side) -> io::Result<()> {
     }
 }
 
-/// Does nothing: no test is looking.
+/// Does nothing in a build without failpoints.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn at(_place: &str, _side: Side) -> io::Result<()> {
@@ -43,11 +43,11 @@ pub fn at(_place: &str, _side: Side) -> io::Result<()> {
 
 #[cfg(feature = "failpoints")]
 fn signal(signal: nix::sys::signal::Signal) -> io::Result<()> {
-    // To this very thread: sent to the process, it may reach another first, and this one runs on for a moment.
+    // Sent to this thread: a signal to the process may reach another thread first, while this one runs on.
     nix::sys::signal::raise(signal).map_err(io::Error::from)
 }
 
-/// How far the process's clock is off.
+/// The offset of the process's clock.
 #[cfg(feature = "failpoints")]
 pub fn clock_error() -> TimeDelta {
     static ERROR: std::sync::LazyLock<TimeDelta> = std::sync::LazyLock::new(|| {
@@ -58,14 +58,14 @@ pub fn clock_error() -> TimeDelta {
     *ERROR
 }
 
-/// The machine's clock is all there is.
+/// No offset in a build without failpoints.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub const fn clock_error() -> TimeDelta {
     TimeDelta::zero()
 }
 
-/// Reads the orders from the environment. They hold while what it gives back lives.
+/// Reads the configured failpoints from the environment. They are active until the returned value is dropped.
 #[cfg(feature = "failpoints")]
 pub fn listen() -> fail::FailScenario<'static> {
     fail::FailScenario::setup()

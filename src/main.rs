@@ -53,15 +53,15 @@ fn run(cli: Cli) -> Outcome<Exit> {
     outcome
 }
 
-/// A core dump would hold every secret, and so would what a debugger of the same user sees. Programs that are started from
-/// here have memory of their own and are as before.
+/// Closes the memory of this process to core dumps and debuggers, which would show every secret. Child processes are not
+/// affected.
 fn close_memory() -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_dumpable(false)?;
     Ok(())
 }
 
-/// A demo is for people, whatever its output is piped into.
+/// Sets up logging. A demo logs for people, even if its output is piped.
 fn logging(cli: &Cli, settings: &Settings) -> Outcome<Terminal> {
     let format = match (&cli.command, settings.log.format) {
         (Command::Demo(_), LogFormat::Auto) => LogFormat::Text,

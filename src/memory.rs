@@ -1,13 +1,12 @@
-//! How the C library keeps the memory of this process. It keeps freed memory for later, which suits neither a service that
-//! idles between two runs nor one that now and then holds an element of many megabytes.
+//! Configures the allocator of the C library. By default it keeps freed memory, which suits neither a service that idles
+//! between runs nor one that sometimes holds an element of many megabytes.
 
-/// Blocks of so many bytes are given back to the system as soon as they are freed.
+/// Blocks of at least this many bytes are returned to the system as soon as they are freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: libc::c_int = 4 * 1024 * 1024;
 
-/// Lets large blocks go back to the system when they are freed. By itself the C library learns from each large block that is
-/// freed to keep the next ones, and the gaps between them grow with every other element. Does nothing where the C library is not
-/// glibc.
+/// Returns large blocks to the system when they are freed. By default glibc raises its threshold with each freed large block
+/// and keeps the next ones, and the gaps between them grow. Does nothing with other C libraries.
 pub fn give_back_large_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(
@@ -18,13 +17,13 @@ pub fn give_back_large_blocks() {
     // called before there are other threads.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
-        // So much that is free at the end of the heap stays. By itself it is twice the threshold of large blocks, which what is
-        // left of a large element reaches.
+        // The free memory that stays at the end of the heap. The default is twice the threshold of large blocks, which
+        // the remains of a large element reach.
         libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE / 4);
     }
 }
 
-/// Gives freed memory back. Does nothing where the C library is not glibc.
+/// Returns freed memory to the system. Does nothing with other C libraries than glibc.
 pub fn release() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What a shell expects of a command that was interrupted.
+/// The exit code that shells expect of an interrupted command.
 const INTERRUPTED: i32 = 130;
 
 /// A shutdown request.
@@ -17,14 +17,14 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// A shutdown that no signal asks for: for tests, and for a command that ends by itself.
+    /// A shutdown without signals, for tests and for commands that end by themselves.
     pub fn manual() -> Self {
         Self {
             token: CancellationToken::new(),
         }
     }
 
-    /// The token that is cancelled with it.
+    /// The token that a shutdown request cancels.
     pub fn token(&self) -> CancellationToken {
         self.token.clone()
     }
@@ -34,18 +34,18 @@ impl Shutdown {
         self.token.child_token()
     }
 
-    /// Whether it was asked for.
+    /// Whether a shutdown was requested.
     pub fn is_requested(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Waits until it is asked for.
+    /// Waits for a shutdown request.
     pub async fn requested(&self) {
         self.token.cancelled().await;
     }
 
-    /// Does the work of a command. Once the end is asked for, the work has `patience` to come to a safe place: whatever it
-    /// still waits for then is left alone, and none comes back.
+    /// Runs the work of a command. After a shutdown request, the work has `patience` to reach a safe point; then it is dropped and
+    /// none is returned.
     pub async fn farewell<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
         let late = async {
             self.requested().await;
@@ -58,7 +58,7 @@ impl Shutdown {
         }
     }
 
-    /// Asks for it from within.
+    /// Requests a shutdown from within the process.
     pub fn request(&self) {
         self.token.cancel();
     }
@@ -66,7 +66,7 @@ impl Shutdown {
 
 /// Listens for SIGTERM and SIGINT from now on.
 ///
-/// The error is the operating system's, when it hands out no signal.
+/// The error is that of the operating system, if it refuses the registration.
 pub fn listen() -> io::Result<Shutdown> {
     let shutdown = Shutdown::manual();
     let token = shutdown.token();

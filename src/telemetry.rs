@@ -21,10 +21,10 @@ use crate::model::sanitize;
 const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
                               tokio_cron_scheduler=warn";
 
-/// Why nothing can be logged.
+/// An error of setting up logging.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `RUST_LOG` cannot be understood.
+    /// `RUST_LOG` is invalid.
     #[error("the variable `RUST_LOG` cannot be `{value}`: {why}")]
     Filter {
         /// Its value.
@@ -51,7 +51,7 @@ impl TelemetryError {
 
 /// Sets up logging for the process. `terminal` says whether stderr is one.
 ///
-/// The terminal that it gives back is where progress bars are attached.
+/// Progress bars are attached to the returned terminal.
 pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryError> {
     let asked = std::env::var("RUST_LOG");
     let for_a_person = asked.is_err();
@@ -74,14 +74,14 @@ pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryErro
         if for_a_person {
             registry.with(text.fmt_fields(debug_fn(sentence))).try_init()?;
         } else {
-            // Who sets `RUST_LOG` looks for something.
+            // With `RUST_LOG` set, somebody is looking for details.
             registry.with(text.fmt_fields(debug_fn(everything))).try_init()?;
         }
     }
     Ok(shared)
 }
 
-/// Writes a field as far as a person needs it: sentences carry their numbers, so only what they leave out follows.
+/// Writes a field for a person. Sentences contain their numbers, so only fields that sentences leave out follow.
 fn sentence(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     match field.name() {
         "message" | "fault" | "why" | "hint" | "data_dir" => everything(line, field, value),
@@ -89,7 +89,7 @@ fn sentence(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt
     }
 }
 
-/// Writes a field. What it holds may come from anywhere: no line of a log can be forged, and no terminal steered.
+/// Writes a field, sanitized: its value may come from outside, and must neither forge a log line nor control a terminal.
 fn everything(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let mut line = sanitize::Line(line);
     match field.name() {
@@ -128,7 +128,7 @@ fn filter(given: Result<String, VarError>) -> Result<EnvFilter, TelemetryError> 
     EnvFilter::try_new(&text).map_err(|error| refuse(text, error.to_string()))
 }
 
-/// Where log lines go: stderr, past the progress bars that are attached at the moment.
+/// The target of log lines: stderr, with attached progress bars suspended.
 #[derive(Debug, Clone, Default)]
 pub struct Terminal {
     bars: Arc<Mutex<Option<MultiProgress>>>,
@@ -137,7 +137,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Makes these bars step aside for log lines, until what it gives back is dropped.
+    /// Suspends these bars while log lines are written, until the returned value is dropped.
     #[must_use = "the bars are attached for as long as this lives"]
     pub fn attach(&self, bars: &MultiProgress) -> Attached {
         self.set(Some(bars.clone()));
@@ -151,7 +151,7 @@ impl Terminal {
     }
 }
 
-/// Bars that step aside for log lines.
+/// Bars that are suspended while log lines are written.
 #[derive(Debug)]
 pub struct Attached {
     terminal: Terminal,
@@ -175,8 +175,8 @@ impl<'a> MakeWriter<'a> for Terminal {
     }
 }
 
-/// A log line on its way. tracing-subscriber writes an event at once, so the bars step aside once. A line that cannot be
-/// written is lost, and the work goes on: tracing-subscriber would tell of the error on stderr, and panic there.
+/// Writes a log line. tracing-subscriber writes an event at once, so the bars are suspended once. A line that cannot be written
+/// is lost and the work continues; tracing-subscriber would report the error on stderr and panic there.
 #[derive(Debug)]
 pub struct Line {
     bars: Option<MultiProgress>,
@@ -190,7 +190,7 @@ impl Write for Line {
     }
 
     fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
-        // A JSON document keeps what is no control character in ASCII; a text was escaped field by field.
+        // JSON escapes only control characters in ASCII, so a document is sanitized here; a text was sanitized by field.
         let document = self.json.then(|| String::from_utf8_lossy(text));
         let document = document.as_deref().map(sanitize::json);
         let shown = document.as_deref().map_or(text, str::as_bytes);

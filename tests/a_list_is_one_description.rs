@@ -47,16 +47,16 @@ const GADGETS: Description = Description {
         columns: &[
             Column::new("id", ColumnKind::Text)
                 .from("id")
-                .meaning("The gadget's id."),
+                .comment("The gadget's id."),
             Column::new("maker", ColumnKind::Text)
                 .from("made.by")
-                .meaning("Who made it."),
+                .comment("Who made it."),
             Column::new("weight", ColumnKind::Int)
                 .from("weight")
-                .meaning("In grams."),
+                .comment("In grams."),
             Column::new("tags", ColumnKind::TextArray)
                 .from("tags")
-                .meaning("Its tags."),
+                .comment("Its tags."),
         ],
         key: &["id"],
         merge: Merge::Upsert,

@@ -7,7 +7,7 @@ use crate::blueconic::error::ClientError;
 use crate::config::settings::Tenant;
 use crate::model::page::Request;
 
-/// What is encoded in a value of a query: a blank becomes `%20`, which every server understands, not `+`.
+/// The characters that are encoded in a query's value. A blank becomes `%20`, which every server understands, not `+`.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'-')
@@ -47,7 +47,7 @@ impl Address {
         }
     }
 
-    /// The tenant's name: its host in lower case, and the port where it is not the scheme's own.
+    /// The tenant's name: its host in lower case, and the port if it is not the scheme's default.
     pub(super) fn name(&self) -> String {
         let host = self.base.host_str().unwrap_or_default().to_ascii_lowercase();
         match self.base.port() {
@@ -117,10 +117,10 @@ pub(super) fn without_id(request: &Request, words: &str) -> String {
     words.replace(encoded, ID).replace(&*plain, ID)
 }
 
-/// What stands for an id in a message.
+/// The placeholder for an id in a message.
 const ID: &str = "{id}";
 
-/// The path of a single object: what is before its id, and the id as it is sent.
+/// The path of a single object: the part before its id, and the encoded id.
 fn single(request: &Request) -> Option<(&str, &str)> {
     request
         .path

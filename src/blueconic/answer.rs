@@ -123,21 +123,21 @@ pub(super) async fn refusal(
 /// Whether an answer may come from the API itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// It says something, as the API does: a JSON object.
+    /// The answer has a JSON object, as the API's answers do.
     pub(super) in_json: bool,
-    /// It says so, or nothing.
+    /// The answer has a JSON object or no body.
     pub(super) at_all: bool,
 }
 
-/// What the head of an error says about who answers.
+/// What the headers of an error show about its sender.
 pub(super) struct Signature {
     is_anothers: bool,
 }
 
 impl Signature {
-    /// The API answers in JSON or not at all. A page or a plain text (`default backend - 404`) comes from something in front
-    /// of it and says nothing about what was asked for. Some firewalls speak JSON to those who ask for it; they are known by
-    /// `application/problem+json`, or by headers of their own.
+    /// The API answers with JSON or without a body. A page or a plain text (`default backend - 404`) comes from something in front
+    /// of the API and says nothing about the requested resource. Some firewalls answer with JSON if a client accepts it; they are
+    /// recognized by `application/problem+json`, or by their own headers.
     pub(super) fn of(response: &Response) -> Self {
         let media = content_type(response);
         let headers = response.headers();

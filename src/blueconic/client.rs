@@ -228,7 +228,7 @@ impl<T: TokenStore> Client<T> {
             .http
             .get(url)
             .header(ACCEPT, "application/json")
-            // What a cache kept speaks of another time.
+            // A cached answer would show an earlier state.
             .header(CACHE_CONTROL, "no-cache")
             .header(AUTHORIZATION, bearer);
         let response = sending.send().await;
@@ -377,7 +377,7 @@ async fn look(
     Err(ClientError::Foreign {
         call,
         why,
-        // A look-up is one of many, and its sweep goes on without it.
+        // A look-up is one of many, and its sweep continues without it.
         patience: Patience::once(proven && !request.arrays.is_empty()),
     })
 }
@@ -404,7 +404,7 @@ async fn whole(mut body: Incoming, call: &str, limit: usize, meter: &Meter) -> R
     }
 }
 
-/// Whose tokens they are.
+/// The name of the tokens in `sync.tokens`.
 pub(super) fn token_name(address: &Address, access: &Access, grant: GrantType) -> TokenName {
     TokenName {
         tenant: address.name(),

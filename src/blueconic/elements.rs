@@ -1,6 +1,6 @@
-//! Cuts the elements out of a body while it streams. The walker takes the envelope's keys in any order, hands out whole
-//! elements, carries broken ones to their end, and alone attests that a body ended whole. It knows neither HTTP nor what
-//! an element means; its memory is bounded by the largest element that is loaded.
+//! Cuts the elements out of a body while it streams. The walker accepts the envelope's keys in any order, returns whole
+//! elements, skips broken ones to their end, and is the only place that attests that a body ended whole. It knows neither
+//! HTTP nor the meaning of an element. Its memory is bounded by the largest element that is loaded.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use crate::blueconic::skip_broken::SkipBroken;
 use crate::json::object_end::{ObjectEnd, object_end};
 use crate::json::tolerant::{Scan, TolerantScanner};
-use crate::json::value::{ValueEnd, is_blank, solid_behind, value_end};
+use crate::json::value::{ValueEnd, is_blank, non_blank_after, value_end};
 use crate::model::Time;
 use crate::model::page::{Block, Broken, Head, PageEnd, RejectReason};
 
@@ -17,21 +17,21 @@ mod envelope;
 #[cfg(test)]
 mod tests;
 
-/// Bytes that are gathered before they are looked at: decompressors hand out 4 KiB at a time.
+/// Bytes that are gathered before they are scanned, since decompressors deliver 4 KiB at a time.
 const GATHER: usize = 64 * 1024;
 
-/// Why a body is not the page that was asked for.
+/// Why a body is not the requested page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Its structure is lost: as after a garbled or cut transfer.
+    /// The structure of the body is lost, as after a garbled or cut transfer.
     #[error("{why} at byte {at} of the body")]
     Garbled {
-        /// Bytes from the beginning of the (decompressed) body.
+        /// Bytes from the start of the decompressed body.
         at: u64,
         /// What was found.
         why: String,
     },
-    /// It is something else: another server's page, or an error under a 200.
+    /// The body is something else: another server's page, or an error with status 200.
     #[error("{why}")]
     Foreign {
         /// What was found.
@@ -39,7 +39,7 @@ pub enum Malformed {
     },
 }
 
-/// Where in the envelope the walker stands.
+/// The walker's place in the envelope.
 enum Place {
     Start,
     Key { first: bool },
@@ -53,7 +53,7 @@ enum Place {
     Closed,
 }
 
-/// What a key's value is for.
+/// The use of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Array,
@@ -62,14 +62,14 @@ enum Role {
     Other,
 }
 
-/// Whether the walker can go on with the bytes at hand.
+/// Whether the walker can continue with the buffered bytes.
 #[derive(PartialEq, Eq)]
 enum Step {
     On,
     Pause,
 }
 
-/// What has been cut from the head of the buffer.
+/// What was cut from the head of the buffer.
 #[derive(Default)]
 struct Cut {
     at: usize,
@@ -95,7 +95,7 @@ pub struct Elements {
 }
 
 impl Elements {
-    /// A walker for the elements of the array under one of these keys, none of them larger than `largest` bytes.
+    /// A walker for the elements of the array under one of these keys. Elements larger than `largest` bytes become rejects.
     pub fn new(arrays: &'static [&'static str], largest: usize, server_time: Option<Time>) -> Self {
         Self {
             arrays,
@@ -116,21 +116,21 @@ impl Elements {
         }
     }
 
-    /// Whether more bytes are wanted before [`Self::take`] is worth its while.
+    /// Whether [`Self::take`] should wait for more bytes.
     pub fn is_hungry(&self) -> bool {
         !self.over && self.buffer.len() < self.want
     }
 
-    /// Bytes that the walker holds room for: what its memory is measured by.
+    /// The capacity of the walker's buffer in bytes, as the measure of its memory.
     pub fn held(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Takes in the next bytes of the body.
+    /// Adds the next bytes of the body.
     pub fn push(&mut self, chunk: &[u8]) {
         if self.buffer.capacity() - self.buffer.len() < chunk.len() {
-            // `reserve` would double the room, which is much where an element is one of the largest. The last chunk may
-            // reach beyond what is wanted.
+            // `reserve` would double the buffer, which costs much memory for one of the largest elements. The last chunk may
+            // exceed the wanted size.
             let room = self.want.max(self.buffer.len()) + chunk.len();
             let mut buffer = BytesMut::with_capacity(room);
             buffer.extend_from_slice(&self.buffer);
@@ -139,7 +139,7 @@ impl Elements {
         self.buffer.extend_from_slice(chunk);
     }
 
-    /// The body has ended without a fault of the transport.
+    /// Notes that the body ended without a fault of the transport.
     pub fn end(&mut self) {
         self.over = true;
     }
@@ -154,7 +154,7 @@ impl Elements {
         &self.head
     }
 
-    /// The whole elements at hand; none when more bytes are needed, or at the end.
+    /// The whole elements in the buffer; none if more bytes are needed or the body has ended.
     pub fn take(&mut self) -> Result<Option<Block>, Malformed> {
         let mut cut = Cut::default();
         while self.step(&mut cut)? == Step::On {}
@@ -169,7 +169,7 @@ impl Elements {
         }
     }
 
-    /// Attests that the body ended whole, or says what is missing.
+    /// Attests that the body ended whole, or returns what is missing.
     pub fn whole(self) -> Result<PageEnd, Malformed> {
         if !(self.over && matches!(self.place, Place::Closed) && self.buffer.is_empty()) {
             return Err(self.garbled(0, "the body was not read to its end"));
@@ -193,7 +193,7 @@ impl Elements {
     fn block(&mut self, cut: Cut) -> Option<Block> {
         let bytes = self.buffer.split_to(cut.at).freeze();
         self.consumed += bytes.len() as u64;
-        // An element that does not fit is looked at again when its bytes have doubled: never quadratic.
+        // An element that does not fit is scanned again once the buffer has doubled, so that the work is never quadratic.
         let enough = self.largest.saturating_add(1).max(GATHER);
         let doubled = (2 * self.buffer.len()).clamp(GATHER, enough);
         self.want = doubled.max(self.buffer.len() + 1);
@@ -231,14 +231,14 @@ impl Elements {
         }
     }
 
-    /// Steps over one byte of structure.
+    /// Skips one byte of structure.
     fn pass(&mut self, cut: &mut Cut, place: Place) -> Step {
         cut.at += 1;
         self.place = place;
         Step::On
     }
 
-    /// Steps over whitespace to the next byte, if there is one.
+    /// Skips whitespace and returns the next byte, if there is one.
     fn next_solid(&self, cut: &mut Cut) -> Option<u8> {
         let rest = &self.buffer[cut.at..];
         let blank = rest.iter().position(|byte| !is_blank(*byte));
@@ -246,15 +246,15 @@ impl Elements {
         blank.map(|at| rest[at])
     }
 
-    /// Cuts off an element whose strings and brackets are in order and that something sets apart from the next; of any
-    /// other a JSON reader says what is wrong with it.
+    /// Cuts off an element whose brackets match and that a comma or bracket follows. Of any other element a JSON reader finds
+    /// what is wrong.
     fn element(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let rest = &self.buffer[cut.at..];
         if rest[0] != b'{' {
             return self.value_or_broken(cut);
         }
         match object_end(rest) {
-            ObjectEnd::Ends(end) => match solid_behind(rest, end) {
+            ObjectEnd::Ends(end) => match non_blank_after(rest, end) {
                 Some((_, b',' | b']')) => Ok(self.cut_off(cut, end)),
                 Some(_) => self.value_or_broken(cut),
                 None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
@@ -269,10 +269,10 @@ impl Elements {
     fn value_or_broken(&mut self, cut: &mut Cut) -> Result<Step, Malformed> {
         let rest = &self.buffer[cut.at..];
         match value_end(rest) {
-            ValueEnd::Whole(end) => match solid_behind(rest, end) {
+            ValueEnd::Whole(end) => match non_blank_after(rest, end) {
                 Some((_, b',' | b']')) => Ok(self.cut_off(cut, end)),
-                // So much whitespace delimits a number, too; what stands behind it is looked at later, and in the same
-                // way whether it is in sight or not.
+                // This much whitespace delimits a number as well. The text after it is judged later, in the same way
+                // whether it is buffered already or not.
                 Some((at, _)) if at > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
                 Some(_) => self.skip_broken(cut, RejectReason::NotJson, "text behind the value".to_owned()),
                 None if rest.len() > self.largest.max(GATHER) => Ok(self.cut_off(cut, end)),
@@ -343,7 +343,8 @@ impl Elements {
         }
     }
 
-    /// Too large goes before anything else that is wrong with an element: when that is seen depends on the chunks.
+    /// An element that is too large is reported as such, whatever else is wrong with it: what else is seen of it depends on
+    /// the chunks.
     fn judged(&self, broken: Broken) -> Broken {
         if usize::try_from(broken.length).is_ok_and(|length| length <= self.largest) {
             return broken;
@@ -379,7 +380,7 @@ impl Elements {
     }
 }
 
-/// The beginning of a foreign text, fit for one line of a message.
+/// The start of a foreign text, for one line of a message.
 fn clip(text: &str) -> String {
     crate::blueconic::answer::clean(text, 120)
 }

@@ -21,7 +21,7 @@ pub enum ClientError {
     /// A setting is missing or cannot be used.
     #[error(transparent)]
     Settings(Arc<SettingsError>),
-    /// The key that seals tokens is none.
+    /// The key that seals tokens is invalid.
     #[error("`{variable}` cannot be used: {why}")]
     Key {
         /// Where it comes from.
@@ -65,7 +65,7 @@ pub enum ClientError {
         #[source]
         source: Arc<reqwest::Error>,
     },
-    /// The proxy wants other credentials than those that it got.
+    /// The proxy refuses the credentials.
     #[error("{call}: the proxy {proxy} refuses the credentials, or wants some (HTTP 407)")]
     ProxyRefuses {
         /// The call.
@@ -93,12 +93,12 @@ pub enum ClientError {
         #[source]
         source: Arc<reqwest::Error>,
     },
-    /// The body trickles.
+    /// The body arrives too slowly.
     #[error("{call}: the tenant's answer comes too slowly")]
     Slow {
         /// The call.
         call: String,
-        /// How slowly, and what bounds it.
+        /// The rate, and the limit.
         why: String,
     },
     /// A compressed body was truncated or corrupted.
@@ -114,7 +114,7 @@ pub enum ClientError {
     Excessive {
         /// The call.
         call: String,
-        /// What it asks for.
+        /// The exceeded limit.
         why: String,
     },
     /// The connection broke, or a body was cut.
@@ -242,9 +242,9 @@ pub enum ClientError {
     /// The retry budget is used up.
     #[error("{last}")]
     GaveUp {
-        /// Tries in all.
+        /// The number of attempts.
         tries: u32,
-        /// Since the first fault.
+        /// The time since the first fault.
         spent: Duration,
         /// The last fault.
         last: Box<ClientError>,

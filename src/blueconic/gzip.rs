@@ -1,33 +1,33 @@
-//! gzip as RFC 1952 has it: members one behind the other, each with a head, a deflated body, and a checksum and length of
-//! what it holds. Servers that close their stream at each flush send many of them.
+//! Reads gzip (RFC 1952): a sequence of members, each with a header, a deflated body, and the checksum and length of its
+//! content. Servers that close their stream at each flush send many members.
 
 use flate2::{Crc, Decompress};
 
 use crate::blueconic::inflate::{DecompressError, inflate, padding};
 
-/// A head holds a name and a comment at most; one above this holds something else, in bytes.
+/// The longest plausible header, in bytes: it holds at most a name and a comment.
 const LONGEST_HEAD: usize = 4096;
-/// Of a head without name, comment or extra field, in bytes.
+/// The length of a header without name, comment or extra field, in bytes.
 const SHORTEST_HEAD: usize = 10;
 /// Checksum and length, four bytes each.
 const TAIL: usize = 8;
 
-// The bits of a head's flags.
+// The bits of a header's flags.
 const HAS_CHECKSUM: u8 = 1 << 1;
 const HAS_EXTRA: u8 = 1 << 2;
 const HAS_NAME: u8 = 1 << 3;
 const HAS_COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0b1110_0000;
 
-/// Where in a member the reader stands.
+/// The reader's place in a member.
 enum Place {
-    /// Before the first member, or behind one.
+    /// Before the first member, or after a member.
     Between,
-    /// Within a head, with what has come of it.
+    /// Within a header, with its received part.
     Head(Vec<u8>),
     Body,
     Tail(Vec<u8>),
-    /// Zeros behind the last member.
+    /// Zeros after the last member.
     Padding,
 }
 
@@ -54,7 +54,7 @@ impl Gzip {
         matches!(self.place, Place::Between | Place::Padding)
     }
 
-    /// Unpacks some bytes: how many were read, and how many written.
+    /// Decompresses some bytes; returns how many were read and written.
     pub(super) fn step(
         &mut self,
         input: &[u8],
@@ -105,7 +105,7 @@ impl Gzip {
     }
 }
 
-/// Takes a head in: how many bytes of the input belong to it, and whether it is whole.
+/// Adds input to a header; returns how many bytes belong to it, and whether it is whole.
 fn take_head(head: &mut Vec<u8>, input: &[u8]) -> Result<(usize, bool), DecompressError> {
     let before = head.len();
     let room = LONGEST_HEAD - before;
@@ -119,7 +119,7 @@ fn take_head(head: &mut Vec<u8>, input: &[u8]) -> Result<(usize, bool), Decompre
     }
 }
 
-/// How long a head is, if it is whole.
+/// The length of a header; none if it is not whole.
 fn head_length(head: &[u8]) -> Result<Option<usize>, DecompressError> {
     if head
         .iter()

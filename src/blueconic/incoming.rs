@@ -17,7 +17,7 @@ use crate::config::settings::Tenant;
 /// A byte order mark, which some servers send before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How slowly a body may come.
+/// The limits for a slow body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// `tenant.least_rate`: bytes a second on the wire, on average over a window; zero: any.
@@ -108,7 +108,7 @@ impl Incoming {
     }
 }
 
-/// What follows a byte order mark, which may have come in part.
+/// The bytes after a byte order mark, which may have arrived in part.
 fn unmarked(start: &[u8]) -> &[u8] {
     if BYTE_ORDER_MARK.starts_with(start) {
         return &[];
@@ -124,12 +124,12 @@ fn decompress_fault(call: &str, why: DecompressError) -> ClientError {
     }
 }
 
-/// How fast a body comes.
+/// The rate of a body.
 struct Pace {
     bounds: Bounds,
     waited: Duration,
     bytes: u64,
-    /// Since the window was opened.
+    /// The waiting time since the window was opened.
     waited_in_window: Duration,
     bytes_in_window: u64,
 }
@@ -201,7 +201,7 @@ mod tests {
         })
     }
 
-    /// How often bytes come, one after the other, before the body is given up, and in what words.
+    /// How often bytes arrive before the body is given up, and the message.
     fn tries(least_rate: u64, wait: Duration, length: usize) -> (u32, String) {
         let mut pace = pace(least_rate);
         for number in 1..10_000 {
@@ -225,12 +225,12 @@ mod tests {
             )
         );
         assert_eq!(tries(256, Duration::from_secs(1), 255).0, 120);
-        // As slow as that is allowed, up to the longest time.
+        // The lowest allowed rate is accepted, up to the longest time.
         let (number, why) = tries(256, Duration::from_secs(1), 256);
         assert_eq!(number, 3601);
         assert!(why.contains("`tenant.page_timeout` (1h)"), "{why}");
         assert_eq!(tries(0, Duration::from_secs(1), 1).0, 3601);
-        // Nothing was waited for: the bytes were there.
+        // Bytes without a wait are never too slow.
         assert_eq!(tries(256, Duration::ZERO, 1).0, 0);
     }
 

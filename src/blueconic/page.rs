@@ -28,7 +28,7 @@ pub(super) struct Trace {
     pub(super) call: String,
     pub(super) key: String,
     pub(super) retry_budgets: Arc<Mutex<RetryBudgets>>,
-    /// Told that the tenant itself has answered.
+    /// Records that the tenant itself has answered.
     pub(super) http: Http,
 }
 

@@ -23,10 +23,10 @@ const FOREIGN_REPEATS: u32 = 3;
 const EXCUSED_BODIES: u32 = 5;
 /// Retries per request sent: an outage adds at most a tenth to the usual rate.
 const SHARE: f64 = 0.1;
-/// Retries that may come at once after a quiet while.
+/// Retries that may be sent at once after a quiet period.
 const RESERVE: f64 = 10.0;
 
-/// What all requests share: the delays, and the quota on retries.
+/// The delays and the quota on retries, which all requests share.
 #[derive(Debug)]
 pub(super) struct Retry {
     settings: Settings,
@@ -34,7 +34,7 @@ pub(super) struct Retry {
     monotonic: MonotonicClock,
 }
 
-/// What one logical request has spent, over all its retries.
+/// The retry budget that one logical request has spent.
 #[derive(Debug)]
 pub(super) struct Budget {
     delays: ExponentialBackoff<SystemClock>,
@@ -56,8 +56,8 @@ impl Retry {
 
     /// The budget of a request that has not been sent yet.
     pub(super) fn budget(&self) -> Budget {
-        // Full jitter: between nothing and the whole delay. The crate spreads evenly around its interval, so the
-        // interval is half of the delay and the spread all of it.
+        // Full jitter, between zero and the whole delay: the crate spreads evenly around its interval, so the interval
+        // is half of the delay and the spread is the whole interval.
         Budget {
             delays: ExponentialBackoff {
                 current_interval: self.settings.initial_delay / 2,
@@ -75,7 +75,7 @@ impl Retry {
         }
     }
 
-    /// Notes a first try: it earns a share of a repeat.
+    /// Notes a first attempt, which earns a share of a retry.
     pub(super) fn earn(&self) {
         self.quota().earn();
     }

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use crate::json::tolerant::{Scan, TolerantScanner};
 use crate::model::page::{Broken, RejectReason};
 
-/// How much of such an element is kept, in bytes (`sync.rejects.raw`).
+/// The most bytes of such an element that are kept (`sync.rejects.raw`).
 const HEAD: usize = 64 * 1024;
 
-/// An element on its way to its end.
+/// An element that is being skipped.
 pub(super) struct SkipBroken {
     scanner: TolerantScanner,
     reason: RejectReason,
@@ -23,7 +23,7 @@ pub(super) struct SkipBroken {
     head: Vec<u8>,
 }
 
-/// What is kept of bytes that are not.
+/// The length and hash of bytes that are not kept.
 #[derive(Clone, Default)]
 struct Sum {
     length: u64,
@@ -56,7 +56,7 @@ impl SkipBroken {
         skipped.finish()
     }
 
-    /// Takes in the bytes up to the element's end.
+    /// Takes bytes up to the element's end.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Scan {
         let scan = self.scanner.scan(bytes);
         let (Scan::End(end) | Scan::Lost(end)) = scan else {

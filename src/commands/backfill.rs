@@ -149,7 +149,7 @@ async fn run_each(
     reports
 }
 
-/// What is to be read.
+/// The runs that are requested.
 fn specs(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<RunSpec> {
     let when_held = if arguments.wait {
         WhenHeld::Wait
@@ -187,7 +187,7 @@ fn note_ignored(arguments: &Backfill, entries: &[Entry]) {
     }
 }
 
-/// What a run that did not end well has to say.
+/// The fault to report for a run that did not succeed.
 fn complaint(report: &RunReport) -> Option<Fault> {
     let name = report.slot.resource;
     if let Some(fault) = &report.fault {
@@ -256,7 +256,7 @@ fn row(report: &RunReport) -> Vec<String> {
     ]
 }
 
-/// Whether a person sits in front of both ends.
+/// Whether stdin and stdout are terminals.
 pub(super) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

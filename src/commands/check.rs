@@ -48,7 +48,7 @@ impl Line {
         }
     }
 
-    /// What works, and deserves a look.
+    /// A line for something that works but deserves attention.
     fn warning(what: &'static str, detail: String, hint: String) -> Self {
         Self {
             what,
@@ -182,7 +182,7 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
     Ok(lines)
 }
 
-/// What somebody who means harm could use.
+/// Warnings about weaknesses that an attacker could use.
 async fn warnings(database: &Database) -> Outcome<Vec<Line>> {
     let mut lines = Vec::new();
     if let Some(exposure) = address::exposure(database.options()) {
@@ -218,7 +218,7 @@ async fn as_authorized(settings: &Settings) -> Outcome<Vec<Line>> {
     if settings.key.is_none() {
         return Err(missing(AuthorizationError::NoKey));
     }
-    // Nothing is made here: `login` does that.
+    // `check` creates nothing; `login` does.
     if is_unmade(settings) {
         return Err(missing(AuthorizationError::NotSignedIn));
     }
@@ -236,7 +236,7 @@ async fn authorized(settings: &Settings, database: &Database) -> Outcome<Vec<Lin
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = database.store(settings).await?;
     match store.verify_schema().await {
-        // Where no table is, nobody can have signed in.
+        // Without the tables, nobody can have signed in.
         Err(Error::Pending { .. }) => return Err(missing(AuthorizationError::NotSignedIn)),
         verified => verified?,
     }
@@ -271,7 +271,7 @@ async fn tenant<T: TokenStore>(client: &Client<T>, settings: &Settings, clock: &
 /// An id that no tenant has: a look-up of it shows whether look-ups are allowed.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Whether the resource's elements can be asked for by id, which a sweep needs before it removes anything.
+/// Whether the resource's elements can be looked up by id, which a sweep needs before it removes rows.
 async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Line> {
     let Reading::Walk(walk) = &entry.resource else {
         return None;

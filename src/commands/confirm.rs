@@ -1,4 +1,4 @@
-//! Asking a person before something is done that cannot be undone.
+//! Asks a person for confirmation before irreversible work.
 
 use std::io::{self, BufRead, Write};
 

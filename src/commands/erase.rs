@@ -17,7 +17,7 @@ use crate::postgres::store::PostgresStore;
 use super::confirm::confirmed;
 use super::{backfill, output};
 
-/// What an erasure here does not reach.
+/// The copies that an erasure does not reach.
 const REMAINS: [&str; 6] = [
     "the tenant: nothing was deleted at BlueConic, and nothing ever is by this program",
     "backups, replicas and WAL of the database, and dead rows until vacuum has been there",
@@ -28,7 +28,7 @@ const REMAINS: [&str; 6] = [
      profile that it stands behind, until the walk's next page",
 ];
 
-/// What follows when an erasure is lifted.
+/// The consequences of a lifted erasure.
 const AFTER_LIFT: [&str; 2] = [
     "the next full walk (`backfill profiles --full`, or `resources.profiles.full_schedule`) brings back what the tenant \
      still has; an increment brings it only if it changes there, and a walk that is open by now may have passed it",
@@ -51,7 +51,7 @@ pub async fn run(arguments: &Erase, settings: &Settings) -> Outcome<Exit> {
     outcome
 }
 
-/// No message repeats an id.
+/// Validates ids. No message contains one.
 fn valid(ids: &[String]) -> Outcome<Vec<String>> {
     let refuse = |place: usize, why: &str| {
         Err(Fault::new(

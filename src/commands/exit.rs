@@ -62,7 +62,7 @@ impl Exit {
             .unwrap_or(Self::Done)
     }
 
-    /// What a fault ends a command with.
+    /// The exit code for a fault.
     pub fn of_fault(fault: &Fault) -> Self {
         match fault.kind {
             Kind::Settings => Self::Settings,
@@ -80,7 +80,7 @@ impl Exit {
         }
     }
 
-    /// What a run ends a command with.
+    /// The exit code for a run.
     pub fn of_run(report: &RunReport) -> Self {
         match (&report.fault, report.ledger.status) {
             (Some(fault), _) => Self::of_fault(fault),

@@ -33,7 +33,7 @@ pub async fn run(settings: &Settings) -> Outcome<Exit> {
     }
 }
 
-/// An address that listens everywhere is asked on the loopback.
+/// The address to request: loopback if the service listens on all addresses.
 fn reachable(bind: SocketAddr) -> SocketAddr {
     let host = match bind.ip() {
         IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

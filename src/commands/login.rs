@@ -26,8 +26,8 @@ use crate::postgres::store::PostgresStore;
 use super::{child_environment, output};
 use callback::{Callback, CallbackServer, SignInResult};
 
-/// So many answers that are another sign-in's are told.
-const TOLD: u64 = 3;
+/// The most answers to other sign-ins that are reported.
+const MOST_REPORTED: u64 = 3;
 
 /// Runs the command.
 pub async fn run(arguments: &Login, settings: &Settings) -> Outcome<Exit> {
@@ -38,7 +38,7 @@ pub async fn run(arguments: &Login, settings: &Settings) -> Outcome<Exit> {
     outcome
 }
 
-/// Everything that may be wrong on this side is known before a person is asked.
+/// Checks everything on this side before a person is asked.
 async fn sign_in(
     arguments: &Login,
     settings: &Settings,
@@ -61,7 +61,7 @@ async fn sign_in(
         server.close().await;
     }
     let until = outcome.unwrap_or_else(|_| Err(too_late(arguments)))?;
-    // Only now: a wrong address does not take the database.
+    // The database is claimed only now, so that a wrong address does not claim it.
     store.claim_tenant(&url).await?;
     store.disconnect().await;
     output::line(&format!(
@@ -71,7 +71,7 @@ async fn sign_in(
     Ok(Exit::Done)
 }
 
-/// Takes answers until one is this sign-in's; others are told so and waited out.
+/// Takes answers until one belongs to this sign-in; others are answered with an error.
 async fn ask(
     consent: &Consent,
     mut callbacks: mpsc::Receiver<Callback>,
@@ -84,7 +84,7 @@ async fn ask(
             Err(error @ AuthorizationError::Redirect { .. }) => {
                 let fault = Fault::from(ClientError::from(error));
                 others += 1;
-                complain_of_other(&fault, others);
+                report_other(&fault, others);
                 callback.tell(SignInResult::of::<()>(&Err(fault)));
                 continue;
             }
@@ -104,11 +104,11 @@ async fn ask(
 
 /// Reports an answer that belongs to another sign-in. Anybody who reaches the address can send many, so only the first
 /// ones are reported.
-fn complain_of_other(fault: &Fault, number: u64) {
-    if number <= TOLD {
+fn report_other(fault: &Fault, number: u64) {
+    if number <= MOST_REPORTED {
         output::print_fault(fault);
         output::note("Still waiting for the answer to this sign-in.");
-    } else if number == TOLD + 1 {
+    } else if number == MOST_REPORTED + 1 {
         output::note("Further answers that are not this sign-in's are refused without a message.");
     }
 }
@@ -164,7 +164,7 @@ fn invite(arguments: &Login, settings: &Settings, consent: &Consent, listens: bo
     }
 }
 
-/// What cannot be opened is opened by the person.
+/// Opens a browser; if that fails, the person opens the address.
 fn open_browser(url: &Url) {
     let program = if cfg!(target_os = "macos") {
         "open"

@@ -1,4 +1,4 @@
-//! `logout`: the stored tokens end at the tenant, and are forgotten here.
+//! `logout`: revokes the stored tokens at the tenant and deletes them here.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ fn message(ended: &Ended, forgotten: bool) -> String {
     }
 }
 
-/// Asks a person; without one, `--yes` is wanted.
+/// Asks a person to confirm; without a terminal, `--yes` is required.
 fn asked(arguments: &Logout) -> Outcome<bool> {
     if !backfill::is_interactive() {
         return Err(

@@ -52,7 +52,7 @@ pub fn finish() -> Outcome<()> {
 pub fn usage(error: &clap::Error) -> Exit {
     let written = error.print();
     if error.use_stderr() {
-        // Nobody is left to be told.
+        // Nobody reads stderr either.
         return Exit::Settings;
     }
     *BROKEN.lock().unwrap_or_else(PoisonError::into_inner) = written.err();
@@ -61,7 +61,7 @@ pub fn usage(error: &clap::Error) -> Exit {
 
 /// A line on stderr, or several.
 pub(super) fn note(text: &str) {
-    // Nobody is left to be told that nobody reads.
+    // A failed write to stderr cannot be reported.
     let _ = writeln!(io::stderr().lock(), "{}", sanitize::lines(text));
 }
 
@@ -81,7 +81,7 @@ pub fn print_fault(fault: &Fault) {
     note(&text);
 }
 
-/// A table with aligned columns; the first row is its head. Columns that hold only numbers stand to the right.
+/// A table with aligned columns; the first row is its header. Columns of numbers are aligned right.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &Vec<String>, column: usize| -> String {

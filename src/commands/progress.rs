@@ -16,7 +16,7 @@ use crate::model::status::RunStatus;
 use crate::sync::progress::RunListener;
 use crate::telemetry::{Attached, Terminal};
 
-/// Between two log lines of one run.
+/// The time between two log lines of one run.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// A listener for the kind of stderr, and the guard that keeps log lines and bars apart.
@@ -61,7 +61,7 @@ impl Bars {
 /// The templates are constants. A wrong one would show a plain bar.
 fn style(template: &str) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // What cannot be written is not shown.
+        // A failed write shows nothing.
         let _ = write!(out, "{:.0}", state.per_sec());
     };
     ProgressStyle::with_template(template)

@@ -71,7 +71,7 @@ pub(super) fn demo_dir(settings: &Settings) -> Outcome<PathBuf> {
 /// libpq's variables for a connection string.
 fn variables(url: &str) -> Vec<(&'static str, OsString)> {
     let mut variables = vec![("PGAPPNAME", OsString::from("blueconic-sync psql"))];
-    // What the address sets comes later, and wins.
+    // Options of the address come later and override these.
     let mut options = SEARCH_PATH.to_owned();
     let Ok(url) = Url::parse(url) else {
         variables.push(("PGOPTIONS", options.into()));
@@ -104,7 +104,7 @@ fn variables(url: &str) -> Vec<(&'static str, OsString)> {
                 continue;
             }
             "sslrootcert" | "ssl-root-cert" | "ssl-ca" if address::is_system(&value) => {
-                // Only a psql of 16 or newer knows the word.
+                // Only psql 16 or newer supports this value.
                 variables
                     .extend(address::system_roots().map(|file| ("PGSSLROOTCERT", file.into_os_string())));
                 if !has_mode {

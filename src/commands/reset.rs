@@ -90,7 +90,7 @@ fn spelled(time: Time) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Asks a person; without one, `--yes` is wanted.
+/// Asks a person to confirm; without a terminal, `--yes` is required.
 fn asked(arguments: &Reset) -> Outcome<bool> {
     let resource = &arguments.resource;
     let to = arguments.to.map(|to| format!(" --to {}", spelled(to)));

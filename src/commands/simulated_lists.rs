@@ -1,5 +1,5 @@
-//! The plain lists of the registry as the simulated tenant serves them: it knows nothing of this program, so what it serves
-//! beside its own lists is given to it.
+//! Describes the plain lists of the registry for the simulated tenant, which knows nothing of this program and serves these
+//! lists beside its own.
 
 use simulated_tenant::lists::{List, Member, MemberKind};
 

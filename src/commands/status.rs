@@ -150,7 +150,7 @@ fn tell_token(token: Option<&Token>) {
         return output::line("token   none yet");
     };
     let status = token.status.as_str();
-    // What has ended has no expiry to show.
+    // An authorization that has ended has no expiry to show.
     let text = match token.expires_at {
         Some(at) if token.status != TokenStatus::ReauthRequired => {
             format!("{status}, until {} UTC", format::moment(at))
@@ -235,7 +235,7 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
     ]
 }
 
-/// Gaps that no scan can close are said to be so.
+/// The number of gaps, with the number of those that no scan can close.
 fn gaps(resource: &ResourceStatus) -> String {
     match (resource.open_gaps, resource.lasting_gaps) {
         (open, 0) => open.to_string(),

@@ -18,7 +18,7 @@ impl Verified {
         Self(outcome)
     }
 
-    /// The tables on stdout.
+    /// Prints the tables on stdout.
     pub(super) fn tell(&self) {
         let Ok(found) = &self.0 else { return };
         if !found.tables.is_empty() {
@@ -50,7 +50,7 @@ impl Verified {
         }
     }
 
-    /// For `--json`.
+    /// The value for `--json`.
     pub(super) fn json(&self) -> Value {
         match &self.0 {
             Err(fault) => json!({ "agrees": null, "error": fault.sentence(), "hint": fault.hint }),
@@ -74,7 +74,7 @@ impl Verified {
         }
     }
 
-    /// What a command ends with.
+    /// The exit code of the command.
     pub(super) fn exit(&self) -> Exit {
         match &self.0 {
             Err(fault) => Exit::of_fault(fault),
@@ -83,7 +83,7 @@ impl Verified {
         }
     }
 
-    /// What did not go well.
+    /// The faults to report.
     pub(super) fn complaints(&self) -> Vec<Fault> {
         let found = match &self.0 {
             Ok(found) => found,
@@ -102,7 +102,7 @@ impl Verified {
     }
 }
 
-/// One sentence for all that differs.
+/// One fault for all differences.
 fn differing(found: &Verification) -> Option<Fault> {
     const NAMED: usize = 3;
     let differences = found.differences();

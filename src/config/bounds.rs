@@ -1,5 +1,5 @@
-//! The bounds of every duration, size and count, in one table. What lies beyond them would overflow, exhaust or stall
-//! something; it is refused at the start, with the bounds and the reason.
+//! The bounds of every duration, size and count, in one table. A value outside of its bounds would overflow, exhaust or stall
+//! something, so it is refused at the start, with the bounds and the reason.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::keys::for_each_list;
 use super::reader::{list_in, look_up};
 use crate::model::description::Registry;
 
-/// An amount of what a setting counts.
+/// An amount with the unit of its setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Amount {
     /// Milliseconds, written as a duration.
@@ -25,17 +25,17 @@ pub(super) enum Amount {
 
 use Amount::{Bytes, Count, Time};
 
-/// The bounds of one setting; both belong to what is allowed.
+/// The bounds of one setting, both inclusive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// The key; `TABLES[].KEY` for the key of each table in a list of tables, `resources.LIST.KEY` for the key of each plain
     /// list.
     pub(super) key: &'static str,
-    /// The least.
+    /// The smallest value.
     pub(super) least: Amount,
-    /// The most.
+    /// The largest value.
     pub(super) most: Amount,
-    /// Why not less or more.
+    /// The reason for the bounds.
     pub(super) why: &'static str,
 }
 
@@ -93,7 +93,7 @@ impl Amount {
         }
     }
 
-    /// This amount as [`Self::read`] counts.
+    /// This amount in the unit of [`Self::read`].
     fn counted(self) -> i128 {
         match self {
             Time(_) => i128::from(self.number()) * 1_000_000,
@@ -101,8 +101,7 @@ impl Amount {
         }
     }
 
-    /// What stands in the settings, in this unit (of a time nanoseconds); none for what is no amount at all, for which the
-    /// types have the words.
+    /// A value of the settings in this unit (times in nanoseconds); none for a value that is no amount, which its type reports.
     fn read(self, value: &Value) -> Option<i128> {
         match (self, value) {
             (Time(_), Value::String(text)) => {

@@ -1,10 +1,10 @@
-//! Cron expressions of five or six fields, as the settings hold them and the schedule computes with them.
+//! Cron expressions of five or six fields, for the settings and the schedule.
 
 use chrono::DateTime;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-/// Understands an expression; the error is a sentence for a person. One that never comes true (30 February) is wrong.
+/// Parses an expression; the error is a sentence for a person. An expression that never matches (30 February) is an error.
 pub fn parse(expression: &str) -> Result<Cron, String> {
     let cron = CronParser::builder()
         .seconds(Seconds::Optional)

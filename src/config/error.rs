@@ -15,7 +15,7 @@ pub enum SettingsError {
         /// The known key that is nearest to it.
         nearest: Option<String>,
     },
-    /// A variable that begins as ours and is not known.
+    /// An unknown variable with this program's prefix.
     #[error("the variable `{name}` is not known")]
     UnknownVariable {
         /// Its name; its value may be a secret.

@@ -1,5 +1,5 @@
-//! The names of all settings, as the structs of `settings.rs` have them: what an unknown key is compared with. The keys of the
-//! plain lists follow from the registry.
+//! The names of all settings, from the structs of `settings.rs`. Unknown keys are compared with them. The keys of the plain
+//! lists follow from the registry.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use super::reader::Given;
 use super::settings::{GivenList, Settings};
 use crate::model::description::Registry;
 
-/// What stands for the name of each plain list, in a key of the bounds.
+/// The placeholder for the name of each plain list in a key of the bounds.
 const LIST: &str = "LIST";
 
-/// The key for each plain list, where it is one of those; else the key alone.
+/// The keys of all plain lists, if the key has the placeholder; otherwise the key alone.
 pub(super) fn for_each_list(key: &'static str, registry: Registry) -> Vec<Cow<'static, str>> {
     let is_of_lists = key.split('.').any(|part| part == LIST);
     if !is_of_lists {
@@ -21,7 +21,7 @@ pub(super) fn for_each_list(key: &'static str, registry: Registry) -> Vec<Cow<'s
     names.map(|name| Cow::Owned(key.replace(LIST, name))).collect()
 }
 
-/// The keys that there are.
+/// All keys.
 #[derive(Debug)]
 pub(super) struct Keys(Vec<String>);
 
@@ -61,8 +61,7 @@ impl Keys {
             .any(|name| name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    /// The known key that is nearest to a wrong one, unless it is too far to be meant. A right last part in a wrong
-    /// section counts as near.
+    /// The known key that is nearest to a wrong one; none if it is too far. The right name in a wrong section counts as near.
     pub(super) fn nearest(&self, wrong: &str) -> Option<String> {
         let distance = |name: &str| {
             let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();

@@ -10,7 +10,7 @@ use super::variables::Variables;
 
 /// Variables with this prefix set one key each.
 pub(super) const PREFIX: &str = "BLUECONIC_SYNC__";
-/// The head of all names of ours.
+/// The prefix of all variables of this program.
 const HEAD: &str = "BLUECONIC_";
 
 /// The well-known variables; the first ones are the likelier guesses.
@@ -28,16 +28,16 @@ const WELL_KNOWN: [&str; 10] = [
 ];
 /// Variables of the project's own image, tests and scripts.
 const OWN: [&str; 2] = ["BLUECONIC_SYNC_IN_IMAGE", "BLUECONIC_OPENAPI"];
-/// The heads of further ones.
+/// The prefixes of further variables.
 const OWN_HEADS: [&str; 3] = [
     "BLUECONIC_SYNC_TEST_",
     "BLUECONIC_SYNC_TORTURE",
     "BLUECONIC_SYNC_BENCH",
 ];
-/// A name elsewhere that is as near as this to a well-known one is probably meant for it.
+/// The largest distance at which a foreign name counts as a misspelt well-known one.
 const NEAR: usize = 2;
 
-/// Refuses unknown variables of ours. Gives back a sentence for each other variable that is probably misspelt.
+/// Refuses unknown variables with this program's prefix. Returns a sentence for each other variable that is probably misspelt.
 pub(super) fn check(variables: &Variables, keys: &Keys) -> Result<Vec<String>, SettingsError> {
     let mut notices = Vec::new();
     for (name, value) in variables {
@@ -69,7 +69,7 @@ fn unknown(name: &str, upper: &str, keys: &Keys) -> SettingsError {
 }
 
 fn is_known(name: &str) -> bool {
-    // The keys behind the prefix are checked where they are set.
+    // The keys after the prefix are checked when they are set.
     name.starts_with(PREFIX)
         || WELL_KNOWN.contains(&name)
         || OWN.contains(&name)
@@ -81,7 +81,7 @@ pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// The known variable that is nearest to a wrong name, unless it is too far to be meant.
+/// The known variable that is nearest to a wrong name; none if it is too far.
 pub(super) fn nearest(wrong: &str, keys: &Keys) -> Option<String> {
     let well_known = WELL_KNOWN.iter().map(|name| (*name).to_owned());
     let of_keys = keys.iter().map(variable_of);
@@ -102,7 +102,7 @@ fn well_known_within(upper: &str, most: usize) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-/// Letters that differ; or, where one name only lacks words of the other (`BLUECONIC_SECRET`), those words.
+/// The number of letters that differ or, if one name only lacks words of the other (`BLUECONIC_SECRET`), of those words.
 fn distance(known: &str, wrong: &str) -> usize {
     let letters = strsim::damerau_levenshtein(known, wrong);
     let (known, wrong) = (words(known), words(wrong));
@@ -121,8 +121,9 @@ fn rest(name: &str) -> &str {
     name.strip_prefix(HEAD).unwrap_or(name)
 }
 
-/// Kubernetes gives every pod the addresses of its namespace's services; one named `blueconic-sync` begins as ours do
-/// (`BLUECONIC_SYNC_SERVICE_HOST`, `BLUECONIC_SYNC_PORT_8080_TCP_ADDR`). Name and value have to fit.
+/// Whether Kubernetes set the variable: it gives every pod the addresses of its namespace's services, and those of a service
+/// named `blueconic-sync` have our prefix (`BLUECONIC_SYNC_SERVICE_HOST`, `BLUECONIC_SYNC_PORT_8080_TCP_ADDR`). Name and
+/// value must fit.
 fn is_service_link(name: &str, value: &OsStr) -> bool {
     let Some(value) = value.to_str() else {
         return false;
@@ -240,7 +241,7 @@ mod tests {
         ] {
             assert!(checked(name, value).unwrap().is_empty(), "{name}");
         }
-        // A person's guess is none of them.
+        // A wrong guess of a person is not a service link.
         checked("BLUECONIC_SYNC_PORT", "8080").unwrap_err();
         checked("BLUECONIC_SYNC_SERVICE_HOST", "db.example").unwrap_err();
     }

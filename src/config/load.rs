@@ -20,10 +20,10 @@ use super::validate::validate;
 use super::variables::Variables;
 use crate::model::description::Registry;
 
-/// A settings file is no longer than this (bytes); what is, is another file.
+/// The longest settings file, in bytes. A longer file is not a settings file.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// Loads and validates the settings; the registry says which plain lists there are.
+/// Loads and validates the settings; the registry has the plain lists.
 pub fn load(
     file: Option<&Path>,
     variables: &Variables,
@@ -83,7 +83,7 @@ fn parse(text: &str, path: &Path) -> Result<Table, SettingsError> {
     })
 }
 
-/// Every key must be one that we know; a secret in a file is refused by the same rule.
+/// Refuses unknown keys; that includes secrets in a file.
 fn check_keys(keys: &Keys, section: &str, table: &Table, origin: &str) -> Result<(), SettingsError> {
     for (name, value) in table {
         let key = if section.is_empty() {
@@ -137,8 +137,8 @@ fn well_known(given: &mut Given, variables: &Variables) -> Result<(), SettingsEr
     Ok(())
 }
 
-/// A secret from its variable, or from the file that its `_FILE` variable or a setting names; what is odd about it is
-/// noticed.
+/// A secret from its variable, or from the file that its `_FILE` variable or a setting names. Weaknesses are added to the
+/// notices.
 fn secret_of(
     variables: &Variables,
     name: &str,
@@ -256,7 +256,7 @@ pub(super) mod tests {
         );
         let (things, list) = LISTS.lists().next().unwrap();
         let things = settings.resources.list(things, list);
-        // What is not set is as the description has it.
+        // Missing settings follow from the description.
         assert_eq!(
             (things.enabled, things.schedule.as_str(), things.page_size.get()),
             (false, "0 * * * *", 100)

@@ -1,4 +1,4 @@
-//! The one question of whether an address leads to this machine.
+//! Decides whether an address leads to this machine.
 
 use url::Url;
 

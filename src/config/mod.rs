@@ -1,4 +1,4 @@
-//! Settings: what can be set, where it comes from, and what it must be. Knows nothing of the layers above.
+//! Settings: their keys, sources, types and bounds. Knows nothing of the layers above.
 
 mod bounds;
 pub mod cron;

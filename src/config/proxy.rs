@@ -10,7 +10,7 @@ use super::loopback::is_loopback;
 use super::secret::Secret;
 use super::variables::Variables;
 
-/// The schemes that are understood; an address without one is meant as `http`.
+/// The supported schemes; an address without one is `http`.
 const SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];
 
 /// The proxy variables. They are validated when a proxy is needed.
@@ -35,7 +35,7 @@ pub struct Proxy {
     pub variable: &'static str,
     /// Its host and port.
     pub shown: String,
-    /// Its address, with what it may hold of a password.
+    /// Its address, which may contain a password.
     pub address: Secret,
 }
 

@@ -1,5 +1,5 @@
-//! Reads settings by the types that they get: a struct says which keys its section has, and the type of a field how the text of
-//! a variable is read. So a key is written once, in `settings.rs`.
+//! Reads settings by their types: a struct defines the keys of its section, and the type of a field defines how the text of a
+//! variable is parsed. So each key is written once, in `settings.rs`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,13 +12,13 @@ use serde::forward_to_deserialize_any;
 use toml::de::Error;
 use toml::{Table, Value};
 
-/// What a text must be for a number.
+/// The requirement for a number.
 pub(super) const WHOLE_NUMBER: &str = "a whole number is expected";
-/// What a text must be for a switch.
+/// The requirement for a switch.
 pub(super) const TRUE_OR_FALSE: &str = "`true` or `false` is expected";
-/// What a text must be for a list of texts.
+/// The requirement for a list of texts.
 pub(super) const TEXTS: &str = "texts separated by commas are expected";
-/// What a text must be for a list of tables.
+/// The requirement for a list of tables.
 pub(super) const TABLES: &str =
     "a TOML list of tables is expected, such as [{schedule = \"40 3 * * *\", overlap = \"26h\"}]";
 
@@ -31,7 +31,7 @@ pub(super) struct Given {
     pub(super) texts: BTreeSet<String>,
 }
 
-/// What stands in the way of a type: the key, and what is wrong with its value.
+/// A value that does not fit its type: the key, and what is wrong.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub(super) key: String,
@@ -44,11 +44,10 @@ impl Given {
         self.read_and_tell(section, &RefCell::default())
     }
 
-    /// The keys that the type of a section has, with the keys of its own sections. A section that is not given is not
-    /// looked into.
+    /// The keys of a section's type, with the keys of its own sections. Sections without values are skipped.
     pub(super) fn keys<T: DeserializeOwned>(&self, section: &str) -> Vec<String> {
         let keys = RefCell::default();
-        // The keys are told also of a value that does not fit.
+        // The keys are collected even if a value does not fit.
         let _ = self.read_and_tell::<T>(section, &keys);
         keys.into_inner()
     }
@@ -68,7 +67,7 @@ impl Given {
         };
         serde_path_to_error::deserialize(reader).map_err(|error| {
             let below = error.path().to_string();
-            // An entry of a list is no key of its own.
+            // An entry of a list is not a key.
             let below = below.split('[').next().unwrap_or_default().trim_matches('.');
             Wrong {
                 key: joined(section, below),
@@ -78,7 +77,7 @@ impl Given {
     }
 }
 
-/// The value of a key; of the empty key all settings.
+/// The value of a key; for the empty key, all settings.
 pub(super) fn look_up<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     let mut parts = key.split('.').filter(|part| !part.is_empty());
     parts.try_fold(value, |value, part| value.get(part))
@@ -98,7 +97,7 @@ fn joined(section: &str, name: &str) -> String {
     }
 }
 
-/// One value, to be read by a type.
+/// Deserializes one value.
 struct Reader<'a> {
     value: &'a Value,
     key: String,

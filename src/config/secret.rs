@@ -13,13 +13,13 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::error::SettingsError;
 
-/// The longest file of a secret, in bytes: an endless one (`/dev/zero`) ends as well.
+/// The longest file of a secret, in bytes; also bounds endless files such as `/dev/zero`.
 const LONGEST: u64 = 64 * 1024;
-/// A random key of 32 bytes has about 30 different ones; fewer than these do not come up by chance.
+/// The fewest different bytes of a random key. A key of 32 bytes has about 30; fewer than this are not random.
 const KEY_VARIETY: usize = 20;
-/// A token with fewer characters than these can be guessed.
+/// The fewest characters of a token that cannot be guessed.
 const SHORTEST_TOKEN: usize = 16;
-/// And one with fewer different ones.
+/// The fewest different characters of such a token.
 const TOKEN_VARIETY: usize = 6;
 
 /// A text that must not reach a log, an error or a page.
@@ -78,8 +78,8 @@ pub(super) fn read_text(path: &Path, origin: &str, longest: u64) -> Result<Strin
     })
 }
 
-/// What to say of a secret's file that every user of this machine may read. In the image there is one user, and
-/// orchestrators mount secrets there that all may read.
+/// The warning about a secret's file that every user of this machine may read. None in the image, which has one user and where
+/// orchestrators mount secrets that all may read.
 pub fn open_to_all(path: &Path, origin: &str) -> Option<String> {
     let in_image = std::env::var_os("BLUECONIC_SYNC_IN_IMAGE").is_some();
     let is_open = || std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o004 != 0);
@@ -91,7 +91,7 @@ pub fn open_to_all(path: &Path, origin: &str) -> Option<String> {
     })
 }
 
-/// What to say of a key that no random generator made. Whether it is a key at all is judged elsewhere.
+/// The warning about a key that is not random. Whether it is a valid key is checked elsewhere.
 pub(super) fn weak_key(key: &Secret, name: &str) -> Option<String> {
     let bytes = SecretSlice::from(STANDARD.decode(key.expose().trim()).ok()?);
     let bytes = bytes.expose_secret();
@@ -102,7 +102,7 @@ pub(super) fn weak_key(key: &Secret, name: &str) -> Option<String> {
     })
 }
 
-/// What to say of a token that can be guessed.
+/// The warning about a token that can be guessed.
 pub fn weak_token(token: &str, origin: &str) -> Option<String> {
     let weak = token.chars().count() < SHORTEST_TOKEN || variety(token.as_bytes()) < TOKEN_VARIETY;
     weak.then(|| {
@@ -114,7 +114,7 @@ fn step([one, next]: [u8; 2]) -> u8 {
     next.wrapping_sub(one)
 }
 
-/// How many different bytes there are.
+/// The number of different bytes.
 fn variety(bytes: &[u8]) -> usize {
     let mut seen = [false; 256];
     for byte in bytes {

@@ -24,13 +24,13 @@ pub struct Settings {
     pub database: Database,
     /// Rates and bounds.
     pub limits: Limits,
-    /// How faults that pass are waited out.
+    /// How transient faults are retried.
     pub retry: Retry,
     /// When things run.
     pub schedule: Schedule,
     /// What is read.
     pub resources: Resources,
-    /// The resources that there are: those that the settings were checked against.
+    /// The registry that the settings were checked against.
     #[serde(skip)]
     pub registry: Registry,
     /// Health, metrics and status page.
@@ -43,7 +43,7 @@ pub struct Settings {
     /// The key before it, from `BLUECONIC_SYNC_OLD_KEY[_FILE]`: for `rotate-key` alone.
     #[serde(skip)]
     pub old_key: Option<Secret>,
-    /// What is odd about the settings and no error: told once, when there is a log.
+    /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
 }
@@ -61,25 +61,25 @@ pub struct Tenant {
     pub api_path: String,
     /// The OAuth 2.0 grant.
     pub grant: Grant,
-    /// How the application says who it is.
+    /// How the application authenticates.
     pub client_auth: ClientAuth,
-    /// The scopes that are asked for; empty: all that the application has.
+    /// The requested scopes; empty: all scopes of the application.
     pub scopes: Vec<String>,
-    /// Where a consent leads, to the letter as the application in BlueConic has it.
+    /// The redirect URL of a consent, exactly as in the application's settings in BlueConic.
     pub redirect_url: String,
-    /// For a connection to come about.
+    /// The time-out of opening a connection.
     #[serde(deserialize_with = "units::duration")]
     pub connect_timeout: Duration,
-    /// Without a byte from the tenant.
+    /// The longest time without a byte from the tenant.
     #[serde(deserialize_with = "units::duration")]
     pub read_timeout: Duration,
-    /// One body in all, as far as the tenant is waited for.
+    /// The longest time of waiting for one body.
     #[serde(deserialize_with = "units::duration")]
     pub page_timeout: Duration,
-    /// Bytes a second on the wire that a body has to bring, on average over twice the `read_timeout`.
+    /// The lowest rate of a body in bytes a second on the wire, averaged over twice the `read_timeout`.
     #[serde(deserialize_with = "units::size")]
     pub least_rate: usize,
-    /// Whether packed bodies are asked for; unset: yes, except of this machine.
+    /// Whether compressed bodies are requested; unset: yes, except from this machine.
     #[serde(default)]
     pub compression: Option<bool>,
     /// The client secret, from its variable or file.
@@ -101,7 +101,7 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// The word that OAuth 2.0 uses.
+    /// The name of the grant in OAuth 2.0.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
@@ -110,13 +110,13 @@ impl Grant {
     }
 }
 
-/// How the application says who it is to the token endpoint.
+/// How the application authenticates at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
-    /// Id and secret in the form, as BlueConic's guide has it.
+    /// Id and secret in the form, as in BlueConic's guide.
     Body,
-    /// HTTP Basic, as BlueConic's own client does it.
+    /// HTTP Basic, as in BlueConic's own client.
     Basic,
 }
 
@@ -131,7 +131,7 @@ pub struct Access {
     pub client_secret: Secret,
     /// How the two are sent.
     pub client_auth: ClientAuth,
-    /// The scopes that are asked for.
+    /// The requested scopes.
     pub scopes: Vec<String>,
 }
 
@@ -198,17 +198,17 @@ impl Database {
 pub struct Limits {
     /// Requests a second.
     pub requests_per_second: NonZeroU32,
-    /// Requests that may come at once after a quiet while.
+    /// Requests that may be sent at once after a quiet period.
     pub burst: NonZeroU32,
     /// Requests under way at once.
     pub concurrent_requests: NonZeroU32,
     /// The largest element that is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
     pub element_size: usize,
-    /// When a batch is loaded, in bytes.
+    /// The size at which a batch is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
     pub batch_size: usize,
-    /// What the process may take, in bytes. What reading and loading leave of it holds what is known of stored profiles.
+    /// The memory of the process, in bytes. What reading and loading leave free holds the hashes of stored profiles.
     #[serde(deserialize_with = "units::size")]
     pub memory: usize,
 }
@@ -216,13 +216,13 @@ pub struct Limits {
 /// How faults that pass are waited out.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Retry {
-    /// Before the first repeat.
+    /// The wait before the first retry.
     #[serde(deserialize_with = "units::duration")]
     pub initial_delay: Duration,
-    /// Between two repeats at the most.
+    /// The longest wait between two retries.
     #[serde(deserialize_with = "units::duration")]
     pub max_delay: Duration,
-    /// All repeats of one request together.
+    /// The longest time of all retries of a request.
     #[serde(deserialize_with = "units::duration")]
     pub give_up_after: Duration,
 }
@@ -248,12 +248,12 @@ pub struct Resources {
     pub profiles: Profiles,
     /// Audit events.
     pub audit_events: AuditEvents,
-    /// What is set of the plain lists, by name; see [`Resources::list`].
+    /// The settings of the plain lists by name; see [`Resources::list`].
     #[serde(skip)]
     pub(super) lists: BTreeMap<String, GivenList>,
 }
 
-/// What is set of a plain list; the rest is as its description has it.
+/// The settings of a plain list; missing ones follow from its description.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct GivenList {
     enabled: Option<bool>,
@@ -273,7 +273,7 @@ pub struct List {
 }
 
 impl Resources {
-    /// A plain list as it is set, else as it is described.
+    /// The settings of a plain list, with the defaults of its description.
     pub fn list(&self, description: &Description, list: &description::List) -> List {
         let given = self.lists.get(description.name()).cloned().unwrap_or_default();
         let described = NonZeroU32::new(list.page_size).unwrap_or(NonZeroU32::MIN);
@@ -303,16 +303,16 @@ pub struct Profiles {
     pub schedule: String,
     /// When everything is read.
     pub full_schedule: String,
-    /// Profiles asked for at once; the tenant takes up to 1,000,000.
+    /// Profiles per page; the tenant allows up to 1,000,000.
     pub page_size: NonZeroU32,
-    /// The segment that holds everybody.
+    /// The segment that holds all profiles.
     pub segment: String,
     /// The properties that are stored; empty means all.
     pub properties: Vec<String>,
-    /// How far an increment reaches back behind its watermark.
+    /// How far an increment reaches back before its watermark.
     #[serde(deserialize_with = "units::duration")]
     pub overlap: Duration,
-    /// How many rows a sweep may remove without being asked.
+    /// How many rows a run may remove without approval.
     #[serde(default, deserialize_with = "units::removals")]
     pub max_removals: Option<Removals>,
 }
@@ -324,11 +324,11 @@ pub struct AuditEvents {
     pub enabled: bool,
     /// When.
     pub schedule: String,
-    /// Events asked for at once; the tenant takes up to 1000.
+    /// Events per request; the tenant allows up to 1000.
     pub page_size: NonZeroU32,
     /// The order in which the tenant answers.
     pub order: Order,
-    /// How far a poll reaches back behind its watermark.
+    /// How far a poll reaches back before its watermark.
     #[serde(deserialize_with = "units::duration")]
     pub overlap: Duration,
     /// Further looks back.
@@ -345,7 +345,7 @@ pub struct AuditEvents {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// Learned from what comes.
+    /// Learned from the answers.
     Auto,
     /// The oldest event comes first.
     OldestFirst,
@@ -359,7 +359,7 @@ pub enum Order {
 pub struct Scan {
     /// When.
     pub schedule: String,
-    /// How far back behind the watermark.
+    /// How far it reaches back before the watermark.
     #[serde(deserialize_with = "units::duration")]
     pub overlap: Duration,
 }
@@ -369,7 +369,7 @@ pub struct Scan {
 pub struct Web {
     /// Where they are served.
     pub bind: SocketAddr,
-    /// The file with the token that pages other than the health checks want.
+    /// The file with the token that all pages except the health checks require.
     pub token_file: Option<PathBuf>,
     /// The hosts that the pages answer to beside loopback names and the address at which a request arrives.
     pub hosts: Vec<String>,
@@ -378,11 +378,11 @@ pub struct Web {
 /// Logging.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Log {
-    /// How lines look.
+    /// The format of log lines.
     pub format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {

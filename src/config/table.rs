@@ -7,7 +7,7 @@ use super::keys::Keys;
 use super::known::{self, PREFIX};
 use super::reader::Given;
 
-/// Sets the key that a variable names. How its text is read is the type's to say.
+/// Sets the key that a variable names. Its text is parsed later, by the key's type.
 pub(super) fn set_from_variable(
     keys: &Keys,
     given: &mut Given,
@@ -36,7 +36,7 @@ pub(super) fn set_text(given: &mut Given, key: &str, text: &str) {
     given.texts.insert(key.to_owned());
 }
 
-/// Sets a key in its section, which is made where there is none.
+/// Sets a key in its section, and creates the section if necessary.
 fn set(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => {

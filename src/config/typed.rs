@@ -1,4 +1,4 @@
-//! Turns the merged settings into their types, and tells which key is to blame where that fails.
+//! Converts the merged settings to their types, and names the key of a value that does not fit.
 
 use toml::Value;
 
@@ -7,7 +7,7 @@ use super::reader::{Given, TABLES, TEXTS, TRUE_OR_FALSE, WHOLE_NUMBER, Wrong, lo
 use super::settings::{GivenList, Settings};
 use crate::model::description::Registry;
 
-/// Turns the merged settings into their types; the registry says which plain lists there are.
+/// Converts the merged settings to their types; the registry has the plain lists.
 pub(super) fn typed(given: &Given, registry: Registry) -> Result<Settings, SettingsError> {
     let bad = |wrong| bad_value(given, wrong);
     let mut settings: Settings = given.read("").map_err(bad)?;
@@ -36,7 +36,7 @@ fn bad_value(given: &Given, wrong: Wrong) -> SettingsError {
     }
 }
 
-/// A message without the value that it quotes: the value stands beside it already, without what must not be seen.
+/// A message without the value that it quotes, since the error shows the value already, without secrets.
 fn without(value: &str, message: &str) -> String {
     if value.is_empty() {
         return message.to_owned();
@@ -44,7 +44,7 @@ fn without(value: &str, message: &str) -> String {
     message.replace(&format!(": {value:?}"), "").replace(value, "…")
 }
 
-/// What the libraries below say, in words for people who set a setting.
+/// A plain message in place of a library's.
 fn plainly(message: &str) -> Option<&'static str> {
     let own = [WHOLE_NUMBER, TRUE_OR_FALSE, TEXTS, TABLES].map(|own| (own, own));
     let others = [

@@ -1,4 +1,4 @@
-//! Durations, sizes and shares as texts, the way people write them.
+//! Parses durations, sizes and shares in the notation of the settings.
 
 use std::time::Duration;
 

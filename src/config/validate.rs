@@ -7,7 +7,7 @@ use super::loopback::is_loopback;
 use super::settings::Settings;
 use crate::model::description::{Description, List};
 
-/// Checks what the types alone cannot say.
+/// Checks rules that types cannot express.
 pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
     let bad = |key: &str, value: &str, why: &str| {
         Err(SettingsError::BadValue {
@@ -52,7 +52,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
     validate_schedules(settings)
 }
 
-/// Cron expressions are understood at the start, not at their first due time.
+/// Parses cron expressions at the start, so that an error does not wait for their first due time.
 fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
     let resources = &settings.resources;
     let of_list = |(description, list): (&Description, &List)| {

@@ -1,12 +1,12 @@
-//! The environment variables of a process, as one value that tests can make.
+//! The environment variables of a process, as a value that tests can construct.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// The process's variables, as one thing that tests can make.
+/// Environment variables by name.
 pub type Variables = BTreeMap<String, OsString>;
 
-/// The variables of this process; what is not Unicode in a name becomes U+FFFD.
+/// The variables of this process. Parts of names that are not Unicode become U+FFFD.
 pub fn of_process() -> Variables {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value))

@@ -1,12 +1,12 @@
-//! A bitmap of the quotes, backslashes and control characters of a text, made in one go: the reader finds the end of a JSON
-//! string by looking at a few bits. The compiler makes vector instructions of it.
+//! A bitmap of the quotes, backslashes and control characters of a text. It is filled in one pass, which the compiler
+//! vectorizes; the reader then finds the end of a JSON string from a few bits.
 
 use crate::json::unsupported::{FastResult, UnsupportedJson};
 
-/// Bytes that are looked at in one go: one bit each in a word.
+/// Bytes of one block: one bit each in a word.
 const BLOCK: usize = 64;
 
-/// One bit for each byte of a text. The room is kept from text to text.
+/// One bit for each byte of a text. The memory is reused for the next text.
 #[derive(Debug, Default)]
 pub(crate) struct Bitmap(Vec<u64>);
 
@@ -21,7 +21,7 @@ impl Bitmap {
         self.0.push(bits(&last));
     }
 
-    /// The first set bit from a place on.
+    /// The first set bit at or after a place.
     #[inline]
     pub(crate) fn next(&self, place: usize) -> FastResult<usize> {
         let mut block = place / BLOCK;
@@ -37,7 +37,7 @@ impl Bitmap {
     }
 }
 
-/// The first byte at the lowest bit.
+/// The bits of a block; the first byte is the lowest bit.
 #[inline]
 fn bits(block: &[u8; BLOCK]) -> u64 {
     let flags = block.map(|byte| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\'));
@@ -49,7 +49,7 @@ fn bits(block: &[u8; BLOCK]) -> u64 {
     gathered.fold(0, |all, bits| all | bits)
 }
 
-/// Eight flags as eight bits. The product has each flag once at its place in the highest byte, and no sum carries.
+/// Packs eight flags into eight bits. The multiplication places each flag once in the highest byte, and no addition carries.
 #[inline]
 const fn gather(flags: [u8; 8]) -> u64 {
     u64::from_le_bytes(flags).wrapping_mul(0x0102_0408_1020_4080) >> 56

@@ -1,26 +1,26 @@
-//! Finds where a JSON object ends, by its strings and brackets alone, 64 bytes at a step. Of a walk over unchanged
-//! profiles, finding the ends of elements takes the largest part of the time. The decoder checks that the bytes in between
-//! are JSON; an object with the bytes of the last walk has passed that check.
+//! Finds the end of a JSON object by its strings and brackets alone, 64 bytes a step. A walk over unchanged profiles spends
+//! most of its time on finding the ends of elements. Whether the bytes are valid JSON is checked by the decoder; an object
+//! with the bytes of the last walk has passed that check.
 
 use wide::u8x16;
 
-/// Bytes that are looked at together: one bit each in a word.
+/// Bytes of one step: one bit each in a word.
 const STEP: usize = 64;
-/// Brackets may be nested so deep, or the object is left to a reader that takes any depth.
+/// The deepest nesting of brackets; a deeper object is left to a reader without that limit.
 const DEEPEST: u32 = 64;
 
-/// The result of the search, by the strings and brackets of the bytes.
+/// The result of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObjectEnd {
-    /// It is so many bytes long.
+    /// The object is this many bytes long.
     Ends(usize),
-    /// Its end is not among the bytes.
+    /// The object continues after these bytes.
     Continues,
-    /// A bracket of the wrong kind, one too deep for this scan, or a stray backslash: another reader decides.
+    /// A bracket has the wrong kind or is nested too deep, or a backslash stands outside of strings: another reader decides.
     Unclear,
 }
 
-/// Where the object ends that begins with the first byte.
+/// Finds the end of the object that begins with the first byte.
 pub(crate) fn object_end(bytes: &[u8]) -> ObjectEnd {
     let mut open = Open::default();
     let mut strings = Strings::default();
@@ -68,7 +68,7 @@ struct Strings {
 }
 
 impl Strings {
-    /// The bytes that stand outside of strings; quotes count as inside or outside by chance.
+    /// The bytes outside of strings. The bits of the quotes themselves have no meaning.
     fn outside(&mut self, bitmaps: &Bitmaps) -> u64 {
         let escaped = self.escaped_among(bitmaps.backslashes);
         let inside = fill(bitmaps.quotes & !escaped) ^ self.inside;
@@ -76,7 +76,7 @@ impl Strings {
         !inside
     }
 
-    /// The bytes behind a backslash that is not itself behind one.
+    /// The bytes that are escaped: those after a backslash that is not itself escaped.
     fn escaped_among(&mut self, mut backslashes: u64) -> u64 {
         let mut escaped = self.escaped;
         backslashes &= !escaped;
@@ -94,7 +94,7 @@ impl Strings {
     }
 }
 
-/// Sets each bit to the sum of the bits up to it: from a quote to the one that closes it, without that one.
+/// Sets each bit to the parity of the bits up to it: ones from an opening quote up to its closing quote, exclusive.
 fn fill(mut quotes: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         quotes ^= quotes << shift;
@@ -102,7 +102,7 @@ fn fill(mut quotes: u64) -> u64 {
     quotes
 }
 
-/// The brackets that are open, the innermost in the lowest bit; ones are braces.
+/// The kinds of the open brackets, the innermost in the lowest bit; 1 is a brace.
 #[derive(Default)]
 struct Open {
     kinds: u64,
@@ -110,10 +110,10 @@ struct Open {
 }
 
 impl Open {
-    /// Scans the next bytes; none when the object continues after them.
+    /// Scans the next step; none if the object continues after it.
     fn over(&mut self, bitmaps: &Bitmaps, strings: &mut Strings) -> Option<ObjectEnd> {
         let outside = strings.outside(bitmaps);
-        // Outside of strings a backslash is no JSON, and readers differ in what it does to a quote behind it.
+        // A backslash outside of strings is not JSON, and readers differ in how they treat a quote after it.
         let mut met = (bitmaps.openers | bitmaps.closers | bitmaps.backslashes) & outside;
         while met != 0 {
             let place = met.trailing_zeros();
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::json::tolerant::{Scan, TolerantScanner};
 
-    /// What a scanner says that goes byte by byte.
+    /// The result of a scanner that works byte by byte.
     fn slowly(bytes: &[u8]) -> ObjectEnd {
         let mut deep = 0_usize;
         let (mut inside, mut escaped) = (false, false);
@@ -221,7 +221,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// Brackets that match, wherever steps begin and whatever stands in strings.
+        /// Brackets match wherever steps begin and whatever the strings hold.
         #[test]
         fn it_finds_what_a_scanner_by_bytes_finds(
             parts in prop::collection::vec(

@@ -1,39 +1,39 @@
-//! A pull reader over one JSON text. Nearly all bytes of a full load are profiles, and this reader takes them in one pass:
-//! it gives the places of values, checks that the whole text is valid JSON, and answers [`UnsupportedJson`] to everything else, which
-//! `serde_json` then reads. It knows nothing about profiles.
+//! A pull reader over one JSON text. Nearly all bytes of a full load are profiles, so this reader makes one pass: it returns
+//! the ranges of values and checks that the whole text is valid JSON. For anything else it returns [`UnsupportedJson`], and
+//! `serde_json` reads the text instead. The reader knows nothing about profiles.
 
 use std::ops::Range;
 
 use crate::json::bitmap::Bitmap;
 use crate::json::unsupported::{FastResult, UnsupportedJson, supported};
 
-/// Levels of nesting; deeper is unusual.
+/// The deepest supported nesting, in levels.
 const DEEPEST: u32 = 32;
 
-/// How a text is escaped.
+/// How a string is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Escapes {
-    /// Not at all.
+    /// Without escapes.
     None,
-    /// As `serde_json` would escape it again.
+    /// Only with escapes that `serde_json` would write as well.
     Own,
-    /// Otherwise.
+    /// With other escapes.
     Foreign,
 }
 
-/// A text, without its quotes.
+/// A string, without its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quoted {
-    /// Where it stands.
+    /// Its bytes in the text.
     pub(crate) range: Range<usize>,
     /// How it is escaped.
     pub(crate) escapes: Escapes,
 }
 
-/// What a value is, by its first byte.
+/// The kind of a value, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A text; its opening quote has been taken.
+    /// A string; its opening quote has been taken.
     Text,
     /// An object or an array.
     Nested,
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Bare,
 }
 
-/// Reads a text from its beginning to its end.
+/// Reads one JSON text from start to end.
 #[derive(Debug)]
 pub(crate) struct Reader<'text> {
     text: &'text str,
@@ -51,7 +51,7 @@ pub(crate) struct Reader<'text> {
 }
 
 impl<'text> Reader<'text> {
-    /// Begins at the head of a text, whose bitmap is filled here.
+    /// Starts at the head of `text` and fills `bitmap` for it.
     pub(crate) fn new(text: &'text str, bitmap: &'text mut Bitmap) -> Self {
         bitmap.set(text.as_bytes());
         Self {
@@ -62,12 +62,12 @@ impl<'text> Reader<'text> {
         }
     }
 
-    /// Holds that nothing but white space is left.
+    /// Checks that only white space is left.
     pub(crate) fn end(&mut self) -> FastResult<()> {
         supported(self.peek().is_none())
     }
 
-    /// Takes an object; `member` takes the value of each key. Keys with escapes are unusual.
+    /// Takes an object; `member` takes the value of each key. Keys with escapes are not supported.
     #[inline]
     pub(crate) fn object(
         &mut self,
@@ -104,7 +104,7 @@ impl<'text> Reader<'text> {
         }
     }
 
-    /// What comes next.
+    /// The kind of the next value.
     #[inline]
     pub(crate) fn kind(&mut self) -> FastResult<Kind> {
         if self.takes(b'"') {
@@ -117,12 +117,12 @@ impl<'text> Reader<'text> {
         }
     }
 
-    /// Takes `null`, if that comes next.
+    /// Takes `null` if it comes next.
     pub(crate) fn takes_null(&mut self) -> bool {
         self.peek() == Some(b'n') && self.literal("null").is_ok()
     }
 
-    /// Takes the rest of a text whose opening quote has been taken.
+    /// Takes the rest of a string whose opening quote has been taken.
     #[inline]
     pub(crate) fn quoted(&mut self) -> FastResult<Quoted> {
         let start = self.at;
@@ -178,7 +178,7 @@ impl<'text> Reader<'text> {
         }
     }
 
-    /// Takes what stands behind a backslash.
+    /// Takes the rest of an escape, after its backslash.
     fn escape(&mut self) -> FastResult<Escapes> {
         let kind = self.bytes.get(self.at);
         self.at += 1;
@@ -216,7 +216,7 @@ impl<'text> Reader<'text> {
         supported(self.at > start)
     }
 
-    /// Takes one of these bytes, if it stands right here.
+    /// Takes the byte at the current place if it is one of `any`.
     fn passes(&mut self, any: &[u8]) -> bool {
         let passes = self.bytes.get(self.at).is_some_and(|byte| any.contains(byte));
         self.at += usize::from(passes);
@@ -229,13 +229,13 @@ impl<'text> Reader<'text> {
         Ok(())
     }
 
-    /// Holds that this byte comes next, and takes it.
+    /// Takes this byte, which must come next.
     #[inline]
     fn must(&mut self, byte: u8) -> FastResult<()> {
         supported(self.takes(byte))
     }
 
-    /// Takes this byte, if it comes next.
+    /// Takes this byte if it comes next.
     #[inline]
     fn takes(&mut self, byte: u8) -> bool {
         let takes = self.bytes.get(self.at) == Some(&byte) || self.peek() == Some(byte);
@@ -243,7 +243,7 @@ impl<'text> Reader<'text> {
         takes
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.bytes.get(self.at) {
@@ -255,7 +255,7 @@ impl<'text> Reader<'text> {
         None
     }
 
-    /// Takes these bytes, if they stand right here.
+    /// Takes these bytes if they follow at the current place.
     #[inline]
     pub(crate) fn takes_all<const LENGTH: usize>(&mut self, bytes: &[u8; LENGTH]) -> bool {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -264,23 +264,23 @@ impl<'text> Reader<'text> {
         takes
     }
 
-    /// Where it stands.
+    /// The current place.
     pub(crate) fn place(&self) -> usize {
         self.at
     }
 
-    /// Goes back to a place.
+    /// Moves back to a place.
     pub(crate) fn back_to(&mut self, place: usize) {
         self.at = place;
     }
 
-    /// All of the text that is read.
+    /// The whole text.
     pub(crate) fn whole(&self) -> &'text str {
         self.text
     }
 }
 
-/// Appends an escaped text as it is meant. NUL and lone surrogates are unusual: no text of PostgreSQL can hold them.
+/// Appends the unescaped string. NUL and lone surrogates are not supported: PostgreSQL cannot store them.
 pub(crate) fn unescape(escaped: &str, into: &mut String) -> FastResult<()> {
     let mut rest = escaped;
     while let Some((plain, behind)) = rest.split_once('\\') {
@@ -293,7 +293,7 @@ pub(crate) fn unescape(escaped: &str, into: &mut String) -> FastResult<()> {
     Ok(())
 }
 
-/// The character that an escape means, and what stands behind it.
+/// The character of an escape, and the text after it.
 fn character(behind: &str) -> FastResult<(char, &str)> {
     let (kind, rest) = behind.split_at_checked(1).ok_or(UnsupportedJson)?;
     let meant = match kind {
@@ -308,7 +308,7 @@ fn character(behind: &str) -> FastResult<(char, &str)> {
     Ok((meant, rest))
 }
 
-/// `XXXX`, or `XXXX\uXXXX` for a pair of surrogates.
+/// The character of `XXXX`, or of `XXXX\uXXXX` for a surrogate pair.
 fn by_number(rest: &str) -> FastResult<(char, &str)> {
     let (first, rest) = unit(rest)?;
     if let Some(meant) = char::from_u32(u32::from(first)) {

@@ -1,5 +1,5 @@
-//! Finds the end of a JSON value that is too large to hold, that nobody needs, or that is not quite JSON. The scanner knows
-//! strings and brackets only, its memory does not grow with its input, and it reports a lost structure.
+//! Finds the end of a JSON value that is too large to hold, not needed, or not quite JSON. The scanner looks at strings and
+//! brackets only, uses constant memory, and reports brackets that do not match.
 
 /// Bracket kinds are compared down to this depth; below it they are only counted.
 const COMPARED_DEPTH: usize = 1024;
@@ -9,9 +9,9 @@ const COMPARED_DEPTH: usize = 1024;
 pub(crate) enum Scan {
     /// The value continues after these bytes.
     More,
-    /// The value ends before this byte, which is the comma or bracket behind it.
+    /// The value ends before this byte, which is the comma or bracket after it.
     End(usize),
-    /// A bracket stands here that closes nothing.
+    /// The bracket at this place closes nothing.
     Lost(usize),
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct TolerantScanner {
 }
 
 impl TolerantScanner {
-    /// A scanner for a value inside of the array or object that `close` ends.
+    /// A scanner for a value in the array or object that `close` ends.
     pub(crate) fn inside(close: u8) -> Self {
         Self {
             close,
@@ -64,7 +64,7 @@ impl TolerantScanner {
         Scan::More
     }
 
-    /// Goes on inside a string, to behind its closing quote or to the end of the bytes.
+    /// Skips the rest of a string: returns the place after its closing quote, or the end of the bytes.
     fn skip_string(&mut self, bytes: &[u8], mut at: usize) -> usize {
         if self.escaped {
             self.escaped = false;

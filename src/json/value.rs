@@ -1,19 +1,19 @@
-//! Finds where the JSON value at the head of a buffer ends, with `serde_json`, and reads counts.
+//! Finds the end of the JSON value at the head of a buffer with `serde_json`, and reads counts.
 
 use serde_json::value::RawValue;
 
 /// The result of `serde_json` for the value at the beginning of some bytes.
 pub(crate) enum ValueEnd {
-    /// It is whole, and so many bytes long.
+    /// The value is whole and this many bytes long.
     Whole(usize),
-    /// Its end is not among the bytes.
+    /// The value continues after these bytes.
     Partial,
-    /// It is no JSON.
+    /// The value is not JSON.
     Wrong(String),
 }
 
-/// Finds the end of the value at the head of `bytes`, which do not begin with whitespace. Neither recursive nor copying:
-/// `serde_json` skips over a raw value in a loop, and checks its UTF-8 at the end.
+/// Finds the end of the value at the head of `bytes`, which do not begin with whitespace. `serde_json` skips a raw value in
+/// a loop, without recursion and copies, and checks its UTF-8 at the end.
 pub(crate) fn value_end(bytes: &[u8]) -> ValueEnd {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
     match values.next() {
@@ -24,24 +24,24 @@ pub(crate) fn value_end(bytes: &[u8]) -> ValueEnd {
     }
 }
 
-/// The reader calls a number that stops short (`-`, `1.`, `1e+`) wrong, not unfinished. Bytes that end so are read
-/// again with more of them: a value that is wrong is still wrong then.
+/// Whether the bytes may end within a number (`-`, `1.`, `1e+`), which `serde_json` reports as wrong instead of unfinished.
+/// The value is then read again once more bytes are there; a value that is really wrong is still wrong then.
 fn may_be_half_a_number(bytes: &[u8]) -> bool {
     matches!(bytes.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
 }
 
-/// The first byte behind the value that is not whitespace, and where it stands.
-pub(crate) fn solid_behind(bytes: &[u8], end: usize) -> Option<(usize, u8)> {
+/// The first byte after the value that is not whitespace, with its place.
+pub(crate) fn non_blank_after(bytes: &[u8], end: usize) -> Option<(usize, u8)> {
     let blank = bytes[end..].iter().position(|byte| !is_blank(*byte))?;
     Some((end + blank, bytes[end + blank]))
 }
 
-/// Whitespace as JSON has it.
+/// Whether a byte is JSON whitespace.
 pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// A count as a number or as numeric text, also with a fraction of zero; anything else says nothing.
+/// Reads a count: a number or a numeric string, also with a fraction of zero. None for anything else.
 pub(crate) fn count(raw: &str) -> Option<u64> {
     match serde_json::from_str(raw).ok()? {
         serde_json::Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
@@ -53,7 +53,7 @@ pub(crate) fn count(raw: &str) -> Option<u64> {
     }
 }
 
-/// A float that is a count, and small enough to be exact.
+/// The integer of a float that is whole and small enough to be exact.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

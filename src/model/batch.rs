@@ -13,7 +13,7 @@ use super::rows::Rows;
 pub struct Fingerprint {
     /// The id, as text.
     pub id: String,
-    /// 16 bytes over the element as it came, seeded with the decoder's version and settings.
+    /// A hash of 16 bytes over the element's bytes, seeded with the decoder's version and settings.
     pub source: [u8; 16],
 }
 
@@ -22,11 +22,11 @@ pub struct Fingerprint {
 pub enum Known {
     /// No row with this id.
     Absent,
-    /// A row made from the very same bytes: nothing to decode.
+    /// A row made from the same bytes: nothing to decode.
     Same,
     /// A row made from other bytes.
     Differs {
-        /// The hash over its meaning.
+        /// The hash over its content.
         content: [u8; 16],
         /// The hash over its children.
         children: ChildHash,
@@ -68,11 +68,11 @@ pub struct Batch {
 pub struct ReadCounts {
     /// Elements read, repeats and rejects included.
     pub read: u64,
-    /// Ids among them that this process had certainly not read in this walk.
+    /// Ids among them that this process had certainly not read before in this walk.
     pub new_ids: u64,
     /// Elements that were the same as the row in the table.
     pub unchanged: u64,
-    /// Elements that are no row of the table, and no reject either.
+    /// Elements that are neither a row of the table nor a reject.
     pub elsewhere: u64,
     /// Characters replaced by U+FFFD.
     pub replaced_characters: u64,
@@ -81,7 +81,7 @@ pub struct ReadCounts {
 }
 
 impl Batch {
-    /// Adds what was read after this, but for what was counted.
+    /// Appends a later batch, except for its read counts.
     pub fn append(&mut self, later: Self) {
         self.fresh &= later.fresh || (later.rows.is_empty() && later.children.is_empty());
         self.rows.append(&later.rows);
@@ -96,19 +96,19 @@ impl Batch {
         self.removals = self.removals.take().or(later.removals);
     }
 
-    /// Says when all of its rows were asked for.
+    /// Sets the time of the request for all of its rows.
     pub fn asked_at(&mut self, asked_at: Option<Time>) {
         self.rows.asked_at(asked_at);
         self.children.asked_at(asked_at);
     }
 
-    /// What its rows and rejects take, in bytes.
+    /// The size of its rows and rejects, in bytes.
     pub fn size(&self) -> usize {
         let rejects: usize = self.rejects.iter().map(|reject| reject.raw.len()).sum();
         self.rows.size() + self.children.size() + rejects
     }
 
-    /// Whether there is nothing in it to load.
+    /// Whether the batch has nothing to load.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
             && self.children.is_empty()
@@ -122,11 +122,11 @@ impl Batch {
 /// An element that could not be loaded, for `sync.rejects`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// Its id, where one could be read.
+    /// Its id, if it could be read.
     pub element_id: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: RejectReason,
-    /// What exactly, for a person.
+    /// The details, for a person.
     pub detail: String,
     /// Its head as text (at most 64 KiB; NUL and broken UTF-8 as U+FFFD).
     pub raw: String,
@@ -148,7 +148,7 @@ pub struct TimeRange {
 /// The reason for a gap in audit events, with the words of `sync.gaps.reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
-    /// Older than the tenant keeps them.
+    /// The events are older than the tenant's retention.
     Retention,
     /// More events in one millisecond than a page holds.
     Saturated,
@@ -157,12 +157,12 @@ pub enum GapReason {
     /// Behind an answer of so many elements that was shorter than requested and not proven complete. Stored with the
     /// word of `Unreachable`.
     Doubtful(u64),
-    /// The scan stopped before it got there.
+    /// The scan stopped before this range.
     Interrupted,
 }
 
 impl GapReason {
-    /// The word as it stands in `sync.gaps.reason`.
+    /// The word in `sync.gaps.reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Retention => "retention",
@@ -172,7 +172,7 @@ impl GapReason {
         }
     }
 
-    /// How many elements the answer held that left the gap.
+    /// The number of elements of the answer that left the gap.
     pub const fn elements(self) -> Option<u64> {
         match self {
             Self::Doubtful(elements) => Some(elements),
@@ -186,18 +186,18 @@ impl GapReason {
 pub struct ScanEvidence {
     /// The newest stored event up to the given date: a complete answer contains it again.
     pub event: Option<Time>,
-    /// How many elements the answer held that left the newest gap in doubt: the tenant may give no more at a time.
+    /// The number of elements of the answer that left the newest doubtful gap: the tenant may return no more at a time.
     pub doubt: Option<u64>,
 }
 
 /// The move of a cursor that commits with the last batch of a page that ended whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advance {
-    /// Where the walk stands now; none closes it.
+    /// The new position of the walk; none closes the walk.
     pub position: Option<Position>,
-    /// The new watermark; moves the stored one back only where that lies ahead of both own clocks.
+    /// The new watermark. It replaces a later stored watermark only if that lies ahead of both own clocks.
     pub watermark: Option<Time>,
-    /// The segment that a complete full walk read; none leaves the stored one.
+    /// The segment that a complete full walk read; none leaves the stored segment.
     pub segment: Option<String>,
     /// Gaps to record. A time range that is in a gap already is not recorded twice.
     pub gaps: Vec<(TimeRange, GapReason)>,
@@ -214,7 +214,7 @@ pub struct Written {
     pub inserted: u64,
     /// Rows changed.
     pub updated: u64,
-    /// Rows staged that turned out to be the same, or read earlier than what is stored.
+    /// Staged rows that were the same as the stored ones, or were read earlier.
     pub unchanged: u64,
     /// Rows removed because they lost a merge.
     pub removed: u64,
@@ -224,21 +224,21 @@ pub struct Written {
     pub suppressed: u64,
     /// Elements that were rejected.
     pub rejected: u64,
-    /// Those among them that are not in `sync.rejects`, since it holds enough.
+    /// Rejected elements that were not stored in `sync.rejects`, since its quota is used up.
     pub unrecorded: u64,
     /// Rows that were staged more than once; the newest copy of each is counted in its own place.
     pub repeated: u64,
     /// Rows among those inserted and changed that an increment had passed: their dates lie before [`super::walk::Walk`]'s
     /// `passed`.
     pub late: u64,
-    /// By how many seconds the worst of them.
+    /// The seconds by which the worst of them was late.
     pub late_by: Option<u64>,
-    /// Ids that were recorded as read by the walk, repeats among them.
+    /// Ids that were recorded as read by the walk, repeats included.
     pub recorded: u64,
 }
 
 impl Written {
-    /// Adds what another load wrote.
+    /// Adds the counts of another load.
     pub fn add(&mut self, other: &Self) {
         self.inserted += other.inserted;
         self.updated += other.updated;

@@ -1,5 +1,5 @@
-//! The rows of child tables in a batch, and the parents that they belong to. A parent comes with all of its children or, where
-//! these are stored already, with none. Knows nothing of connections or SQL.
+//! The rows of child tables in a batch, and their parents. A parent comes with all of its children or, if they are stored
+//! already, with none. Knows nothing of connections or SQL.
 
 use std::collections::HashMap;
 
@@ -18,30 +18,30 @@ pub const CHILDLESS: ChildHash = [0; 16];
 #[derive(Debug, Default, Clone)]
 pub struct Children {
     parents: Vec<Parent>,
-    /// One for each child table, in the order of the parent's description.
+    /// The rows of each child table, in the order of the parent's description.
     tables: Vec<ChildRows>,
-    /// How many of the parents have no row in the batch.
+    /// The number of parents without a row in the batch.
     alone: usize,
 }
 
-/// An element that has children, or may have had some.
+/// An element of a table with children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// Its id.
     pub id: String,
-    /// The hash over the element as it came.
+    /// The hash over the element's bytes.
     pub source: [u8; 16],
-    /// The hash over the meaning of its own row.
+    /// The hash over the content of its own row.
     pub content: [u8; 16],
     /// The hash over its children.
     pub children: ChildHash,
-    /// Whether the children differ from the stored ones: then all of them are in the batch, else none.
+    /// Whether the children differ from the stored ones. If so, all of them are in the batch, otherwise none.
     pub differs: bool,
-    /// Whether its own row is in the batch; else it is stored already.
+    /// Whether its own row is in the batch; otherwise the row is stored already.
     pub has_row: bool,
-    /// When its page was asked for, as [`Rows::asked_at`].
+    /// The time of the request for its page, as in [`Rows::asked_at`].
     pub asked_at: Option<Time>,
-    /// By which the older of two copies from one page is known.
+    /// The date that shows which of two copies from one page is older.
     pub modified_at: Option<Time>,
 }
 
@@ -49,17 +49,17 @@ pub struct Parent {
 #[derive(Debug, Default, Clone)]
 struct ChildRows {
     rows: Rows,
-    /// For each row the place of its parent in [`Children::parents`]. The rows of a parent stand together.
+    /// For each row, the index of its parent in [`Children::parents`]. The rows of a parent are adjacent.
     parents: Vec<usize>,
 }
 
 impl ChildRows {
-    /// Where the rows of the parent that is being read begin.
+    /// The index of the first row of the current parent.
     fn first_of(&self, parent: usize) -> usize {
         self.parents.partition_point(|of| *of < parent)
     }
 
-    /// Keeps the rows of some parents. `places` gives each kept parent its new place.
+    /// Keeps the rows of some parents. `places` has the new index of each kept parent.
     fn keep(&mut self, places: &[Option<usize>]) {
         let Self { rows, parents } = self;
         rows.retain_places(|row| places[parents[row]].is_some());
@@ -68,8 +68,8 @@ impl ChildRows {
 }
 
 impl Children {
-    /// Begins a row of the element that is being read. `table` is the place of the child table in the description; `key` tells
-    /// the row from the element's others in that table, and of equal ones the last stays. [`Children::keep`] or
+    /// Starts a row of the current element. `table` is the index of the child table in the description. `key` is unique among
+    /// the element's rows in that table; of rows with equal keys, the last one stays. [`Children::keep`] or
     /// [`Children::discard`] ends the element.
     pub fn row(&mut self, table: usize, key: &[u8], fields: u16) -> RowWriter<'_> {
         if self.tables.len() <= table {
@@ -80,7 +80,7 @@ impl Children {
         rows.row(key, None, fields)
     }
 
-    /// The hash over the rows of the element that is being read, in whatever order they came.
+    /// The hash over the rows of the current element, independent of their order.
     pub fn hash(&mut self) -> ChildHash {
         let parent = self.parents.len();
         let mut hasher = Xxh3::new();
@@ -102,7 +102,7 @@ impl Children {
         }
     }
 
-    /// Drops the rows of the element that is being read.
+    /// Drops the rows of the current element.
     pub fn discard(&mut self) {
         let parent = self.parents.len();
         for table in &mut self.tables {
@@ -112,7 +112,7 @@ impl Children {
         }
     }
 
-    /// Ends the element that is being read; its rows stay where they differ.
+    /// Ends the current element; its rows stay if they differ from the stored ones.
     pub fn keep(&mut self, parent: Parent) {
         if !parent.differs {
             self.discard();
@@ -151,14 +151,14 @@ impl Children {
         self.tables().map(Rows::size).sum()
     }
 
-    /// Says when all of them were asked for.
+    /// Sets the time of the request for all of them.
     pub fn asked_at(&mut self, asked_at: Option<Time>) {
         for parent in &mut self.parents {
             parent.asked_at = asked_at;
         }
     }
 
-    /// Adds the children of another batch behind these.
+    /// Appends the children of another batch.
     pub fn append(&mut self, later: Self) {
         let moved = self.parents.len();
         if self.tables.len() < later.tables.len() {
@@ -173,7 +173,8 @@ impl Children {
         self.alone += later.alone;
     }
 
-    /// Keeps one copy of each parent, as [`Rows::deduplicate`] does. Gives how many dropped ones had no row in the batch.
+    /// Keeps one copy of each parent, as [`Rows::deduplicate`] does. Returns the number of dropped parents without a row in the
+    /// batch.
     pub fn deduplicate(&mut self) -> usize {
         let mut newest: HashMap<&str, usize> = HashMap::with_capacity(self.parents.len());
         for (place, parent) in self.parents.iter().enumerate() {
@@ -196,7 +197,7 @@ impl Children {
         before - self.alone
     }
 
-    /// Drops the parents that are not wanted, with their children. Gives how many of them had no row in the batch.
+    /// Drops the parents that are not wanted, with their children. Returns how many of them had no row in the batch.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) -> usize {
         let stays: Vec<bool> = self.parents.iter().map(|parent| wanted(&parent.id)).collect();
         let before = self.alone;
@@ -241,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Adds a parent with a row for each text, and gives the hash over them.
+    /// Adds a parent with a row for each text, and returns the hash over the rows.
     fn add(children: &mut Children, of: Parent, rows: &[(usize, &str)]) -> ChildHash {
         for (table, text) in rows {
             children.row(*table, text.as_bytes(), 1).text(text);

@@ -1,16 +1,16 @@
-//! The two clocks that are ours: this process's and the database's. A time from outside (a `Date`, a stored watermark) is
-//! held against both of them before anything follows from it. Knows times and nothing else.
+//! The two own clocks: this process's and the database's. A time from outside (a `Date`, a stored watermark) is compared with
+//! both before it is used. Knows times and nothing else.
 
 use chrono::TimeDelta;
 
 use super::Time;
 
-/// By how much a watermark may lie ahead of both own clocks. Clocks that NTP keeps differ by milliseconds, and the two
-/// readings and the write lie less than a few seconds apart; a minute is far above that, and far below the smallest
-/// `overlap` of the defaults, which reads again whatever a minute could hide.
+/// How far a watermark may lie ahead of both own clocks. Clocks with NTP differ by milliseconds, and both readings and the
+/// write happen within a few seconds. A minute is far above that, and far below the smallest default `overlap`, which reads
+/// again what a minute could hide.
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
-/// What the two clocks showed at one moment.
+/// The readings of both clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnClocks {
     /// This process's clock.
@@ -20,32 +20,32 @@ pub struct OwnClocks {
 }
 
 impl OwnClocks {
-    /// The clock that claims less.
+    /// The earlier reading.
     pub fn earlier(self) -> Time {
         self.process.min(self.database)
     }
 
-    /// The clock that claims more.
+    /// The later reading.
     pub fn later(self) -> Time {
         self.process.max(self.database)
     }
 
-    /// The latest time that can have been reached: what lies behind it has not happened yet.
+    /// The latest plausible time: anything after it lies in the future.
     pub fn bound(self) -> Time {
         later_by(self.later(), TOLERANCE)
     }
 
-    /// Whether a time can have been reached.
+    /// Whether a time does not lie in the future.
     pub fn believe(self, time: Time) -> bool {
         time <= self.bound()
     }
 
-    /// How far apart the two are, where that is more than the tolerance: the process's less the database's.
+    /// The process's clock minus the database's, if they differ by more than the tolerance.
     pub fn difference(self) -> Option<TimeDelta> {
         Some(self.process - self.database).filter(|apart| apart.abs() > TOLERANCE)
     }
 
-    /// How far a time from outside is ahead of both (positive) or behind both (negative), where that is more than the
+    /// How far a time from outside is ahead of both clocks (positive) or behind both (negative), if that is more than the
     /// tolerance.
     pub fn departure(self, time: Time) -> Option<TimeDelta> {
         let ahead = time - self.later();
@@ -58,7 +58,7 @@ impl OwnClocks {
     }
 }
 
-/// So much later; a time at the end of the calendar stays.
+/// Adds a duration; a time at the end of the calendar stays.
 pub fn later_by(time: Time, delta: TimeDelta) -> Time {
     time.checked_add_signed(delta).unwrap_or(time)
 }

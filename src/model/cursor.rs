@@ -6,12 +6,12 @@ use super::position::Position;
 /// The durable record of a position and a watermark.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Where an open walk stands.
+    /// The position of an open walk.
     pub position: Option<Position>,
-    /// Complete through.
+    /// The time up to which everything was read.
     pub watermark: Option<Time>,
     /// The segment that the last complete full walk read.
     pub segment: Option<String>,
-    /// Up to which id the last sweep asked for its candidates; none when it asked for all.
+    /// The id up to which the last sweep looked up its candidates; none if it looked up all.
     pub asked_through: Option<String>,
 }

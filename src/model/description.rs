@@ -1,6 +1,6 @@
-//! What a resource is, as data: its names, where the tenant lists it, the table that it fills, and how it is read.
-//! Slots, jobs, settings, command line, status page and `freshness` follow from descriptions; `resources::registry`
-//! holds those of this program.
+//! The description of a resource as data: its names, the tenant's path, its table, and how it is read. Slots, jobs, settings,
+//! the command line, the status page and `freshness` follow from descriptions. `resources::registry` holds those of this
+//! program.
 
 use super::position::{Scope, Slot};
 use super::table::Table;
@@ -8,19 +8,19 @@ use super::table::Table;
 /// One resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Description {
-    /// What people call it, as on the status page.
+    /// Its title, as on the status page.
     pub title: &'static str,
-    /// What its table holds: the comment on the table.
+    /// The comment on its table.
     pub holds: &'static str,
     /// The path of its listing below the API.
     pub path: &'static str,
-    /// The keys of the envelope under which its elements may come: the vendor renames them.
+    /// The keys of the envelope that may hold its elements; several, since the vendor renames them.
     pub arrays: &'static [&'static str],
     /// The OAuth scope that the vendor asks for.
     pub oauth_scope: &'static str,
     /// The table that it fills.
     pub table: &'static Table,
-    /// How it is read. What is no plain list has settings and a reader of its own.
+    /// How it is read. Other resources than plain lists have settings and a reader of their own.
     pub reading: Reading<List, (), ()>,
 }
 
@@ -35,27 +35,27 @@ pub enum Reading<L, W, F> {
     Feed(F),
 }
 
-/// What is particular to a plain list.
+/// The additional data of a plain list.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
-    /// `resources.NAME.enabled` where nobody sets it.
+    /// The default of `resources.NAME.enabled`.
     pub enabled: bool,
-    /// `resources.NAME.schedule` where nobody sets it: a cron expression.
+    /// The default of `resources.NAME.schedule`, a cron expression.
     pub schedule: &'static str,
-    /// `resources.NAME.page_size` where nobody sets it.
+    /// The default of `resources.NAME.page_size`.
     pub page_size: u32,
-    /// A field of elements that belong to something else: an element with a value in it counts as read and fills no
-    /// row. Its id is unique only together with that value.
+    /// The field that names the owner of an element. An element with an owner counts as read and fills no row; its id is unique
+    /// only together with the owner.
     pub owner: Option<&'static str>,
 }
 
 impl Description {
-    /// The name: that of the table, of the settings below `resources`, and of the resource on the command line.
+    /// The name of the resource: that of its table, of its settings below `resources`, and on the command line.
     pub const fn name(&self) -> &'static str {
         self.table.name
     }
 
-    /// The scopes that it is read in, in the order in which they are shown.
+    /// The scopes of the resource, in the order in which they are shown.
     pub const fn scopes(&self) -> &'static [Scope] {
         match self.reading {
             Reading::List(_) => &[Scope::Full],
@@ -73,7 +73,7 @@ impl Description {
         })
     }
 
-    /// Whether it is read where no setting says otherwise.
+    /// Whether it is enabled by default.
     pub const fn is_by_default(&self) -> bool {
         match &self.reading {
             Reading::List(list) => list.enabled,
@@ -81,7 +81,7 @@ impl Description {
         }
     }
 
-    /// What is particular to it as a plain list; none where it is not one.
+    /// The additional data of a plain list; none for other resources.
     pub const fn as_list(&self) -> Option<&List> {
         match &self.reading {
             Reading::List(list) => Some(list),
@@ -90,7 +90,7 @@ impl Description {
     }
 }
 
-/// All resources, in the order in which a backfill reads them: what others refer to comes first. By default there are none.
+/// All resources, in the order in which a backfill reads them: referenced resources come first. The default is empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry {
     lists: &'static [Description],
@@ -98,7 +98,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The plain lists, and what is read after them.
+    /// A registry of plain lists and of other resources, which are read after the lists.
     pub const fn new(lists: &'static [Description], others: &'static [Description]) -> Self {
         Self { lists, others }
     }
@@ -109,7 +109,7 @@ impl Registry {
         Self { lists, ..self }
     }
 
-    /// The same with others than plain lists.
+    /// The same with other resources that are not plain lists.
     #[must_use]
     pub const fn with_others(self, others: &'static [Description]) -> Self {
         Self { others, ..self }

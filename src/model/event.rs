@@ -12,19 +12,19 @@ pub const FIELDS: [&str; 5] = [
     "ip_address",
 ];
 
-/// The key over an event.
+/// The key of an event.
 pub type EventKey = [u8; 32];
 
-/// An event as it came, or as it is stored.
+/// An event of the tenant, or a stored one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventIdentity {
     /// The key over all of it.
     pub key: EventKey,
     /// Its number among equal ones.
     pub occurrence: i32,
-    /// Its date, as fine as the table keeps it (microseconds).
+    /// Its date in the resolution of the table (microseconds).
     pub at: Time,
-    /// Its fields, as [`FIELDS`] names them.
+    /// Its fields, in the order of [`FIELDS`].
     pub fields: [Option<String>; 5],
     /// The ids of its objects, in order.
     pub objects: Vec<Option<String>>,
@@ -35,19 +35,19 @@ pub struct EventIdentity {
 pub struct Rename {
     /// Which of [`FIELDS`].
     pub field: usize,
-    /// As it was written before.
+    /// The former value.
     pub old: Option<String>,
-    /// As it is written now.
+    /// The new value.
     pub new: Option<String>,
 }
 
 impl Rename {
-    /// Whether it takes another one back.
+    /// Whether it reverses another rename.
     pub fn is_reverse_of(&self, other: &Self) -> bool {
         self.field == other.field && self.old == other.new && self.new == other.old
     }
 
-    /// One sentence about it. Values that may name a person, or hold more than a word, are left out.
+    /// One sentence about the rename. Values that may name a person, or that are longer than a word, are left out.
     pub fn sentence(&self) -> String {
         let is_word = |value: &str| {
             value.len() <= 80

@@ -3,37 +3,37 @@
 
 use std::fmt;
 
-/// What a port gives back.
+/// The result of a port's method.
 pub type Outcome<T> = Result<T, Fault>;
 
 /// How a fault is to be treated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// May pass by itself (overload, connection, a restart of the database); retries are used up where it is seen.
+    /// Transient (overload, connection, a restart of the database); its retries are used up.
     Transient,
     /// Usage or settings are wrong, or the database belongs to another tenant: exit code 2.
     Settings,
-    /// Nothing but a person can go on from here (approval, re-authorization): exit code 4.
+    /// A person must act (approval, re-authorization): exit code 4.
     Person,
-    /// The tenant denies a resource; `scope` is the one to ask for. The other resources go on. Exit code 3.
+    /// The tenant denies a resource that needs `scope`. The other resources continue. Exit code 3.
     Denied {
         /// The scope as the vendor names it, for example `read:segments`.
         scope: String,
     },
     /// The tenant no longer accepts the cursor that was sent (400): the walk starts over.
     CursorRefused,
-    /// The page may be too large for the tenant or for something in between: the same request may come for a smaller one,
-    /// with the next number of its tries. It is no reason to give up.
+    /// The page may be too large for the tenant or for a gateway. The caller may repeat the request for a smaller page, as its
+    /// next attempt.
     Strained,
-    /// What the walk had recorded on the way is lost (a crash of PostgreSQL): the walk starts over.
+    /// The seen ids of the walk were lost in a crash of PostgreSQL: the walk starts over.
     WalkLost,
-    /// The thing asked for does not exist at the tenant (404).
+    /// The requested object does not exist at the tenant (404).
     Absent,
-    /// The lease went to another holder: nothing of the transaction in hand was written.
+    /// The lease went to another holder: the current transaction wrote nothing.
     Fenced,
     /// Another process holds the lease and keeps renewing it.
     Held,
-    /// A shutdown was asked for; the position is stored.
+    /// A shutdown was requested; the position is stored.
     Interrupted,
     /// Everything else: retrying cannot help.
     Final,
@@ -44,13 +44,13 @@ pub enum Kind {
 pub struct Fault {
     /// How it is to be treated.
     pub kind: Kind,
-    /// What failed, in the words of the thing that was tried.
+    /// What failed.
     pub what: String,
-    /// Why, as far as it is known. Never holds a secret.
+    /// The cause, if it is known. Never contains a secret.
     pub why: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Whether the database, and not the tenant, stood in the way.
+    /// Whether the database, and not the tenant, caused the fault.
     pub of_database: bool,
 }
 

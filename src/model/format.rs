@@ -1,4 +1,4 @@
-//! Counts, durations and times as people read them: one spelling for the commands and the status page.
+//! Formats counts, durations and times for people: the same for the commands and the status page.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ pub fn count(number: impl Into<i128>) -> String {
     text
 }
 
-/// A count, or a dash where it is not known.
+/// A count, or a dash if it is not known.
 pub fn known(number: Option<impl Into<i128>>) -> String {
     number.map_or_else(|| "-".to_owned(), count)
 }
 
-/// How long something took, for a command's summary: `0.4 s`, `2 min 5 s`, `3 h 12 min`.
+/// A duration for a command's summary: `0.4 s`, `2 min 5 s`, `3 h 12 min`.
 pub fn precise(seconds: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -41,7 +41,7 @@ pub fn precise(seconds: f64) -> String {
     }
 }
 
-/// How long something took, for a page: `12 s`, `1 min 20 s`, and from ten minutes on as [`rough`].
+/// A duration for a page: `12 s`, `1 min 20 s`, and from ten minutes on as [`rough`].
 pub fn rounded(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -80,7 +80,7 @@ pub fn moment(time: Time) -> String {
     time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A time to the minute: `12:03 UTC`, with the date where it is not today's.
+/// A time to the minute: `12:03 UTC`, with the date if it is not today.
 pub fn clock(time: Time, now: Time) -> String {
     let format = if time.date_naive() == now.date_naive() {
         "%H:%M UTC"

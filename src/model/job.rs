@@ -22,7 +22,7 @@ pub struct Job {
 pub struct ScheduledJob {
     /// The job.
     pub job: Job,
-    /// How far the run reads back behind its watermark; none: as the resource's setting says.
+    /// How far the run reads back before its watermark; none: the resource's setting.
     pub overlap: Option<Duration>,
     /// Whether the job runs at once in a database that does not know it. A job that only adds to another job of the
     /// same resource waits for its time.

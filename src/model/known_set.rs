@@ -1,28 +1,28 @@
-//! Hashes of the profiles that are stored, in memory: an element whose hash is among them is stored as it came, and nobody
-//! has to ask the database. The hash is taken over the element's bytes, its id among them, so that 128 bits stand for both.
-//! Pure: reading the hashes and learning of changes is the store's.
+//! A set of hashes of stored profiles in memory. An element whose hash is in the set is stored unchanged, so that no look-up in
+//! the database is needed. The hash covers the element's bytes and so its id. No I/O: the store reads the hashes and learns of
+//! changes.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// What one hash takes, in bytes, its share of the index included.
+/// The memory of one hash in bytes, with its share of the index.
 const ENTRY_BYTES: usize = size_of::<u128>() + size_of::<u32>() / BUCKET;
 /// Hashes of one bucket, on average.
 const BUCKET: usize = 4;
-/// Ids that changed since the hashes were read; with more of them too little is known to be worth its memory.
+/// The most changed ids since the hashes were read; with more, the set is no longer worth its memory.
 pub const MOST_CHANGED: usize = 100_000;
 
-/// A set of hashes of rows, sorted, with an index by their first bits. Hashes are uniform, so that a bucket holds a few.
+/// A sorted set of hashes with an index by their first bits. Hashes are uniform, so each bucket holds a few.
 #[derive(Debug)]
 pub struct KnownSet {
     hashes: Vec<u128>,
-    /// Where each bucket begins, and where the last one ends.
+    /// The start of each bucket, and the end of the last one.
     starts: Vec<u32>,
     changed: Mutex<HashSet<u64>>,
 }
 
 impl KnownSet {
-    /// How many hashes fit into so many bytes.
+    /// The number of hashes that fit into `bytes`.
     pub fn room(bytes: usize) -> usize {
         (bytes / ENTRY_BYTES).min(u32::MAX as usize)
     }
@@ -50,13 +50,13 @@ impl KnownSet {
         }
     }
 
-    /// How many hashes it holds.
+    /// The number of hashes in the set.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
 
-    /// Which of these `(hash of the element, hash of the id)` are stored as they came, in the order asked. False: nobody knows.
+    /// Whether each of these `(hash of the element, hash of the id)` is stored unchanged, in order. False: not known.
     pub fn which(&self, asked: impl Iterator<Item = ([u8; 16], u64)>) -> Vec<bool> {
         let changed = self.changed();
         asked
@@ -64,8 +64,8 @@ impl KnownSet {
             .collect()
     }
 
-    /// Rows with these ids were changed, or are about to be: what is known of them does not hold any more. Says whether
-    /// the set is still worth its memory.
+    /// Notes that rows with these ids were changed or are about to be, so that their hashes no longer count. Returns whether the
+    /// set is still worth its memory.
     pub fn changed_since(&self, ids: impl Iterator<Item = u64>) -> bool {
         let mut changed = self.changed();
         changed.extend(ids);

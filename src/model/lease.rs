@@ -1,4 +1,4 @@
-//! A lease: who may write for a slot, and who has it when it could not be had.
+//! A lease: the right to write for a slot, and the holder of a lease that could not be acquired.
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use super::position::Slot;
 /// A held lease: proof that this process may write for a slot, until the fence moves on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What it is for.
+    /// The slot that it is for.
     pub slot: Slot,
     /// The number that every data transaction asserts.
     pub fence: i64,
@@ -16,24 +16,24 @@ pub struct Lease {
     pub run_id: Uuid,
 }
 
-/// Who has a lease that could not be had.
+/// The holder of a lease that could not be acquired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Host, process and a random part.
     pub name: String,
     /// Its run.
     pub run_id: Option<Uuid>,
-    /// Until when it holds without renewing, by the database's clock.
+    /// The end of the lease without a renewal, by the database's clock.
     pub expires_at: Time,
     /// The database's clock now.
     pub now: Time,
 }
 
-/// What asking for a lease gives.
+/// The result of acquiring a lease.
 #[derive(Debug)]
 pub enum Acquired {
-    /// It is ours, and a run is open.
+    /// The lease was acquired, and a run is open.
     Lease(Lease),
-    /// Somebody has it.
+    /// Another process holds it.
     Held(Holder),
 }

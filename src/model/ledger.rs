@@ -13,29 +13,29 @@ use super::status::RunStatus;
 ///
 /// `read = inserted + updated + unchanged + rejected + suppressed + repeated + elsewhere`
 ///
-/// ([`Counts::unaccounted`] is 0.) Of audit events, `suppressed` goes beside the sum: they are loaded without the object
-/// that is an erased person. What else goes beside it: `distinct`, since an id may come twice; `removed`, since what is
-/// gone is not read; `missed`, `late` and `rehashed`, which say more of elements that are counted already.
+/// ([`Counts::unaccounted`] is 0.) For audit events, `suppressed` is not part of the sum, since they are loaded without the
+/// object that is an erased person. Not part of the sum are also `distinct`, since an id may come twice; `removed`, since a
+/// removed element is not read; and `missed`, `late` and `rehashed`, whose elements are counted already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// What the tenant says there is (`totalResults` of the last page).
+    /// The tenant's total (`totalResults` of the last page).
     pub source_total: Option<u64>,
     /// Elements read, repeats included; also candidates of the sweep that a look-up found changed.
     pub read: u64,
-    /// Distinct ids among them that this walk had not read before. Audit events have no id: those stored or found
-    /// stored, so that one which two pages brought counts twice.
+    /// Distinct ids among them that this walk had not read before. Of audit events, which have no id, those that were stored or
+    /// found stored; an event that came on two pages counts twice.
     pub distinct: u64,
     /// Rows inserted.
     pub inserted: u64,
     /// Rows whose content changed.
     pub updated: u64,
-    /// Elements that left their row as it was: the same, older, or of a row that was removed in the same moment.
+    /// Elements that left their row unchanged: equal or older ones, or those of a row that was removed at that moment.
     pub unchanged: u64,
     /// Rows removed.
     pub removed: u64,
     /// Elements rejected.
     pub rejected: u64,
-    /// Those among them that are not in `sync.rejects`: it takes so many of a run, and so many in all.
+    /// Rejected elements that are not stored in `sync.rejects`, which has a quota per run and in all.
     pub unrecorded: u64,
     /// Rows whose `source_hash` alone was refreshed.
     pub rehashed: u64,
@@ -55,9 +55,9 @@ pub struct Counts {
     pub replaced_characters: u64,
     /// Dates of profiles that could not be read, and are null: of those that were decoded in this run.
     pub unreadable_dates: u64,
-    /// `source_total` less what the whole walk read (distinct ids, and rejects without a readable id); none where the
-    /// tenant tells no total or the walk did not end. Within 10 rows or 1% of profiles it is what changed meanwhile and
-    /// only stands here; beyond it, and for lists at once, the run is `partial`.
+    /// `source_total` minus what the whole walk read (distinct ids, and rejects without a readable id); none without a total, or
+    /// if the walk did not end. For profiles, changes during the walk explain up to 10 rows or 1%; beyond that, and for any
+    /// difference of a list, the run is `partial`.
     pub unexplained: Option<i64>,
     /// Audit events newer than the watermark, in percent of a page.
     pub page_fill: Option<u64>,
@@ -72,8 +72,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Elements that were read and are in none of the counts; anything but 0 is a defect of the books.
-    /// `suppressed_are_left_out`: not so of audit events.
+    /// The number of elements that were read and are in none of the counts; anything but 0 is a defect.
+    /// `suppressed_are_left_out`: true except for audit events.
     pub fn unaccounted(&self, suppressed_are_left_out: bool) -> i64 {
         let suppressed = if suppressed_are_left_out {
             self.suppressed
@@ -104,16 +104,16 @@ pub struct Ledger {
     pub hint: Option<String>,
 }
 
-/// A run as the commands tell of it, once it has ended.
+/// The report of a run that has ended.
 #[derive(Debug, Clone)]
 pub struct RunReport {
-    /// Its id in `sync.runs`; none when it never came to open one.
+    /// Its id in `sync.runs`; none if the run could not be opened.
     pub run_id: Option<Uuid>,
-    /// For what it ran.
+    /// The slot of the run.
     pub slot: Slot,
     /// Its closing entry.
     pub ledger: Ledger,
-    /// The fault that ended it, by whose kind the exit code is chosen.
+    /// The fault that ended it; its kind decides the exit code.
     pub fault: Option<Fault>,
     /// When it began, by the local clock.
     pub started_at: Time,

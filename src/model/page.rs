@@ -1,4 +1,4 @@
-//! A page of a listing as it comes off the wire: what to ask for, blocks of elements, and the proof that it ended whole.
+//! A page of a listing: its request, its blocks of elements, and the proof that it ended whole.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::Time;
 
-/// Elements below which a page is not asked for in smaller parts: what gives up on so few does so on any.
+/// The smallest page size; a server that fails on so few elements fails on any page.
 pub const SMALLEST_PAGE: u32 = 10;
 
-/// The size of a page after it was halved so many times.
+/// The page size after `times` halvings.
 pub fn halved(page_size: u32, times: u32) -> u32 {
     let least = page_size.min(SMALLEST_PAGE);
     page_size.checked_shr(times).unwrap_or(0).max(least)
@@ -26,12 +26,12 @@ pub struct Request {
     pub query: Vec<(&'static str, String)>,
     /// The envelope's keys whose array may hold the elements (the vendor renames them); none for a single object.
     pub arrays: &'static [&'static str],
-    /// The scope that the vendor asks for; named when the tenant denies the request.
+    /// The scope that the vendor requires; named if the tenant denies the request.
     pub scope: &'static str,
 }
 
 impl Request {
-    /// How many elements it asks for at once, if it asks for a number.
+    /// The number of elements that it requests, if it names one.
     pub fn count(&self) -> Option<u32> {
         let (_, count) = self.query.iter().find(|(name, _)| *name == "count")?;
         count.parse().ok()
@@ -43,19 +43,19 @@ impl Request {
 pub struct Block {
     /// The bytes that the ranges point into.
     pub bytes: Bytes,
-    /// Where each element stands in `bytes`. Its strings and brackets are in order; whether it is JSON all through is for
-    /// its decoder to say, so that nobody reads again what is known byte for byte.
+    /// The range of each element in `bytes`. Its strings and brackets match; only the decoder checks that it is valid JSON, so
+    /// that unchanged elements are not parsed.
     pub elements: Vec<Range<usize>>,
     /// Elements that could not be cut off, or were larger than the configured bound.
     pub broken: Vec<Broken>,
 }
 
-/// An element that cannot be handed on as JSON.
+/// An element that could not be cut off whole, or is too large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// Which of the two it is.
+    /// The reason.
     pub reason: RejectReason,
-    /// What the reader says of it.
+    /// The details from the reader.
     pub detail: String,
     /// Its head, at most 64 KiB.
     pub head: Bytes,
@@ -72,16 +72,16 @@ pub enum RejectReason {
     NotJson,
     /// The element is larger than `limits.element_size`.
     TooLarge,
-    /// There is no id in it.
+    /// The element has no id.
     NoId,
-    /// A field has another type than the document says.
+    /// A field has another type than in the vendor's document.
     WrongShape,
-    /// A date lies outside of what the table takes.
+    /// A date lies outside of the table's range.
     DateOutOfRange,
 }
 
 impl RejectReason {
-    /// The word as it stands in `sync.rejects.reason`.
+    /// The word in `sync.rejects.reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
@@ -96,12 +96,12 @@ impl RejectReason {
 /// The envelope's scalars, as far as they have been read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
-    /// `nextCursor`; stands before or after the array.
+    /// `nextCursor`, which may come before or after the array.
     pub next_cursor: Option<String>,
     /// `totalResults`.
     pub total_results: Option<u64>,
-    /// The tenant's time as of which the answer speaks: by `Date` and `Age` of this answer and of those before it, as the
-    /// client judges them. A claim of the tenant's, to be held against our own clocks ([`super::clocks::OwnClocks`]).
+    /// The tenant's time of the answer's content, by the `Date` and `Age` of this and earlier answers. It is the tenant's claim,
+    /// to be compared with our own clocks ([`super::clocks::OwnClocks`]).
     pub server_time: Option<Time>,
 }
 
@@ -130,19 +130,19 @@ impl PageEnd {
     }
 }
 
-/// What the answer to a look-up by id is.
+/// The answer to a look-up by id.
 #[derive(Debug)]
 pub enum Lookup {
     /// 404.
     Gone,
     /// 200 and a whole body.
     Found(Bytes),
-    /// Any other answer: nothing follows from it.
+    /// Any other answer, from which nothing follows.
     Unclear(super::fault::Fault),
 }
 
-/// What a run costs on the wire. Shared by all requests of one run; clones count together, so that a page can go on
-/// counting while its body is read.
+/// The requests and bytes of a run. All requests of the run share it; clones count together, so that a page can count while
+/// its body is read.
 #[derive(Debug, Default, Clone)]
 pub struct Meter(Arc<Counters>);
 

@@ -1,12 +1,12 @@
-//! Where a listing stands. A position is what `sync.cursors.position` holds as JSON: everything that a walk needs to go
-//! on after a crash, fixed when the walk began, so that changed settings never bend a walk that is under way.
+//! The position of a walk in a listing, stored as JSON in `sync.cursors.position`. It has everything that the walk needs to
+//! continue after a crash. Its parameters are fixed at the walk's start, so that changed settings never affect an open walk.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Time;
 
-/// Which cursor of a resource is meant; also a run's mode.
+/// The scope of a cursor of a resource; also the mode of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -17,7 +17,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The word as it stands in `sync.cursors.scope` and `sync.runs.mode`.
+    /// The word in `sync.cursors.scope` and `sync.runs.mode`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -26,7 +26,7 @@ impl Scope {
     }
 }
 
-/// A resource and a scope: what a lease, a cursor and a run are for.
+/// A resource and a scope. Leases, cursors and runs are for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// The resource's name, which is its table's.
@@ -42,7 +42,7 @@ impl Slot {
     }
 }
 
-/// Where a walk stands, by the kind of its listing.
+/// The position of a walk, by the kind of its listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "walk", rename_all = "snake_case")]
 #[expect(
@@ -59,7 +59,7 @@ pub enum Position {
 }
 
 impl Position {
-    /// The walk's name in `sync.walk_seen`, where it keeps ids there.
+    /// The walk's id in `sync.walk_seen`, if it records seen ids.
     pub const fn walk_id(&self) -> Option<Uuid> {
         match self {
             Self::Offset(place) => Some(place.walk_id),
@@ -69,16 +69,16 @@ impl Position {
     }
 }
 
-/// A place in a listing paged by `startIndex`. Such a listing shifts under the reader, so a restarted run begins anew.
+/// A place in a listing paged by `startIndex`. Such a listing shifts while it is read, so a restarted run starts over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetPosition {
     /// Names this reading in `sync.walk_seen`.
     pub walk_id: Uuid,
-    /// The next index to ask for.
+    /// The next index to request.
     pub start_index: u64,
 }
 
-/// A place in a cursor listing, with all that was fixed when the walk began.
+/// A place in a cursor listing, with the parameters of its walk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorPosition {
     /// Names this walk in `sync.walk_seen`.
@@ -90,52 +90,51 @@ pub struct CursorPosition {
     pub cursor: String,
     /// `lastmodifieddate` from and to (both inclusive), for an increment.
     pub range: Option<(Time, Time)>,
-    /// The tenant's time when the walk began (the local clock's where it sent no `Date`).
+    /// The tenant's time at the walk's start, or the local time if the tenant sent no `Date`.
     pub began_at: Time,
-    /// The database's time when the walk began: what was loaded since then is never swept.
+    /// The database's time at the walk's start. Rows that were loaded since then are never swept.
     pub opened_at: Time,
-    /// The properties asked for; empty means all.
+    /// The requested properties; empty means all.
     pub properties: Vec<String>,
     /// Pages that ended whole.
     pub pages: u64,
     /// Elements read in those pages, repeats included.
     pub read: u64,
-    /// At least so many rows of `sync.walk_seen` belong to this walk: fewer means that they were lost in a crash.
+    /// A lower bound of this walk's rows in `sync.walk_seen`. Fewer rows mean that a crash lost some.
     pub seen_at_least: u64,
     /// Rejected elements in those pages whose id could not be read.
     #[serde(default)]
     pub unidentified: u64,
     /// `totalResults` of the last page.
     pub total: Option<u64>,
-    /// Of a full walk: the increment's watermark when it began. A row that it finds changed although its date lies before
-    /// that showed up late.
+    /// For a full walk: the increment's watermark at its start. A changed row with a date before that showed up late.
     #[serde(default)]
     pub passed: Option<Time>,
-    /// The walk has been read to its end; what is left is the sweep.
+    /// The end of the listing, if it was reached; only the sweep is left.
     #[serde(default)]
     pub finished: Option<Finished>,
-    /// What its runs learned on the way.
+    /// What the runs of the walk learned.
     #[serde(default)]
     pub course: WalkHistory,
 }
 
-/// What the runs of a walk learned on the way; all of it may be absent.
+/// What the runs of a walk learned; each part may be absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WalkHistory {
     /// Runs in a row that could not read the page at this position.
     pub failed_here: u32,
-    /// The walk began anew because the page behind a stored cursor could not be read.
+    /// The walk was restarted because the page after a stored cursor could not be read.
     pub restarted: Option<Restarted>,
-    /// How often the page size was halved when the last page came.
+    /// The number of halvings of the page size at the last page.
     pub shrink: u32,
-    /// `totalResults` of the first page that told it.
+    /// The first `totalResults` of the walk.
     pub first_total: Option<u64>,
     /// The walked segment is neither the configured one nor that of the last complete walk.
     pub other_segment: bool,
 }
 
-/// Where a walk stood that began anew.
+/// The state of a walk at its restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restarted {
     /// Elements that it had read.
@@ -151,7 +150,7 @@ pub struct Finished {
     pub at: Time,
     /// Distinct ids that the walk itself read.
     pub distinct: u64,
-    /// The sweep wants to remove so much that a person has to say yes.
+    /// The sweep would remove so many rows that a person must approve it.
     #[serde(default)]
     pub awaits_approval: bool,
 }
@@ -163,8 +162,8 @@ pub struct SincePosition {
     pub from: Time,
 }
 
-/// A text of the tenant in JSON that PostgreSQL stores: `jsonb` has no NUL. One that holds it is stored as an object with the
-/// text percent-encoded; every other one as it is.
+/// Stores a text of the tenant in `jsonb`, which has no NUL. A text with NUL becomes an object with the percent-encoded text;
+/// every other text is stored as it is.
 mod opaque {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

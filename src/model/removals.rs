@@ -1,22 +1,22 @@
-//! How many rows a run may remove without a person's word. Merges and the sweep of one run count together: whoever lists
-//! thousands of ids in `replaces` must not get further than one who makes them vanish from the listing.
+//! The bound on rows that a run may remove without approval. Merges and the sweep of a run count together, so that thousands of
+//! ids in `replaces` remove no more rows than profiles that vanish from the listing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How much a run may remove unasked.
+/// The bound on removals without approval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RemovalBound {
     /// The larger of 100 rows and 2% of the table.
     Default,
-    /// So many rows.
+    /// A number of rows.
     Rows(u64),
     /// A share of the table, 0 to 100.
     Percent(f64),
 }
 
 impl RemovalBound {
-    /// The bound in rows, of a table with `stored` rows.
+    /// The bound in rows, for a table with `stored` rows.
     pub fn rows(self, stored: u64) -> u64 {
         match self {
             Self::Default => (stored / 50).max(100),
@@ -25,12 +25,12 @@ impl RemovalBound {
         }
     }
 
-    /// Whether so many of so many rows may go: within the bound, and never more than half.
+    /// Whether `removed` of `stored` rows may be removed: within the bound, and never more than half.
     pub fn allows(self, removed: u64, stored: u64) -> bool {
         removed <= self.rows(stored) && removed.saturating_mul(2) <= stored
     }
 
-    /// How many rows a table has to have for so many to go; none if no table is large enough.
+    /// The rows that a table needs so that `removed` rows may be removed; none if no table is large enough.
     fn needs(self, removed: u64) -> Option<u64> {
         let half = removed.saturating_mul(2);
         match self {
@@ -38,7 +38,7 @@ impl RemovalBound {
             Self::Rows(rows) if removed > rows => None,
             Self::Default | Self::Rows(_) => Some(half),
             Self::Percent(share) => {
-                // By halving, since a share is rounded down; no table has a billion times as many rows as go.
+                // Bisection, since a share is rounded down. No table has a billion times as many rows as are removed.
                 let (mut low, mut high) = (half, removed.saturating_mul(1_000_000_000));
                 if !self.allows(removed, high) {
                     return None;
@@ -68,7 +68,7 @@ fn share_of(stored: u64, share: f64) -> u64 {
     (stored as f64 * share / 100.0).floor() as u64
 }
 
-/// What one run has removed by merges, and what it still may. Shared by all connections that load for it.
+/// The removals by merges of one run, and the rest of its bound. Shared by all loading connections of the run.
 #[derive(Debug, Clone)]
 pub struct Removals(Arc<Inner>);
 
@@ -76,7 +76,7 @@ pub struct Removals(Arc<Inner>);
 struct Inner {
     bound: RemovalBound,
     approved: Option<u64>,
-    /// The table had no row when the run began: what it holds since then is what counts.
+    /// Whether the table was empty at the run's start; then its current rows count.
     began_empty: AtomicBool,
     inserted: AtomicU64,
     removed: AtomicU64,
@@ -84,7 +84,7 @@ struct Inner {
 }
 
 impl Removals {
-    /// Of a run that begins; `approved` is how many a person allowed it to remove.
+    /// The removals of a new run; `approved` is the number that a person approved.
     pub fn new(bound: RemovalBound, approved: Option<u64>) -> Self {
         Self(Arc::new(Inner {
             bound,
@@ -96,18 +96,18 @@ impl Removals {
         }))
     }
 
-    /// The table was empty when the run began.
+    /// Notes that the table was empty at the run's start.
     pub fn begins_empty(&self) {
         self.0.began_empty.store(true, Ordering::Relaxed);
     }
 
-    /// Rows came in, which must not widen the bound.
+    /// Notes inserted rows, which must not widen the bound.
     pub fn inserted(&self, rows: u64) {
         self.0.inserted.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// Takes rows from what may go, and says how many of the rest the table has to hold for that; none if they may
-    /// not go at all.
+    /// Deducts rows from the bound, and returns how many rows the table must hold for that; none if they may not be removed at
+    /// all.
     pub fn take(&self, rows: u64) -> Option<u64> {
         let total = self.0.removed.fetch_add(rows, Ordering::Relaxed) + rows;
         if let Some(approved) = self.0.approved {
@@ -122,12 +122,12 @@ impl Removals {
         Some(needed.saturating_add(came_since).saturating_sub(total))
     }
 
-    /// Gives back what was taken: it was not committed.
+    /// Returns deducted rows, whose removal was not committed.
     pub fn give_back(&self, rows: u64) {
         self.0.removed.fetch_sub(rows, Ordering::Relaxed);
     }
 
-    /// Notes down rows that were not removed because a person has to say so.
+    /// Notes rows that were not removed because a person must approve it.
     pub fn refuse(&self, rows: u64) {
         self.0.refused.fetch_add(rows, Ordering::Relaxed);
     }
@@ -137,12 +137,12 @@ impl Removals {
         self.0.removed.load(Ordering::Relaxed)
     }
 
-    /// Rows that it was not let remove.
+    /// Rows whose removal was refused.
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
     }
 
-    /// Whether a sweep may remove so many of so many rows on top of what merges removed.
+    /// Whether a sweep may remove `unseen` of `stored` rows in addition to those that merges removed.
     pub fn allows_sweep(&self, unseen: u64, stored: u64) -> bool {
         let removed = unseen + self.removed();
         match self.0.approved {

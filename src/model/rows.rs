@@ -1,5 +1,5 @@
-//! Rows on their way from a decoder to COPY, written once into one buffer in PostgreSQL's binary format, so that
-//! nothing is allocated for a value and the loader sends the bytes as they stand.
+//! Encoded rows between a decoder and COPY. Rows are written once, into one buffer in PostgreSQL's binary format, so that no
+//! value needs an allocation and the loader sends the bytes unchanged.
 //!
 //! The format is the tuple part of `COPY … (FORMAT binary)`: an int16 count of fields, then for each an int32 length
 //! (-1 for null) and its bytes, all in network order. Rows know nothing of connections or SQL.
@@ -17,24 +17,24 @@ const TEXT_OID: u32 = 25;
 #[derive(Debug, Default, Clone)]
 pub struct Rows {
     bytes: Vec<u8>,
-    /// The keys of all rows, one behind the other.
+    /// The keys of all rows, concatenated.
     keys: Vec<u8>,
     index: Vec<Row>,
 }
 
-/// Where one row and its key stand, and by what it is ordered and compared.
+/// The places of a row and its key, and what orders the row.
 #[derive(Debug, Clone)]
 struct Row {
-    /// The key's first bytes: nearly always enough to order two rows.
+    /// The key's first bytes, which nearly always suffice to order two rows.
     head: u64,
     key: ByteRange,
     tuple: ByteRange,
-    /// When its page was asked for, if that decides which of two rows stays.
+    /// The time of the request for its page, if it decides which of two rows stays.
     asked_at: Option<Time>,
     modified_at: Option<Time>,
 }
 
-/// A stretch of a buffer.
+/// A range of a buffer.
 #[derive(Debug, Clone, Copy)]
 struct ByteRange {
     start: usize,
@@ -55,7 +55,7 @@ impl ByteRange {
 }
 
 impl Row {
-    /// By key, then by when they were asked for, then by `modified_at`.
+    /// Orders by key, then by the time of the request, then by `modified_at`.
     fn order(&self, other: &Self, keys: &[u8]) -> Ordering {
         self.by_key(other, keys)
             .then_with(|| self.asked_at.cmp(&other.asked_at))
@@ -69,8 +69,8 @@ impl Row {
     }
 }
 
-/// The first eight bytes as a number that is ordered as they are; a shorter text is filled up with zeros, so that equal
-/// numbers say nothing yet.
+/// The first eight bytes as a number with the same order. Shorter texts are padded with zeros, so texts with equal numbers must
+/// be compared in full.
 fn head(bytes: &[u8]) -> u64 {
     let mut first = [0; 8];
     match bytes.first_chunk() {
@@ -81,7 +81,7 @@ fn head(bytes: &[u8]) -> u64 {
 }
 
 impl Rows {
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.index.len()
     }
@@ -96,9 +96,9 @@ impl Rows {
         self.bytes.len()
     }
 
-    /// Begins a row with `fields` fields. `key` orders the batch; of two rows with one key the one that was asked for later
-    /// stays ([`Rows::asked_at`]), of one page the one with the later `modified_at` (none is older than any; of equal ones
-    /// the later reading).
+    /// Starts a row with `fields` fields. `key` orders the batch. Of two rows with the same key, the row that was requested later
+    /// stays ([`Rows::asked_at`]); of one page, the row with the later `modified_at`. No date is older than any date, and of rows
+    /// with equal dates the later reading stays.
     pub fn row(&mut self, key: &[u8], modified_at: Option<Time>, fields: u16) -> RowWriter<'_> {
         let place = self.keys.len();
         self.keys.extend_from_slice(key);
@@ -120,19 +120,19 @@ impl Rows {
         RowWriter { rows: self }
     }
 
-    /// The `modified_at` of the row that was begun last.
+    /// The `modified_at` of the last row.
     pub fn last_modified_at(&self) -> Option<Time> {
         self.index.last().and_then(|row| row.modified_at)
     }
 
-    /// Says when all of them were asked for; none: only `modified_at` tells which of two is the newer.
+    /// Sets the time of the request for all rows. None: only `modified_at` decides which of two rows is newer.
     pub fn asked_at(&mut self, asked_at: Option<Time>) {
         for row in &mut self.index {
             row.asked_at = asked_at;
         }
     }
 
-    /// Adds the rows of another batch behind these, as if they had been written here.
+    /// Appends the rows of another batch.
     pub fn append(&mut self, later: &Self) {
         let (tuples, keys) = (self.bytes.len(), self.keys.len());
         self.bytes.extend_from_slice(&later.bytes);
@@ -145,8 +145,8 @@ impl Rows {
         self.index.extend(moved);
     }
 
-    /// Drops repeated keys and orders the rest by key (bytewise, as `collate "C"` does), so that two merges lock in
-    /// one order. Gives back how many rows were dropped.
+    /// Drops rows with repeated keys and sorts the others by key (bytewise, as `collate "C"`), so that all merges lock in one
+    /// order. Returns the number of dropped rows.
     pub fn deduplicate(&mut self) -> usize {
         let before = self.index.len();
         let keys = &self.keys;
@@ -167,7 +167,7 @@ impl Rows {
         before - self.index.len()
     }
 
-    /// The same for the rows from a place on; of equal keys the last stays.
+    /// The same for the rows from index `first` on; of rows with equal keys, the last one stays.
     pub fn deduplicate_from(&mut self, first: usize) {
         let mut tail = self.index.split_off(first);
         tail.sort_by(|left, right| left.by_key(right, &self.keys));
@@ -181,7 +181,7 @@ impl Rows {
         self.index.append(&mut tail);
     }
 
-    /// Drops the rows from a place on, as if they had never begun. They were the last ones that were written.
+    /// Drops the rows from index `length` on, which must be the last ones that were written.
     pub fn truncate(&mut self, length: usize) {
         for row in self.index.drain(length.min(self.index.len())..) {
             self.bytes.truncate(row.tuple.start);
@@ -189,13 +189,13 @@ impl Rows {
         }
     }
 
-    /// Drops the rows whose place is not wanted; the others stay in their order.
+    /// Drops the rows whose index is not wanted; the others keep their order.
     pub fn retain_places(&mut self, wanted: impl Fn(usize) -> bool) {
         let mut places = 0..;
         self.index.retain(|_| places.next().is_some_and(&wanted));
     }
 
-    /// Drops the rows whose key is not wanted; the others stay in their order.
+    /// Drops the rows whose key is not wanted; the others keep their order.
     pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
         self.index.retain(|row| wanted(row.key.of(&self.keys)));
     }
@@ -205,14 +205,14 @@ impl Rows {
         self.index.iter().map(|row| row.tuple.of(&self.bytes))
     }
 
-    /// The same, each with when it was asked for.
+    /// The same, each with the time of its request.
     pub fn tuples_asked(&self) -> impl Iterator<Item = (&[u8], Option<Time>)> {
         self.index
             .iter()
             .map(|row| (row.tuple.of(&self.bytes), row.asked_at))
     }
 
-    /// The tuples of both in the order of their keys; each is in order already and no key is in both.
+    /// The tuples of both in the order of their keys. Both must be sorted, and have no key in common.
     pub fn tuples_with<'rows>(
         &'rows self,
         others: &'rows Self,
@@ -247,17 +247,17 @@ pub struct RowWriter<'rows> {
 }
 
 impl RowWriter<'_> {
-    /// Where the next field will begin, for [`RowWriter::since`].
+    /// The place of the next field, for [`RowWriter::since`].
     pub fn place(&self) -> usize {
         self.rows.bytes.len()
     }
 
-    /// The fields from a place of this row on, as they are encoded: each with its length before it.
+    /// The encoded fields from a place of this row on, each with its length before it.
     pub fn since(&self, place: usize) -> &[u8] {
         &self.rows.bytes[place..]
     }
 
-    /// Takes the row back, as if it had never begun.
+    /// Removes the row.
     pub fn take_back(self) {
         if let Some(row) = self.rows.index.pop() {
             self.rows.bytes.truncate(row.tuple.start);
@@ -271,7 +271,7 @@ impl RowWriter<'_> {
         self
     }
 
-    /// `text`; the caller has taken out what PostgreSQL cannot store (NUL).
+    /// `text`; the caller has removed what PostgreSQL cannot store (NUL).
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.field(value.as_bytes())
     }
@@ -289,7 +289,7 @@ impl RowWriter<'_> {
         self.text_array_of(values.iter().map(AsRef::as_ref))
     }
 
-    /// The same of texts that stand nowhere side by side.
+    /// The same, from an iterator.
     pub fn text_array_of<'text>(&mut self, values: impl ExactSizeIterator<Item = &'text str>) -> &mut Self {
         let place = self.open();
         let dimensions: u32 = u32::from(values.len() > 0);
@@ -349,7 +349,7 @@ impl RowWriter<'_> {
         self.jsonb_with(|buffer| buffer.extend_from_slice(json))
     }
 
-    /// `jsonb` from JSON text that `write` appends to the buffer; it must not touch what stands there already.
+    /// `jsonb` from JSON text that `write` appends to the buffer; it must not change the bytes before.
     pub fn jsonb_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
         let place = self.open();
         self.rows.bytes.push(1); // the version of jsonb's binary format
@@ -393,7 +393,7 @@ pub fn timestamp(time: Time) -> i64 {
     time.timestamp_micros() - POSTGRES_EPOCH_MICROS
 }
 
-/// A length as COPY wants it. Elements are bounded by `limits.element_size` far below two GiB.
+/// A length in COPY's format. `limits.element_size` bounds elements far below two GiB.
 fn length(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
 }
@@ -411,7 +411,7 @@ mod tests {
         batch
     }
 
-    /// The keys, each with the place of its row in the batch.
+    /// The keys, each with the index of its row in the batch.
     fn settled(rows: &[(&[u8], Option<i64>)]) -> Vec<(Vec<u8>, u8)> {
         let mut batch = batch(rows);
         let dropped = batch.deduplicate();

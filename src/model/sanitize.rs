@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// Control characters (C0, DEL, C1), separators of lines and paragraphs, and what turns the direction of text.
+/// Whether a character is deceptive: control characters (C0, DEL, C1), separators of lines and paragraphs, and characters that
+/// change the direction of text.
 pub fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -28,8 +29,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// A JSON document with the same values; deceptive characters become JSON escapes. Line feeds stay; within a value
-/// there is none.
+/// A JSON document with the same values; deceptive characters become JSON escapes. Line feeds stay, since no value contains an
+/// unescaped one.
 pub fn json(document: &str) -> Cow<'_, str> {
     let deceives = |character| is_deceptive(character) && character != '\n';
     escaped(document, deceives, |into, character| {
@@ -53,7 +54,7 @@ fn escaped(text: &str, deceives: impl Fn(char) -> bool, escape: impl Fn(&mut Str
     Cow::Owned(shown)
 }
 
-/// A writer through which everything goes as by [`line()`].
+/// A writer that sanitizes everything by [`line()`].
 pub struct Line<W>(pub W);
 
 impl<W: Write> Write for Line<W> {

@@ -5,20 +5,20 @@
 pub struct Choice {
     /// Its id.
     pub segment: String,
-    /// Whether it is the one that was wanted.
+    /// Whether it is the wanted segment.
     pub is_wanted: bool,
     /// Whether the settings name it.
     pub is_configured: bool,
-    /// A sentence when it is not the wanted one.
+    /// A sentence if it is not the wanted segment.
     pub notice: Option<String>,
 }
 
-/// A segment as the listing of segments tells of it.
+/// A segment in the listing of segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentCount {
     /// Its id.
     pub id: String,
-    /// Its name, or nothing.
+    /// Its name; empty if it has none.
     pub name: String,
     /// `profileCount`, which may be absent and may lag.
     pub profile_count: Option<u64>,

@@ -29,22 +29,21 @@ pub struct ResourceStatus {
     pub resource: String,
     /// The scope.
     pub scope: Scope,
-    /// Through when changes were read; none where it lies ahead of the database's clock.
+    /// The time up to which changes were read; none if it lies ahead of the database's clock.
     pub watermark: Option<Time>,
-    /// How far the stored watermark lies ahead of the database's clock. A watermark of the future is no watermark: the
-    /// next run mends it.
+    /// How far the stored watermark lies ahead of the database's clock. Such a watermark is ignored, and the next run replaces it.
     pub watermark_ahead_seconds: Option<f64>,
     /// The table holds everything that the tenant had at this time.
     pub complete_as_of: Option<Time>,
-    /// Where an unfinished walk stands, in the words of `sync.cursors.position`.
+    /// The position of an open walk, as in `sync.cursors.position`.
     pub position: Option<serde_json::Value>,
     /// The run that started last.
     pub last_run: Option<Run>,
-    /// How far `complete_as_of` lies back.
+    /// The age of `complete_as_of`.
     pub lag_seconds: Option<f64>,
-    /// Stretches of time that are known to be incomplete.
+    /// Time ranges that are known to be incomplete.
     pub open_gaps: i64,
-    /// The open gaps that no scan can close: the tenant keeps the events no more, or never gave them.
+    /// The open gaps that no scan can close, since the tenant no longer has the events or never returned them.
     pub lasting_gaps: i64,
     /// The lease; none before the first run.
     pub lease: Option<Lease>,
@@ -53,13 +52,13 @@ pub struct ResourceStatus {
 }
 
 impl ResourceStatus {
-    /// When a run last succeeded, as far as the last run tells it.
+    /// The time of the last success, if the last run succeeded.
     pub fn last_success_at(&self) -> Option<Time> {
         let run = self.last_run.as_ref()?;
         run.finished_at.filter(|_| run.status == RunStatus::Succeeded)
     }
 
-    /// The process that holds the lease now; none where the lease has lapsed.
+    /// The process that holds the lease now; none if the lease has lapsed.
     pub fn holder(&self) -> Option<&str> {
         let lease = self.lease.as_ref().filter(|lease| lease.held)?;
         Some(&lease.holder)
@@ -113,15 +112,15 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Under way.
+    /// The run is open.
     Running,
-    /// Everything that the tenant said is in the tables.
+    /// Everything was loaded.
     Succeeded,
-    /// It went to the end, but something could not be loaded or explained.
+    /// The run reached its end, but something could not be loaded or explained.
     Partial,
-    /// It stopped before its end.
+    /// The run stopped before its end.
     Failed,
-    /// A shutdown stopped it; the next run goes on.
+    /// A shutdown stopped the run; the next run continues.
     Interrupted,
     /// A person must approve the removals.
     NeedsApproval,
@@ -151,14 +150,14 @@ impl RunStatus {
     }
 }
 
-/// Who may write for a resource and scope.
+/// The lease of a resource and scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Host, process and a random part of who holds it, or held it last.
     pub holder: String,
     /// Counts up with each holder.
     pub fence: i64,
-    /// Until when it is held, by the database's clock.
+    /// The end of the lease, by the database's clock.
     pub expires_at: Time,
     /// The run that it is held for.
     pub run_id: Option<Uuid>,
@@ -189,7 +188,7 @@ pub struct Token {
 pub enum TokenStatus {
     /// It may be used until it expires.
     Valid,
-    /// A process asks for the next one.
+    /// A process is requesting the next token.
     Refreshing,
     /// The last request for a token failed; the next one may succeed.
     Failed,
@@ -217,12 +216,12 @@ impl TokenStatus {
     }
 }
 
-/// What a table takes on disk.
+/// The size of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSize {
     /// The table.
     pub name: String,
-    /// Rows, as the planner believes, or counted where it was never told; none where that would take long.
+    /// The planner's estimate of rows. A table that was never analyzed is counted; none if that would take long.
     pub rows_estimated: Option<i64>,
     /// Bytes, indexes included.
     pub bytes: i64,
@@ -230,14 +229,14 @@ pub struct TableSize {
     pub index_bytes: i64,
 }
 
-/// A value of audit events that the tenant writes otherwise than before. Values that may name a person are withheld.
+/// A value of audit events that the tenant renamed. Values that may name a person are withheld.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRename {
     /// The column of `blueconic.audit_events`.
     pub field: String,
     /// The value that stored events keep.
     pub old_value: Option<String>,
-    /// The value that the tenant writes since.
+    /// The value that the tenant writes since then.
     pub new_value: Option<String>,
     /// When a run noticed it.
     pub noticed_at: Time,

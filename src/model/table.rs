@@ -1,16 +1,15 @@
-//! What a table looks like to the layers between decoding and loading: names, column types, key, merge rule, and the tables
-//! whose rows belong to its rows.
+//! The description of a table for decoding and loading: names, column types, key, merge rule, and child tables.
 
 /// A table in the schema `blueconic` that is filled through staging and merge.
 #[derive(Debug)]
 pub struct Table {
     /// Its name without the schema, which is also the resource's name.
     pub name: &'static str,
-    /// The columns that a decoded row brings, in order; `synced_at` is not among them (the merge sets it).
+    /// The columns of a decoded row, in order, without `synced_at`, which the merge sets.
     pub columns: &'static [Column],
     /// The primary key.
     pub key: &'static [&'static str],
-    /// How staged rows come into it.
+    /// The merge rule of staged rows.
     pub merge: Merge,
     /// The tables whose rows belong to a row of this one. They are loaded with it and leave with it.
     pub children: &'static [Child],
@@ -21,7 +20,7 @@ pub struct Table {
 pub struct Child {
     /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`].
     pub table: &'static Table,
-    /// Where its rows stand in the parent's element: the path of an array of objects. Its columns have their sources in these.
+    /// The path of its rows in the parent's element: an array of objects. The sources of its columns are paths within such an object.
     pub source: &'static str,
 }
 
@@ -39,9 +38,9 @@ pub struct Column {
     pub name: &'static str,
     /// Its type.
     pub kind: ColumnKind,
-    /// Where its value stands in the element, as a path such as `creator.userName`; empty where the decoder makes it.
+    /// The path of its value in the element, such as `creator.userName`; empty if the decoder computes the value.
     pub source: &'static str,
-    /// What it means, as the database says it.
+    /// The comment on the column in the database.
     pub comment: &'static str,
 }
 
@@ -56,15 +55,15 @@ impl Column {
         }
     }
 
-    /// The same, with where its value stands in the element.
+    /// The same with the path of its value.
     #[must_use]
     pub const fn from(self, source: &'static str) -> Self {
         Self { source, ..self }
     }
 
-    /// The same, with what it means.
+    /// The same with its comment.
     #[must_use]
-    pub const fn meaning(self, comment: &'static str) -> Self {
+    pub const fn comment(self, comment: &'static str) -> Self {
         Self { comment, ..self }
     }
 }
@@ -90,13 +89,13 @@ pub enum ColumnKind {
     Bytea,
 }
 
-/// How staged rows come into a table. `postgres::merge` has one function for each.
+/// The merge rules of staged rows. `postgres::merge` has one function for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// Insert, or update when a column differs. For the lists, which have one reader at a time.
+    /// Insert, or update if a column differs. For lists, which only one run at a time reads.
     Upsert,
-    /// As `Upsert`, judged by `content_hash` and by which reading is the later one, with aliases, tombstones and the walk's
-    /// seen ids in the same transaction.
+    /// As `Upsert`, but compares `content_hash` and keeps the later reading; aliases, tombstones and the walk's seen ids are
+    /// written in the same transaction.
     Profile,
     /// Insert what is missing; a row is never changed. For audit events.
     Occurrence,

@@ -27,11 +27,11 @@ pub struct TokenRow {
     pub issued_at: Option<Time>,
     /// When it expires.
     pub expires_at: Option<Time>,
-    /// Why the last request failed.
+    /// The error of the last failed request.
     pub last_error: Option<String>,
     /// Which key sealed it.
     pub key_id: Option<String>,
-    /// What is sealed; none without a key.
+    /// The sealed tokens; none without a key.
     pub ciphertext: Option<Vec<u8>>,
     /// The database's clock when the row was read.
     pub now: Time,

@@ -1,4 +1,4 @@
-//! What the tenant says about a row that a walk did not see.
+//! The tenant's answer about a row that a walk did not see.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ pub enum Verdict {
     },
     /// Another profile answered, without saying that it replaces this one. It counts as a merge if it answers again.
     Redirected {
-        /// Who answered.
+        /// The profile that answered.
         survivor: String,
     },
     /// It exists, outside of the walked segment.

@@ -2,61 +2,61 @@
 
 use super::fault::Fault;
 
-/// What a comparison came to.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Verification {
-    /// The tables as wholes, in the order asked.
+    /// The tables, in the order of the request.
     pub tables: Vec<Comparison>,
     /// The segments' profiles, largest first.
     pub segments: Vec<SegmentComparison>,
-    /// The segment that profiles are read from, where they were compared.
+    /// The segment that profiles are read from, if they were compared.
     pub walked: Option<String>,
     /// Resources that the tenant does not count.
     pub uncounted: Vec<&'static str>,
     /// Resources that the tenant denies, and the denial.
     pub denied: Vec<(&'static str, Fault)>,
-    /// What is worth saying besides.
+    /// Further notices.
     pub notices: Vec<String>,
 }
 
-/// One count, by both.
+/// A count by the tenant and by the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
     /// The table, or the segment's id.
     pub name: String,
-    /// What the tenant counts; none when it does not tell.
+    /// The tenant's count; none if it reports none.
     pub by_the_tenant: Option<u64>,
-    /// What the table holds.
+    /// The table's count.
     pub in_the_table: u64,
-    /// The largest difference that changes meanwhile explain; none when the counts need not agree.
+    /// The largest difference that changes during the comparison explain; none if the counts need not agree.
     pub tolerance: Option<u64>,
 }
 
 /// A segment's profiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentComparison {
-    /// Its name; empty when the tenant does not list it.
+    /// Its name; empty if the tenant does not list it.
     pub name: String,
     /// The `profileCount` of the listing, which may lag.
     pub profile_count: Option<u64>,
-    /// Its profiles, by the head of their own listing.
+    /// Its profiles, by the total of their own listing.
     pub profiles: Comparison,
 }
 
 impl Comparison {
-    /// By how much the tenant has more.
+    /// The tenant's count minus the table's.
     pub fn difference(&self) -> Option<i64> {
         Some(self.by_the_tenant?.cast_signed() - self.in_the_table.cast_signed())
     }
 
-    /// Whether both say the same, as far as that can be judged.
+    /// Whether both counts agree; none if that cannot be decided.
     pub fn agrees(&self) -> Option<bool> {
         Some(self.difference()?.unsigned_abs() <= self.tolerance?)
     }
 }
 
 impl Verification {
-    /// What differs beyond what changes explain: in words, and by how much.
+    /// The differences that changes do not explain, with a description.
     pub fn differences(&self) -> Vec<(String, &Comparison)> {
         let tables = self
             .tables

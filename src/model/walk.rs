@@ -4,23 +4,23 @@ use uuid::Uuid;
 
 use super::Time;
 
-/// A walk as the store has to know it.
+/// A walk as the store knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walk {
-    /// Its name in `sync.walk_seen`.
+    /// Its id in `sync.walk_seen`.
     pub id: Uuid,
     /// The database's time when it began.
     pub opened_at: Time,
-    /// The increment's watermark when a full walk began: changes that the walk finds and that are dated before it are
-    /// late. None: no row counts as late.
+    /// For a full walk, the increment's watermark at its start: changes with an earlier date are late. None: no row counts as
+    /// late.
     pub passed: Option<Time>,
 }
 
-/// What may be removed by a sweep.
+/// The candidates of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Candidates {
-    /// Rows of the table; not counted when there is no candidate.
+    /// Rows of the table; not counted if there is no candidate.
     pub stored: u64,
-    /// Rows that the walk did not see and that were not loaded since it began.
+    /// Rows that the walk did not see and that were not loaded since its start.
     pub unseen: u64,
 }

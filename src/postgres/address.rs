@@ -1,5 +1,5 @@
-//! What a connection string says that the driver does not know or says badly: several hosts, an address of IPv6, files of
-//! certificates, and whether anybody on the way could read along.
+//! The parts of a connection string that the driver does not support or reports badly: several hosts, IPv6 addresses,
+//! certificate files, and connections that others could read.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use url::Url;
 
 use crate::postgres::error::Error;
 
-/// `sslrootcert` by its names, and the other files.
+/// The parameters that name files, each by all its names.
 const FILES: [(&str, &[&str]); 3] = [
     ("sslrootcert", &["sslrootcert", "ssl-root-cert", "ssl-ca"]),
     ("sslcert", &["sslcert", "ssl-cert"]),
     ("sslkey", &["sslkey", "ssl-key"]),
 ];
-/// What takes the certificates that the system trusts (libpq knows it since version 16).
+/// The value of `sslrootcert` for the certificates that the system trusts (in libpq since version 16).
 const SYSTEM: &str = "system";
-/// Where systems keep them, all in one file: Debian, Ubuntu and Alpine; Fedora and Red Hat; openSUSE; macOS and the BSDs.
+/// The files with these certificates: Debian, Ubuntu and Alpine; Fedora and Red Hat; openSUSE; macOS and the BSDs.
 const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -26,7 +26,7 @@ const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Refuses what would be misread, before the driver reads it.
+/// Refuses addresses that the driver would misread.
 pub(crate) fn refuse(url: &str) -> Result<(), Error> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -52,12 +52,12 @@ pub(crate) fn refuse(url: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a parameter is known here, though not to the driver: sessions that cannot write are never kept.
+/// Whether this program handles a parameter that the driver does not know: sessions that cannot write are never kept.
 pub(crate) fn is_ours(key: &str) -> bool {
     key == "target_session_attrs"
 }
 
-/// Completes what the driver made of the parameters.
+/// Completes the driver's options by parameters that it does not read.
 pub(crate) fn complete(
     options: PgConnectOptions,
     pairs: &[(String, String)],
@@ -83,7 +83,7 @@ pub fn unbracketed(host: &str) -> Option<&str> {
     host.strip_prefix('[')?.strip_suffix(']')
 }
 
-/// As libpq does it: nothing less than the full check makes sense with everybody's roots.
+/// Applies `sslrootcert=system` as libpq does: with public roots, only the full check makes sense.
 fn with_system_roots(
     options: PgConnectOptions,
     pairs: &[(String, String)],
@@ -111,12 +111,13 @@ pub fn system_roots() -> Option<PathBuf> {
     SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
-/// Whether a value is [`system_roots`]' word.
+/// Whether a value stands for [`system_roots`].
 pub fn is_system(value: &str) -> bool {
     value == SYSTEM
 }
 
-/// A file that is missing would otherwise look like a server that is away. PEM in place of a path is the driver's to read.
+/// Checks a certificate file, since a missing file would look like an unreachable server. PEM text in place of a path is left
+/// to the driver.
 fn look_into(parameter: &'static str, value: &str) -> Result<(), Error> {
     if value.trim_start().starts_with("-----BEGIN") {
         return Ok(());
@@ -135,8 +136,8 @@ fn look_into(parameter: &'static str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A word about a database on another machine whose certificate is not checked in full: who stands in between could read and
-/// change everything.
+/// A warning about a database on another machine whose certificate is not fully checked, so that an attacker in between could
+/// read and change everything.
 pub fn exposure(options: &PgConnectOptions) -> Option<String> {
     let host = options.get_host();
     let is_local = options.get_socket().is_some()
@@ -162,7 +163,7 @@ pub fn exposure(options: &PgConnectOptions) -> Option<String> {
 pub const EXPOSURE_HINT: &str = "add `sslmode=verify-full&sslrootcert=FILE` to `DATABASE_URL` (`sslrootcert=system` for \
                                  public authorities)";
 
-/// The parameters of a connection string that are about TLS, decoded: another may be a password.
+/// The decoded TLS parameters of a connection string; other parameters may be secrets.
 pub(crate) fn pairs(url: &str) -> Vec<(String, String)> {
     let Ok(url) = Url::parse(url) else {
         return Vec::new();
@@ -173,7 +174,7 @@ pub(crate) fn pairs(url: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Where a database is, for people: host and port or socket, database, user; never the password.
+/// The address of a database for messages: host and port or socket, database, user; never the password.
 pub fn shown(options: &PgConnectOptions) -> String {
     let place = match options.get_socket() {
         Some(socket) => format!("socket {}, port {}", socket.display(), options.get_port()),

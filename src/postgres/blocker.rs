@@ -1,17 +1,17 @@
-//! What keeps work on the database from its end, in words. `blockers` looks for it.
+//! The cause that blocks work on the database, in words. `blockers` finds it.
 
-/// What keeps work on the database from its end.
+/// The cause that blocks work on the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocker {
     /// Sessions that hold a lock, in words.
     Session(String),
     /// A synchronous standby that does not confirm a commit.
     Standby,
-    /// The server waits for our next message, and we for its answer.
+    /// The server waits for our next message, while we wait for its answer.
     Silence,
     /// The server cannot be reached.
     Away,
-    /// Nothing that can be seen.
+    /// No visible cause.
     Nobody,
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Time;
 use crate::postgres::error::{Doing, Error};
 
-/// How often is looked.
+/// How often blockers are looked up.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Checks until `ended` says so; returns the last blockers of the session `pid`.
@@ -31,7 +31,7 @@ pub(crate) async fn watch(
     }
 }
 
-/// Who is in the way now.
+/// The sessions that block now.
 async fn of(connection: &mut PgConnection, pid: i32) -> Result<Option<String>, Error> {
     const DOING: &str = "looking for blocking sessions";
     // Within a transaction the server repeats its first answer unless the snapshot is cleared.
@@ -69,7 +69,7 @@ async fn of(connection: &mut PgConnection, pid: i32) -> Result<Option<String>, E
     Ok(Some(sessions.join("; ")))
 }
 
-/// A session in the way.
+/// A session that blocks.
 struct Session {
     pid: i32,
     user: Option<String>,

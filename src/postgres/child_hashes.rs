@@ -1,9 +1,9 @@
-//! The SQL over `sync.child_hashes`, for a table of [`Merge::Profile`] that has children. A row there says what a parent's
-//! children are, as one hash, and which element they came in. Every statement that writes a row runs under the lock on the
+//! The SQL over `sync.child_hashes`, for a table of [`Merge::Profile`] that has children. A row holds one hash over a parent's
+//! children, and the hash of the element that brought them. Every statement that writes a row holds the lock on the
 //! parent's own row.
 //!
-//! An element is known as it came where its bytes are those of its parent's row. A child that changes leaves that row alone, so
-//! that the hash over the newer bytes stands here, for as long as the parent's row keeps the one that it had then.
+//! An element is unchanged if its bytes have the hash that the parent's row stores. A changed child does not rewrite the parent's
+//! row, so `sync.child_hashes` holds the hash of the newer bytes for as long as the parent's row keeps its older hash.
 //!
 //! [`Merge::Profile`]: crate::model::table::Merge::Profile
 
@@ -13,26 +13,27 @@ use crate::postgres::sql::relation;
 /// The hash of a parent without children.
 const CHILDLESS: &str = r"'\x00000000000000000000000000000000'::bytea";
 
-/// The statements of one table.
+/// The statements for one table.
 #[derive(Debug)]
 pub(crate) struct HashStatements {
-    /// Which of the elements `$1` with the hashes `$2` differ from what is stored: their places, the hash over the meaning of the
-    /// row (null where there is none) and over its children.
+    /// Returns which of the elements `$1` with the hashes `$2` differ from the stored ones: their places, the hash over the row's
+    /// content (null without a row) and the hash over its children.
     pub(crate) known: String,
-    /// Records the children of parents that are certainly new: `$1` the ids, `$2` the hashes, `$3` when they were asked for.
+    /// Records the children of parents that are certainly new: `$1` are the ids, `$2` the hashes, `$3` the times of their
+    /// requests.
     pub(crate) insert: String,
-    /// Judges whose children are to be replaced, and records those. `$1` ids, `$2` hashes over the rows' meanings, `$3` over the
-    /// elements, `$4` over the children, `$5` when they were asked for, `$6` whether the children differed when they were
-    /// compared, `$7` whether the parent's row was written by this transaction, `$8` the time. Gives ids; false: nothing is
-    /// replaced.
+    /// Decides whose children are replaced, and records their hashes. `$1` are the ids, `$2` the hashes over the rows' contents,
+    /// `$3` over the elements, `$4` over the children, `$5` the times of their requests, `$6` whether the children differed when
+    /// they were compared, `$7` whether this transaction wrote the parent's row, `$8` the current time. Returns ids with a flag;
+    /// false: nothing is replaced.
     pub(crate) judge: String,
-    /// Has elements that mean the same count as known: `$1` ids, `$2` hashes over the elements, `$3` and `$4` what was known of
-    /// their meaning and of their children.
+    /// Refreshes the hashes of elements with the same content: `$1` are the ids, `$2` the hashes over the elements, `$3` and `$4`
+    /// the known hashes over their contents and their children.
     pub(crate) refresh: String,
 }
 
 impl HashStatements {
-    /// Those of a table.
+    /// The statements for `table`.
     pub(crate) fn of(table: &Table) -> Self {
         let parent = relation(table);
         let name = table.name;
@@ -81,12 +82,12 @@ fn known(parent: &str, name: &str) -> String {
     )
 }
 
-/// Children follow their parent. Those of a row that this transaction wrote are written with it. Where the row is the same, they
-/// are as new as the reading that they came in, unless a page that was asked for later brought those that are stored. Where it
-/// is another one, a later reading brought that one.
+/// Children follow their parent. If this transaction wrote the parent's row, it writes the children, too. If the row stayed the
+/// same, the children are as new as their reading, unless the stored children came from a page that was requested later. If
+/// the stored row is another one, a later reading brought it.
 ///
-/// A row may have been written whose children were the same when they were compared and are others now, or that came in another
-/// copy of the element than its children. The table then holds what no element said: an empty hash has the next walk decode it.
+/// A written row may have children that were the same when they were compared and have changed since, or that came in another
+/// copy of the element. The table then combines parts of two elements, so an empty hash makes the next walk decode the element.
 fn judge(parent: &str, name: &str, former: &str) -> String {
     format!(
         "with incoming as (

@@ -1,5 +1,5 @@
-//! The way of children into their tables, behind their parents and in the same transaction. Whoever writes children of a parent
-//! holds the lock on the parent's row, so that the child tables need no order of their own.
+//! Loads children into their tables, after their parents and in the same transaction. Every writer of a parent's children holds
+//! the lock on the parent's row, so the child tables need no lock order of their own.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::postgres::staging;
 
 const DOING: &str = "merging children";
 
-/// Copies the rows of all child tables into their stagings.
+/// Copies the rows of all child tables into their staging tables.
 pub(crate) async fn stage(
     connection: &mut PgConnection,
     sql: &Statements,
@@ -31,7 +31,8 @@ pub(crate) async fn stage(
     Ok(())
 }
 
-/// Replaces the children that differ of parents whose rows are merged. `rows` are the ids of the rows that this transaction wrote.
+/// Replaces differing children after their parents' rows were merged. `rows` are the ids of the rows that this transaction
+/// wrote.
 pub(crate) async fn merge(
     connection: &mut PgConnection,
     sql: &Statements,
@@ -57,7 +58,7 @@ pub(crate) async fn merge(
     Ok(())
 }
 
-/// The parents whose children are to be replaced.
+/// The parents whose children are replaced.
 async fn judge(
     connection: &mut PgConnection,
     hashes: &HashStatements,
@@ -88,7 +89,7 @@ async fn judge(
     Ok(taken.map(|(id, _)| id).collect())
 }
 
-/// Has the child tables hold what is staged of these parents, and nothing else of them.
+/// Replaces the children of these parents by the staged ones.
 pub(crate) async fn replace(
     connection: &mut PgConnection,
     sql: &Statements,
@@ -109,7 +110,7 @@ pub(crate) async fn replace(
     Ok(())
 }
 
-/// Copies the children of parents that are certainly new straight into their tables.
+/// Copies the children of parents that are certainly new directly into their tables.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     sql: &Statements,

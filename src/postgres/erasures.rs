@@ -1,6 +1,6 @@
-//! Erasure of persons: removing one everywhere, and keeping them out of every later load. What is kept of an id is a
-//! hash. A load and an erasure never overlap: each transaction that writes what the tenant said takes a lock that loads
-//! share and an erasure has alone, as its first one, and only then asks who was erased.
+//! Erasure of persons: removes a person everywhere and keeps them out of every later load. Only a hash of each id is kept.
+//! A load and an erasure never overlap: the first lock of each transaction that writes the tenant's data is one that loads
+//! share and an erasure holds exclusively. Only then does the transaction read who was erased.
 
 pub mod erase;
 pub(crate) mod hash;

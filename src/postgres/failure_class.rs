@@ -1,34 +1,34 @@
-//! What a failure of the database means, by its SQLSTATE or by what the connection said: whether it passes by itself, whether
-//! the session is still good for anything, and what an operator should do.
+//! Classifies failures of the database by SQLSTATE or by the error of the connection: whether the failure is transient, whether
+//! the session is still usable, and what an operator should do.
 
 use std::borrow::Cow;
 
 use sqlx::postgres::PgDatabaseError;
 
-/// What a statement's failure means.
+/// The class of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     /// Deadlock or serialization failure: the same transaction can be tried again at once.
     Conflict,
-    /// It may pass by itself: the server ends, starts, or has gone; the network.
+    /// Transient: the server stops, starts or is gone, or the network failed.
     Passing,
-    /// Somebody, or a limit of time, ended the statement.
+    /// A person or a time limit ended the statement.
     Cancelled,
-    /// A lock was not had in time, or a thing is in use.
+    /// A lock was not obtained in time, or an object is in use.
     Locked,
     /// No connection is left for this role, database or server.
     Crowded,
     /// A limit of memory or of temporary files.
     Exhausted,
-    /// The session cannot write: a standby, or a database that somebody closed.
+    /// The session cannot write: the server is a standby, or the database was set read-only.
     ReadOnly,
-    /// A statement that the session had prepared gives something else by now: tables were migrated.
+    /// The result of a prepared statement has changed, since tables were migrated.
     Outdated,
     /// No space left.
     DiskFull,
     /// The server cannot read or write its files.
     DiskFails,
-    /// A right is missing.
+    /// A privilege is missing.
     Denied,
     /// A row-level security policy would hide rows from this role.
     Hidden,
@@ -36,26 +36,26 @@ pub(crate) enum FailureClass {
     Unmigrated,
     /// A pooler hands each transaction to another session.
     Pooled,
-    /// The database is no longer there.
+    /// The database no longer exists.
     Dropped,
-    /// Something of somebody else's (a foreign key, a check, a trigger) refuses a row of ours.
+    /// A foreign key, check or trigger that others added refuses a row.
     Refused,
-    /// Something of somebody else's (a view, a function) depends on what a migration changes.
+    /// A view or function that others added depends on an object that a migration changes.
     Depended,
     /// A text that the database's encoding cannot hold.
     Encoding,
-    /// A limit of PostgreSQL's: a row or an entry of an index is too large.
+    /// A limit of PostgreSQL: a row or an index entry is too large.
     TooLarge,
     /// Files of the database are damaged.
     Corrupt,
-    /// The certificate, or the talk about encryption.
+    /// The certificate, or the TLS handshake.
     Tls,
     /// Retrying cannot help.
     Final,
 }
 
 impl FailureClass {
-    /// Of a driver's error.
+    /// The class of a driver's error.
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         if tls_words(error).is_some() {
             return Self::Tls;
@@ -70,8 +70,8 @@ impl FailureClass {
         }
     }
 
-    /// SQLSTATEs: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. Where one code has two meanings, the
-    /// server's routine tells them apart; its message may be in any language.
+    /// The class of a SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. If a code has two meanings, the
+    /// server's routine distinguishes them, since messages may be in any language.
     fn of_answer(code: &str, routine: &str) -> Self {
         match (code, routine) {
             ("40P01" | "40001", _) => Self::Conflict,
@@ -88,7 +88,7 @@ impl FailureClass {
             ("42501", "check_enable_rls") => Self::Hidden,
             ("42501", _) => Self::Denied,
             ("42P01" | "3F000" | "42703" | "42883", _) => Self::Unmigrated,
-            // A prepared statement that is there already, or not there any more.
+            // A prepared statement that exists already, or no longer.
             ("42P05" | "26000", _) => Self::Pooled,
             ("57P04" | "3D000", _) => Self::Dropped,
             ("23502" | "23503" | "23514" | "23P01" | "P0001", _) => Self::Refused,
@@ -101,7 +101,7 @@ impl FailureClass {
         }
     }
 
-    /// Whether the same thing may succeed later without anybody's doing.
+    /// Whether the same work may succeed later without intervention.
     pub(crate) const fn passes(self) -> bool {
         matches!(
             self,
@@ -116,7 +116,7 @@ impl FailureClass {
         )
     }
 
-    /// Whether sessions that are open already would fail in the same way for as long as they live.
+    /// Whether open sessions would keep failing in the same way until they are closed.
     pub(crate) const fn stays_with_sessions(self) -> bool {
         matches!(self, Self::ReadOnly | Self::Outdated | Self::Pooled)
     }
@@ -186,12 +186,12 @@ const DENIED: &str = "the role lacks a right: it has to own the schemas `bluecon
                       `create` on both, or to have `create` on the database (`grant create on database NAME to ROLE`)";
 const CROWDED: &str = "no connection is left: raise `max_connections` of the server (or the role's or database's connection \
                        limit), or lower `database.max_connections`";
-/// A failover may be under way: sessions that cannot write are closed, and opened anew.
+/// The hint for a read-only server. Sessions that cannot write are closed and reopened, since a failover may be in progress.
 pub(crate) const READ_ONLY: &str = "the server is a standby, or somebody closed the database (`default_transaction_read_only`): \
                                     connect to the primary, or to an address that follows it; during a failover this \
                                     passes by itself";
 
-/// Names the constraint or function, and its table. The server's detail holds keys, which may be a person's: it is left out.
+/// Names the constraint or function and its table. The server's detail is left out, since its keys may name a person.
 fn refused_hint(error: &sqlx::Error) -> Option<String> {
     let answer = server(error)?;
     let table = match (answer.schema(), answer.table()) {
@@ -213,12 +213,12 @@ fn refused_hint(error: &sqlx::Error) -> Option<String> {
             "the constraint `{name}` of {table} refuses what the tenant has: `alter table … drop constraint`, unless it \
              is one of this program's migrations"
         )),
-        // Raised by a function: ours bring their own hint, a stranger's trigger may.
+        // Raised by a function: ours have a hint, and a trigger of others may have one.
         _ => answer.hint().map(str::to_owned),
     }
 }
 
-/// Names what depends: the server lists it, names of things and no rows.
+/// Names the dependent objects, which the server lists by name.
 fn depended_hint(error: &sqlx::Error) -> Option<String> {
     let detail = server(error)?.detail()?.replace('\n', "; ");
     Some(format!(
@@ -237,7 +237,7 @@ fn too_large_hint(error: &sqlx::Error) -> Cow<'static, str> {
     }
 }
 
-/// What to do about a connection that is not had.
+/// What to do about a connection that could not be opened.
 pub(crate) fn connect_hint(error: &sqlx::Error) -> &'static str {
     if let Some(said) = tls_words(error) {
         return tls_hint(&said);
@@ -265,8 +265,8 @@ pub(crate) fn connect_hint(error: &sqlx::Error) -> &'static str {
     }
 }
 
-/// What was said about encryption or a certificate, if the failure is one of that. The driver wraps what a handshake says in
-/// an error of input and output.
+/// The message about encryption or a certificate, if the failure is about one. The driver wraps errors of the handshake in I/O
+/// errors.
 fn tls_words(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Tls(inner) => Some(inner.to_string()),
@@ -277,7 +277,7 @@ fn tls_words(error: &sqlx::Error) -> Option<String> {
     }
 }
 
-/// By the words of rustls and of the driver.
+/// The hint, chosen by the messages of rustls and of the driver.
 fn tls_hint(said: &str) -> &'static str {
     let has = |word: &str| said.contains(word);
     if has("does not support TLS") {

@@ -1,5 +1,5 @@
-//! What the table of profiles knows of elements, asked for before they are decoded. Only what differs comes back: in an
-//! unchanged batch nothing.
+//! Compares elements with the table of profiles before they are decoded. Only differing elements are returned, so an unchanged
+//! batch returns nothing.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::postgres::profiles::Contents;
 
 pub(crate) const LOOKING: &str = "looking for known profiles";
 
-/// Asks for all, and adds to `contents` what stored ones mean.
+/// Looks up all elements, and adds the content hashes of stored rows to `contents`.
 pub(crate) async fn look_up(
     connection: &mut PgConnection,
     sql: &Statements,
@@ -45,7 +45,7 @@ pub(crate) async fn look_up(
     Ok(answer.known)
 }
 
-/// The index alone tells, and only what a row with other bytes means is read from the wide rows.
+/// Looks up elements in the index alone; the wide rows are read only for the content hashes of rows with other bytes.
 async fn without_children(
     connection: &mut PgConnection,
     ids: &[&str],
@@ -72,7 +72,7 @@ async fn without_children(
     Ok(())
 }
 
-/// What is known of each element.
+/// The answer for each element.
 struct Answer<'load> {
     known: Vec<Known>,
     prints: &'load [Fingerprint],
@@ -80,8 +80,8 @@ struct Answer<'load> {
 }
 
 impl Answer<'_> {
-    /// Notes an element whose bytes are not those of the stored row: its place, and what the row and its children mean, if it
-    /// is there.
+    /// Notes an element whose bytes differ from the stored row: its place, and the content hashes of the row and its children, if
+    /// there is a row.
     fn note(&mut self, place: i64, content: Option<Vec<u8>>, children: ChildHash) {
         let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
         let (Some(known), Some(print)) = (self.known.get_mut(place), self.prints.get(place)) else {
@@ -89,7 +89,7 @@ impl Answer<'_> {
         };
         *known = match content {
             Some(content) => {
-                // A hash of another length was never ours: zeros equal no content.
+                // This program writes no hash of another length; zeros equal no content.
                 let content = content.try_into().unwrap_or([0; 16]);
                 self.contents.insert(print.id.clone(), (content, children));
                 Known::Differs { content, children }

@@ -1,11 +1,11 @@
-//! What a full walk knows of stored profiles without asking about each: their hashes, read in one go while the first page is on
-//! its way, shared by the loading connections of the walk.
+//! The hashes of stored profiles in memory, so that a full walk need not look up each element. They are read in one pass while
+//! the first page is requested, and the loading connections of the walk share them.
 //!
-//! Rows that others change meanwhile must not be judged by what was read. Whoever loads or erases profiles beside an open full
-//! walk writes a notice for it into `sync.walk_notices`, in the transaction that changes them, and the walk reads the
-//! new notices before it judges a batch. So it knows at that moment what asking about each would have told: a change that is
-//! committed later is later than the page, either way. No change is missed at the start: the hashes are read after all
-//! loads that began before the walk was in `sync.cursors` have ended.
+//! Rows that other transactions change meanwhile must not be compared with these hashes. Every transaction that loads or erases
+//! profiles while a full walk is open writes a notice into `sync.walk_notices`, and the walk reads new notices before it
+//! compares a batch. So the walk knows what a look-up at that moment would return; a change that commits later is later than
+//! the page in either case. No change is missed at the start: the hashes are read after all loads have ended that began before
+//! the walk was in `sync.cursors`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,19 +24,19 @@ pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
 /// Signature, flags and the length of the header's extension.
 const HEADER_BYTES: usize = 19;
-/// What stands before a tuple's only field: the count of fields, and its length.
+/// The bytes before a tuple's only field: the number of fields, and the field's length.
 const FRAME_BYTES: usize = 2 + 4;
 
-/// What is known in memory for one walk.
+/// The hashes in memory for one walk.
 #[derive(Debug, Default)]
 pub(crate) struct InMemory(Mutex<State>);
 
 #[derive(Debug, Default)]
 enum State {
-    /// Nothing; each element is looked up in the database.
+    /// No hashes: each element is looked up in the database.
     #[default]
     Unknown,
-    /// Hashes are being read. Meanwhile the walk itself changes these ids, by their hashes.
+    /// The hashes are being read. These ids, by their hashes, were changed by the walk itself meanwhile.
     Reading(Vec<u64>),
     Ready(Ready),
 }
@@ -44,7 +44,7 @@ enum State {
 #[derive(Debug, Clone)]
 struct Ready {
     set: Arc<KnownSet>,
-    /// Notices of earlier transactions were read.
+    /// The notices of transactions before this transaction id were read.
     noticed_before: String,
 }
 
@@ -53,15 +53,15 @@ struct Ready {
 pub(crate) struct WalksInMemory(Mutex<HashMap<Uuid, Arc<InMemory>>>);
 
 impl WalksInMemory {
-    /// What is known for a walk.
+    /// The hashes for a walk.
     pub(crate) fn of(&self, walk_id: Uuid) -> Arc<InMemory> {
         let mut walks = self.walks();
-        // A loader of a walk that nothing was read for leaves an entry behind.
+        // A loader of a walk without hashes leaves an entry behind.
         walks.retain(|_, known| Arc::strong_count(known) > 1 || !matches!(*known.state(), State::Unknown));
         Arc::clone(walks.entry(walk_id).or_default())
     }
 
-    /// The walk has ended, or this process has.
+    /// Drops the hashes of a walk that has ended.
     pub(crate) fn forget(&self, walk_id: Uuid) {
         if let Some(known) = self.walks().remove(&walk_id) {
             known.forget();
@@ -74,7 +74,7 @@ impl WalksInMemory {
 }
 
 impl InMemory {
-    /// Reads at most so many hashes. Gives how many came.
+    /// Reads at most `most` hashes, and returns their number.
     pub(crate) async fn read(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
         *self.state() = State::Reading(Vec::new());
         let read = self.read_at_once(connection, most).await;
@@ -87,7 +87,7 @@ impl InMemory {
     async fn read_at_once(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
         let mut transaction = connection.begin().await.doing(READING)?;
         wait_for_loads(&mut transaction).await?;
-        // Only the lock ends with it.
+        // The rollback only releases the lock.
         transaction.rollback().await.doing(READING)?;
         let noticed_before = now(connection).await?;
         let set = KnownSet::of(hashes(connection, most).await?);
@@ -103,8 +103,8 @@ impl InMemory {
         Ok(read)
     }
 
-    /// Which elements are stored as they came, as far as that is known here, after the notices of what others changed: an answer
-    /// for each, or none at all.
+    /// Returns for each element whether it is certainly stored unchanged, after reading the notices of other transactions; none if
+    /// there are no hashes.
     pub(crate) async fn same(
         &self,
         connection: &mut PgConnection,
@@ -144,7 +144,7 @@ impl InMemory {
         Ok(Some(ready.set.which(asked)))
     }
 
-    /// The walk itself changes the rows of these ids.
+    /// Notes that the walk itself changes the rows of these ids.
     pub(crate) fn change<'id>(&self, ids: impl Iterator<Item = &'id str>) {
         let changed = ids.map(|id| xxh3_64(id.as_bytes()));
         let mut state = self.state();
@@ -161,7 +161,7 @@ impl InMemory {
         }
     }
 
-    /// Every element is looked up in the database from here on.
+    /// Drops the hashes: from now on each element is looked up in the database.
     pub(crate) fn forget(&self) {
         *self.state() = State::Unknown;
     }
@@ -178,7 +178,7 @@ impl InMemory {
     }
 }
 
-/// Hashes of stored rows, at most so many.
+/// The hashes of stored rows, at most `most`.
 async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>, Error> {
     let statement =
         format!("copy (select source_hash from blueconic.profiles limit {most}) to stdout (format binary)");
@@ -197,7 +197,7 @@ async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>,
             is_in_header = false;
         }
         while let Some(field) = tuple(&rest, &mut at) {
-            // A hash of another length was never ours.
+            // This program writes no hash of another length.
             hashes.extend(field.try_into().map(u128::from_be_bytes));
         }
         rest.drain(..at);
@@ -205,7 +205,7 @@ async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>,
     Ok(hashes)
 }
 
-/// The next whole tuple, a field of which may have any length; none at the end of the stream or of what came of it.
+/// The next whole tuple, whose field may have any length; none at the end of the stream or of its received part.
 fn tuple<'bytes>(bytes: &'bytes [u8], at: &mut usize) -> Option<&'bytes [u8]> {
     let (count, behind) = bytes.get(*at..)?.split_first_chunk::<2>()?;
     if i16::from_be_bytes(*count) < 1 {
@@ -218,7 +218,7 @@ fn tuple<'bytes>(bytes: &'bytes [u8], at: &mut usize) -> Option<&'bytes [u8]> {
     Some(field)
 }
 
-/// Transactions that have not ended are not before this.
+/// The oldest transaction that has not ended.
 async fn now(connection: &mut PgConnection) -> Result<String, Error> {
     sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "now!""#)
         .fetch_one(connection)
@@ -226,7 +226,7 @@ async fn now(connection: &mut PgConnection) -> Result<String, Error> {
         .doing(READING)
 }
 
-/// Tells open walks which rows this transaction changes.
+/// Notifies open walks of the rows that this transaction changes.
 pub(crate) async fn notice(
     connection: &mut PgConnection,
     walks: &[Uuid],
@@ -249,7 +249,7 @@ pub(crate) async fn notice(
     Ok(())
 }
 
-/// Tells all open walks over profiles that any row may change in this transaction.
+/// Notifies all open walks over profiles that this transaction may change any row.
 pub(crate) async fn notice_all(connection: &mut PgConnection) -> Result<(), Error> {
     sqlx::query!(
         "insert into sync.walk_notices (walk_id)
@@ -261,7 +261,7 @@ pub(crate) async fn notice_all(connection: &mut PgConnection) -> Result<(), Erro
     Ok(())
 }
 
-/// Merges what is known in memory with what the database says of the others, in the order asked.
+/// Merges the answers from memory with the database's answers for the other elements, in the order of the elements.
 pub(crate) fn merged(same: &[bool], others: Vec<Known>) -> Vec<Known> {
     let mut others = others.into_iter();
     same.iter()

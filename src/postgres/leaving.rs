@@ -1,5 +1,5 @@
-//! What leaves the database with a row of a table. The one place that says so: sweeps, losers of merges, suppression and erasure
-//! ask here. All of it follows from the table's description.
+//! What leaves the database with a row of a table: the only place that decides it, for sweeps, losers of merges, suppression
+//! and erasure. Everything follows from the table's description.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -7,15 +7,15 @@ use crate::model::table::{Merge, Table};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::sql::{quoted, relation, staging};
 
-/// A table, and the columns in which it names an element.
+/// A table and the columns that name an element in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Its name with its schema, as it is told.
+    /// Its name with its schema, for messages.
     pub(crate) name: String,
-    /// The same as SQL.
+    /// The quoted name, for SQL.
     relation: String,
     columns: Vec<String>,
-    /// Which of its rows are meant, where not all are.
+    /// A condition that selects some of its rows; empty: all.
     among: String,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn leaves(table: &Table) -> Vec<Place> {
         .collect()
 }
 
-/// The same without the row itself: nothing, where the table has no children.
+/// What leaves with a row, without the row itself; nothing for a table without children.
 fn below(table: &Table) -> Vec<Place> {
     let children = table.children.iter();
     let mut places: Vec<Place> = children
@@ -73,7 +73,7 @@ fn below(table: &Table) -> Vec<Place> {
     places
 }
 
-/// The tables that name a row after it left. Only an erasure empties them.
+/// The tables that still name a row after it left. Only an erasure deletes these names.
 pub(crate) fn remembers(table: &Table) -> Vec<Place> {
     match table.merge {
         Merge::Profile => {
@@ -85,7 +85,7 @@ pub(crate) fn remembers(table: &Table) -> Vec<Place> {
     }
 }
 
-/// What names a row in the staging of a connection.
+/// The staging tables of a connection that name a row.
 pub(crate) fn stages(table: &Table) -> Vec<Place> {
     let own = Place::new(staging(table), &[table.key[0]]);
     let children = table.children.iter();
@@ -93,12 +93,12 @@ pub(crate) fn stages(table: &Table) -> Vec<Place> {
     std::iter::once(own).chain(children).collect()
 }
 
-/// The statements that take out what leaves with the rows `$1` that left a table already; none where it has no children.
+/// The statements that delete what leaves with the rows `$1`, which were deleted already; none for a table without children.
 pub(crate) fn deletes_below(table: &Table) -> Vec<String> {
     below(table).iter().map(Place::delete).collect()
 }
 
-/// Runs statements over ids. Gives how many rows each of them deleted.
+/// Runs statements over ids, and returns the number of rows that each of them deleted.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     statements: &[String],

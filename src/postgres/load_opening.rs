@@ -1,5 +1,5 @@
-//! What a transaction that loads learns at its start, and what it owes to others for it: ids for the walks that are open, and the end of
-//! rejects that loaded.
+//! The start of a loading transaction: one query for what it must know, then the ids that it records for open walks, and the
+//! rejects that it closes.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::postgres::{known_in_memory, seen};
 /// What the first statement of a transaction returns.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    /// For the hashes of erased persons; none when nobody was erased.
+    /// Hashes ids to find erased persons; none if nobody was erased.
     pub(crate) hasher: Option<Hasher>,
     pub(crate) now: Time,
     pub(crate) other_walks: Vec<Uuid>,
@@ -86,7 +86,7 @@ pub(crate) async fn record_seen(
     Ok(recorded)
 }
 
-/// Closes the rejects of those that loaded.
+/// Closes the rejects of elements that were loaded.
 pub(crate) async fn resolve_rejects(
     connection: &mut PgConnection,
     batch: &Batch,

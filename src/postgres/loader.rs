@@ -44,8 +44,8 @@ pub struct PostgresLoader {
     /// Since when an alias keeps its id out of `profiles`.
     since: Time,
     sql: Statements,
-    /// What [`Loader::known`] said since the last load, so that a hash is refreshed only on a row that still means
-    /// the same.
+    /// The content hashes that [`Loader::known`] returned since the last load, so that a `source_hash` is refreshed only on a row
+    /// with unchanged content.
     contents: HashMap<String, Contents>,
     /// Hashes of the ids whose rows were there when [`Loader::known`] was asked, since the last load: they are wanted
     /// only while another walk is open.
@@ -62,11 +62,11 @@ pub struct PostgresLoader {
     open_rejects: OpenRejects,
     /// How many rejects the run may store yet.
     quota: Arc<RejectQuota>,
-    /// What is known of stored profiles without asking about each.
+    /// The hashes of stored profiles in memory.
     in_memory: Option<Arc<InMemory>>,
 }
 
-/// How a batch gets into the table.
+/// How a batch is loaded into the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LoadMethod {
     /// Copied into staging, then merged.
@@ -76,7 +76,7 @@ enum LoadMethod {
 }
 
 impl PostgresLoader {
-    /// Makes staging, and partitions ahead where the table has them.
+    /// Creates the staging tables, and for a partitioned table the next partitions.
     pub(crate) async fn open(
         mut connection: WatchedConnection,
         table: &'static Table,
@@ -144,7 +144,7 @@ impl PostgresLoader {
         }
     }
 
-    /// Asks for those that are not known to be the same.
+    /// Looks up the elements that are not known to be the same.
     async fn look_up_others(&mut self, prints: &[Fingerprint], same: &[bool]) -> Result<Vec<Known>, Error> {
         let others = prints.iter().zip(same).filter(|(_, same)| !**same);
         let others: Vec<Fingerprint> = others.map(|(print, _)| print.clone()).collect();
@@ -224,7 +224,7 @@ impl PostgresLoader {
         }
     }
 
-    /// The one transaction, with the first so many rejects. A drop on the way out rolls it back.
+    /// Runs the transaction, with the first `stored_rejects` rejects. Dropping it early rolls it back.
     async fn commit(
         &mut self,
         loading: &Batch,
@@ -238,7 +238,8 @@ impl PostgresLoader {
         let opening =
             load_opening::open(&mut transaction, self.lease.slot.resource, self.walk, waits, open).await?;
         if method == LoadMethod::Direct && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
-            // Erased persons are left out of the staged rows only; and while another walk is open, more than the rows has to be locked.
+            // Erased persons can only be left out of staged rows, and while another walk is open, more ids than those of the
+            // rows must be locked.
             return Err(Error::NotFresh);
         }
         let filtered = match &opening.hasher {
@@ -333,7 +334,7 @@ impl Loader for PostgresLoader {
     }
 }
 
-/// Ids of the batch whose rows were there when they were compared.
+/// Ids of the batch whose rows existed when they were compared.
 fn compared<'batch>(batch: &'batch Batch, hashes: &[u64]) -> Vec<&'batch str> {
     let hashes: HashSet<&u64> = hashes.iter().collect();
     let ids = batch.seen.iter().map(String::as_str);
@@ -348,8 +349,8 @@ async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
         .doing("reading the database's clock")
 }
 
-/// Tables without anything of their own around the merge. What is staged of a list is all of it, so that its children are
-/// compared row by row.
+/// Merges tables that need nothing else around the merge. All rows of a list are staged, so its children are compared row by
+/// row.
 async fn merge_plainly(
     connection: &mut PgConnection,
     batch: &Batch,

@@ -1,8 +1,8 @@
-//! The SQL that brings staged rows into a table, generated from its descriptor: one function for each
-//! [`Merge`] rule. SQL is put together here, in `leaving.rs` and in `child_hashes.rs`, out of the parts in `sql.rs`.
+//! The SQL that merges staged rows into a table, generated from the table's description: one function for each
+//! [`Merge`] rule. Only this file, `leaving.rs` and `child_hashes.rs` generate SQL, from the parts in `sql.rs`.
 //!
-//! Rules that hold for all: rows come in the order of their keys, so that two merges lock in one order; a row that would
-//! stay the same is not written. Which of two readings of a profile stays is in [`the_later_reading`].
+//! Every rule reads rows in the order of their keys, so that all merges lock in the same order, and writes no row that would
+//! stay the same. [`the_later_reading`] decides which of two readings of a profile stays.
 
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 use crate::postgres::child_hashes::HashStatements;
@@ -12,13 +12,13 @@ use crate::postgres::sql::{
     sql_type, staging,
 };
 
-/// When a profile's page was asked for; the decoder does not bring it either.
+/// The column with the time of the request for a profile's page. The decoder does not fill it.
 const ASKED_AT: &str = "asked_at";
-/// By which the older of two rows is known.
+/// The column that shows which of two rows is older.
 const MODIFIED_AT: &str = "modified_at";
-/// Rows that an increment had passed when this full walk began (`$3`; null: nothing is looked at). The table still shows
-/// what it held before this statement: a row whose date stayed changed without one, which is nobody's lateness. A new row
-/// that is older than a day came back, or into the segment: no index is that far behind.
+/// Counts late rows: changed rows that an increment had passed when this full walk began (`$3`; null: nothing is counted).
+/// The statement still sees the table as it was before. A row that changed under the same date is not late. A new row older
+/// than a day came back, or came into the segment, since no search index is that far behind.
 const LATE: &str = ",
          late as (
            select extract(epoch from $3::timestamptz - m.modified_at)::bigint as seconds
@@ -31,44 +31,44 @@ const LATE: &str = ",
              end
          )";
 
-/// The statements of one table, generated once for each loader.
+/// The statements of one table, generated once per loader.
 #[derive(Debug)]
 pub(crate) struct Statements {
     /// The staging table's name.
     pub(crate) staging_name: String,
-    /// Makes it.
+    /// Creates the staging table.
     pub(crate) create_staging: String,
-    /// Empties it, and gives its space back.
+    /// Empties the staging table and frees its space.
     pub(crate) empty_staging: String,
-    /// Takes a few rows out of it.
+    /// Deletes a few rows from the staging table.
     pub(crate) clear_staging: String,
-    /// Fills it, where rows are `asked` with when they were asked for last.
+    /// Copies rows into the staging table; if [`Self::asked`], the last column is the time of their request.
     pub(crate) copy: String,
-    /// Whether a row says when it was asked for.
+    /// Whether staged rows have the time of their request.
     pub(crate) asked: bool,
-    /// Fills the table itself, with when a row was asked for and the time last.
+    /// Copies rows directly into the table; the last columns are the time of their request and the current time.
     pub(crate) copy_direct: String,
-    /// Merges it: `$1` the time; for profiles `$2` ids to be locked besides, `$3` through when an increment has passed, or
-    /// null. One row: inserted, updated, and for profiles the ids that were inserted, how many rows were late, by how
-    /// many seconds the worst, and where there are children the ids that were updated. For a child table `$2` are the parents
-    /// whose children are replaced, and nothing is given back.
+    /// Merges the staging table. `$1` is the current time. For profiles, `$2` are further ids to lock, and `$3` is the time
+    /// that an increment has passed, or null. Returns one row: the numbers of inserted and updated rows; for profiles also
+    /// the inserted ids, the number of late rows, the seconds of the latest one, and with children the updated ids. For a child
+    /// table, `$2` are the parents whose children are replaced, and nothing is returned.
     pub(crate) merge: String,
-    /// The months of staged rows, for a partitioned table.
+    /// For a partitioned table: the months of staged rows.
     pub(crate) staged_months: Option<String>,
-    /// Those of its child tables.
+    /// The statements of the child tables.
     pub(crate) children: Vec<Self>,
-    /// Those over the hashes of its children; none where a load compares all rows anyway, or where there are no children.
+    /// The statements for the hashes of children; none if a load compares all rows anyway, or if there are no children.
     pub(crate) hashes: Option<HashStatements>,
-    /// For profiles: takes out the losers `$1`, and gives back the ids that were more than placeholders.
+    /// For profiles: deletes the losers `$1` and returns the ids whose rows were not placeholders.
     pub(crate) drop_losers: String,
-    /// Take out what leaves with rows that left, as [`leaving::deletes_below`].
+    /// Delete what leaves with deleted rows: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
-    /// Take the ids `$1` out of staging.
+    /// Delete the ids `$1` from staging.
     pub(crate) unstage: Vec<String>,
 }
 
 impl Statements {
-    /// These and those of the child tables.
+    /// These statements and those of the child tables.
     pub(crate) fn and_children(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.children)
     }
@@ -113,8 +113,8 @@ impl Statements {
     }
 }
 
-/// [`Merge::Upsert`]: insert, or update where something differs. A list has one reader at a time, page by page, so that
-/// what comes was read later than what is there, whatever its date says.
+/// [`Merge::Upsert`]: inserts rows, or updates them where something differs. One run at a time reads a list, page by page, so
+/// incoming rows were read later than stored ones, whatever their dates.
 fn upsert(table: &Table, staging: &str) -> String {
     let changed = format!(
         "({}) is distinct from ({})",
@@ -133,7 +133,8 @@ fn upsert(table: &Table, staging: &str) -> String {
     )
 }
 
-/// [`Merge::Child`]: of the parents `$2` delete what is not staged, insert what is missing, and update what differs.
+/// [`Merge::Child`]: for the parents `$2`, deletes children that are not staged, inserts missing ones and updates those that
+/// differ.
 fn child(table: &Table, staging: &str) -> String {
     let parent = quoted(table.key[0]);
     let same_key: Vec<String> = table
@@ -170,9 +171,9 @@ fn drop_losers(table: &Table) -> String {
     )
 }
 
-/// [`Merge::Profile`]: as above, judged by `content_hash` and by [`the_later_reading`]. Ids that are only to be locked (losers of merges, rows
-/// whose hash alone moves) take part as rows with an empty `source_hash`, so that all locks of the transaction are
-/// taken in one order by one statement; what they insert is deleted before the commit.
+/// [`Merge::Profile`]: inserts or updates by `content_hash` and [`the_later_reading`]. Ids that must only be locked (losers
+/// of merges, rows of which only a hash changes) take part as placeholders with an empty `source_hash`, so that one
+/// statement takes all locks of the transaction in one order. Inserted placeholders are deleted before the commit.
 fn profile(table: &Table, staging: &str) -> String {
     let placeholder: Vec<String> = table
         .columns
@@ -214,7 +215,7 @@ fn profile(table: &Table, staging: &str) -> String {
     )
 }
 
-/// [`Merge::Occurrence`]: insert what is missing.
+/// [`Merge::Occurrence`]: inserts missing rows.
 fn occurrence(table: &Table, staging: &str) -> String {
     format!(
         "with merged as (
@@ -231,16 +232,17 @@ fn occurrence(table: &Table, staging: &str) -> String {
     )
 }
 
-/// Whether an incoming profile takes the place of the stored one. Dates of the tenant's fall and vanish (a copy that was
-/// restored, consent that was withdrawn), so that they decide only where two readings went on at once:
+/// Whether an incoming profile replaces the stored one. The tenant's dates may go back or vanish (a backup is restored,
+/// consent is withdrawn), so they decide only between two readings that overlapped:
 ///
-/// - What a full walk asked for after the stored row was there was read later, whatever the dates say. A row that
-///   another full walk or a look-up brought is as old as its request; of one that an increment brought nobody knows
-///   how old the tenant's search index was, so that the moment of storing counts.
-/// - What was asked for before, and what an increment brings (no `asked_at`), takes its place unless it is older by
-///   `modified_at`; none is older than any, and of equal ones the later merge wins. Not so if this walk itself brought
-///   the stored row from a page that it asked for later: two lanes may load two pages in either order. A time ahead of
-///   this transaction's is of a clock that was set back since, and says nothing.
+/// - If a full walk requested the incoming row after the stored row existed, the incoming row was read later, whatever the
+///   dates are. A stored row from another full walk or a look-up is as old as its request. For a stored row from an
+///   increment, the time of storing counts, since the age of the tenant's search index is unknown.
+/// - An incoming row that was requested earlier, or that comes from an increment (no `asked_at`), replaces the stored row
+///   unless it is older by `modified_at`. A null date is older than any other; between equal dates the later merge wins.
+///   An exception: if this walk stored the row from a page that it requested later, the stored row stays, since two lanes
+///   may load two pages in either order. A time ahead of this transaction's time comes from a clock that was set back, and
+///   is ignored.
 fn the_later_reading() -> String {
     format!(
         "coalesce(stored.{ASKED_AT}, stored.{SYNCED_AT}) < excluded.{ASKED_AT}
@@ -263,7 +265,7 @@ fn staged_months(table: &Table, staging: &str) -> Option<String> {
     ))
 }
 
-/// The column by which a table of occurrences is partitioned: the time in its key.
+/// The column by which a table of occurrences is partitioned: the timestamp in its key.
 fn moment(table: &Table) -> Option<&Column> {
     table
         .columns
@@ -271,20 +273,20 @@ fn moment(table: &Table) -> Option<&Column> {
         .find(|column| column.kind == ColumnKind::Timestamptz && table.key.contains(&column.name))
 }
 
-/// What a sweep asks of a table: `$1` the walk, `$2` when it was opened.
+/// The statements of a sweep over one table. `$1` is the walk, `$2` the time when it was opened.
 #[derive(Debug)]
 pub(crate) struct SweepStatements {
-    /// How many rows the walk (`$1` alone) did not see, whenever they were loaded.
+    /// The number of rows that the walk did not see, whenever they were loaded (`$1` alone).
     pub(crate) missing: String,
-    /// Finds the candidates and writes them down. One row: all rows, and the candidates among them.
+    /// Stores the candidates. Returns one row: the number of all rows and of candidates.
     pub(crate) candidates: String,
-    /// Ids that would go after `$3`, at most `$4`.
+    /// The candidates after the id `$3`, at most `$4`.
     pub(crate) unseen: String,
-    /// Locks those of the ids `$3` that may go, in order.
+    /// Locks those of the ids `$3` that may be removed, in order.
     pub(crate) lock: String,
-    /// Deletes those of the ids `$3` that still may, and gives back their ids.
+    /// Deletes those of the ids `$3` that may still be removed, and returns their ids.
     pub(crate) remove: String,
-    /// Take out what leaves with them, as [`leaving::deletes_below`].
+    /// Delete what leaves with them: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
 }
 
@@ -296,7 +298,7 @@ impl SweepStatements {
         let not_seen = format!(
             "not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
         );
-        // What was loaded or protected since the candidates were written down stays.
+        // Rows that were loaded or protected after the candidates were stored stay.
         let still = format!(
             "stored.{SYNCED_AT} < $2
              and not exists (
@@ -307,7 +309,7 @@ impl SweepStatements {
             "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = stored.{id}) and {still}"
         );
         Self {
-            // The index alone answers; the usual answer is none.
+            // An index-only scan; usually nothing is missing.
             missing: format!("select count(*) from {name} as stored where {not_seen}"),
             candidates: format!(
                 "with former as (delete from sync.walk_unseen where walk_id = $1),
@@ -335,27 +337,27 @@ impl SweepStatements {
     }
 }
 
-/// Whether a table has no row.
+/// Returns whether a table is empty.
 pub(crate) fn emptiness_of(table: &Table) -> String {
     format!("select not exists (select from {})", relation(table))
 }
 
-/// How many profiles there are, of at most `$1`.
+/// Counts profiles, up to `$1`.
 pub(crate) const HAS_ROWS: &str = "select count(*) from (select from blueconic.profiles limit $1) as few";
 
-/// How many rows a table has.
+/// Counts the rows of a table.
 pub(crate) fn count_of(table: &Table) -> String {
     count_in(table.name)
 }
 
-/// How many rows a table or partition of the schema `blueconic` has.
+/// Counts the rows of a table or partition of the schema `blueconic`.
 pub(crate) fn count_in(name: &str) -> String {
     format!("select count(*) from blueconic.{}", quoted(name))
 }
 
-/// Which of the loaded profiles `$1` carry an alias or a tombstone, and whether the alias was noticed since the walk began
-/// (`$2`); a later statement than the merge, so that it sees what a concurrent transaction committed while the merge
-/// waited for its locks. The ids go as one array, which is looked up in the index id by id.
+/// The loaded profiles `$1` with an alias or a tombstone, and whether the alias was noticed since the walk's start (`$2`).
+/// This statement follows the merge, so that it sees what other transactions committed while the merge waited for locks.
+/// The ids are one array, and each is looked up in the index.
 pub(crate) const GONE_BEFORE: &str = "
 select a.profile_id, a.noticed_at >= $2
 from blueconic.profile_aliases as a where a.profile_id = any ($1)
@@ -363,7 +365,7 @@ union all
 select t.profile_id, false
 from blueconic.profile_tombstones as t where t.profile_id = any ($1)";
 
-/// A loaded profile of `$1` that is there now is neither gone nor merged away.
+/// Deletes the tombstones and aliases of the loaded profiles `$1` that exist now.
 pub(crate) const FORGET_RETURNED: &str = "
 with unburied as (
   delete from blueconic.profile_tombstones as t
@@ -374,8 +376,8 @@ delete from blueconic.profile_aliases as a
 where a.profile_id = any ($1)
   and exists (select from blueconic.profiles as stored where stored.id = a.profile_id)";
 
-/// A staged profile that turned out to mean the same lends the row its `source_hash`, so that the next walk need not
-/// decode it.
+/// A stored row takes the `source_hash` of a staged profile with the same content, so that the next walk need not decode
+/// that profile.
 pub(crate) const ADOPT_SOURCE_HASH: &str = "
 update blueconic.profiles as stored set source_hash = incoming.source_hash
 from pg_temp.staged_profiles as incoming
@@ -383,7 +385,7 @@ where stored.id = incoming.id
   and stored.content_hash = incoming.content_hash
   and stored.source_hash <> incoming.source_hash";
 
-/// Stored audit events with a former key `$1` at their date `$4` take the keys `$2` and numbers `$3` of those that are not
+/// Stored audit events with the former key `$1` and the date `$4` get the keys `$2` and numbers `$3` of events that are not
 /// stored yet, in order.
 pub(crate) const REKEY_STORED: &str = "
 with incoming as (
@@ -418,7 +420,7 @@ update pg_temp.staged_audit_events as e set event_key = r.new_key, occurrence = 
 from unnest($1::bytea[], $2::integer[], $3::bytea[], $4::integer[]) as r (event_key, occurrence, new_key, new_occurrence)
 where e.event_key = r.event_key and e.occurrence = r.occurrence";
 
-/// What staged audit events are about: ids and names, each once.
+/// The ids and names of the objects of staged audit events, each once.
 pub(crate) const STAGED_OBJECTS: &str = "
 select distinct word.said
 from pg_temp.staged_audit_events as e
@@ -426,7 +428,7 @@ cross join lateral jsonb_array_elements(e.objects) as object
 cross join lateral (values (object ->> 'id'), (object ->> 'name')) as word (said)
 where word.said <> ''";
 
-/// Takes the objects that name one of `$1` out of staged audit events.
+/// Removes the objects that name one of `$1` from staged audit events.
 pub(crate) const UNSTAGE_OBJECTS: &str = "
 update pg_temp.staged_audit_events as e
 set objects = (

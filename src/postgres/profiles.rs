@@ -25,27 +25,26 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) table: &'static Table,
     /// The table's statements.
     pub(crate) sql: &'load Statements,
-    /// Whose run it is.
+    /// The lease of the run.
     pub(crate) lease: &'load Lease,
     /// An alias that was recorded after this time keeps its id out: the beginning of the walk.
     pub(crate) since: Time,
-    /// What `known` said of the rows whose hashes are to be refreshed.
+    /// The known content hashes of the rows whose `source_hash` is refreshed.
     pub(crate) contents: &'load HashMap<String, Contents>,
-    /// Losers of merges into erased persons: they leave as every loser does, and nothing remembers them.
+    /// Losers of merges into erased persons. Their rows leave as those of all losers, but without an alias or a tombstone.
     pub(crate) departing: &'load [String],
     /// The transaction's time.
     pub(crate) now: Time,
-    /// Through when an increment has passed.
+    /// The time that an increment has passed.
     pub(crate) passed: Option<Time>,
-    /// While another walk is open, whose sweep may be removing rows at this moment: ids whose rows were there when they
-    /// were compared.
+    /// While another walk is open, whose sweep may remove rows at this moment: ids whose rows existed when they were compared.
     pub(crate) compared: &'load [&'load str],
 }
 
-/// What an element meant when it was compared: the hashes over its row and over its children.
+/// The content hashes of an element's row and of its children at the comparison.
 pub(crate) type Contents = ([u8; 16], ChildHash);
 
-/// Merges what is staged, and all that comes with it.
+/// Merges the staged rows, and everything that comes with them.
 pub(crate) async fn merge(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -101,7 +100,7 @@ pub(crate) async fn insert(
         inserted: from_length(batch.rows.len()),
         ..Written::default()
     };
-    // Before those that leave go, and take their children along.
+    // The children are inserted before losers leave and take their children along.
     children::insert(connection, context.sql, batch, context.now).await?;
     let inserted = batch.rows.ids().collect();
     departures
@@ -110,7 +109,7 @@ pub(crate) async fn insert(
     Ok(written)
 }
 
-/// A row that only holds its place, as [`Statements::merge`] makes them: its key, and the emptiest value of every other column.
+/// Adds a placeholder, as [`Statements::merge`] does: a row with its key and an empty value in every other column.
 fn placeholder(rows: &mut Rows, table: &Table, id: &str) {
     let fields = u16::try_from(table.columns.len()).unwrap_or(u16::MAX);
     let mut row = rows.row(id.as_bytes(), None, fields);
@@ -129,7 +128,7 @@ fn placeholder(rows: &mut Rows, table: &Table, id: &str) {
 struct Departures<'load> {
     /// Loser to survivor.
     losers: BTreeMap<&'load str, &'load str>,
-    /// The losers, and those who were merged into erased persons.
+    /// The losers, also those that were merged into erased persons.
     ids: Vec<&'load str>,
 }
 
@@ -163,7 +162,7 @@ impl<'load> Departures<'load> {
     }
 }
 
-/// Loser to survivor, in order; of several survivors the last.
+/// Loser to survivor, in order; of several survivors, the last one.
 fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
     batch
         .aliases
@@ -173,9 +172,9 @@ fn losers(batch: &Batch) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Ids that the transaction touches without a staged row. Those that were only compared are among them: a sweep that was
-/// told before that they are gone may remove them between the comparison and this transaction. The locks make one wait
-/// for the other, and what is gone by then has to be read as new.
+/// Ids that the transaction touches without a staged row. They include ids that were only compared: a sweep with an earlier
+/// verdict may remove their rows between the comparison and this transaction. The locks make one wait for the other, and an
+/// element whose row is gone by then is read as new.
 fn locked<'batch>(
     batch: &'batch Batch,
     leaving: &[&'batch str],
@@ -200,7 +199,7 @@ fn locked<'batch>(
         .collect()
 }
 
-/// Gives back the ids that were inserted, and where there are children those that were updated.
+/// Merges the staged rows. Returns the inserted ids and, for a table with children, the updated ids.
 async fn merge_rows(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -232,7 +231,7 @@ async fn merge_rows(
     Ok((inserted, updated))
 }
 
-/// Writes aliases in order; one that says the same already keeps its time.
+/// Writes aliases in order. An alias with the same survivor keeps its time.
 pub(crate) async fn record_aliases(
     connection: &mut PgConnection,
     losers: &BTreeMap<&str, &str>,
@@ -325,7 +324,7 @@ async fn write_merge_tombstones(
 /// A row of `blueconic.profile_tombstones`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tombstone<'load> {
-    /// Who is gone.
+    /// The profile that is gone.
     pub(crate) id: &'load str,
     /// `deleted`, `merged` or `out_of_scope`.
     pub(crate) reason: &'static str,
@@ -333,7 +332,7 @@ pub(crate) struct Tombstone<'load> {
     pub(crate) survivor: Option<&'load str>,
 }
 
-/// Writes tombstones; one that says the same already is left as it is.
+/// Writes tombstones. An equal tombstone stays as it is.
 pub(crate) async fn write_tombstones(
     connection: &mut PgConnection,
     tombstones: &[Tombstone<'_>],
@@ -381,14 +380,14 @@ async fn forget_returned(connection: &mut PgConnection, met: &[(String, bool)]) 
     Ok(())
 }
 
-/// Only where the row still means what it meant when the bytes were compared: another run may have changed it since.
+/// Refreshes hashes of rows whose content is still the one that was compared, since another run may have changed it.
 async fn refresh_hashes(
     connection: &mut PgConnection,
     batch: &Batch,
     context: MergeContext<'_>,
     written: &mut Written,
 ) -> Result<(), Error> {
-    // Where there are children, a row that another run brought says nothing of them.
+    // For a table with children, a row that another run loaded says nothing about its children.
     if written.unchanged > 0 && context.sql.hashes.is_none() {
         let adopted = sqlx::query(ADOPT_SOURCE_HASH)
             .execute(&mut *connection)
@@ -396,7 +395,7 @@ async fn refresh_hashes(
             .doing(REFRESHING)?;
         written.rehashed += adopted.rows_affected();
     }
-    // The last hash of an id counts: one statement would take any.
+    // The last hash of an id counts; a statement with several hashes would take any of them.
     let wanted: BTreeMap<&str, (&[u8], &Contents)> = batch
         .rehash
         .iter()
@@ -445,8 +444,8 @@ async fn refresh_rows(
     .doing(REFRESHING)
 }
 
-/// A row whose hash was to be refreshed, or that was not to change, may be gone by now: then its placeholder was
-/// inserted. Gives back how many were.
+/// Deletes inserted placeholders and returns their number. A placeholder was inserted if a row was gone whose hash should be
+/// refreshed, or which should not change.
 async fn remove_placeholders(connection: &mut PgConnection, locked: &[&str]) -> Result<u64, Error> {
     let removed = sqlx::query!(
         "delete from blueconic.profiles where id = any ($1) and source_hash = ''::bytea",

@@ -1,4 +1,4 @@
-//! `sync.resources`: which resources this program knows, for the view `freshness`.
+//! `sync.resources`: the resources of this program, for the view `freshness`.
 
 use sqlx::PgPool;
 
@@ -6,7 +6,7 @@ use crate::model::description::{Description, Reading, Registry};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// A row of `sync.resources`; its place is that in the list.
+/// A row of `sync.resources`, in the order of the registry.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     name: String,
@@ -27,7 +27,7 @@ impl Row {
     }
 }
 
-/// Records the resources of a registry in place of those that were recorded before. Writes nothing where they are the same.
+/// Records the resources of a registry in place of those recorded before. Writes nothing if they are the same.
 pub(crate) async fn record(pool: &PgPool, registry: Registry) -> Result<(), Error> {
     let wanted: Vec<Row> = registry.iter().map(Row::of).collect();
     let stored = sqlx::query_as!(

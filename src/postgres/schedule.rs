@@ -1,4 +1,4 @@
-//! `sync.schedule`: when each job runs next, and who runs it.
+//! `sync.schedule`: the time of each job's next run, and its claim.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl JobStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Jobs of slots that this program does not know are left out: their names are not among the settings' either.
+    /// The stored jobs. Jobs of slots that this program does not know are left out.
     async fn jobs(&self) -> Result<Vec<(Job, Time)>, Error> {
         let rows = sqlx::query!(
             "select job, resource, scope, cron, time_zone, next_run_at from sync.schedule order by job"

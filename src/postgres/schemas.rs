@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr as _};
 
 use crate::postgres::error::{Doing, Error};
 
-/// What a role may do with a schema.
+/// The rights of a role on a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -23,7 +23,7 @@ pub(crate) struct Schema {
     is_open: bool,
 }
 
-/// Asks about both.
+/// Reads the state of both schemas.
 pub(crate) async fn look(connection: &mut PgConnection) -> Result<Vec<Schema>, Error> {
     sqlx::query_as!(
         Schema,
@@ -50,7 +50,7 @@ impl Schema {
         self.name != "public"
     }
 
-    /// Whether everybody may put functions and operators here.
+    /// Whether every role may create functions and operators in the schema.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open
     }
@@ -60,7 +60,7 @@ impl Schema {
         &self.name
     }
 
-    /// A fault where migrations could not do their work.
+    /// Returns a fault if migrations would fail.
     pub(crate) fn refuse_unusable(&self) -> Result<(), Error> {
         let will_do = if self.is_there {
             self.may_use
@@ -77,7 +77,7 @@ impl Schema {
         })
     }
 
-    /// Whether it has to be made.
+    /// Whether the schema must be created.
     pub(crate) fn is_missing(&self) -> bool {
         !self.is_there
     }
@@ -100,7 +100,7 @@ impl Schema {
     }
 }
 
-/// Up to the semicolon that ends its line.
+/// The text without a statement that begins with `head`, up to the semicolon at a line's end.
 fn without_statement(text: &str, head: &str) -> String {
     let Some(from) = text.find(head) else {
         return text.to_owned();

@@ -12,39 +12,40 @@ use crate::postgres::{address, stale_sessions};
 
 /// How long a connection is waited for before the database counts as unreachable.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// `server_version_num` of the oldest server that will do (multiranges, `security_invoker`).
+/// `server_version_num` of the oldest supported server (multiranges, `security_invoker`).
 const OLDEST_SERVER: i32 = 150_000;
 /// The only encoding in which every text of a tenant can be stored.
 const ENCODING: &str = "UTF8";
 
-/// Loads wait for the end of an erasure, and those of one table for one another.
+/// The lock time-out of loads, which wait for erasures and for other loads of the same table.
 const LOADING_LOCKS: Duration = Duration::from_mins(1);
-/// Everything else of a run waits for the end of a batch at most.
+/// The lock time-out of other work of a run, which waits for the end of a batch at most.
 const CONTROL_LOCKS: Duration = Duration::from_secs(30);
-/// Whoever comes after a migration that waits for a lock waits behind it, readers too.
+/// The lock time-out of migrations. It is short, since later sessions, readers included, queue behind a migration that waits
+/// for a lock.
 pub(crate) const MIGRATION_LOCKS: Duration = Duration::from_secs(2);
-/// A process that stands still must not keep the locks of a migration.
+/// The idle limit of a migration's transaction, so that a stuck process does not keep its locks.
 const MIGRATION_IDLE: Duration = Duration::from_mins(1);
 
-/// What a session is for.
+/// The purpose of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Everything short: leases, cursors, tokens, status. With the longest time that a transaction may idle.
+    /// Short work: leases, cursors, tokens, status. With the longest time that a transaction may idle.
     Control(Duration),
-    /// Loading, with the same limit. It joins by looking up each key: a batch joins some thousand staged rows with tables
-    /// of millions, and nothing tells the planner how many are staged. Left alone it reads profiles, aliases and
-    /// tombstones whole for every batch (seen with 200,000 profiles), or for every row of it while they are small.
+    /// Loading, with the same limit. Joins use look-ups by key: a batch joins some thousand staged rows with tables of millions,
+    /// and the planner does not know the number of staged rows. By default it would scan profiles, aliases and tombstones for
+    /// every batch (seen with 200,000 profiles), or for every staged row while the tables are small.
     Loading(Duration),
     /// Applying migrations.
     Migrating,
     /// Holding the migrations' lock, in a transaction that idles for as long as they take.
     Guarding,
-    /// Looking around, or making the database itself.
+    /// Inspecting a server, or creating the database.
     Looking,
 }
 
 impl Purpose {
-    /// How long a lock is waited for. Nothing waits for ever: who holds it may be a stranger that never lets go.
+    /// The lock time-out. Nothing waits for ever, since the lock's holder may be a foreign session that never releases it.
     const fn lock_timeout(self) -> Duration {
         match self {
             Self::Loading(_) => LOADING_LOCKS,
@@ -53,7 +54,7 @@ impl Purpose {
         }
     }
 
-    /// How long a transaction may idle before the server ends the session; zero is for ever.
+    /// How long a transaction may idle before the server ends the session; zero: no limit.
     const fn idle_limit(self) -> Duration {
         match self {
             Self::Control(limit) | Self::Loading(limit) => limit,
@@ -80,43 +81,43 @@ impl Purpose {
     }
 }
 
-/// The first words of a session. The path comes first: every later name and operator is PostgreSQL's own unless its schema
-/// is written. A limit on statements or an isolation of the role's would already hold for the next statement; and where the
-/// planner may not sort or loop, what it thinks the next one costs has it compiled, which took a second.
+/// The first statements of a session. The search path comes first, so that every later name and operator without a schema is
+/// PostgreSQL's own. A statement time-out or an isolation level of the role would apply to the next statement already. If the
+/// planner may not sort or loop, its cost estimate would make the next statement be compiled, which took a second.
 const FIRST_WORDS: &str = "set search_path = pg_catalog, pg_temp; set statement_timeout = 0; \
                            set default_transaction_isolation = 'read committed'; \
                            set default_transaction_deferrable = off; set row_security = off; \
                            set exit_on_error = off; set jit = off; set client_min_messages = notice";
 
-/// What every session has, whatever the role's defaults are. Settings that a server does not know, or whose value it does
-/// not know, are left out; those of a superuser are set where the role may.
+/// The settings of every session, whatever the role's defaults. Settings or values that a server does not know are left out;
+/// settings for superusers are set if the role may.
 const SETTINGS: [(&str, &str); 44] = [
-    // Limits of time: the purpose says which ones hold.
+    // Time limits; the purpose sets those that apply.
     ("statement_timeout", "0"),
     ("transaction_timeout", "0"),
     ("idle_session_timeout", "0"),
-    // How often the server looks, while it works or waits for a lock, whether we are still there, and after how long it
-    // believes that we are not: a process that is gone must not keep its locks.
+    // How often the server checks during work or lock waits that this client still exists, and when it gives the client up,
+    // so that a process that is gone does not keep its locks.
     ("client_connection_check_interval", "2s"),
     ("tcp_keepalives_idle", "30"),
     ("tcp_keepalives_interval", "10"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "60s"),
-    // Transactions. An erasure stays only where each statement sees what was committed before it.
+    // Transactions. Erasures hold only if each statement sees everything that was committed before it.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
     // Only where the role itself is made read-only by default ([`PREPARE`]): a read-only database stays one.
     ("default_transaction_read_only", "off"),
-    // Only where it is off ([`PREPARE`]): what is told as done is on the disk. What a standby is waited for stays as it is.
+    // Only where it is off ([`PREPARE`]): committed work must be on disk. Waiting for a standby stays as configured.
     ("synchronous_commit", "local"),
-    // An error instead of rows that are hidden.
+    // An error instead of hidden rows.
     ("row_security", "off"),
     ("session_replication_role", "origin"),
     ("restrict_nonsystem_relation_kind", ""),
     ("default_table_access_method", "heap"),
     ("check_function_bodies", "on"),
     ("exit_on_error", "off"),
-    // How values are read and written.
+    // The text format of values.
     ("client_encoding", ENCODING),
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
@@ -129,7 +130,7 @@ const SETTINGS: [(&str, &str); 44] = [
     ("quote_all_identifiers", "off"),
     ("xmloption", "content"),
     ("client_min_messages", "notice"),
-    // Which rows an index finds, and at what price.
+    // The rows that an index returns, and its cost.
     ("gin_fuzzy_search_limit", "0"),
     ("enable_indexscan", "on"),
     ("enable_indexonlyscan", "on"),
@@ -138,22 +139,21 @@ const SETTINGS: [(&str, &str); 44] = [
     ("enable_sort", "on"),
     ("enable_hashagg", "on"),
     ("plan_cache_mode", "auto"),
-    // A batch is sorted before it is merged, which needs more than the usual 4 MB; compiling a query takes longer than
-    // these run.
+    // A batch is sorted before its merge, which needs more than the default of 4 MB. Compiling a query takes longer than these
+    // queries run.
     ("work_mem", "64MB"),
     ("jit", "off"),
-    // Compresses several times as fast as the default where the server has it: what is stored and, where the session may
-    // say so and they are compressed anyway, the whole pages in the log, of which each changed row writes two after a
-    // checkpoint.
+    // If the server has it, it compresses several times as fast as the default: stored values and, if the session may set it
+    // and compression is on, full pages in the WAL, of which each changed row writes two after a checkpoint.
     ("default_toast_compression", "lz4"),
     ("wal_compression", "lz4"),
-    // A default of it starts workers for every statement; the second name is that of version 15.
+    // Set by default, it would start workers for every statement; the second name is that of version 15.
     ("debug_parallel_query", "off"),
     ("force_parallel_mode", "off"),
 ];
 
-/// `$1` names, `$2` values. A server on Windows cannot look for us. A default of the role's own is told by its source: `database` and above say that somebody
-/// closed the database.
+/// Sets the settings `$1` to the values `$2`. A server on Windows cannot check for the client. The source of a default shows
+/// whether the role has it; the source `database` or a higher one means that the database was set read-only.
 const PREPARE: &str = "
 select set_config(known.name, wanted.value, false)
 from unnest($1::text[], $2::text[]) with ordinality as wanted (name, value, place)
@@ -192,7 +192,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, purpose: Purpose) -> 
     Ok(())
 }
 
-/// Opens one connection in the time that is given to it, refuses a server that will not do, and prepares the session.
+/// Opens one connection within [`ACQUIRE_TIMEOUT`], refuses an unsuitable server, and prepares the session.
 pub(crate) async fn open(options: &PgConnectOptions, purpose: Purpose) -> Result<PgConnection, Error> {
     let mut connection = dial(options).await.map_err(|source| Error::Connect {
         address: address::shown(options),
@@ -210,14 +210,14 @@ pub(crate) async fn open(options: &PgConnectOptions, purpose: Purpose) -> Result
     Ok(connection)
 }
 
-/// A connection as it comes.
+/// Opens an unprepared connection.
 async fn dial(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options))
         .await
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// What a session says about its server and its database.
+/// The facts of a session's server and database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     number: i32,
@@ -229,7 +229,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Asks.
+    /// Reads the facts.
     pub(crate) async fn of(connection: &mut PgConnection) -> Result<Self, Error> {
         sqlx::query_as!(
             Self,
@@ -246,7 +246,7 @@ impl Server {
         .doing("asking for the server's version")
     }
 
-    /// PostgreSQL 15 is the oldest that will do, and UTF8 the only encoding.
+    /// Refuses servers older than PostgreSQL 15, and encodings other than UTF8.
     fn refuse_unfit(&self, options: &PgConnectOptions) -> Result<(), Error> {
         if self.number < OLDEST_SERVER {
             return Err(Error::TooOld {
@@ -263,7 +263,7 @@ impl Server {
         Ok(())
     }
 
-    /// What has to be true before anything is written: it is no standby and not read-only, and batches can be staged.
+    /// Refuses a standby, a read-only database, and a role that cannot stage batches.
     fn refuse_unwritable(&self, options: &PgConnectOptions) -> Result<(), Error> {
         if self.is_standby || self.is_read_only {
             return Err(Error::ReadOnly {
@@ -292,9 +292,8 @@ pub(crate) async fn refuse_unwritable(
     Server::of(connection).await?.refuse_unwritable(options)
 }
 
-/// Whether an idle session of a pool may be handed out: it can write, and nothing spoiled it. One that cannot is closed by
-/// the pool, which then opens another: after a failover no session stays on the standby. This is the pool's test
-/// that the connection is alive as well.
+/// Whether an idle session of a pool may be used: it can write and is still valid. The pool closes other sessions and opens new
+/// ones, so that after a failover no session stays on the standby. This also tests that the connection is alive.
 pub(crate) async fn is_usable(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
     if !stale_sessions::is_valid(age) {
         return Ok(false);

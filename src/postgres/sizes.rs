@@ -1,4 +1,4 @@
-//! What the tables for analysts take on disk, and about how many rows they have. Partitions are gathered under their table.
+//! The sizes of the tables for analysts on disk, and their estimated rows. Partitions are summed under their table.
 
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -7,12 +7,12 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge;
 
 const DOING: &str = "reading the sizes of the tables";
-/// Up to so many bytes that were never analyzed are counted: that takes milliseconds, and the status page asks every few
-/// seconds. Autovacuum analyzes larger tables soon after they were filled.
+/// Tables that were never analyzed are counted up to this size in bytes. That takes milliseconds, and the status page asks every
+/// few seconds. Autovacuum soon analyzes larger tables.
 const COUNTED: i64 = 8 * 1024 * 1024;
 
-/// Reads the sizes. The planner's belief about rows is -1 for what was never analyzed: such tables and partitions are
-/// counted if they are small, and leave the number of rows unknown if not.
+/// Reads the sizes. The planner's estimate is -1 for tables and partitions that were never analyzed: small ones are counted, and
+/// for large ones the number of rows is unknown.
 pub(crate) async fn read(pool: &PgPool) -> Result<Vec<TableSize>, Error> {
     let rows = sqlx::query!(
         r#"select parent.relname::text as "name!",

@@ -1,8 +1,8 @@
-//! The parts that SQL from table descriptors is put together of. Names come from descriptors, values never.
+//! The parts of generated SQL. Names come from table descriptions; values are always parameters.
 
 use crate::model::table::{ColumnKind, Table};
 
-/// The column that all tables have and no decoder brings.
+/// The column of all tables that no decoder fills.
 pub(crate) const SYNCED_AT: &str = "synced_at";
 
 /// A table's name with its schema.
@@ -15,7 +15,7 @@ pub(crate) fn staging(table: &Table) -> String {
     format!("pg_temp.staged_{}", table.name)
 }
 
-/// The columns that a decoder brings, each behind a prefix.
+/// The columns that a decoder fills, each with a prefix.
 pub(crate) fn names(table: &Table, prefix: &str) -> String {
     let names: Vec<String> = table
         .columns
@@ -31,7 +31,7 @@ pub(crate) fn key(table: &Table) -> String {
     names.join(", ")
 }
 
-/// Bytewise for text, whatever the staging table's collation is.
+/// The key for `order by`; text is compared bytewise, whatever the staging table's collation.
 pub(crate) fn key_in_order(table: &Table) -> String {
     let kind = |name: &str| {
         table
@@ -48,12 +48,12 @@ pub(crate) fn key_in_order(table: &Table) -> String {
     terms.join(", ")
 }
 
-/// Some names are words of SQL (`precision`).
+/// Quotes a name, since some names are SQL keywords (`precision`).
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Text is ordered bytewise.
+/// The collation of a column's type: text is ordered bytewise.
 pub(crate) const fn collation(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Text => " collate \"C\"",
@@ -75,7 +75,7 @@ pub(crate) const fn sql_type(kind: ColumnKind) -> &'static str {
     }
 }
 
-/// The emptiest value that a `not null` column takes.
+/// The empty value of a `not null` column.
 pub(crate) const fn nothing(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::TextArray | ColumnKind::Jsonb => "'{}'",

@@ -12,8 +12,8 @@ fn milliseconds_since_first_session() -> u64 {
     u64::try_from(FIRST_SESSION.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// From now on no session is handed out that is open already: one met an error that stays with the session (it is
-/// read-only, or its prepared statements are gone).
+/// Marks all open sessions as unusable, after one met an error that stays with its session (it is read-only, or its prepared
+/// statements are gone).
 pub(crate) fn mark_open_sessions() {
     STALE_BEFORE.store(
         milliseconds_since_first_session().saturating_add(1),
@@ -21,7 +21,7 @@ pub(crate) fn mark_open_sessions() {
     );
 }
 
-/// Whether a session of this age was opened after that.
+/// Whether a session of this age was opened after the last mark.
 pub(crate) fn is_valid(age: Duration) -> bool {
     let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     milliseconds_since_first_session().saturating_sub(age) >= STALE_BEFORE.load(Ordering::Relaxed)

@@ -16,7 +16,7 @@ use crate::postgres::{migrate, session, sizes};
 
 const DOING: &str = "reading the status";
 const CONNECTING: &str = "connecting to the database";
-/// What a person has to do when an authorization has ended.
+/// The hint after an authorization has ended.
 const SIGN_IN: &str =
     "run `blueconic-sync login`: the authorization has ended, and only a person can renew it";
 
@@ -24,7 +24,7 @@ impl Observer for PostgresStore {
     async fn ready(&self) -> Outcome<()> {
         self.verify_schema().await?;
         self.verify_writable().await?;
-        // The database answers; whether it can be loaded is what the last try says.
+        // The database answers; the last attempt shows whether it can be loaded.
         match self.trouble() {
             Some(trouble) => Err(Fault::new(Kind::Transient, "nothing can be loaded").because(trouble)),
             None => Ok(()),
@@ -72,7 +72,8 @@ pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
     })
 }
 
-/// A gap lasts when no scan can close it: by its reason, or because the tenant's retention has passed it.
+/// The status of a slot. A gap is lasting if no scan can close it: by its reason, or because the tenant's retention has passed
+/// it.
 async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Error> {
     let row = sqlx::query!(
         r#"select
@@ -138,7 +139,7 @@ async fn audit_renames(store: &PostgresStore) -> Result<Vec<AuditRename>, Error>
     .doing(DOING)
 }
 
-/// The token of the tenant that asked last.
+/// The token that was requested last.
 async fn token(store: &PostgresStore) -> Result<Option<Token>, Error> {
     let row = sqlx::query!(
         r#"select grant_type, status as "status: TokenStatus", expires_at, issued_at, last_error from sync.tokens

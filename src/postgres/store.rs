@@ -26,17 +26,17 @@ mod loading;
 mod running;
 mod sweeping;
 
-/// How long the end of all connections is waited for: one that fell silent never says goodbye.
+/// How long to wait for the end of all connections; a silent connection never ends by itself.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A database, as all parts of the program use it.
+/// The store over a database, used by all parts of the program.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pools: Pools,
     own: Arc<Own>,
 }
 
-/// What all clones share.
+/// The state that all clones share.
 #[derive(Debug)]
 struct Own {
     holder: String,
@@ -44,7 +44,7 @@ struct Own {
     retention: Duration,
     slots: Vec<Slot>,
     rejects: RejectQuotas,
-    /// What full walks know of stored profiles.
+    /// The hashes of stored profiles for full walks.
     known: WalksInMemory,
 }
 
@@ -66,8 +66,8 @@ impl PostgresStore {
         })
     }
 
-    /// Who this process is in leases and claims: host, process and a random part, since a container's process is
-    /// always number 1 and its host name may be another's tomorrow.
+    /// The name of this process in leases and claims: host, process id and a random part, since a container's process always has the
+    /// id 1 and its host name may be reused.
     pub fn holder(&self) -> &str {
         &self.own.holder
     }
@@ -89,7 +89,7 @@ impl PostgresStore {
         self.pools.monitor.wait(doing, WaitLimit::Short, work)
     }
 
-    /// Waits for what a person asked for and looks on at.
+    /// Waits for work that a person requested and waits for.
     pub(crate) fn minutes<T>(
         &self,
         doing: &'static str,
@@ -103,7 +103,7 @@ impl PostgresStore {
         WatchedConnection::of(&self.pools.control, &self.pools.monitor, doing).await
     }
 
-    /// Why nothing can be loaded at present, if that was tried last.
+    /// Why nothing can be loaded at present, if the last load failed.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.pools.monitor.trouble()
     }
@@ -126,7 +126,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Makes the database this tenant's if it is nobody's, and refuses another.
+    /// Claims the database for this tenant if it has none, and refuses another tenant.
     pub async fn claim_tenant(&self, url: &Url) -> Result<(), Error> {
         self.moment(
             "writing the tenant of this database",
@@ -135,7 +135,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Records which resources there are, for the view `freshness`.
+    /// Records the resources, for the view `freshness`.
     pub async fn record_resources(&self, registry: Registry) -> Result<(), Error> {
         self.moment(
             "recording the resources",
@@ -144,7 +144,7 @@ impl PostgresStore {
         .await
     }
 
-    /// A run as it stands in `sync.runs`.
+    /// A row of `sync.runs`.
     pub async fn run(&self, id: Uuid) -> Result<serde_json::Value, Error> {
         self.moment("reading a run", runs::row(self.control(), id)).await
     }

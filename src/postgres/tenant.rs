@@ -1,4 +1,4 @@
-//! To which tenant the database belongs: one row, so that two tenants never mix.
+//! The tenant of the database: one row, so that two tenants never mix.
 
 use sqlx::PgPool;
 use url::Url;
@@ -10,9 +10,9 @@ use crate::postgres::error::{Doing, Error};
 /// The row of `sync.tenant`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
-    /// Its address as the first run had it.
+    /// Its address in the first run.
     pub url: String,
-    /// When that was.
+    /// The time of the first run.
     pub first_seen_at: Time,
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn verify(pool: &PgPool, url: &Url) -> Result<(), Error> {
     }
 }
 
-/// Makes the database this tenant's if it is nobody's, and refuses another.
+/// Claims the database for this tenant if it has none, and refuses another tenant.
 pub(crate) async fn claim(pool: &PgPool, url: &Url) -> Result<(), Error> {
     identity(url)?;
     let write = sqlx::query!(
@@ -57,7 +57,7 @@ fn compare(stored: &str, given: &Url) -> Result<(), Error> {
     })
 }
 
-/// Host in lower case (the parser sees to it) and port.
+/// The host, which the parser lowercases, and the port.
 fn identity(url: &Url) -> Result<(String, Option<u16>), Error> {
     match url.host_str() {
         Some(host) => Ok((host.to_ascii_lowercase(), url.port_or_known_default())),
@@ -65,7 +65,7 @@ fn identity(url: &Url) -> Result<(String, Option<u16>), Error> {
     }
 }
 
-/// Scheme, host and port: what else stands in an address may be a secret.
+/// The scheme, host and port of an address; other parts may be secrets.
 fn shown(url: &Url) -> String {
     match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{}://{host}:{port}", url.scheme()),

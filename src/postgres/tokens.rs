@@ -90,7 +90,7 @@ impl PostgresStore {
         .doing(READING)
     }
 
-    /// One update decides: of all who have seen this version, the first whose update finds no claim standing.
+    /// Claims the refresh with one update, so that of all processes that saw this version only the first one gets the claim.
     async fn claim_token(&self, name: &TokenName, seen: i64, hold: Duration) -> Result<ClaimOutcome, Error> {
         const DOING: &str = "claiming the token's refresh";
         let open = sqlx::query!(
@@ -102,7 +102,7 @@ impl PostgresStore {
             name.grant_type
         )
         .execute(self.control());
-        // A row that was removed meanwhile is not made again by whoever saw it.
+        // A process that saw a row does not create it again if it was removed meanwhile.
         if seen == 0 {
             boundary::cross("token/open", DOING, open).await?;
         }
@@ -144,7 +144,7 @@ impl PostgresStore {
         Ok(match row {
             Some(row) if row.version == seen => match row.refreshing_until {
                 Some(until) => ClaimOutcome::Busy { until },
-                // It was let go of just now (a failed request): reading again tells.
+                // The claim was just released after a failed request: read the row again.
                 None => ClaimOutcome::Superseded,
             },
             _ => ClaimOutcome::Superseded,
@@ -196,8 +196,8 @@ impl PostgresStore {
         boundary::cross("token/store", "storing the token", store).await
     }
 
-    /// The token that was there stays and serves until it dies, unless something came that takes its place. The end of an
-    /// authorization is a version of its own, so that nobody claims what he saw before it.
+    /// Records a failed refresh. The stored token stays in use until it expires, unless another one replaces it. The end of an
+    /// authorization gets a version of its own, so that nobody can claim an earlier version.
     async fn fail_token(
         &self,
         name: &TokenName,

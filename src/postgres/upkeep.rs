@@ -9,15 +9,15 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
 
-/// The index that makes membership fast; a first full load is three times as fast without it.
+/// The index for memberships of segments. A first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
-/// How long an index waits for each transaction that is older than it. The table stays readable and writable meanwhile.
+/// How long building the index waits for each older transaction. The table stays readable and writable meanwhile.
 const PATIENCE: &str = "20s";
 
 pub(crate) const INDEXING: &str = "indexing memberships";
 pub(crate) const REFRESHING: &str = "refreshing the planner's statistics";
 
-/// Makes the index where it is missing, or left unfinished by an earlier try. Gives a sentence when it is put off.
+/// Builds the index if it is missing or unfinished. Returns a sentence if the work is postponed.
 pub(crate) async fn index_memberships(mut session: WatchedConnection) -> Result<Option<String>, Error> {
     let watch = session.work();
     let made = watch.wait(INDEXING, WaitLimit::None, index(&mut session)).await;
@@ -26,7 +26,7 @@ pub(crate) async fn index_memberships(mut session: WatchedConnection) -> Result<
             session.rest();
             Ok(None)
         }
-        // Its limits are those of this work: the connection is not used again.
+        // The connection has the limits of this work and is not used again.
         Ok(Made::Now) => Ok(None),
         Ok(Made::ByAnother) => {
             session.rest();
@@ -48,7 +48,7 @@ enum Made {
     Now,
 }
 
-/// Concurrently, so that an increment can load meanwhile; what a failed attempt left is made anew.
+/// Builds the index concurrently, so that an increment can load meanwhile. The remains of a failed attempt are rebuilt.
 async fn index(connection: &mut PgConnection) -> Result<Made, Error> {
     let state = sqlx::query!(
         r#"select
@@ -85,13 +85,13 @@ async fn index(connection: &mut PgConnection) -> Result<Made, Error> {
     Ok(Made::Now)
 }
 
-/// Whether a table has changed enough since its statistics were made, as autovacuum judges it (50 rows and a tenth).
+/// Returns whether a table has changed enough since its statistics were made, by autovacuum's rule (50 rows and a tenth).
 const STATISTICS_ARE_OLD: &str = "
 select coalesce(greatest(last_analyze, last_autoanalyze) is null
   or n_mod_since_analyze > 50 + n_live_tup / 10, true)
 from pg_stat_user_tables where relid = to_regclass('blueconic.' || quote_ident($1))";
 
-/// Refreshes the statistics where they are old. Gives a sentence when that is put off.
+/// Refreshes old statistics. Returns a sentence if the work is postponed.
 pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Result<Option<String>, Error> {
     let watch = session.work();
     let work = analyze(&mut session, table);
@@ -108,8 +108,8 @@ pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Re
     }
 }
 
-/// Reading a sample of wide rows takes longer than a walk that changes nothing, and the usual sample is the whole table
-/// where it has some ten thousand pages: a tenth of it will do until autovacuum comes.
+/// Runs `analyze` with a tenth of the usual sample, which suffices until autovacuum runs. The usual sample of wide rows takes
+/// longer than a walk without changes, and is the whole table at some ten thousand pages.
 async fn analyze(connection: &mut PgConnection, table: &Table) -> Result<(), Error> {
     let old: Option<bool> = sqlx::query_scalar(STATISTICS_ARE_OLD)
         .bind(table.name)

@@ -23,9 +23,9 @@ const LOOK: Duration = Duration::from_secs(3);
 const SILENT: Duration = Duration::from_secs(9);
 /// How long the server may be unreachable for observations before the work counts as lost.
 const AWAY: Duration = Duration::from_secs(15);
-/// How long the server may wait for somebody's lock or for a standby.
+/// How long the server may wait for another session's lock or for a standby.
 const BLOCKED: Duration = Duration::from_mins(1);
-/// The longest description of who is in the way, in characters.
+/// The longest description of the blocking sessions, in characters.
 const LONGEST_NAME: usize = 300;
 
 /// The longest time that work may take, whatever the server says.
@@ -53,14 +53,14 @@ impl WaitLimit {
 #[derive(Debug, Clone)]
 pub(crate) struct SessionMonitor {
     options: PgConnectOptions,
-    /// What the sessions of this process are called.
+    /// The name of the sessions of this process.
     session: Arc<str>,
-    /// Why nothing could be loaded, since the last load that went well.
+    /// Why loading has failed since the last successful load.
     trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl SessionMonitor {
-    /// Over the sessions that `options` names.
+    /// A monitor of the sessions that `options` names.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
         let session = options.get_application_name().unwrap_or_default().into();
         Self {
@@ -92,8 +92,8 @@ impl SessionMonitor {
         self.watch(doing, limit, None, work)
     }
 
-    /// Waits for work of a session, by its number if that is known. On the heap: futures of statements are large, and this
-    /// is around each of them.
+    /// Waits for work of a session, by its process id if that is known. The future is boxed, since futures of statements are large
+    /// and this one wraps each of them.
     pub(crate) fn watch<T>(
         &self,
         doing: &'static str,
@@ -188,14 +188,14 @@ impl SessionMonitor {
 /// The state of a session, or of the session of this process that waits.
 #[derive(Debug, PartialEq, Eq)]
 struct Observation {
-    /// None: there is no such session any more.
+    /// None: the session no longer exists.
     session: Option<SessionState>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct SessionState {
     waits: WaitingFor,
-    /// Moves with each statement and each message of a COPY.
+    /// Changes with each statement and each message of a COPY.
     mark: (Option<Time>, Option<i64>),
 }
 
@@ -285,7 +285,7 @@ impl Observations {
         };
         let waits = |look: &Observation| look.session.as_ref().map(|session| session.waits.clone());
         let same = match waits(&look) {
-            // Who is in the way may change while the wait goes on; what we sent in between must not be taken for silence.
+            // The blocking sessions may change during the wait, and messages sent in between must not count as silence.
             Some(WaitingFor::ForLock(_)) => {
                 matches!(self.last.as_ref().and_then(waits), Some(WaitingFor::ForLock(_)))
             }

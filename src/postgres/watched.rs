@@ -51,13 +51,13 @@ impl WatchedConnection {
         })
     }
 
-    /// Begins work, which [`WatchedConnection::rest`] ends: what is dropped in between takes the connection with it.
+    /// Starts work, which [`WatchedConnection::rest`] ends. If the work is dropped in between, the connection is closed.
     pub(crate) fn work(&mut self) -> SessionWatch {
         self.at_work = true;
         self.watch.clone()
     }
 
-    /// The work is done, and the connection can be used again.
+    /// Marks the work as done, so that the connection can be used again.
     pub(crate) fn rest(&mut self) {
         self.at_work = false;
     }
@@ -74,7 +74,7 @@ impl SessionWatch {
         self.monitor.watch(doing, limit, Some(self.pid), work)
     }
 
-    /// The same for what loads: `readyz` tells while it cannot be done.
+    /// The same for loads; `readyz` reports if loading fails.
     pub(crate) fn wait_to_load<T>(
         &self,
         doing: &'static str,
@@ -111,8 +111,8 @@ impl Drop for WatchedConnection {
     }
 }
 
-/// Whether a connection answers in time: what a pool asks before it hands one out, and when it takes one back from work
-/// that may have been dropped halfway. One that does not is closed.
+/// Whether a connection answers in time. A pool checks this before it hands out a connection, and when it takes one back from
+/// work that may have been dropped halfway; a connection that does not answer is closed.
 pub(crate) async fn answers(connection: &mut PgConnection, within: Duration) -> bool {
     timeout(within, connection.ping())
         .await

@@ -1,5 +1,5 @@
-//! Audit events: `GET /auditEvents`, read by date. Events have no id, so each gets a key over what it says, and equal
-//! ones are numbered within the response that brought them.
+//! Audit events: `GET /auditEvents`, read by date. Events have no id, so each gets a key over its content, and equal events
+//! are numbered within their response.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use super::fields::{Fields, RawField, array};
 use super::identity::{self, Problem};
 use super::reject;
 
-/// Audit events, described.
+/// The description of audit events.
 pub(super) const DESCRIPTION: Description = Description {
     title: "Audit events",
     holds: "The tenant's audit log, one partition a month (UTC). Rows never change, except that an erased person leaves objects. Stretches that cannot be known are counted in freshness.open_gaps.",
@@ -32,23 +32,23 @@ pub(super) const DESCRIPTION: Description = Description {
     table: &TABLE,
     reading: Reading::Feed(()),
 };
-/// Events before this year are no events of this product.
+/// An event before this year is a reject: the product is younger.
 const FIRST_YEAR: i32 = 2000;
-/// How far ahead of our clock an event may be dated.
+/// How far ahead of our clock an event's date may lie.
 const AHEAD: TimeDelta = TimeDelta::days(1);
 
 static TABLE: Table = Table {
     name: "audit_events",
     columns: &[
-        Column::new("occurred_at", ColumnKind::Timestamptz).from("date").meaning("When it happened, to the microsecond where the tenant tells it so fine."),
-        Column::new("event_key", ColumnKind::Bytea).meaning("SHA-256 over the event, its date as fine as it came and a renamed value as it was before: the tenant gives events no id."),
-        Column::new("occurrence", ColumnKind::Int).meaning("0, 1, 2 … where the tenant has several events that are alike."),
-        Column::new("user_name", ColumnKind::Text).from("username").meaning("Who did it."),
-        Column::new("application", ColumnKind::Text).from("application").meaning("With which application."),
-        Column::new("object_type", ColumnKind::Text).from("objectType").meaning("On what kind of object, as the tenant called it when the event was first read."),
-        Column::new("operation", ColumnKind::Text).from("operation").meaning("What was done."),
-        Column::new("ip_address", ColumnKind::Text).from("ipAddress").meaning("From which address, as the tenant wrote it."),
-        Column::new("objects", ColumnKind::Jsonb).from("objects").meaning("The objects it was done on: an array of {id, name}, without persons who were erased."),
+        Column::new("occurred_at", ColumnKind::Timestamptz).from("date").comment("When it happened, to the microsecond where the tenant tells it so fine."),
+        Column::new("event_key", ColumnKind::Bytea).comment("SHA-256 over the event, its date as fine as it came and a renamed value as it was before: the tenant gives events no id."),
+        Column::new("occurrence", ColumnKind::Int).comment("0, 1, 2 … where the tenant has several events that are alike."),
+        Column::new("user_name", ColumnKind::Text).from("username").comment("Who did it."),
+        Column::new("application", ColumnKind::Text).from("application").comment("With which application."),
+        Column::new("object_type", ColumnKind::Text).from("objectType").comment("On what kind of object, as the tenant called it when the event was first read."),
+        Column::new("operation", ColumnKind::Text).from("operation").comment("What was done."),
+        Column::new("ip_address", ColumnKind::Text).from("ipAddress").comment("From which address, as the tenant wrote it."),
+        Column::new("objects", ColumnKind::Jsonb).from("objects").comment("The objects it was done on: an array of {id, name}, without persons who were erased."),
     ],
     key: &["event_key", "occurrence", "occurred_at"],
     merge: Merge::Occurrence,
@@ -62,7 +62,7 @@ pub(super) struct AuditEvents {
 }
 
 impl AuditEvents {
-    /// Events read `page_size` at a time; the clock tells which dates lie ahead.
+    /// Audit events in pages of `page_size`; the clock shows which dates lie ahead.
     pub(super) fn new(page_size: u32, clock: Arc<dyn Clock>) -> Self {
         Self { page_size, clock }
     }
@@ -134,13 +134,13 @@ struct Event<'a> {
     objects: RawField<'a>,
 }
 
-/// Something that an event is about.
+/// An object of an event.
 struct Object<'a> {
     id: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
 }
 
-/// Numbers equal events within one response, so it must not outlive one.
+/// Decodes the events of one response. It numbers equal events, so it must not be used for another response.
 struct EventDecoder {
     latest: Time,
     multiplicity: HashMap<EventKey, i32>,
@@ -162,7 +162,7 @@ impl FeedDecoder for EventDecoder {
     }
 }
 
-/// As the table keeps it.
+/// Rounds a date to microseconds, the resolution of the table.
 fn to_microseconds(date: Time) -> Time {
     Time::from_timestamp_micros(date.timestamp_micros()).unwrap_or(date)
 }
@@ -200,7 +200,7 @@ impl EventDecoder {
     }
 }
 
-/// An event's fields, read.
+/// The decoded fields of an event.
 struct Read<'a> {
     date: Option<Time>,
     user_name: Option<Cow<'a, str>>,

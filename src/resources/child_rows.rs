@@ -1,5 +1,5 @@
-//! The children of an element: each item of its arrays becomes a row of a child table. All of it follows from the table's
-//! description, so that a child table needs no code here.
+//! Decodes the children of an element: each item of its arrays becomes a row of a child table. Everything follows from the
+//! table's description, so a child table needs no code here.
 
 use serde_json::value::RawValue;
 
@@ -11,31 +11,31 @@ use super::fields::{self, Fields, RawField, wrong};
 use super::identity::{LONGEST_ID, Problem};
 use super::list_row::{Cell, Value, below, members, raw_below};
 
-/// How the children of one element become rows: worked out once, used for each element.
+/// The plan by which the children of each element become rows, made once per table.
 #[derive(Debug)]
 pub(super) struct ChildPlans {
-    /// The members of the element that are read.
+    /// The members that are read from the element.
     members: Vec<&'static str>,
-    /// One for each child table that has its rows in the element.
+    /// One plan for each child table whose rows come in the element.
     plans: Vec<ChildPlan>,
 }
 
 #[derive(Debug)]
 struct ChildPlan {
-    /// The place of the child table in the description.
+    /// The index of the child table in the description.
     place: usize,
     child: &'static Child,
-    /// The place of its member in [`ChildPlans::members`], and what follows that in the path.
+    /// The index of its member in [`ChildPlans::members`], and the rest of the path below that member.
     member: usize,
     below: Option<&'static str>,
-    /// The members of an item that are read.
+    /// The members that are read from an item.
     item_members: Vec<&'static str>,
-    /// The columns behind the parent's key.
+    /// The columns after the parent's key.
     cells: Vec<Cell>,
 }
 
 impl ChildPlans {
-    /// For the children of a table.
+    /// The plans for the child tables of `table`.
     pub(super) fn of(table: &'static Table) -> Self {
         let mut members = Vec::new();
         let plans = table.children.iter().enumerate();
@@ -46,12 +46,13 @@ impl ChildPlans {
         Self { members, plans }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the table has no children in its elements.
     pub(super) fn is_empty(&self) -> bool {
         self.plans.is_empty()
     }
 
-    /// Adds the rows of an element that is a valid object, and gives the hash over them. The caller keeps or discards them.
+    /// Adds the child rows of an element, which must be a valid object, and returns the hash over them. The caller keeps or
+    /// discards the rows.
     pub(super) fn read(
         &self,
         element: &[u8],
@@ -130,7 +131,7 @@ impl ChildPlan {
         Ok(())
     }
 
-    /// The fields of the key behind the parent's, as they are encoded.
+    /// The encoded fields of the child's key after the parent's.
     fn key(&self, values: &[Value<'_>]) -> Result<Vec<u8>, Problem> {
         let mut key = Rows::default();
         let mut fields = key.row(b"", None, 0);

@@ -1,4 +1,4 @@
-//! Dates as the tenant and what stands before it write them: one rule for profiles, lists and audit events. Read are
+//! Parses dates as the tenant, or a gateway before it, writes them: one rule for profiles, lists and audit events. The forms:
 //!
 //! - ISO 8601: `2023-03-27T10:36:11.990Z`, with a blank for the `T` or lower case, without seconds, with a comma before the
 //!   fraction, with a zone (`Z`, `+02:00`, `+0200`, `+02`) or without one, which is UTC; a date alone is its midnight in UTC;
@@ -9,12 +9,12 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 
 use crate::model::Time;
 
-/// From here on a number is milliseconds: as seconds it would be later than the year 2140, as milliseconds it is March 1973.
+/// A number from here on is in milliseconds: March 1973. In seconds it would be after the year 5000.
 const LEAST_MILLISECONDS: i64 = 100_000_000_000;
-/// From here on a smaller number is seconds: March 1973. What is smaller still is milliseconds of the first weeks of 1970.
+/// A smaller number from here on is in seconds: March 1973. A number below is in milliseconds: the first days of 1970.
 const LEAST_SECONDS: i64 = 100_000_000;
 
-/// Reads a date. One that PostgreSQL or people cannot use (before year 1, after 9999) is none.
+/// Parses a date. None for a date before year 1 or after 9999, which PostgreSQL or people cannot use.
 pub(super) fn parse(text: &str) -> Option<Time> {
     let text = text.trim();
     epoch(text)
@@ -48,7 +48,7 @@ fn iso(text: &str) -> Option<Time> {
     utc(local, zone.trim_start())
 }
 
-/// `10:36`, `10:36:11`, `10:36:11.990`, `10:36:11,990`; a leap second is the last nanosecond before the next one.
+/// `10:36`, `10:36:11`, `10:36:11.990`, `10:36:11,990`. A leap second becomes the last nanosecond before the next second.
 fn clock_time(text: &str) -> Option<NaiveTime> {
     let text = text.replacen(',', ".", 1);
     ["%H:%M:%S%.f", "%H:%M"]
@@ -73,7 +73,7 @@ fn utc(local: NaiveDateTime, zone: &str) -> Option<Time> {
         return None;
     }
     let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-    // No zone is further from UTC than 14 hours; what databases take is 24.
+    // Real zones are at most 14 hours from UTC; databases accept up to 24.
     let within = hours < 24 && minutes < 60;
     let offset = chrono::TimeDelta::minutes(ahead * (hours * 60 + minutes));
     within

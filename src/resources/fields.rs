@@ -1,5 +1,5 @@
-//! Reading single fields from JSON as it came. Lenient where the vendor is loose (numbers as text, null for absent),
-//! strict where a value has no meaning for its column; what PostgreSQL cannot store becomes U+FFFD and is counted.
+//! Decodes single fields from raw JSON. Lenient where the vendor is inconsistent (numbers as strings, null for absent),
+//! strict where a value does not fit its column. Characters that PostgreSQL cannot store become U+FFFD and are counted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,22 +13,22 @@ use crate::model::Time;
 
 use super::dates;
 
-/// A field of an element, as it came.
+/// A field of an element as raw JSON.
 pub(super) type RawField<'a> = Option<&'a RawValue>;
 
-/// What stands where something else was wanted.
+/// A sentence about a field with a value that does not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong(pub(super) String);
 
-/// Reads the fields of one element; counts replaced characters.
+/// Decodes the fields of one element and counts replaced characters.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// Characters that became U+FFFD.
+    /// Characters that were replaced by U+FFFD.
     pub(super) replaced: u64,
 }
 
 impl Fields {
-    /// A text; numbers and truth values are taken as they are written. Null and absent are none.
+    /// A string; numbers and booleans are taken as they are written. None for null and absent.
     pub(super) fn text<'a>(&mut self, name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
         let Some(raw) = raw.map(RawValue::get) else {
             return Ok(None);
@@ -44,7 +44,7 @@ impl Fields {
         }
     }
 
-    /// A whole number, also one written as text or with a fraction of zero.
+    /// An integer, also as a string or with a fraction of zero.
     pub(super) fn integer(&mut self, name: &str, raw: RawField<'_>) -> Result<Option<i64>, Wrong> {
         let Some(text) = self.text(name, raw)? else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl Fields {
             .map_err(|_| wrong(name, "a whole number", text))
     }
 
-    /// A truth value, also one written as text.
+    /// A boolean, also as a string.
     pub(super) fn boolean(&mut self, name: &str, raw: RawField<'_>) -> Result<Option<bool>, Wrong> {
         match self.text(name, raw)?.as_deref() {
             None | Some("") => Ok(None),
@@ -76,7 +76,7 @@ impl Fields {
         }
     }
 
-    /// A date; an empty text is none.
+    /// A date; none for an empty string.
     pub(super) fn date(&mut self, name: &str, raw: RawField<'_>) -> Result<Option<Time>, Wrong> {
         match self.text(name, raw)?.as_deref() {
             None | Some("") => Ok(None),
@@ -86,7 +86,7 @@ impl Fields {
         }
     }
 
-    /// An array of texts; absent and null are empty, a null in it is left out.
+    /// An array of strings, without its nulls; empty for null and absent.
     pub(super) fn texts<'a>(&mut self, name: &str, raw: RawField<'a>) -> Result<Vec<Cow<'a, str>>, Wrong> {
         let mut texts = Vec::new();
         for value in array(name, raw)? {
@@ -95,7 +95,7 @@ impl Fields {
         Ok(texts)
     }
 
-    /// The content of a JSON string. Without an escape it is borrowed as it stands.
+    /// The content of a JSON string, borrowed if it has no escape.
     fn unquote<'a>(&mut self, quoted: &'a str) -> Option<Cow<'a, str>> {
         let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
         if !inner.contains('\\') {
@@ -109,11 +109,11 @@ impl Fields {
     }
 }
 
-/// Entries of one array that are taken. Of two or three bytes each an element of the largest size (`limits.element_size`,
-/// 8 MiB) holds millions, which take many times its size in memory; nothing that a tenant keeps in one comes near this.
+/// The most entries of one array. An element of the largest size (`limits.element_size`, 8 MiB) could hold millions of
+/// entries of two or three bytes, which would take many times its size in memory. Real arrays stay far below.
 pub(super) const MOST_ENTRIES: usize = 100_000;
 
-/// The elements of an array; absent and null are an empty one.
+/// The entries of an array; empty for null and absent.
 pub(super) fn array<'a>(name: &str, raw: RawField<'a>) -> Result<Vec<&'a RawValue>, Wrong> {
     match raw.map(RawValue::get) {
         None | Some("null") => Ok(Vec::new()),
@@ -162,20 +162,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for BoundedListVisitor<T> {
     }
 }
 
-/// One sentence about a list that is too long.
+/// The sentence about a list that is too long.
 pub(super) fn too_many(name: &str, most: usize) -> Wrong {
     Wrong(format!("`{name}` has more than {most} entries"))
 }
 
-/// One sentence about a field, with at most the head of what stands there.
+/// The sentence about a field, with the start of its value.
 pub(super) fn wrong(name: &str, wanted: &str, found: &str) -> Wrong {
     let head: String = found.chars().take(40).collect();
     let dots = if head.len() < found.len() { "…" } else { "" };
     Wrong(format!("`{name}` is not {wanted}: {head}{dots}").replace('\0', "\u{fffd}"))
 }
 
-/// Makes text of a decoded JSON string: NUL and lone surrogates (which `serde_json` hands out as three bytes each,
-/// ED A0..BF xx) become one U+FFFD each. Gives back how many did.
+/// Converts a decoded JSON string to text. NUL and lone surrogates (three bytes each from `serde_json`, ED A0..BF xx) become
+/// one U+FFFD each. Also returns the number of replacements.
 fn storable(bytes: Vec<u8>) -> (String, u64) {
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => (text, 0),
@@ -210,7 +210,7 @@ fn replace_surrogates(bytes: &[u8]) -> (String, u64) {
     (text, replaced)
 }
 
-/// Takes a JSON string as bytes, which is how `serde_json` lets lone surrogates through.
+/// Deserializes a JSON string as bytes: only so does `serde_json` accept lone surrogates.
 struct StringBytes;
 
 impl Visitor<'_> for StringBytes {

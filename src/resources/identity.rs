@@ -1,4 +1,4 @@
-//! The id of an element, and the reject for an element that has none or cannot be read.
+//! The id of an element, and the reject for an element without an id or with a wrong shape.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,12 +9,12 @@ use crate::model::page::RejectReason;
 use super::fields::{Fields, Wrong};
 use super::reject;
 
-/// The longest id that is taken, in bytes: PostgreSQL's index entries end at 2.7 kB.
+/// The longest accepted id, in bytes. Index entries of PostgreSQL hold at most 2.7 kB.
 pub(super) const LONGEST_ID: usize = 1024;
 
 /// Why an element of a list cannot be loaded.
 pub(super) enum Problem {
-    /// It is no JSON, or not an object, or a field has the wrong type.
+    /// It is not JSON or not an object, or a field has the wrong type.
     Shape(String),
     /// It has no id.
     NoId,
@@ -32,7 +32,7 @@ impl From<serde_json::Error> for Problem {
     }
 }
 
-/// Reads the id of an object: a text or a number, neither empty nor too long for an index.
+/// The id of an object: a string or a number that is neither empty nor too long for an index.
 pub(super) fn id_of(raw: Option<&RawValue>) -> Result<String, Problem> {
     let id = Fields::default()
         .text("id", raw)?
@@ -44,7 +44,7 @@ pub(super) fn id_of(raw: Option<&RawValue>) -> Result<String, Problem> {
     Ok(id.into_owned())
 }
 
-/// The id of an object, nothing else decoded.
+/// The id of an element; nothing else is decoded.
 pub(super) fn identity(element: &[u8]) -> Result<String, Problem> {
     #[derive(Deserialize)]
     struct Identified<'a> {
@@ -55,8 +55,8 @@ pub(super) fn identity(element: &[u8]) -> Result<String, Problem> {
     id_of(serde_json::from_slice::<Identified<'_>>(element)?.id)
 }
 
-/// Only an object is an element; `serde` would read a list as a struct by position, and lets pass in what it skips what
-/// is no text.
+/// Checks that an element is an object in valid UTF-8. `serde` would read an array as a struct by position, and does not
+/// check the UTF-8 of values that it skips.
 pub(super) fn object(element: &[u8]) -> Result<(), Problem> {
     if let Err(error) = std::str::from_utf8(element) {
         return Err(Problem::Shape(error.to_string()));

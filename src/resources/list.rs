@@ -1,5 +1,5 @@
-//! Plain lists as the engine reads them: paging by `startIndex`, and an id for each element. What a list is called, where
-//! it is read and which columns it fills is its [`Description`]; how an element becomes a row is in `list_row.rs`.
+//! Plain lists as the engine reads them: paged by `startIndex`, with an id for each element. The name, path and columns of a
+//! list are in its [`Description`]; `list_row.rs` turns an element into a row.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -16,7 +16,7 @@ use super::identity::{Problem, reject};
 use super::list_row::{self, Plan};
 use super::reject;
 
-/// A request for `count` elements of a listing from `start` on.
+/// The request for `count` elements of a listing from `start` on.
 pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
     Request {
         path: of.path.to_owned(),
@@ -100,7 +100,7 @@ impl ListDecoder {
             into.children.discard();
             return put;
         }
-        // A list is compared row by row when it is merged, so that nothing is known of it before.
+        // The merge compares a list row by row, so nothing is known of stored rows here.
         into.children.keep(Parent {
             id: id.to_owned(),
             source: [0; 16],

@@ -1,5 +1,4 @@
-//! One element of a plain list: which members are taken, what becomes of each, and the row. All of it follows from the
-//! columns of the list's table.
+//! Decodes one element of a plain list into a row. Everything follows from the columns of the list's table.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,10 +14,11 @@ use super::identity::{Problem, id_of, object};
 
 /// The member that holds an element's id.
 const ID: &str = "id";
-/// The column that tells which of two readings of an element is the later.
+/// The column that shows which of two readings of an element is the later one.
 const MODIFIED_AT: &str = "modified_at";
 
-/// The id under which an element counts as read; nothing else is decoded. An element with an `owner` has its name in it.
+/// The id under which an element counts as read; nothing else is decoded. If the element has an `owner`, the id contains the
+/// owner's name.
 pub(super) fn identity(element: &[u8], owner: Option<&'static str>) -> Result<String, Problem> {
     object(element)?;
     let names: Vec<&'static str> = [ID].into_iter().chain(owner).collect();
@@ -34,27 +34,27 @@ pub(super) fn identity(element: &[u8], owner: Option<&'static str>) -> Result<St
     })
 }
 
-/// What the element belongs to instead; none or empty for an element of the list.
+/// The owner of an element that does not belong to the list; none or empty for an element of the list.
 fn owner_of<'a>(name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
     let owner = Fields::default().text(name, raw)?;
     Ok(owner.filter(|owner| !owner.is_empty()))
 }
 
-/// How an element of one list becomes a row: worked out once, used for each element.
+/// The plan by which each element of a list becomes a row, made once per list.
 pub(super) struct Plan {
-    /// The members of the element that are read, each once.
+    /// The members that are read from the element, each once.
     members: Vec<&'static str>,
     columns: Vec<Cell>,
     owner: Option<&'static str>,
 }
 
-/// Where a column's value is found.
+/// A column and the place of its value in the element.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) column: &'static Column,
-    /// The place of its member among those that are read.
+    /// The index of its member among those that are read.
     pub(super) member: usize,
-    /// What follows that member in the column's path.
+    /// The rest of the column's path below that member.
     below: Option<&'static str>,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum Value<'a> {
 }
 
 impl Plan {
-    /// For a table and the member that names the owner of what is no element of the list.
+    /// The plan for `table`. `owner` is the member that names the owner of elements that do not belong to the list.
     pub(super) fn of(table: &'static Table, owner: Option<&'static str>) -> Self {
         let mut members: Vec<&'static str> = owner.into_iter().collect();
         let columns = table.columns.iter();
@@ -81,7 +81,7 @@ impl Plan {
         }
     }
 
-    /// Adds the element's row; an element that belongs to something else adds none.
+    /// Adds the element's row; none for an element with an owner.
     pub(super) fn row(&self, element: &[u8], fields: &mut Fields, into: &mut Rows) -> Result<(), Problem> {
         let found = members(element, &self.members)?;
         if let Some(name) = self.owner
@@ -112,7 +112,7 @@ impl Plan {
 }
 
 impl Cell {
-    /// For a column; adds its member to those that are read.
+    /// The cell of a column; adds its member to those that are read.
     pub(super) fn of(column: &'static Column, members: &mut Vec<&'static str>) -> Self {
         let (member, below) = below(column.source, members);
         Self {
@@ -122,7 +122,7 @@ impl Cell {
         }
     }
 
-    /// The value as it came: the member, or what lies in it.
+    /// The raw value: the member, or the value at the path below it.
     pub(super) fn raw<'a>(&self, member: RawField<'a>) -> Result<RawField<'a>, Problem> {
         raw_below(member, self.below, self.column.source)
     }
@@ -136,13 +136,13 @@ impl Cell {
             ColumnKind::Int => Value::Int(small(name, fields.integer(name, raw)?)?),
             ColumnKind::Bool => Value::Bool(fields.boolean(name, raw)?),
             ColumnKind::Timestamptz => Value::Moment(fields.date(name, raw)?),
-            // No plain list has such a column: a test of `lists.rs` holds that.
+            // No plain list has such a column, as a test of `lists.rs` checks.
             ColumnKind::Jsonb | ColumnKind::Bytea => Value::Text(None),
         })
     }
 }
 
-/// The place of a path's member among those that are read, and what follows it in the path.
+/// The index of a path's first member among those that are read, and the rest of the path.
 pub(super) fn below(path: &'static str, members: &mut Vec<&'static str>) -> (usize, Option<&'static str>) {
     let (name, below) = match path.split_once('.') {
         Some((name, below)) => (name, Some(below)),
@@ -156,7 +156,7 @@ pub(super) fn below(path: &'static str, members: &mut Vec<&'static str>) -> (usi
     (place, below)
 }
 
-/// What lies in a member: `path` is all of the path, `below` what follows the member in it.
+/// The value in a member: `path` is the whole path, `below` its rest below the member.
 pub(super) fn raw_below<'a>(
     member: RawField<'a>,
     below: Option<&str>,
@@ -178,7 +178,7 @@ pub(super) fn raw_below<'a>(
     Ok(raw)
 }
 
-/// A number that fits an `integer`.
+/// Checks that a number fits an `integer`.
 fn small(name: &str, number: Option<i64>) -> Result<Option<i32>, Problem> {
     let fits = number.map(i32::try_from).transpose();
     fits.map_err(|_| {
@@ -192,7 +192,7 @@ fn small(name: &str, number: Option<i64>) -> Result<Option<i32>, Problem> {
 }
 
 impl Value<'_> {
-    /// Whether it is null.
+    /// Whether the value is null.
     pub(super) fn is_null(&self) -> bool {
         match self {
             Self::Text(text) => text.is_none(),
@@ -204,7 +204,7 @@ impl Value<'_> {
         }
     }
 
-    /// Writes it as the next field of a row.
+    /// Writes the value as the next field of a row.
     pub(super) fn write(&self, row: &mut RowWriter<'_>) {
         match self {
             Self::Text(text) => row.text_or_null(text.as_deref()),
@@ -217,8 +217,8 @@ impl Value<'_> {
     }
 }
 
-/// The members of an object with these names, in the order of the names. Absent and null are none, others are passed over,
-/// and one that comes twice is an error: nobody can say which of the two is meant.
+/// The members of an object with these names, in the order of the names. None for absent and null; other members are
+/// skipped. A member that comes twice is an error, since either could be meant.
 pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<RawField<'a>>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(object);
     let found = json.deserialize_map(Members(names))?;
@@ -252,7 +252,7 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// The place of a key among names.
+/// Deserializes a key to its index among names.
 struct PlaceOf<'n>(&'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for PlaceOf<'_> {

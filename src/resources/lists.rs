@@ -1,13 +1,14 @@
-//! The plain lists, one description each: read by `startIndex`, known by an id, fields that become columns one by one.
+//! The plain lists, one description each. A plain list is paged by `startIndex`, its elements have an id, and their fields
+//! become columns.
 //!
-//! A new plain list is an entry of [`LISTS`] here and a migration that makes its table; nothing else names it. The column
-//! `modified_at`, where there is one, tells which of two readings of an element is the later.
+//! A new plain list is an entry of [`LISTS`] here and a migration that makes its table; nothing else names it. An optional
+//! column `modified_at` shows which of two readings of an element is the later one.
 
 use crate::model::description::{Description, List, Reading};
 use crate::model::table::ColumnKind::{Bigint, Bool, Int, Text, TextArray, Timestamptz};
 use crate::model::table::{Column, Merge, Table};
 
-/// The segments, which profiles are walked by.
+/// The segments; a walk over profiles reads one of them.
 pub(super) const SEGMENTS: Description = Description {
     title: "Segments",
     holds: "Segments of the tenant, one row each.",
@@ -17,16 +18,16 @@ pub(super) const SEGMENTS: Description = Description {
     table: &Table {
         name: "segments",
         columns: &[
-            Column::new("id", Text).from("id").meaning("The segment's id at the tenant. Text: not every id is a UUID."),
-            Column::new("name", Text).from("name").meaning("Its name."),
-            Column::new("description", Text).from("description").meaning("Its description."),
-            Column::new("tags", TextArray).from("tags").meaning("Its tags; empty when there are none."),
-            Column::new("profile_count", Bigint).from("profileCount").meaning("Profiles in it, as the tenant counts (may differ a little from profile_segments while the tenant changes)."),
-            Column::new("creator", Text).from("creator.userName").meaning("User name of the person who made it."),
-            Column::new("created_at", Timestamptz).from("creationDate").meaning("When it was made at the tenant."),
-            Column::new("modified_at", Timestamptz).from("lastModifiedDate").meaning("When it was last changed at the tenant."),
-            Column::new("inverse_of", Text).from("inverseOf").meaning("Id of the segment whose complement this one is."),
-            Column::new("inversed_by", Text).from("inversedBy").meaning("Id of the segment that is the complement of this one."),
+            Column::new("id", Text).from("id").comment("The segment's id at the tenant. Text: not every id is a UUID."),
+            Column::new("name", Text).from("name").comment("Its name."),
+            Column::new("description", Text).from("description").comment("Its description."),
+            Column::new("tags", TextArray).from("tags").comment("Its tags; empty when there are none."),
+            Column::new("profile_count", Bigint).from("profileCount").comment("Profiles in it, as the tenant counts (may differ a little from profile_segments while the tenant changes)."),
+            Column::new("creator", Text).from("creator.userName").comment("User name of the person who made it."),
+            Column::new("created_at", Timestamptz).from("creationDate").comment("When it was made at the tenant."),
+            Column::new("modified_at", Timestamptz).from("lastModifiedDate").comment("When it was last changed at the tenant."),
+            Column::new("inverse_of", Text).from("inverseOf").comment("Id of the segment whose complement this one is."),
+            Column::new("inversed_by", Text).from("inversedBy").comment("Id of the segment that is the complement of this one."),
         ],
         key: &["id"],
         merge: Merge::Upsert,
@@ -52,20 +53,20 @@ pub(super) const LISTS: &[Description] = &[
         table: &Table {
             name: "profile_properties",
             columns: &[
-            Column::new("id", Text).from("id").meaning("The property's id, which is its key in profiles.properties."),
-            Column::new("name", Text).from("name").meaning("Its name."),
-            Column::new("description", Text).from("description").meaning("Its description."),
-            Column::new("filter_type", Text).from("filterType").meaning("Its type as the tenant filters it: RANGE, CURRENCY, DECIMAL, SELECT, EMAIL, DATETIME or None."),
-            Column::new("precision", Int).from("precision").meaning("Decimal places of a DECIMAL or CURRENCY."),
-            Column::new("currency", Text).from("currency.isoCode").meaning("ISO 4217 code of a CURRENCY."),
-            Column::new("data_sensitivity", Text).from("dataSensitivity").meaning("PII or NON_PII; a property may become PII at any time."),
-            Column::new("permission_level", Text).from("permissionLevel").meaning("The consent that storing it takes: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
-            Column::new("merge_strategy", Text).from("mergeStrategy").meaning("What a merge of two profiles keeps; BOTH keeps several values."),
-            Column::new("indexed", Bool).from("indexed").meaning("Whether the tenant indexes it."),
-            Column::new("tags", TextArray).from("tags").meaning("Its tags; empty when there are none."),
-            Column::new("profile_count", Bigint).from("profileCount").meaning("Profiles that have a value of it, as the tenant counts."),
-            Column::new("created_at", Timestamptz).from("creationDate").meaning("When it was made at the tenant."),
-            Column::new("modified_at", Timestamptz).from("lastModifiedDate").meaning("When it was last changed at the tenant."),
+            Column::new("id", Text).from("id").comment("The property's id, which is its key in profiles.properties."),
+            Column::new("name", Text).from("name").comment("Its name."),
+            Column::new("description", Text).from("description").comment("Its description."),
+            Column::new("filter_type", Text).from("filterType").comment("Its type as the tenant filters it: RANGE, CURRENCY, DECIMAL, SELECT, EMAIL, DATETIME or None."),
+            Column::new("precision", Int).from("precision").comment("Decimal places of a DECIMAL or CURRENCY."),
+            Column::new("currency", Text).from("currency.isoCode").comment("ISO 4217 code of a CURRENCY."),
+            Column::new("data_sensitivity", Text).from("dataSensitivity").comment("PII or NON_PII; a property may become PII at any time."),
+            Column::new("permission_level", Text).from("permissionLevel").comment("The consent that storing it takes: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
+            Column::new("merge_strategy", Text).from("mergeStrategy").comment("What a merge of two profiles keeps; BOTH keeps several values."),
+            Column::new("indexed", Bool).from("indexed").comment("Whether the tenant indexes it."),
+            Column::new("tags", TextArray).from("tags").comment("Its tags; empty when there are none."),
+            Column::new("profile_count", Bigint).from("profileCount").comment("Profiles that have a value of it, as the tenant counts."),
+            Column::new("created_at", Timestamptz).from("creationDate").comment("When it was made at the tenant."),
+            Column::new("modified_at", Timestamptz).from("lastModifiedDate").comment("When it was last changed at the tenant."),
             ],
             key: &["id"],
             merge: Merge::Upsert,
@@ -75,7 +76,7 @@ pub(super) const LISTS: &[Description] = &[
             enabled: true,
             schedule: "7 * * * *",
             page_size: 1000,
-            // Properties of groups come in the same listing; two groups may have properties of one id.
+            // The listing also has the properties of groups, and two groups may have properties with the same id.
             owner: Some("groupTypeId"),
         }),
     },
@@ -88,15 +89,15 @@ pub(super) const LISTS: &[Description] = &[
         table: &Table {
             name: "channels",
             columns: &[
-            Column::new("id", Text).from("id").meaning("The channel's id at the tenant."),
-            Column::new("name", Text).from("name").meaning("Its name."),
-            Column::new("type", Text).from("type").meaning("WEBSITE, MOBILE, EMAIL or CTV."),
-            Column::new("hostname", Text).from("hostname").meaning("Host name of a website, app id of a mobile or TV app; empty for e-mail."),
-            Column::new("aliases", TextArray).from("aliases").meaning("Other host names of a website; empty when there are none."),
-            Column::new("domain_id", Text).from("domain.id").meaning("Id of the domain that it belongs to."),
-            Column::new("domain_name", Text).from("domain.name").meaning("Name of that domain."),
-            Column::new("tags", TextArray).from("tags").meaning("Its tags; empty when there are none."),
-            Column::new("visitor_count", Bigint).from("visitorCount").meaning("Visitors of it, as the tenant counts."),
+            Column::new("id", Text).from("id").comment("The channel's id at the tenant."),
+            Column::new("name", Text).from("name").comment("Its name."),
+            Column::new("type", Text).from("type").comment("WEBSITE, MOBILE, EMAIL or CTV."),
+            Column::new("hostname", Text).from("hostname").comment("Host name of a website, app id of a mobile or TV app; empty for e-mail."),
+            Column::new("aliases", TextArray).from("aliases").comment("Other host names of a website; empty when there are none."),
+            Column::new("domain_id", Text).from("domain.id").comment("Id of the domain that it belongs to."),
+            Column::new("domain_name", Text).from("domain.name").comment("Name of that domain."),
+            Column::new("tags", TextArray).from("tags").comment("Its tags; empty when there are none."),
+            Column::new("visitor_count", Bigint).from("visitorCount").comment("Visitors of it, as the tenant counts."),
             ],
             key: &["id"],
             merge: Merge::Upsert,

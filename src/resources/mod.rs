@@ -1,4 +1,4 @@
-//! The resources: where each one is read, how its elements are decoded and which table they fill.
+//! The resources: the requests that read them, the decoding of their elements, and the tables that they fill.
 //!
 //! No I/O, no SQL, no HTTP. A plain list is one description in [`registry`] and one migration; nothing else names it.
 

@@ -1,5 +1,5 @@
-//! How one profile becomes a row: properties as one JSON object, dates, sets of ids, and the hash over its meaning. It is
-//! read by `fast.rs`, or by `loose.rs` where it is unusual, and written straight into the batch.
+//! Turns a profile into a row: its properties as one JSON object, dates, sets of ids, and the hash over its content.
+//! `fast.rs` reads the common form, `loose.rs` all others; the row is written directly into the batch.
 
 mod draft;
 mod fast;
@@ -25,47 +25,47 @@ pub(super) use loose::segment_ids;
 pub(super) static TABLE: Table = Table {
     name: "profiles",
     columns: &[
-        Column::new("id", ColumnKind::Text).from("id").meaning("The profile's id at the tenant."),
-        Column::new("created_at", ColumnKind::Timestamptz).from("creationDate").meaning("When it was made at the tenant (creationDate, else the property creationdate)."),
-        Column::new("modified_at", ColumnKind::Timestamptz).meaning("When it last changed at the tenant (the property lastmodifieddate)."),
-        Column::new("privacy_legislation", ColumnKind::Text).from("privacyLegislation").meaning("The legislation under which it was collected, such as GDPR."),
-        Column::new("permission_level", ColumnKind::Text).from("permissions.level").meaning("What may be stored of it: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
-        Column::new("consented_objectives", ColumnKind::TextArray).meaning("Objectives consented to; empty when there are none."),
-        Column::new("refused_objectives", ColumnKind::TextArray).meaning("Objectives refused; empty when there are none."),
-        Column::new("segment_ids", ColumnKind::TextArray).from("segments").meaning("Ids of the segments it is in; profile_segments unnests them, segment_members() finds by one."),
-        Column::new("properties", ColumnKind::Jsonb).from("properties").meaning("Property id to its values, an array of texts in the order in which they came (a null that came stays one): {\"email\": [\"a@b.example\"], \"visits\": [\"3\"]}."),
-        Column::new("source_hash", ColumnKind::Bytea).meaning("Hash over the element's bytes as they came: equal bytes need no decoding."),
-        Column::new("content_hash", ColumnKind::Bytea).meaning("Hash over its meaning: equal content needs no writing."),
+        Column::new("id", ColumnKind::Text).from("id").comment("The profile's id at the tenant."),
+        Column::new("created_at", ColumnKind::Timestamptz).from("creationDate").comment("When it was made at the tenant (creationDate, else the property creationdate)."),
+        Column::new("modified_at", ColumnKind::Timestamptz).comment("When it last changed at the tenant (the property lastmodifieddate)."),
+        Column::new("privacy_legislation", ColumnKind::Text).from("privacyLegislation").comment("The legislation under which it was collected, such as GDPR."),
+        Column::new("permission_level", ColumnKind::Text).from("permissions.level").comment("What may be stored of it: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
+        Column::new("consented_objectives", ColumnKind::TextArray).comment("Objectives consented to; empty when there are none."),
+        Column::new("refused_objectives", ColumnKind::TextArray).comment("Objectives refused; empty when there are none."),
+        Column::new("segment_ids", ColumnKind::TextArray).from("segments").comment("Ids of the segments it is in; profile_segments unnests them, segment_members() finds by one."),
+        Column::new("properties", ColumnKind::Jsonb).from("properties").comment("Property id to its values, an array of texts in the order in which they came (a null that came stays one): {\"email\": [\"a@b.example\"], \"visits\": [\"3\"]}."),
+        Column::new("source_hash", ColumnKind::Bytea).comment("Hash over the element's bytes as they came: equal bytes need no decoding."),
+        Column::new("content_hash", ColumnKind::Bytea).comment("Hash over its meaning: equal content needs no writing."),
     ],
     key: &["id"],
     merge: Merge::Profile,
     children: &[],
 };
 
-/// The seeds of the hashes: the decoder's version and every setting that changes what is stored.
+/// The seeds of the hashes. They follow from the decoder's version and from every setting that changes what is stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HashSeeds {
-    /// Of the hash over an element: with what is stored of its children.
+    /// The seed of the hash over an element; it also depends on the child tables.
     pub(super) source: u64,
-    /// Of the hash over the meaning of its row: without.
+    /// The seed of the hash over the content of a row.
     pub(super) content: u64,
 }
 
-/// Makes rows of profiles, in room that is kept from one to the next.
+/// Turns profiles into rows. Its buffers are reused for the next profile.
 #[derive(Debug)]
 pub(super) struct ProfileRows {
-    /// The properties that are stored, in order; none: all.
+    /// The properties that are stored, in order; empty: all.
     wanted: Vec<String>,
     seeds: HashSeeds,
     children: ChildPlans,
     draft: Draft,
     bitmap: Bitmap,
-    /// How many profiles were too unusual for the fast reader.
-    unusual: u64,
+    /// Profiles that the fast reader did not support.
+    slow_reads: u64,
 }
 
 impl ProfileRows {
-    /// With these properties alone, in any order; none: all. The dates are taken from all that come.
+    /// Stores only the `wanted` properties, given in any order; empty: all. Dates are taken from all properties that come.
     pub(super) fn new(mut wanted: Vec<String>, seeds: HashSeeds, table: &'static Table) -> Self {
         wanted.sort_unstable_by(|one, other| jsonb_order(one).cmp(&jsonb_order(other)));
         Self {
@@ -74,12 +74,11 @@ impl ProfileRows {
             children: ChildPlans::of(table),
             draft: Draft::default(),
             bitmap: Bitmap::default(),
-            unusual: 0,
+            slow_reads: 0,
         }
     }
 
-    /// Puts a profile into the batch: as a row, as a refreshed hash, or as the loser of a merge. The element need not be
-    /// JSON at all.
+    /// Adds a profile to the batch: as a row, as a refreshed hash, or as the loser of a merge. The element may be any bytes.
     pub(super) fn put(
         &mut self,
         element: &[u8],
@@ -113,7 +112,7 @@ impl ProfileRows {
         if fast::read(element, &mut self.bitmap, &mut self.draft).is_ok() {
             return Ok(());
         }
-        self.unusual += 1;
+        self.slow_reads += 1;
         self.draft.clear();
         let mut fields = Fields::default();
         let read = loose::read(element, &mut fields, &mut self.draft);
@@ -122,12 +121,13 @@ impl ProfileRows {
     }
 }
 
-/// Who replaces the profile.
+/// The profile that replaces this one.
 fn survivor<'a>(profile: &CompleteProfile<'a>, id: &str) -> Option<&'a str> {
     profile.replaced_by.filter(|survivor| *survivor != id)
 }
 
-/// Adds whom the profile replaces and who replaces it. False: it is replaced, so that it has no row.
+/// Adds the aliases: the profiles that this one replaces, and the one that replaces it. False if the profile is replaced, so
+/// that it has no row.
 fn write_aliases(profile: &CompleteProfile<'_>, id: &str, into: &mut Batch) -> bool {
     let losers = profile.replaces().filter(|loser| *loser != id);
     into.aliases
@@ -138,8 +138,8 @@ fn write_aliases(profile: &CompleteProfile<'_>, id: &str, into: &mut Batch) -> b
     survivor.is_none()
 }
 
-/// Adds the row and the children, as far as they differ from what is known. `children` is the hash over those that were read;
-/// none where the table has no child tables.
+/// Adds the row and the children, as far as they differ from the stored ones. `children` is the hash over the children that
+/// were read; none if the table has no child tables.
 fn write(
     profile: &CompleteProfile<'_>,
     id: &str,
@@ -149,7 +149,7 @@ fn write(
     into: &mut Batch,
 ) {
     let mut row = into.rows.row(id.as_bytes(), profile.modified_at, 11);
-    let meaning = row.text(id).place();
+    let content_start = row.text(id).place();
     row.timestamp(profile.created_at)
         .timestamp(profile.modified_at)
         .text_or_null(profile.privacy_legislation)
@@ -158,8 +158,8 @@ fn write(
         .text_array_of(profile.refused_objectives())
         .text_array_of(profile.segment_ids())
         .jsonb_with(|json| profile.write_properties(json));
-    // As it is encoded, each part has its length before it: equal bytes are an equal meaning.
-    let content = xxh3_128_with_seed(row.since(meaning), seeds.content).to_be_bytes();
+    // Each encoded field has its length before it, so equal bytes mean equal content.
+    let content = xxh3_128_with_seed(row.since(content_start), seeds.content).to_be_bytes();
     let (stored, stored_children) = match known {
         Known::Differs { content, children } => (Some(content), children),
         Known::Absent | Known::Same => (None, CHILDLESS),

@@ -1,5 +1,5 @@
 //! Profiles: `GET /segments/{segment}/profiles`, walked by cursor, expanded by segments, permissions and merges.
-//! How one profile becomes a row is in `profile_row.rs`.
+//! `profile_row.rs` turns a profile into a row.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,9 +24,9 @@ use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
 use super::segment_resolver::ProfileSegmentResolver;
 
-/// The properties that carry the dates; asked for whatever the settings list.
+/// The properties that hold the dates. They are always requested.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
-/// Profiles, described.
+/// The description of profiles.
 pub(super) const DESCRIPTION: Description = Description {
     title: "Profiles",
     holds: "Profiles that exist now. One that is gone leaves this table: see profile_aliases and profile_tombstones.",
@@ -36,10 +36,11 @@ pub(super) const DESCRIPTION: Description = Description {
     table: &profile_row::TABLE,
     reading: Reading::Walk(()),
 };
-/// The scope of a look-up by id.
+/// The OAuth scope of a look-up by id.
 const LOOKUP_SCOPE: &str = "read:profiles";
 
-/// Counts up when the decoder stores something else for the same bytes, so that equal bytes never hide our own change.
+/// Increase this version when the decoder stores something else for the same bytes. Equal bytes would otherwise hide the
+/// change.
 const DECODER_VERSION: u32 = 3;
 
 /// Profiles as a resource.
@@ -61,7 +62,7 @@ impl Profiles {
         let seed = xxh3_64(fingerprint.as_bytes());
         let children = description.table.children;
         let seeds = HashSeeds {
-            // Of another child table every element has to be decoded again, and no row of a profile changes.
+            // A changed child table means that every element is decoded again, while no row of a profile changes.
             source: if children.is_empty() {
                 seed
             } else {
@@ -79,7 +80,7 @@ impl Profiles {
     }
 }
 
-/// All of child tables that decides what is stored.
+/// Everything in the description of child tables that decides what is stored.
 fn described(children: &[Child]) -> String {
     let of = |child: &Child| {
         let columns = child.table.columns.iter();
@@ -192,7 +193,7 @@ impl Walkable for Profiles {
     }
 }
 
-/// The id at the very head of an element, as the tenant writes it, without parsing the rest: `{"id":"…"`.
+/// The id at the head of an element, in the form that the tenant writes (`{"id":"…"`), without parsing the rest.
 fn quick_id(element: &[u8]) -> Option<&str> {
     let rest = element
         .trim_ascii_start()
@@ -204,7 +205,7 @@ fn quick_id(element: &[u8]) -> Option<&str> {
         .strip_prefix(b":")?
         .trim_ascii_start()
         .strip_prefix(b"\"")?;
-    // A control character makes it no JSON, and NUL no text of PostgreSQL's.
+    // A control character is not JSON, and PostgreSQL cannot store NUL.
     let end = rest
         .iter()
         .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
@@ -212,7 +213,7 @@ fn quick_id(element: &[u8]) -> Option<&str> {
     std::str::from_utf8(id).ok()
 }
 
-/// The properties to ask for; none: all of them come.
+/// The query parameters that select properties; without any, the tenant returns all.
 fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String)> {
     let always = ALWAYS
         .into_iter()
@@ -221,7 +222,7 @@ fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String
     listed.chain(always).map(|id| ("profileProperty", id.to_owned()))
 }
 
-/// The refinement of an increment, as the vendor's `RefinementBean` has it.
+/// The refinement of an increment, in the form of the vendor's `RefinementBean`.
 fn modified_within(from: Time, to: Time) -> String {
     let millis = |time: Time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     serde_json::json!({
@@ -233,8 +234,8 @@ fn modified_within(from: Time, to: Time) -> String {
     .to_string()
 }
 
-/// What a profile that was looked up says of itself. Who names no segments is in none: whether look-ups name them at all
-/// is asked of witnesses.
+/// The verdict from a profile that was looked up. A profile without segments is in none; witnesses show whether look-ups
+/// return segments at all.
 fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
     #[derive(Deserialize)]
     struct Found<'a> {
@@ -262,7 +263,7 @@ fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
         return match replaced.iter().any(|one| one == id) {
             _ if survivor.is_empty() => Verdict::Kept,
             true => Verdict::Merged { survivor },
-            // A look-up need not tell whom a profile replaces; one that tells others does not replace this one.
+            // A look-up may omit whom a profile replaces. A profile that lists others does not replace this one.
             false if replaced.is_empty() => Verdict::Redirected { survivor },
             false => Verdict::Kept,
         };

@@ -1,4 +1,4 @@
-//! The resources of this program: the only place that names them. Who asks for one by name asks here.
+//! The registry of resources: the only place that names them. Other code looks a resource up by its name here.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use super::profiles::{self, Profiles};
 pub static RESOURCES: Registry =
     Registry::new(lists::LISTS, &[profiles::DESCRIPTION, audit_events::DESCRIPTION]);
 
-/// A resource as the settings want it.
+/// A resource with its settings.
 #[derive(Clone)]
 pub struct Entry {
-    /// What it is.
+    /// Its description.
     pub description: &'static Description,
-    /// Whether the settings want it.
+    /// Whether the settings enable it.
     pub enabled: bool,
     /// The resource itself.
     pub resource: AnyResource,
@@ -33,7 +33,7 @@ impl Entry {
     }
 }
 
-/// The resources as the settings want them.
+/// All resources with their settings.
 pub fn entries(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Entry> {
     let entry = |description| {
         let (enabled, resource) = resource(description, settings, clock);
@@ -46,7 +46,7 @@ pub fn entries(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Entry> {
     settings.registry.iter().map(entry).collect()
 }
 
-/// Whether the settings want a resource, and the resource itself.
+/// Whether the settings enable a resource, and the resource itself.
 fn resource(
     description: &'static Description,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! How an element that cannot be loaded is described for `sync.rejects`.
+//! Describes an element that cannot be loaded, for `sync.rejects`.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::model::batch::Reject;
 use crate::model::page::{Broken, RejectReason};
 
-/// How much of an element is kept.
+/// The most bytes of an element that are stored.
 const RAW_LIMIT: usize = 64 * 1024;
 
-/// A reject for an element that was cut off whole.
+/// The reject for a whole element.
 pub(super) fn whole(
     element: &[u8],
     element_id: Option<String>,
@@ -29,7 +29,7 @@ pub(super) fn whole(
     }
 }
 
-/// A reject for an element that the reader could not cut off, or found too large.
+/// The reject for an element that the reader could not cut off, or that is too large.
 pub(super) fn broken(broken: &Broken) -> Reject {
     Reject {
         element_id: readable_id(&broken.head),
@@ -41,16 +41,16 @@ pub(super) fn broken(broken: &Broken) -> Reject {
     }
 }
 
-/// The element's id, if it stands before the place where the element goes wrong: it closes the reject when the element
-/// loads after all, and keeps the element's row from the sweep meanwhile.
+/// The element's id, if it comes before the element's error. With the id, the reject is closed once the element loads, and
+/// the sweep keeps the element's row until then.
 fn readable_id(head: &[u8]) -> Option<String> {
     let mut found = None;
-    // It ends in an error wherever the element breaks off; what was found before that counts.
+    // Parsing ends with the element's error; an id that was found before it counts.
     let _broken_off = serde_json::Deserializer::from_slice(head).deserialize_map(TopLevelId(&mut found));
     found.filter(|id| !id.is_empty() && !id.contains('\0'))
 }
 
-/// Notes the value of `id` as soon as it has been read.
+/// Stores the value of `id` as soon as it was read.
 struct TopLevelId<'found>(&'found mut Option<String>);
 
 impl<'de> Visitor<'de> for TopLevelId<'_> {
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for TopLevelId<'_> {
     }
 }
 
-/// The head of the bytes as a text that PostgreSQL can store, at most [`RAW_LIMIT`] bytes long.
+/// The start of the bytes as text that PostgreSQL can store, at most [`RAW_LIMIT`] bytes.
 fn shown(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(RAW_LIMIT)];
     let mut text = String::from_utf8_lossy(head).replace('\0', "\u{fffd}");

@@ -35,7 +35,7 @@ impl SegmentCounter for ProfileSegmentCounter {
     }
 }
 
-/// Id, name and profile count of a segment; none without an id.
+/// The id, name and profile count of a segment; none without an id.
 pub(super) fn segment_count(element: &[u8]) -> Option<SegmentCount> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

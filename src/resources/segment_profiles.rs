@@ -1,13 +1,13 @@
-//! Where the profiles of a segment are read.
+//! The path of a segment's profiles.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The path, with a place for the segment.
+/// The path, with a placeholder for the segment.
 pub(super) const PATH: &str = "/segments/{segment}/profiles";
-/// Under which key the answer holds them.
+/// The key of the envelope that holds the profiles.
 pub(super) const ARRAYS: &[&str] = &["profiles"];
 
-/// What is encoded in a part of a path.
+/// The characters that are percent-encoded in a part of a path.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -19,12 +19,12 @@ pub(super) fn path_of(segment: &str) -> String {
     format!("/segments/{}/profiles", encoded(segment))
 }
 
-/// Whether an id can be a part of a path: `.` and `..` lead elsewhere, encoded or not, and without one there is no part.
+/// Whether an id can be a part of a path. `.` and `..`, even encoded, lead elsewhere, and an empty id makes no part.
 pub(super) fn is_addressable(id: &str) -> bool {
     !matches!(id, "" | "." | "..")
 }
 
-/// A path segment, percent-encoded: all but what RFC 3986 calls unreserved.
+/// Percent-encodes a part of a path: all but the unreserved characters of RFC 3986.
 pub(super) fn encoded(part: &str) -> String {
     utf8_percent_encode(part, RESERVED).to_string()
 }

@@ -11,9 +11,9 @@ use crate::model::segment::{Choice, SegmentCount};
 use super::lists::SEGMENTS;
 use super::{list, segment_counter};
 
-/// Segments of a page.
+/// Segments per page.
 const PAGE_SIZE: u32 = 1000;
-/// Characters of a name that are kept for the notice.
+/// The most characters of a name in the notice.
 const LONGEST_NAME: usize = 100;
 
 /// Finds the segment that holds all profiles.
@@ -27,7 +27,7 @@ pub(super) struct ProfileSegmentResolver {
 }
 
 impl ProfileSegmentResolver {
-    /// Looks for the `wanted` one.
+    /// Looks for the `wanted` segment.
     pub(super) fn new(wanted: &str, configured: &str) -> Self {
         Self {
             wanted: wanted.to_owned(),

@@ -1,4 +1,4 @@
-//! What can be wrong with a schedule. Faults of the database are none of these: they are waited out.
+//! The errors of a schedule. Faults of the database are not among them, since the schedule waits for the database.
 
 use tokio_cron_scheduler::JobSchedulerError;
 
@@ -23,12 +23,12 @@ pub enum ScheduleError {
         /// Its zone.
         zone: String,
     },
-    /// There is no time at which the expression comes true.
+    /// The expression never matches.
     #[error("the cron expression `{expression}` never comes true after {after}")]
     Never {
         /// The expression.
         expression: String,
-        /// From when on.
+        /// The start of the search.
         after: crate::model::Time,
     },
     /// The heartbeat cannot be started.

@@ -96,7 +96,8 @@ impl Heartbeat {
     }
 }
 
-/// A cron expression of six fields. Periods that divide no minute come a little early once a minute, which harms nobody.
+/// A cron expression of six fields. A period that does not divide a minute ticks a little early once a minute, which does no
+/// harm.
 fn expression(period: Duration) -> String {
     match period.as_secs() {
         0 | 1 => "* * * * * *".to_owned(),

@@ -1,4 +1,4 @@
-//! Which jobs the settings ask for. Names are what `sync.schedule.job` holds.
+//! The jobs that follow from the settings. Their names are those in `sync.schedule.job`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::model::description::{Description, Reading};
 use crate::model::job::{Job, ScheduledJob};
 use crate::model::position::{Scope, Slot};
 
-/// The jobs of the enabled resources, in the order in which they are begun when several are due.
+/// The jobs of the enabled resources, in the order in which they start if several are due.
 pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
     let resources = &settings.resources;
     let zone = settings.schedule.time_zone.name();
@@ -29,7 +29,7 @@ fn list(description: &Description, settings: &List, zone: &str) -> ScheduledJob 
     scheduled(resource, slot, &settings.schedule, zone)
 }
 
-/// The full walk comes first: what it brings, an increment need not.
+/// The full walk comes first, since an increment need not read again what it brings.
 fn profiles(resource: &'static str, settings: &Profiles, zone: &str) -> Vec<ScheduledJob> {
     let slot = |scope| Slot { resource, scope };
     let name = |scope: Scope| format!("{resource}/{}", scope.as_str());
@@ -52,7 +52,7 @@ fn profiles(resource: &'static str, settings: &Profiles, zone: &str) -> Vec<Sche
     ]
 }
 
-/// The first poll of a new database reads as far back as the tenant keeps events, so the wider scans add nothing yet.
+/// The first poll of a new database reads the tenant's whole retention, so the wider scans add nothing yet.
 fn audit_events(resource: &'static str, settings: &AuditEvents, zone: &str) -> Vec<ScheduledJob> {
     let slot = Slot {
         resource,

@@ -1,4 +1,4 @@
-//! An outage is logged once when it begins and once when it is over, however many attempts fail meanwhile.
+//! Logs an outage once when it begins and once when it ends, however many attempts fail meanwhile.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,14 +1,14 @@
-//! Pure arithmetic: when an expression comes true next in a zone, and what becomes of a job that the database knows.
-//! No clock is read and nothing is stored here.
+//! Pure arithmetic of the schedule: the next match of an expression in a zone, and the next time of a stored job. Reads no
+//! clock and stores nothing.
 //!
-//! croner finds the next match on a wall clock; here that becomes a moment, since a zone's clock jumps twice a year.
-//! (Asked with zoned times, croner 3.0.1 answers with the first pass of a repeated hour also when that is over.) The
-//! rule is that of cron:
+//! croner finds the next match on a wall clock, and this file converts it to a moment, since a zone's clock jumps twice a
+//! year. (With zoned times, croner 3.0.1 returns the first pass of a repeated hour even after that pass.) The rule is that
+//! of cron:
 //!
-//! - An expression that matches every hour is an interval. It goes on through a repeated hour, and what falls into
-//!   an hour that does not exist is not made up: the next one is as near as ever.
-//! - Any other names hours of the wall clock, once each: at the first pass where the hour is repeated, and at the end
-//!   of the gap where it does not exist.
+//! - An expression that matches every hour is an interval. It continues through a repeated hour, and matches in a missing
+//!   hour are not made up, since the next match is near.
+//! - Any other expression names hours of the wall clock, once each: the first pass of a repeated hour, and the end of the gap
+//!   for a missing hour.
 
 use std::str::FromStr;
 
@@ -21,7 +21,7 @@ use crate::config::cron::parse;
 use crate::model::Time;
 use crate::model::job::{Again, Job, ScheduledJob};
 
-/// Zones change their clocks months apart; looking twice a day finds each change.
+/// The step of the search for changes of a zone's offset. Zones change months apart, so half a day finds each change.
 const STRIDE: Duration = Duration::hours(12);
 
 /// A task and its times.
@@ -40,7 +40,7 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// Understands the expression and the zone of a job.
+    /// Parses the expression and the zone of a job.
     pub fn of(job: &Job) -> Result<Self, ScheduleError> {
         let zone = Tz::from_str(&job.time_zone).map_err(|_| ScheduleError::Zone {
             job: job.name.clone(),
@@ -73,7 +73,7 @@ impl Timetable {
         })
     }
 
-    /// The next match while the zone keeps its offset; where it changes before that, the search begins anew there.
+    /// The next match while the zone keeps its offset. If the offset changes before the match, the search restarts at the change.
     fn next_of_interval(&self, after: Time) -> Option<Time> {
         let (mut from, mut inclusive) = (after, false);
         loop {
@@ -157,7 +157,7 @@ pub fn next_run(expression: &str, zone: Tz, after: Time) -> Result<Time, Schedul
     Timetable::new(cron, zone).next_after(after)
 }
 
-/// What to write for a job at the start: nothing when the database knows it as it is.
+/// What to write for a job at the start; nothing if the database has it already.
 ///
 /// A run that was missed stays due, whatever else changed, and is made up once.
 pub fn at_start(

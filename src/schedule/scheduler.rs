@@ -24,7 +24,7 @@ use crate::model::position::Slot;
 /// The options of this process's scheduler.
 #[derive(Debug, Clone)]
 pub struct SchedulerOptions {
-    /// Its name in `claimed_by`, another one in every process.
+    /// Its name in `claimed_by`, unique for each process.
     pub holder: String,
     /// How long a claim holds without an extension (`schedule.lease_ttl`).
     pub hold: Duration,
@@ -115,7 +115,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
             match stored.get(&entry.scheduled.job.name) {
                 Some((_, due)) if *due <= now => self.begin(entry).await?,
                 Some(_) => {}
-                // Somebody emptied the table, or an older replica took our job for one that is gone.
+                // The table was emptied, or an older replica deleted the job as an unknown one.
                 None => self.put(entry, None, now).await?,
             }
         }
@@ -185,11 +185,11 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
     }
 }
 
-/// The slots that this process is busy with.
+/// The slots in which this process runs jobs.
 #[derive(Debug, Clone, Default)]
 struct Running {
     slots: Arc<Mutex<HashSet<Slot>>>,
-    /// Told when one gets free, so that a job that waited for it need not wait for the next heartbeat as well.
+    /// Notified when a slot gets free, so that a waiting job need not wait for the next heartbeat as well.
     ended: Arc<Notify>,
 }
 
@@ -214,7 +214,7 @@ struct SlotGuard {
 }
 
 impl SlotGuard {
-    /// Frees the slot after a turn and says so.
+    /// Frees the slot after a job run and notifies waiting jobs.
     fn leave(self) {
         let ended = Arc::clone(&self.running.ended);
         drop(self);

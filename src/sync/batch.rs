@@ -10,7 +10,7 @@ use crate::model::page::Block;
 use crate::model::ports::{Decoder, FeedDecoder, Identified, Loader, Resource};
 use crate::model::removals::Removals;
 
-/// Elements as they were cut from the wire, enough for one batch.
+/// Raw elements of the tenant, enough for one batch.
 #[derive(Debug, Default)]
 pub(super) struct RawBatch {
     blocks: Vec<Block>,
@@ -178,7 +178,7 @@ pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     let elements = elements.get(first..).unwrap_or_default();
     prints.drain(..first.min(prints.len()));
     if first > 0 {
-        // They went with the first part.
+        // The rejects went with the first part.
         batch.rejects.clear();
     }
     let known = if table_state.empty {
@@ -188,7 +188,7 @@ pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     };
     batch.read_counts.read = (elements.len() + batch.rejects.len()) as u64;
     let mut rest = None;
-    // An element that cannot be loaded is there all the same, if its id can be read.
+    // An element that cannot be loaded still counts as seen, if its id can be read.
     let rejected = batch.rejects.iter();
     batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
     let mut same = Vec::with_capacity(prints.len());
@@ -233,7 +233,7 @@ pub(super) async fn prepare_from<L: Loader, R: Identified + ?Sized>(
     Ok((prepared, rest))
 }
 
-/// Turns elements without identity into a batch: nothing tells which of them are known, so all are decoded.
+/// Turns elements without identity into a batch. All are decoded, since known ones cannot be recognized.
 pub(super) async fn decode<R: Resource + ?Sized>(
     resource: &R,
     decoder: &mut dyn FeedDecoder,
@@ -262,7 +262,7 @@ fn accounted(batch: &Batch) -> u64 {
     loaded as u64 + batch.read_counts.unchanged
 }
 
-/// The elements with an identity, side by side with it; the others become rejects.
+/// The elements with their identities; elements without one become rejects.
 fn fingerprints<'raw, R: Identified + ?Sized>(
     resource: &R,
     raw: &'raw RawBatch,

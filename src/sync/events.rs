@@ -232,7 +232,7 @@ async fn trusted<S: Source, T: Store>(
     })
 }
 
-/// Without a watermark yet.
+/// The parameters without a watermark.
 fn parameters(reading: &EventsReading, page_size: u32, own: OwnClocks) -> ScanParameters {
     ScanParameters {
         watermark: None,

@@ -92,7 +92,7 @@ struct Ahead<P> {
 enum Read {
     /// It ended whole; its last elements.
     Whole(PageEnd, RawBatch),
-    /// More came than can be believed of the listing.
+    /// The page brought more elements than is plausible.
     TooMuch,
 }
 
@@ -163,7 +163,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         }
     }
 
-    /// What is known once the last tail is loaded.
+    /// The end of the transfer, once the last tail is loaded.
     fn walked(&self, position: CursorPosition, reason: EndReason) -> TransferEnd {
         let unidentified = position.unidentified + self.dispatcher.unidentified;
         let seen_at_least = self.dispatcher.seen_at_least();

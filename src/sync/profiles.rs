@@ -30,10 +30,10 @@ mod known;
 mod opening;
 pub(super) mod stored;
 
-/// How long a finished walk waits for a person's approval.
+/// How long a finished walk waits for a person to approve its removals.
 const APPROVAL_WINDOW: TimeDelta = TimeDelta::hours(24);
 
-/// The scope in which a run takes place; none when there is nothing to increment from yet.
+/// The scope of a run; none for an increment that has no watermark to start from yet.
 pub(super) async fn scope<T: Store>(
     store: &T,
     clock: &dyn Clock,
@@ -49,13 +49,12 @@ pub(super) async fn scope<T: Store>(
     let own = clocks::own_clocks(clock, store).await?;
     let watermarks = Watermarks::read(store, profiles.name(), own).await?;
     let complete_once = watermarks.latest().is_some();
-    // An increment may be the one that waits for the approval.
+    // The open increment may be the walk that waits for the approval.
     let increment_is_open = store.cursor(slot(Scope::Increment)).await?.position.is_some();
     Ok(match reading.scope {
         Some(Scope::Full) => Some(Scope::Full),
         Some(Scope::Increment) if complete_once => Some(Scope::Increment),
-        // An ignored watermark means that the table was complete once, at an unknown time: only a full walk repairs
-        // that.
+        // If the watermark is ignored, the table was complete at an unknown time: only a full walk repairs that.
         Some(Scope::Increment) => watermarks.doubted.map(|_| Scope::Full),
         None => {
             let open =
@@ -71,14 +70,14 @@ pub(super) async fn scope<T: Store>(
     })
 }
 
-/// Whether the walk waits for a person's approval only.
+/// Whether the walk waits only for a person's approval.
 fn awaits_approval(walk: &CursorPosition) -> bool {
     walk.finished
         .as_ref()
         .is_some_and(|finished| finished.awaits_approval)
 }
 
-/// Reads profiles in the scope of the lease, as far as no approval is needed.
+/// Reads profiles in the scope of the lease, up to a page that needs approval.
 pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
@@ -93,8 +92,8 @@ pub(super) async fn run<S: Source, T: Store>(
     }
 }
 
-/// The outcome of a run that stopped at a page whose merges would remove too many rows. `removed`: rows that its
-/// earlier merges removed.
+/// The end of a run that stopped at a page whose merges would remove too many rows. `removed`: rows that earlier merges of
+/// the run removed.
 fn merges_need_approval(removed: u64, refused: u64) -> Ended {
     let all = removed + refused;
     let before = match removed {

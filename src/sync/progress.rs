@@ -8,7 +8,7 @@ use crate::model::ledger::{Counts, RunReport};
 use crate::model::page::Meter;
 use crate::model::position::Slot;
 
-/// Is told about runs: a progress bar, or log lines.
+/// Receives the events of runs, for a progress bar or log lines.
 pub trait RunListener: Send + Sync + 'static {
     /// A run has started; `resumed`: it continues an open walk.
     fn began(&self, slot: Slot, resumed: bool);
@@ -110,7 +110,7 @@ impl Progress {
         });
     }
 
-    /// Changes the counts and tells the listener.
+    /// Changes the counts and notifies the listener.
     pub(super) fn change(&self, change: impl FnOnce(&mut Counts)) {
         let counts = {
             let mut counts = self.lock();
@@ -126,13 +126,13 @@ impl Progress {
         self.with_wire(&counts)
     }
 
-    /// Tells the listener a sentence.
+    /// Passes a sentence to the listener.
     pub(super) fn notice(&self, sentence: &str) {
         self.listener.notice(self.slot, sentence);
     }
 
-    /// Tells the listener a sentence that becomes the run's hint, unless the run has another one. Only the first of
-    /// several is kept; a repeated sentence is not told again.
+    /// Passes a sentence to the listener. The first one becomes the run's hint, unless the run has another hint; a repeated
+    /// sentence is not passed again.
     pub(super) fn advise(&self, sentence: &str) {
         let mut advice = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
         if advice.as_deref() == Some(sentence) {

@@ -21,8 +21,8 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Of a page with these dates in order of arrival; `is_short`: it holds fewer than were asked for. The end at which a
-    /// full page is cut is left out.
+    /// The dates and the threshold for a page with these dates in order of arrival. `is_short`: it has fewer events than
+    /// requested. The end at which a full page may be cut is left out.
     pub(super) fn of(dates: &[Time], is_short: bool) -> Option<Self> {
         let (oldest, newest) = (*dates.iter().min()?, *dates.iter().max()?);
         let step = chrono::TimeDelta::milliseconds(1);
@@ -161,7 +161,7 @@ mod tests {
             new: Some("INACTIVITY".to_owned()),
         };
         assert_eq!(found(shown(&page), &page, &stored, &[]), [rename]);
-        // Two are no pattern.
+        // Two events are no pattern.
         assert_eq!(found(shown(&page), &page, &stored[1..], &[]), []);
     }
 

@@ -16,7 +16,7 @@ use super::lease::Stop;
 use super::progress::{Progress, RunListener};
 use super::run_spec::Bounds;
 
-/// How reading ended, when it did not end in a fault.
+/// The end of a run without a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) status: RunStatus,

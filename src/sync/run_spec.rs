@@ -14,7 +14,7 @@ pub use crate::model::removals::RemovalBound;
 pub struct RunSpec {
     /// The resource and how it is read.
     pub wanted: Wanted,
-    /// What to do when another process holds the lease.
+    /// The reaction to a lease that another process holds.
     pub when_held: WhenHeld,
 }
 
@@ -28,7 +28,7 @@ pub type Wanted =
 pub struct ProfilesReading {
     /// The scope; none lets the stored cursors decide.
     pub scope: Option<Scope>,
-    /// How far an increment reaches back behind its watermark.
+    /// How far an increment reaches back before its watermark.
     pub overlap: Duration,
     /// In place of the watermark.
     pub since: Option<Time>,
@@ -37,13 +37,13 @@ pub struct ProfilesReading {
 /// How audit events are read.
 #[derive(Debug, Clone, Copy)]
 pub struct EventsReading {
-    /// How far the scan reaches back behind the watermark.
+    /// How far the scan reaches back before the watermark.
     pub overlap: Duration,
-    /// How long events may take to show up.
+    /// How long an event may take to show up.
     pub settle: Duration,
-    /// How long the tenant keeps them.
+    /// How long the tenant keeps events.
     pub retention: Duration,
-    /// The order in which the tenant answers, where the settings say it.
+    /// The order of the tenant's answers, if the settings say it.
     pub order: Option<EventOrder>,
     /// In place of the watermark.
     pub since: Option<Time>,
@@ -58,12 +58,12 @@ pub enum EventOrder {
     NewestFirst,
 }
 
-/// What to do when another process holds the lease.
+/// The reaction to a lease that another process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenHeld {
-    /// Leave it to the other (the schedule).
+    /// Leave the work to the other process (for the schedule).
     Leave,
-    /// Wait until the lease expires and take it over, or give up when the holder renews it.
+    /// Wait until the lease expires and take it over, or give up once the holder renews it.
     LookOn,
     /// Wait for as long as it takes.
     Wait,
@@ -72,13 +72,13 @@ pub enum WhenHeld {
 /// The bounds of the engine.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// When a batch is loaded, in bytes.
+    /// The size at which a batch is loaded, in bytes.
     pub batch_bytes: usize,
-    /// When a batch is loaded, in elements.
+    /// The number of elements at which a batch is loaded.
     pub batch_elements: usize,
     /// Connections that load at once.
     pub lanes: usize,
-    /// Memory for what is known of stored profiles while they are walked over, in bytes.
+    /// The memory for hashes of stored profiles during a full walk, in bytes.
     pub known_bytes: usize,
     /// How long a lease holds without renewal.
     pub lease_ttl: Duration,
@@ -93,7 +93,7 @@ pub struct Bounds {
 }
 
 impl RunSpec {
-    /// What is read.
+    /// The resource that is read.
     pub fn resource(&self) -> &dyn Resource {
         match &self.wanted {
             Reading::List(list) => list.as_ref(),

@@ -16,7 +16,7 @@ use super::walk::cursor;
 
 /// How often the listing is read until two readings in a row say the same.
 const READINGS: u32 = 5;
-/// Between two of them.
+/// The pause between two readings.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Returns the segment to walk and the tenant's time. A missing segment counts only if two readings in a row agree on

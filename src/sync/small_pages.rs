@@ -11,10 +11,10 @@ use super::lease::Stop;
 use super::walk::offset::{OffsetWalk, Step};
 use super::walk::size::PageSize;
 
-/// A page that is held in memory as a whole may have so many bytes.
+/// The most bytes of a page that is held in memory as a whole.
 const WHOLE_AT_MOST: usize = 64 * 1024 * 1024;
 
-/// What comes next of a page.
+/// The next piece of a page.
 pub(super) enum Piece {
     /// Whole elements.
     Block(Block),
@@ -48,7 +48,7 @@ impl<'a, S: Source> PageReader<'a, S> {
         }
     }
 
-    /// The next piece of the page that `request` asks for, given how often its size is to be halved.
+    /// The next piece of the current page. `request` makes the page's request from the number of halvings of its size.
     pub(super) async fn next(&mut self, request: &(dyn Fn(u32) -> Request + Sync)) -> Outcome<Piece> {
         loop {
             let Some(page) = &mut self.page else {
@@ -72,7 +72,7 @@ impl<'a, S: Source> PageReader<'a, S> {
         }
     }
 
-    /// `totalResults` of the page that is being read, as far as it has arrived.
+    /// `totalResults` of the current page, once it has arrived.
     pub(super) fn reported_total(&self) -> Option<u64> {
         self.page.as_ref()?.so_far().total_results
     }
@@ -106,7 +106,7 @@ impl<'a, S: Source> PageReader<'a, S> {
     }
 }
 
-/// Reads one page to its whole end and holds it.
+/// Reads one page to its end and returns it as a whole.
 pub(super) async fn read_whole<S: Source>(
     source: &S,
     stop: &Stop,
@@ -181,7 +181,7 @@ pub(super) async fn read_segments<S: Source>(
     }
 }
 
-/// Reads a list once without loading it, and shows each batch of its elements.
+/// Reads a list once without loading it, and passes each batch of its elements to `each`.
 pub(super) async fn read_list<S: Source>(
     reader: &mut PageReader<'_, S>,
     list: &dyn Listing,

@@ -1,4 +1,4 @@
-//! One transfer of a cursor listing into its table: what the reading task and the loading lanes share.
+//! The shared state of a transfer of a cursor listing into its table.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::run_spec::Bounds;
 use super::walk::seen_filter::SeenFilter;
 
-/// What all parts of a transfer share: the task that reads pages and the lanes that load them.
+/// The state that the reading task and the loading lanes of a transfer share.
 pub(super) struct Transfer<S, T> {
     pub(super) source: Arc<S>,
     pub(super) store: T,
@@ -28,14 +28,14 @@ pub(super) struct Transfer<S, T> {
     pub(super) table_state: TableState,
     /// Seen ids that are committed for this walk, those of earlier runs included.
     pub(super) recorded: AtomicU64,
-    /// What this process has read of the walk.
+    /// The ids that this process has read in the walk.
     pub(super) seen_filter: SeenFilter,
     /// An estimate of the table's rows when this run began.
     pub(super) stored: u64,
 }
 
 impl<S, T> Transfer<S, T> {
-    /// Rows of seen ids that the table holds at least.
+    /// A lower bound of the walk's rows of seen ids.
     pub(super) fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
     }

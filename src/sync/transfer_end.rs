@@ -5,7 +5,7 @@ use crate::model::position::CursorPosition;
 
 /// What happened to the seen ids, for a notice or an error.
 pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
-/// The hint where the ids of a walk, or its segment, are gone.
+/// The hint after the seen ids of a walk, or its segment, were lost.
 pub(super) const WALKS_AGAIN: &str =
     "what was read is loaded and nothing was removed; the next run walks again";
 
@@ -15,7 +15,7 @@ pub(super) struct TransferEnd {
     pub(super) position: CursorPosition,
     /// Why it ended.
     pub(super) reason: EndReason,
-    /// Different ids that this process read, where it can tell for certain.
+    /// The distinct ids that this process read, if the number is certain.
     pub(super) distinct: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum EndReason {
 /// Why a transfer broke off.
 pub(super) struct TransferFault {
     pub(super) fault: Fault,
-    /// The position of the walk, if the page behind it could not be read.
+    /// The position of the walk, if the page after it could not be read.
     pub(super) unread: Option<Box<CursorPosition>>,
 }
 

@@ -95,7 +95,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         Ok(())
     }
 
-    /// Reads a list once; gives how many rows the table should have.
+    /// Reads a list once; returns the number of rows that the table should have.
     async fn read_list(&self, resource: &dyn Listing) -> Outcome<(OffsetWalk, u64)> {
         let mut keys: HashSet<u128> = HashSet::new();
         let stored = self.engine.store.rows(resource.table()).await?;

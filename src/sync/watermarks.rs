@@ -71,7 +71,7 @@ pub(super) struct Watermarks {
 }
 
 impl Watermarks {
-    /// Reads both.
+    /// Reads both watermarks.
     pub(super) async fn read<T: Store>(store: &T, resource: &'static str, own: OwnClocks) -> Outcome<Self> {
         let slot = |scope| Slot { resource, scope };
         let full = store.cursor(slot(Scope::Full)).await?.watermark;
@@ -84,7 +84,7 @@ impl Watermarks {
         })
     }
 
-    /// The later of those that are believed.
+    /// The later one of the believed watermarks.
     pub(super) fn latest(self) -> Option<Time> {
         self.full.max(self.increment)
     }
@@ -98,7 +98,7 @@ pub(super) async fn of_run<S: Source, T: Store>(
     Watermarks::read(context.store, context.resource.name(), own).await
 }
 
-/// Through when profiles are complete: by an increment, or by the start of a full walk.
+/// The time up to which profiles are complete: by an increment, or by the start of a full walk.
 pub(super) async fn watermark<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
 ) -> Outcome<Option<Time>> {

@@ -12,7 +12,7 @@ use crate::config::settings::Web;
 /// Who may read.
 #[derive(Clone)]
 pub struct Access {
-    /// The hash of the token; comparing hashes gives away neither its length nor how far a guess was right.
+    /// The hash of the token. Comparing hashes reveals neither the token's length nor how much of a guess was right.
     wanted: Option<[u8; 32]>,
 }
 
@@ -68,7 +68,7 @@ fn hash(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-/// Looks at every byte, whatever the first ones say.
+/// Compares all bytes, so that the time does not depend on where they differ.
 fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     let differing = one
         .iter()

@@ -111,7 +111,7 @@ fn count(label: &str, count: i64, class: &str) -> Markup {
     html! { div class=(class) { dt { (label) } dd { (format::count(count)) } } }
 }
 
-/// A bar while it runs, where the tenant has said how much there is.
+/// The progress bar of a current run, if the tenant reported a total.
 fn progress(run: &Run) -> Markup {
     let total = run.source_total.filter(|total| *total > 0);
     html! {

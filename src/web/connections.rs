@@ -20,25 +20,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections at once: far below the 1024 descriptors that a process usually has, far above what probes, a scraper and some
-/// browsers need. Of fewer descriptors they take a quarter.
+/// The most connections at once: far below the 1024 descriptors of a usual process, far above what probes, a scraper and some
+/// browsers need. With fewer descriptors, a quarter of them.
 const MOST: u64 = 128;
-/// How long the head of a request may take, also of the next one on a connection that is kept.
+/// How long the headers of a request may take, also of the next request on a kept connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long one connection may last in all: nothing that is served takes minutes to read.
+/// How long a connection may last in all; no response takes minutes to read.
 const LONGEST: Duration = Duration::from_mins(10);
-/// How large the head of a request may be, in bytes.
+/// The largest headers of a request, in bytes.
 const HEAD_SIZE: usize = 32 * 1024;
-/// How long is waited when no connection can be accepted: there is no descriptor left, and spinning frees none.
+/// The pause when no connection can be accepted for lack of descriptors.
 const REST: Duration = Duration::from_millis(100);
-/// How long the last responses may take after a shutdown was asked for.
+/// How long the last responses may take after a shutdown request.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The address of this machine at which a request arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct ArrivedAt(pub IpAddr);
 
-/// Serves until `shutdown`; responses under way get two seconds more.
+/// Serves until `shutdown`; current responses have two more seconds.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let table = ConnectionTable::new(most());
     let tasks = TaskTracker::new();

@@ -1,4 +1,4 @@
-//! What can be wrong with serving pages. Each error can say what to do.
+//! The errors of the web server, each with a hint.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ pub enum WebError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Who has it, where that can be seen.
+        /// The process that uses it, if it can be seen.
         by: Option<String>,
         /// Why.
         #[source]

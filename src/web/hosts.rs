@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Uri, header};
 
 use super::connections::ArrivedAt;
 
-/// The hosts beside those that are always meant; in lower case, without port.
+/// The allowed hosts besides those that are always allowed; in lower case, without port.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
     named: Vec<String>,
@@ -36,7 +36,7 @@ impl Hosts {
             return false;
         };
         let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-        // A request that names an address as a whole means that one; both have to be meant.
+        // If a request names a whole URL, its host must be allowed as well.
         host.is_some_and(|host| self.is_meant(host.host(), arrived))
             && uri.host().is_none_or(|host| self.is_meant(host, arrived))
     }

@@ -6,11 +6,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
 use crate::model::sanitize;
 
-/// Longer texts are cut: a page is for reading.
+/// Longer texts are cut, so that a page stays readable.
 const LONGEST: usize = 2000;
 
-/// A page with nothing from elsewhere: one stylesheet inside, no scripts. It loads itself anew after so many seconds, if that is
-/// said.
+/// A page with an inline stylesheet and without scripts or external resources. It reloads after `refresh_seconds`, if given.
 pub(crate) fn document(title: &str, refresh_seconds: Option<u32>, style: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -29,7 +28,7 @@ pub(crate) fn document(title: &str, refresh_seconds: Option<u32>, style: &str, b
     page.into_string()
 }
 
-/// Text for a template, also as the value of an attribute. Characters that deceive become U+FFFD.
+/// Text for a template, also as the value of an attribute. Deceptive characters become U+FFFD.
 #[derive(Debug)]
 pub(crate) struct Text<T>(pub(crate) T);
 

@@ -8,7 +8,7 @@ use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
 
 /// The media type of the format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// The counts of rows by what became of them, with their labels.
+/// The counts of rows by their results, with their labels.
 fn rows(run: &Run) -> [(&'static str, i64); 13] {
     [
         ("read", run.rows_read),
@@ -67,14 +67,14 @@ const COUNTERS: [RunMetric; 7] = [
     ),
 ];
 
-/// What the process knows of itself.
+/// The state of the process itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Process {
     pub(super) started_at: Time,
     pub(super) heartbeat_age_seconds: f64,
 }
 
-/// Renders everything; without a state, what the process knows of itself.
+/// Renders all metrics; without a status, only those of the process.
 pub(super) fn render(process: Process, status: Option<&Status>) -> String {
     let mut page = Page::default();
     page.family("build_info", "The version that runs; always 1.")
@@ -211,7 +211,7 @@ fn seconds(time: Time) -> f64 {
 struct Page(String);
 
 impl Page {
-    /// Heads a family. All of them are gauges: a run's counts begin anew with each run.
+    /// Starts a family. All families are gauges, since the counts of a run start at zero with each run.
     fn family(&mut self, name: &str, help: &str) -> &mut Self {
         // Writing to a String cannot fail.
         let _ = write!(

@@ -45,8 +45,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Alive while the schedule comes round: at least every six heartbeats, and a minute is always allowed, since a round
-    /// waits for a database that is away for as long as its pool does.
+    /// The process is alive while rounds of the schedule follow within six heartbeats. A minute is always allowed, since a round
+    /// waits for an unreachable database as long as its pool does.
     pub fn new(liveness: Liveness, heartbeat: Duration) -> Self {
         Self {
             liveness,
@@ -99,12 +99,12 @@ impl WebServer {
         })
     }
 
-    /// The address, with the port that the system chose where 0 was asked for.
+    /// The address, with the port that the system chose for port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `shutdown`; responses under way get two seconds more.
+    /// Serves until `shutdown`; current responses have two more seconds.
     pub async fn serve<O: Observer>(
         self,
         observer: Arc<O>,
@@ -125,7 +125,7 @@ impl WebServer {
 
 struct PageState<O> {
     observer: Arc<O>,
-    /// What its resources are called.
+    /// The registry with the names of the resources.
     registry: Registry,
     health: Health,
     started_at: Time,
@@ -144,7 +144,7 @@ async fn in_time<T>(answer: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     })
 }
 
-/// The health checks answer to any host: a probe asks by an address of its own, and they tell nothing.
+/// The routes. The health checks answer to any host, since probes use other addresses and the answers reveal nothing.
 fn router<O: Observer>(state: Arc<PageState<O>>, access: Access, hosts: Hosts) -> Router {
     let guarded = Router::new()
         .route("/", get(index::<O>))
@@ -176,7 +176,7 @@ async fn guard(State(access): State<Access>, request: Request, next: Next) -> Re
         .into_response()
 }
 
-/// Whoever asks for another host is refused before any token is looked at.
+/// Refuses requests for other hosts before any token is checked.
 async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
     let arrived = request.extensions().get().copied();
     if hosts.allow(request.uri(), request.headers(), arrived) {
@@ -245,7 +245,7 @@ async fn status<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response
     }
 }
 
-/// The keys in order, escaped so that it may be looked at on a terminal.
+/// JSON with sorted keys, escaped so that it is safe on a terminal.
 fn json(code: StatusCode, document: &impl Serialize) -> Response {
     let Ok(document) = serde_json::to_value(document) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

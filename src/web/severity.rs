@@ -31,7 +31,7 @@ impl Severity {
         }
     }
 
-    /// Of a resource: its last run's, or that of the gaps that can still be closed. What can never be closed is a fact.
+    /// The severity of a resource: that of its last run, or of its closable gaps. Gaps that can never be closed do not count.
     pub(super) fn of(resource: &ResourceStatus) -> Self {
         let gaps = if resource.has_closable_gaps() {
             Self::Attention
@@ -41,7 +41,7 @@ impl Severity {
         max(Self::of_run(resource), gaps)
     }
 
-    /// Of a resource's last run.
+    /// The severity of a resource's last run.
     pub(super) fn of_run(resource: &ResourceStatus) -> Self {
         match resource.last_run.as_ref().map(|run| run.status) {
             None => Self::Idle,
@@ -52,7 +52,7 @@ impl Severity {
         }
     }
 
-    /// Of the token. It is asked for when it is wanted, so one that has expired is no fault.
+    /// The severity of the token. An expired token is not a fault, since tokens are requested when they are needed.
     pub(super) const fn of_token(token: &Token) -> Self {
         match token.status {
             TokenStatus::Valid | TokenStatus::Refreshing => Self::Idle,
@@ -68,7 +68,7 @@ impl Severity {
     }
 }
 
-/// The severity of the whole, in a sentence.
+/// The overall severity, with a sentence.
 pub(super) fn verdict(status: &Status) -> (Severity, String) {
     let token = status.token.as_ref().map_or(Severity::Idle, Severity::of_token);
     let worst = max(Severity::worst(status), token);

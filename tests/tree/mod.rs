@@ -33,22 +33,22 @@ use crate::support::scripted::{Answer, Asked, Scripted, scripted, segments};
 static DEVICES: Table = Table {
     name: "devices",
     columns: &[
-        Column::new("profile_id", ColumnKind::Text).meaning("The profile's id."),
+        Column::new("profile_id", ColumnKind::Text).comment("The profile's id."),
         Column::new("id", ColumnKind::Text)
             .from("id")
-            .meaning("The device's id, unique within its profile."),
+            .comment("The device's id, unique within its profile."),
         Column::new("name", ColumnKind::Text)
             .from("name")
-            .meaning("Its name."),
+            .comment("Its name."),
         Column::new("maker", ColumnKind::Text)
             .from("made.by")
-            .meaning("Who made it."),
+            .comment("Who made it."),
         Column::new("uses", ColumnKind::Bigint)
             .from("uses")
-            .meaning("How often it was used."),
+            .comment("How often it was used."),
         Column::new("first_seen_at", ColumnKind::Timestamptz)
             .from("firstSeen")
-            .meaning("When it was first seen."),
+            .comment("When it was first seen."),
     ],
     key: &["profile_id", "id"],
     merge: Merge::Child,

@@ -1,8 +1,8 @@
-//! What each of OAuth's refusals asks of a person: which page of BlueConic's settings, which field. No error is made here.
+//! The hints for OAuth's refusals: which page and field of BlueConic's settings to correct. No error is made here.
 
 use std::fmt;
 
-/// What the application asked the tenant for.
+/// The request of the application to the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     /// A token for itself.
@@ -11,12 +11,12 @@ pub enum Asked {
     Code,
     /// The next tokens of an authorization.
     Refresh,
-    /// That a token dies.
+    /// The revocation of a token.
     Revocation,
 }
 
 impl Asked {
-    /// How the call is named in messages.
+    /// The name of the call in messages.
     pub(super) const fn call(self) -> &'static str {
         match self {
             Self::Revocation => "POST /oauth/revoke",
@@ -42,10 +42,10 @@ impl fmt::Display for Asked {
     }
 }
 
-/// The page where all of it is set.
+/// The page with these settings.
 const PAGE: &str = "in BlueConic under Settings > Access management > Applications";
 
-/// What to do about each of OAuth's words (RFC 6749, section 5.2, and RFC 7009).
+/// The hint for each of OAuth's error codes (RFC 6749, section 5.2, and RFC 7009).
 pub(in crate::blueconic) fn of(error: &str, asked: Asked) -> String {
     match error {
         "invalid_client" => format!(

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::blueconic::monotonic_clock::MonotonicClock;
 
-/// Until when a claim stands, as its holder may believe.
+/// The end of a claim, as its holder may assume it.
 #[derive(Clone)]
 pub(super) struct RefreshClaim {
     monotonic: MonotonicClock,
@@ -62,7 +62,7 @@ impl RefreshClaim {
 pub(super) struct Lapsed;
 
 impl Lapsed {
-    /// Whether it lies at the bottom of an error.
+    /// Whether this error is the root cause of another.
     pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
         let mut next = Some(error);
         while let Some(error) = next {

@@ -24,11 +24,11 @@ use crate::blueconic::tenant_clock::TenantClock;
 use crate::config::settings::{Access, ClientAuth};
 use crate::model::Time;
 
-/// A request takes no longer.
+/// The longest time of a request.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
-/// An answer above this is no token, in bytes.
+/// The largest answer that may be a token, in bytes.
 const LARGEST_ANSWER: usize = 256 * 1024;
-/// How much of the server's own words is shown, in characters.
+/// The longest text of the server in a message, in characters.
 const LONGEST_WORDS: usize = 300;
 
 /// An OAuth endpoint and the credentials for it.
@@ -38,7 +38,7 @@ pub(super) struct Endpoint {
     tenant_clock: TenantClock,
 }
 
-/// A form, and what is secret in it.
+/// The fields of a form, and which of them are secret.
 pub(super) struct Fields<'a> {
     pub(super) plain: &'a [(&'a str, &'a str)],
     pub(super) secret: &'a [(&'a str, &'a str)],
@@ -154,7 +154,7 @@ impl Endpoint {
             ));
         }
         let retry_after = answer::retry_after(&response, wall);
-        // A token comes under a 201 from some servers.
+        // Some servers answer a token with 201.
         if status.is_success() {
             self.tenant_clock.hear(response.headers());
             let content_type = answer::content_type(&response);
@@ -169,7 +169,7 @@ impl Endpoint {
         Err(self.refusal(status.as_u16(), &body, retry_after, asked, fields))
     }
 
-    /// A text of the server's, without what was sent to it, and without what may be a token.
+    /// A text of the server without the secrets that were sent, and without possible tokens.
     pub(super) fn shown(&self, text: &str, longest: usize, fields: &Fields<'_>) -> String {
         let sent = fields.secret.iter().map(|(_, secret)| *secret);
         let secrets = sent.chain([self.access.client_secret.expose()]);
@@ -189,7 +189,7 @@ impl Endpoint {
         let shown = |text: &str| self.shown(text, LONGEST_WORDS, fields);
         let oauth = serde_json::from_slice::<OAuthError>(plain(body)).ok()?;
         self.prove();
-        // `temporarily_unavailable` and the like come as 400, or as 200, from some servers.
+        // Some servers answer `temporarily_unavailable` and similar errors with 400 or 200.
         if matches!(
             &*oauth.error,
             "temporarily_unavailable" | "server_error" | "slow_down"

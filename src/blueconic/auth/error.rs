@@ -1,15 +1,15 @@
-//! What can go wrong with a person's authorization and with what is sealed of it: what failed, and what to do.
+//! The errors of a person's authorization and of its sealed tokens: what failed, and what to do.
 
 use crate::blueconic::auth::advice::{self, Asked};
 use crate::model::fault::Kind;
 
-/// A person's authorization is missing, has ended, or cannot be had.
+/// A person's authorization is missing, has ended, or cannot be obtained.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizationError {
-    /// A person's authorization is kept in the database, sealed: it needs a key.
+    /// The key is missing that seals a person's authorization in the database.
     #[error("`tenant.grant` is \"authorization_code\", and there is no key to seal what is granted")]
     NoKey,
-    /// What a command does needs another grant.
+    /// The command needs another grant.
     #[error(
         "`blueconic-sync login` is for the grant `authorization_code`, and `tenant.grant` is \"client_credentials\""
     )]
@@ -23,15 +23,15 @@ pub enum AuthorizationError {
         /// What the tenant said when it ended.
         why: String,
     },
-    /// Sealed with another key than ours.
+    /// The tokens were sealed with another key.
     #[error("the stored tokens were sealed with another key (`{stored}`) than BLUECONIC_SYNC_KEY (`{own}`)")]
     OtherKey {
         /// The id of the key that sealed them.
         stored: String,
-        /// The id of ours.
+        /// The id of our key.
         own: String,
     },
-    /// Sealed with our key, it says, and does not open.
+    /// The tokens have our key's id but cannot be opened.
     #[error("the stored tokens cannot be opened")]
     Unsealed {
         /// What is wrong with them.
@@ -42,24 +42,24 @@ pub enum AuthorizationError {
         "the tenant gives no refresh token, without which the authorization ends with its first access token"
     )]
     NoRefreshToken,
-    /// What came back from the consent page is no answer to what was asked.
+    /// The redirect from the consent page does not answer this sign-in.
     #[error("this is not the answer to this sign-in: {why}")]
     Redirect {
         /// What is wrong with it; never the code.
         why: &'static str,
     },
-    /// The person, or the tenant, says no on the consent page.
+    /// The person or the tenant refused on the consent page.
     #[error("the tenant grants no access ({error})")]
     Consent {
-        /// OAuth's word.
+        /// OAuth's error code.
         error: String,
-        /// The tenant's own words.
+        /// The tenant's description.
         description: String,
     },
 }
 
 impl AuthorizationError {
-    /// Why, as far as the message itself does not say it.
+    /// The cause, if the message does not contain it.
     pub(in crate::blueconic) fn why(&self) -> Option<String> {
         let why = match self {
             Self::Reauthorize { why } | Self::Unsealed { why } => why,

@@ -25,7 +25,7 @@ const LONGEST_LIFE: f64 = 365.0 * 24.0 * 3600.0;
 /// token that is used for too long costs a refused request.
 const ASSUMED_LIFE: Duration = Duration::from_mins(5);
 
-/// What is asked for.
+/// A request for tokens.
 pub(super) enum TokenRequest {
     /// A token for the application itself.
     ClientCredentials,
@@ -55,12 +55,12 @@ pub(super) struct Granted {
     pub(super) refresh: Option<Zeroizing<String>>,
 }
 
-/// An access token as it was given.
+/// An access token of an answer.
 pub(super) struct AccessToken {
     pub(super) token: Zeroizing<String>,
     /// From the moment of the answer.
     pub(super) life: Duration,
-    /// The answer did not tell it.
+    /// Whether the life is assumed, since the answer did not state it.
     is_assumed: bool,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct AccessToken {
 pub(in crate::blueconic) struct Grant {
     endpoint: Endpoint,
     url: Url,
-    /// Joined by blanks; empty: all that the application has.
+    /// The scopes, joined by blanks; empty: all scopes of the application.
     scopes: String,
     /// The warning about an assumed lifetime is logged once.
     has_warned: AtomicBool,
@@ -116,7 +116,7 @@ impl Grant {
                 ]);
                 secret.extend([("code", code.as_str()), ("code_verifier", verifier.as_str())]);
             }
-            // Without `scope` the next tokens are for what the first were for.
+            // Without `scope`, the next tokens have the scopes of the first ones.
             TokenRequest::Refresh(token) => {
                 plain.push(("grant_type", "refresh_token"));
                 secret.push(("refresh_token", token.as_str()));
@@ -152,7 +152,7 @@ impl Grant {
     }
 }
 
-/// Reads a success. An error: nothing in it is worth keeping.
+/// Reads a success. An error means that the answer has no usable token.
 fn parse(
     answer: &Answer,
     patience: Patience,

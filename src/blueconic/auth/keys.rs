@@ -1,4 +1,4 @@
-//! Re-seals tokens from one key to the next. Where the rows are stored is not known here.
+//! Re-seals tokens with another key. Knows nothing of the storage.
 
 use crate::blueconic::auth::refresh::sealed_otherwise;
 use crate::blueconic::auth::seal::Seal;
@@ -7,7 +7,7 @@ use crate::config::secret::Secret;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::tokens::{Sealed, TokenName};
 
-/// Two keys.
+/// The old and the new key.
 pub struct Keys {
     old: Seal,
     new: Seal,
@@ -22,12 +22,12 @@ impl Keys {
         })
     }
 
-    /// Whether the two are one.
+    /// Whether both keys are the same.
     pub fn are_equal(&self) -> bool {
         self.old.id() == self.new.id()
     }
 
-    /// The id of the new key, which tells nothing of it.
+    /// The id of the new key, which reveals nothing of the key.
     pub fn id(&self) -> &str {
         self.new.id()
     }

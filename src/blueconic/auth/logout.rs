@@ -35,12 +35,12 @@ pub struct Logout<T> {
     monotonic: MonotonicClock,
 }
 
-/// What became of a stored token.
+/// The result for a stored token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Whose it was.
+    /// The grant of the token.
     pub grant_type: String,
-    /// How many tokens the tenant was told to end; none were stored where it is zero.
+    /// The number of tokens that were revoked at the tenant; zero if none was stored.
     pub revoked: usize,
 }
 
@@ -62,7 +62,7 @@ impl<T: TokenStore> Logout<T> {
         })
     }
 
-    /// Whose tokens are stored: those of the grant in the settings, or of every grant.
+    /// The names of stored tokens: those of the configured grant, or of every grant.
     pub async fn stored(&self, all: bool) -> Outcome<Vec<TokenName>> {
         let mut names = self
             .store
@@ -72,7 +72,7 @@ impl<T: TokenStore> Logout<T> {
         Ok(names)
     }
 
-    /// Ends the tokens of a name. `revoke` is false where the tenant is not to be told.
+    /// Ends the tokens of a name. `revoke`: whether they are revoked at the tenant as well.
     pub async fn end(&self, name: &TokenName, revoke: bool) -> Outcome<Ended> {
         Ok(self.end_one(name, revoke).await?)
     }
@@ -135,7 +135,7 @@ impl<T: TokenStore> Logout<T> {
         Ok(revoked)
     }
 
-    /// 200 is the answer also for a token that is dead already.
+    /// Revokes one token. The answer is 200 also for a token that has ended already.
     async fn revoke_one(
         &self,
         token: &Zeroizing<String>,

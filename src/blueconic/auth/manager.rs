@@ -51,11 +51,11 @@ struct Memory {
     /// Versions up to this one were refused by the API.
     dropped: i64,
     failure: Option<Failure>,
-    /// Final refusals one after another.
+    /// The number of final refusals in a row.
     refusals: u32,
-    /// A task refreshes ahead of the end.
+    /// Whether a task is refreshing the token ahead of its expiry.
     refreshing: bool,
-    /// Such a task has failed: no other before then,
+    /// After such a task failed, no other starts before this time,
     refresh_not_before: Duration,
     /// and this warning was logged: a fault that stays is logged once.
     last_warning: Option<String>,
@@ -265,7 +265,7 @@ impl Memory {
         }
     }
 
-    /// Whether a task may refresh ahead of the end: one at a time, and not again right after a failure.
+    /// Whether a task may refresh ahead of the expiry: one at a time, and not right after a failure.
     fn begin_refresh(&mut self, now: Duration) -> bool {
         let free = !self.refreshing && now >= self.refresh_not_before;
         self.refreshing |= free;

@@ -30,7 +30,7 @@ const STORE_AGAIN: Duration = Duration::from_millis(300);
 /// and how long they continue: without the token, a person has to sign in again.
 const STORE_FOR: Duration = Duration::from_mins(10);
 
-/// Asks for tokens of one name.
+/// Obtains tokens of one name.
 pub(super) struct Refresher<T> {
     store: T,
     name: TokenName,
@@ -163,7 +163,7 @@ impl<T: TokenStore> Refresher<T> {
         }
     }
 
-    /// Stores what came, and only then hands it out.
+    /// Stores the granted tokens before it returns the access token.
     async fn take(
         &self,
         fence: i64,

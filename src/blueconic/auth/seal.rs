@@ -14,17 +14,17 @@ use crate::model::tokens::{Sealed, TokenName};
 
 const KEY: usize = 32;
 const NONCE: usize = 24;
-/// What the sealed bytes hold, by their first byte: an access token alone,
+/// The first byte shows the content of sealed bytes: an access token alone,
 const ACCESS_TOKEN: u8 = 1;
-/// or the length of the access token (four bytes, most significant first), it, and the refresh token. In one text, so
-/// that no row ever holds the one of one answer and the other of another.
+/// or the length of the access token (four bytes, most significant first), the access token, and the refresh token. Both are
+/// sealed as one text, so that a row never holds tokens of two answers.
 const BOTH_TOKENS: u8 = 2;
 
 /// The tokens that are stored between two processes.
 pub(in crate::blueconic) struct TokenPair {
     /// Empty if the answer had no usable access token.
     pub(in crate::blueconic) access: Zeroizing<String>,
-    /// Of an authorization.
+    /// The refresh token of an authorization.
     pub(in crate::blueconic) refresh: Option<Zeroizing<String>>,
 }
 
@@ -85,7 +85,7 @@ impl Seal {
         &self.id
     }
 
-    /// Seals, for the row of this name alone.
+    /// Seals tokens for the row of this name alone.
     pub(in crate::blueconic) fn close(
         &self,
         held: &TokenPair,
@@ -128,7 +128,7 @@ impl Seal {
             .map_err(|_| SealError::Closed)
     }
 
-    /// Seals with `self` what `old` has sealed, whatever it holds.
+    /// Seals with `self` what `old` has sealed, whatever its content.
     pub(super) fn reseal(&self, old: &Self, sealed: &[u8], name: &TokenName) -> Result<Sealed, SealError> {
         let plain = old.open_bytes(sealed, name)?;
         self.close_bytes(&plain, name)

@@ -1,12 +1,12 @@
-//! What stands around the array: keys, the cursor, the total, and values that are of no interest. A part of the walker.
+//! The part of the walker that reads the envelope around the array: keys, the cursor, the total, and values to skip.
 
 use super::{Cut, Elements, Malformed, Place, Role, Step, clip};
 use crate::json::tolerant::{Scan, TolerantScanner};
-use crate::json::value::{ValueEnd, count, solid_behind, value_end};
+use crate::json::value::{ValueEnd, count, non_blank_after, value_end};
 
-/// The longest key or cursor that is believed, in bytes.
+/// The longest key or cursor that is accepted, in bytes.
 const LONGEST_SCALAR: usize = 64 * 1024;
-/// Keys that stand in an envelope beside the array and tell nothing about its being absent.
+/// Keys of an envelope that do not show whether the array is absent.
 const ENVELOPE: [&str; 8] = [
     "itemsPerPage",
     "startIndex",
@@ -23,7 +23,7 @@ impl Elements {
         let Some((raw, end)) = self.scalar(cut, false)? else {
             return Ok(Step::Pause);
         };
-        // A key that is no text for Rust (a lone surrogate) is none of those that are looked for.
+        // A key that is no Rust string (a lone surrogate) is none of the known keys.
         let key: String = serde_json::from_str(&raw).unwrap_or_default();
         let role = match key.as_str() {
             name if self.arrays.contains(&name) => Role::Array,
@@ -68,7 +68,7 @@ impl Elements {
         match role {
             Role::NextCursor => self.next_cursor(cut, &raw)?,
             Role::TotalResults => self.head.total_results = count(&raw),
-            // An array that is null is one that is absent.
+            // A null array counts as absent.
             Role::Array | Role::Other => {}
         }
         cut.at = end;
@@ -83,7 +83,7 @@ impl Elements {
             Ok(serde_json::Value::Number(_)) => Some(raw.to_owned()),
             _ => return Err(self.garbled(cut.at, "`nextCursor` is not a text")),
         };
-        // Two that differ would decide where the walk goes on by chance.
+        // With two different cursors, chance would decide where the walk continues.
         if self.cursor_seen && cursor != self.head.next_cursor {
             return Err(self.garbled(cut.at, "a second `nextCursor` says something else"));
         }
@@ -92,14 +92,14 @@ impl Elements {
         Ok(())
     }
 
-    /// The scalar at the cut and where it ends; none while its end is not in sight. A bare scalar (a number) ends only
-    /// where something else stands, so `delimited` asks for the byte behind it.
+    /// The scalar at the cut and its end; none until its end is buffered. Only the next byte ends a bare scalar such as a
+    /// number, so `delimited` asks for that byte.
     fn scalar(&self, cut: &Cut, delimited: bool) -> Result<Option<(String, usize)>, Malformed> {
         let rest = &self.buffer[cut.at..];
         match value_end(rest) {
             ValueEnd::Whole(end) if end > LONGEST_SCALAR => Err(self.garbled(cut.at, "an endless text")),
             ValueEnd::Whole(end)
-                if delimited && rest.len() <= LONGEST_SCALAR && solid_behind(rest, end).is_none() =>
+                if delimited && rest.len() <= LONGEST_SCALAR && non_blank_after(rest, end).is_none() =>
             {
                 Ok(None)
             }

@@ -1,5 +1,5 @@
-//! Bodies of every shape, cut at every byte: what the walker hands out must not depend on the cuts, and only a whole body
-//! may yield its proof.
+//! Bodies of every shape, cut at every byte: the walker's elements must not depend on the cuts, and only a whole body may be
+//! attested.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -10,11 +10,11 @@ use super::*;
 
 const LARGEST: usize = 1 << 20;
 
-/// What came of a body.
+/// The result of walking a body.
 #[derive(Debug, PartialEq)]
 struct Read {
     elements: Vec<Vec<u8>>,
-    /// By length: those that are cut off and those that are not come by two ways.
+    /// By length, since elements that are cut off and others take two paths.
     broken: Vec<(RejectReason, u64, [u8; 32])>,
     end: Result<(Head, u64), ()>,
 }
@@ -30,7 +30,7 @@ fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, largest: usize) -> (Read
         while let Some(block) = walker.take()? {
             for range in &block.elements {
                 let element = &block.bytes[range.clone()];
-                // What a decoder does with an element that is no JSON.
+                // A decoder rejects an element that is not JSON.
                 if serde_json::from_slice::<&serde_json::value::RawValue>(element).is_ok() {
                     read.elements.push(element.to_vec());
                 } else {
@@ -341,7 +341,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// Cuts bytes into chunks of these lengths, over and over.
+/// Cuts bytes into chunks of these lengths, repeatedly.
 fn chunks<'a>(body: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut chunks = Vec::new();
     let mut rest = body;

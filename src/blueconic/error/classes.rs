@@ -1,4 +1,4 @@
-//! What the client does about an error: whether it repeats the request, asks for less, or waits.
+//! How the client reacts to an error: whether it repeats the request, requests less, or waits.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::blueconic::error::ClientError;
 use crate::blueconic::status::{Patience, StatusClass};
 
 impl ClientError {
-    /// Whether it may pass by itself.
+    /// Whether the error is transient.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -62,7 +62,7 @@ impl ClientError {
         }
     }
 
-    /// For how long it is held for an accident, where that is asked at all.
+    /// How long the error is treated as temporary; none if it never is.
     pub(in crate::blueconic) fn patience(&mut self) -> Option<&mut Patience> {
         match self {
             Self::Foreign { patience, .. }

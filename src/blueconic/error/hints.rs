@@ -1,4 +1,4 @@
-//! What a person should do about each error of the client. No error is made or judged here.
+//! The hints for the errors of the client: what a person should do. No error is made or classified here.
 
 use crate::blueconic::auth::advice;
 use crate::blueconic::error::ClientError;

@@ -1,4 +1,4 @@
-//! Errors of a request that brought no answer, or none to its end, from what the HTTP client reports.
+//! Converts errors of the HTTP client: a request without an answer, or an answer that broke off.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl ClientError {
         let error = Self::transport(call, error);
         let why = error.source().map(chain).unwrap_or_default();
         match (error, proxy) {
-            // hyper-util and its SOCKS part have these words for a 407 and for its like; they have no type that is public.
+            // hyper-util has these messages, also for SOCKS, for a 407 and similar refusals; it has no public type for them.
             (Self::Unreachable { call, .. }, Some(proxy))
                 if why.contains("proxy authorization required")
                     || why.contains("credentials not accepted") =>

@@ -1,4 +1,4 @@
-//! What the browser shows at the end of a sign-in: plain, kind, without scripts or anything from elsewhere.
+//! The pages at the end of a sign-in, without scripts or external resources.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::web::html::{Text, document};
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;overflow-wrap:anywhere}\
      h1{font-size:1.5rem}";
 
-/// It worked.
+/// The page of a successful sign-in.
 pub(super) fn done() -> String {
     page(
         "You are signed in",
@@ -20,7 +20,7 @@ pub(super) fn done() -> String {
     )
 }
 
-/// It did not, and why.
+/// The page of a failed sign-in, with the reason.
 pub(super) fn failed(fault: &Fault) -> String {
     page(
         "You are not signed in",
@@ -32,7 +32,7 @@ pub(super) fn failed(fault: &Fault) -> String {
     )
 }
 
-/// Nobody waits for an answer any more.
+/// The page of a sign-in that has ended already.
 pub(super) fn over() -> String {
     page(
         "This sign-in is over",
@@ -50,7 +50,7 @@ fn page(title: &str, body: &Markup) -> String {
     document(&format!("{title} · blueconic-sync"), None, STYLE, &body)
 }
 
-/// On one line, as the terminal prints it, with a full stop unless it ends otherwise.
+/// The text on one line, as on the terminal, with a full stop unless it has one.
 fn sentence(text: &str) -> Text<String> {
     let line = sanitize::line(text.trim_end_matches('.'));
     let end = if line.ends_with(['?', '!']) { "" } else { "." };

@@ -1,4 +1,4 @@
-//! Both sides of every bound, and that no key is without.
+//! Both sides of every bound, and that every key has bounds.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -27,7 +27,7 @@ fn with(key: &str, amount: &str) -> Result<(), SettingsError> {
         ),
         None => (key, amount.to_owned()),
     };
-    // What two keys say together is not what is tried here.
+    // Rules about two keys are not tested here.
     let mut variables = Variables::from([
         (
             "BLUECONIC_SYNC__DATABASE__MAX_CONNECTIONS".to_owned(),
@@ -51,7 +51,7 @@ fn beside(amount: Amount, by: i64) -> Option<String> {
     })
 }
 
-/// Every bound with each key that it is for.
+/// Every bound with each of its keys.
 fn bounded() -> impl Iterator<Item = (&'static Bounds, String)> {
     let keys = |bounds: &'static Bounds| for_each_list(bounds.key, LISTS).into_iter();
     BOUNDS
@@ -103,7 +103,7 @@ fn what_nobody_can_mean_is_refused_and_nothing_panics() {
     }
 }
 
-/// Whether the type of a setting takes a text, bounds apart; else why not.
+/// Checks whether the type of a setting accepts a text, without its bounds.
 fn takes(key: &str, text: &str) -> Result<(), SettingsError> {
     let mut given = Given {
         table: DEFAULTS.parse().unwrap(),

@@ -5,16 +5,16 @@ use std::future::Future;
 use crate::model::fault::Outcome;
 use crate::model::table::Table;
 
-/// Counts what the tables hold.
+/// Counts rows of the tables.
 pub trait CountStore: Send + Sync + 'static {
     /// Whether the table has no row.
     fn is_empty(&self, table: &'static Table) -> impl Future<Output = Outcome<bool>> + Send;
-    /// How many rows the table has, counted.
+    /// Counts the rows of the table.
     fn rows(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
-    /// How many rows the table has, as the planner believes: at no cost, and counted where it believes nothing yet.
+    /// The planner's estimate of the table's rows, which costs nothing; counted if there is no estimate yet.
     fn rows_estimated(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
-    /// How many ids were erased and are kept out.
+    /// The number of erased ids, which are kept out.
     fn erased(&self) -> impl Future<Output = Outcome<u64>> + Send;
-    /// How many profiles each segment has in the tables, by segment id; segments without any are left out.
+    /// The number of profiles in the tables by segment id; segments without profiles are left out.
     fn memberships(&self) -> impl Future<Output = Outcome<Vec<(String, u64)>>> + Send;
 }

@@ -1,4 +1,4 @@
-//! The port to what is read by date: audit events, which have no id.
+//! The port to resources that are read by date: audit events, which have no id.
 
 use super::resource::Resource;
 use crate::model::Time;
@@ -8,12 +8,12 @@ use crate::model::page::Request;
 
 /// A resource that is read by date, a page at a time.
 pub trait Feed: Resource {
-    /// The request for the page of what is newer than `from`. Its size is always [`Feed::page_size`]: a smaller page
-    /// would change what its order and its end mean.
+    /// The request for the page of elements newer than `from`. Its size is always [`Feed::page_size`], since the walk's
+    /// conclusions from the order and the end of a page depend on it.
     fn page(&self, from: Time) -> Request;
-    /// Elements asked for at once.
+    /// Elements per request.
     fn page_size(&self) -> u32;
-    /// A decoder for the elements of one response, in which the tenant has renamed these values.
+    /// A decoder for the elements of one response. `renames`: the values that the tenant renamed.
     fn decoder(&self, renames: &[Rename]) -> Box<dyn FeedDecoder>;
 }
 

@@ -11,7 +11,7 @@ use crate::model::walk::Walk;
 
 /// Loads into the database.
 pub trait LoadStore: Send + Sync + 'static {
-    /// A connection with its staging.
+    /// A loading connection.
     type Loader: Loader;
 
     /// A loading connection for one table. `walk` is the walk whose seen ids it records.
@@ -34,9 +34,9 @@ pub trait LoadStore: Send + Sync + 'static {
     fn retry_upkeep(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
 }
 
-/// One connection with its staging.
+/// A connection with its staging tables.
 pub trait Loader: Send + 'static {
-    /// What the table knows of each element, in the same order.
+    /// Compares each element with the table; returns the answers in the same order.
     fn known(&mut self, prints: &[Fingerprint]) -> impl Future<Output = Outcome<Vec<Known>>> + Send;
     /// The stored events at dates with differences: one of `events` is not stored, and a stored event is not among
     /// `events`.

@@ -1,6 +1,6 @@
-//! The traits between the layers. The engine (`sync`) is written against these alone; `blueconic` and `postgres`
-//! implement those of I/O, `resources` those that describe a resource, and tests put fakes in their place. The data that they exchange stands
-//! beside this folder.
+//! The traits between the layers. The engine (`sync`) uses these traits alone. `blueconic` and `postgres` implement those of
+//! I/O, `resources` those that describe a resource, and tests use fakes. The data that the traits exchange is beside this
+//! folder.
 
 mod any_resource;
 mod counting;

@@ -1,11 +1,11 @@
-//! The port to what a resource means: its requests, and how its elements are decoded. `resources` implements it, without
-//! I/O. How a resource is read adds to it: a list, a walk and a feed have traits of their own beside this file.
+//! The port to a resource: its requests, and the decoding of its elements. `resources` implements it without I/O. Lists, walks
+//! and feeds have further traits beside this file.
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::page::{Broken, Request};
 use crate::model::table::Table;
 
-/// What every kind of record has, however it is read.
+/// The common part of all resources, however they are read.
 pub trait Resource: Send + Sync + 'static {
     /// The table that it fills.
     fn table(&self) -> &'static Table;
@@ -23,7 +23,7 @@ pub trait Resource: Send + Sync + 'static {
 pub trait Identified: Resource {
     /// The id and the hash over the bytes, without decoding.
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
-    /// A decoder, with what it remembers from one element to the next: one per lane.
+    /// A decoder; one per lane, since it keeps state between elements.
     fn decoder(&self) -> Box<dyn Decoder>;
 }
 

@@ -1,4 +1,4 @@
-//! The port to the state of runs: leases, rows of `sync.runs`, cursors, and what is known of gaps and renamed values.
+//! The port to the state of runs: leases, rows of `sync.runs`, cursors, gaps, and renamed values.
 
 use std::future::Future;
 
@@ -15,7 +15,7 @@ use crate::model::position::Slot;
 pub trait RunStore: Send + Sync + 'static {
     /// The database's clock (`sync.clock()`).
     fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
-    /// Asks for the lease of a slot and opens a run with it.
+    /// Acquires the lease of a slot and opens a run with it.
     fn acquire(&self, slot: Slot) -> impl Future<Output = Outcome<Acquired>> + Send;
     /// Renews the lease for another time to live; [`crate::model::fault::Kind::Fenced`] if another process has it.
     fn renew(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
@@ -31,6 +31,6 @@ pub trait RunStore: Send + Sync + 'static {
     fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<TimeRange>>> + Send;
     /// The stored facts about audit events up to a date, and the open doubt.
     fn scan_evidence(&self, up_to: Time) -> impl Future<Output = Outcome<ScanEvidence>> + Send;
-    /// The values of audit events that the tenant renamed, in the order in which that was noticed.
+    /// The values of audit events that the tenant renamed, in the order of their discovery.
     fn renames(&self) -> impl Future<Output = Outcome<Vec<Rename>>> + Send;
 }

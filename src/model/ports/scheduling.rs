@@ -34,9 +34,9 @@ pub trait Runner: Send + Sync + 'static {
     fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
 }
 
-/// What `/healthz`, `/readyz`, the metrics and the status page show.
+/// Provides the state that `/healthz`, `/readyz`, the metrics and the status page show.
 pub trait Observer: Send + Sync + 'static {
-    /// Whether the database answers and its schema is the one this binary wants.
+    /// Returns a fault unless the database answers and has this binary's schema.
     fn ready(&self) -> impl Future<Output = Outcome<()>> + Send;
     /// The state of the service.
     fn status(&self) -> impl Future<Output = Outcome<Status>> + Send;

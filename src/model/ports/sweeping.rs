@@ -16,11 +16,11 @@ pub trait SweepStore: Send + Sync + 'static {
     fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
     /// How many different ids the walk itself read.
     fn distinct(&self, walk_id: Uuid) -> impl Future<Output = Outcome<u64>> + Send;
-    /// At most so many ids that the walk itself read: things that the tenant had a while ago.
+    /// At most `limit` ids that the walk itself read, and so existed at the tenant recently.
     fn witnesses(&self, walk_id: Uuid, limit: u32) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Forgets the seen ids of a walk.
     fn forget(&self, lease: &Lease, walk_id: Uuid) -> impl Future<Output = Outcome<()>> + Send;
-    /// How many rows of the table a sweep of this walk would remove.
+    /// The number of rows that a sweep of this walk would remove.
     fn candidates(
         &self,
         table: &'static Table,
@@ -34,14 +34,14 @@ pub trait SweepStore: Send + Sync + 'static {
         after: &str,
         limit: u32,
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
-    /// Remembers up to which id a sweep has asked; none when it asked for all. Asserts the lease.
+    /// Stores the id up to which a sweep has looked up candidates; none if it looked up all. Asserts the lease.
     fn remember_asked(
         &self,
         lease: &Lease,
         through: Option<&str>,
     ) -> impl Future<Output = Outcome<()>> + Send;
-    /// Removes rows by verdict (with tombstones and aliases where the table has them), unless they were loaded
-    /// meanwhile; `Missed` ids are marked as seen. Asserts the lease. Gives back the number of rows removed.
+    /// Removes rows by verdict (with tombstones and aliases if the table has them), unless they were loaded meanwhile. `Missed`
+    /// ids are marked as seen. Asserts the lease. Returns the number of removed rows.
     fn remove(
         &self,
         table: &'static Table,

@@ -18,31 +18,31 @@ pub trait TokenStore: Send + Sync + 'static {
         seen: i64,
         hold: Duration,
     ) -> impl Future<Output = Outcome<ClaimOutcome>> + Send;
-    /// Holds a claim for `hold` from now; [`crate::model::fault::Kind::Fenced`] when it was taken over.
+    /// Extends a claim by `hold` from now; [`crate::model::fault::Kind::Fenced`] if it was taken over.
     fn extend(
         &self,
         name: &TokenName,
         fence: i64,
         hold: Duration,
     ) -> impl Future<Output = Outcome<()>> + Send;
-    /// Stores what came of it and lets the claim go; [`crate::model::fault::Kind::Fenced`] when the claim was taken over. Gives
-    /// back the row as it now is.
+    /// Stores the result and releases the claim; [`crate::model::fault::Kind::Fenced`] if the claim was taken over. Returns the
+    /// updated row.
     fn finish_refresh(
         &self,
         name: &TokenName,
         fence: i64,
         with: RefreshOutcome,
     ) -> impl Future<Output = Outcome<TokenRow>> + Send;
-    /// Marks a token as dead before its time (401), unless a newer one is there.
+    /// Marks a token as expired before its time (401), unless there is a newer one.
     fn drop_version(&self, name: &TokenName, version: i64) -> impl Future<Output = Outcome<()>> + Send;
-    /// Stores what a person has just granted in place of whatever is there, and ends every claim on it.
+    /// Stores the tokens that a person has just granted in place of any others, and ends every claim on the row.
     fn grant(
         &self,
         name: &TokenName,
         life: Duration,
         sealed: Sealed,
     ) -> impl Future<Output = Outcome<TokenRow>> + Send;
-    /// Removes the row under a claim; [`crate::model::fault::Kind::Fenced`] when the claim was taken over.
+    /// Removes the row under a claim; [`crate::model::fault::Kind::Fenced`] if the claim was taken over.
     fn remove(&self, name: &TokenName, fence: i64) -> impl Future<Output = Outcome<()>> + Send;
     /// The rows of one application at one tenant, by any grant.
     fn of_client(

@@ -1,4 +1,4 @@
-//! The port to what is walked by cursor: profiles, which the tenant lists by segment.
+//! The port to resources that are walked by cursor: profiles, which the tenant lists by segment.
 
 use super::resource::Identified;
 use crate::model::fault::Outcome;
@@ -7,16 +7,16 @@ use crate::model::position::CursorPosition;
 use crate::model::segment::{Choice, SegmentCount};
 use crate::model::verdict::Verdict;
 
-/// A resource that is walked by cursor through a segment, and whose elements can be asked for by id.
+/// A resource that is walked by cursor through a segment, and whose elements can be looked up by id.
 pub trait Walkable: Identified {
-    /// The request for the page at a position. `shrink` halves the page size so many times, down to
+    /// The request for the page at a position. `shrink` is the number of halvings of the page size, down to
     /// [`crate::model::page::SMALLEST_PAGE`].
     fn page(&self, position: &CursorPosition, shrink: u32) -> Request;
-    /// The properties that are asked for; empty means all. Fixed in a walk's position when it begins.
+    /// The requested properties; empty means all. A walk's position fixes them at its start.
     fn selection(&self) -> Vec<String>;
     /// The request for one element by its id.
     fn lookup(&self, id: &str) -> Request;
-    /// Reads the answer to a look-up of `id`, asked to know whether it is still in `segment`.
+    /// The verdict from a look-up of `id`, which asks whether the profile is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
     /// Reads the listing of segments and chooses the one to walk. `wanted` is the segment of an open walk; none means
     /// the configured one.
@@ -27,7 +27,7 @@ pub trait Walkable: Identified {
 
 /// Chooses the segment of a walk from the listing of segments, which is read before the walk.
 pub trait SegmentResolver: Send + Sync {
-    /// The request for the page that begins at `start_index`; `shrink` halves its size so many times.
+    /// The request for the page that starts at `start_index`, with `shrink` halvings of its size.
     fn request(&self, start_index: u64, shrink: u32) -> Request;
     /// Takes one element of the listing; an element may come twice.
     fn take(&mut self, element: &[u8]);

@@ -1,5 +1,5 @@
-//! Removing persons: everything that names them goes in one transaction, and their hashes come. Its lock is its first and
-//! keeps every load and sweep away, so that the order of its other locks meets nobody's.
+//! Erases persons: one transaction removes everything that names them and stores the hashes of their ids. Its first lock
+//! keeps all loads and sweeps out, so the order of its other locks cannot cause a deadlock with them.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -17,45 +17,45 @@ use crate::postgres::{boundary, known_in_memory, load_lock, seen};
 
 const DOING: &str = "erasing persons";
 
-/// The longest id that there can be, in bytes.
+/// The longest possible id, in bytes.
 pub const LONGEST_ID: usize = ids_in_text::LONGEST_ID;
 
-/// What was done, without an id.
+/// What an erasure did, without any id.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     /// Its name in `sync.erasures`.
     pub id: Uuid,
-    /// When, by the database's clock.
+    /// The time of the erasure, by the database's clock.
     pub at: Time,
-    /// How many persons the ids stand for.
+    /// The number of persons that the ids stand for.
     pub persons: u64,
-    /// Every id that was one of theirs, as what is kept of it.
+    /// The hashes of all ids of these persons.
     pub hashes: Vec<ErasedId>,
-    /// Rows by table that were removed, or changed where the row itself stays.
+    /// Rows by table that were removed, or changed if the row itself stays.
     pub removed: Vec<(String, u64)>,
-    /// Whether the planner's statistics of these tables were made anew: they hold samples of what rows said.
+    /// Whether the planner's statistics of these tables were refreshed; they hold samples of the removed rows.
     pub statistics: bool,
 }
 
-/// What is kept of one id.
+/// What is stored of an erased id.
 #[derive(Debug, Clone)]
 pub struct ErasedId {
     /// The hash, in hexadecimal.
     pub hash: String,
-    /// Whether it had been erased before.
+    /// Whether the id had been erased before.
     pub before: bool,
 }
 
-/// How many ids would go.
+/// What an erasure would remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErasureExtent {
     /// Persons.
     pub persons: u64,
-    /// Their ids, with those that were merged.
+    /// All their ids, including merged ones.
     pub ids: u64,
 }
 
-/// Looks how many ids the persons of these have. Changes nothing.
+/// Counts the persons of these ids and all their ids. Changes nothing.
 pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<ErasureExtent, Error> {
     let look = async {
         let mut connection = store.control().acquire().await.doing(DOING)?;
@@ -68,7 +68,7 @@ pub async fn reach(store: &PostgresStore, ids: &[String]) -> Result<ErasureExten
     })
 }
 
-/// Erases the persons that these ids stand for. Doing it again does nothing more. `tables` hold a row for each person.
+/// Erases the persons that these ids stand for. Repeating it changes nothing. `tables` are the tables with a row per person.
 pub async fn erase(
     store: &PostgresStore,
     tables: &[&'static Table],
@@ -117,7 +117,7 @@ async fn erase_once(
     })
 }
 
-/// Waits for the loads that are under way and keeps others out until the commit. Gives the database's time.
+/// Waits for running loads and keeps others out until the commit. Returns the database's time.
 pub(super) async fn alone(connection: &mut PgConnection) -> Result<Time, Error> {
     load_lock::wait_for_loads(connection).await?;
     sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
@@ -126,7 +126,7 @@ pub(super) async fn alone(connection: &mut PgConnection) -> Result<Time, Error> 
         .doing(DOING)
 }
 
-/// Keeps the hashes of a person's ids. One that is kept already stays as it is.
+/// Stores the hashes of a person's ids. A hash that is stored already stays as it is.
 async fn keep(
     connection: &mut PgConnection,
     keyed: &Hasher,
@@ -135,7 +135,7 @@ async fn keep(
     at: Time,
 ) -> Result<Vec<ErasedId>, Error> {
     let hashes: Vec<Vec<u8>> = ids.iter().map(|id| keyed.hash(id).to_vec()).collect();
-    // Ids that were erased earlier, and turn out to be the same person's, are lifted together with the new ones.
+    // Earlier erased ids that belong to the same person join the new ones, so that all are lifted together.
     let person = Uuid::now_v7();
     sqlx::query!(
         "update sync.erasures set person = $2
@@ -166,8 +166,8 @@ async fn keep(
     Ok(kept.collect())
 }
 
-/// Removes whatever names one of the ids: what leaves with a row of the tables, what remembers it, and what names persons
-/// besides.
+/// Removes everything that names one of the ids: the rows with what leaves with them, records about them, and other texts
+/// that name persons.
 async fn remove(
     connection: &mut PgConnection,
     tables: &[&'static Table],
@@ -198,7 +198,7 @@ async fn remove(
     Ok(removed)
 }
 
-/// The object goes, the event stays: its key keeps it from being loaded again with the object.
+/// Removes objects from audit events. The events stay, since their keys prevent a later load from bringing the objects back.
 async fn audit_objects(connection: &mut PgConnection, ids: &[String], at: Time) -> Result<u64, Error> {
     let changed = sqlx::query!(
         "update blueconic.audit_events as e
@@ -223,7 +223,8 @@ async fn audit_objects(connection: &mut PgConnection, ids: &[String], at: Time) 
     Ok(changed.rows_affected())
 }
 
-/// Also another's element that names one of the ids: if it still cannot be loaded it is told of again, without them.
+/// Removes rejects, also those of other persons' elements that name one of the ids. An element that still cannot be loaded
+/// is recorded again without these ids.
 async fn rejects(connection: &mut PgConnection, ids: &[String], spellings: &[String]) -> Result<u64, Error> {
     let gone = sqlx::query!(
         "delete from sync.rejects as r
@@ -240,13 +241,14 @@ async fn rejects(connection: &mut PgConnection, ids: &[String], spellings: &[Str
     Ok(gone.rows_affected())
 }
 
-/// An open walk goes on counting them: less than it counted, and its ids would pass for lost in a crash.
+/// Replaces the ids in `sync.walk_seen` by stand-ins, so that open walks still count them. With fewer ids, a walk would
+/// conclude that a crash lost some.
 async fn stand_in_seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
     let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&keyed.hash(id))).collect();
     seen::rename(connection, ids, &stand_ins).await
 }
 
-/// Errors of runs that name one. (Messages do not name profiles any more; a tenant's own words may.)
+/// Removes errors of runs that name an id. Our messages do not name profiles any more, but quoted texts of the tenant may.
 async fn runs(connection: &mut PgConnection, spellings: &[String]) -> Result<u64, Error> {
     let changed = sqlx::query_scalar!(
         r#"with withheld as (

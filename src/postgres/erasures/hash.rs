@@ -1,5 +1,5 @@
-//! What is kept of an erased id: HMAC-SHA-256 with a key that only the database has. A plain hash would not do: ids that
-//! somebody holds, or can guess, could be tried.
+//! The hash of an erased id: HMAC-SHA-256 with a key that only the database has. With a plain hash, anybody could test ids
+//! that they know or guess.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::postgres::error::{Doing, Error};
 /// The hash of one id.
 pub(crate) type IdHash = [u8; 32];
 
-/// Hashes ids. Never shows its key.
+/// Hashes ids. It never reveals its key.
 #[derive(Clone)]
 pub(crate) struct Hasher(Hmac<Sha256>);
 
@@ -33,7 +33,7 @@ impl Hasher {
         Self(keyed)
     }
 
-    /// With the key as it came from the database; its bytes are wiped.
+    /// Takes the key from the database and wipes its bytes.
     pub(crate) fn of(key: Vec<u8>) -> Self {
         Self::new(&Zeroizing::new(key))
     }
@@ -46,12 +46,12 @@ impl Hasher {
     }
 }
 
-/// What stands for an erased id in `sync.walk_seen`: there an id is only counted.
+/// The stand-in for an erased id in `sync.walk_seen`, where ids are only counted.
 pub(crate) fn stand_in(hash: &IdHash) -> String {
     format!("erased:{}", hex::encode(hash))
 }
 
-/// The database's key, made now if this is its first erasure. Under the erasures' lock, so that nobody else makes one.
+/// The database's key, created at its first erasure. The caller holds the lock of erasures, so that only one is created.
 pub(super) async fn hasher(connection: &mut PgConnection, now: Time) -> Result<Hasher, Error> {
     const DOING: &str = "making the key of the erasures";
     if let Some(hasher) = existing(connection).await? {
@@ -79,7 +79,7 @@ pub(super) async fn hasher(connection: &mut PgConnection, now: Time) -> Result<H
     Ok(Hasher::new(key.as_slice()))
 }
 
-/// The database's key, if there ever was an erasure.
+/// The database's key; none if there was no erasure yet.
 pub(super) async fn existing(connection: &mut PgConnection) -> Result<Option<Hasher>, Error> {
     let key = sqlx::query_scalar!("select key from sync.erasure_key")
         .fetch_optional(connection)

@@ -1,22 +1,22 @@
-//! Which ids a text names: for the raw text of rejects, of which nothing is known but that it was meant to be JSON. An id
-//! is known by its hash alone, so that every part of the text that may be an id is a candidate.
+//! Finds the ids that a text names, for the raw text of rejects, which may be any damaged JSON. Erased ids are known by their
+//! hashes alone, so every part of the text that may be an id is a candidate.
 
-/// The longest id that a profile can have, in bytes; also what the readers take.
+/// The longest id of a profile, in bytes; the decoders accept the same length.
 pub(crate) const LONGEST_ID: usize = 1024;
-/// An id shorter than this would be found within words that do not mean it.
+/// The shortest id that is searched for as a substring; a shorter one would match within other words.
 const SHORTEST_SUBSTRING: usize = 8;
 
 /// A part of a text that may be an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate<'text> {
-    /// As it stands there.
+    /// The part as it stands in the text.
     pub(super) form: &'text str,
-    /// As it is meant: with JSON's escapes resolved.
+    /// The part with JSON's escapes resolved.
     pub(super) id: String,
 }
 
-/// All candidates: what stands between any two quotes (a broken text may have lost one), and every run of the
-/// characters that ids are made of.
+/// All candidates: the text between any two consecutive quotes (a broken text may have lost one), and every run of characters
+/// that are usual in ids.
 pub(super) fn candidates(text: &str) -> impl Iterator<Item = Candidate<'_>> {
     let quoted = between_quotes(text).map(|form| Candidate {
         form,
@@ -33,7 +33,7 @@ pub(super) fn candidates(text: &str) -> impl Iterator<Item = Candidate<'_>> {
         .filter(|candidate| (1..=LONGEST_ID).contains(&candidate.id.len()))
 }
 
-/// What stands between each quote and the next.
+/// The text between each quote and the next.
 fn between_quotes(text: &str) -> impl Iterator<Item = &str> {
     let mut quotes = Vec::new();
     let mut escaped = false;
@@ -58,8 +58,8 @@ fn unescaped(form: &str) -> String {
     serde_json::from_str(&format!("\"{form}\"")).unwrap_or_else(|_| form.to_owned())
 }
 
-/// The texts by which an id is searched for in stored text: as it is, and as JSON writes it. A short one only where it
-/// stands between quotes.
+/// The forms in which an id is searched for in stored text: plain, and escaped as in JSON. A short id is searched for only
+/// between quotes.
 pub(super) fn spellings(id: &str) -> Vec<String> {
     let quoted = serde_json::Value::from(id).to_string();
     if id.len() < SHORTEST_SUBSTRING {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever the id is made of, whatever stands around it, and however much of its front is lost.
+        /// An id is found whatever its characters, whatever surrounds it, and however much of the text before it is lost.
         #[test]
         fn a_quoted_id_is_always_found(id in ".{1,40}", around in ".{0,40}", lost in 0_usize..60) {
             let text = serde_json::json!({ "a": around, "id": id, "z": around }).to_string();

@@ -1,4 +1,4 @@
-//! Letting an erased person come back: the hashes go, and the next walk that meets them brings what the tenant still has.
+//! Lifts an erasure: the hashes of a person's ids are deleted, and the next walk that reads the person loads them again.
 
 use crate::model::Time;
 use crate::postgres::bigint::from_length;
@@ -10,18 +10,18 @@ use crate::postgres::{boundary, known_in_memory, seen};
 
 const DOING: &str = "lifting erasures";
 
-/// What was lifted, without an id.
+/// What was lifted, without any id.
 #[derive(Debug, Clone)]
 pub struct Lifted {
-    /// When, by the database's clock.
+    /// The time, by the database's clock.
     pub at: Time,
-    /// The hashes that are no longer kept, in hexadecimal.
+    /// The deleted hashes, in hexadecimal.
     pub hashes: Vec<String>,
-    /// How many of the given ids were not erased.
+    /// The number of given ids that were not erased.
     pub unknown: u64,
 }
 
-/// Lifts the erasure of the persons that these ids were.
+/// Lifts the erasure of the persons of these ids.
 pub async fn lift(store: &PostgresStore, ids: &[String]) -> Result<Lifted, Error> {
     store.minutes(DOING, lift_at_once(store, ids)).await
 }
@@ -46,7 +46,7 @@ async fn lift_at_once(store: &PostgresStore, ids: &[String]) -> Result<Lifted, E
     .fetch_all(&mut *transaction)
     .await
     .doing(DOING)?;
-    // An open walk that has met the person would count them twice if it met them again.
+    // An open walk that has read the person would otherwise count them twice.
     let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&hasher.hash(id))).collect();
     seen::rename(&mut transaction, &stand_ins, ids).await?;
     known_in_memory::notice_all(&mut transaction).await?;

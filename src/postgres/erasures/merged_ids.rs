@@ -1,5 +1,5 @@
-//! Which ids are one person's: all that were merged into one another, as far as aliases and tombstones know. Pure but for
-//! the one query.
+//! Finds all ids of a person: those that were merged into one another, according to aliases and tombstones. Pure except for
+//! one query.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 
 use crate::postgres::error::{Doing, Error};
 
-/// The ids of the persons that the given ids stand for, each person's together, each id once. Merges are followed in
-/// both directions: the survivor of a named loser is the same person, and so is every other loser of it.
+/// The ids of the persons that the given ids stand for, grouped by person, each id once. Merges are followed in both
+/// directions: the survivor of a given loser is the same person, and so are the survivor's other losers.
 pub(super) async fn persons(
     connection: &mut PgConnection,
     ids: &[String],
@@ -39,7 +39,7 @@ pub(super) async fn persons(
     Ok(grouped(rows.into_iter().map(|row| (row.asked, row.id))))
 }
 
-/// An id that two asked ones lead to makes them one person: their chains are the same then.
+/// Two given ids that lead to the same id are one person, since their chains are then the same.
 fn grouped(found: impl Iterator<Item = (i64, String)>) -> Vec<Vec<String>> {
     let mut first_asked: BTreeMap<String, i64> = BTreeMap::new();
     for (asked, id) in found {

@@ -1,5 +1,5 @@
-//! The planner's statistics hold samples of what rows said, and readers may look at them: they are made anew when a person
-//! has left a table. Outside the erasure's transaction, which must not hold its lock for so long.
+//! Refreshes the planner's statistics after an erasure, since they hold samples of rows and readers can see them. This runs
+//! outside the erasure's transaction, which must not hold its lock for that long.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "refreshing the planner's statistics";
-/// How long other work on a table (the building of an index, another `analyze`) is waited for in all.
+/// How long other work on a table (an index build, another `analyze`) is waited for in all.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two tries.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Makes the statistics of these tables anew; false when that could not be done. The erasure stands all the same.
+/// Refreshes the statistics of these tables; false if that failed. The erasure holds in any case.
 pub(super) async fn refresh(store: &PostgresStore, tables: impl Iterator<Item = &str>) -> bool {
     let mut all = true;
     for table in tables {
@@ -39,8 +39,8 @@ async fn patiently(store: &PostgresStore, table: &str) -> Result<(), Error> {
     }
 }
 
-/// Whoever builds an index concurrently waits for every older transaction, this one included, which would wait for its
-/// lock on the table: give up before the server calls that a deadlock (after a second) and ends either.
+/// Runs `analyze` and gives up before the server detects a deadlock (after a second) and ends one side: a concurrent index
+/// build waits for every older transaction, and so for this one, which would wait for the index build's lock on the table.
 async fn analyze(store: &PostgresStore, table: &str) -> Result<(), Error> {
     let mut transaction = store.control().begin().await.doing(DOING)?;
     sqlx::query!("select set_config('lock_timeout', '300ms', true)")

@@ -1,5 +1,5 @@
-//! Leaving erased persons out of what is loaded. Happens within the transaction that loads, after its lock: what an
-//! erasure committed before is known, and none can come in between. Costs nothing while nobody was erased.
+//! Leaves erased persons out of a load. This happens in the loading transaction, after its lock, so that all committed
+//! erasures are known and none can come in between. It costs nothing while nobody was erased.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,21 +17,21 @@ use crate::postgres::leaving;
 use crate::postgres::merge::{STAGED_OBJECTS, Statements, UNSTAGE_OBJECTS};
 
 const DOING: &str = "leaving out erased persons";
-/// What stands in a reject's text in place of an erased id.
+/// The replacement of an erased id in a reject's text.
 const WITHHELD: &str = "(erased)";
 
-/// A batch without the erased persons.
+/// A batch without erased persons.
 #[derive(Debug)]
 pub(crate) struct FilteredBatch {
-    /// What may be loaded. Erased ids among the seen ones are replaced by what stands for them, so that they count.
+    /// What may be loaded. Erased ids among the seen ids are replaced by their stand-ins, so that they count.
     pub(crate) batch: Batch,
-    /// Ids that were merged into an erased person: they leave without an alias or a tombstone.
+    /// Ids that were merged into an erased person. They are removed without an alias or a tombstone.
     pub(crate) departing: Vec<String>,
-    /// Elements that were left out and are counted nowhere else. Not events of which an object was: they are stored.
+    /// Elements that were left out and are counted nowhere else. Events that lost an object do not count, since they are stored.
     pub(crate) suppressed: u64,
 }
 
-/// The first statement of a transaction that writes what the tenant said, where no other one does it along.
+/// The first statement of a transaction that writes the tenant's data, unless another statement takes the lock as well.
 pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option<Hasher>), Error> {
     let row = sqlx::query!(r#"select sync.load_beside_erasures() as "key?", sync.clock() as "now!""#)
         .fetch_one(connection)
@@ -40,12 +40,12 @@ pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option
     Ok((row.now, row.key.map(Hasher::of)))
 }
 
-/// Which of these ids were erased.
+/// The erased ids among those of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Erased(HashMap<String, IdHash>);
 
 impl Erased {
-    /// Asks for them.
+    /// Finds the erased ids among the given ones.
     pub(crate) async fn among(
         connection: &mut PgConnection,
         hasher: &Hasher,
@@ -67,7 +67,7 @@ impl Erased {
         Ok(Self(found.collect()))
     }
 
-    /// Whether an id is one.
+    /// Whether an id was erased.
     pub(crate) fn has(&self, id: &str) -> bool {
         self.0.contains_key(id)
     }
@@ -81,7 +81,7 @@ impl Erased {
     }
 }
 
-/// Takes erased persons out of a batch and out of what is staged of it; none when there is nothing to take out.
+/// Removes erased persons from a batch and from its staged rows; none if there is nothing to remove.
 pub(crate) async fn leave_out_erased(
     connection: &mut PgConnection,
     hasher: &Hasher,
@@ -114,7 +114,7 @@ pub(crate) async fn leave_out_erased(
     }))
 }
 
-/// Every profile id that a batch would write somewhere.
+/// Every profile id that a batch would write.
 fn profiles_in(batch: &Batch) -> impl Iterator<Item = String> {
     let merged = batch
         .aliases
@@ -170,7 +170,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> FilteredBatch {
         .into_iter()
         .partition(|reject| !is_theirs(reject, erased));
     filtered.rejects = kept.into_iter().map(|reject| redacted(reject, erased)).collect();
-    // Each element once: a loser of a merge is no row anyway, and a copy within the batch is counted as such.
+    // Each element counts once: a loser of a merge has no row anyway, and a copy within the batch is counted as a repeat.
     let left_out = batch.rows.len() - filtered.rows.len() + alone + theirs.len();
     let departing = batch
         .aliases
@@ -189,7 +189,8 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> FilteredBatch {
     }
 }
 
-/// An element whose id could not be read, and that names an erased one, is taken for theirs.
+/// Whether a reject belongs to an erased person. An element without a readable id that names an erased id is taken for
+/// theirs.
 fn is_theirs(reject: &Reject, erased: &Erased) -> bool {
     match &reject.element_id {
         Some(id) => erased.has(id),
@@ -201,7 +202,7 @@ fn names_erased(text: &str, erased: &Erased) -> bool {
     ids_in_text::candidates(text).any(|candidate| erased.has(&candidate.id))
 }
 
-/// Whoever erased a person wants to know that the tenant has merged them into somebody who is loaded. Ids are not said.
+/// Warns, without ids, that the tenant has merged an erased person into a profile that is loaded.
 fn warn_of_successors(batch: &Batch, erased: &Erased) {
     let successors = batch
         .aliases
@@ -230,7 +231,7 @@ fn with_rejects_redacted(batch: &Batch, erased: &Erased) -> FilteredBatch {
     }
 }
 
-/// Another's element that names an erased id is told of without it.
+/// A reject of another person's element without the erased ids that it names.
 fn redacted(reject: Reject, erased: &Erased) -> Reject {
     Reject {
         detail: without_erased(&reject.detail, erased),
@@ -249,7 +250,7 @@ fn without_erased(text: &str, erased: &Erased) -> String {
         .fold(text.to_owned(), |text, form| text.replace(form, WITHHELD))
 }
 
-/// Every id that a sweep would write somewhere.
+/// Every id that a sweep would write.
 pub(crate) fn judged(verdicts: &[(String, Verdict)]) -> BTreeSet<String> {
     let survivors = verdicts.iter().filter_map(|(_, verdict)| match verdict {
         Verdict::Merged { survivor } => Some(survivor.clone()),

@@ -1,4 +1,4 @@
-//! What a description says of an element, and what an element may get wrong.
+//! Decoding elements by a description, and elements with errors.
 #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
 use super::*;
@@ -18,7 +18,7 @@ static TABLE: Table = Table {
     children: &[],
 };
 
-/// The rows that an element becomes, or why it does not.
+/// The rows of an element, or why it has none.
 fn read(element: &str) -> Result<Rows, String> {
     let (mut rows, mut fields) = (Rows::default(), Fields::default());
     let plan = Plan::of(&TABLE, Some("group"));
@@ -32,7 +32,7 @@ fn read(element: &str) -> Result<Rows, String> {
     Ok(rows)
 }
 
-/// The row that the tests want, written by hand.
+/// The expected row, encoded by hand.
 fn row(id: &str, owner: Option<&str>, level: Option<i32>, tags: &[&str]) -> Vec<u8> {
     let mut rows = Rows::default();
     let mut row = rows.row(id.as_bytes(), None, 5);

@@ -1,5 +1,5 @@
-//! A profile between reading and writing: where each of its texts stands, in room that is kept from profile to profile.
-//! Both readers fill it, and what is stored is made from it alone. It knows nothing of JSON's reading or of COPY.
+//! A profile between reading and writing: the ranges of its texts, in buffers that are reused for the next profile. Both
+//! readers fill a draft, and rows are written from drafts alone. A draft knows nothing of reading JSON or of COPY.
 
 use std::ops::Range;
 
@@ -8,11 +8,11 @@ use crate::model::Time;
 use crate::resources::dates;
 use crate::resources::fields::MOST_ENTRIES;
 
-/// Ids that one profile may replace. Each is an alias, a tombstone and perhaps a row that leaves: a merge that a person would
-/// believe is of some tens, and an element of 8 MiB can name a million.
+/// The most ids that one profile may replace. Each becomes an alias and a tombstone, and may remove a row. A plausible merge
+/// has some tens of ids, but an element of 8 MiB can name a million.
 pub(super) const MOST_REPLACED: usize = 10_000;
 
-/// A stretch of the element or of the decoded texts. Both are shorter than 4 GiB, or it cannot be made.
+/// A range of bytes in the element or in the decoded texts, which must be shorter than 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ByteRange {
     start: u32,
@@ -20,7 +20,7 @@ pub(super) struct ByteRange {
 }
 
 impl ByteRange {
-    /// From a range; none from 4 GiB on.
+    /// Converts a range; none from 4 GiB on.
     pub(super) fn new(range: Range<usize>) -> Option<Self> {
         Some(Self {
             start: u32::try_from(range.start).ok()?,
@@ -36,54 +36,54 @@ impl ByteRange {
         &text.as_bytes()[self.start as usize..self.end as usize]
     }
 
-    /// With the quotes around it.
+    /// The bytes including the quotes around them.
     fn quoted(self, text: &str) -> &[u8] {
         &text.as_bytes()[self.start as usize - 1..=self.end as usize]
     }
 }
 
-/// Where a text stands, and how.
+/// The place and form of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
-    /// In the element between quotes, without an escape.
+    /// In the element between quotes, without escapes.
     Plain(ByteRange),
-    /// In the element between quotes, escaped as this program would write it again. Only values stand so.
+    /// In the element between quotes, with escapes that this program would write as well. Only values have this form.
     Escaped(ByteRange),
-    /// In the element without quotes: a number or a truth value.
+    /// In the element without quotes: a number or a boolean.
     Bare(ByteRange),
     /// Among the decoded texts.
     Decoded(ByteRange),
 }
 
 impl Text {
-    /// In bytes; of an escaped text as it is escaped.
+    /// The length in bytes; of an escaped text, with its escapes.
     pub(super) fn length(self) -> usize {
         let (Self::Plain(span) | Self::Escaped(span) | Self::Bare(span) | Self::Decoded(span)) = self;
         (span.end - span.start) as usize
     }
 }
 
-/// A property as it came. Repeats of one id stand behind one another, once they are ordered.
+/// A property of the element. Once properties are ordered, those with the same id are adjacent.
 #[derive(Debug, Clone, Copy)]
 struct Property {
-    /// The id's first bytes: nearly always enough to order two properties.
+    /// The length and first bytes of the id, which nearly always suffice to order two properties.
     head: u64,
     id: Text,
-    /// Its values, in the draft's: fewer than the element has bytes.
+    /// The index of its first value among the draft's values, which are fewer than the element's bytes.
     first: u32,
     end: u32,
 }
 
-/// What was read of one profile.
+/// The parts of one profile that were read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    /// Texts that do not stand in the element as they are meant.
+    /// Texts whose bytes in the element differ from their content.
     pub(super) decoded: String,
-    /// All that was found.
+    /// The texts that were found.
     pub(super) found: ProfileTexts,
 }
 
-/// The texts of a profile, each as the place where it stands; null and absent are none.
+/// The texts of a profile by their places; none for null and absent.
 #[derive(Debug, Default)]
 pub(super) struct ProfileTexts {
     pub(super) id: Option<Text>,
@@ -96,12 +96,12 @@ pub(super) struct ProfileTexts {
     pub(super) replaced_by: Option<Text>,
     pub(super) replaces: Vec<Text>,
     properties: Vec<Property>,
-    /// The values of all properties, a null as none.
+    /// The values of all properties; none for null.
     values: Vec<Option<Text>>,
 }
 
 impl Draft {
-    /// Forgets the profile before, and keeps its room.
+    /// Clears the draft for the next profile and keeps its buffers.
     pub(super) fn clear(&mut self) {
         let Self { decoded, found } = self;
         decoded.clear();
@@ -118,7 +118,7 @@ impl Draft {
         found.values.clear();
     }
 
-    /// Adds a property whose values were added since `first`.
+    /// Adds a property with the values from index `first` on.
     pub(super) fn property(&mut self, element: &str, id: Text, first: u32) {
         let texts = Texts {
             element,
@@ -132,15 +132,15 @@ impl Draft {
         });
     }
 
-    /// Keeps a text that does not stand in the element as it is meant; none from 4 GiB of them on.
+    /// Stores a decoded text; none once the decoded texts reach 4 GiB.
     pub(super) fn keep(&mut self, text: &str) -> Option<Text> {
         let start = self.decoded.len();
         self.decoded.push_str(text);
         ByteRange::new(start..self.decoded.len()).map(Text::Decoded)
     }
 
-    /// Orders what has no order of its own, and drops what is not wanted (`wanted` is in order, and empty if all is);
-    /// the dates of properties are taken from all that came.
+    /// Sorts what has no order of its own and drops properties that are not `wanted` (sorted; empty: all are wanted). The dates
+    /// are taken from all properties before.
     pub(super) fn complete<'a>(&'a mut self, element: &'a str, wanted: &[String]) -> CompleteProfile<'a> {
         let Self { decoded, found } = self;
         let texts = Texts { element, decoded };
@@ -152,7 +152,7 @@ impl Draft {
         let created = found.creation_date.and_then(|text| dates::parse(texts.get(text)));
         let created_at = created.or_else(|| date("creationdate"));
         let modified_at = date("lastmodifieddate");
-        // `creationDate` beside a property that can be read is no loss.
+        // An unreadable `creationDate` is no loss if the property is readable.
         let unreadable =
             |time: Option<Time>, id| u64::from(time.is_none() && texts.says_something(found, id));
         let creation = found
@@ -180,7 +180,7 @@ impl Draft {
 }
 
 impl ProfileTexts {
-    /// Notes where the values of a property begin.
+    /// The index at which the values of the next property start.
     pub(super) fn begin_values(&self) -> u32 {
         u32::try_from(self.values.len()).unwrap_or(u32::MAX)
     }
@@ -189,12 +189,13 @@ impl ProfileTexts {
         &self.values[property.first as usize..property.end as usize]
     }
 
-    /// Whether another value or property may be added: all of a profile together are at most as many as one array has.
+    /// Whether another value or property may be added. A profile has at most as many of both together as one array may have
+    /// entries.
     pub(super) fn has_room(&self) -> bool {
         self.values.len() < MOST_ENTRIES && self.properties.len() < MOST_ENTRIES
     }
 
-    /// Whether there are more values than that.
+    /// Whether the profile has more than that.
     pub(super) fn is_overfull(&self) -> bool {
         self.values.len() > MOST_ENTRIES
     }
@@ -205,7 +206,7 @@ impl ProfileTexts {
     }
 }
 
-/// What texts are looked up in.
+/// The buffers that hold the bytes of the texts.
 #[derive(Debug, Clone, Copy)]
 struct Texts<'a> {
     element: &'a str,
@@ -213,7 +214,7 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The same as bytes, which costs no look at where characters begin.
+    /// The text as bytes, without a check of character boundaries.
     fn bytes(self, text: Text) -> &'a [u8] {
         match text {
             Text::Plain(span) | Text::Escaped(span) | Text::Bare(span) => span.bytes(self.element),
@@ -232,7 +233,7 @@ impl<'a> Texts<'a> {
         texts.iter().map(move |text| self.get(*text))
     }
 
-    /// An array of ids says which, not in which order: one order for all.
+    /// Sorts an array of ids, whose order has no meaning.
     fn order(self, ids: &mut Vec<Text>) {
         if !ids.is_sorted_by(|left, right| self.get(*left) < self.get(*right)) {
             ids.sort_unstable_by(|left, right| self.get(*left).cmp(self.get(*right)));
@@ -240,7 +241,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// In the order of [`jsonb_order`]; repeats stay in the order in which they came.
+    /// Sorts properties by [`jsonb_order`]; properties with the same id keep their order.
     fn order_properties(self, properties: &mut [Property]) {
         if !properties.is_sorted_by_key(|property| property.head) {
             properties.sort_by_key(|property| property.head);
@@ -253,7 +254,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// Keeps the properties whose ids are wanted; both are in order.
+    /// Keeps the properties whose ids are wanted; both lists are sorted.
     fn keep(self, properties: &mut Vec<Property>, wanted: &[String]) {
         let mut wanted = wanted.iter().map(String::as_str).peekable();
         properties.retain(|property| {
@@ -271,13 +272,13 @@ impl<'a> Texts<'a> {
         self.values(found, id).find_map(|value| self.date(value))
     }
 
-    /// Whether a property has a value that is not blank.
+    /// Whether a property has a non-blank value.
     fn says_something(self, found: &ProfileTexts, id: &str) -> bool {
         self.values(found, id)
             .any(|value| !self.get(value).trim().is_empty())
     }
 
-    /// The values of a property; the properties are in order.
+    /// The values of a property; the properties are sorted.
     fn values<'f>(self, found: &'f ProfileTexts, id: &'f str) -> impl Iterator<Item = Text> + use<'a, 'f> {
         let place = found
             .properties
@@ -305,7 +306,7 @@ pub(super) struct CompleteProfile<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) created_at: Option<Time>,
     pub(super) modified_at: Option<Time>,
-    /// How many of the two are none although there is something that should be one.
+    /// How many of the two dates are none although the element has a value for them.
     pub(super) unreadable_dates: u64,
     pub(super) privacy_legislation: Option<&'a str>,
     pub(super) permission_level: Option<&'a str>,
@@ -315,7 +316,7 @@ pub(super) struct CompleteProfile<'a> {
 }
 
 impl<'a> CompleteProfile<'a> {
-    /// In order, each once; and so are the next two.
+    /// Sorted and without repeats, like the next two.
     pub(super) fn consented_objectives(&self) -> impl ExactSizeIterator<Item = &'a str> {
         self.texts.all(&self.found.consented_objectives)
     }
@@ -328,12 +329,12 @@ impl<'a> CompleteProfile<'a> {
         self.texts.all(&self.found.segment_ids)
     }
 
-    /// As they came.
+    /// In the order of the element.
     pub(super) fn replaces(&self) -> impl Iterator<Item = &'a str> {
         self.texts.all(&self.found.replaces)
     }
 
-    /// Appends the properties as one JSON object, in the order of their ids; repeats of one have their values united.
+    /// Appends the properties as one JSON object in the order of their ids; the values of properties with the same id are joined.
     pub(super) fn write_properties(&self, json: &mut Vec<u8>) {
         let same = |one: &Property, next: &Property| {
             one.head == next.head && self.texts.bytes(one.id) == self.texts.bytes(next.id)
@@ -381,12 +382,12 @@ impl<'a> CompleteProfile<'a> {
         }
     }
 }
-/// By what PostgreSQL orders the keys of an object: a shorter one first. In this order they need not be sorted there.
+/// PostgreSQL's order of keys in a `jsonb` object: shorter keys first. In this order PostgreSQL has nothing to sort.
 pub(super) fn jsonb_order(id: &str) -> (usize, &str) {
     (id.len(), id)
 }
 
-/// A number that is ordered as the ids are; equal ones say nothing yet.
+/// A number with the order of the ids: their length and first bytes. Ids with equal numbers must be compared in full.
 fn head(id: &[u8]) -> u64 {
     let mut head = [0; 8];
     let length = u16::try_from(id.len()).unwrap_or(u16::MAX);

@@ -1,6 +1,6 @@
-//! The reader for the form that nearly every profile has: one pass, nothing allocated, any order and any white space.
-//! It checks the whole element. What it does not know it leaves to `loose.rs`, which reads everything and finds the words
-//! for what is wrong; where this one reads, the two read alike.
+//! The reader for the form that nearly every profile has: one pass, no allocation, any order of keys and any white space.
+//! It checks the whole element. Other elements are left to `loose.rs`, which reads everything and reports what is wrong.
+//! Whatever this reader reads, both read alike.
 
 use crate::json::bitmap::Bitmap;
 use crate::json::reader::{Escapes, Kind, Quoted, Reader, unescape};
@@ -70,7 +70,7 @@ pub(super) fn read(element: &str, bitmap: &mut Bitmap, draft: &mut Draft) -> Fas
     supported((1..=LONGEST_ID).contains(&id.length()))
 }
 
-/// Each key once: a repeated one is for `serde` to judge.
+/// The keys that were seen. A repeated key is not supported; `serde` decides about it.
 #[derive(Default)]
 struct Seen(u16);
 
@@ -107,14 +107,14 @@ fn properties(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
         let place = json.place();
         if minified(json, draft).is_err() {
             json.back_to(place);
-            // Values that it may have added belong to no property.
+            // Values that `minified` may have added belong to no property.
             property(json, draft)?;
         }
         Ok(())
     })
 }
 
-/// A property exactly as the vendor writes it: known beforehand, most of it needs no looking at.
+/// Reads a property in exactly the bytes that the vendor writes, most of which are compared at once.
 fn minified(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     supported(json.takes_all(br#"{"id":""#))?;
     let quoted = json.quoted()?;
@@ -172,7 +172,7 @@ fn values(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     })
 }
 
-/// A text that goes into JSON again.
+/// A string that is written into JSON again.
 #[inline]
 fn value(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Text> {
     let quoted = json.quoted()?;
@@ -184,7 +184,7 @@ fn value(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Text> {
     }
 }
 
-/// Entries are `{"id": …}` or the bare id.
+/// Reads segments; an entry is `{"id": …}` or the bare id.
 fn segments(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
@@ -232,14 +232,14 @@ fn replaces(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<()> {
     })
 }
 
-/// An empty text is no id.
+/// An id; none for an empty string.
 fn an_id(text: Option<Text>) -> FastResult<Option<Text>> {
     let id = text.filter(|text| text.length() > 0);
     supported(id.is_none_or(|id| id.length() <= LONGEST_ID))?;
     Ok(id)
 }
 
-/// An array of texts; a null in it is left out.
+/// An array of strings, without its nulls.
 fn texts(json: &mut Reader<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draft, Text)) -> FastResult<()> {
     if json.takes_null() {
         return Ok(());
@@ -255,7 +255,7 @@ fn texts(json: &mut Reader<'_>, draft: &mut Draft, mut add: impl FnMut(&mut Draf
     })
 }
 
-/// A text; null is none.
+/// A string; none for null.
 #[inline]
 fn text(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Option<Text>> {
     match json.kind()? {
@@ -268,7 +268,7 @@ fn text(json: &mut Reader<'_>, draft: &mut Draft) -> FastResult<Option<Text>> {
     }
 }
 
-/// A number or a truth value as it is written; null is none.
+/// A number or a boolean as it is written; none for null.
 fn bare(json: &mut Reader<'_>) -> FastResult<Option<Text>> {
     let range = json.bare()?;
     if &json.whole()[range.clone()] == "null" {
@@ -280,7 +280,7 @@ fn bare(json: &mut Reader<'_>) -> FastResult<Option<Text>> {
         .ok_or(UnsupportedJson)
 }
 
-/// A text of which what it says is wanted.
+/// The content of a string, without escapes.
 #[inline]
 fn meant(json: &Reader<'_>, quoted: Quoted, draft: &mut Draft) -> FastResult<Text> {
     if quoted.escapes == Escapes::None {

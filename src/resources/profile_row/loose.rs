@@ -1,5 +1,5 @@
-//! The reader for every form that a profile can have, and the one that says what is wrong with it. It is right, and slow:
-//! `fast.rs` reads what is usual.
+//! The reader for every form that a profile can have. It also reports what is wrong with an element. It is slow; `fast.rs`
+//! reads the common form.
 
 use std::borrow::Cow;
 
@@ -103,7 +103,7 @@ fn add(
     Ok(())
 }
 
-/// The ids of the segments that a profile is in, as they come. An entry is `{"id": …}` or the bare id.
+/// The ids of a profile's segments, in order. An entry is `{"id": …}` or the bare id.
 pub(in crate::resources) fn segment_ids<'a>(
     fields: &mut Fields,
     raw: RawField<'a>,

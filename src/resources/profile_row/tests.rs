@@ -1,4 +1,4 @@
-//! What becomes of a profile, and that the two readers read alike.
+//! The row of a profile, and that both readers read alike.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -36,10 +36,10 @@ fn put(json: &str, known: Known) -> (Batch, u64) {
     let mut batch = Batch::default();
     rows.put(json.as_bytes(), [0; 16], known, &mut batch)
         .unwrap_or_else(|_| panic!("not decoded: {json}"));
-    (batch, rows.unusual)
+    (batch, rows.slow_reads)
 }
 
-/// The fields of its row.
+/// The fields of a profile's row.
 fn row(json: &str) -> Vec<Vec<u8>> {
     let (batch, _) = put(json, Known::Absent);
     let mut rest = &batch.rows.tuples().next().unwrap()[2..];
@@ -112,7 +112,7 @@ fn the_content_hash_is_blind_to_order_and_spelling_and_sees_every_other_change()
     ] {
         assert_ne!(hash(base), hash(&other), "{other}");
     }
-    // Who it is, is not its content.
+    // The id is not part of the content.
     assert_eq!(hash(base), hash(&base.replace("\"p\"", "\"q\"")));
 }
 
@@ -197,7 +197,7 @@ fn a_loser_is_an_alias_and_no_row_and_a_winner_names_its_losers() {
     assert_eq!(batch.rows.keys().collect::<Vec<_>>(), [b"w"]);
 }
 
-/// Why it is no row.
+/// Why an element has no row.
 fn problem(element: &[u8]) -> (RejectReason, String) {
     let mut batch = Batch::default();
     let mut rows = ProfileRows::new(Vec::new(), SEEDS, &TABLE);
@@ -263,7 +263,7 @@ fn what_is_only_balanced_is_no_json() {
     }
 }
 
-/// What one reader makes of an element: the tuples and the aliases, unless it does not read it.
+/// The tuples and aliases that one reader makes of an element; none if it does not read it.
 fn written(element: &str, read: impl FnOnce(&mut Draft) -> bool) -> Option<Vec<Vec<u8>>> {
     let mut draft = Draft::default();
     if !read(&mut draft) {
@@ -280,7 +280,7 @@ fn written(element: &str, read: impl FnOnce(&mut Draft) -> bool) -> Option<Vec<V
     Some(batch.rows.tuples().map(<[u8]>::to_vec).chain(aliases).collect())
 }
 
-/// Holds all that must hold for any bytes, and tells whether they were read fast.
+/// Checks what must hold for any bytes, and returns whether the fast reader read them.
 fn check(element: &[u8]) -> bool {
     let json = serde_json::from_slice::<IgnoredAny>(element).is_ok();
     let Ok(text) = std::str::from_utf8(element) else {
@@ -366,7 +366,7 @@ async fn profiles_of(shape: Shape) -> Vec<Box<RawValue>> {
     serde_json::from_str::<Page>(&page).unwrap().profiles
 }
 
-/// However a tenant writes, none of its profiles takes the long way.
+/// Whatever form a tenant writes, the fast reader reads all of its profiles.
 #[tokio::test]
 async fn a_tenants_profiles_are_read_fast() {
     for (layout, key_order, liberal) in [
@@ -393,6 +393,6 @@ async fn a_tenants_profiles_are_read_fast() {
             );
         }
         assert!(batch.rows.len() > 250, "only {} rows", batch.rows.len());
-        assert_eq!(rows.unusual, 0, "{shape:?}");
+        assert_eq!(rows.slow_reads, 0, "{shape:?}");
     }
 }

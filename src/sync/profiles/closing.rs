@@ -17,7 +17,7 @@ use crate::sync::{clocks, segment, watermarks};
 
 use super::stored::{give_up, moved, walk_of};
 
-/// Called when the listing has ended. `before`: the number of different ids that earlier runs of the walk had read.
+/// Ends a walk whose listing has ended. `before`: the number of distinct ids that earlier runs of the walk had read.
 pub(super) async fn finish<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     walked: TransferEnd,
@@ -46,7 +46,7 @@ pub(super) async fn finish<S: Source, T: Store>(
     }
 }
 
-/// Compares what was read with what the tenant told, and puts the difference into the ledger.
+/// Compares what was read with the tenant's total, and records the difference in the ledger.
 fn completeness<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     position: &CursorPosition,
@@ -60,8 +60,8 @@ fn completeness<S: Source, T: Store>(
     completeness
 }
 
-/// Whether the listing was complete. Endless empty pages are an end if the total was reached. Without a total, the
-/// table decides: a full walk that brings fewer profiles than are stored is not complete.
+/// Whether the listing was complete. Many empty pages count as its end if the total was reached. Without a total, the table
+/// decides: a full walk that reads fewer profiles than are stored is not complete.
 async fn is_whole<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reason: EndReason,
@@ -118,7 +118,7 @@ async fn after_increment<S: Source, T: Store>(
         give_up(context).await?;
         return segment::ended_elsewhere(context, position).await;
     }
-    // An increment from a later date than the watermark leaves a hole: the watermark stays in front of it.
+    // An increment from a later date than the watermark leaves a hole, so the watermark stays before the hole.
     let leaves_hole = reading.since.is_some()
         && watermarks::watermark(context)
             .await?
@@ -134,7 +134,7 @@ async fn after_increment<S: Source, T: Store>(
     Ok(Ended::well(&context.progress.read()))
 }
 
-/// Reports postponed upkeep. It is no fault: all rows are loaded.
+/// Reports upkeep that was postponed. That is not a fault: all rows are loaded.
 fn tell<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, put_off: Vec<String>) {
     for sentence in put_off {
         context.progress.notice(&sentence);
@@ -153,7 +153,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         give_up(context).await?;
         return segment::ended_elsewhere(context, &position).await;
     }
-    // All that the walk read is loaded. Increments may begin at its start, whether or not the sweep succeeds.
+    // Everything that the walk read is loaded, so increments may start at the walk's start, whether or not the sweep succeeds.
     let watermark = Some(position.began_at);
     let complete = Advance {
         segment: Some(position.segment.clone()),
@@ -164,7 +164,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
         completeness(context, &position, distinct);
     }
-    // The tenant may take its time to answer meanwhile.
+    // The tenant may answer slowly during the sweep.
     let walk = walk_of(&position);
     let looking = async {
         let _waiting = context.progress.waiting();

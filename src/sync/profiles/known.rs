@@ -1,4 +1,4 @@
-//! What is known of stored profiles, read into memory beside the first pages of a full walk.
+//! Reads the hashes of stored profiles into memory while a full walk reads its first pages.
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -6,7 +6,7 @@ use crate::model::format;
 use crate::model::ports::Store;
 use crate::model::walk::Walk;
 
-/// The reading of it, and its memory: both end when this is dropped.
+/// The task that reads the hashes, and their memory. Both end when this value is dropped.
 pub(super) struct KnownBeside<T: Store> {
     store: T,
     walk: Walk,
@@ -14,8 +14,8 @@ pub(super) struct KnownBeside<T: Store> {
 }
 
 impl<T: Store> KnownBeside<T> {
-    /// Begins to read about so many rows, as far as they fit into so many bytes. Until it is done, and where it cannot be done,
-    /// each profile is looked up in the database.
+    /// Starts to read about `rows` rows, as far as they fit into `bytes`. Until the task is done, or if it fails, each profile is
+    /// looked up in the database.
     pub(super) fn read(store: &T, walk: Walk, rows: u64, bytes: usize) -> Self {
         let own = store.clone();
         let reading = async move {

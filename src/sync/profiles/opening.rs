@@ -1,4 +1,4 @@
-//! Begins a walk over profiles: which segment, from when to when, and the position that says so.
+//! Opens a walk over profiles: chooses its segment and its time range, and makes its first position.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::sync::{segment, watermarks};
 
 use super::stored::moved;
 
-/// Begins a walk: which segment, from when to when, and the position that says so.
+/// Opens a walk: chooses its segment and its time range, and makes its first position.
 pub(super) async fn open<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
@@ -28,7 +28,7 @@ pub(super) async fn open<S: Source, T: Store>(
     let opened_at = own.database;
     let times = WalkTimes::of(server_time, own);
     clocks::advise_on_clocks(context.progress, server_time, own);
-    // Without the tenant's own time, clocks may differ: reach back twice as far.
+    // Without the tenant's time, clocks may differ, so the increment reaches back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
     let passed = match context.lease.slot.scope {
         Scope::Full => watermarks::of_run(context, own).await?.increment,
@@ -62,7 +62,7 @@ pub(super) async fn open<S: Source, T: Store>(
     Ok(position)
 }
 
-/// The range of an increment: from its watermark minus the overlap to `now`, the latest that any clock says.
+/// The range of an increment: from its watermark minus the overlap to `now`, the latest of all clocks.
 async fn range<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,

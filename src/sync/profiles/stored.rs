@@ -19,7 +19,7 @@ pub(in crate::sync) async fn has_lost_ids<S: Source, T: Store>(
     Ok(read < walk.seen_at_least)
 }
 
-/// Closes a walk so that this run begins another one.
+/// Closes a walk so that this run opens another one.
 pub(in crate::sync) async fn start_over<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     why: &str,
@@ -37,7 +37,7 @@ pub(in crate::sync) async fn give_up<S: Source, T: Store>(
     context.store.advance(context.lease, &moved(None, None)).await
 }
 
-/// Moves the cursor to this position, and the watermark with it.
+/// Moves the cursor to this position, together with the watermark.
 pub(in crate::sync) fn moved(position: Option<CursorPosition>, watermark: Option<Time>) -> Advance {
     Advance {
         position: position.map(Position::Cursor),

@@ -7,11 +7,10 @@ use crate::model::position::{CursorPosition, Finished, WalkHistory};
 
 /// Pages in a row without a new id after which a listing is taken to repeat itself.
 const MOST_PAGES_WITHOUT_NEW_IDS: u32 = 3;
-/// Empty pages in a row after which a walk that has read as many as the tenant tells of is at its end. A fault that
-/// empties a page or two does not reach it.
+/// Empty pages in a row after which a walk ends, once it has read as many profiles as the tenant reports. More than a
+/// fault that empties a page or two.
 const EMPTY_AT_THE_END: u32 = 3;
-/// Empty pages in a row after which a listing is not asked on, however many are missing: 20 seconds at five requests a
-/// second.
+/// Empty pages in a row after which a walk ends, however many profiles are missing: 20 seconds at five requests a second.
 const EMPTY_AT_MOST: u32 = 100;
 
 /// What follows from a page.
@@ -19,12 +18,12 @@ const EMPTY_AT_MOST: u32 = 100;
 pub(crate) enum Step {
     /// Read the page at this position.
     Read(CursorPosition),
-    /// The listing has come to its end; the position to store with the last page, not yet marked as finished.
+    /// The listing has ended. The position is stored with the last page and is not marked as finished yet.
     End(CursorPosition),
 }
 
-/// What follows a page at `position` that ended whole. `nextCursor` absent, empty or equal to the cursor just sent
-/// means the end.
+/// What follows a whole page at `position`. The listing ends if `nextCursor` is absent, empty or equal to the cursor that
+/// was sent.
 pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64) -> Step {
     let mut next = CursorPosition {
         pages: position.pages + 1,
@@ -36,7 +35,7 @@ pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64)
             first_total: position.course.first_total.or(end.head().total_results),
             ..position.course
         },
-        // What speaks as of an earlier time than the walk's start says nothing of what changed since.
+        // A response from before the walk's start, such as a cached one, shows nothing of later changes.
         began_at: (end.head().server_time).map_or(position.began_at, |spoken| spoken.min(position.began_at)),
         ..position.clone()
     };
@@ -49,16 +48,16 @@ pub(crate) fn after(position: &CursorPosition, end: &PageEnd, unidentified: u64)
     }
 }
 
-/// The cursor of the page after the one that `sent` asked for, as far as the head tells.
+/// The cursor of the next page, once the head of the page that `sent` asked for contains it.
 pub(crate) fn next_cursor(sent: &str, head: &Head) -> Option<String> {
     head.next_cursor
         .clone()
         .filter(|next| !next.is_empty() && next != sent)
 }
 
-/// An open walk as it may be gone on with. One whose start was told by a clock that ran ahead claims no more than the
-/// database's time at that moment; an increment whose range begins behind its own start, by such a watermark, cannot
-/// bring what lies before it, and is none.
+/// The open walk as it may be continued. If the clock that gave its start was ahead, the start becomes the database's time
+/// at that moment. None for an increment whose range begins after its own start, because of such a watermark: it cannot
+/// read what changed before.
 pub(crate) fn bounded_by_own_clocks(walk: CursorPosition) -> Option<CursorPosition> {
     let latest = later_by(walk.opened_at, TOLERANCE);
     if walk.range.is_some_and(|(from, _)| from > latest) {
@@ -72,35 +71,35 @@ pub(crate) fn bounded_by_own_clocks(walk: CursorPosition) -> Option<CursorPositi
     Some(CursorPosition { began_at, ..walk })
 }
 
-/// Counts pages that bring no new id. A page without any id says nothing: it neither repeats nor goes on.
+/// Counts pages in a row without a new id. A page without ids does not count, and does not reset the count.
 #[derive(Debug, Default)]
 pub(crate) struct PagesWithoutNewIds(u32);
 
 impl PagesWithoutNewIds {
-    /// Takes in a page that brought nothing but known ids, or one that brought others; true when the listing repeats itself.
+    /// Counts a page with known ids only (`is_stale`), or resets the count; true when the listing repeats itself.
     pub(crate) fn page(&mut self, is_stale: bool) -> bool {
         self.0 = if is_stale { self.0 + 1 } else { 0 };
         self.0 >= MOST_PAGES_WITHOUT_NEW_IDS
     }
 }
 
-/// Counts empty pages in a row, each of which tells a cursor to go on with.
+/// Counts empty pages in a row that have a next cursor.
 #[derive(Debug, Default)]
 pub(crate) struct EmptyPages(u32);
 
 /// What follows from empty pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EmptyPagesVerdict {
-    /// There may be more behind them.
+    /// Elements may follow: read the next page.
     GoOn,
-    /// The walk is at its end if it has read as many as the tenant tells of.
+    /// The walk ends if it has read as many profiles as the tenant reports.
     EndIfAllCame,
-    /// Whatever is missing does not come.
+    /// The walk ends; the missing elements will not come.
     End,
 }
 
 impl EmptyPages {
-    /// Takes in a page.
+    /// Counts a page by its number of elements.
     pub(crate) fn page(&mut self, elements: u64) -> EmptyPagesVerdict {
         self.0 = if elements == 0 { self.0 + 1 } else { 0 };
         match self.0 {
@@ -111,7 +110,7 @@ impl EmptyPages {
     }
 }
 
-/// Whether a walk has read at least as many different profiles as the tenant tells of.
+/// Whether a walk has read at least as many different profiles as the tenant reports.
 pub(crate) fn all_came(distinct: u64, unidentified: u64, total: Option<u64>) -> bool {
     total.is_some_and(|total| distinct + unidentified >= total)
 }
@@ -119,20 +118,19 @@ pub(crate) fn all_came(distinct: u64, unidentified: u64, total: Option<u64>) -> 
 /// How complete a finished walk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Completeness {
-    /// `totalResults` minus what was read, as far as a total was told.
+    /// `totalResults` minus what was read; none without a total.
     pub(crate) difference: Option<i64>,
-    /// Whether the difference lies within what changes during a walk explain: 10 rows or 1%. Where no total was told,
-    /// nothing is.
+    /// Whether changes during the walk can explain the difference: 10 rows or 1%. False without a total.
     pub(crate) within_tolerance: bool,
 }
 
-/// How many of so many profiles a walk may miss or have too many, since they change while it goes.
+/// How many profiles of a total a walk may miss or read in excess, since profiles change during the walk.
 pub(crate) fn tolerance(total: u64) -> u64 {
     (total / 100).max(10)
 }
 
-/// Compares the distinct ids that a walk read with what the tenant said at its last page. Rejected elements without
-/// a readable id were there too.
+/// Compares the distinct ids that a walk read with the total of its last page. `unidentified` counts rejected elements
+/// without a readable id, which the total includes.
 pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>) -> Completeness {
     let Some(total) = total else {
         return Completeness {
@@ -147,7 +145,7 @@ pub(crate) fn completeness(distinct: u64, unidentified: u64, total: Option<u64>)
     }
 }
 
-/// Watermarks a position as read to its end.
+/// Marks a position as read to its end.
 pub(crate) fn finished(position: CursorPosition, at: Time, distinct: u64) -> CursorPosition {
     CursorPosition {
         finished: Some(Finished {

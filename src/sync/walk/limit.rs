@@ -1,17 +1,17 @@
-//! How much of a listing is read at most. A listing that has no end would fill the disk: the tenant's own total tells
-//! when it is beyond belief, and where it tells none, what the table holds does.
+//! The most elements that are read of a listing. A listing without end would fill the disk, so the limit follows from the
+//! tenant's total or, without a total, from the rows of the table.
 
-/// Profiles beyond twice the total: a tenant may grow while it is walked.
+/// Profiles beyond twice the total, since a tenant may grow during the walk.
 const PROFILES_BEYOND: u64 = 10_000;
-/// Profiles that are read where neither total nor table tells: about a gigabyte of them.
+/// Profiles that are read where both total and table are unknown: about a gigabyte.
 const PROFILES_UNTOLD: u64 = 1_000_000;
 /// Elements of a list beyond twice the total.
 const LIST_BEYOND: u64 = 1_000;
-/// Elements of a list that are read where neither total nor table tells.
+/// Elements of a list that are read where both total and table are unknown.
 const LIST_UNTOLD: u64 = 100_000;
 
-/// The most elements, repeats included, that a walk of profiles reads. `total`: what the tenant told first; `stored`: rows
-/// of the table. Without a total each walk may read twice what the ones before it loaded.
+/// The most elements, repeats included, that a walk of profiles reads. `total`: the tenant's first total; `stored`: rows of
+/// the table. Without a total, each walk may read twice what earlier walks loaded.
 pub(crate) fn of_profiles(total: Option<u64>, stored: u64) -> u64 {
     most(total, stored, PROFILES_BEYOND, PROFILES_UNTOLD)
 }

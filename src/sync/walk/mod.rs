@@ -1,5 +1,5 @@
-//! Walks: pure state machines from what a page brought to what is read next. No I/O, no clock: all that they know comes
-//! in through their arguments, so that property tests can drive them through any tenant.
+//! Walks: pure state machines that turn the content of a page into the next request. They use no I/O and no clock; all
+//! input comes through their arguments, so that property tests can drive them through any tenant.
 
 pub(super) mod cursor;
 pub(super) mod limit;

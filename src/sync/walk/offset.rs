@@ -1,6 +1,6 @@
-//! The walk of a listing that is paged by `startIndex`. Such a listing shifts while it is read, so what counts is
-//! whether the distinct ids add up to the total; if they do not, it is read again. Without a total only an empty page
-//! shows that there is no more.
+//! The walk of a listing that is paged by `startIndex`. Such a listing shifts while it is read, so a reading is complete
+//! only if its distinct ids add up to the total; otherwise the listing is read again. Without a total, only an empty page
+//! shows the end.
 
 use std::collections::HashSet;
 
@@ -8,46 +8,46 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::limit;
 
-/// How often a listing that does not add up is read again: what shifted while it was read comes then.
+/// How often a listing that does not add up is read again, to find the elements that shifted.
 const READ_AGAIN: u32 = 2;
-/// How often one is whose last page brought nothing new. Its total is more than there is, and will be the next time.
+/// How often a listing is read again whose last page brought nothing new: its total is too high, and will be so again.
 const READ_AGAIN_IN_VAIN: u32 = 1;
 
 /// One reading of a listing from its start.
 #[derive(Debug, Default)]
 pub(crate) struct OffsetWalk {
     next: u64,
-    /// Hashes of the ids: a listing without end may bring long ones.
+    /// Hashes of the ids, since a listing without end may have long ids.
     ids: HashSet<u128>,
     unidentified: u64,
-    /// The page that is being read: it counts only once it has ended whole.
+    /// The page that is being read; it counts only once it has ended whole.
     page: PartialPage,
     total: Option<u64>,
-    /// The total was not the same on all pages: what it counts shifted while it was read.
+    /// Whether the total changed between pages, since the listing shifted.
     shifted: bool,
-    /// Whether the total is not believed either before a page behind it brought nothing.
+    /// Whether the end must also be confirmed by a page after the total that brings nothing.
     thorough: bool,
     end: End,
 }
 
-/// What came of a page so far.
+/// What a page has brought so far.
 #[derive(Debug, Default)]
 struct PartialPage {
     ids: Vec<u128>,
     unidentified: u64,
 }
 
-/// How a reading ended.
+/// How a reading ended, if it has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum End {
-    /// It has not, or where the total is.
+    /// It has not ended, or it ended at the total.
     #[default]
     Total,
-    /// With an empty page.
+    /// It ended with an empty page.
     Empty,
-    /// With a page that brought what was known.
+    /// It ended with a page of known elements.
     Repeats,
-    /// It brought more than is plausible.
+    /// It brought more elements than is plausible.
     TooMuch,
 }
 
@@ -56,12 +56,12 @@ enum End {
 pub(crate) enum Step {
     /// Read the page at this index.
     Read(u64),
-    /// The reading is at its end.
+    /// The reading has ended.
     End,
 }
 
 impl OffsetWalk {
-    /// A reading that asks behind the total as well: before something is removed because it was not read.
+    /// A reading that also reads the page after the total, for use before rows are removed because they were not read.
     pub(crate) fn thorough() -> Self {
         Self {
             thorough: true,
@@ -69,19 +69,18 @@ impl OffsetWalk {
         }
     }
 
-    /// Takes in elements of the page that is being read: the ids among them, and rejected elements without an id.
+    /// Adds elements of the current page: their ids, and the number of rejected elements without an id.
     pub(crate) fn take<'id>(&mut self, ids: impl Iterator<Item = &'id [u8]>, unidentified: u64) {
         self.page.ids.extend(ids.map(xxh3_128));
         self.page.unidentified += unidentified;
     }
 
-    /// The page broke off and is read again.
+    /// Discards the current page, which broke off and is read again.
     pub(crate) fn again(&mut self) {
         self.page = PartialPage::default();
     }
 
-    /// Whether so many elements of the page that is being read are more than is plausible. `reported`: its total;
-    /// `stored`: rows of the table.
+    /// Whether the current page has more elements than is plausible. `reported`: its total; `stored`: rows of the table.
     pub(crate) fn is_too_much(&mut self, elements: u64, reported: Option<u64>, stored: u64) -> bool {
         let most = limit::of_list(self.total.or(reported), stored);
         let too_much = self.next + elements > most;
@@ -91,7 +90,7 @@ impl OffsetWalk {
         too_much
     }
 
-    /// The page has ended whole: how many elements it held, and the total that it told.
+    /// Closes the current page, which ended whole, with the number of its elements and its total.
     pub(crate) fn page(&mut self, elements: u64, total: Option<u64>) -> Step {
         let before = self.ids.len();
         let page = std::mem::take(&mut self.page);
@@ -105,7 +104,7 @@ impl OffsetWalk {
         self.next += elements;
         let brought_something = self.ids.len() > before || page.unidentified > 0;
         if !brought_something {
-            // A page behind a total that came true is empty, or none at all.
+            // A page after a total that was reached is empty, or repeats known elements.
             self.end = match elements {
                 _ if was_at_the_total => End::Total,
                 0 => End::Empty,
@@ -113,7 +112,7 @@ impl OffsetWalk {
             };
             return Step::End;
         }
-        // More elements than the total tells of: it is none.
+        // With more elements than the total, the total is not believed.
         if self.is_at_the_total() && !self.thorough {
             Step::End
         } else {
@@ -121,12 +120,12 @@ impl OffsetWalk {
         }
     }
 
-    /// Whether as many elements were read as the total tells of.
+    /// Whether as many elements were read as the total says.
     pub(crate) fn is_at_the_total(&self) -> bool {
         self.total == Some(self.next)
     }
 
-    /// Whether more came than can be believed.
+    /// Whether more elements came than is plausible.
     pub(crate) fn has_no_end(&self) -> bool {
         self.end == End::TooMuch
     }
@@ -140,15 +139,15 @@ impl OffsetWalk {
         }
     }
 
-    /// `total - distinct`, as far as a total was told; a reading whose difference is 0 is complete.
+    /// `total - distinct`; none without a total. A reading with the difference 0 is complete.
     pub(crate) fn difference(&self) -> Option<i64> {
         let total = i64::try_from(self.total?).unwrap_or(i64::MAX);
         let read = i64::try_from(self.ids.len() as u64 + self.unidentified).unwrap_or(i64::MAX);
         Some(total - read)
     }
 
-    /// Whether what was read adds up to the total, which stayed the same; without a total, whether it ended with an
-    /// empty page. A page that came before is none: the listing may not heed where it is to begin.
+    /// Whether the reading adds up to a total that stayed the same or, without a total, ended with an empty page. A repeated
+    /// page does not show the end, since the tenant may ignore `startIndex`.
     pub(crate) fn is_complete(&self) -> bool {
         let adds_up = match self.difference() {
             Some(difference) => difference == 0,
@@ -167,12 +166,12 @@ impl OffsetWalk {
         self.ids.len() as u64
     }
 
-    /// Rejected elements without a readable id: whichever row is theirs was not seen, though they are there.
+    /// Rejected elements without a readable id; their rows count as not seen although the elements exist.
     pub(crate) fn unidentified(&self) -> u64 {
         self.unidentified
     }
 
-    /// The total that the last page told.
+    /// The total of the last page.
     pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }

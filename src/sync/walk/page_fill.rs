@@ -1,14 +1,14 @@
-//! How near polling audit events is to losing some. A tenant that does not answer oldest first gives one page of the
-//! newest and hides the rest; this tells it before it happens, with the schedule that prevents it.
+//! How full the pages of audit events are. A tenant that answers newest first returns one page of the newest events and
+//! hides the others. The page fill warns before that happens, and names the schedule that prevents it.
 
 use chrono::TimeDelta;
 
-/// From so many percent of a page on, something has to be done.
+/// The page fill, in percent, from which an operator must act.
 const ALARM: u64 = 80;
-/// A poll should bring half a page, so that a busy hour still fits.
+/// The wanted page fill, in percent: half a page, so that a busy hour still fits.
 const WANTED: u64 = 50;
 
-/// Events that came since the watermark, measured against what a page holds.
+/// The events since the watermark in relation to the page size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageFill {
     /// Events in percent of a page.
@@ -19,7 +19,7 @@ pub(crate) struct PageFill {
 }
 
 impl PageFill {
-    /// So many events came in so long a time.
+    /// The fill by `events` that came during `since`.
     pub(crate) fn new(events: u64, page_size: u64, since: TimeDelta) -> Self {
         Self {
             percent: events.saturating_mul(100) / page_size.max(1),
@@ -29,7 +29,7 @@ impl PageFill {
         }
     }
 
-    /// What an operator has to know and do; none while there is room.
+    /// The advice to the operator; none while the pages have room.
     pub(crate) fn advice(self) -> Option<String> {
         if self.percent < ALARM {
             return None;
@@ -45,14 +45,14 @@ impl PageFill {
         ))
     }
 
-    /// After how long half a page has come, at the rate seen.
+    /// The seconds until half a page has come, at the rate seen.
     fn seconds_between_polls(self) -> u64 {
         let seconds = u64::try_from(self.since.num_seconds()).unwrap_or(0);
         seconds.saturating_mul(WANTED) / self.percent.max(1)
     }
 }
 
-/// The longest round time between polls that is not above this, in words and as a cron expression.
+/// The longest common polling interval of at most `seconds`, in words and as a cron expression.
 fn cadence(seconds: u64) -> (String, String) {
     const MINUTES: [u64; 9] = [30, 20, 15, 10, 5, 4, 3, 2, 1];
     const SECONDS: [u64; 4] = [30, 20, 15, 10];

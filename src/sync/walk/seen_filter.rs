@@ -1,6 +1,6 @@
-//! Which ids of a listing this process has not read before: a listing that brings none for some pages goes round in
-//! circles. A filter in little memory (after Bloom), no I/O: the table of seen ids is only appended to, and counting
-//! what is new in it would cost a look-up an id.
+//! A Bloom filter over the ids that this process has read of a listing. A listing that brings no new id for some pages
+//! repeats itself. The filter needs little memory and no I/O: the table of seen ids is only appended to, and to count new
+//! ids in it would cost a look-up per id.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use xxhash_rust::xxh3::xxh3_128;
 /// 4 MiB, whatever the size of the tenant.
 const WORDS: usize = 1 << 19;
 const BITS: u32 = WORDS.trailing_zeros() + u64::BITS.trailing_zeros();
-/// Bits an id sets.
+/// Bits that an id sets.
 const PROBES: u64 = 6;
-/// A page counts as read before only when chance would let it look so less than once in so many cases.
+/// A page counts as read before only if a page of new ids would look like that less than once in this many cases.
 const ODDS: f64 = 1e9;
 
 /// The ids that were read so far. Shared by all lanes of a walk.
@@ -22,7 +22,7 @@ pub(crate) struct SeenFilter {
     bits: AtomicU64,
     new: AtomicU64,
     doubtful: AtomicU64,
-    /// Of two lanes that bring the same id at the same moment one has to be the second.
+    /// Held while ids are added, so that only one of two lanes with the same id counts it as new.
     turn: Mutex<()>,
 }
 
@@ -41,7 +41,7 @@ impl Default for SeenFilter {
 }
 
 impl SeenFilter {
-    /// Takes ids in, and says how many of them were certainly new. One that is not counted may be new all the same.
+    /// Adds ids that were read, and returns how many of them were certainly new. An id that is not counted may still be new.
     pub(crate) fn take<'id>(&self, ids: impl Iterator<Item = &'id str>) -> u64 {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut set, mut new, mut doubtful) = (0, 0, 0);
@@ -57,7 +57,7 @@ impl SeenFilter {
         new
     }
 
-    /// Takes ids in that are told of, though not read, and says whether all of them were certainly new.
+    /// Adds ids that other elements refer to, and returns whether all of them were certainly new.
     pub(crate) fn reserve<'id>(&self, ids: impl Iterator<Item = &'id str>) -> bool {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let ids: BTreeSet<&str> = ids.collect();
@@ -71,24 +71,24 @@ impl SeenFilter {
         all_new
     }
 
-    /// Ids may have been read that were not taken in: how many different ones there were is not certain any more.
+    /// Notes that ids may have been read without being added, so that the number of distinct ids is no longer certain.
     pub(crate) fn doubt(&self) {
         self.doubtful.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many different ids there were, if that is certain.
+    /// The number of distinct ids, if it is certain.
     pub(crate) fn distinct(&self) -> Option<u64> {
         let certain = self.doubtful.load(Ordering::Relaxed) == 0;
         certain.then(|| self.new.load(Ordering::Relaxed))
     }
 
-    /// Whether a page of so many ids, none of them certainly new, brought nothing new. A filter that is nearly full
-    /// cannot tell.
+    /// Whether a page of `ids` ids, of which `new` are certainly new, brought nothing new. A nearly full filter cannot decide
+    /// that.
     pub(crate) fn is_stale(&self, new: u64, ids: u64) -> bool {
         new == 0 && self.odds(ids) >= ODDS
     }
 
-    /// Against how many cases stands one in which so many new ids all look as if they had been read.
+    /// The odds against the case that this many new ids all look as if they had been read.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a share of bits and a logarithm of a probability: roughly is enough"
@@ -101,7 +101,7 @@ impl SeenFilter {
         full.powf(-(PROBES as f64) * ids as f64)
     }
 
-    /// Sets the bits of an id and gives how many were not set yet.
+    /// Sets the bits of an id and returns how many of them were not set.
     #[expect(clippy::cast_possible_truncation, reason = "any part of a hash is one")]
     fn set(&self, id: &str) -> u64 {
         let hash = xxh3_128(id.as_bytes());

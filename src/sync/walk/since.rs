@@ -1,17 +1,14 @@
 //! The walk of a listing that is read by date: audit events, which have no id, no cursor, no upper bound and no known
-//! order. It says what is covered, and what cannot be known becomes a gap.
+//! order. The walk computes which time ranges are covered; a range that cannot be known becomes a gap.
 //!
-//! A page that holds fewer events than were asked for proves nothing: the tenant, or a gateway before it, may give no
-//! more at a time, or may leave out what the run-as user must not see after it took its limit. What the walk takes for
-//! granted:
-//! - An answer is cut at its newer end if it goes from old to new, at its older end if it goes from new to old, anywhere
-//!   if it has no order.
-//! - Whoever gives at most so many at a time does so throughout a scan: an answer that holds fewer than another one of
-//!   the same scan is not cut.
-//! - Events that are left out after the limit do not follow so many on each other that every probe meets nothing else
-//!   (`since/probes.rs`); of a tenant that goes from new to old nothing of that kind is assumed.
-//! - An event shows up within `settle` of its date; one that comes later is found by the next scan that reaches back
-//!   behind its date and covers it.
+//! A page with fewer events than requested proves nothing. The tenant, or a gateway before it, may cap the events of an
+//! answer, or may apply the limit first and then leave out events that the run-as user must not see. The walk assumes:
+//! - A cut answer misses its newest events if it is ordered oldest first, its oldest events if it is ordered newest first,
+//!   and any events if it has no order.
+//! - A cap stays the same during a scan: an answer with fewer events than another one of the same scan is not cut.
+//! - Hidden events do not follow each other in such numbers that every probe meets only hidden events
+//!   (`since/probes.rs`). Of a tenant that answers newest first, this is not assumed.
+//! - An event shows up within `settle` of its date. A later event is found by the next scan that covers its date.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -38,77 +35,77 @@ mod scan_parameters;
 mod tests;
 mod time_ranges;
 
-/// How far our clock may be off where the tenant tells no time: nothing is claimed that so much would change.
+/// The assumed error of our clock if the tenant sends no time. The scan claims nothing that this error could change.
 const CLOCK_DOUBT: TimeDelta = TimeDelta::hours(1);
-/// `Date` counts in seconds.
+/// The resolution of the header `Date`.
 const DATE_STEP: TimeDelta = TimeDelta::seconds(1);
-/// Nobody is thought to give fewer events than this at a time, where that would only raise an alarm.
+/// The smallest cap that is believed where it would only raise an alarm.
 const LEAST_LIMIT: u64 = 10;
 
-/// A scan under way.
+/// A scan in progress.
 #[derive(Debug)]
 pub(crate) struct SinceWalk {
     parameters: ScanParameters,
-    /// The scan began before the tenant's clock stood here: what is newer belongs to the next one.
+    /// An upper bound of the scan's start by the tenant's clock. Newer events belong to the next scan.
     began_before: Time,
-    /// From when on the tenant surely keeps everything.
+    /// From this time on the tenant certainly keeps all events.
     retained_from: Time,
-    /// Nothing before it is called covered: the scan began here, or the tenant may have dropped what is older.
+    /// Nothing before this time counts as covered: the scan starts here, or the tenant may have dropped older events.
     known_from: Time,
-    /// Complete through, after the scan: newer events may still show up.
+    /// Through this time the scan can be complete. Newer events may still show up.
     known_through: Time,
-    /// The lower bound of the request under way.
+    /// The lower bound of the current request.
     from: Time,
-    /// What the request under way is for.
+    /// The purpose of the current request.
     mode: Mode,
-    /// Answers taken in.
+    /// The number of answers so far.
     answers: u64,
-    /// The most elements that one answer of this scan held: the tenant gives at least so many at a time.
+    /// The most elements of an answer of this scan. The tenant's cap is at least this.
     largest: u64,
     met: NewestMet,
-    /// A millisecond that filled an answer as large as the largest, with its events.
+    /// A millisecond whose events filled an answer as large as the largest, and the number of its events.
     suspect: Option<(TimeRange, u64)>,
-    /// Elements of an answer that did not reach back far enough and was shorter than asked for.
+    /// The number of elements of an answer that did not reach back far enough and was shorter than requested.
     doubt: Option<u64>,
-    /// No event came at all, which proves nothing.
+    /// Whether no event came at all, which proves nothing.
     is_doubtful: bool,
-    /// The tenant answers with nothing but events before the bound.
+    /// Whether the tenant answers only with events before the bound.
     is_unheeded: bool,
     probes_left: u32,
     covered: Vec<TimeRange>,
     gaps: Vec<(TimeRange, GapReason)>,
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy)]
 enum Mode {
-    /// Reading on from the last date.
+    /// Reads on from the last date.
     Forward,
-    /// A page without an order was short: whether a later bound brings fewer. So many such looks were taken.
+    /// After a short page without an order: checks whether a later bound brings fewer. `looks` counts such requests.
     SecondLook { looks: u32, whole_from: Option<Time> },
-    /// Between a bound whose page is cut and one whose page is not.
+    /// Bisects between a bound whose page is cut and a bound whose page is whole.
     Bisecting { cut: Time, whole: Time },
-    /// Behind an answer that brought nothing new.
+    /// Probes later bounds after an answer that brought nothing new.
     Probing(Probe),
 }
 
 /// What follows from a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Ask from this date on; what is known by now moves the cursor with the page.
+    /// Request the events after this date; the advance moves the cursor with the page.
     Read(Time, Advance),
-    /// The scan is at its end.
+    /// The scan has ended.
     End(Advance),
 }
 
 impl SinceWalk {
-    /// Begins a scan with its first answer, which carried the tenant's time, or none. What the tenant has dropped since
-    /// the watermark is a gap; so is what a person said to pass over.
+    /// Starts a scan with the tenant's time from its first answer, if it had one. The range after the watermark that the tenant
+    /// has dropped is a gap, and so is a range that a person decided to skip.
     pub(crate) fn begin(parameters: ScanParameters, server_time: Option<Time>) -> Self {
         let doubt = server_time.map_or(CLOCK_DOUBT, |_| TimeDelta::zero());
         let now = server_time.unwrap_or(parameters.now);
         let first = parameters.first();
-        // What it claims is bound by our own clocks as well; what the tenant has dropped, by its own.
+        // What the scan claims is bounded by our own clocks as well; what the tenant has dropped depends on its clock.
         let retained_from = parameters
             .retained_since(server_time.map_or(now, |server_time| server_time.max(parameters.latest)))
             + doubt;
@@ -146,19 +143,19 @@ impl SinceWalk {
         self.from
     }
 
-    /// The most elements that one answer held, where it shows that an answer in doubt was not cut by a cap.
+    /// The most elements of an answer, if they prove that an earlier doubtful answer was not cut by a cap.
     pub(crate) fn disproves(&self) -> Option<u64> {
         let doubt = self.parameters.scan_evidence.doubt?;
         Some(self.largest).filter(|largest| *largest > doubt)
     }
 
-    /// Whether a full page held nothing that is newer than its bound: the tenant does not heed `fromDate`.
+    /// Whether a full page held no event after its bound, so that the tenant ignores `fromDate`.
     pub(crate) fn is_unheeded(&self) -> bool {
         self.is_unheeded
     }
 
-    /// How near the page is to hiding events; none where nothing can be hidden. To be asked before the page is taken in,
-    /// since only the scan's first page, which reaches back behind the watermark, tells.
+    /// The page fill; none if the page cannot hide events. Call it before [`Self::page`]: only the scan's first page, which
+    /// reaches back before the watermark, shows the fill.
     pub(crate) fn page_fill(&self, elements: u64, dates: &[Time]) -> Option<PageFill> {
         let watermark = self.parameters.watermark?;
         let page = Page::of(elements, dates, self.parameters.order, self.known_through);
@@ -171,16 +168,16 @@ impl SinceWalk {
         let newer: Vec<Time> = dates.iter().copied().filter(|date| *date > watermark).collect();
         let events = newer.len() as u64;
         let at_once = self.at_once(&page);
-        // A page that is full of them tells nothing of what came before its oldest.
+        // A page full of newer events shows nothing of the time before its oldest event.
         let oldest = newer.into_iter().min().filter(|_| events >= at_once);
         let since = oldest.unwrap_or(watermark);
-        // By the clock that is furthest ahead: the tenant's may be, whatever is claimed of it.
+        // The latest of all clocks, since the tenant dates events by its own.
         let now = self.parameters.latest;
         Some(PageFill::new(events, at_once, now - since))
     }
 
-    /// How many events the tenant gives at a time, as far as is known: a page that goes from new to old and does not
-    /// reach back shows it; so does one that left a gap before, until a longer one comes.
+    /// The tenant's cap on the events of an answer, as far as it is known: from a page that is ordered newest first and does
+    /// not reach back far enough, or from an earlier page that left a gap, until a longer page comes.
     fn at_once(&self, page: &Page) -> u64 {
         let is_cut = page.elements >= LEAST_LIMIT
             && page.order == Some(EventOrder::NewestFirst)
@@ -194,11 +191,11 @@ impl SinceWalk {
         known.unwrap_or(u64::MAX).min(self.parameters.page_size).max(1)
     }
 
-    /// Takes in a page: how many elements it held, and their dates in order of arrival.
+    /// Takes a page: the number of its elements, and their dates in order of arrival. Returns the next step.
     ///
-    /// A scan ends: reading on moves the bound by a millisecond or more and to a date that an event has (or right before
-    /// it), and never beyond the scan's own beginning in time; a bisection halves a stretch of at most retention and a
-    /// day; further looks and probes are counted. So there are at most `2 * (distinct dates) + 170` requests.
+    /// Every scan ends. Reading on moves the bound by at least a millisecond, to the date of an event or right before it, and
+    /// never beyond the scan's start. A bisection halves a range of at most the retention and a day. Second looks and probes
+    /// are limited. So a scan sends at most `2 * (distinct dates) + 170` requests.
     pub(crate) fn page(&mut self, elements: u64, dates: &[Time]) -> Step {
         let page = Page::of(elements, dates, self.parameters.order, self.known_through);
         let longest = self.largest;
@@ -213,7 +210,7 @@ impl SinceWalk {
         }
     }
 
-    /// Without an order, the lowest bound that gives fewer than another covers all behind it.
+    /// Without an order, the lowest bound that brings fewer events than another bound covers everything after it.
     fn bisect(&mut self) -> Step {
         self.doubt = None;
         self.halve(self.from, millis(self.began_before) + TimeDelta::days(1))
@@ -236,21 +233,19 @@ impl SinceWalk {
         self.ask(millis(cut + (whole - cut) / 2))
     }
 
-    /// Asks without knowing more than before.
+    /// Requests the events after `from`; the cursor does not move.
     fn ask(&mut self, from: Time) -> Step {
         self.from = from;
         Step::Read(from, Advance::default())
     }
 
-    /// From when on the scan has to account for everything: nothing before it is opened as a gap, but for milliseconds
-    /// that turned out to be saturated.
+    /// From this time on the scan must account for everything. Before it, only saturated milliseconds become gaps.
     fn owed_from(&self) -> Time {
         self.known_from
             .max(self.parameters.watermark.unwrap_or(self.known_from))
     }
 
-    /// The gaps are what lies between the scan's start (or W, where the scan began before it) and now, minus what is
-    /// covered.
+    /// Ends the scan. The gaps are the range from the scan's start, or from a later watermark, to now, minus what is covered.
     fn end(&mut self) -> Step {
         let whole = TimeRange {
             from: self.owed_from(),
@@ -267,8 +262,8 @@ impl SinceWalk {
         add(&mut self.covered, TimeRange { from, to });
     }
 
-    /// All that is known by now, with the watermark that follows from it: it never passes a stretch that is neither covered
-    /// nor a gap yet, since the scan may die before it is.
+    /// What is known so far, and the watermark that follows from it. The watermark never passes a range that is neither covered
+    /// nor a gap, since the process may end before the range becomes one of the two.
     fn advance(&self, watermark: Time) -> Advance {
         let known = TimeRange {
             from: self.known_from,

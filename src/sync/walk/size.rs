@@ -1,25 +1,25 @@
-//! How large the pages are that are asked for: something between here and the tenant may give up on large ones. No I/O.
+//! The size of requested pages: a gateway on the way to the tenant may fail on large pages. No I/O.
 
-/// Faults in a row of one page after which it is asked for at half the size: one may be an accident.
+/// Faults in a row after which a page is requested at half the size; a single fault may be an accident.
 const SHRINK_AFTER: u32 = 2;
-/// Whole pages in a row after which twice the size is tried.
+/// Whole pages in a row after which the double size is tried.
 const GROW_AFTER: u32 = 4;
-/// The most of them: after each attempt in vain twice as many are waited for.
+/// The upper bound of that number, which doubles after each failed attempt.
 const GROW_AFTER_AT_MOST: u32 = 256;
 
-/// By how many halvings pages are smaller than the settings want them.
+/// By how many halvings pages are smaller than the settings say.
 #[derive(Debug, Clone)]
 pub(crate) struct PageSize {
     shrink: u32,
     faults: u32,
     whole: u32,
     patience: u32,
-    /// The size has just been doubled, and no page of it has come yet.
+    /// Whether the size was just doubled and no page of it has come yet.
     trying: bool,
 }
 
 impl PageSize {
-    /// The size that worked before.
+    /// Starts with the size that worked before.
     pub(crate) fn of(shrink: u32) -> Self {
         Self {
             shrink,
@@ -30,12 +30,12 @@ impl PageSize {
         }
     }
 
-    /// How often the size is to be halved.
+    /// How often to halve the size.
     pub(crate) fn shrink(&self) -> u32 {
         self.shrink
     }
 
-    /// A page did not come whole. `smallest`: there is no smaller one. True when the next one is to be smaller.
+    /// Notes that a page did not come whole. `smallest`: no smaller size exists. True if the next page is to be smaller.
     pub(crate) fn fault(&mut self, smallest: bool) -> bool {
         self.whole = 0;
         self.faults += 1;
@@ -48,7 +48,7 @@ impl PageSize {
         shrinks
     }
 
-    /// A page that was asked for at so many halvings came whole.
+    /// Notes that a page that was requested with `asked` halvings came whole.
     pub(crate) fn whole(&mut self, asked: u32) {
         self.faults = 0;
         self.whole += 1;
@@ -67,7 +67,7 @@ impl PageSize {
 mod tests {
     use super::*;
 
-    /// Asks for pages of 16 against something that lets pass at most so many; gives the sizes.
+    /// Requests pages of 16 from a tenant that delivers at most `most` elements, and returns the sizes.
     fn asked(mut size: PageSize, most: u32, requests: usize) -> Vec<u32> {
         (0..requests)
             .map(|_| {

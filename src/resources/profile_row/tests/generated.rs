@@ -1,11 +1,11 @@
-//! Profiles in every spelling, and damage to them. Knows nothing of how they are read.
+//! Generates profiles in every form, and damages them. Knows nothing of the readers.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-/// Between two tokens.
+/// White space between two tokens.
 const SPACES: [&str; 5] = ["", "", "", " ", "\r\n\t "];
-/// Texts within quotes: usual ones, and ones that need a second look.
+/// Strings within quotes: common ones, and special ones.
 const TEXTS: [&str; 24] = [
     "a",
     "b",
@@ -32,7 +32,7 @@ const TEXTS: [&str; 24] = [
     "\\ud800",
     "\\udc00\\ud800",
 ];
-/// What stands where a text is wanted.
+/// Values in place of a string.
 const OTHERS: [&str; 14] = [
     "null",
     "null",
@@ -49,7 +49,7 @@ const OTHERS: [&str; 14] = [
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     "{\"a\":[{},{\"\\ud800\":-1.5E+3}]}",
 ];
-/// What damage puts in.
+/// Bytes that damage inserts.
 const PIECES: [&[u8]; 30] = [
     b"\"",
     b"\\",
@@ -87,7 +87,7 @@ fn pick<T: Copy>(random: &mut StdRng, from: &[T]) -> T {
     from[random.random_range(0..from.len())]
 }
 
-/// A profile that is JSON, and most often one that can be stored.
+/// A profile in valid JSON, which can usually be stored.
 pub(super) fn profile(random: &mut StdRng) -> String {
     let mut members = vec![("id", text(random))];
     for (key, chance) in [
@@ -205,7 +205,7 @@ fn space(random: &mut StdRng) -> &'static str {
     pick(random, &SPACES)
 }
 
-/// Cuts, replaces, inserts or repeats something.
+/// Cuts, replaces, inserts or repeats bytes.
 pub(super) fn damage(random: &mut StdRng, element: &mut Vec<u8>) {
     let place = random.random_range(0..=element.len());
     let behind = (place + random.random_range(1..4)).min(element.len());

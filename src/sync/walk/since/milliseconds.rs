@@ -1,13 +1,13 @@
-//! The millisecond, in which the tenant counts time.
+//! The millisecond: the resolution of the tenant's dates.
 
 use chrono::{DateTime, TimeDelta};
 
 use crate::model::Time;
 
-/// The step of the tenant's dates.
+/// The resolution of the tenant's dates.
 pub(super) const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
 
-/// Down to the millisecond, in which the tenant counts.
+/// Rounds down to the millisecond.
 pub(super) fn millis(time: Time) -> Time {
     DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
 }

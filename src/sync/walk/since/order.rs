@@ -1,4 +1,4 @@
-//! In which order a page came. Knows dates and nothing else.
+//! The order of a page, from the dates of its events alone.
 
 use crate::model::Time;
 use crate::sync::run_spec::EventOrder;
@@ -6,8 +6,8 @@ use crate::sync::run_spec::EventOrder;
 /// Distinct dates in a page after which its order is trusted.
 const TRUSTED_AFTER: usize = 5;
 
-/// The order of a page: as the settings say, unless the page itself speaks against it; else where it has one and shows
-/// enough distinct dates to be trusted.
+/// The order of a page: the `known` one of the settings, if the page agrees with it. Without a setting, the page's own order
+/// if its distinct dates are enough to trust it.
 pub(super) fn order_of(dates: &[Time], known: Option<EventOrder>) -> Option<EventOrder> {
     if let Some(known) = known {
         return Some(known).filter(|order| is_in(dates, *order));

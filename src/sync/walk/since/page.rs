@@ -1,4 +1,4 @@
-//! A page of events as the walk sees it: how many elements, between which dates, in which order.
+//! A page of events as the walk sees it: the number of elements, the range of their dates, their order.
 
 use std::collections::BTreeMap;
 
@@ -8,37 +8,37 @@ use crate::sync::run_spec::EventOrder;
 use super::milliseconds::{MILLISECOND, millis};
 use super::order::order_of;
 
-/// What a page tells.
+/// The facts of a page.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
-    /// Elements in it, those without a readable date included.
+    /// Its elements, including those without a readable date.
     pub(super) elements: u64,
-    /// Its order, where it shows one.
+    /// Its order; none if it shows none.
     pub(super) order: Option<EventOrder>,
-    /// Between which dates its events lie; none without a readable date.
+    /// The range of its dates; none without a readable date.
     pub(super) bounds: Option<DateRange>,
     /// Events in the millisecond of the newest.
     pub(super) in_newest: u64,
-    /// The newest date among those that should have shown up before the scan began.
+    /// The newest date of the settled events: those that should have shown up before the scan began.
     pub(super) settled: Option<Time>,
-    /// Those by millisecond.
+    /// The settled events by millisecond.
     counts: BTreeMap<Time, u64>,
 }
 
-/// The dates of a page in milliseconds, in which `fromDate` counts; dates may be finer.
+/// The dates of a page in milliseconds, the resolution of `fromDate`. The dates themselves may be finer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DateRange {
-    /// The oldest date, up to the next millisecond: a bound here leaves its event out.
+    /// The oldest date, rounded up to the millisecond: a bound here excludes its event.
     pub(super) oldest: Time,
-    /// The newest date, down to the millisecond.
+    /// The newest date, rounded down to the millisecond.
     pub(super) newest: Time,
-    /// The newest date, up to the next millisecond.
+    /// The newest date, rounded up to the millisecond.
     pub(super) last: Time,
 }
 
 impl Page {
-    /// Reads a page: its elements, their dates in order of arrival, the order of the settings, and up to which date
-    /// events should have shown up.
+    /// A page from its elements, their dates in order of arrival, and the order of the settings. Events up to `through` count as
+    /// settled.
     pub(super) fn of(elements: u64, dates: &[Time], known: Option<EventOrder>, through: Time) -> Self {
         let mut page = Self {
             elements,
@@ -71,17 +71,17 @@ impl Page {
     }
 }
 
-/// The newest millisecond of which a scan has met events, and how many in it.
+/// The newest millisecond of the events that a scan has met, and the number of its events.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NewestMet {
     newest: Option<Time>,
     events: u64,
-    /// Of pages without an order: events by millisecond.
+    /// The events by millisecond, of pages without an order.
     counts: BTreeMap<Time, u64>,
 }
 
 impl NewestMet {
-    /// Takes a page in; true when it brings an event that lies behind all that were met before.
+    /// Adds a page; true if it has an event after all that were met before.
     pub(super) fn take(&mut self, page: &Page) -> bool {
         let Some(DateRange { newest, .. }) = page.bounds else {
             return false;
@@ -94,7 +94,7 @@ impl NewestMet {
         is_new
     }
 
-    /// Takes in a page without an order; true when it brings a settled event, of any date, that was not met so far.
+    /// Adds a page without an order; true if it has a settled event, of any date, that was not met before.
     pub(super) fn take_any(&mut self, page: &Page) -> bool {
         self.take(page);
         let mut is_new = false;
@@ -106,13 +106,13 @@ impl NewestMet {
         is_new
     }
 
-    /// Whether a page holds an event behind all that were met, dated so that it should have shown up by now.
+    /// Whether a page has a settled event after all that were met.
     pub(super) fn is_passed_by(&self, page: &Page) -> bool {
         page.settled.is_some() && page.settled > self.newest
     }
 }
 
-/// Up to the millisecond.
+/// Rounds up to the millisecond.
 pub(super) fn up(time: Time) -> Time {
     let floor = millis(time);
     if floor < time { floor + MILLISECOND } else { floor }

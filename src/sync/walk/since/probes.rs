@@ -1,6 +1,6 @@
-//! Looking behind an answer that brought nothing new. A tenant that takes its limit first and then leaves out what
-//! the run-as user may not see can answer with nothing although visible events come later. Requests from later bounds
-//! find them, unless as many invisible ones follow each of these bounds; that much cannot be known.
+//! Probes after an answer that brought nothing new. A tenant that applies the limit first and then leaves out events that
+//! the run-as user must not see can answer with nothing although visible events follow. Requests from later bounds find
+//! them, unless as many hidden events follow each of these bounds; that case cannot be detected.
 
 use chrono::TimeDelta;
 
@@ -8,46 +8,46 @@ use crate::model::Time;
 
 use super::milliseconds::millis;
 
-/// A stretch that is no longer than this is not probed by a scan that goes on from a watermark: a usual poll stays within two
-/// requests, and the next polls begin within the stretch anyway.
+/// A scan that continues from a watermark does not probe a range of at most this length. So a usual poll needs two requests;
+/// the next polls start within the range anyway.
 const SHORT: TimeDelta = TimeDelta::minutes(30);
-/// Probes lie so far from both ends of the stretch, then twice as far, and so on.
+/// The distance of the first probes from both ends of the range; it doubles with each probe.
 const NEAREST: TimeDelta = TimeDelta::minutes(1);
-/// How near the two bounds lie between which hidden events begin.
+/// The distance of the two bounds at which the search for the end of the hidden events stops.
 const NARROW: TimeDelta = TimeDelta::seconds(1);
-/// Probes of one scan. One series over 30 days takes 32, and narrowing one down at most 21.
+/// Probes of one scan. A series over 30 days takes 32 probes, and the search between two bounds at most 21.
 pub(super) const PROBES: u32 = 120;
 
-/// Where probing stands.
+/// The state of the probing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probe {
-    /// Up to here the scan has read on.
+    /// The scan has read up to this bound.
     pub(super) base: Time,
-    /// Where the stretch in question begins.
+    /// The start of the range that is probed.
     start: Time,
-    /// The last bound that brought nothing new.
+    /// The latest bound that brought nothing new.
     low: Time,
-    /// A later bound that did, once there is one.
+    /// A later bound that brought new events; none so far.
     high: Option<Time>,
-    /// Whether the base was asked again since.
+    /// Whether the base was requested again since then.
     verified: bool,
 }
 
 /// What follows from a probe.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ProbeStep {
-    /// Ask from here.
+    /// Request the events after this bound.
     Ask(Time),
-    /// Nothing came to light.
+    /// The probes found nothing.
     Nothing,
-    /// What the base did not bring before it brings now: read on with this very page.
+    /// The base now brings what it did not bring before: read on with this page.
     ReadOn,
-    /// Events are hidden behind the base and begin before this bound: read on from it.
+    /// Hidden events follow the base, and visible ones start before this bound: read on from it.
     Hidden(Time),
 }
 
 impl Probe {
-    /// Begins behind an answer from `base` that brought nothing new. Nothing before `low` is in question.
+    /// Starts after an answer from `base` that brought nothing new. Probes nothing before `low`.
     pub(super) fn begin(base: Time, low: Time) -> Self {
         Self {
             base,
@@ -58,7 +58,7 @@ impl Probe {
         }
     }
 
-    /// The first bound; of a scan that `goes_on` from a watermark only where the stretch is long.
+    /// The first bound. A scan that continues from a watermark (`goes_on`) probes long ranges only.
     pub(super) fn first(&self, through: Time, goes_on: bool) -> ProbeStep {
         if goes_on && through - self.start <= SHORT {
             return ProbeStep::Nothing;
@@ -66,7 +66,7 @@ impl Probe {
         self.next(through)
     }
 
-    /// The next bound behind the last one that brought nothing.
+    /// The next bound after the last one that brought nothing.
     fn next(&self, through: Time) -> ProbeStep {
         let mut nearest: Option<Time> = None;
         let mut far = NEAREST;
@@ -81,11 +81,11 @@ impl Probe {
         nearest.map_or(ProbeStep::Nothing, ProbeStep::Ask)
     }
 
-    /// Takes in the answer to a probe from `bound`; `found`: it brought settled events behind all that were met.
+    /// Takes the answer to a probe from `bound`. `found`: it brought settled events after all that were met.
     pub(super) fn take(&mut self, bound: Time, found: bool, through: Time) -> ProbeStep {
         let Some(high) = self.high else {
             if found {
-                // An event that came late looks the same: ask again.
+                // An event that showed up late looks the same, so the base is requested again.
                 self.high = Some(bound);
                 return ProbeStep::Ask(self.base);
             }

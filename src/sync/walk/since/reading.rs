@@ -1,4 +1,4 @@
-//! What follows from a page while a scan reads on, takes a second look, or probes.
+//! The next step of a scan that reads on, takes a second look, or probes.
 
 use chrono::{DateTime, Utc};
 
@@ -11,18 +11,18 @@ use super::page::{DateRange, Page};
 use super::probes::{Probe, ProbeStep};
 use super::{Mode, SinceWalk, Step};
 
-/// After so many second looks in one scan the rest is bisected.
+/// Second looks of one scan; after them the scan bisects.
 const LOOKS: u32 = 3;
 
 impl SinceWalk {
-    /// A page behind the last date that was read; the scan's first one besides. `longest` is the most elements of an
-    /// answer before it.
+    /// Takes a page after the last date that was read, or the scan's first page. `longest` is the most elements of an earlier
+    /// answer.
     pub(super) fn forward(&mut self, page: &Page, longest: u64) -> Step {
         self.mode = Mode::Forward;
         let is_full = page.elements >= self.parameters.page_size;
         self.is_doubtful = page.elements == 0 && longest == 0 && self.needs_events();
         let Some(bounds) = page.bounds else {
-            // Elements without a date say nothing: what lies behind them is looked for.
+            // Elements without a date show nothing, so the scan searches after them.
             if is_full {
                 return self.bisect();
             }
@@ -44,20 +44,20 @@ impl SinceWalk {
         }
     }
 
-    /// Whether an answer without any event says nothing: a known one has to come, or the order is not known to be one in
-    /// which hidden events only delay those behind them.
+    /// Whether an answer without any event proves nothing: a known event should have come, or the order is not known to be
+    /// oldest first, in which hidden events only delay later ones.
     fn needs_events(&self) -> bool {
         let has_expected_event = self.parameters.expected_event(self.retained_from).is_some();
         has_expected_event || self.parameters.order != Some(EventOrder::OldestFirst)
     }
 
-    /// All up to the millisecond before the page's last date is covered; that millisecond may go on in the next page.
+    /// Covers everything up to the millisecond before the page's last date. That last millisecond may continue in the next page.
     fn oldest_first(&mut self, page: &Page, bounds: DateRange, longest: u64) -> Step {
         let is_new = self.met.take(page);
         let (last, before_last) = (bounds.last, bounds.newest - MILLISECOND);
         let first = self.parameters.first();
         if last <= first && self.from < first {
-            // Nothing but what was known before the scan's own beginning.
+            // The page holds only known events from before the scan's start.
             return self.ask(first);
         }
         if before_last > self.from {
@@ -69,7 +69,7 @@ impl SinceWalk {
             to: last,
         };
         if page.elements >= self.parameters.page_size {
-            // One single millisecond fills the page: what does not fit cannot be reached.
+            // A single millisecond fills the page, so its other events cannot be reached.
             self.gaps.push((span, GapReason::Saturated));
             return self.go_on(last);
         }
@@ -79,7 +79,7 @@ impl SinceWalk {
                 self.settle_suspect(0);
                 return self.end();
             }
-            // The watermark waits until it is known.
+            // The watermark does not move until the millisecond is settled.
             return self.ask(last);
         }
         if is_new {
@@ -89,8 +89,8 @@ impl SinceWalk {
         self.nothing()
     }
 
-    /// A millisecond that filled an answer as large as any was cut, unless a larger answer comes. A limit of one event is
-    /// not reckoned with; what is behind the watermark was judged before, and stays as it was.
+    /// Decides about a millisecond that filled an answer as large as the largest: it was cut, unless a larger answer came. A cap
+    /// of one event is not considered. Milliseconds before the watermark were decided earlier and stay as they are.
     pub(super) fn settle_suspect(&mut self, elements: u64) {
         let Some((span, events)) = self.suspect.take() else {
             return;
@@ -102,15 +102,15 @@ impl SinceWalk {
         }
     }
 
-    /// Only what is newer than the page's oldest date is covered; whether there is more cannot be asked.
+    /// Covers what is newer than the page's oldest date. Older events cannot be requested.
     fn newest_first(&mut self, page: &Page, oldest: Time) -> Step {
         self.cover(oldest, DateTime::<Utc>::MAX_UTC);
         self.doubt = Some(page.elements).filter(|elements| *elements < self.parameters.page_size);
         self.end()
     }
 
-    /// A page that holds fewer than another one of this scan: no limit cut it. Goes on behind its last event all the same,
-    /// where it brought a new one: some may have been left out after the limit.
+    /// Takes a page with fewer elements than another page of this scan, which no cap cut. If the page brought a new event, the
+    /// scan still reads on after it, since events may have been left out after the limit.
     fn whole(&mut self, page: &Page, bounds: DateRange) -> Step {
         if !self.met.take(page) {
             return self.nothing();
@@ -125,8 +125,9 @@ impl SinceWalk {
         self.go_on(through)
     }
 
-    /// A page without an order, shorter than asked for, and none was longer: it may be cut anywhere. If the same question
-    /// from its oldest event on brings fewer, and none that was not met, that answer is whole; what is older stays in doubt.
+    /// Takes a page without an order that is shorter than requested and at least as long as all others, so that it may be cut
+    /// anywhere. If a request from its oldest event on brings fewer events and no new one, that answer is whole; older events
+    /// stay in doubt.
     fn look_again(&mut self, page: &Page, oldest: Time, looks: u32) -> Step {
         self.met.take_any(page);
         if looks >= LOOKS {
@@ -141,8 +142,9 @@ impl SinceWalk {
         self.ask(oldest.max(self.parameters.first()).max(self.from))
     }
 
-    /// `whole_from`: the last look brought fewer from here on, but also events that were not met before. A cap explains that
-    /// once; a tenant that leaves events out of any of them brings others each time, and then nothing is known.
+    /// Takes the answer to a second look. `whole_from`: the last look brought fewer events from this bound on, but also new
+    /// ones. A cap explains that once. A tenant that hides events at random brings other events each time, and then nothing is
+    /// known.
     pub(super) fn second_look(
         &mut self,
         page: &Page,
@@ -171,17 +173,18 @@ impl SinceWalk {
         }
     }
 
-    /// Reads on from a date.
+    /// Reads on after a date.
     fn go_on(&mut self, from: Time) -> Step {
         self.from = from;
         if from >= self.began_before {
-            // What has come since belongs to the next scan: a tenant that writes faster than we read has no end.
+            // Events since the scan's start belong to the next scan; otherwise a scan would never end at a tenant that writes
+            // faster than the scan reads.
             return self.end();
         }
         Step::Read(from, self.advance(from.min(self.known_through)))
     }
 
-    /// The answer brought nothing new: probes behind it, then ends.
+    /// Probes after an answer that brought nothing new, then ends the scan.
     fn nothing(&mut self) -> Step {
         let probe = Probe::begin(self.from, self.parameters.first());
         let next = probe.first(self.known_through, self.parameters.watermark.is_some());
@@ -227,12 +230,12 @@ impl SinceWalk {
         }
     }
 
-    /// Of a tenant that goes from new to old a later bound hides as much as an earlier one.
+    /// Whether probes can find anything. If the tenant answers newest first, a later bound hides as much as an earlier one.
     fn probes_help(&self) -> bool {
         self.parameters.order != Some(EventOrder::NewestFirst)
     }
 
-    /// The tenant does not heed `fromDate`: going on would read the same page for ever. What lies ahead is a gap.
+    /// Ends the scan at a tenant that ignores `fromDate` and would return the same page for ever. The rest is a gap.
     fn unheeded(&mut self) -> Step {
         self.is_unheeded = true;
         self.end()

@@ -1,8 +1,9 @@
-//! Arithmetic of stretches of time, `(from, to]`.
+//! Arithmetic of time ranges, `(from, to]`.
 
 use crate::model::batch::TimeRange;
 
-/// Adds a span that begins where the last one ends, or later: a scan of a thousand pages still covers one stretch.
+/// Adds a range that starts at the end of the last one, or later. Adjacent ranges are joined, so that a scan of a thousand
+/// pages still covers one range.
 pub(super) fn add(spans: &mut Vec<TimeRange>, span: TimeRange) {
     match spans.last_mut() {
         Some(last) if last.to == span.from => last.to = span.to,
@@ -10,7 +11,7 @@ pub(super) fn add(spans: &mut Vec<TimeRange>, span: TimeRange) {
     }
 }
 
-/// What of the spans lies within another.
+/// The parts of `spans` within `whole`.
 pub(super) fn within(whole: TimeRange, spans: &[TimeRange]) -> Vec<TimeRange> {
     let cut = |span: &TimeRange| TimeRange {
         from: span.from.max(whole.from),
@@ -19,7 +20,7 @@ pub(super) fn within(whole: TimeRange, spans: &[TimeRange]) -> Vec<TimeRange> {
     spans.iter().map(cut).filter(|span| span.from < span.to).collect()
 }
 
-/// What is left of a span without the others.
+/// The parts of `whole` outside the others.
 pub(super) fn minus<'a>(whole: TimeRange, others: impl Iterator<Item = &'a TimeRange>) -> Vec<TimeRange> {
     let mut others: Vec<TimeRange> = others.copied().collect();
     others.sort_unstable_by_key(|span| span.from);
