@@ -146,7 +146,7 @@ impl Database {
         Ok(PostgresStore::connect(self.options.clone(), limits, slots(settings)).await?)
     }
 
-    /// Lets go of an embedded cluster.
+    /// Releases an embedded cluster.
     pub async fn close(self) -> Outcome<()> {
         if let Some(keeper) = self.keeper {
             keeper.abort();
@@ -288,7 +288,7 @@ impl App {
         })
     }
 
-    /// An engine that tells `listener` what it does.
+    /// An engine that reports to `listener`.
     pub fn engine(
         &self,
         settings: &Settings,
@@ -354,7 +354,7 @@ pub struct Overrides {
     pub scope: Option<Scope>,
     /// The start of reading, in place of the watermark.
     pub since: Option<Time>,
-    /// How far audit events reach back behind the watermark.
+    /// How far audit events reach back before the watermark.
     pub overlap: Option<Duration>,
 }
 

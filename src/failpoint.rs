@@ -1,5 +1,5 @@
-//! Places at which a test makes the program die, stand still or fail: around every commit, and where the engine lets go
-//! of a page. Without the feature `failpoints` nothing of it is compiled. It knows nothing of what happens at a place.
+//! Failpoints: places at which a test kills, stops or fails the program, around every commit and where the engine finishes a
+//! page. Without the feature `failpoints` nothing of this is compiled. This file knows nothing of the work at a place.
 //!
 //! `FAILPOINTS` orders what happens, in the syntax of the crate `fail`: `load/before=2*off->return(kill)` kills the
 //! process at the third batch that is about to be committed. `kill` is SIGKILL, `stop` SIGSTOP, and `error` a broken
@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 pub enum Side {
     /// Nothing of it has happened.
     Before,
-    /// It has happened, and nobody has heard of it.
+    /// It has happened, and nobody has been notified.
     After,
 }
 

@@ -6,7 +6,7 @@
 //! | to learn | begin at |
 //! |---|---|
 //! | what can be typed | [`cli`], then one file per command in [`commands`] |
-//! | which part stands behind which port | [`app`], [`model::ports`] |
+//! | which part implements which port | [`app`], [`model::ports`] |
 //! | how a resource is read | [`sync::engine`] |
 //! | how the API is spoken to | [`blueconic::client`] |
 //! | what a resource means | [`resources::registry`] |

@@ -97,8 +97,7 @@ impl<T: TokenStore> Client<T> {
         self.tokens.keep().await;
     }
 
-    /// Waits until no token request is under way, so that its result is stored. False if that takes longer than
-    /// `patience`.
+    /// Waits until no token request is open, so that its result is stored. False if that takes longer than `patience`.
     pub async fn finish_token(&self, patience: Duration) -> bool {
         self.tokens.finish(patience).await
     }

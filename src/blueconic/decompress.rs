@@ -12,7 +12,7 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer
 use crate::blueconic::gzip::Gzip;
 use crate::blueconic::inflate::{DecompressError, inflate, padding};
 
-/// Unpacked bytes that are handed out at once.
+/// The size of returned chunks, in bytes.
 const CHUNK: usize = 64 * 1024;
 /// The largest ratio of decompressed to compressed size. Profiles in JSON compress 10 to 30 times; gzip reaches at most
 /// 1,032.
@@ -21,12 +21,12 @@ const MOST_RATIO: u64 = 100;
 const ALWAYS_ALLOWED: u64 = 64 * 1024 * 1024;
 /// The largest zstd window, as a power of two: 8 MiB, which RFC 9659 has every sender over HTTP stay within.
 const ZSTD_WINDOW: u32 = 23;
-/// So many encodings one over the other.
+/// The most nested encodings.
 const MOST_LAYERS: usize = 2;
-/// So many bytes tell how a body is packed.
+/// The bytes that show the compression of a body.
 const SIGNATURE: usize = 4;
 
-/// A body that is being unpacked.
+/// Decompresses one body.
 pub(super) struct BodyDecompressor {
     /// The outermost first.
     layers: Vec<Layer>,
@@ -62,7 +62,7 @@ impl BodyDecompressor {
         }
     }
 
-    /// No more bytes come.
+    /// Notes that no more bytes come.
     pub(super) fn close(&mut self) {
         if let Some(outermost) = self.layers.first_mut() {
             outermost.closed = true;
@@ -179,7 +179,7 @@ impl Layer {
                 output.truncate(written);
                 return Ok(Some(output.freeze()));
             }
-            // Once nothing may come of it where a stream ends; twice, it never will.
+            // A single step without input may occur at the end of a stream; a second one means that none is consumed at all.
             idle = if read == 0 { idle + 1 } else { 0 };
             if idle > 1 {
                 return Err(DecompressError::broken("it cannot be decompressed any further"));
@@ -192,7 +192,7 @@ impl Layer {
     }
 }
 
-/// How one encoding is undone.
+/// The decoder of one encoding.
 enum Codec {
     Plain,
     Gzip(Box<Gzip>),
@@ -255,12 +255,12 @@ impl Codec {
     }
 }
 
-/// RFC 1950, 2.2: some servers send what RFC 9110 calls deflate without it.
+/// Whether the data has a zlib header (RFC 1950, 2.2). Some servers omit it from RFC 9110's deflate.
 fn has_zlib_head(start: &[u8]) -> bool {
     matches!(start, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
-/// zstd: a frame that follows another begins by itself.
+/// zstd; each further frame starts a new decoder.
 struct Zstd {
     decoder: Decoder<'static>,
     between: bool,

@@ -166,7 +166,7 @@ pub enum ClientError {
         /// The bound, in bytes.
         limit: usize,
     },
-    /// A status that no other variant stands for.
+    /// Any other status.
     #[error("{call}: HTTP {status}")]
     Status {
         /// The call.
@@ -221,7 +221,7 @@ pub enum ClientError {
     /// The token endpoint refuses the request for good.
     #[error("the tenant {asked} ({error}, HTTP {status})")]
     Refused {
-        /// What it was asked for.
+        /// The request.
         asked: Asked,
         /// The status.
         status: u16,

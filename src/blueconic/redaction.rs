@@ -8,20 +8,20 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
-/// What stands in a secret's place.
+/// The replacement of a secret.
 const REDACTED: &str = "[redacted]";
-/// An encoded form that is shorter than this is too common a text, in bytes.
+/// The shortest encoded form that is searched for, in bytes; shorter forms are too common.
 const SHORTEST_FORM: usize = 8;
-/// A word of so many characters may be a token, in bytes.
+/// The length in bytes from which a word may be a token.
 const LONG_WORD: usize = 20;
 
-/// What must not be shown.
+/// The forms of secrets that must not be shown.
 pub(super) struct Redaction {
     forms: Vec<Zeroizing<String>>,
 }
 
 impl Redaction {
-    /// Of these secrets.
+    /// A redaction of these secrets.
     pub(super) fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut forms = Vec::new();
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
@@ -29,7 +29,7 @@ impl Redaction {
             let encoded = encoded(secret);
             forms.extend(encoded.into_iter().filter(|form| form.len() >= SHORTEST_FORM));
         }
-        // A form that holds another one goes first.
+        // A form that contains another one is replaced first.
         forms.sort_unstable_by_key(|form| std::cmp::Reverse(form.len()));
         Self { forms }
     }
@@ -66,17 +66,17 @@ fn encoded(secret: &str) -> Vec<Zeroizing<String>> {
         Zeroizing::new(hex::encode(secret)),
         Zeroizing::new(hex::encode_upper(secret)),
     ];
-    // HTTP Basic encodes what was form-encoded.
+    // HTTP Basic encodes the form-encoded text.
     for text in [secret, &form] {
         forms.extend((0..3).flat_map(|before| base64(text, before)));
     }
     forms
 }
 
-/// In base64 behind so many bytes of something else, as far as it is the secret's alone.
+/// The base64 form of a secret after `before` other bytes, without characters that depend on other bytes.
 fn base64(secret: &str, before: usize) -> [Zeroizing<String>; 2] {
     let shifted = Zeroizing::new([&vec![0; before], secret.as_bytes()].concat());
-    // The first and the last character may hold bits of their neighbours.
+    // The first and the last character may contain bits of neighbouring bytes.
     let first = (before * 8).div_ceil(6);
     [
         STANDARD_NO_PAD.encode(&*shifted),
@@ -89,7 +89,7 @@ fn base64(secret: &str, before: usize) -> [Zeroizing<String>; 2] {
     })
 }
 
-/// `%2F` as `%2f`.
+/// Writes `%2F` as `%2f`.
 fn in_lower_hex(form: &str) -> Zeroizing<String> {
     let mut digits = 0;
     let lower = |one: char| {
@@ -100,7 +100,7 @@ fn in_lower_hex(form: &str) -> Zeroizing<String> {
     Zeroizing::new(form.chars().map(lower).collect())
 }
 
-/// The text without long words that may be tokens: an authorization server may send one that is not known here.
+/// The text without long words that may be tokens, since an authorization server may send unknown tokens.
 pub(super) fn without_tokens(text: &str) -> String {
     let is_part = |one: char| one.is_ascii_alphanumeric() || "._~+/=%-_".contains(one);
     let mut shown = String::with_capacity(text.len());
@@ -116,7 +116,7 @@ pub(super) fn without_tokens(text: &str) -> String {
     shown
 }
 
-/// Long, with digits or with capitals in its middle.
+/// Whether a word is long, and has digits, or capitals after its first letter.
 fn may_be_token(word: &str) -> bool {
     let has_digit = || word.bytes().any(|byte| byte.is_ascii_digit());
     let has_capital = || {

@@ -18,7 +18,7 @@ pub(super) struct RetryBudgets {
 struct Entry {
     budget: Arc<Mutex<Budget>>,
     fault: Option<ClientError>,
-    /// When it was last asked for, or its body began.
+    /// The time of its last request, or of the start of its body.
     last_used: Duration,
     /// Whether its body had begun.
     reading: bool,

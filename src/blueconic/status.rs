@@ -1,22 +1,22 @@
 //! Classifies HTTP statuses for a reader of the API, and says how long answers from something in front of the tenant
 //! are retried. Bodies are not read here.
 
-/// What a status says about a request.
+/// The class of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatusClass {
-    /// The body holds what was asked for.
+    /// The body has the requested content.
     Content,
-    /// The answer stands elsewhere. Nobody follows it: the token would go along.
+    /// A redirect. It is not followed, since it would carry the token elsewhere.
     Redirect,
     /// The request, or its cursor, is refused (400).
     Refused,
-    /// The token, or what it may read, is refused (401, 403).
+    /// The token or its scopes are refused (401, 403).
     Denied,
-    /// There is no such thing (404).
+    /// The object does not exist (404).
     Absent,
     /// The server, or a gateway in front of it, cannot answer now: all of 5xx, and too many requests.
     Overload,
-    /// The request met a moment that passes: a time-out, a lock, a wrong node.
+    /// A transient state: a time-out, a lock, a wrong node.
     Passing,
     /// The answer is too large for the server or a gateway (413); a smaller request may succeed.
     TooLarge,
@@ -30,7 +30,7 @@ impl StatusClass {
     /// Classifies a status by RFC 9110 and the practice of gateways.
     pub(super) const fn of(status: u16) -> Self {
         match status {
-            // 203: a proxy has changed the answer on its way. Its body is judged as any other.
+            // 203: a proxy has changed the answer. Its body is checked like any other.
             200 | 203 => Self::Content,
             300 | 304 => Self::Unexpected,
             301..=399 => Self::Redirect,
@@ -38,17 +38,17 @@ impl StatusClass {
             401 | 403 => Self::Denied,
             404 => Self::Absent,
             413 => Self::TooLarge,
-            // 421: another node answers than the one that is meant. 424: what it depends on failed. 449, 499: words of IIS
-            // and nginx for a request to repeat, and for a connection that broke between two of them.
+            // 421: the wrong node answers. 424: a dependency failed. 449 and 499: IIS requests a retry, and nginx reports a
+            // broken connection between two servers.
             408 | 421 | 423 | 424 | 425 | 449 | 499 => Self::Passing,
-            // 420: 'enhance your calm', an older 429. Above 599 nothing is defined: RFC 9110, section 15, has it be a 5xx.
+            // 420: 'enhance your calm', an older 429. Codes above 599 count as 5xx (RFC 9110, section 15).
             420 | 429 | 500.. => Self::Overload,
             402..=498 => Self::Final,
             _ => Self::Unexpected,
         }
     }
 
-    /// Whether a retry may help, whoever has answered.
+    /// Whether a retry may help, whatever has answered.
     pub(super) const fn is_passing(self) -> bool {
         matches!(self, Self::Overload | Self::Passing)
     }
@@ -57,11 +57,11 @@ impl StatusClass {
 /// How long an answer that is not the API's is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// For as long as a request is repeated at all: the tenant has answered before, or a firewall is in the way.
+    /// For the whole retry budget: the tenant has answered before, or a firewall answers.
     Budget,
-    /// For a few repeats: an address or a path may be wrong.
+    /// For a few retries, since an address or a path may be wrong.
     Few,
-    /// No longer.
+    /// No further retries.
     Over,
 }
 
@@ -76,7 +76,7 @@ impl Patience {
 mod tests {
     use super::*;
 
-    /// Written as lists, the other way round than the table.
+    /// Written as lists of codes, independent of the table.
     #[test]
     fn every_status_has_one_meaning() {
         let odd: Vec<u16> = (100..200).chain(201..203).chain(204..301).chain([304]).collect();

@@ -1,5 +1,5 @@
-//! The tenant's clock, as its answers tell it. A single `Date` header may come from one node or from a cache, so each answer
-//! is one reading, and the median of the last few counts. Uses the monotonic clock; knows nothing of watermarks.
+//! The tenant's clock, estimated from its answers. A single `Date` header may come from one node or from a cache, so each
+//! answer is one reading, and the median of the last few counts. Uses the monotonic clock; knows nothing of watermarks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +16,11 @@ const READINGS: usize = 9;
 /// An `Age` above this (30 days, in seconds) is a mistake: RFC 9111 lets a cache that cannot count send 2^31.
 const LONGEST_AGE: i64 = 30 * 24 * 3600;
 
-/// What the answers of one tenant tell of its clock. Clones share it.
+/// The clock of one tenant. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct TenantClock {
     monotonic: MonotonicClock,
-    /// How far the tenant's clock was ahead of our monotonic one, by the latest answers, newest last.
+    /// The offsets of the tenant's clock from our monotonic clock, by the latest answers, newest last.
     readings: Arc<Mutex<VecDeque<TimeDelta>>>,
 }
 
@@ -46,8 +46,8 @@ impl TenantClock {
         readings.push_back(reading.signed_duration_since(Time::UNIX_EPOCH));
     }
 
-    /// The tenant's time now, by the median. Of an even number of readings the earlier middle one counts: a time that
-    /// is too early costs repeated reading, one that is too late costs changes.
+    /// The tenant's time now, by the median. Of an even number of readings the earlier middle one counts: a time that is too early
+    /// costs repeated reading, while a time that is too late would lose changes.
     pub(super) fn now(&self) -> Option<Time> {
         let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sorted: Vec<TimeDelta> = readings.iter().copied().collect();
@@ -57,8 +57,8 @@ impl TenantClock {
         Time::UNIX_EPOCH.checked_add_signed(*middle + self.elapsed())
     }
 
-    /// Takes a reading and returns the time of the answer's content: an answer that a cache kept for two hours says
-    /// nothing about those two hours.
+    /// Takes a reading and returns the time of the answer's content: an answer that was in a cache for two hours shows nothing of
+    /// these two hours.
     pub(super) fn answered(&self, headers: &HeaderMap) -> Option<Time> {
         self.hear(headers);
         self.now()?.checked_sub_signed(age(headers).unwrap_or_default())
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::blueconic::monotonic_clock::manual::ManualClock;
 
-    /// The headers of an answer: a `Date` so many seconds off an hour after 1970, and perhaps an `Age`.
+    /// The headers of an answer: a `Date` that is `off` seconds after one hour of 1970, and perhaps an `Age`.
     fn headers(off: i64, age: Option<&str>) -> HeaderMap {
         let seconds = u64::try_from(3_600 + off).unwrap();
         let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
@@ -114,7 +114,7 @@ mod tests {
         TenantClock::new(monotonic)
     }
 
-    /// By how many seconds the clock is off after answers that were off by so many.
+    /// The clock's offset in seconds after answers with these offsets.
     fn heard(offs: &[i64]) -> Option<i64> {
         let clock = clock();
         for off in offs {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::blueconic::monotonic_clock::MonotonicClock;
 use crate::config::settings::Limits;
 
-/// Without an overload for so long, one more request may be under way.
+/// The time without an overload after which one more concurrent request is allowed.
 const QUIET_SPELL: Duration = Duration::from_secs(10);
 
 type Rate = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<Duration>>;
@@ -41,11 +41,11 @@ struct Gate {
 struct State {
     limit: u32,
     inside: u32,
-    /// When the limit last changed, or an overload was last heard of.
+    /// The time of the last change of the limit, or of the last overload.
     changed: Duration,
-    /// When the limit was last halved: what entered before does not halve it again.
+    /// The time of the last halving. Requests that entered before do not halve the limit again.
     halved: Option<Duration>,
-    /// Nothing is sent before (`Retry-After`).
+    /// No request is sent before this time (`Retry-After`).
     closed_until: Duration,
 }
 
@@ -120,7 +120,7 @@ impl Throttle {
 
     async fn permit(&self) -> Permit {
         loop {
-            // Registered before the look at the gate, so that no permit is given back unheard in between.
+            // Registered before the gate is checked, so that no returned permit is missed in between.
             let mut left = pin!(self.gate.left.notified());
             left.as_mut().enable();
             let now = self.monotonic.now();

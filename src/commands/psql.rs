@@ -39,7 +39,7 @@ pub async fn run(arguments: &Psql, settings: &Settings) -> Outcome<Exit> {
     outcome
 }
 
-/// The configured cluster, or the demo's if it was asked for or is the only one.
+/// The configured cluster, or the demo's if it was requested or is the only one.
 async fn embedded(arguments: &Psql, settings: &Settings) -> Outcome<Database> {
     let own = app::data_dir(settings)?;
     let demo = demo_dir(settings)?;
@@ -153,7 +153,7 @@ async fn psql(
     ignored.abort();
     match status {
         Ok(status) if status.success() => Ok(Exit::Done),
-        // psql has said on stderr what was wrong.
+        // psql has printed the error on stderr.
         Ok(_) => Ok(Exit::Failed),
         Err(error) => Err(not_started(program, &error)),
     }

@@ -12,7 +12,7 @@ use crate::postgres::reseal;
 
 use super::output;
 
-/// How long token requests that are under way may take to end.
+/// How long open token requests may take to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs the command.

@@ -102,7 +102,7 @@ struct Reader<'a> {
     value: &'a Value,
     key: String,
     texts: &'a BTreeSet<String>,
-    /// Every key that a struct asked for.
+    /// Every key that a struct requested.
     keys: &'a RefCell<Vec<String>>,
 }
 

@@ -60,7 +60,7 @@ pub(super) fn without_newline(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
 }
 
-/// A file as a text of at most so many bytes.
+/// Reads a file as text, at most `longest` bytes.
 pub(super) fn read_text(path: &Path, origin: &str, longest: u64) -> Result<String, SettingsError> {
     let read = || {
         let mut text = String::new();

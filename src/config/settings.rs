@@ -200,7 +200,7 @@ pub struct Limits {
     pub requests_per_second: NonZeroU32,
     /// Requests that may be sent at once after a quiet period.
     pub burst: NonZeroU32,
-    /// Requests under way at once.
+    /// The most concurrent requests.
     pub concurrent_requests: NonZeroU32,
     /// The largest element that is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
@@ -268,7 +268,7 @@ pub struct List {
     pub enabled: bool,
     /// When.
     pub schedule: String,
-    /// Elements asked for at once.
+    /// Elements per page.
     pub page_size: NonZeroU32,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 /// A bound on removals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Removals {
-    /// So many rows.
+    /// A number of rows.
     Rows(u64),
     /// A share of the stored rows, 0 to 100.
     Percent(f64),

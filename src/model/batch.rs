@@ -152,9 +152,9 @@ pub enum GapReason {
     Retention,
     /// More events in one millisecond than a page holds.
     Saturated,
-    /// Hidden behind a full page in newest-first order, or where the tenant left events out after its limit.
+    /// The events were hidden after a full page in newest-first order, or were left out after the tenant's limit.
     Unreachable,
-    /// Behind an answer of so many elements that was shorter than requested and not proven complete. Stored with the
+    /// After an answer with this many elements, which was shorter than requested and not proven complete. Stored with the
     /// word of `Unreachable`.
     Doubtful(u64),
     /// The scan stopped before this range.

@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::position::Slot;
 use super::status::RunStatus;
 
-/// The counts of a run. Rows unless another unit is said.
+/// The counts of a run; rows unless the name says another unit.
 ///
 /// At every moment each element that was read is in exactly one of the others:
 ///

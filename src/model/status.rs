@@ -137,7 +137,7 @@ impl RunStatus {
         Self::NeedsApproval,
     ];
 
-    /// The word as it stands in `sync.runs.status`.
+    /// The word in `sync.runs.status`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -200,7 +200,7 @@ impl TokenStatus {
     /// All of them, in the order in which the metrics show them.
     pub const ALL: [Self; 4] = [Self::Valid, Self::Refreshing, Self::Failed, Self::ReauthRequired];
 
-    /// The word as it stands in `sync.tokens.status`.
+    /// The word in `sync.tokens.status`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",

@@ -13,7 +13,7 @@ use crate::model::rows::{self, Rows};
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// In place of a count of fields: the end.
 const TRAILER: i16 = -1;
-/// The length that stands for null.
+/// The length that encodes null.
 const NULL: &[u8] = &(-1_i32).to_be_bytes();
 /// The approximate size of a message, in bytes: each message costs a write to the socket.
 const MESSAGE_BYTES: usize = 256 * 1024;

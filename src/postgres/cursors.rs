@@ -98,7 +98,7 @@ async fn forget_ahead(connection: &mut PgConnection, slot: Slot, now: Time) -> R
     Ok(())
 }
 
-/// Stores the id at which a sweep stopped looking up candidates; the next sweep starts behind it.
+/// Stores the id at which a sweep stopped looking up candidates; the next sweep starts after it.
 pub(crate) async fn remember_asked(pool: &PgPool, lease: &Lease, through: Option<&str>) -> Result<(), Error> {
     const DOING: &str = "storing where a sweep stopped";
     let mut transaction = pool.begin().await.doing(DOING)?;

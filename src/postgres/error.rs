@@ -28,7 +28,7 @@ pub enum Error {
         path: String,
         /// "cannot be read", "holds no certificate".
         what: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: Option<std::io::Error>,
     },
@@ -45,7 +45,7 @@ pub enum Error {
     Connect {
         /// Host, port or socket, database, user.
         address: String,
-        /// What the connection said.
+        /// The connection's error.
         #[source]
         source: sqlx::Error,
     },
@@ -86,7 +86,7 @@ pub enum Error {
     Statement {
         /// In words: "storing the cursor".
         doing: &'static str,
-        /// What the database said.
+        /// The database's error.
         #[source]
         source: sqlx::Error,
     },
@@ -200,7 +200,7 @@ pub enum Error {
     /// Merges would remove more rows than the run may. The engine adds the hint.
     #[error("merges would remove {rows} rows more than may be removed without approval")]
     TooManyRemovals {
-        /// How many are asked for.
+        /// The number of removals.
         rows: u64,
     },
     /// The batch's ids are not new, so it has to go through staging.
@@ -218,7 +218,7 @@ pub enum Error {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes for the key of the erasures")]
     Random {
-        /// What it said.
+        /// Its error.
         #[source]
         source: rand::rngs::SysError,
     },

@@ -13,7 +13,7 @@ use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, rejects, runs};
 
-/// A lease with more than so many times to live cannot be a replica's with other settings.
+/// A lease that lasts more than this many times our time to live cannot come from a replica with other settings.
 const LONGER_THAN_ANY: u32 = 10;
 
 /// Acquires the lease and opens a run. Reading a held lease takes no lock, so that waiting processes never block the
@@ -124,7 +124,7 @@ async fn end_sessions(pool: &PgPool, holder: &str) {
     }
 }
 
-/// The holder that was faster, even if it has released the lease by now.
+/// The holder that was faster, even if it has released the lease meanwhile.
 async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
     let row = sqlx::query!(
         r#"select holder, run_id, expires_at, sync.clock() as "now!" from sync.leases where name = $1"#,
@@ -158,8 +158,8 @@ pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result
     }
 }
 
-/// The last statement of each data transaction: until the commit nobody can raise the fence. `for key share` does not
-/// block the holder's renewals, which change no key.
+/// The last statement of each data transaction: until the commit, no other process can raise the fence. `for key share` does
+/// not block the holder's renewals, which change no key.
 pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Result<(), Error> {
     let name = lease.slot.lease_name();
     let row = sqlx::query!(

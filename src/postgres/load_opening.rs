@@ -62,7 +62,7 @@ pub(crate) async fn open(
     })
 }
 
-/// Records the ids, and protects them from other open walks. Gives back how many rows the walk recorded.
+/// Records the ids, and protects them from other open walks. Returns the number of rows that the walk recorded.
 pub(crate) async fn record_seen(
     connection: &mut PgConnection,
     batch: &Batch,

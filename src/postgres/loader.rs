@@ -31,7 +31,7 @@ use crate::postgres::{
     removals, renames, staging,
 };
 
-/// After so many conflicts of direct loads, all batches go through staging.
+/// The most conflicts of direct loads; after them all batches go through staging.
 const MOST_DIRECT_CONFLICTS: u32 = 3;
 
 /// A loading connection with its staging.

@@ -19,7 +19,7 @@ use crate::postgres::{blockers, boundary};
 const TABLE: &str = "sync._sqlx_migrations";
 /// The key of the advisory lock; any unique number works. It spells "blueconi".
 const LOCK: i64 = 0x626c_7565_636f_6e69;
-/// How often the lock is asked for.
+/// The interval of attempts to take the lock.
 const POLL: Duration = Duration::from_millis(100);
 /// How long to wait for another process's migrations, and how long to try ours.
 const PATIENCE: Duration = Duration::from_mins(10);

@@ -32,7 +32,7 @@ pub async fn reseal(
     }
 }
 
-/// None while a token request is under way.
+/// Re-seals all rows; none while a token request is open.
 async fn try_once(
     store: &PostgresStore,
     anew: &mut impl FnMut(&TokenName, &Sealed) -> Outcome<Option<Sealed>>,

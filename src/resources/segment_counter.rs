@@ -20,7 +20,7 @@ impl SegmentCounter for ProfileSegmentCounter {
         segment_count(element)
     }
 
-    /// Asks for one profile with one property: the count stands in the envelope.
+    /// Requests one profile with one property; the count is in the envelope.
     fn profiles_in(&self, segment: &str) -> Option<Request> {
         is_addressable(segment).then(|| Request {
             path: path_of(segment),

@@ -49,7 +49,7 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
         &self.entry.scheduled.job.name
     }
 
-    /// Runs in a task of its own, so that a panic ends this run and nothing else.
+    /// Runs the job in a separate task, so that a panic ends only this run.
     async fn run(&self) -> Again {
         let (entry, runner, cancel) = (
             Arc::clone(&self.entry),

@@ -106,7 +106,7 @@ pub(super) struct TableState {
 }
 
 impl TableState {
-    /// A table of about so many rows: 5% of them may be refreshed.
+    /// A table of about `rows` rows, of which 5% may be refreshed.
     pub(super) fn of(rows: u64) -> Self {
         Self {
             rehash: AtomicI64::new(i64::try_from(rows / 20).unwrap_or(i64::MAX)),

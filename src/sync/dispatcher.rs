@@ -84,7 +84,7 @@ impl<S, T: Store> Dispatcher<S, T> {
     pub(super) async fn send_tails(&mut self) -> Outcome<()> {
         while let Some((page, tail, counts)) = self.pages.next_tail() {
             let mut position = tail.position;
-            // Batches are counted once they are committed, so the table holds at least so many.
+            // Batches are counted once they are committed, so this is a lower bound of the table's rows.
             position.seen_at_least = self.seen_at_least();
             position.unidentified += self.unidentified + counts.unidentified;
             reach("page/tail", Side::Before)?;
@@ -117,7 +117,7 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.held.take().map_or(Ok(()), Err)
     }
 
-    /// Collects reports until no batch is under way.
+    /// Collects reports until all batches are reported.
     pub(super) async fn drain(&mut self) -> Outcome<()> {
         let mut first = Ok(());
         if let Err(fault) = self.send_tails().await {

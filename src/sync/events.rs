@@ -181,8 +181,8 @@ impl Scan {
             .map_or_else(|| self.parameters.asked(), SinceWalk::from)
     }
 
-    /// Processes an answer; the time of the first one begins the walk. Events that the tenant dates ahead of both own
-    /// clocks are loaded, but the watermark stays behind them.
+    /// Processes an answer; the walk starts at the time of the first one. Events that the tenant dates ahead of both own clocks
+    /// are loaded, but the watermark stays before them.
     fn take<S: Source, T: Store>(
         &mut self,
         context: &Context<'_, S, T, dyn Feed>,

@@ -30,16 +30,16 @@ const ENOUGH: usize = 4;
 const LINGER: Duration = Duration::from_millis(250);
 /// How long a lane retries while the database is unreachable; then the run fails.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
-/// Between two tries of a lane.
+/// The pause between two attempts of a lane.
 const LANE_PAUSE: Duration = Duration::from_millis(500);
 
-/// A batch on its way to a lane.
+/// A batch that is queued for a lane.
 pub(super) struct QueuedBatch {
     pub(super) page: u64,
     raw: RawBatch,
     position: Option<CursorPosition>,
     parts: StdMutex<Parts>,
-    /// The batch's share of the bytes that may be under way; released when the batch is dropped.
+    /// The batch's share of the bytes that the lanes may hold; released when the batch is dropped.
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
@@ -382,8 +382,8 @@ impl<S: Source, T: Store> Lane<S, T> {
     }
 }
 
-/// Whether the database crashed and lost the seen ids, in which case reading on would be useless. If the question
-/// cannot be asked now, it is asked at the walk's end.
+/// Whether the database crashed and lost the seen ids, in which case reading on would be useless. If the check fails now, it is
+/// repeated at the walk's end.
 async fn has_lost_ids<S: Source, T: Store>(transfer: &Transfer<S, T>) -> bool {
     // Batches are counted once they are committed, so the table holds at least as many as were counted before.
     let counted = transfer.recorded();

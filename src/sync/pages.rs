@@ -12,7 +12,7 @@ use super::batch::RawBatch;
 pub(super) struct Tail {
     /// The last elements of the page; may be empty.
     pub(super) raw: RawBatch,
-    /// Where the walk stands after the page.
+    /// The position of the walk after the page.
     pub(super) position: CursorPosition,
 }
 

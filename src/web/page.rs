@@ -12,7 +12,7 @@ use crate::model::fault::Fault;
 use crate::model::format;
 use crate::model::status::{Status, Token, TokenStatus};
 
-/// The stylesheet; its hash stands in the content security policy.
+/// The stylesheet; the content security policy has its hash.
 pub(super) const STYLE: &str = include_str!("page.css");
 
 /// The page of a state that could be read.

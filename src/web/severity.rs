@@ -11,7 +11,7 @@ pub(super) enum Severity {
     Idle,
     /// All is well.
     Good,
-    /// A run is under way.
+    /// A run is open.
     Running,
     /// Somebody should look at it.
     Attention,

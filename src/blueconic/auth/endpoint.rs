@@ -108,7 +108,7 @@ impl Endpoint {
         let pairs = fields.plain.iter().chain(fields.secret);
         let secret = self.access.client_secret.expose();
         let longest: usize = pairs.clone().map(|(name, value)| name.len() + value.len()).sum();
-        // Room for all of it, percent-encoded: a text that grows leaves copies behind.
+        // Capacity for the whole percent-encoded form, since a growing buffer would leave copies of secrets in memory.
         let room = 3 * (longest + self.access.client_id.len() + secret.len()) + 256;
         let mut form = Serializer::new(String::with_capacity(room));
         form.extend_pairs(pairs);

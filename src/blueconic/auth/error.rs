@@ -20,7 +20,7 @@ pub enum AuthorizationError {
     /// The refresh token is dead.
     #[error("the authorization has ended: a person has to sign in again (reauth required)")]
     Reauthorize {
-        /// What the tenant said when it ended.
+        /// The tenant's message about the end.
         why: String,
     },
     /// The tokens were sealed with another key.

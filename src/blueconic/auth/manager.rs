@@ -129,8 +129,7 @@ impl<T: TokenStore> Tokens<T> {
         }
     }
 
-    /// Waits until no token request is under way, so that its result is stored. False if that takes longer than
-    /// `patience`.
+    /// Waits until no token request is open, so that its result is stored. False if that takes longer than `patience`.
     pub(in crate::blueconic) async fn finish(&self, patience: Duration) -> bool {
         let lock = tokio::time::timeout(patience, self.shared.refresh_lock.lock());
         lock.await.is_ok()
@@ -151,7 +150,7 @@ impl<T: TokenStore> Tokens<T> {
         self.shared.end_refresh(outcome)
     }
 
-    /// Fetches in a task of its own: a cancelled caller must not leave a claim behind.
+    /// Fetches in a separate task, so that a cancelled caller leaves no claim.
     async fn fetch(&self, since: Duration) -> Result<Token, ClientError> {
         let shared = Arc::clone(&self.shared);
         match tokio::spawn(async move { shared.fetch_locked(since).await }).await {

@@ -87,7 +87,7 @@ impl Row {
     }
 }
 
-/// The claim with this fence stands, or has lapsed without a successor.
+/// Whether the claim with this fence holds, or has lapsed without a successor.
 fn is_held(row: &&mut Row, fence: i64) -> bool {
     row.fence == fence && row.claimed_until.is_some()
 }

@@ -28,7 +28,7 @@ pub(in crate::blueconic) struct Token {
 }
 
 impl Token {
-    /// A token with so much of its life left at `now`.
+    /// A token with the rest of its life at `now`.
     pub(super) fn new(
         version: i64,
         secret: Zeroizing<String>,

@@ -1,4 +1,4 @@
-//! Every form in which servers pack bodies, whole, cut at each byte, and in chunks of every kind.
+//! Every compression of bodies, whole, cut at each byte, and in chunks of various sizes.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use std::io::Write as _;
@@ -45,7 +45,7 @@ fn brotli(body: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Each part packed by itself, one behind the other.
+/// Each part compressed separately, concatenated.
 fn in_parts(body: &[u8], pack: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     body.chunks(4096).flat_map(pack).collect()
 }
@@ -67,7 +67,7 @@ fn unpack(encoding: &str, packed: &[u8], chunk: usize) -> Result<Vec<u8>, Decomp
     Ok(all)
 }
 
-/// A head with all that a head may have.
+/// A header with all optional fields.
 fn with_a_long_head(body: &[u8]) -> Vec<u8> {
     let mut builder = flate2::GzBuilder::new();
     builder = builder
@@ -102,13 +102,13 @@ fn every_form_is_unpacked_in_chunks_of_any_size() {
         ("identity", body.clone()),
         ("", body.clone()),
         ("UTF-8", body.clone()),
-        // What is called one thing and is another.
+        // The name and the actual encoding differ.
         ("gzip", body.clone()),
         ("zstd", [b"\xef\xbb\xbf \r\n".to_vec(), body.clone()].concat()),
         ("UTF-8", gzip(&body)),
         ("zstd", gzip(&body)),
         ("", zstd(&body)),
-        // Packed twice, the last name last.
+        // Compressed twice, in the order of the names.
         ("br, gzip", gzip(&brotli(&body))),
         ("identity,gzip", gzip(&body)),
     ];
@@ -140,7 +140,7 @@ fn a_cut_body_is_never_whole() {
             );
         }
     }
-    // Between two members nothing is missing that gzip knows of; the reader of JSON does.
+    // A cut between two members is not visible to gzip; the JSON reader finds it.
     let first = gzip(&body[..4096]);
     assert_eq!(
         unpack("gzip", &in_parts(&body, gzip)[..first.len()], 1000).unwrap(),
@@ -180,7 +180,7 @@ fn what_is_garbled_or_followed_by_something_else_is_refused() {
     ));
 }
 
-/// How much is handed out before a body is given up.
+/// How much is decompressed before a body is given up.
 fn given_out(encoding: &str, packed: &[u8]) -> (u64, DecompressError) {
     let mut unpack = BodyDecompressor::new([encoding].into_iter()).unwrap();
     let mut out = 0;
@@ -222,7 +222,7 @@ fn a_bomb_ends_early_whatever_it_is_packed_with() {
         );
         assert!(out < 200 << 20, "{encoding}");
     }
-    // Dense, and no more than is harmless.
+    // Dense, but small enough to be harmless.
     let small = gzip(&blanks);
     assert_eq!(unpack("gzip", &small, 100).unwrap().len(), blanks.len());
     assert!(matches!(

@@ -9,7 +9,7 @@ const SHORTEST_SUBSTRING: usize = 8;
 /// A part of a text that may be an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate<'text> {
-    /// The part as it stands in the text.
+    /// The part as written in the text.
     pub(super) form: &'text str,
     /// The part with JSON's escapes resolved.
     pub(super) id: String,

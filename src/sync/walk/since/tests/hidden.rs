@@ -1,4 +1,4 @@
-//! Events that a page hides behind its end: asked for again, found, or a gap.
+//! Events that are hidden after the end of a page: requested again, found, or a gap.
 
 use super::*;
 
@@ -159,7 +159,7 @@ fn a_page_full_of_what_has_no_date_is_passed() {
                 };
                 return assert_eq!(advance.gaps, [(span, GapReason::Unreachable)]);
             }
-            // Unreadable ones fill the page up to 8,000; behind it lies one event.
+            // Unreadable events fill the page up to 8,000; one event follows.
             Step::Read(from, _) if from < at(8_000) => step = walk.page(6, &[]),
             Step::Read(from, _) => {
                 let one = dates(&[9_000])

@@ -40,7 +40,7 @@ fn the_first_scan_ever_opens_no_gap_before_its_start() {
 #[test]
 fn what_the_tenant_may_have_dropped_by_its_own_clock_is_not_covered() {
     let day = 86_400_000;
-    // Our clock is an hour behind: what we ask for may be gone already.
+    // Our clock is an hour behind, so the requested events may be gone already.
     let ours = ScanParameters {
         order: Some(EventOrder::OldestFirst),
         now: at(40 * day - 3_600_000),

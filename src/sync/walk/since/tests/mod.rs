@@ -29,7 +29,7 @@ fn parameters(watermark: Option<i64>) -> ScanParameters {
     }
 }
 
-/// A scan whose first answer told the same time.
+/// A scan whose first answer had the same time.
 fn begun(parameters: ScanParameters) -> SinceWalk {
     SinceWalk::begin(parameters, Some(parameters.now))
 }
@@ -38,7 +38,7 @@ fn dates(millis: &[i64]) -> Vec<Time> {
     millis.iter().map(|one| at(*one)).collect()
 }
 
-/// Nothing more comes, whatever is asked for.
+/// Nothing more comes, whatever is requested.
 fn drained(walk: &mut SinceWalk) -> Advance {
     for _ in 0..200 {
         if let Step::End(advance) = walk.page(0, &[]) {

@@ -42,7 +42,7 @@ fn a_short_page_that_does_not_reach_back_leaves_a_gap_in_doubt() {
         from: at(5_000),
         to: at(6_000),
     };
-    // No order, then newest first: by the page itself, and as it was told.
+    // No order, then newest first: by the page itself, and by the settings.
     let unordered = gap(parameters(Some(5_000)), &[6_000, 8_000, 7_000], &[7_000, 8_000]);
     assert_eq!(unordered, [(span, GapReason::Doubtful(3))]);
     let newest = [9_000, 8_000, 7_000, 6_500, 6_000];
@@ -64,7 +64,7 @@ fn oldest_first_goes_on_from_the_millisecond_before_the_last() {
         panic!("does not go on")
     };
     assert_eq!((from, advance.watermark), (at(6_003), Some(at(6_003))));
-    // One more than before: there may be more behind it.
+    // One more than before: more events may follow.
     let step = walk.page(3, &dates(&[6_004, 6_004, 6_004]));
     assert!(matches!(step, Step::Read(from, _) if from == at(6_004)));
     assert_eq!(drained(&mut walk).gaps, []);
