@@ -260,7 +260,7 @@ fn has_zlib_head(start: &[u8]) -> bool {
     matches!(start, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
-/// zstd; each further frame starts a new decoder.
+/// zstd. The decoder starts each further frame by itself.
 struct Zstd {
     decoder: Decoder<'static>,
     between: bool,

@@ -10,7 +10,7 @@ use crate::model::position::{CursorPosition, Position, Scope, Slot};
 use crate::model::status::RunStatus;
 
 use closing::{after_full_walk, finish};
-use known::KnownBeside;
+use known_reader::KnownReader;
 use opening::open;
 use stored::{give_up, has_lost_ids, start_over, walk_of};
 
@@ -26,7 +26,7 @@ use super::watermarks::{self, Watermarks};
 use super::{clocks, pipeline};
 
 mod closing;
-mod known;
+mod known_reader;
 mod opening;
 pub(super) mod stored;
 
@@ -262,6 +262,6 @@ async fn transfer<S: Source, T: Store>(
     };
     let bytes = context.bounds.known_bytes;
     let is_worth_it = start.range.is_none() && table.children.is_empty() && stored > 0 && bytes > 0;
-    let _known = is_worth_it.then(|| KnownBeside::read(store, walk, stored, bytes));
+    let _known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
     Box::pin(pipeline::run(Arc::new(transfer), start)).await
 }

@@ -49,17 +49,17 @@ pub enum MemberKind {
 
 /// A list with the elements that it has.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct ServedList {
     pub(crate) list: List,
     pub(crate) elements: Vec<Node>,
 }
 
 /// Makes the elements of all lists. The first of a list was made at `made_from`, each other one a day after the one before.
-pub(crate) fn held(lists: &[List], seed: u64, made_from: i64) -> Vec<Held> {
+pub(crate) fn served(lists: &[List], seed: u64, made_from: i64) -> Vec<ServedList> {
     let made = |list: &List| {
         let fold = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
         let salt = list.path.bytes().fold(seed ^ GOLDEN, fold);
-        Held {
+        ServedList {
             elements: (0..ELEMENTS)
                 .map(|ordinal| element(list, salt, ordinal, made_from))
                 .collect(),
@@ -115,7 +115,7 @@ fn put(members: &mut Vec<(&'static str, Node)>, path: &'static str, value: Node)
     }
 }
 
-impl Held {
+impl ServedList {
     /// The elements as JSON in the form of documents.
     pub(crate) fn values(&self) -> Vec<serde_json::Value> {
         let written = |node| Writer::new(Shape::default(), 0).document(node);

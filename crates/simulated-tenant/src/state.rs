@@ -12,7 +12,7 @@ use crate::dates::DAY;
 use crate::faults::Faults;
 use crate::identity::mix;
 use crate::json::Writer;
-use crate::lists::{self, Held};
+use crate::lists::{self, ServedList};
 use crate::oauth::Oauth;
 use crate::render_cache::RenderCaches;
 use crate::requests::Requests;
@@ -31,7 +31,7 @@ pub(crate) struct State {
     pub(crate) requests: Requests,
     pub(crate) render_caches: RenderCaches,
     /// The lists that it was given.
-    pub(crate) lists: Vec<Held>,
+    pub(crate) lists: Vec<ServedList>,
     world: RwLock<World>,
     shape: RwLock<Shape>,
     salts: AtomicU64,
@@ -55,7 +55,7 @@ impl State {
             faults: Faults::new(settings.seed),
             requests: Requests::default(),
             render_caches: RenderCaches::default(),
-            lists: lists::held(
+            lists: lists::served(
                 &settings.lists,
                 settings.seed,
                 made_at - milliseconds(settings.history),

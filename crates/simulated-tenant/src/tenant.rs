@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
-use crate::lists::Held;
+use crate::lists::ServedList;
 use crate::requests::Requests;
 use crate::server::serve;
 pub use crate::settings::Settings;
@@ -117,8 +117,8 @@ impl Tenant {
 
     /// The elements of a list that it was given, by its path.
     pub fn listed(&self, path: &str) -> Vec<serde_json::Value> {
-        let held = self.state.lists.iter().find(|held| held.list.path == path);
-        held.map_or_else(Vec::new, Held::values)
+        let served = self.state.lists.iter().find(|served| served.list.path == path);
+        served.map_or_else(Vec::new, ServedList::values)
     }
 
     /// Ends all connections as they stand and frees the port.

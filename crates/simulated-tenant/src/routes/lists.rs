@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::segments::envelope;
 use crate::answer::{Refusal, json};
 use crate::json::Node;
-use crate::lists::Held;
+use crate::lists::ServedList;
 use crate::query::Query;
 use crate::state::State;
 
@@ -20,10 +20,10 @@ pub(super) fn list(
 ) -> Result<Response, Refusal> {
     let unknown = || Refusal::not_found(format!("There is nothing at {}", uri.path()));
     let path = uri.path().strip_prefix(&state.settings.api_path);
-    let at = |held: &&Held| path == Some(held.list.path) && method == Method::GET;
-    let held = state.lists.iter().find(at).ok_or_else(unknown)?;
-    state.allow(headers, held.list.scope)?;
+    let at = |served: &&ServedList| path == Some(served.list.path) && method == Method::GET;
+    let served = state.lists.iter().find(at).ok_or_else(unknown)?;
+    state.allow(headers, served.list.scope)?;
     let paging = Query::of(uri).paging()?;
-    let body = envelope(held.list.array, &held.elements, paging, Node::clone);
+    let body = envelope(served.list.array, &served.elements, paging, Node::clone);
     Ok(json(Body::from(state.writer().document(&Node::Object(body)))))
 }

@@ -7,13 +7,13 @@ use crate::model::ports::Store;
 use crate::model::walk::Walk;
 
 /// The task that reads the hashes, and their memory. Both end when this value is dropped.
-pub(super) struct KnownBeside<T: Store> {
+pub(super) struct KnownReader<T: Store> {
     store: T,
     walk: Walk,
     _reading: AbortOnDropHandle<()>,
 }
 
-impl<T: Store> KnownBeside<T> {
+impl<T: Store> KnownReader<T> {
     /// Starts to read about `rows` rows, as far as they fit into `bytes`. Until the task is done, or if it fails, each profile is
     /// looked up in the database.
     pub(super) fn read(store: &T, walk: Walk, rows: u64, bytes: usize) -> Self {
@@ -40,7 +40,7 @@ impl<T: Store> KnownBeside<T> {
     }
 }
 
-impl<T: Store> Drop for KnownBeside<T> {
+impl<T: Store> Drop for KnownReader<T> {
     fn drop(&mut self) {
         self.store.forget_known(self.walk);
     }
