@@ -30,7 +30,7 @@ use crate::telemetry::Terminal;
 use super::psql::demo_dir;
 use super::{backfill, child_environment, output, progress, simulated_lists};
 
-/// What an analyst might ask first.
+/// The first questions of an analyst.
 const QUERIES: [(&str, &str); 4] = [
     (
         "How far can each table be trusted?",

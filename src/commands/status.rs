@@ -165,7 +165,7 @@ fn tell_token(token: Option<&Token>) {
     }
 }
 
-/// What the tables take on disk.
+/// The sizes of the tables on disk.
 fn sizes(tables: &[TableSize]) -> Vec<Vec<String>> {
     let mut rows = vec![
         ["table", "rows (about)", "size", "of it indexes"]

@@ -121,7 +121,7 @@ impl Registry {
         persons.map(|one| one.table).collect()
     }
 
-    /// What is read after the plain lists.
+    /// The resources that are read after the plain lists.
     pub fn others(self) -> impl Iterator<Item = &'static Description> {
         self.others.iter()
     }

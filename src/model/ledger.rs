@@ -96,7 +96,7 @@ impl Counts {
 pub struct Ledger {
     /// How it ended.
     pub status: RunStatus,
-    /// What it did.
+    /// Its counts.
     pub counts: Counts,
     /// What failed and why.
     pub error: Option<String>,

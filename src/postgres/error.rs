@@ -52,7 +52,7 @@ pub enum Error {
     /// The server is older than 15.
     #[error("PostgreSQL {version} at {address} is too old")]
     TooOld {
-        /// What it calls itself.
+        /// Its version.
         version: String,
         /// Where it is.
         address: String,
@@ -168,9 +168,9 @@ pub enum Error {
     Held {
         /// `RESOURCE/SCOPE`.
         name: String,
-        /// Who.
+        /// The holder.
         holder: String,
-        /// Until when without renewing.
+        /// The end of the lease without a renewal.
         expires_at: Time,
     },
     /// The watermark lies before the given time, or there is none.
@@ -186,9 +186,9 @@ pub enum Error {
     Waited {
         /// In words: "loading a batch".
         doing: &'static str,
-        /// For how long it was waited for.
+        /// How long the work was waited for.
         seconds: u64,
-        /// What kept it.
+        /// What blocked the work.
         blocker: Blocker,
     },
     /// Rows that were compared as unchanged have been removed since.

@@ -15,7 +15,7 @@ const AHEAD: &str = "making partitions ahead";
 const STAGED: &str = "making partitions";
 /// How long one try waits for a lock.
 const TRY: &str = "5s";
-/// Between two tries, in which others pass.
+/// The pause between two attempts, in which other sessions proceed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a partition that a batch needs is tried for.
 const PATIENCE: Duration = Duration::from_secs(45);

@@ -28,7 +28,7 @@ pub(crate) struct OpenRejects {
 }
 
 impl OpenRejects {
-    /// Asks for all that are open.
+    /// Reads all open rejects.
     pub(crate) async fn read(connection: &mut PgConnection, resource: &str) -> Result<Self, Error> {
         let row = sqlx::query!(
             r#"select
@@ -154,8 +154,7 @@ fn key(reject: &Reject) -> String {
         .unwrap_or_else(|| hex::encode(reject.sha256))
 }
 
-/// Closes the open rejects of elements that loaded. The ids are looked up one by one, in the index over those that are
-/// open.
+/// Closes the open rejects of loaded elements. Each id is looked up in the index over open rejects.
 pub(crate) async fn resolve(
     connection: &mut PgConnection,
     resource: &str,

@@ -5,12 +5,12 @@ use crate::model::table::{ColumnKind, Table};
 /// The column of all tables that no decoder fills.
 pub(crate) const SYNCED_AT: &str = "synced_at";
 
-/// A table's name with its schema.
+/// The name of a table with its schema.
 pub(crate) fn relation(table: &Table) -> String {
     format!("blueconic.{}", quoted(table.name))
 }
 
-/// The name of a table's staging.
+/// The name of a table's staging table.
 pub(crate) fn staging(table: &Table) -> String {
     format!("pg_temp.staged_{}", table.name)
 }
@@ -84,8 +84,8 @@ pub(crate) const fn nothing(kind: ColumnKind) -> &'static str {
     }
 }
 
-/// Makes the staging of a table, with more columns if need be. No key and no constraint: a batch holds each key once and in
-/// order, and the table itself checks the rest.
+/// Creates the staging table of a table, with the further columns `more`. It has no key and no constraint, since a batch has each
+/// key once and in order, and the table itself checks the rest.
 pub(crate) fn create_staging(table: &Table, more: &[&str]) -> String {
     let own = table.columns.iter().map(|column| {
         let (name, kind) = (quoted(column.name), column.kind);
@@ -100,8 +100,8 @@ pub(crate) fn create_staging(table: &Table, more: &[&str]) -> String {
     )
 }
 
-/// The head of an upsert, up to its `where`. `$1` is the time, `more` are further columns. The time stands in the rows, since
-/// nothing but `excluded` may stand in the assignments where tables are distributed.
+/// The start of an upsert, up to its `where`. `$1` is the current time, `more` are further columns. The time is a column of the
+/// rows, since the assignments of a distributed table may only use `excluded`.
 pub(crate) fn insert_or_update(table: &Table, more: &[&str], incoming: &str) -> String {
     let own = table.columns.iter();
     let own = own.filter(|column| !table.key.contains(&column.name));

@@ -8,7 +8,7 @@ use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 
-/// Makes the staging tables, or empties those that an earlier loader on this connection left.
+/// Creates the staging tables, or empties those of an earlier loader on this connection.
 pub(crate) async fn prepare(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
     for one in sql.and_children() {
         prepare_one(connection, one).await?;
@@ -43,11 +43,11 @@ pub(crate) async fn fill(connection: &mut PgConnection, sql: &Statements, rows: 
     sent.doing("copying rows into staging")
 }
 
-/// Deleted rows that staging may hold before it is truncated.
+/// The most deleted rows of a staging table before it is truncated.
 const MOST_DELETED_ROWS: usize = 5_000;
 
-/// Empties staging. Truncating gives the space back, where deleting would let the table grow: autovacuum does not
-/// come to temporary tables.
+/// Empties the staging tables. `truncate` frees their space, while after `delete` they would grow, since autovacuum skips
+/// temporary tables.
 pub(crate) async fn empty(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
     for one in sql.and_children() {
         run(connection, &one.empty_staging).await?;
@@ -55,8 +55,8 @@ pub(crate) async fn empty(connection: &mut PgConnection, sql: &Statements) -> Re
     Ok(())
 }
 
-/// Takes out the few rows of a small batch: a new file, which truncating makes, costs more than they do. `deleted_rows` counts
-/// the rows that were deleted since the last one.
+/// Deletes the rows of a small batch, which costs less than the new file of a `truncate`. `deleted_rows` counts the deleted rows
+/// since the last `truncate`.
 pub(crate) async fn clear(
     connection: &mut PgConnection,
     sql: &Statements,

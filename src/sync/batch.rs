@@ -93,7 +93,7 @@ impl Prepared {
     }
 }
 
-/// What a run knows of its table before it reads.
+/// The state of a run's table before the run reads.
 #[derive(Debug)]
 pub(super) struct TableState {
     /// How many rows may still have only their `source_hash` refreshed in this run. The bound keeps a tenant that

@@ -92,7 +92,7 @@ impl<S: Source, T: Store> Engine<S, T> {
         }
     }
 
-    /// What the parts of a run over a resource work with.
+    /// The context that the parts of a run over a resource share.
     fn context<'a, R: ?Sized>(&'a self, open: OpenRun<'a>, resource: &'a Arc<R>) -> Context<'a, S, T, R> {
         Context {
             source: &self.source,

@@ -93,7 +93,7 @@ enum Read {
     /// It ended whole; its last elements.
     Whole(PageEnd, RawBatch),
     /// The page brought more elements than is plausible.
-    TooMuch,
+    TooManyElements,
 }
 
 impl<S: Source, T: Store> CursorReader<S, T> {
@@ -268,7 +268,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             raw.push(block);
             let total = position.course.first_total.or(page.so_far().total_results);
             if read > limit::of_profiles(total, self.transfer.stored) {
-                return Ok(Read::TooMuch);
+                return Ok(Read::TooManyElements);
             }
             if ahead.is_none() {
                 *ahead = self.ask_ahead(position, page.so_far().next_cursor.as_deref());

@@ -55,7 +55,7 @@ impl<S: Source, T: Store> Engine<S, T> {
     }
 }
 
-/// What counting needs.
+/// The context of a comparison.
 struct Counting<'a, S, T> {
     engine: &'a Engine<S, T>,
     stop: Stop,
@@ -209,7 +209,7 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
     }
 }
 
-/// What a page of a list holds.
+/// The ids and keys of a page of a list.
 struct ListPage {
     ids: Vec<String>,
     /// Hashes of the keys of rows, and of elements that should have become rows.

@@ -32,7 +32,7 @@ impl Asked {
     }
 }
 
-/// What the tenant did not do.
+/// The refusal, as it follows "the tenant" in a message.
 impl fmt::Display for Asked {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {

@@ -48,7 +48,7 @@ enum End {
     /// It ended with a page of known elements.
     Repeats,
     /// It brought more elements than is plausible.
-    TooMuch,
+    TooManyElements,
 }
 
 /// What follows from a page.
@@ -85,7 +85,7 @@ impl OffsetWalk {
         let most = limit::of_list(self.total.or(reported), stored);
         let too_much = self.next + elements > most;
         if too_much {
-            self.end = End::TooMuch;
+            self.end = End::TooManyElements;
         }
         too_much
     }
@@ -127,7 +127,7 @@ impl OffsetWalk {
 
     /// Whether more elements came than is plausible.
     pub(crate) fn has_no_end(&self) -> bool {
-        self.end == End::TooMuch
+        self.end == End::TooManyElements
     }
 
     /// How often the listing may be read again if this reading is not complete.
@@ -135,7 +135,7 @@ impl OffsetWalk {
         match self.end {
             End::Total => READ_AGAIN,
             End::Empty | End::Repeats => READ_AGAIN_IN_VAIN,
-            End::TooMuch => 0,
+            End::TooManyElements => 0,
         }
     }
 
@@ -153,7 +153,7 @@ impl OffsetWalk {
             Some(difference) => difference == 0,
             None => self.end == End::Empty,
         };
-        adds_up && !self.shifted && self.end != End::TooMuch
+        adds_up && !self.shifted && self.end != End::TooManyElements
     }
 
     /// Whether another reading brought exactly the same ids.
