@@ -282,7 +282,7 @@ async fn a_stranger_changes_the_table_of_audit_events() {
     ];
     let noticed = &["a lock is held by session", "a-stranger"];
     tried(
-        "a stranger is in the way of a partition",
+        "a stranger blocks a partition",
         Cause::Stranger(lock),
         noticed,
         10,
