@@ -15,7 +15,6 @@ use blueconic_sync::model::description::{Description, List, Reading, Registry};
 use blueconic_sync::model::liveness::Liveness;
 use blueconic_sync::model::page::Meter;
 use blueconic_sync::model::ports::{Observer as _, Source as _};
-use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::resources::registry::{Entry, RESOURCES};
 use blueconic_sync::schedule::jobs::jobs;
@@ -28,6 +27,7 @@ use simulated_tenant::tenant::{Settings as TenantSettings, Tenant, start};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::database::Database;
+use crate::support::described::{registry_with_list, run, variables};
 use crate::support::registry::list_names;
 use crate::support::scripted::{Scripted, list, scripted};
 use crate::support::small;
@@ -88,8 +88,7 @@ comment on column blueconic.gadgets.synced_at is 'When the load began that last 
 
 /// The program's resources and the gadgets.
 fn registry() -> Registry {
-    let lists = RESOURCES.lists().map(|(list, _)| *list).chain([GADGETS]);
-    RESOURCES.with_lists(lists.collect::<Vec<_>>().leak())
+    registry_with_list(GADGETS)
 }
 
 type Gadgets = Arc<Mutex<Vec<Value>>>;
@@ -107,29 +106,11 @@ async fn tenant(gadgets: &Gadgets) -> Scripted {
     .await
 }
 
-fn variables(tenant: &str, database: &str, more: &[(&str, &str)]) -> Variables {
-    [
-        ("BLUECONIC_URL", tenant),
-        ("BLUECONIC_CLIENT_ID", "app"),
-        ("BLUECONIC_CLIENT_SECRET", "secret"),
-        ("DATABASE_URL", database),
-        ("BLUECONIC_SYNC__LIMITS__REQUESTS_PER_SECOND", "10000"),
-        ("BLUECONIC_SYNC__LIMITS__BURST", "10000"),
-        ("BLUECONIC_SYNC__RETRY__GIVE_UP_AFTER", "5s"),
-    ]
-    .iter()
-    .chain(more)
-    .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-    .collect()
-}
-
-/// Reads the gadgets once.
-async fn sync(app: &App, settings: &Settings, entry: &Entry) -> Value {
-    let engine = app.engine(settings, None, Arc::new(NoListener));
-    let task = app::run_spec(settings, entry, Overrides::default(), WhenHeld::LookOn);
-    let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
-    assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.fault);
-    app.store.run(report.run_id.unwrap()).await.unwrap()
+/// Reads a list once.
+async fn sync(app: &App, settings: &Settings, list: &str) -> Value {
+    let run = run(app, settings, list, Overrides::default()).await;
+    assert_eq!(run["status"], "succeeded", "{run}");
+    run
 }
 
 async fn rows(database: &Database) -> Vec<String> {
@@ -162,7 +143,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
         .unwrap();
 
     // Synced, in pages of the size that is set.
-    let run = sync(&app, &settings, entry).await;
+    let run = sync(&app, &settings, entry.name()).await;
     assert_eq!(
         (run["rows_read"].as_i64(), run["rows_inserted"].as_i64()),
         (Some(3), Some(3))
@@ -178,7 +159,7 @@ async fn a_new_list_is_synced_swept_shown_and_checked() {
 
     // Changed and swept.
     *gadgets.lock().unwrap() = vec![gadget("a", 1), gadget("c", 30)];
-    let run = sync(&app, &settings, entry).await;
+    let run = sync(&app, &settings, entry.name()).await;
     assert_eq!(
         (run["rows_updated"].as_i64(), run["rows_removed"].as_i64()),
         (Some(1), Some(1))
@@ -417,7 +398,7 @@ async fn the_simulated_tenant_serves_every_list_as_it_is_described() {
     assert!(lists.len() > RESOURCES.lists().count());
     for entry in lists {
         // Whatever its default: a list that has to be asked for is asked for here.
-        let run = sync(&app, &settings, entry).await;
+        let run = sync(&app, &settings, entry.name()).await;
         assert!(run["rows_inserted"].as_i64() > Some(2), "{run}");
         if !KNOWN_BY_HEART.contains(&entry.name()) {
             assert_list_equal(&database, &tenant, entry.description).await;

@@ -1,10 +1,11 @@
 //! The harness: a private PostgreSQL, a database for each test, simulated tenants, the real binary, and the comparison
-//! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides; `client` and
-//! `fixture` alone drive the library's own client and store, and `registry` tells which resources there are.
+//! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides; only
+//! `client`, `fixture` and `described` use the library's own client, store and engine, and `registry` lists the resources.
 
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod described;
 pub(crate) mod fixture;
 pub(crate) mod gateway;
 pub(crate) mod oauth;
@@ -31,7 +32,7 @@ pub(crate) struct Scene {
     pub(crate) program: Program,
 }
 
-/// Sets a scene.
+/// Makes a scene.
 pub(crate) async fn scene(settings: Settings) -> Scene {
     let tenant = start(settings.with_lists(registry::lists())).await.unwrap();
     let database = Database::empty().await;
@@ -43,20 +44,20 @@ pub(crate) async fn scene(settings: Settings) -> Scene {
     }
 }
 
-/// A tenant of so many profiles with few properties, so that a test is quick.
+/// A tenant of so many profiles with few properties, for fast tests.
 pub(crate) fn small(profiles: u64) -> Settings {
     Settings {
         profiles,
         properties: 8,
         audit_events: 200,
-        // Data is as of midnight, retention as of now: 29 days would be over the edge in the evening.
+        // Data is as of midnight, retention as of now: in the evening 29 days would exceed it.
         audit_history: Duration::from_hours(28 * 24),
         ..Settings::default()
     }
     .with_lists(registry::lists())
 }
 
-/// Looks again until it is so.
+/// Repeats `look` until it returns a value.
 pub(crate) async fn eventually<F, T>(what: &str, within: Duration, mut look: F) -> T
 where
     F: AsyncFnMut() -> Option<T>,

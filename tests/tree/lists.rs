@@ -2,17 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use blueconic_sync::app::{self, App, Overrides};
+use blueconic_sync::app::{App, Overrides};
+use blueconic_sync::config::settings::Settings;
 use blueconic_sync::model::description::{Description, List, Reading};
 use blueconic_sync::model::table::{Child, Column, ColumnKind, Merge, Table};
-use blueconic_sync::resources::registry::RESOURCES;
-use blueconic_sync::sync::progress::NoListener;
-use blueconic_sync::sync::run_spec::WhenHeld;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::settings;
 use crate::support::database::Database;
+use crate::support::described::{registry_with_list, run};
 use crate::support::scripted::{list, scripted};
 
 static PARTS: Table = Table {
@@ -72,16 +70,8 @@ fn gadget(id: &str, parts: &[(i32, &str)]) -> Value {
     json!({"id": id, "name": "n", "built": {"of": parts}})
 }
 
-async fn sync(app: &App, settings: &blueconic_sync::config::settings::Settings) -> Value {
-    let entry = app
-        .entries
-        .iter()
-        .find(|entry| entry.name() == "gadgets")
-        .unwrap();
-    let engine = app.engine(settings, None, Arc::new(NoListener));
-    let task = app::run_spec(settings, entry, Overrides::default(), WhenHeld::Wait);
-    let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
-    app.store.run(report.run_id.unwrap()).await.unwrap()
+async fn sync(app: &App, settings: &Settings) -> Value {
+    run(app, settings, "gadgets", Overrides::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,9 +88,7 @@ async fn a_list_with_children_is_loaded_changed_and_swept() {
     })
     .await;
     let database = Database::empty().await;
-    let lists = RESOURCES.lists().map(|(list, _)| *list).chain([GADGETS]);
-    let registry = RESOURCES.with_lists(lists.collect::<Vec<_>>().leak());
-    let settings = settings(&tenant.url, &database.url, registry);
+    let settings = settings(&tenant.url, &database.url, registry_with_list(GADGETS));
     let app = App::start(&settings).await.unwrap();
     database.run(MIGRATION).await;
     let parts = "select concat_ws('|', gadget_id, number, tags) from blueconic.gadget_parts order by 1";

@@ -12,21 +12,17 @@ mod wide;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use blueconic_sync::app::{self, App, Overrides};
+use blueconic_sync::app::{App, Overrides};
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
-use blueconic_sync::config::variables::Variables;
 use blueconic_sync::model::description::{Description, Reading, Registry};
 use blueconic_sync::model::position::Scope;
-use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::model::table::{Child, Column, ColumnKind, Merge, Table};
 use blueconic_sync::resources::registry::RESOURCES;
-use blueconic_sync::sync::progress::NoListener;
-use blueconic_sync::sync::run_spec::WhenHeld;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::support::database::Database;
+use crate::support::described::{run, variables};
 use crate::support::scripted::{Answer, Asked, Scripted, scripted, segments};
 
 /// The description of the child table.
@@ -182,20 +178,11 @@ impl World {
 }
 
 fn settings(tenant: &str, database: &str, registry: Registry) -> Settings {
-    let variables: Variables = [
-        ("BLUECONIC_URL", tenant),
-        ("BLUECONIC_CLIENT_ID", "app"),
-        ("BLUECONIC_CLIENT_SECRET", "secret"),
-        ("DATABASE_URL", database),
-        ("BLUECONIC_SYNC__LIMITS__REQUESTS_PER_SECOND", "10000"),
-        ("BLUECONIC_SYNC__LIMITS__BURST", "10000"),
-        ("BLUECONIC_SYNC__RETRY__GIVE_UP_AFTER", "5s"),
+    let more = [
         ("BLUECONIC_SYNC__SCHEDULE__LEASE_TTL", "2s"),
         ("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE", "20"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.into()))
-    .into();
-    load(None, &variables, registry).unwrap()
+    ];
+    load(None, &variables(tenant, database, &more), registry).unwrap()
 }
 
 /// A tenant, a database with the child tables, and an engine that knows both.
@@ -273,20 +260,11 @@ impl Scene {
 }
 
 async fn walk(app: &App, settings: &Settings) -> Value {
-    let engine = app.engine(settings, None, Arc::new(NoListener));
-    let entry = app
-        .entries
-        .iter()
-        .find(|entry| entry.name() == "profiles")
-        .unwrap();
     let overrides = Overrides {
         scope: Some(Scope::Full),
         ..Overrides::default()
     };
-    let task = app::run_spec(settings, entry, overrides, WhenHeld::Wait);
-    let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
-    assert_ne!(report.ledger.status, RunStatus::Failed, "{:?}", report.fault);
-    app.store.run(report.run_id.unwrap()).await.unwrap()
+    run(app, settings, "profiles", overrides).await
 }
 
 async fn devices(database: &Database) -> Vec<String> {
