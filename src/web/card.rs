@@ -118,7 +118,7 @@ fn progress(run: &Run) -> Markup {
         @if let (RunStatus::Running, Some(total)) = (run.status, total) {
             @let read = run.rows_read.clamp(0, total);
             progress max=(total) value=(read) {}
-            p class="when" { (format::count(read)) " of " (format::count(total)) }
+            p class="when" { (format::count(read)) " of " (format::count(total)) " read" }
         }
     }
 }

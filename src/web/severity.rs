@@ -83,7 +83,7 @@ pub(super) fn verdict(status: &Status) -> (Severity, String) {
         (Severity::Person, some) => format!("{} a person", need(some, all)),
         (Severity::Attention, 0) => "The token needs attention".to_owned(),
         (Severity::Attention, some) => format!("{} attention", need(some, all)),
-        (Severity::Running, some) => format!("{some} of {all} running"),
+        (Severity::Running, some) => format!("{} running", resources(some, all)),
         _ if all > 0 && good == all => "All is well".to_owned(),
         _ if good > 0 => "All that ran is well".to_owned(),
         _ => "Nothing has run yet".to_owned(),
@@ -91,8 +91,14 @@ pub(super) fn verdict(status: &Status) -> (Severity, String) {
     (worst, sentence)
 }
 
-/// `1 of 5 needs`, `2 of 5 need`.
+/// `1 of 5 resources needs`, `2 of 5 resources need`.
 fn need(some: usize, all: usize) -> String {
-    let ending = if some == 1 { "s" } else { "" };
-    format!("{some} of {all} need{ending}")
+    let verb = if some == 1 { "needs" } else { "need" };
+    format!("{} {verb}", resources(some, all))
+}
+
+/// `1 of 5 resources`, `1 of 1 resource`.
+fn resources(some: usize, all: usize) -> String {
+    let noun = if all == 1 { "resource" } else { "resources" };
+    format!("{some} of {all} {noun}")
 }

@@ -1,6 +1,6 @@
 //! What the status page says, and what it never lets through.
 
-use blueconic_sync::model::status::Status;
+use blueconic_sync::model::status::{RunStatus, Status};
 
 use crate::web::states::{Running, approval, away, fresh, hostile, troubled, well};
 
@@ -75,13 +75,13 @@ async fn trouble_comes_with_its_sentence_and_what_to_do() {
         &html,
         &[
             "content=\"5\"", // while something runs, the page looks again soon
-            "1 of 5 needs a person",
+            "1 of 5 resources needs a person",
             "Failed",
             "the scope read:profile-properties is missing",
             "add the scope `read:profile-properties`",
             "Running",
             "<progress max=\"148201\" value=\"92400\">",
-            "92,400 of 148,201",
+            "92,400 of 148,201 read",
             "Held by",
             "sync-1:4711:9f3a",
             "Interrupted",
@@ -91,6 +91,24 @@ async fn trouble_comes_with_its_sentence_and_what_to_do() {
             ">3<",
         ],
     );
+}
+
+#[tokio::test]
+async fn a_count_says_what_it_counts() {
+    let mut state = well();
+    state.resources[0].open_gaps = 1;
+    let one = page(state.clone()).await;
+    assert_in_order(&one, &["1 of 5 resources needs attention"]);
+    state.resources[1].open_gaps = 1;
+    let two = page(state.clone()).await;
+    assert_in_order(&two, &["2 of 5 resources need attention"]);
+    state.resources.truncate(1);
+    let only = page(state.clone()).await;
+    assert_in_order(&only, &["1 of 1 resource needs attention"]);
+    let mut state = well();
+    state.resources[0].last_run.as_mut().unwrap().status = RunStatus::Running;
+    let running = page(state).await;
+    assert_in_order(&running, &["1 of 5 resources running"]);
 }
 
 /// A gap that no scan can close is told and is nothing to watch.
@@ -115,7 +133,7 @@ async fn what_needs_a_person_says_which_command() {
     assert_in_order(
         &html,
         &[
-            "1 of 2 needs a person",
+            "1 of 2 resources needs a person",
             "authorized again by a person, expired 1 h 6 min ago",
             "Needs approval",
             "--approve-removals 27193",
