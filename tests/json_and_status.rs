@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use blueconic_sync::model::description::Description;
+use blueconic_sync::model::status::Run;
 use serde_json::Value;
 use simulated_tenant::settings::{AuditOrder, Settings};
 
@@ -70,7 +71,8 @@ async fn a_backfill_tells_its_runs_in_json() {
                 "select to_jsonb(r) from sync.runs as r where id = '{id}'"
             ))
             .await;
-        assert_eq!(*run, row);
+        let row: Run = serde_json::from_value(row).unwrap();
+        assert_eq!(*run, serde_json::to_value(row).unwrap());
         assert_eq!(run["status"], "succeeded");
         for counter in ["rows_read", "pages", "requests", "bytes_read"] {
             assert!(run[counter].as_i64().unwrap() > 0, "{counter} of {run}");
@@ -116,6 +118,43 @@ async fn a_backfill_tells_its_runs_in_json() {
             .contains("read:segments")
     );
     assert!(denied["runs"][0]["hint"].is_string());
+}
+
+/// All texts of a document that are times.
+fn times(document: &Value) -> Vec<&str> {
+    match document {
+        Value::String(text) if chrono::DateTime::parse_from_rfc3339(text).is_ok() => vec![text],
+        Value::Array(items) => items.iter().flat_map(times).collect(),
+        Value::Object(members) => members.values().flat_map(times).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_time_in_json_ends_in_z() {
+    let Scene {
+        tenant: _tenant,
+        database,
+        program,
+    } = scene(small(40)).await;
+    let backfill = program
+        .expect(0, &["backfill", "--full", "--verify", "--json"])
+        .await;
+    let status = program.expect(0, &["status", "--verify", "--json"]).await;
+    let id: String = database
+        .one("select id from blueconic.profiles order by id limit 1")
+        .await;
+    let erase = program.expect(0, &["erase", &id, "--yes", "--json"]).await;
+    let lift = program
+        .expect(0, &["erase", "--lift", &id, "--yes", "--json"])
+        .await;
+    // A run has two times; a receipt has one.
+    for (ended, least) in [(backfill, 2 * names().len()), (status, 2), (erase, 1), (lift, 1)] {
+        let document = ended.json();
+        let times = times(&document);
+        assert!(times.len() >= least, "{document}");
+        assert!(times.iter().all(|time| time.ends_with('Z')), "{times:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

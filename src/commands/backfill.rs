@@ -213,7 +213,7 @@ async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Ou
     let mut runs = Vec::new();
     for report in reports {
         runs.push(match report.run_id {
-            Some(id) => store.run(id).await?,
+            Some(id) => json!(store.run(id).await?),
             None => json!({
                 "id": null,
                 "resource": report.slot.resource,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use crate::model::lease::Lease;
 use crate::model::ledger::{Counts, Ledger};
 use crate::model::position::Slot;
 use crate::model::sanitize;
+use crate::model::status::Run;
 use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -137,12 +139,11 @@ pub(crate) async fn close(
 }
 
 /// A run, all columns of `sync.runs`, as `backfill --json` prints it.
-pub(crate) async fn row(pool: &PgPool, id: Uuid) -> Result<serde_json::Value, Error> {
-    sqlx::query_scalar!(
-        r#"select to_jsonb(r) as "run!" from sync.runs as r where id = $1"#,
+pub(crate) async fn row(pool: &PgPool, id: Uuid) -> Result<Run, Error> {
+    let row = sqlx::query_scalar!(
+        r#"select to_jsonb(r) as "run!: Json<Run>" from sync.runs as r where id = $1"#,
         id
-    )
-    .fetch_one(pool)
-    .await
-    .doing("reading a run")
+    );
+    let Json(run) = row.fetch_one(pool).await.doing("reading a run")?;
+    Ok(run)
 }

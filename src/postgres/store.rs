@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::position::Slot;
+use crate::model::status::Run;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::known_in_memory::WalksInMemory;
 use crate::postgres::pool::{self, Limits, Pools};
@@ -145,7 +146,7 @@ impl PostgresStore {
     }
 
     /// A row of `sync.runs`.
-    pub async fn run(&self, id: Uuid) -> Result<serde_json::Value, Error> {
+    pub async fn run(&self, id: Uuid) -> Result<Run, Error> {
         self.moment("reading a run", runs::row(self.control(), id)).await
     }
 
