@@ -17,7 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::settings::LogFormat;
 use crate::model::sanitize;
 
-/// What is logged unless `RUST_LOG` says otherwise.
+/// What is logged unless `RUST_LOG` says otherwise: the service (`blueconic_sync`) and its private cluster (`embedded_postgres`)
+/// from `info` on.
 const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
                               tokio_cron_scheduler=warn";
 
@@ -232,6 +233,18 @@ mod tests {
         for unset in [Ok(String::new()), Err(VarError::NotPresent)] {
             assert!(filter(unset).unwrap().to_string().contains("sqlx=error"));
         }
+    }
+
+    #[test]
+    fn the_private_cluster_is_logged_from_the_same_level_on_as_the_service() {
+        let by_default = tracing_subscriber::registry().with(filter(Err(VarError::NotPresent)).unwrap());
+        tracing::subscriber::with_default(by_default, || {
+            assert!(tracing::enabled!(target: "blueconic_sync::sync", tracing::Level::INFO));
+            assert!(!tracing::enabled!(target: "blueconic_sync::sync", tracing::Level::DEBUG));
+            assert!(tracing::enabled!(target: "embedded_postgres", tracing::Level::INFO));
+            assert!(!tracing::enabled!(target: "embedded_postgres", tracing::Level::DEBUG));
+            assert!(!tracing::enabled!(target: "sqlx::query", tracing::Level::WARN));
+        });
     }
 
     #[test]
