@@ -10,7 +10,7 @@ use crate::model::rows::{self, Rows};
 
 /// Signature, flags and the length of the header's extension.
 /// <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>
-const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// In place of a count of fields: the end.
 const TRAILER: i16 = -1;
 /// The length that encodes null.

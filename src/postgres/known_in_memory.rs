@@ -17,13 +17,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::batch::{Batch, Fingerprint, Known};
 use crate::model::known_set::{KnownSet, MOST_CHANGED};
+use crate::postgres::copy::HEADER;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;
 
 pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
-/// Signature, flags and the length of the header's extension.
-const HEADER_BYTES: usize = 19;
 /// The bytes before a tuple's only field: the number of fields, and the field's length.
 const FRAME_BYTES: usize = 2 + 4;
 
@@ -190,10 +189,10 @@ async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>,
         rest.extend_from_slice(&chunk);
         let mut at = 0;
         if is_in_header {
-            if rest.len() < HEADER_BYTES {
+            if rest.len() < HEADER.len() {
                 continue;
             }
-            at = HEADER_BYTES;
+            at = HEADER.len();
             is_in_header = false;
         }
         while let Some(field) = tuple(&rest, &mut at) {
