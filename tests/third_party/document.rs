@@ -49,6 +49,25 @@ impl Document {
         serde_json::from_str(&repaired(text)).unwrap()
     }
 
+    /// The example of a 200 that stands first in the document, which is the one that a mock answers.
+    pub(crate) fn first_example(&self, path: &str) -> Value {
+        let content = &self.value["paths"][path]["get"]["responses"]["200"]["content"]["application/json"];
+        let titles = content["examples"].as_object().unwrap().keys();
+        let title = titles.min_by_key(|title| self.text.find(&Value::from(title.as_str()).to_string()));
+        self.example(path, "get", title.unwrap())
+    }
+
+    /// A schema, or the one that it refers to.
+    pub(crate) fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        match schema["$ref"].as_str() {
+            Some(reference) => {
+                let pointer = reference.strip_prefix('#').unwrap();
+                self.value.pointer(pointer).unwrap()
+            }
+            None => schema,
+        }
+    }
+
     /// The document with its examples as JSON in place of texts (a mock serves a text as a JSON string), everything
     /// else in its order as it was: the first example of several is the one that a mock answers.
     pub(crate) fn servable(&self) -> String {

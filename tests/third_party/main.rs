@@ -11,6 +11,7 @@ mod compressed_and_encrypted;
 mod document;
 mod front;
 mod judge;
+mod lists;
 mod oidc;
 mod prism;
 mod process;

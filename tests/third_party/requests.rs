@@ -3,15 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use blueconic_sync::resources::registry::RESOURCES;
 use bytes::Bytes;
 use simulated_tenant::settings::{AuditOrder, Settings};
 use simulated_tenant::tenant;
 
 use super::document::Document;
 use super::judge::judge;
+use super::lists;
 use super::prism::Prism;
 use super::recorder::{Recorded, Recorder, plain_client};
 use super::service::Service;
+use super::support::registry;
 
 const API: &str = "/rest/v2";
 
@@ -23,12 +26,13 @@ async fn all_that_is_asked() -> Vec<Recorded> {
         audit_order: AuditOrder::OldestFirst,
         group_properties_listed: true,
         ..Settings::default()
-    };
+    }
+    .with_lists(registry::lists());
     let tenant = tenant::start(settings).await.unwrap();
     let recorder = Recorder::before(tenant.url()).await;
     let mut service = Service::before(&recorder.url).await;
+    lists::enable_all(&mut service, "4");
     service.set("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE", "90");
-    service.set("BLUECONIC_SYNC__RESOURCES__SEGMENTS__PAGE_SIZE", "4");
     service.set("BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__PAGE_SIZE", "50");
 
     service.run(&["migrate"]).await.expect(0);
@@ -58,37 +62,43 @@ async fn every_request_is_one_that_the_document_knows() {
     let document = Document::load();
     let requests = all_that_is_asked().await;
     let mut operations: BTreeMap<String, usize> = BTreeMap::new();
-    let mut parameters = BTreeSet::new();
+    let mut parameters: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for request in &requests {
         let verdict = judge(&document, API, request);
         assert!(verdict.objections.is_empty(), "{verdict:?} in {request:?}");
-        *operations.entry(verdict.operation.unwrap()).or_insert(0) += 1;
+        let operation = verdict.operation.unwrap();
+        *operations.entry(operation.clone()).or_insert(0) += 1;
         let query = url::form_urlencoded::parse(request.query.as_bytes());
-        parameters.extend(query.map(|(name, _)| name.into_owned()));
+        let given = parameters.entry(operation).or_default();
+        given.extend(query.map(|(name, _)| name.into_owned()));
     }
-    let used: Vec<&str> = operations.keys().map(String::as_str).collect();
-    let all = [
-        "getAllProfileOrGroupProperties",
-        "getAllSegments",
+    let used: BTreeSet<&str> = operations.keys().map(String::as_str).collect();
+    let lists: Vec<&str> = RESOURCES
+        .lists()
+        .map(|(list, _)| &document.value["paths"][list.path]["get"]["operationId"])
+        .map(|operation| operation.as_str().unwrap())
+        .collect();
+    let others = [
         "getAuditEvents",
         "getOneProfile",
         "getProfilesInSegment",
         "getToken",
     ];
-    assert_eq!(used, all);
-    // The five that were deleted, two witnesses before and after them, and the one that `check` makes up; of the one that
-    // lost a merge its winner told.
-    assert_eq!(operations["getOneProfile"], 5 + 2 * 2 + 1);
-    for parameter in [
-        "cursor",
-        "expand",
-        "fromDate",
-        "profileProperty",
-        "refinement",
-        "startIndex",
-    ] {
+    assert_eq!(used, others.into_iter().chain(lists.iter().copied()).collect());
+    // Every list is read in pages.
+    for list in lists {
+        let given = &parameters[list];
         assert!(
-            parameters.contains(parameter),
+            given.contains("startIndex") && given.contains("count"),
+            "{list}: {given:?}"
+        );
+    }
+    // The five that were deleted, two witnesses before and after them, and the one that `check` makes up. The winner of the
+    // merge names its loser.
+    assert_eq!(operations["getOneProfile"], 5 + 2 * 2 + 1);
+    for parameter in ["cursor", "expand", "fromDate", "profileProperty", "refinement"] {
+        assert!(
+            parameters.values().any(|given| given.contains(parameter)),
             "no request had `{parameter}`: {parameters:?}"
         );
     }

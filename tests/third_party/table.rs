@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row as _};
+use sqlx::{AssertSqlSafe, PgPool, Row as _};
 
 /// What a column must hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,9 +66,12 @@ impl Cell {
 /// One expected row: columns and what they must hold.
 pub(crate) type Expected = Vec<(&'static str, Cell)>;
 
-/// Makes sure that `query` brings exactly these rows, in this order, with exactly these columns.
-pub(crate) async fn assert_rows(database: &PgPool, query: &'static str, expected: &[Expected]) {
-    let rows = sqlx::query(query).fetch_all(database).await.unwrap();
+/// Makes sure that `query` returns exactly these rows, in this order, with exactly these columns.
+pub(crate) async fn assert_rows(database: &PgPool, query: &str, expected: &[Expected]) {
+    let rows = sqlx::query(AssertSqlSafe(query))
+        .fetch_all(database)
+        .await
+        .unwrap();
     assert_eq!(rows.len(), expected.len(), "rows of {query}");
     for (row, expected) in rows.iter().zip(expected) {
         let mut columns: Vec<&str> = row.columns().iter().map(sqlx::Column::name).collect();

@@ -1,11 +1,14 @@
 //! The vendor's own examples, served by a mock server that is not ours, must be in the tables value for value. The
 //! expectations come from the document alone.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::document::Document;
+use super::lists;
 use super::prism::Prism;
 use super::recorder::Recorder;
 use super::service::{Ended, Service};
@@ -31,6 +34,7 @@ impl Stage {
         let recorder = Recorder::before(&prism.url).await;
         let mut service = Service::before(&recorder.url).await;
         service.set("BLUECONIC_SYNC__TENANT__API_PATH", "");
+        lists::enable_all(&mut service, "1000");
         Self {
             document,
             recorder,
@@ -49,10 +53,11 @@ impl Stage {
 async fn the_vendors_examples_are_in_the_tables_value_for_value() {
     let stage = Stage::set().await;
     let ended = stage.backfill().await;
-    statuses_are_as_the_counts_of_the_examples_want_them(&ended);
+    statuses_are_as_the_counts_of_the_examples_want_them(&stage.document, &ended);
     events_were_counted(&ended, FIRST_SCANS, 7);
-    only_the_requests_that_are_needed_were_sent(&stage.recorder);
+    only_the_requests_that_are_needed_were_sent(&stage.document, &stage.recorder);
     let database = &stage.service.database;
+    every_list_is_equal(&stage.document, database).await;
     segments_are_equal(&stage.document, database).await;
     profile_properties_are_equal(&stage.document, database).await;
     profiles_are_equal(&stage.document, database).await;
@@ -60,26 +65,36 @@ async fn the_vendors_examples_are_in_the_tables_value_for_value() {
     nothing_is_a_reject(database).await;
 
     // Once more: nothing to write, nothing doubled, and the same end.
-    let before = versions(database).await;
+    let before = versions(&stage.document, database).await;
     let again = stage.backfill().await;
-    statuses_are_as_the_counts_of_the_examples_want_them(&again);
+    statuses_are_as_the_counts_of_the_examples_want_them(&stage.document, &again);
     events_were_counted(&again, 1, 0);
     for run in again.json()["runs"].as_array().unwrap() {
         let written = ["rows_inserted", "rows_updated", "rows_removed"].map(|name| run[name].as_i64());
         assert_eq!(written, [Some(0); 3], "{run}");
     }
-    assert_eq!(versions(database).await, before);
+    assert_eq!(versions(&stage.document, database).await, before);
     stage.service.stop().await;
 }
 
-/// 5 of 5 segments; 2 of 144 properties and 1 of 100 profiles; audit events have no total, and the example comes again
-/// whatever the lower bound is.
-fn statuses_are_as_the_counts_of_the_examples_want_them(ended: &Ended) {
-    for (resource, status, total, distinct) in [
+/// 5 of 5 segments; 2 of 144 properties and 1 of 100 profiles; other lists by their examples. Audit events have no total, and
+/// each request gets the same example, whatever its lower bound.
+fn statuses_are_as_the_counts_of_the_examples_want_them(document: &Document, ended: &Ended) {
+    let lists = lists::all(document);
+    let by_example = lists.iter().map(|list| {
+        let status = if list.is_complete() {
+            "succeeded"
+        } else {
+            "partial"
+        };
+        (list.description.name(), status, Some(list.total()), list.rows())
+    });
+    let by_hand = [
         ("segments", "succeeded", Some(5), 5),
         ("profile_properties", "partial", Some(144), 2),
         ("profiles", "partial", Some(100), 1),
-    ] {
+    ];
+    for (resource, status, total, distinct) in by_hand.into_iter().chain(by_example) {
         let run = ended.run_of(resource);
         let reported = (
             run["status"].as_str(),
@@ -106,23 +121,38 @@ fn events_were_counted(ended: &Ended, requests: i64, inserted: i64) {
     assert_eq!(counts, expected, "{events}");
 }
 
-/// A listing whose page brings no new id ends after at most two more reads.
-fn only_the_requests_that_are_needed_were_sent(recorder: &Recorder) {
-    let expected = [
+/// A listing whose page has no new id ends after at most two more reads.
+fn only_the_requests_that_are_needed_were_sent(document: &Document, recorder: &Recorder) {
+    let by_hand = [
         ("POST /oauth/token", 1),
         // The list, and the choice of the segment to walk: twice, since the one that is set is not there.
         ("GET /segments", 3),
-        // One page with the two, one that brings nothing new, and both again.
+        // One page with the two, one with nothing new, and both again.
         ("GET /profileProperties", 4),
         // There is no `allvisitors`; this one has the largest `profileCount`. A page with the one profile, and one
-        // that brings it again with the cursor that was just sent.
+        // that lists it again with the cursor that was just sent.
         ("GET /segments/aa9c3c86-edec-4ac5-8521-a1be602eb7c6/profiles", 2),
         ("GET /auditEvents", usize::try_from(FIRST_SCANS).unwrap()),
     ];
-    let expected = expected.map(|(call, count)| (call.to_owned(), count)).into();
+    let mut expected: BTreeMap<String, usize> = lists::all(document)
+        .iter()
+        .map(|list| {
+            let requests = if list.is_complete() { 1 } else { 4 };
+            (format!("GET {}", list.description.path), requests)
+        })
+        .collect();
+    expected.extend(by_hand.map(|(call, count)| (call.to_owned(), count)));
     assert_eq!(recorder.counts(), expected);
     for request in recorder.all() {
         assert_eq!(request.status, 200, "{request:?}");
+    }
+}
+
+/// Every list of the registry, by its description; the two below are written by hand, from the document alone.
+async fn every_list_is_equal(document: &Document, database: &PgPool) {
+    for list in lists::all(document) {
+        assert!(list.rows() > 0, "{}", list.description.name());
+        assert_rows(database, &list.query(), &list.expected()).await;
     }
 }
 
@@ -320,15 +350,25 @@ async fn nothing_is_a_reject(database: &PgPool) {
     assert_eq!(rejects, []);
 }
 
-/// Which version of each row there is: a row that is written, even as it was, gets a new one.
-async fn versions(database: &PgPool) -> Vec<(String, String)> {
-    let query = "select 'segment ' || id, xmin::text || ' ' || ctid::text from blueconic.segments
-        union all select 'property ' || id, xmin::text || ' ' || ctid::text from blueconic.profile_properties
-        union all select 'profile ' || id, xmin::text || ' ' || ctid::text from blueconic.profiles
-        union all select 'event ' || encode(event_key, 'hex'), xmin::text || ' ' || ctid::text from blueconic.audit_events
-        order by 1";
-    let versions: Vec<(String, String)> = sqlx::query_as(query).fetch_all(database).await.unwrap();
-    assert_eq!(versions.len(), 5 + 2 + 1 + 7);
+/// The version of each row: a row that is written, even without a change, gets a new one.
+async fn versions(document: &Document, database: &PgPool) -> Vec<(String, String)> {
+    let lists = lists::all(document);
+    let mut rows = vec![
+        "select 'profile ' || id, xmin::text || ' ' || ctid::text from blueconic.profiles".to_owned(),
+        "select 'event ' || encode(event_key, 'hex'), xmin::text || ' ' || ctid::text from blueconic.audit_events"
+            .to_owned(),
+    ];
+    rows.extend(lists.iter().map(|list| {
+        let name = list.description.name();
+        format!("select '{name} ' || id, xmin::text || ' ' || ctid::text from blueconic.{name}")
+    }));
+    let query = format!("{} order by 1", rows.join(" union all "));
+    let versions: Vec<(String, String)> = sqlx::query_as(AssertSqlSafe(query))
+        .fetch_all(database)
+        .await
+        .unwrap();
+    let of_lists: i64 = lists.iter().map(lists::VendorList::rows).sum();
+    assert_eq!(versions.len(), 1 + 7 + usize::try_from(of_lists).unwrap());
     versions
 }
 
