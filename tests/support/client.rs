@@ -1,4 +1,4 @@
-//! A small tenant that answers by script, and a clock that stands until somebody sleeps.
+//! A small tenant with scripted answers, and a clock that moves only when a task sleeps.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -32,12 +32,12 @@ type Answer = Box<dyn FnOnce(&HeaderMap) -> Response + Send>;
 type Always = Arc<dyn Fn(&HeaderMap) -> Response + Send + Sync>;
 type TokenAnswer = Arc<dyn Fn(u64) -> Response + Send + Sync>;
 
-/// What the server has seen, and what it will answer.
+/// The requests that the server received, and its next answers.
 #[derive(Default)]
 pub(crate) struct Script {
     pub(crate) seen: Mutex<Vec<(String, HeaderMap)>>,
     pub(crate) token_requests: AtomicU64,
-    /// What the token endpoint was sent.
+    /// The requests to the token endpoint.
     pub(crate) forms: Mutex<Vec<(HeaderMap, String)>>,
     answers: Mutex<VecDeque<Answer>>,
     always: Mutex<Option<Always>>,
@@ -73,7 +73,7 @@ impl Tenant {
         self
     }
 
-    /// How the token endpoint answers its n-th request, from 1.
+    /// The token endpoint's answer to its n-th request, from 1.
     pub(crate) fn tokens(&self, answer: impl Fn(u64) -> Response + Send + Sync + 'static) -> &Self {
         *self.script.token_answer.lock().unwrap() = Some(Arc::new(answer));
         self
@@ -116,7 +116,7 @@ async fn token(State(script): State<Arc<Script>>, headers: HeaderMap, body: Stri
     script.forms.lock().unwrap().push((headers, body));
     let number = script.token_requests.fetch_add(1, Ordering::SeqCst) + 1;
     let answer = script.token_answer.lock().unwrap().clone();
-    // Long enough for everybody to ask at once.
+    // Long enough for all callers to ask at once.
     tokio::time::sleep(Duration::from_millis(20)).await;
     match answer {
         Some(answer) => answer(number),
@@ -169,7 +169,7 @@ pub(crate) fn with_header(mut response: Response, name: &'static str, value: &st
     response
 }
 
-/// A chunked body that breaks off after these bytes, once they are on their way.
+/// A chunked body that breaks off after these bytes were sent.
 pub(crate) fn cut(body: &'static str) -> Response {
     let start = futures_util::stream::iter([Ok(body)]);
     let end = futures_util::stream::once(async {
@@ -219,7 +219,7 @@ pub(crate) async fn read_on(
     unreachable!()
 }
 
-/// A clock that moves when somebody sleeps, and remembers for how long they did.
+/// A clock that moves when a task sleeps, and records the durations.
 pub(crate) struct TestClock {
     now: Mutex<Time>,
     pub(crate) slept: Mutex<Vec<Duration>>,

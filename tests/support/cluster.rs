@@ -1,5 +1,5 @@
-//! Private PostgreSQL clusters: one for the whole test process, and one for a test that mistreats its own. With
-//! `BLUECONIC_SYNC_TEST_DATABASE_URL` the shared one is that server instead.
+//! Private PostgreSQL clusters: one for the whole test process, and one for a test that damages its own. With
+//! `BLUECONIC_SYNC_TEST_DATABASE_URL` that server is the shared one.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 
-/// It ends when the process does, however that ends, since the shell that watches it reads a pipe that breaks then.
-/// A line in that pipe asks for a restart (immediate, as a crash would make it, or fast), or for a disk that is full
-/// or has room again; a server that the full disk brought down is then started. Deaf to Ctrl-C, which ends the tests
+/// The cluster ends with the process, even if that is killed: the shell that supervises it reads a pipe that then closes.
+/// A line in that pipe requests a restart (immediate, like a crash, or fast), or fills the disk,
+/// or frees it, and then starts a server that the full disk stopped. The shell ignores Ctrl-C, which ends the tests
 /// and would leave the folder behind.
 const WATCHER: &str = r#"
 trap '' INT TERM HUP
@@ -46,30 +46,30 @@ rm -rf "$2"
 
 static SHARED: OnceLock<Cluster> = OnceLock::new();
 
-/// A server, and how a superuser reaches it.
+/// A server, and the address for a superuser.
 pub(crate) struct Cluster {
     pub(crate) options: PgConnectOptions,
     url: String,
     own: Option<Own>,
 }
 
-/// How a server is ended before it starts again.
+/// How a server is stopped before it starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restart {
-    /// In order, but with all that is under way broken off.
+    /// An orderly shutdown that aborts running transactions.
     Fast,
-    /// At once, as a crash does.
+    /// At once, like a crash.
     Immediate,
 }
 
-/// Where the log of changes (WAL) of a server on a small disk lies. A server that cannot write it goes down.
+/// Where a server on a small disk has its WAL. A server that cannot write its WAL stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Log {
     OnTheDisk,
     Elsewhere,
 }
 
-/// What a server of our own has beyond an address.
+/// What a private server has besides an address.
 struct Own {
     folder: PathBuf,
     binaries: PathBuf,
@@ -99,7 +99,7 @@ impl Cluster {
         Self::watched(command, folder, "", "4GB", None)
     }
 
-    /// A standby of this one: it follows, and can be read only.
+    /// A read-only standby of this one.
     pub(crate) fn standby(&self) -> Self {
         let folder = folder();
         let mut command = Command::new("sh");
@@ -120,8 +120,8 @@ impl Cluster {
         self.own.as_ref().unwrap().folder.join(".s.PGSQL.5432")
     }
 
-    /// One more, on a disk of so many MiB that nothing else uses; its log of changes lies there too, or elsewhere.
-    /// None where this machine lets nobody make such a disk.
+    /// Another one, on a disk of its own of so many MiB; its WAL is there, too, or elsewhere.
+    /// None if this machine does not allow such a disk.
     pub(crate) fn on_small_disk(mebibytes: u32, log: Log) -> Option<Self> {
         let folder = folder();
         let disk = folder.join("disk");
@@ -129,7 +129,7 @@ impl Cluster {
             "mount -t tmpfs -o size={mebibytes}m,mode=777 tmpfs '{}'",
             disk.display()
         );
-        // The disk goes with its namespace, however the tests end. PostgreSQL wants to be nobody in particular.
+        // The kernel removes the disk with its namespace, however the tests end. PostgreSQL refuses to run as root.
         let command = |inner: &str| {
             let mut command = Command::new("unshare");
             if let Some(nobody) = nobody() {
@@ -196,7 +196,7 @@ impl Cluster {
         }
     }
 
-    /// What it has written into its log so far.
+    /// The server's log so far.
     pub(crate) fn log(&self) -> String {
         let folder = &self.own.as_ref().unwrap().folder;
         std::fs::read_to_string(folder.join("log")).unwrap()
@@ -210,7 +210,7 @@ impl Cluster {
         format!("{head}://{host}/{database}?{query}")
     }
 
-    /// Ends it and starts it again; back when it takes connections.
+    /// Restarts it; returns when it accepts connections.
     pub(crate) fn restart(&self, how: Restart) {
         self.order(match how {
             Restart::Fast => "fast",
@@ -219,12 +219,12 @@ impl Cluster {
         self.wait_until_ready();
     }
 
-    /// Leaves no byte on a small disk.
+    /// Fills a small disk completely.
     pub(crate) fn fill_disk(&self) {
         self.order("fill");
     }
 
-    /// Makes room again, and starts the server if it went down; back when it takes connections.
+    /// Frees the disk, and starts the server if it stopped; returns when it accepts connections.
     pub(crate) fn free_disk(&self) {
         self.order("free");
         self.wait_until_ready();
@@ -271,7 +271,7 @@ fn folder() -> PathBuf {
     folder
 }
 
-/// As whom it runs where these tests run as root, which PostgreSQL refuses.
+/// The user that runs it if the tests run as root, which PostgreSQL refuses.
 fn nobody() -> Option<nix::unistd::User> {
     nix::unistd::geteuid()
         .is_root()

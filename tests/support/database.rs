@@ -1,4 +1,4 @@
-//! A database of a test's own, and questions to it.
+//! A database of a test's own, and queries on it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,7 +23,7 @@ pub(crate) async fn create(cluster: &Cluster, template: &str) -> String {
     name
 }
 
-/// A database to be filled by the binary.
+/// A database that the binary fills.
 pub(crate) struct Database {
     pub(crate) name: String,
     /// For `DATABASE_URL`.
@@ -40,7 +40,7 @@ impl Database {
         Self::copy(cluster, "template0").await
     }
 
-    /// A copy of a database that nobody is connected to.
+    /// A copy of a database without connections.
     pub(crate) async fn copy(cluster: &Cluster, template: &str) -> Self {
         let name = create(cluster, template).await;
         let options = cluster.options.clone().database(&name);
@@ -57,7 +57,7 @@ impl Database {
         format!("{}&user={role}", self.url)
     }
 
-    /// Removes it, for a test that makes many.
+    /// Drops it, for a test that makes many.
     pub(crate) async fn remove(self, cluster: &Cluster) {
         self.pool.close().await;
         let mut admin = PgConnection::connect_with(&cluster.options).await.unwrap();
@@ -68,7 +68,7 @@ impl Database {
             .unwrap();
     }
 
-    /// The one value that a query gives.
+    /// The only value that a query returns.
     pub(crate) async fn one<T>(&self, sql: &str) -> T
     where
         (T,): for<'row> FromRow<'row, PgRow>,
@@ -97,7 +97,7 @@ impl Database {
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// The texts that a query gives.
+    /// The texts that a query returns.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         let rows: Vec<(String,)> = self.rows(sql).await;
         rows.into_iter().map(|(text,)| text).collect()
@@ -112,7 +112,7 @@ impl Database {
     }
 }
 
-/// A database as an older version left it: the next migration but five wants `profiles` for itself.
+/// A database as an older version left it. The sixth pending migration locks `profiles`.
 pub(crate) async fn of_an_older_version(database: &Database) {
     let options = Cluster::shared().options.clone().database(&database.name);
     let mut connection = PgConnection::connect_with(&options).await.unwrap();

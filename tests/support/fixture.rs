@@ -40,7 +40,7 @@ async fn migrated_template() -> String {
     options.get_database().unwrap().to_owned()
 }
 
-/// A database without anything in it, or a copy.
+/// An empty database, or a copy of another.
 pub(crate) async fn empty_database(template: Option<&str>) -> PgConnectOptions {
     let cluster = Cluster::shared();
     let name = create(cluster, template.unwrap_or("template1")).await;
@@ -55,7 +55,7 @@ pub(crate) async fn run(connection: &mut PgConnection, sql: &str) {
         .unwrap();
 }
 
-/// A database with a store over it and a connection to look at it.
+/// A database with a store over it and a connection for checks.
 pub(crate) struct Fixture {
     pub(crate) options: PgConnectOptions,
     pub(crate) store: PostgresStore,
@@ -90,13 +90,13 @@ pub(crate) async fn fixture_with_lease_of(lease_ttl: Duration) -> Fixture {
     Fixture { options, store, look }
 }
 
-/// As another process would have it.
+/// A store as another process has it.
 pub(crate) async fn another_store(options: &PgConnectOptions, lease_ttl: Duration) -> PostgresStore {
     let limits = Limits { lease_ttl, ..LIMITS };
     connect(options, limits).await
 }
 
-/// As a process would have it whose tenant keeps audit events for so long.
+/// A store as a process has it whose tenant keeps audit events for so long.
 pub(crate) async fn store_with_retention(options: &PgConnectOptions, retention: Duration) -> PostgresStore {
     let limits = Limits { retention, ..LIMITS };
     connect(options, limits).await
@@ -124,7 +124,7 @@ impl Fixture {
         }
     }
 
-    /// A lease and a walk that begins now.
+    /// A lease and a walk that starts now.
     pub(crate) async fn walk(&self, slot: Slot) -> (Lease, Walk) {
         let lease = self.lease(slot).await;
         let walk = Walk {

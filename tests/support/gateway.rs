@@ -1,5 +1,5 @@
-//! Something between the program and PostgreSQL, as every real network has it: an address that can be pointed at another
-//! server, and connections that fall silent, as behind a NAT that has forgotten them: nothing arrives, and nothing ends.
+//! A gateway between the program and PostgreSQL: its address can be pointed at another
+//! server, and its connections can become silent, as behind a NAT that has forgotten them: nothing arrives, and nothing ends.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,18 +9,18 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What happens to connections.
+/// The state of connections, which are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
-    /// Those up to this number are silent.
+    /// Connections up to this number are silent.
     silent_through: u64,
-    /// Those up to this number are cut.
+    /// Connections up to this number are closed.
     cut_through: u64,
-    /// New ones are taken, and silent.
+    /// New connections are accepted, and silent.
     dark: bool,
 }
 
-/// An address before a server.
+/// An address in front of a server.
 pub(crate) struct Gateway {
     port: u16,
     target: Arc<Mutex<PathBuf>>,
@@ -30,7 +30,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Before a server's socket.
+    /// A gateway in front of a server's socket.
     pub(crate) async fn before(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -64,7 +64,7 @@ impl Gateway {
         )
     }
 
-    /// The connections that there are fall silent; new ones work.
+    /// Existing connections become silent; new ones work.
     pub(crate) fn silence(&self) {
         let through = *self.taken.lock().unwrap();
         self.state.send_modify(|state| state.silent_through = through);
@@ -81,7 +81,7 @@ impl Gateway {
         self.state.send_modify(|state| state.dark = false);
     }
 
-    /// The connections that there are end, and new ones go to another server.
+    /// Existing connections end, and new ones go to another server.
     pub(crate) fn point_at(&self, socket: PathBuf) {
         *self.target.lock().unwrap() = socket;
         let through = *self.taken.lock().unwrap();
@@ -111,7 +111,7 @@ async fn serve(
     }
 }
 
-/// Until either side ends or the connection is cut.
+/// Copies until either side ends or the connection is closed.
 async fn carry(client: TcpStream, socket: PathBuf, number: u64, mut state: watch::Receiver<State>) {
     let cut = {
         let mut state = state.clone();
@@ -125,7 +125,7 @@ async fn carry(client: TcpStream, socket: PathBuf, number: u64, mut state: watch
     };
     let carrying = async {
         if state.borrow().silent_through >= number {
-            // Held open, and deaf: a connection that went silent must not work again, whatever happens later.
+            // Open and silent: a silent connection must not work again, whatever happens later.
             std::future::pending::<()>().await;
         }
         let Ok(server) = UnixStream::connect(&socket).await else {

@@ -1,5 +1,5 @@
-//! The real binary in a process of its own: its variables are what a test sets and nothing else, its output is
-//! captured, its time is limited.
+//! The real binary in a process of its own: a test sets all of its variables, its output is
+//! captured, and its time is limited.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,10 +15,10 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Longer than any test should take, also on a busy machine.
+/// Longer than any test takes, also on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_mins(3);
 
-/// How the binary is called.
+/// The binary and its variables.
 #[derive(Clone)]
 pub(crate) struct Program {
     variables: BTreeMap<String, String>,
@@ -63,7 +63,7 @@ impl Program {
         self.with(&name, value)
     }
 
-    /// Its variables, for a test that starts it by itself.
+    /// Its variables, for a test that starts the binary itself.
     pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
@@ -73,7 +73,7 @@ impl Program {
         self.start_with(arguments, Stdio::null())
     }
 
-    /// Starts it with something to read: see [`Running::write`].
+    /// Starts it with an open stdin: see [`Running::write`].
     pub(crate) fn start_reading(&self, arguments: &[&str]) -> Running {
         self.start_with(arguments, Stdio::piped())
     }
@@ -113,7 +113,7 @@ impl Program {
     }
 }
 
-/// A stream that is read as it comes.
+/// A stream that is read in the background.
 struct Capture {
     text: Arc<Mutex<Vec<u8>>>,
     reading: JoinHandle<()>,
@@ -137,7 +137,7 @@ impl Capture {
     }
 }
 
-/// A process under way; it is killed when this is dropped.
+/// A running process; dropping this kills it.
 pub(crate) struct Running {
     child: Child,
     stdout: Capture,
@@ -146,7 +146,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The number of the process.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
@@ -200,7 +200,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// The exit code; a signal counts as 128 and its number, as in a shell.
+    /// The exit code; after a signal 128 plus its number, as in a shell.
     pub(crate) fn code(&self) -> i32 {
         self.status
             .code()

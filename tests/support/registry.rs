@@ -1,4 +1,4 @@
-//! What the tests know of resources, from the registry: names, scopes and tables of those that are read by default, and the
+//! The resources in tests, from the registry: names, scopes and tables of the resources that are read by default, and the
 //! lists that a simulated tenant serves. A new list changes no test.
 
 use blueconic_sync::commands::simulated_lists;
@@ -6,7 +6,7 @@ use blueconic_sync::model::description::Description;
 use blueconic_sync::resources::registry::RESOURCES;
 use simulated_tenant::lists::List;
 
-/// What each resource that is read by default is, in the order of a backfill.
+/// The resources that are read by default, in the order of a backfill.
 pub(crate) fn by_default() -> impl Iterator<Item = &'static Description> {
     RESOURCES.iter().filter(|description| description.is_by_default())
 }
@@ -22,7 +22,7 @@ pub(crate) fn list_names() -> Vec<&'static str> {
     lists.map(Description::name).collect()
 }
 
-/// The scopes that reading them takes, and that of look-ups by id.
+/// The OAuth scopes that they need, and the one of look-ups by id.
 pub(crate) fn scopes() -> Vec<String> {
     let mut scopes: Vec<&str> = by_default()
         .map(|description| description.oauth_scope)
@@ -33,7 +33,7 @@ pub(crate) fn scopes() -> Vec<String> {
     scopes.into_iter().map(str::to_owned).collect()
 }
 
-/// All tables of analysts, in the order of their names.
+/// All tables for analysts, sorted by name.
 pub(crate) fn tables() -> Vec<&'static str> {
     let beside_profiles = ["profile_aliases", "profile_tombstones"];
     let mut tables: Vec<&str> = RESOURCES.names().chain(beside_profiles).collect();

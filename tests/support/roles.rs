@@ -1,4 +1,4 @@
-//! Roles of a test's own: one that owns nothing yet, and one that has every default that correctness could trip over.
+//! Roles of a test's own: one that owns nothing yet, and one with every default that could break correctness.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,7 +6,7 @@ use super::database::Database;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
-/// A role that may log in, and is there for one test.
+/// A role for one test that may log in.
 pub(crate) async fn role(database: &Database, what: &str) -> String {
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let role = format!("{what}_{}_{number}", std::process::id());
@@ -19,7 +19,7 @@ pub(crate) async fn role(database: &Database, what: &str) -> String {
     role
 }
 
-/// Defaults of a role that nobody would want, all at once. A superuser set those that a role may not set for itself.
+/// Unusual defaults of a role, all at once. A superuser sets those that a role may not set for itself.
 pub(crate) async fn make_odd(database: &Database, role: &str, isolation: &str) {
     let odd = [
         ("default_transaction_isolation", isolation),
@@ -76,7 +76,7 @@ pub(crate) async fn make_odd(database: &Database, role: &str, isolation: &str) {
     }
 }
 
-/// Signature, what it gives, body.
+/// Signature, return type, body.
 const FUNCTIONS: [(&str, &str, &str); 11] = [
     (
         "unnest(text[])",
@@ -135,8 +135,8 @@ const FUNCTIONS: [(&str, &str, &str); 11] = [
     ),
 ];
 
-/// Puts functions and operators into `public` that fit a call of ours better than PostgreSQL's own, as whoever may create
-/// there can. Each call of one fails.
+/// Makes functions and operators in `public` that match the service's calls better than PostgreSQL's own, as any role may that
+/// can create there. Each call of one fails.
 pub(crate) async fn lay_traps(database: &Database) {
     database
         .run(

@@ -1,4 +1,4 @@
-//! A tenant that answers as a test says, page by page: for listings that no tenant of ours would give.
+//! A tenant that a test scripts page by page: for listings that the simulated tenant cannot give.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
-/// What was asked for: the path below the API, and the query.
+/// A request: the path below the API, and the query.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) path: String,
@@ -28,14 +28,14 @@ impl Asked {
 /// A status and a body.
 pub(crate) type Answer = (u16, Value);
 
-/// The tenant, and what it was asked for.
+/// The tenant, and the requests that it received.
 pub(crate) struct Scripted {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
-    /// The requests whose paths end so.
+    /// The requests whose paths have this ending.
     pub(crate) fn asked(&self, end: &str) -> Vec<Asked> {
         let asked = self.asked.lock().unwrap();
         asked
@@ -46,7 +46,7 @@ impl Scripted {
     }
 }
 
-/// Starts a tenant. Tokens are given to everybody.
+/// Starts a tenant. It gives a token to every client.
 pub(crate) async fn scripted(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -91,7 +91,7 @@ pub(crate) fn profile(number: usize) -> Value {
     })
 }
 
-/// A list from where it is asked for, at most `most` of it, with a total if there is one.
+/// A page of a list from the requested `startIndex` on, at most `most` elements, with a total if there is one.
 pub(crate) fn list(name: &str, asked: &Asked, of: &[Value], most: usize, total: &Value) -> Answer {
     let (start, count) = (asked.number("startIndex"), asked.number("count").min(most));
     let page: Vec<&Value> = of.iter().skip(start).take(count).collect();

@@ -1,4 +1,4 @@
-//! The project's own files, for tests that hold rules over them.
+//! The project's own files, for tests that check rules about them.
 
 use std::path::{Path, PathBuf};
 

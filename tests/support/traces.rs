@@ -1,11 +1,11 @@
-//! Looks for an id in everything that a database of ours keeps.
+//! Looks for an id in all data of a database.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::database::Database;
 
-/// Where an id stands: in any row of any table as text, as bytes or as JSON, or in the planner's samples of them.
+/// The places that hold an id: in any row of any table as text, as bytes or as JSON, or in the planner's samples.
 pub(crate) async fn traces(database: &Database, id: &str) -> Vec<String> {
     let tables = database
         .texts(
@@ -19,7 +19,7 @@ pub(crate) async fn traces(database: &Database, id: &str) -> Vec<String> {
     let mut found = Vec::new();
     let encoded = encodings(id);
     for table in tables {
-        // The position of an open walk is the tenant's own text, and wanted.
+        // The position of an open walk is the tenant's own text, and needed.
         let encoded = if table == "sync.cursors" { "" } else { &encoded };
         let rows = database
             .texts(&format!(
@@ -39,11 +39,11 @@ pub(crate) async fn traces(database: &Database, id: &str) -> Vec<String> {
     found
 }
 
-/// A condition that finds an id within a text in base64, where the tenant's cursors have it.
+/// A condition that finds an id within a text in base64, as in the tenant's cursors.
 pub(crate) fn encodings(id: &str) -> String {
     let within = (0..3).map(|before| {
         let encoded = URL_SAFE_NO_PAD.encode([&vec![0; before], id.as_bytes()].concat());
-        // The first and the last character may hold bits of their neighbours.
+        // The first and the last character may hold bits of the neighbouring bytes.
         let first = (before * 8).div_ceil(6);
         format!(
             " or position('{}' in t::text) > 0",
@@ -53,7 +53,7 @@ pub(crate) fn encodings(id: &str) -> String {
     within.collect()
 }
 
-/// Fails where any of the ids has left a trace.
+/// Fails if any of the ids is found.
 pub(crate) async fn assert_gone(database: &Database, ids: &[String]) {
     for id in ids {
         let traces = traces(database, id).await;

@@ -1,5 +1,5 @@
-//! Compares the tables with what a tenant holds, in SQL: the truth is copied into temporary tables, and what either
-//! side has alone is shown. Arrays of ids compare as sets, values of properties in their order.
+//! Compares the tables with a tenant's data in SQL: the data is copied into temporary tables, and rows that only one
+//! side has are shown. Arrays of ids compare as sets, values of properties in their order.
 
 use blueconic_sync::model::description::Description;
 use blueconic_sync::model::table::ColumnKind;
@@ -69,8 +69,8 @@ const EVENTS: (&str, &str) = (
      from truth",
 );
 
-/// Each element that a run read is in exactly one of its counts, and no run that ended well leaves more unexplained
-/// than changes explain.
+/// Each element that a run read is in exactly one of its counts, and no successful run leaves more unexplained
+/// than changes during the run can explain.
 pub(crate) async fn assert_ledgers_add_up(database: &Database) {
     let wrong = database
         .texts(
@@ -129,7 +129,7 @@ pub(crate) async fn assert_lists_equal(database: &Database, tenant: &Tenant) {
     }
 }
 
-/// A list that the tenant was given equals the tenant's.
+/// The table of a list equals the list that the tenant serves.
 pub(crate) async fn assert_list_equal(database: &Database, tenant: &Tenant, list: &Description) {
     let columns = || list.table.columns.iter();
     let stored: Vec<String> = columns()
@@ -172,18 +172,18 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
     assert_same(database, "profile_aliases", ALIASES, aliases).await;
 }
 
-/// How the stored profiles depart from those that the tenant has in a segment.
+/// The differences between the stored profiles and the tenant's profiles in a segment.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Departures {
     /// At the tenant, but not stored.
     pub(crate) lost: u64,
-    /// Stored other than the tenant has them, or more often.
+    /// Stored with other values, or more often.
     pub(crate) other: u64,
-    /// Stored, but not in the segment any more.
+    /// Stored, but no longer in the segment.
     pub(crate) stale: u64,
 }
 
-/// Compares profiles as [`assert_profiles_equal`] does, and counts.
+/// Compares profiles like [`assert_profiles_equal`], and counts the differences.
 pub(crate) async fn departures(database: &Database, tenant: &Tenant, segment: &str) -> Departures {
     let listed = tenant
         .profiles()
@@ -220,13 +220,13 @@ pub(crate) async fn assert_events_equal(database: &Database, tenant: &Tenant) {
     assert_eq!(skipped, 0, "occurrences count 0, 1, 2 …");
 }
 
-/// No event that the tenant has not, and every event that is missing lies in a recorded gap. Gives the number of the
-/// missing.
+/// Every stored event is the tenant's, and every missing event lies in a recorded gap. Returns the number of missing
+/// events.
 pub(crate) async fn assert_events_within(database: &Database, tenant: &Tenant) -> i64 {
     assert_shown_events_within(database, tenant, |_| true).await
 }
 
-/// The same of those that the tenant shows.
+/// The same for the events that the tenant lists.
 pub(crate) async fn assert_shown_events_within(
     database: &Database,
     tenant: &Tenant,
@@ -258,7 +258,7 @@ pub(crate) async fn assert_shown_events_within(
         .unwrap()
 }
 
-/// A profile as its row should be.
+/// The expected row of a profile.
 pub(crate) fn profile(profile: &Profile) -> Value {
     let created = profile
         .values("creationdate")
@@ -292,7 +292,7 @@ fn event(event: AuditEvent) -> Value {
     })
 }
 
-/// What PostgreSQL cannot store is one U+FFFD.
+/// A character that PostgreSQL cannot store becomes one U+FFFD.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
@@ -313,7 +313,7 @@ async fn assert_same(
     );
 }
 
-/// The head of what a query gives, as JSON.
+/// The first rows of a query, as JSON.
 async fn differences(connection: &mut PgConnection, query: &str) -> Vec<String> {
     let sql = format!("select to_jsonb(d)::text from ({query}) as d limit 4");
     sqlx::query_scalar(AssertSqlSafe(sql))
@@ -332,7 +332,7 @@ async fn fill(connection: &mut PgConnection, rows: impl Iterator<Item = Value>) 
     let mut copy = connection.copy_in_raw("copy truth from stdin").await.unwrap();
     let mut part = String::new();
     for row in rows {
-        // The text format of COPY has the backslash for itself; JSON has no bare line end or tab.
+        // COPY's text format escapes the backslash; JSON has no bare line end or tab.
         part.push_str(&row.to_string().replace('\\', "\\\\"));
         part.push('\n');
         if part.len() > 1 << 20 {

@@ -1,4 +1,4 @@
-//! A browser as far as consent pages need one: it follows redirects, keeps cookies, and sends forms.
+//! A minimal browser for consent pages: it follows redirects, keeps cookies, and sends forms.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Response};
 use url::Url;
 
-/// More pages than any consent takes.
+/// More pages than any consent needs.
 const PAGES: usize = 20;
 
 pub(crate) struct Browser {
@@ -27,8 +27,8 @@ impl Browser {
         }
     }
 
-    /// Opens a page and answers every form by `answer` (what a person types and presses), until it is led elsewhere than
-    /// to the server: gives back where.
+    /// Opens a page and answers every form with `answer` (a person's input), until a redirect leaves
+    /// the server; returns its target.
     pub(crate) async fn consent(&mut self, address: &str, answer: &[(&str, &str)]) -> String {
         let start = Url::parse(address).unwrap();
         let mut response = self.get(&start).await;

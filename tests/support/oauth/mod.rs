@@ -1,4 +1,4 @@
-//! What every scene with an authorization server needs, at the simulated tenant and at servers that other people wrote.
+//! Shared by all tests with an authorization server: the simulated tenant, and third-party servers.
 
 pub(crate) mod browser;
 pub(crate) mod opened;

@@ -1,4 +1,4 @@
-//! Opens what `sync.tokens` holds, by the documented form and not by the program's own code: a nonce of 24 bytes, then
+//! Decrypts `sync.tokens` by the documented form, without the program's own code: a nonce of 24 bytes, then
 //! XChaCha20-Poly1305 over a version, the access token and the refresh token, bound to whose row it is.
 
 use base64::Engine as _;
@@ -14,7 +14,7 @@ pub(crate) struct Opened {
     pub(crate) refresh: Option<String>,
 }
 
-/// What the only row holds.
+/// The content of the only row.
 pub(crate) async fn opened(database: &Database, key: &str) -> Opened {
     let rows: Vec<(String, String, String, Vec<u8>)> = database
         .rows("select tenant, client_id, grant_type, ciphertext from sync.tokens")

@@ -1,5 +1,5 @@
-//! The life of an authorization, from its sign-in to its end, at any server: the simulated tenant, and one that others
-//! wrote.
+//! The life of an authorization, from sign-in to end, at any server: the simulated tenant, and a third-party
+//! server.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::database::Database;
 use crate::support::eventually;
 use crate::support::program::{Ended, LONG, Program};
 
-/// The consent page that a `login` has asked for.
+/// The consent page that a `login` opens.
 pub(crate) fn address(said: &str) -> Option<String> {
     let line = said.lines().find(|line| line.contains("/oauth/authorize?"))?;
     Some(line.trim().to_owned())
@@ -51,7 +51,7 @@ async fn status(database: &Database) -> String {
     database.one("select status from sync.tokens").await
 }
 
-/// Signed in, renewed fifty times, each time with another refresh token, none of them twice.
+/// Signs in and renews fifty times, each time with another refresh token, and none of them twice.
 pub(crate) async fn rotates(server: &impl AuthorizationServer, program: &Program, database: &Database) {
     let before = server.token_requests();
     let mut seen = HashSet::new();
@@ -62,7 +62,7 @@ pub(crate) async fn rotates(server: &impl AuthorizationServer, program: &Program
             "rotation {rotation}: an old one"
         );
         expire(database).await;
-        // Whatever the tenant answers to it: the token comes first.
+        // The command gets its token first, whatever the tenant answers later.
         program.run(&["check"]).await;
         assert_eq!(status(database).await, "valid", "rotation {rotation}");
     }
@@ -75,8 +75,8 @@ pub(crate) async fn rotates(server: &impl AuthorizationServer, program: &Program
     }
 }
 
-/// Killed between the answer and its commit: one retry with the refresh token that is stored, whose second use ends the
-/// authorization; then a person is asked for, and nothing is sent any more.
+/// Killed between the answer and its commit: one retry with the stored refresh token, whose second use ends the
+/// authorization; then the program asks for a person and sends nothing more.
 pub(crate) async fn ends_after_a_lost_answer(
     server: &impl AuthorizationServer,
     program: &Program,
@@ -91,7 +91,7 @@ pub(crate) async fn ends_after_a_lost_answer(
     let retry = program.run(&["backfill", "segments"]).await;
     retry.expect(4);
     retry.tells(&["reauth required", "blueconic-sync login"]);
-    // The dead one's claim is short.
+    // The claim of the killed process is short.
     assert!(retry.took < Duration::from_secs(12), "{:?}", retry.took);
     assert_eq!(server.token_requests() - before, 2, "one retry");
     assert_eq!(status(database).await, "reauth_required");
@@ -132,8 +132,8 @@ pub(crate) async fn survives_a_kill_after_the_commit(
     assert_eq!(server.token_requests() - before, 1);
 }
 
-/// Stopped (SIGSTOP) with the answer in hand until another has taken over: it stores nothing. Its answer was the only one,
-/// so the authorization is over, and both say so.
+/// Stopped (SIGSTOP) with an unstored answer until another process has taken over: it stores nothing. Its answer was the only
+/// one, so the authorization has ended, and both report it.
 pub(crate) async fn a_holder_that_stood_still_stores_nothing(
     server: &impl AuthorizationServer,
     program: &Program,
@@ -158,7 +158,7 @@ pub(crate) async fn a_holder_that_stood_still_stores_nothing(
     assert_eq!(stored, after);
 }
 
-/// Signed out: both tokens are dead at the server, and nothing is left here.
+/// Signed out: both tokens are revoked at the server, and none is stored.
 pub(crate) async fn signs_out(server: &impl AuthorizationServer, program: &Program, database: &Database) {
     let held = opened(database, KEY).await;
     assert!(is_active(server, held.refresh.as_ref().unwrap()).await);

@@ -1,4 +1,4 @@
-//! What the scenarios need of an authorization server, and the simulated tenant as one.
+//! An authorization server as the scenarios need it, and the simulated tenant as one.
 
 use std::net::TcpListener;
 
@@ -18,13 +18,13 @@ pub(crate) const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 pub(crate) trait AuthorizationServer {
     /// Its address.
     fn url(&self) -> &str;
-    /// A person opens the consent page and lets the application in, or not; gives back where the browser is led.
+    /// A person opens the consent page and grants or refuses access; returns the target of the final redirect.
     async fn consent(&self, address: &str, allow: bool) -> String;
-    /// How many token requests it has had.
+    /// The number of token requests so far.
     fn token_requests(&self) -> usize;
 }
 
-/// Whether a token lives, in the server's own words.
+/// Whether a token is active, as the server reports it.
 pub(crate) async fn is_active(server: &impl AuthorizationServer, token: &str) -> bool {
     let form = [
         ("token", token),
@@ -39,7 +39,7 @@ pub(crate) async fn is_active(server: &impl AuthorizationServer, token: &str) ->
     answer["active"].as_bool().unwrap()
 }
 
-/// Where a login can listen: a port that was free a moment ago.
+/// An address for `login` to listen on: a port that was free a moment ago.
 pub(crate) fn redirect_url() -> String {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -49,7 +49,7 @@ pub(crate) fn redirect_url() -> String {
     format!("http://127.0.0.1:{port}/callback")
 }
 
-/// The binary, signed in by a person or about to be.
+/// The binary, before or after a person signed in.
 pub(crate) fn program(url: &str, redirect_url: &str, database: &Database) -> Program {
     Program::new(url, &database.url)
         .with("BLUECONIC_SYNC_KEY", KEY)
