@@ -1,5 +1,5 @@
-//! The pieces of a profile's way from a body to a copy, each alone: where elements end, their hashes, their rows, and
-//! the writing of rows by itself. `cargo bench` runs it; on a noisy machine `script/instructions` says more.
+//! The steps of a profile from a body to COPY, each alone: the ends of elements, their hashes, their rows, and
+//! the writing of rows. `cargo bench` runs it; on a busy machine `script/instructions` is more exact.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ const PROFILES: u64 = 1_000;
 
 fn all(criterion: &mut Criterion) {
     if let Err(error) = try_all(criterion) {
-        // A bench has no other way to fail.
+        // A bench can only fail by panicking.
         std::panic::resume_unwind(Box::new(error.to_string()));
     }
 }

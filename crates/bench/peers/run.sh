@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # `out`, `server`, `profiles` and the programs are the caller's
-# Others' tools on the same tenant and the same server, each in a virtual environment of its own, with pinned versions.
-# They are slow: each reads a tenant that is large enough, and the table says how large.
+# Third-party tools on the same tenant and the same server, each in a virtual environment of its own, with pinned versions.
+# They are slow: each reads a smaller tenant, whose size is in the table.
 
-# environment NAME: makes it once for each set of versions.
+# environment NAME: makes the environment once for each set of versions.
 environment() {
     local folder=$out/peers/$1
     if cmp -s "crates/bench/peers/$1.txt" "$folder/.installed-from"; then return; fi
@@ -12,7 +12,7 @@ environment() {
     cp "crates/bench/peers/$1.txt" "$folder/.installed-from"
 }
 
-# peer NAME PROFILES COMMAND…: a full load, and the same again. Its results stand beside those of the main tenant.
+# peer NAME PROFILES COMMAND…: a full load, and the same again. Its results are recorded beside those of the main tenant.
 peer() {
     local name=$1 count=$2 main=$profiles case
     shift 2
@@ -36,14 +36,14 @@ run_peers() {
     peer script 40000 "$home/script/bin/python" crates/bench/peers/script.py
 
     rm -rf "$home/dlt-home"
-    # A host is asked for; the one behind it counts.
+    # The option is required; the later one counts.
     export DLT_HOME=$home/dlt-home
     export DESTINATION__POSTGRES__CREDENTIALS="postgresql://postgres:none@localhost:5432/peer?host=$server"
     peer dlt 20000 "$home/dlt/bin/python" crates/bench/peers/dlt_pipeline.py
 
     printf '{"sqlalchemy_url": "postgresql+psycopg://postgres@/peer?host=%s", "default_target_schema": "peer"}\n' \
         "$server" >"$home/singer.json"
-    # Expanded by the inner shell.
+    # The inner shell expands it.
     # shellcheck disable=SC2016
     peer singer 10000 bash -c 'set -o pipefail
         "$0/python" crates/bench/peers/singer_tap.py | "$0/target-postgres" --config "$1"' \

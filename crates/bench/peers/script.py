@@ -1,4 +1,4 @@
-"""The script that anybody would write first: pages with requests, rows with execute_values and `on conflict`."""
+"""A simple first script: pages with requests, rows with execute_values and `on conflict`."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A tap for profiles as the singer-sdk's cookbook has it; its records go to target-postgres."""
+"""A tap for profiles by the singer-sdk's cookbook; its records go to target-postgres."""
 
 import os
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # `profiles`, `turn`, `out` and the programs are the caller's
-# The cases of script/bench. Each group works on databases of its own, so that it can be run alone; `loads` and
+# The cases of script/bench. Each group has databases of its own, so that it can run alone; `loads` and
 # `increment` share theirs.
 
-# What nothing gets past: the tenant, JSON, COPY. The rows that are read are all of the tenant's.
+# The upper limits: the tenant, JSON, COPY. The read rows are all of the tenant's.
 group_limits() {
     start_tenant
     fresh_database limits
@@ -20,7 +20,7 @@ group_loads() {
     fresh_database reference
     both full
     compare_digests full
-    # What autovacuum would do some time in the next minute, so that it does not fall on one of the two.
+    # Otherwise autovacuum would run within the next minute and slow one of the two.
     local side
     for side in product reference; do sql 'vacuum blueconic.profiles' "$side"; done
     both unchanged
@@ -30,7 +30,7 @@ group_loads() {
     compare_digests changed
 }
 
-# One that returns 1,000, whatever is stored.
+# An increment that returns 1,000 profiles, whatever is stored.
 group_increment() {
     if [[ $(sql "select count(*) from pg_database where datname = 'product'") == 0 ]]; then
         fresh_database product
@@ -38,7 +38,7 @@ group_increment() {
         use_database product
         "$binary" backfill --full profiles >/dev/null 2>>"$out/product.log"
     fi
-    # Once unmeasured, so that what it needs is in memory whatever was measured before, and the same profiles again.
+    # Once without measuring, so that the needed pages are in memory, and then the same profiles again.
     local name
     for name in 'increment before' increment; do
         start_tenant --touched 1000 --touched-at "$(date -u -d '5 seconds ago' +%FT%TZ)"
@@ -63,7 +63,7 @@ group_latency() {
     product late 'late unchanged' --full profiles
 }
 
-# Compared with a tenant that sends as many profiles out of line that are whole, at the same time.
+# Compared, at the same time, with a tenant in which as many correct profiles are rendered separately.
 group_broken() {
     local name
     local -A flags=([sound]="--touched $((profiles / 100)) --touched-at $touched_at" [broken]="--broken $((profiles / 100))")
@@ -78,7 +78,7 @@ group_broken() {
     done
 }
 
-# Twice is enough: memory is what it is.
+# Twice is enough: memory hardly varies.
 group_memory() {
     if ((turn > 2)); then return; fi
     local count
@@ -96,7 +96,7 @@ group_memory() {
     product lists lists segments profile_properties
 }
 
-# From nothing: the migrations are part of it.
+# On an empty database: the migrations are part of it.
 group_first_row() {
     start_tenant
     sql 'drop database if exists first'
@@ -107,7 +107,7 @@ group_first_row() {
     say "first row: $(<"$scratch/took")"
 }
 
-# It begins by loading everything, as nothing is there yet; after that nothing is due.
+# `serve` first loads everything; after that nothing is due.
 group_idle() {
     if ((turn > 1)); then return; fi
     local service before after name
@@ -136,5 +136,5 @@ group_idle() {
     tail -n 2 "$results" >&2
 }
 
-# Finer than the ticks of /proc/PROCESS/stat.
+# This is finer than the ticks of /proc/PROCESS/stat.
 busy_nanoseconds() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }

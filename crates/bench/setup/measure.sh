@@ -6,7 +6,7 @@ record() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$profiles" "$turn" "$1" "$2" "$3" 
 
 # The sum of a member over all objects of the last answer.
 answered() {
-    # An answer without the member has none of it.
+    # An answer without the member counts as 0.
     { grep -o "\"$1\": *[0-9.]*" "$out/answer.json" || true; } | awk -F ': *' '{ sum += $2 } END { printf "%.10g", sum }'
 }
 
@@ -15,7 +15,7 @@ measure() {
     local name=$1 side=$2 wal cpu_before tenant_before measure value
     shift 2
     settle
-    # A checkpoint that an earlier case left over would fall into this one.
+    # Otherwise a checkpoint of an earlier case could run during this one.
     sql checkpoint
     wal=$(sql 'select pg_current_wal_insert_lsn()')
     cpu_before=$(server_cpu) tenant_before=$(ticks_of "$tenant_process" 14 15)
@@ -40,14 +40,14 @@ product() {
     record "$2" product pages "$(answered pages)"
 }
 
-# reference DATABASE CASE: the seconds are those of the whole process, as the product's.
+# reference DATABASE CASE: the seconds are those of the whole process, as for the product.
 least() {
     use_database "$1"
     measure "$2" reference "$reference" full --page-size "$page_size" --session "$session" --index
     record "$2" reference written "$(answered rows_written)"
 }
 
-# both CASE: by turns, so that what the machine does besides falls on both.
+# both CASE: alternates, so that the machine's load affects both.
 both() {
     if ((turn % 2)); then
         product product "$1" --full profiles
@@ -62,7 +62,7 @@ both() {
     done
 }
 
-# Both have stored the same, or no comparison would mean anything.
+# Checks that both have stored the same rows; otherwise the comparison has no meaning.
 compare_digests() {
     local own others
     use_database product
@@ -76,7 +76,7 @@ compare_digests() {
     say "both have stored the same rows: $own"
 }
 
-# limit CASE COMMAND…: of the reference alone, with the seconds that it tells itself.
+# limit CASE COMMAND…: the reference alone, with the seconds that it reports.
 limit() {
     local name=$1
     shift
@@ -87,13 +87,13 @@ limit() {
     say "$name: $(<"$out/answer.json")"
 }
 
-# The settings of a loading session that cost or spare time, read from where the product has them: those of its purpose, and
-# the few among everybody's.
+# The settings of a loading session that affect speed, read from the product's source: those of its purpose, and
+# a few of the settings of all sessions.
 session_settings() {
     {
         sed -n '/Self::Loading(_) => &\[/,/\]/p' src/postgres/session.rs
         grep -E '^ *\("(TimeZone|work_mem|jit|default_toast_compression|wal_compression)",' src/postgres/session.rs
     } | sed -n 's/^ *("\([A-Za-z_]*\)", "\([^"]*\)").*/\1=\2/p' | paste -sd, -
-    # What the product has for each transaction of a walk.
+    # The product sets it for each transaction of a walk.
     if grep -q "set_config('synchronous_commit', 'off', true)" src/postgres/loader.rs; then echo synchronous_commit=off; fi
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # `programs`, `out` and `binary` are the caller's
 # A private PostgreSQL for script/bench, with the options of the embedded cluster, and its databases.
 
-# A socket's path may have about 100 characters: /tmp is short everywhere.
+# A socket's path may have about 100 characters, so the folder is in /tmp.
 scratch=$(mktemp -d /tmp/blueconic-sync-bench.XXXXXX)
 server=$scratch/server
 mkdir "$server"
@@ -16,7 +16,7 @@ if [[ $(id -u) == 0 ]]; then
 fi
 own() { "${as_owner[@]}" "cd '$server' && $1"; }
 
-# As much as the embedded cluster would have, in megabytes.
+# The `shared_buffers` of the embedded cluster, in megabytes.
 buffers() {
     local bounds total
     bounds=$(sed -n 's/^const [A-Z]*: u64 = \([0-9]*\);/\1/p' crates/embedded-postgres/src/buffers.rs | head -n 3 | paste -sd' ')
@@ -25,7 +25,7 @@ buffers() {
 }
 
 start_server() {
-    # The options are read from where the embedded cluster has them, so that the two cannot part.
+    # The options are read from the source of the embedded cluster, so that both are the same.
     local options
     options=$(sed -n '/^const OPTIONS/,/^];/s/^ *"\([^"]*\)",$/\1/p' \
         crates/embedded-postgres/src/supervisor.rs src/postgres/embedded.rs |
@@ -54,7 +54,7 @@ sql() { PGOPTIONS="-c client_min_messages=warning" "$programs/psql" -X -qAt -v O
 
 use_database() { export DATABASE_URL="postgres:///$1?host=$server&user=postgres"; }
 
-# An empty database, migrated, of this name. Migrating is not a part of any case.
+# Makes an empty, migrated database of this name. Migrating is not part of a case.
 fresh_database() {
     sql "drop database if exists $1"
     if [[ $(sql "select count(*) from pg_database where datname = 'migrated'") == 0 ]]; then
@@ -65,14 +65,14 @@ fresh_database() {
     sql "create database $1 template migrated"
 }
 
-# What stays of a case in the server must not fall into the next one.
+# Ends the work that a case left to the server, so that it does not slow the next case.
 settle() {
     while [[ $(sql "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()") != 0 ]]; do
         sleep 0.02
     done
 }
 
-# CPU seconds of all sessions that have ended: the postmaster has gathered theirs.
+# CPU seconds of all ended sessions: the postmaster has added them up.
 server_cpu() {
     local postmaster
     postmaster=$(head -n 1 "$server/data/postmaster.pid" 2>/dev/null || own "head -n 1 data/postmaster.pid")
@@ -86,7 +86,7 @@ ticks_of() {
     sed 's/.*) //' "/proc/$process/stat" |
         awk -v fields="$*" -v hertz="$(getconf CLK_TCK)" '{
             count = split(fields, wanted, " ")
-            # The name in parentheses and the id before it are cut off.
+            # Removes the id and the name in parentheses.
             for (i = 1; i <= count; i++) sum += $(wanted[i] - 2)
             printf "%.2f", sum / hertz
         }'

@@ -2,11 +2,11 @@
 # The simulated tenant of script/bench, in a process of its own. Two starts with the same flags send the same bytes.
 
 tenant_process="" tenant_flags="" port=0
-# Not today: nobody of those who were never touched is in any increment. Fixed for the whole run, also over midnight.
+# Before today, so that no increment contains an untouched profile. Fixed for the whole run, also over midnight.
 as_of=$(date -u -d yesterday +%F)T00:00:00Z
 
-# start_tenant FLAGS…: a tenant with these, unless it runs already. The port stays, or the databases would belong to
-# another tenant.
+# start_tenant FLAGS…: starts a tenant with these flags, unless it runs already. The port stays the same; otherwise the
+# databases would belong to another tenant.
 start_tenant() {
     if [[ -n $tenant_process && $tenant_flags == "$profiles $*" ]]; then return 0; fi
     stop_tenant
@@ -27,9 +27,9 @@ start_tenant() {
     . "$out/tenant.env"
     set +a
     port=${BLUECONIC_URL##*:}
-    # Once unmeasured: the tenant writes its profiles into memory.
+    # Once without measuring: the tenant renders its profiles into memory.
     "$reference" drain --page-size "$page_size" >/dev/null
-    # It tells its time in whole seconds: what was touched in this one is not in the past yet.
+    # The tenant's `Date` has whole seconds: a profile touched in this second is not in the past yet.
     sleep 1
 }
 

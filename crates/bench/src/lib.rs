@@ -1,5 +1,5 @@
-//! A page of profiles, and the product's own path over it piece by piece, for the benches and for the count of
-//! instructions: from the bytes of a body to the rows of a copy, without a socket and without a database.
+//! A page of profiles, and the product's own path over it step by step, for the benches and for the count of
+//! instructions: from the bytes of a body to the rows of COPY, without a socket and without a database.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use blueconic_sync::resources::registry::RESOURCES;
 use simulated_tenant::settings::Settings;
 use simulated_tenant::tenant;
 
-/// Whatever went wrong.
+/// Any error.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// As a connection hands them out.
+/// Blocks of the size that a connection delivers.
 const CHUNK: usize = 64 * 1024;
 /// No element is larger.
 const LARGEST: usize = 8 * 1024 * 1024;
 
-/// The body of a page with so many profiles, always the same.
+/// The body of a page with so many profiles, the same in each call.
 pub async fn page(profiles: u64) -> Outcome<Vec<u8>> {
     let tenant = tenant::start(Settings {
         profiles,
@@ -57,7 +57,7 @@ pub async fn page(profiles: u64) -> Outcome<Vec<u8>> {
     Ok(listing.send().await?.bytes().await?.to_vec())
 }
 
-/// Profiles as the product reads them.
+/// Profiles as the product reads them from blocks.
 pub fn profiles() -> Outcome<Arc<dyn Walkable>> {
     let variables: Variables = [
         ("BLUECONIC_URL", "http://127.0.0.1:1"),
@@ -77,7 +77,7 @@ pub fn profiles() -> Outcome<Arc<dyn Walkable>> {
         .ok_or_else(|| "no profiles".into())
 }
 
-/// Finds where the elements end. Each block goes to `take`.
+/// Finds the ends of the elements. Passes each block to `take`.
 pub fn cut(body: &[u8], mut take: impl FnMut(Block)) -> Outcome<()> {
     let mut elements = Elements::new(&["profiles"], LARGEST, None);
     for chunk in body.chunks(CHUNK) {
@@ -96,7 +96,7 @@ pub fn cut(body: &[u8], mut take: impl FnMut(Block)) -> Outcome<()> {
     Ok(())
 }
 
-/// Ids and hashes. Gives how many there are.
+/// Reads ids and hashes. Returns their number.
 pub fn fingerprints(profiles: &dyn Identified, block: &Block) -> usize {
     let elements = block.elements.iter().map(|place| &block.bytes[place.clone()]);
     elements

@@ -1,13 +1,13 @@
-//! Which files of a crate a file imports, read from the paths that it names.
+//! Finds the files of a crate that a file imports, from the paths in its text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sources::module;
 
-/// Files by the module that each holds.
+/// Files by their modules.
 pub(crate) type Modules = BTreeMap<Vec<String>, String>;
 
-/// The files whose names or items a file names.
+/// The files that a file names, or whose items it names.
 pub(crate) fn imports(path: &str, text: &str, modules: &Modules) -> BTreeSet<String> {
     let own = module(path);
     let mut found = BTreeSet::new();
@@ -18,7 +18,7 @@ pub(crate) fn imports(path: &str, text: &str, modules: &Modules) -> BTreeSet<Str
     found
 }
 
-/// All paths of a text: those of `use`, with their braces taken apart, and those in the code.
+/// All paths of a text: those of `use`, with their braces expanded, and those in the code.
 fn paths(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = String::new();
@@ -71,8 +71,8 @@ fn branches(tree: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file that a path leads to; none where it leads out of the crate or stays in its own file. What the modules of a crate
-/// do not hold is in its root.
+/// The file that a path refers to; none if that is outside of the crate or the file itself. An item that no module of a crate
+/// holds is in its root.
 fn resolve(own: &[String], named: &str, modules: &Modules) -> Option<String> {
     let mut parts: Vec<&str> = named.split("::").collect();
     let mut base: Vec<String> = own.to_vec();

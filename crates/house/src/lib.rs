@@ -1,5 +1,5 @@
-//! The house in figures, read from the sources of a checkout: which file imports which, circles of files within a layer, imports
-//! that run back up in them, and long files.
+//! The structure of the code in figures, from the sources of a checkout: imports between files, circles of files within a
+//! layer, imports that run back up in them, and long files.
 
 mod imports;
 mod sources;
@@ -19,14 +19,14 @@ use sources::{module, read};
 /// A file with more lines of code than this is long.
 pub const LONG: usize = 400;
 
-/// The files of a crate and their imports of one another.
+/// The files of a crate and the imports between them.
 pub struct House {
     code: BTreeMap<String, String>,
     imports: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl House {
-    /// The house below a folder: its `src` and the `src` of each of its `crates`.
+    /// Reads a folder: its `src` and the `src` of each of its `crates`.
     pub fn of(root: &Path) -> io::Result<Self> {
         let code = read(root)?;
         let modules = code.keys().map(|path| (module(path), path.clone())).collect();
@@ -47,7 +47,7 @@ impl House {
         imports.filter(move |other| layer(other) == layer(path))
     }
 
-    /// All that a file of a layer leads to within it, by one import or more.
+    /// All files of its layer that a file reaches by one import or more.
     fn reached<'a>(&'a self, from: &'a str) -> BTreeSet<&'a str> {
         let mut found = BTreeSet::new();
         let mut waiting = vec![from];
@@ -57,7 +57,7 @@ impl House {
         found
     }
 
-    /// The files of a layer that all lead to one another, each circle in order of its names.
+    /// The circles of a layer: files that all reach one another, each circle sorted by name.
     pub fn circles(&self) -> Vec<Vec<&str>> {
         let reached: BTreeMap<&str, BTreeSet<&str>> = self
             .code
@@ -78,8 +78,8 @@ impl House {
         circles.into_iter().collect()
     }
 
-    /// How many imports lead to a file from the nearest one that its layer is entered by: from another layer, or imported by
-    /// nobody.
+    /// The number of imports from the nearest entry of its layer to a file. An entry is imported by another layer, or by
+    /// no file.
     fn depths(&self) -> BTreeMap<&str, usize> {
         let is_entered = |path: &str| {
             let mut importers = self.imports.iter().filter(|(_, others)| others.contains(path));
@@ -108,7 +108,7 @@ impl House {
         depths
     }
 
-    /// The imports within a circle that lead nearer to where its layer is entered.
+    /// The imports within a circle that lead nearer to the entry of the layer.
     pub fn upward(&self) -> Vec<(&str, &str)> {
         let depths = self.depths();
         let depth = |path: &str| depths.get(path).copied().unwrap_or(usize::MAX);
@@ -126,7 +126,7 @@ impl House {
         found
     }
 
-    /// The files with more lines of code than [`LONG`], blank lines and comments left out, the longest first.
+    /// The files with more lines of code than [`LONG`], without blank lines and comments, the longest first.
     pub fn long(&self) -> Vec<(&str, usize)> {
         let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
         let all = self.code.iter().map(|(path, text)| (path.as_str(), lines(text)));

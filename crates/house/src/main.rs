@@ -1,4 +1,4 @@
-//! Prints the figures of the checkout that its only argument names. `script/house` calls it.
+//! Prints the figures of a checkout, which is its only argument. `script/house` calls it.
 
 use std::error::Error;
 use std::io::Write as _;

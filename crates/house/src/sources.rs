@@ -1,11 +1,11 @@
-//! The source files of a checkout, and the crate, layer and module that a path stands for.
+//! The source files of a checkout, and the crate, layer and module of a path.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// The code of each file of `src` and of `crates/*/src`, by its path from the root. Files that only tests compile are left
-/// out.
+/// The code of each file of `src` and of `crates/*/src`, by its path from the root, without files that only tests
+/// compile.
 pub(crate) fn read(root: &Path) -> io::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     collect(root, &root.join("src"), &mut found)?;
@@ -51,7 +51,7 @@ pub fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The layer of a file. In the service it is the folder below `src`: `src/postgres/pool.rs` and `src/postgres.rs` are of the
+/// The layer of a file. In the service it is the folder below `src`: `src/postgres/pool.rs` and `src/postgres.rs` are in the
 /// layer `postgres`. Each other crate is one layer: `crates/simulated-tenant`.
 pub fn layer(path: &str) -> &str {
     match path.strip_prefix("src/") {
@@ -60,7 +60,7 @@ pub fn layer(path: &str) -> &str {
     }
 }
 
-/// The module that a file holds, below its crate: `src/sync/walk/since.rs` is `src`, `sync`, `walk`, `since`. A binary is a
+/// The module of a file, below its crate: `src/sync/walk/since.rs` is `src`, `sync`, `walk`, `since`. A binary is a
 /// crate of its own: `crates/bench/src/bin/reference/walk.rs` is `crates/bench/src/bin/reference`, `walk`.
 pub(crate) fn module(path: &str) -> Vec<String> {
     let path = path.trim_end_matches(".rs");
@@ -79,7 +79,7 @@ pub(crate) fn module(path: &str) -> Vec<String> {
     parts
 }
 
-/// A path as the root of its crate and what lies below.
+/// Splits a path into the root of its crate and the rest.
 fn split(path: &str) -> (&str, &str) {
     if let Some(at) = path.find("src/bin/") {
         let name = at + "src/bin/".len();

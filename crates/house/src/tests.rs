@@ -1,4 +1,4 @@
-//! The figures of small checkouts that are written for it.
+//! Tests with small generated checkouts.
 
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ impl Checkout {
     }
 }
 
-/// The rule sees a circle where there is one, also through braces, `super` and re-exports.
+/// Circles are found through braces, `super` and re-exports, too.
 #[test]
 fn a_circle_is_found_and_an_import_back_up_is_named() {
     let checkout = Checkout::new();

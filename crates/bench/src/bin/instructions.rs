@@ -1,5 +1,5 @@
-//! The product's path over a page of profiles, as often as is wanted and nothing else, to be run under a tool that
-//! counts instructions: unlike time, their number hardly depends on the machine or on what else it does.
+//! Runs only the product's path over a page of profiles, so many times, under a tool that
+//! counts instructions. Unlike time, their number hardly depends on the machine or its load.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ enum Command {
         /// How many profiles
         profiles: u64,
     },
-    /// Find the ends of elements and hash them, as for profiles that did not change
+    /// Find the ends of elements and hash them, as for unchanged profiles
     Unchanged {
         /// The page
         file: PathBuf,

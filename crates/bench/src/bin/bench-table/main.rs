@@ -1,5 +1,5 @@
-//! What `script/bench` cannot do in a shell: measure a process, wait for a first row, and make the table out of what
-//! was measured. It knows nothing of the product but how it is called.
+//! The parts of `script/bench` that a shell cannot do: measure a process, wait for a first row, and make the table of the
+//! results. It knows only how to call the product.
 
 mod process;
 mod results;
@@ -13,10 +13,10 @@ use clap::Parser;
 
 use bench::Outcome;
 
-/// What `script/bench` measures with.
+/// Measures for `script/bench`.
 #[derive(Debug, Parser)]
 enum Command {
-    /// Run a command and print what it took: one line `NAME VALUE` for each measure
+    /// Run a command and print its measures: one line `NAME VALUE` for each
     Measure {
         /// Exit codes that count as success
         #[arg(long, value_delimiter = ',', default_value = "0")]
@@ -36,7 +36,7 @@ enum Command {
     },
     /// The table
     Table {
-        /// Lines of `profiles round case side measure value`, parted by tabs
+        /// Lines of `profiles round case side measure value`, separated by tabs
         results: PathBuf,
     },
 }

@@ -1,4 +1,4 @@
-//! Processes that are measured: how long, how much of a processor, how much memory.
+//! Measures processes: time, CPU time, memory.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,12 +11,12 @@ use sqlx::{Connection, PgConnection};
 
 use bench::Outcome;
 
-/// Between two looks at a table.
+/// The time between two checks of a table.
 const LOOK: Duration = Duration::from_millis(2);
-/// After so long no first row is waited for.
+/// The longest wait for a first row.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Runs a command. The peak is the most that the process held at once, as `VmHWM` shows it.
+/// Runs a command. The peak is the most memory that the process held at once, as in `VmHWM`.
 pub(crate) fn measure(command: &[String], answer: &Path, accept: &[i32]) -> Outcome<String> {
     let (program, arguments) = command.split_first().ok_or("no command")?;
     let begun = Instant::now();
@@ -43,7 +43,7 @@ fn as_seconds(time: TimeVal) -> f64 {
     time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
-/// Runs a command to its end and says when the first profile could be read by others.
+/// Runs a command to its end. Returns the time when another session could first read a profile.
 pub(crate) async fn first_row(command: &[String]) -> Outcome<String> {
     let (program, arguments) = command.split_first().ok_or("no command")?;
     let mut database = PgConnection::connect(&std::env::var("DATABASE_URL")?).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn first_row(command: &[String]) -> Outcome<String> {
     Ok(format!("seconds {seconds:.4}\n"))
 }
 
-/// Also while the table is not there yet.
+/// Whether there is a row; false while the table does not exist.
 async fn has_row(database: &mut PgConnection) -> Outcome<bool> {
     let there = sqlx::query_scalar::<_, bool>("select to_regclass('blueconic.profiles') is not null")
         .fetch_one(&mut *database)

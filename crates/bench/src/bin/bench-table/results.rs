@@ -1,15 +1,15 @@
-//! What was measured: a number for each size of the tenant, round, case, side and measure.
+//! The results: a number for each size of the tenant, round, case, side and measure.
 
 use std::collections::BTreeMap;
 
 use bench::Outcome;
 
-/// Whose number it is.
+/// The side of the product.
 pub(crate) const PRODUCT: &str = "product";
-/// The least that an honest sync can do.
+/// The side of the minimal correct sync.
 pub(crate) const REFERENCE: &str = "reference";
 
-/// Everything that one run of the bench measured.
+/// All results of one run of the bench.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     /// By profiles, case, side and measure; then by round.
@@ -26,7 +26,7 @@ pub(crate) struct Spread {
     pub(crate) most: f64,
 }
 
-/// Which numbers are meant.
+/// The key of a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
     pub(crate) profiles: u64,
@@ -92,7 +92,7 @@ impl Results {
         Spread::of(rates.filter_map(|(round, rows)| Some(rows / seconds.get(&round)?)))
     }
 
-    /// One case's measure by another's, round by round, so that what the machine did besides falls on both.
+    /// The ratio of two cases' measures, round by round, so that the machine's load affects both.
     pub(crate) fn ratio(&self, one: Case<'_>, other: Case<'_>, measure: &str) -> Option<Spread> {
         let divisors = self.rounds(other, measure);
         let ratios = self.rounds(one, measure).into_iter();

@@ -1,4 +1,4 @@
-//! The rows of the table: what stands in each, and what was wanted of it.
+//! The rows of the table: the content of each, and its goal.
 
 use crate::results::{Case, PRODUCT, REFERENCE, Results, Spread};
 use crate::text::{grouped, megabytes, memory, percent, rate, ratio, seconds};
@@ -10,25 +10,25 @@ pub(crate) struct Section {
     pub(crate) rows: Vec<Row>,
 }
 
-/// One row. What is `None` was not measured, or does not apply.
+/// One row. `None` was not measured, or does not apply.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) product: Option<String>,
     pub(crate) reference: Option<String>,
     pub(crate) ratio: Option<String>,
-    /// Empty: nothing in particular.
+    /// The goal; empty: none.
     pub(crate) target: String,
     pub(crate) reached: Option<bool>,
 }
 
-/// The most memory that the process may hold, in KiB.
+/// The most memory that the process may use, in KiB.
 const MEMORY: f64 = 64.0 * 1024.0;
-/// Seconds of latency in the cases that have one.
+/// The latency of the cases with latency, in seconds.
 const LATENCY: f64 = 0.1;
-/// Sizes of pages whose memory is looked at.
+/// The page sizes for which memory is measured.
 const PAGES: [&str; 4] = ["1000", "10000", "100000", "1000000"];
-/// Peers, and how many times as fast as they the product is wanted to be, in a full load and in an unchanged walk.
+/// Peers, and the goals: how many times as fast the product has to be, in a full load and in an unchanged walk.
 const PEERS: [(&str, &str, Option<f64>, Option<f64>); 3] = [
     (
         "script",
@@ -40,7 +40,7 @@ const PEERS: [(&str, &str, Option<f64>, Option<f64>); 3] = [
     ("singer", "singer-sdk tap + target-postgres", None, None),
 ];
 
-/// All rows: for the tenant that was asked for everything, and for what grows with the tenant.
+/// All rows: for the tenant that has all cases, and for costs that grow with the tenant.
 pub(crate) fn all(results: &Results) -> Vec<Section> {
     let sizes = results.sizes();
     let Some(main) = sizes.last().copied() else {
@@ -61,7 +61,7 @@ pub(crate) fn all(results: &Results) -> Vec<Section> {
         size.service(),
         size.peers(),
     ];
-    // The long form leaves most cases out.
+    // The long form omits most cases.
     let is_long = sizes.len() > 1;
     let rows = everything.concat().into_iter();
     let mut sections = vec![Section {
@@ -99,14 +99,14 @@ impl Row {
         }
     }
 
-    /// A number of the product that is to be below a bound.
+    /// A number of the product with an upper bound.
     fn below(mut self, value: Option<Spread>, write: fn(Spread) -> String, bound: f64) -> Self {
         self.product = value.map(write);
         self.reached = value.map(|value| value.median < bound);
         self
     }
 
-    /// A ratio that is to be below a bound.
+    /// A ratio with an upper bound.
     fn ratio_below(mut self, value: Option<Spread>, bound: f64) -> Self {
         self.ratio = value.map(ratio);
         self.reached = value.map(|value| value.median <= bound);
@@ -114,7 +114,7 @@ impl Row {
     }
 }
 
-/// What was measured with a tenant of one size.
+/// The results for a tenant of one size.
 #[derive(Clone, Copy, Debug)]
 struct Size<'a> {
     results: &'a Results,
@@ -138,7 +138,7 @@ impl<'a> Size<'a> {
         self.results.rate(self.case(name, side), "rows")
     }
 
-    /// A case's seconds by those of another, both the product's.
+    /// The ratio of two cases' seconds, both the product's.
     fn times(self, name: &'a str, other: &'a str) -> Option<Spread> {
         let (one, other) = (self.case(name, PRODUCT), self.case(other, PRODUCT));
         self.results.ratio(one, other, "seconds")
@@ -177,7 +177,7 @@ impl<'a> Size<'a> {
     }
 
     fn against_reference(self, what: &str, name: &'a str, wanted: Option<f64>) -> Row {
-        // Of speeds, that is: the inverse of the times.
+        // The ratio of speeds: the inverse of that of the times.
         let (product, reference) = (self.case(name, PRODUCT), self.case(name, REFERENCE));
         let speed = self.results.ratio(reference, product, "seconds");
         Row {
@@ -232,7 +232,7 @@ impl<'a> Size<'a> {
     }
 
     fn latency(self) -> Vec<Row> {
-        // The pages of the walk, its sign-in and the few requests around it, one after the other.
+        // The pages of the walk, its sign-in and a few more requests, one after the other.
         let pages = self.product("late unchanged", "pages");
         let bound = pages.map(|pages| (pages.median + 5.0) * LATENCY * 1.2);
         let unchanged = self.product("late unchanged", "seconds");
@@ -359,7 +359,7 @@ impl<'a> Size<'a> {
     }
 }
 
-/// What one profile costs in a large tenant, by what it costs in a small one.
+/// The cost of a profile in a large tenant, by the cost in a small one.
 fn growth(results: &Results, sizes: &[u64]) -> Vec<Row> {
     let cost = |name: &'static str| {
         let by_profile = |profiles: u64| {
@@ -393,7 +393,7 @@ fn growth(results: &Results, sizes: &[u64]) -> Vec<Row> {
     ]
 }
 
-/// The largest tenant by the smallest.
+/// The ratio of the largest tenant to the smallest.
 fn compared(measured: &[(u64, f64)]) -> Option<(u64, u64, f64)> {
     let (small, large) = (measured.first()?, measured.last()?);
     (small.0 < large.0).then(|| (small.0, large.0, large.1 / small.1))
@@ -419,7 +419,7 @@ fn grouped_text(count: &str) -> String {
     count.parse().map_or_else(|_| count.to_owned(), grouped)
 }
 
-/// Names of cases live as long as the table.
+/// Makes the name of a case `'static`: it lives as long as the table.
 fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
 }

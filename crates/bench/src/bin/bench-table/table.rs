@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::rows::{Row, Section};
 
-/// What stands where nothing was measured.
+/// The cell of a missing result.
 const NOTHING: &str = "not measured";
 
 pub(crate) fn table(sections: &[Section]) -> String {

@@ -1,9 +1,9 @@
-//! What the reference is told, and what it tells of its work.
+//! The input of the reference, and its report.
 
 use bench::Outcome;
 use clap::Args;
 
-/// Where to read: as the product is told it, `BLUECONIC_URL`, `BLUECONIC_CLIENT_ID` and `BLUECONIC_CLIENT_SECRET`.
+/// The tenant, from the product's variables `BLUECONIC_URL`, `BLUECONIC_CLIENT_ID` and `BLUECONIC_CLIENT_SECRET`.
 #[derive(Debug, Args)]
 pub(crate) struct Tenant {
     /// Profiles in a page
@@ -11,7 +11,7 @@ pub(crate) struct Tenant {
     pub(crate) page_size: u32,
 }
 
-/// Where to write: `DATABASE_URL`, a database that the product has migrated.
+/// The database: `DATABASE_URL`, migrated by the product.
 #[derive(Debug, Args)]
 pub(crate) struct Database {
     /// Loading connections
@@ -22,12 +22,12 @@ pub(crate) struct Database {
     pub(crate) session: String,
 }
 
-/// A variable that has to be set.
+/// A required variable.
 pub(crate) fn variable(name: &str) -> Outcome<String> {
     std::env::var(name).map_err(|error| format!("{name}: {error}").into())
 }
 
-/// What was done.
+/// The report.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) rows: u64,

@@ -1,5 +1,5 @@
-//! Elements of a page, cut off where they end, with the bytes that they stand in: what one loading connection takes at
-//! once.
+//! A batch: whole elements of a page and the bytes that hold them. A loading connection takes one
+//! batch at a time.
 
 use std::ops::Range;
 
@@ -11,26 +11,26 @@ use bench::Outcome;
 /// Elements in a batch.
 pub(crate) const BATCH: usize = 1_500;
 
-/// Whole elements, and the bytes behind them that have not been looked at.
+/// Whole elements, and the unread bytes behind them.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) elements: Vec<Element>,
-    /// Up to where the bytes have been cut into elements.
+    /// The end of the last whole element.
     cut: usize,
 }
 
-/// One element by its place in the bytes.
+/// One element, by its range in the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Element {
     pub(crate) place: Range<usize>,
-    /// Within the bytes, too.
+    /// The range of the id in the bytes.
     pub(crate) id: Range<usize>,
     pub(crate) hash: [u8; 16],
 }
 
 impl Batch {
-    /// Cuts off what is whole. Says whether the array has ended.
+    /// Cuts whole elements. Returns whether the array has ended.
     pub(crate) fn cut(&mut self, ends: Ends) -> Outcome<bool> {
         loop {
             while let Some(b',' | b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.cut) {
@@ -62,7 +62,7 @@ impl Batch {
         self.elements.len() >= BATCH
     }
 
-    /// What is cut off goes its way; what has not been looked at stays.
+    /// Takes the whole elements; the unread bytes stay.
     pub(crate) fn take(&mut self) -> Self {
         let rest = self.bytes[self.cut..].to_vec();
         let mut full = std::mem::take(self);
@@ -72,19 +72,19 @@ impl Batch {
         full
     }
 
-    /// As [`Batch::take`], when nobody wants what was cut off.
+    /// Like [`Batch::take`], but discards the elements.
     pub(crate) fn forget(&mut self) {
         self.bytes.drain(..self.cut);
         self.elements.clear();
         self.cut = 0;
     }
 
-    /// The page is over: what stands behind the array is nobody's.
+    /// Ends the page: discards the bytes behind the array.
     pub(crate) fn end_page(&mut self) {
         self.bytes.truncate(self.cut);
     }
 
-    /// By id, and of two with one id the later.
+    /// Sorts by id; of two elements with one id the later one stays.
     pub(crate) fn order(&mut self) {
         let Self { bytes, elements, .. } = self;
         elements.sort_by(|left, right| bytes[left.id.clone()].cmp(&bytes[right.id.clone()]));
@@ -106,7 +106,7 @@ impl Batch {
     }
 }
 
-/// Where the id stands, at the head of an element.
+/// The range of the id, at the head of an element.
 fn id_in(element: &[u8]) -> Option<Range<usize>> {
     const BEFORE: &[u8] = b"{\"id\":\"";
     let rest = element.strip_prefix(BEFORE)?;

@@ -1,4 +1,4 @@
-//! PostgreSQL: a session as the product has it, and the few statements that a sync cannot do without.
+//! PostgreSQL: a session like the product's, and the few statements that a sync needs.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ const MESSAGE: usize = 256 * 1024;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
-/// Connects with the settings that were given.
+/// Connects with the given settings.
 pub(crate) async fn connect(database: &Database) -> Outcome<PgConnection> {
     let mut connection = PgConnection::connect(&variable("DATABASE_URL")?).await?;
     for setting in database.session.split(',').filter(|setting| !setting.is_empty()) {
@@ -66,7 +66,7 @@ impl Loader {
         })
     }
 
-    /// Compares a batch with what is stored, and loads what differs. Gives how many rows were written.
+    /// Compares a batch with the stored rows, and loads what differs. Returns the number of written rows.
     pub(crate) async fn load(&mut self, mut batch: Batch, known: &Known) -> Outcome<u64> {
         batch.order();
         let elements = batch.elements.iter().enumerate();
@@ -103,7 +103,7 @@ async fn copy(connection: &mut PgConnection, rows: &[u8]) -> Outcome<()> {
     Ok(())
 }
 
-/// Deletes what was not seen, and makes the index and the statistics if they are wanted. Gives how many rows went.
+/// Deletes unseen rows, and makes the index and the statistics if requested. Returns the number of deleted rows.
 pub(crate) async fn end_walk(database: &Database, known: &Known, index: bool) -> Outcome<u64> {
     let mut connection = connect(database).await?;
     let deleted = known.sweep(&mut connection).await?;
@@ -118,7 +118,7 @@ pub(crate) async fn end_walk(database: &Database, known: &Known, index: bool) ->
     Ok(deleted)
 }
 
-/// Copies rows into staging and throws them away, on so many connections. The seconds are those of the copying alone.
+/// Copies rows into staging and discards them, on so many connections. The seconds are those of the copying alone.
 pub(crate) async fn copy_limit(
     database: &Database,
     rows: u64,
@@ -160,7 +160,7 @@ pub(crate) async fn copy_limit(
     Ok((all, begun.elapsed().as_secs_f64()))
 }
 
-/// How many rows there are, and a sum over them that no order changes.
+/// The number of rows, and a sum over them that does not depend on their order.
 pub(crate) async fn digest() -> Outcome<String> {
     let columns = COLUMNS.replace(", source_hash, content_hash", "");
     let statement = format!(

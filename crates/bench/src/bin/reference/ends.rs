@@ -1,5 +1,5 @@
-//! Where a JSON object ends: as `serde_json` finds it, which also checks that it is JSON, or by strings and brackets
-//! alone, 64 bytes at a step, since an object with the bytes of last time was checked last time.
+//! Finds the end of a JSON object: with `serde_json`, which also checks the JSON, or by strings and brackets
+//! alone, 64 bytes at a step, since an object with unchanged bytes was checked when it was loaded.
 
 use clap::ValueEnum;
 use serde_json::Deserializer;
@@ -22,7 +22,7 @@ pub(crate) enum Ends {
 const STEP: usize = 64;
 
 impl Ends {
-    /// The length of the object that the bytes begin with; `None`: it goes on behind them.
+    /// The length of the object at the start of the bytes; `None`: it does not end within them.
     pub(crate) fn find(self, bytes: &[u8]) -> Outcome<Option<usize>> {
         match self {
             Self::Brackets => Ok(by_brackets(bytes)),
@@ -40,7 +40,7 @@ fn by_raw_value(bytes: &[u8]) -> Outcome<Option<usize>> {
     }
 }
 
-/// What lies between two steps.
+/// The state between two steps.
 #[derive(Default)]
 struct State {
     depth: u32,
@@ -87,7 +87,7 @@ impl State {
         self.close(openers & !strings, closers & !strings)
     }
 
-    /// The bytes that an odd number of backslashes stands before.
+    /// The bytes behind an odd number of backslashes.
     fn escaped_by(&mut self, mut backslashes: u64) -> u64 {
         let mut escaped = self.escaped;
         backslashes &= !escaped;

@@ -1,4 +1,4 @@
-//! What is stored, read once at the start and compared in memory: the least that a sync can do about profiles that did not
+//! The stored hashes, read once at the start and compared in memory: the minimal work for profiles that did not
 //! change.
 
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ impl Known {
         Ok(known)
     }
 
-    /// Whether this profile is stored as it came. It is seen from here on.
+    /// Whether this profile is stored unchanged. Marks it as seen.
     pub(crate) fn is_same(&self, id: &str, source: [u8; 16]) -> bool {
         self.0.get(&xxh3_64(id.as_bytes())).is_some_and(|stored| {
             stored.seen.store(true, Ordering::Relaxed);
@@ -76,7 +76,7 @@ impl Known {
         })
     }
 
-    /// Deletes what was not seen. Gives how many rows went.
+    /// Deletes unseen rows. Returns the number of deleted rows.
     pub(crate) async fn sweep(&self, connection: &mut PgConnection) -> Outcome<u64> {
         if self.0.values().all(|stored| stored.seen.load(Ordering::Relaxed)) {
             return Ok(0);
@@ -97,7 +97,7 @@ impl Known {
     }
 }
 
-/// The id and the hash of the tuple that begins at this place, and where it ends; none when it is not whole.
+/// The id and the hash of the tuple that begins at this place, and its end; none if the tuple is not complete.
 fn tuple(bytes: &[u8], at: usize) -> Option<(&[u8], [u8; 16], usize)> {
     let (id, at) = field(bytes, at.checked_add(2).filter(|_| bytes.get(at) == Some(&0))?)?;
     let (source, at) = field(bytes, at)?;

@@ -1,7 +1,7 @@
-//! The least that an honest sync of profiles can do, to measure the product against: the same pages, a
-//! comparison in memory with what is stored, the same rows in the same table, and no more. No leases,
-//! no retries, no rejects, no merges of profiles, no ledger, no way to go on after a crash. Nothing of the product's
-//! path is used here.
+//! A minimal correct sync of profiles, to compare the product with: the same pages, a
+//! comparison in memory with the stored rows, the same rows in the same table, and no more. No leases,
+//! no retries, no rejects, no merges of profiles, no ledger, no resume after a crash. It uses none of the product's
+//! path.
 
 mod arguments;
 mod batch;
@@ -20,15 +20,15 @@ use clap::Parser;
 use crate::arguments::{Database, Tenant};
 use crate::ends::Ends;
 
-/// The least that an honest sync can do. Prints one line of JSON.
+/// A minimal correct sync. Prints one line of JSON.
 #[derive(Debug, Parser)]
 enum Command {
-    /// Read all pages and throw them away
+    /// Read all pages and discard them
     Drain {
         #[command(flatten)]
         tenant: Tenant,
     },
-    /// Read all pages, find where the elements end and hash them
+    /// Read all pages, find the ends of the elements and hash them
     Boundaries {
         #[command(flatten)]
         tenant: Tenant,
@@ -56,7 +56,7 @@ enum Command {
         #[arg(long)]
         index: bool,
     },
-    /// A digest of what is stored, without what may rightly differ: hashes, times of loading
+    /// A digest of the stored rows, without columns that may differ: hashes, times of loading
     Digest,
 }
 

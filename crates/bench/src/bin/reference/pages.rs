@@ -1,4 +1,4 @@
-//! Pages of profiles, one after the other, the next one asked for while this one streams: its cursor stands at the head
+//! Pages of profiles, one after the other. The next page is requested while one streams: its cursor is at the head
 //! of a body.
 
 use std::future::poll_fn;
@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 use crate::arguments::{Done, Tenant, variable};
 use bench::Outcome;
 
-/// Bytes that are gathered before they are looked at: an element that they cut is looked at twice.
+/// Bytes that are collected before they are read: an element that they cut is read twice.
 const GATHERED: usize = 256 * 1024;
-/// Before the first element.
+/// The text before the first element.
 const OPENING: &[u8] = b"\"profiles\":[";
 
 /// One body after the other.
@@ -28,10 +28,10 @@ pub(crate) struct Pages {
     address: String,
     authorization: String,
     path: String,
-    /// The page that is read, and the one after it.
+    /// The current page, and the next one.
     current: Option<Incoming>,
     ahead: Option<JoinHandle<Outcome<Incoming>>>,
-    /// What the tenant says how many there are.
+    /// The tenant's total.
     total: u64,
 }
 
@@ -76,7 +76,7 @@ impl Pages {
         }));
     }
 
-    /// Moves on to the next page, as far as its first element; gives what came of it, without the head. `None`: there is
+    /// Moves to the first element of the next page. Returns the bytes behind the head. `None`: there is
     /// no further page.
     pub(crate) async fn next_page(&mut self) -> Outcome<Option<Bytes>> {
         let Some(ahead) = self.ahead.take() else {
@@ -101,7 +101,7 @@ impl Pages {
         }
     }
 
-    /// Adds what comes next of this page. Says whether it goes on.
+    /// Adds the next bytes of this page. Returns whether there were any.
     pub(crate) async fn gather(&mut self, into: &mut Vec<u8>) -> Outcome<bool> {
         let enough = into.len() + GATHERED;
         while into.len() < enough {
@@ -113,7 +113,7 @@ impl Pages {
         Ok(true)
     }
 
-    /// Reads what stands behind the array, to a clean end.
+    /// Reads the bytes behind the array, to a clean end.
     pub(crate) async fn end_page(&mut self) -> Outcome<()> {
         while self.frame().await?.is_some() {}
         self.current = None;
@@ -149,7 +149,7 @@ pub(crate) async fn drain(tenant: &Tenant) -> Outcome<Done> {
     Ok(done)
 }
 
-/// A connection of its own for each request: with one page ahead, two at most.
+/// One connection for each request: with one page ahead, at most two.
 async fn send(address: &str, request: hyper::http::request::Builder, body: String) -> Outcome<Incoming> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;

@@ -1,5 +1,5 @@
-//! One profile from its JSON to a row of `blueconic.profiles`, in PostgreSQL's binary form: borrowed, typed, the values
-//! of properties as they stand.
+//! Converts one profile from JSON to a row of `blueconic.profiles`, in PostgreSQL's binary form: borrowed and typed, with the
+//! values of properties unparsed.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,11 @@ use bench::Outcome;
 /// The columns that are written, in order; `synced_at` is written by the merge.
 pub(crate) const COLUMNS: &str = "id, created_at, modified_at, privacy_legislation, permission_level, \
      consented_objectives, refused_objectives, segment_ids, properties, source_hash, content_hash";
-/// How many those are.
+/// The number of these columns.
 const COUNT: i16 = 11;
 /// 2000-01-01 in microseconds since 1970.
 const EPOCH: i64 = 946_684_800_000_000;
-/// The type of an array's texts.
+/// The type of an array's elements: `text`.
 const TEXT: i32 = 25;
 
 #[derive(Deserialize)]
@@ -89,7 +89,7 @@ pub(crate) fn write_row(element: &str, source: &[u8; 16], into: &mut Vec<u8>) ->
     texts(&mut profile.refused_objectives, into);
     let mut segments: Vec<_> = profile.segments.into_iter().map(|segment| segment.id).collect();
     texts(&mut segments, into);
-    // As jsonb orders keys: it sorts what it gets, and has less to do with what is sorted.
+    // In the order of jsonb's keys: PostgreSQL sorts them, which is faster for sorted keys.
     profile.properties.sort_unstable_by_key(|property| {
         let id = property.id.get();
         (id.len(), id)
@@ -102,7 +102,7 @@ pub(crate) fn write_row(element: &str, source: &[u8; 16], into: &mut Vec<u8>) ->
 }
 
 impl Profile<'_> {
-    /// Microseconds since 1970 out of a property that holds milliseconds as a text; `id` with its quotes.
+    /// Microseconds since 1970, of a property that holds milliseconds as a text; `id` with its quotes.
     fn date(&self, id: &str) -> Outcome<Option<i64>> {
         let property = self.properties.iter().find(|property| property.id.get() == id);
         let Some(text) = property.map(|property| property.values.get().trim_matches(['[', ']', '"'])) else {
@@ -139,7 +139,7 @@ fn timestamp(micros: Option<i64>, into: &mut Vec<u8>) {
     }
 }
 
-/// A field whose length is known when it has been written.
+/// A field whose length is written after its content.
 fn measured(into: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = into.len();
     into.extend_from_slice(&[0; 4]);
@@ -148,7 +148,7 @@ fn measured(into: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     into[start..start + 4].copy_from_slice(&size);
 }
 
-/// An ordered set.
+/// A sorted set.
 fn texts(values: &mut Vec<Cow<'_, str>>, into: &mut Vec<u8>) {
     values.sort_unstable();
     values.dedup();

@@ -1,4 +1,4 @@
-//! Walks over all profiles: cut into batches while they come, each batch to whichever connection is free.
+//! Walks over all profiles: cuts batches from the stream and passes each to a free connection.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::pages::Pages;
 use crate::profile::write_row;
 use bench::Outcome;
 
-/// A walk under way.
+/// A running walk.
 struct Walk {
     pages: Pages,
     batch: Batch,
@@ -34,7 +34,7 @@ impl Walk {
         })
     }
 
-    /// Fills the batch from as many pages as it takes. Says whether there is anything in it.
+    /// Fills the batch from as many pages as needed. Returns whether it holds an element.
     async fn fill(&mut self) -> Outcome<bool> {
         while !self.batch.is_full() {
             if !self.within {
@@ -60,7 +60,7 @@ impl Walk {
     }
 }
 
-/// Finds the elements' ends and hashes them, and throws them away.
+/// Finds the ends of the elements, hashes them, and discards them.
 pub(crate) async fn boundaries(tenant: &Tenant, ends: Ends) -> Outcome<Done> {
     let mut walk = Walk {
         ends,
