@@ -1,5 +1,5 @@
-//! Who PostgreSQL runs as: it refuses root, so root hands it to `postgres` or `nobody`; everybody else runs it as
-//! themselves. It knows users and permission bits, nothing of PostgreSQL.
+//! The user that runs PostgreSQL: it refuses root, so root uses `postgres` or `nobody`; other users run it as
+//! themselves. Knows users and permission bits, nothing of PostgreSQL.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt, PermissionsExt, chown};
@@ -16,12 +16,12 @@ use crate::error::Error;
 pub(crate) struct Account {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// This process is root and must change over.
+    /// This process is root and must change to this user.
     changes_over: bool,
 }
 
 impl Account {
-    /// The account for data that have no owner yet.
+    /// The account for data without an owner.
     pub(crate) fn for_new_data() -> Self {
         let (uid, gid) = (geteuid(), getegid());
         if !uid.is_root() {
@@ -34,7 +34,7 @@ impl Account {
         let user = ["postgres", "_postgres", "nobody"]
             .iter()
             .find_map(|name| User::from_name(name).ok().flatten());
-        // 65534 is `nobody` wherever the user database is so bare that it does not list one.
+        // 65534 is `nobody` if a minimal user database does not list it.
         let (uid, gid) = user.map_or((65534, 65534), |user| (user.uid.as_raw(), user.gid.as_raw()));
         Self {
             uid,
@@ -43,7 +43,8 @@ impl Account {
         }
     }
 
-    /// The account for a folder that exists: its owner, if we are that owner or root. What root owns counts as new.
+    /// The account for an existing folder: its owner, if this process runs as that owner or as root. A folder of root counts as
+    /// new.
     pub(crate) fn for_folder(path: &Path) -> Result<Self, Error> {
         let look = |source| Error::Files {
             action: "look at",
@@ -72,19 +73,19 @@ impl Account {
         }
     }
 
-    /// The user's name, or its number where it has none.
+    /// The user's name, or its number if it has no name.
     pub(crate) fn name(&self) -> String {
         user_name(self.uid)
     }
 
-    /// Lets a command run as this user.
+    /// Makes a command run as this user.
     pub(crate) fn apply(&self, command: &mut Command) {
         if self.changes_over {
             command.uid(self.uid).gid(self.gid);
         }
     }
 
-    /// Hands a file or folder that we just made to this user.
+    /// Hands a new file or folder to this user.
     pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         if !self.changes_over {
             return Ok(());
@@ -96,28 +97,28 @@ impl Account {
         })
     }
 
-    /// Makes a folder that only this user may enter.
+    /// Makes a folder that only this user may access.
     pub(crate) fn make_private(&self, path: &Path) -> Result<(), Error> {
         let failed = |source| Error::Files {
             action: "create",
             path: path.to_owned(),
             source,
         };
-        // From its first moment: until the permissions are set, another user could put something into it.
+        // With its permissions from the start: otherwise another user could put a file into it first.
         fs::DirBuilder::new().mode(0o700).create(path).map_err(failed)?;
-        // Whatever the mask took away of them.
+        // Sets permissions that the umask removed.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         self.give(path)
     }
 
-    /// Whether the folder is a real one, of this user, closed to all others.
+    /// Whether it is a real folder of this user that all others cannot access.
     pub(crate) fn owns_privately(&self, path: &Path) -> bool {
         fs::symlink_metadata(path)
             .is_ok_and(|folder| folder.is_dir() && folder.uid() == self.uid && folder.mode() & 0o777 == 0o700)
     }
 
-    /// The first folder above `path` that this user cannot pass. Only root asks: it may pass itself where the
-    /// user that it hands over to may not.
+    /// The first folder above `path` that this user cannot pass. Only root needs this: root itself can pass where the
+    /// other user cannot.
     pub(crate) fn blocker(&self, path: &Path) -> Option<PathBuf> {
         if !self.changes_over {
             return None;
@@ -143,7 +144,7 @@ impl Account {
     }
 }
 
-/// The home folder of the current user: `HOME`, else what the user database says.
+/// The home folder of the current user: `HOME`, else the one of the user database.
 pub(crate) fn home_folder() -> Option<PathBuf> {
     let from_environment = std::env::var_os("HOME")
         .map(PathBuf::from)

@@ -1,28 +1,28 @@
-//! How much memory the server keeps for pages (`shared_buffers`). An index that is written in random order and does not
-//! fit reads a page for each new row, and writes another one back.
+//! The server's memory for pages (`shared_buffers`). An index that is written in random order and does not
+//! fit costs a page read and a page write for each new row.
 
 use std::fs;
 
-/// One part in so many of the memory that there is,
+/// The divisor: `shared_buffers` is this part of the memory,
 const SHARE: u64 = 8;
-/// and at least so many megabytes, PostgreSQL's own default,
+/// at least so many megabytes (PostgreSQL's own default),
 const LEAST: u64 = 128;
-/// and at most so many: an index over ten million text keys. They are taken as they are used.
+/// and at most so many: an index over ten million text keys. The system allocates them on first use.
 const MOST: u64 = 1024;
 
 const MEGABYTE: u64 = 1 << 20;
 
-/// The option that says it.
+/// The option for the server.
 pub(crate) fn option() -> String {
     format!("shared_buffers={}MB", megabytes(memory()))
 }
 
-/// By the memory that there is, in bytes, where that is known.
+/// The value for a known amount of memory, in bytes.
 fn megabytes(memory: Option<u64>) -> u64 {
     memory.map_or(LEAST, |memory| (memory / SHARE / MEGABYTE).clamp(LEAST, MOST))
 }
 
-/// The machine's memory, or what this container may have of it, in bytes. Linux only.
+/// The memory of the machine, or the container's limit, in bytes. Linux only.
 fn memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()

@@ -1,21 +1,22 @@
-//! What a program decides about its cluster. Everything that names the program comes from here.
+//! The settings of a program for its cluster. All names of the program come from here.
 
 use std::path::PathBuf;
 
 use crate::account;
 use crate::error::Error;
 
-/// The program's part in a cluster.
+/// A program's settings for a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// The program's name: lower-case letters, digits and hyphens. Folders and the supervisor's process carry it.
+    /// The program's name: lower-case letters, digits and hyphens. It is part of the names of folders and of the supervisor's
+    /// process.
     pub name: &'static str,
     /// The database that the first start makes.
     pub database: &'static str,
-    /// The oldest major version of PostgreSQL that will do.
+    /// The oldest accepted major version of PostgreSQL.
     pub oldest_major: u32,
-    /// Server options, such as `max_wal_size=2GB`. They go to the command line at each start, so that a new release
-    /// of the program can change them for a cluster that exists.
+    /// Server options, such as `max_wal_size=2GB`. Each start puts them on the command line, so that a new release
+    /// of the program can change them for an existing cluster.
     pub options: &'static [&'static str],
 }
 

@@ -1,11 +1,12 @@
-//! The folder that holds one cluster: its layout, its owner, and the locks by which processes take turns. It starts nothing and knows no SQL.
+//! The folder of one cluster: its layout, its owner, and the locks between processes. Starts nothing and
+//! knows no SQL.
 //!
 //! ```text
 //! data_dir/pgdata           the cluster
-//!          log              what initdb and postgres say
+//!          log              the output of initdb and postgres
 //!          start.lock       held while a process starts, joins or stops the cluster
-//!          holders.lock     shared by all who use the cluster: the last one notices that it is the last
-//!          supervisor.lock  held by the supervisor for as long as it runs
+//!          holders.lock     shared by all processes that use the cluster; the last one finds no other
+//!          supervisor.lock  held by the supervisor while it runs
 //!          run/             the socket, and the pipe `holders` (elsewhere if this path is too long for a socket)
 //! ```
 
@@ -21,21 +22,21 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::account::Account;
 use crate::error::Error;
 
-/// How often a condition in another process is looked at.
+/// The pause between two checks of a condition in another process.
 pub(crate) const POLL: Duration = Duration::from_millis(20);
 
-/// A start may have to wait for another process's crash recovery.
+/// The longest wait for the start lock: another process may be in crash recovery.
 const LONGEST_WAIT: Duration = Duration::from_secs(330);
 
-/// `sun_path` holds 104 bytes on macOS and 108 on Linux, the closing NUL among them.
+/// `sun_path` holds 104 bytes on macOS and 108 on Linux, including the final NUL.
 const LONGEST_SOCKET_PATH: usize = 103;
 
 const SOCKET_NAME: &str = ".s.PGSQL.5432";
 
-/// A log longer than this (bytes) is set aside at the next start, so that it does not grow for ever.
+/// The next start renames a log that is longer than this (bytes), so that it does not grow without end.
 const LONGEST_LOG: u64 = 4 << 20;
 
-/// The folder of one cluster, made and checked.
+/// The checked folder of one cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
@@ -44,7 +45,7 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder if it is not there, and refuses one that is not for us.
+    /// Makes the folder if it does not exist, and refuses a folder with other content or of another user.
     pub(crate) fn open(program: &str, data_dir: &Path) -> Result<Self, Error> {
         let path = absolute(data_dir)?;
         let account = match fs::read_dir(&path) {
@@ -90,7 +91,7 @@ impl DataDir {
         self.run.join("holders")
     }
 
-    /// The major version that made the cluster, as `PG_VERSION` says; none if there is no cluster yet.
+    /// The major version of the cluster, from `PG_VERSION`; none if there is no cluster yet.
     pub(crate) fn made_by(&self) -> Result<Option<String>, Error> {
         let path = self.pgdata().join("PG_VERSION");
         match fs::read_to_string(&path) {
@@ -122,7 +123,7 @@ impl DataDir {
         Ok(file)
     }
 
-    /// Opens one of the lock files, making it at need. Nothing is ever written to it.
+    /// Opens one of the lock files, and makes it if needed. It stays empty.
     pub(crate) fn open_lock(&self, name: &str) -> Result<File, Error> {
         let path = self.path.join(name);
         let exists = path.exists();
@@ -141,7 +142,7 @@ impl DataDir {
         Ok(file)
     }
 
-    /// Takes the lock alone if nobody else has it.
+    /// Takes the exclusive lock if no other process has it.
     pub(crate) fn try_lock(&self, file: &File, name: &str) -> Result<bool, Error> {
         match file.try_lock() {
             Ok(()) => Ok(true),
@@ -154,7 +155,7 @@ impl DataDir {
         }
     }
 
-    /// Makes the folder of the socket, or checks that the one that is there is private.
+    /// Makes the folder of the socket, or checks that the existing one is private.
     pub(crate) fn prepare_run_folder(&self) -> Result<(), Error> {
         if fs::symlink_metadata(&self.run).is_err() {
             self.account.make_private(&self.run)?;
@@ -168,8 +169,8 @@ impl DataDir {
         })
     }
 
-    /// Opens the log for this start: to write, and to read what this start adds to it. The reading end stays good
-    /// when a temporary data folder is removed.
+    /// Opens the log for this start: to write, and to read the lines of this start. The reading end stays valid
+    /// after a temporary data folder is removed.
     pub(crate) fn open_log(&self) -> Result<(File, LogTail), Error> {
         let path = self.log();
         let failed = |source| Error::Files {
@@ -192,7 +193,7 @@ impl DataDir {
     }
 }
 
-/// The log, from where a start began to write to it.
+/// The log, from the first line of a start on.
 #[derive(Debug)]
 pub(crate) struct LogTail(File);
 
@@ -222,7 +223,7 @@ fn absolute(data_dir: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// A new data folder: the folders above it stay with us, itself goes to the account.
+/// Makes a new data folder: the current user owns the folders above it, the account owns the data folder.
 fn create(path: &Path) -> Result<Account, Error> {
     let account = Account::for_new_data();
     if let Some(blocker) = account.blocker(path) {
@@ -240,18 +241,18 @@ fn create(path: &Path) -> Result<Account, Error> {
         })?;
     }
     match account.make_private(path) {
-        // Another process was quicker; whose it is shows at the next look.
+        // Another process was faster; the next check shows the owner.
         Err(Error::Files { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => Ok(account),
         Err(error) => Err(error),
         Ok(()) => Ok(account),
     }
 }
 
-/// A folder that is there: ours already, or empty, or refused. Nothing of anybody else is ever handed over.
+/// Checks an existing folder: it holds a cluster, is empty, or is refused. Files of other users never change their owner.
 fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, Error> {
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let is_ours = names.iter().any(|name| name == "pgdata" || name == "start.lock");
-    // A freshly formatted disk is as good as empty.
+    // A freshly formatted disk counts as empty.
     let is_empty = names.iter().all(|name| name == "lost+found");
     let account = Account::for_folder(path)?;
     if let Some(blocker) = account.blocker(path) {
@@ -270,8 +271,8 @@ fn adopt(path: &Path, entries: fs::ReadDir) -> Result<Account, Error> {
     }
 }
 
-/// Where the socket goes: `run` below the data folder, or, where that path is too long or holds a character with a
-/// meaning in `unix_socket_directories`, a folder in `/tmp` whose name follows from the data folder's path.
+/// The folder of the socket: `run` below the data folder. If that path is too long or holds a character with a
+/// meaning in `unix_socket_directories`, it is a folder in `/tmp` with a name derived from the data folder's path.
 fn run_folder(program: &str, data_dir: &Path, account: &Account) -> Result<PathBuf, Error> {
     let inside = data_dir.join("run");
     let text = inside.to_str().ok_or_else(|| Error::PathNotText {

@@ -9,17 +9,17 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::error::Error;
 
-/// The cluster's superuser; whoever may enter the socket's folder may use it.
+/// The cluster's superuser, for every user that may access the socket's folder.
 const USER: &str = "postgres";
 
-/// A server that accepts connections answers at once; one that hangs must not hold up the start.
+/// A server that accepts connections answers at once; one that hangs must not delay the start.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
-/// A default of the role or the server must not decide how the database is made.
+/// Defaults of the role or the server must not change how the database is made.
 const PREPARE: &str = "set search_path = pg_catalog, pg_temp; set statement_timeout = 0; set lock_timeout = '30s'; \
                        set default_transaction_read_only = off; set client_min_messages = notice";
 
-/// What a query value of a URL holds as it is. A blank becomes `%20`: libpq does not read `+` as one.
+/// The characters that a query value of a URL holds unencoded. A blank becomes `%20`: libpq does not read `+` as a blank.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -67,7 +67,7 @@ pub(crate) async fn ensure(run: &Path, database: &str) -> Result<(), Error> {
     connection.close().await.map_err(failed("end the session"))
 }
 
-/// A name as SQL writes it.
+/// A name, quoted for SQL.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

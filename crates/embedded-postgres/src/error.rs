@@ -1,33 +1,33 @@
-//! What can go wrong with an embedded PostgreSQL. The message says what failed and why; the advice is the program's, which
+//! The errors of an embedded PostgreSQL. The message says what failed and why; the program adds the advice, since it
 //! knows its own settings and commands.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the embedded PostgreSQL is not there.
+/// Why there is no embedded PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No folder with `initdb`, `postgres` and `psql` was found.
     #[error("PostgreSQL's own programs (`initdb`, `postgres`, `psql`) were not found on this machine")]
     ProgramsMissing,
 
-    /// Programs were found, but none that is new enough.
+    /// Only older programs were found.
     #[error("PostgreSQL {major} in `{}` is too old: {oldest} or newer is needed", folder.display())]
     ProgramsTooOld {
-        /// The newest that was found.
+        /// The newest version that was found.
         major: u32,
-        /// The oldest that will do.
+        /// The oldest accepted version.
         oldest: u32,
         /// Where.
         folder: PathBuf,
     },
 
-    /// `PGBIN` was set, and does not lead to usable programs.
+    /// `PGBIN` was set, and does not name a folder with usable programs.
     #[error("`PGBIN` names `{}`, which {why}", folder.display())]
     Pgbin {
         /// The value of `PGBIN`.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
 
@@ -35,7 +35,7 @@ pub enum Error {
     #[error("this user has no home folder, so there is no place for the embedded PostgreSQL's data")]
     NoHome,
 
-    /// The data folder's path is no text.
+    /// The data folder's path is not valid text.
     #[error("the data folder `{}` is not valid UTF-8", path.display())]
     PathNotText {
         /// The path as it was given.
@@ -68,11 +68,11 @@ pub enum Error {
         path: PathBuf,
         /// Its owner, by name where there is one.
         owner: String,
-        /// Who we are.
+        /// The current user.
         user: String,
     },
 
-    /// Root hands the data to a user that cannot get there.
+    /// Root would hand the data to a user that cannot access the folder.
     #[error(
         "PostgreSQL does not run as root, and the user `{user}` cannot pass `{}` on the way to `{}`",
         blocker.display(),
@@ -81,18 +81,18 @@ pub enum Error {
     OutOfReach {
         /// The data folder.
         path: PathBuf,
-        /// The folder on the way that stops the user.
+        /// The folder on the path that the user cannot pass.
         blocker: PathBuf,
-        /// The user PostgreSQL would run as.
+        /// The user that would run PostgreSQL.
         user: String,
     },
 
-    /// The short folder for the socket exists and belongs to somebody else.
+    /// The short folder for the socket exists and belongs to another user.
     #[error("the folder for the socket, `{}`, exists and is not private to {user}", path.display())]
     SocketFolder {
         /// The folder.
         path: PathBuf,
-        /// Whose it should be.
+        /// The expected owner.
         user: String,
     },
 
@@ -116,7 +116,7 @@ pub enum Error {
     /// The supervisor could not be run.
     #[error("cannot run `/bin/sh` as {user} to supervise PostgreSQL")]
     Supervisor {
-        /// The user it should run as.
+        /// The user that it should run as.
         user: String,
         /// What the system said.
         #[source]
@@ -134,10 +134,10 @@ pub enum Error {
         tail: String,
     },
 
-    /// Something took longer than it may.
+    /// A step took too long.
     #[error("{what} took longer than {seconds} seconds (data folder `{}`)", path.display())]
     TooLong {
-        /// What was waited for.
+        /// The step.
         what: &'static str,
         /// How long.
         seconds: u64,
@@ -145,7 +145,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The cluster runs, and does not answer.
+    /// The cluster runs and does not answer.
     #[error("the embedded PostgreSQL runs and did not let us {action}")]
     Session {
         /// "connect", "create the database", …

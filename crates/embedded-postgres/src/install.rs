@@ -1,8 +1,8 @@
-//! The command that installs PostgreSQL on this system, for messages. It reads which system this is and runs nothing.
+//! The command that installs PostgreSQL on this system, for messages. Reads the name of the system and runs nothing.
 
 use std::fs;
 
-/// The command that installs PostgreSQL on this system; none where the system is not known.
+/// The command that installs PostgreSQL on this system; none for an unknown system.
 pub fn command() -> Option<&'static str> {
     if cfg!(target_os = "macos") {
         return Some("brew install postgresql@17");

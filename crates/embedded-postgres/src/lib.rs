@@ -1,10 +1,10 @@
-//! A private PostgreSQL cluster for people who have no server, and for tests. README.md shows its use.
+//! A private PostgreSQL cluster for users without a server, and for tests. README.md shows its use.
 //!
 //! The crates that embed PostgreSQL refuse root, download from hosts that many networks block, or serve a single
-//! connection; the programs that the system's package manager installs are enough. A cluster listens on a Unix
-//! socket in a private folder only. It lives for as long as any process holds it: a second process on the same
-//! data folder joins, the last one to let go ends it, and a supervisor (`supervisor.sh`) sees to that even if
-//! they are killed. The crate knows nothing of the program that uses it: [`Config`] holds what differs.
+//! connection. This one uses the programs of the system's package manager. A cluster listens on a Unix
+//! socket in a private folder only. It runs as long as any process holds it: a second process on the same
+//! data folder joins, and the last holder ends it. A supervisor (`supervisor.sh`) ends it even if the holders
+//! are killed. The crate does not depend on the program that uses it: [`Config`] holds the program's settings.
 
 mod account;
 mod buffers;
@@ -34,7 +34,7 @@ use crate::supervisor::{Lifetime, Started};
 /// A recovery after a crash reads up to `max_wal_size` of WAL: minutes on a slow disk.
 const LONGEST_START: Duration = Duration::from_mins(5);
 
-/// The supervisor ends PostgreSQL harder after a minute.
+/// The supervisor requests an immediate shutdown after a minute.
 const LONGEST_STOP: Duration = Duration::from_secs(90);
 
 /// A cluster that this process holds: it runs at least until this value is stopped or dropped.
@@ -44,18 +44,18 @@ pub struct Cluster {
     data_dir: DataDir,
     programs: Programs,
     lifetime: Lifetime,
-    /// Behind a lock, since whoever revives the cluster takes hold of it anew.
+    /// Behind a lock, since reviving the cluster registers this process again.
     registration: Mutex<Registration>,
 }
 
-/// Registers this process as a holder: keeps the cluster alive, and shows the last holder that it is the last.
+/// This process as a holder: keeps the cluster running, and shows other holders that they are not the last.
 #[derive(Debug)]
 struct Registration {
-    /// The write end of the supervisor's pipe; its closing is the letting go.
+    /// The write end of the supervisor's pipe; closing it releases the cluster.
     pipe: File,
     /// `holders.lock`, shared.
     holders: File,
-    /// The supervisor, if this process started it: collected at the stop.
+    /// The supervisor, if this process started it: `stop` waits for it.
     started: Option<Started>,
 }
 
@@ -64,7 +64,7 @@ impl Cluster {
     /// cluster (UTF-8, locale C) and the database of `config`.
     pub async fn start(config: &Config, data_dir: &Path) -> Result<Self, Error> {
         if !data_dir.exists() {
-            // Before anything is made that would be of no use without them.
+            // First, since nothing can be made without them.
             Programs::find(config.oldest_major, None)?;
         }
         Self::open(
@@ -75,14 +75,14 @@ impl Cluster {
         .await
     }
 
-    /// Starts a cluster in a new folder of its own, which vanishes with the last holder, killed or not.
+    /// Starts a cluster in a new folder of its own, which is removed with the last holder, even if that is killed.
     pub async fn temporary(config: &Config) -> Result<Self, Error> {
         Programs::find(config.oldest_major, None)?;
         let data_dir = DataDir::temporary(config.name)?;
         let path = data_dir.path.clone();
         let opened = Self::open(config, data_dir, Lifetime::Temporary).await;
         if opened.is_err() {
-            // The supervisor may have removed it already; the error that matters is the one that is returned.
+            // The supervisor may have removed it already; the returned error is the important one.
             let _removed = std::fs::remove_dir_all(path);
         }
         opened
@@ -102,18 +102,18 @@ impl Cluster {
         })
     }
 
-    /// Whether the server says of itself that it takes connections; one that was killed does not.
+    /// Whether the server reports that it accepts connections; false for a killed one.
     pub fn is_ready(&self) -> bool {
         Postmaster::of(&self.data_dir.pgdata()).state() == State::Ready
     }
 
-    /// Whether its data outlive it. A temporary cluster's belong to its holders and are not served twice.
+    /// Whether the data stay after its end. The data of a temporary cluster are not served again.
     pub fn is_persistent(&self) -> bool {
         matches!(self.lifetime, Lifetime::Persistent)
     }
 
-    /// Joins or starts the cluster anew if PostgreSQL has gone (killed, or crashed); does nothing while it runs.
-    /// The address stays the same, so that a pool simply connects again.
+    /// Joins or starts the cluster again if PostgreSQL has ended (killed, or crashed); does nothing while it runs.
+    /// The address stays the same, so that a pool can connect again.
     pub async fn revive(&self) -> Result<(), Error> {
         if self.is_ready()
             && database::ensure(&self.data_dir.run, self.config.database)
@@ -128,7 +128,7 @@ impl Cluster {
         let former = std::mem::replace(&mut *current, registration);
         drop(start_lock);
         match (former.started, &mut current.started) {
-            // Two of ours: the former has ended, or the second could not have begun.
+            // Both are of this process: the first one has ended, otherwise the second could not have started.
             (Some(former), Some(_)) => collect(&self.data_dir, former),
             (former, current) => {
                 *current = current.take().or(former);
@@ -157,7 +157,7 @@ impl Cluster {
         &self.data_dir.path
     }
 
-    /// Lets go. If nobody else holds the cluster, waits until it has shut down.
+    /// Releases the cluster. If no other process holds it, waits until it has shut down.
     pub async fn stop(self) -> Result<(), Error> {
         let Self {
             data_dir,
@@ -184,7 +184,7 @@ impl Cluster {
     }
 }
 
-/// Collects a supervisor of this process that is known to end, so that no zombie stays.
+/// Waits for an ending supervisor of this process, so that no zombie stays.
 fn collect(data_dir: &DataDir, mut started: Started) -> Result<(), Error> {
     match started.child.wait() {
         Ok(_status) => Ok(()),
@@ -195,12 +195,12 @@ fn collect(data_dir: &DataDir, mut started: Started) -> Result<(), Error> {
     }
 }
 
-/// Whether a cluster has been made in this folder.
+/// Whether there is a cluster in this folder.
 pub fn is_made(data_dir: &Path) -> bool {
     data_dir.join("pgdata").join("PG_VERSION").exists()
 }
 
-/// The programs that fit the cluster that is there, or any that are new enough.
+/// The programs of the existing cluster's version, or any that are new enough.
 fn programs_for(config: &Config, data_dir: &DataDir) -> Result<Programs, Error> {
     let made_by = data_dir.made_by()?;
     let wanted = made_by.as_deref().and_then(|version| version.parse().ok());
@@ -216,7 +216,7 @@ fn programs_for(config: &Config, data_dir: &DataDir) -> Result<Programs, Error> 
     }
 }
 
-/// Joins the running cluster or starts it. The caller holds the start lock, so nobody else starts, joins or stops.
+/// Joins the running cluster or starts it. The caller holds the start lock, so no other process starts, joins or stops it.
 async fn obtain(
     config: &Config,
     data_dir: &DataDir,
@@ -250,7 +250,7 @@ async fn obtain(
     }
 }
 
-/// A server whose supervisor was killed serves on with nobody to end it: end it, and let the start begin cleanly.
+/// Ends a server whose supervisor was killed: nothing else would end it. Then a clean start is possible.
 async fn end_unsupervised(
     data_dir: &DataDir,
     postmaster: &Postmaster,
@@ -272,7 +272,7 @@ async fn end_unsupervised(
     postmaster.clear_stale_file()
 }
 
-/// Starts a supervisor and waits until its cluster serves.
+/// Starts a supervisor and waits until its cluster accepts connections.
 async fn begin(
     config: &Config,
     data_dir: &DataDir,
@@ -314,7 +314,7 @@ async fn begin(
     })
 }
 
-/// Holds on to the cluster of a supervisor that runs; none if that one is on its way out.
+/// Registers with a running supervisor; none if it is ending.
 async fn join(
     config: &Config,
     data_dir: &DataDir,
@@ -324,7 +324,7 @@ async fn join(
     let Some(pipe) = supervisor::connect(data_dir)? else {
         return Ok(None);
     };
-    // Absent: the supervisor is still making the cluster, or is tidying up after it; its pipe tells which.
+    // Absent: the supervisor is making the cluster or cleaning up after it; the pipe shows which.
     while matches!(postmaster.state(), State::Starting | State::Absent) {
         if supervisor::connect(data_dir)?.is_none() {
             return Ok(None);
@@ -342,13 +342,13 @@ async fn join(
     }
     match database::ensure(&data_dir.run, config.database).await {
         Ok(()) => Ok(Some(pipe)),
-        // It went between the look and the connection.
+        // It ended between the check and the connection.
         Err(_) if postmaster.state() != State::Ready => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Counts this process among the holders.
+/// Registers this process as a holder.
 fn share(data_dir: &DataDir, holders: &File) -> Result<(), Error> {
     let path = data_dir.path.join("holders.lock");
     holders.lock_shared().map_err(|source| Error::Files {

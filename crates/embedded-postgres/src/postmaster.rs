@@ -1,5 +1,5 @@
-//! What `postmaster.pid` and the process table say about the server of one data folder. It reads and signals;
-//! whether to start or to join is not its matter.
+//! The server of one data folder, by its `postmaster.pid` and the process table. This file reads and signals;
+//! its callers decide whether to start or to join.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use crate::error::Error;
 /// The state that the server itself writes on the eighth line of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// No server: no file, or one that a crash left behind.
+    /// No server: no file, or the file of a crashed server.
     Absent,
     /// Starting up, or recovering from a crash.
     Starting,
     /// Accepts connections.
     Ready,
-    /// On its way out.
+    /// Shutting down.
     Stopping,
 }
 
-/// The server of one data folder, as its file and the process table show it.
+/// The server of one data folder.
 #[derive(Debug)]
 pub(crate) struct Postmaster {
     data: PathBuf,
@@ -36,7 +36,7 @@ impl Postmaster {
         }
     }
 
-    /// How the server is.
+    /// The server's state.
     pub(crate) fn state(&self) -> State {
         match self.read() {
             Some((pid, state)) if self.is_ours(pid) => state,
@@ -47,13 +47,13 @@ impl Postmaster {
     /// Asks the server for a fast shutdown.
     pub(crate) fn interrupt(&self) {
         if let Some((pid, _)) = self.read().filter(|(pid, _)| self.is_ours(*pid)) {
-            // It may be gone in this very moment, which is what was asked for.
+            // The server may have ended already, which is the goal.
             let _gone = kill(Pid::from_raw(pid), Signal::SIGINT);
         }
     }
 
-    /// Removes a file that a crash left behind and whose process id belongs to another process by now:
-    /// `postgres` would take that one for a running server and refuse to start.
+    /// Removes the file of a crashed server if its process id now belongs to another process:
+    /// `postgres` would take that process for a running server and refuse to start.
     pub(crate) fn clear_stale_file(&self) -> Result<(), Error> {
         let path = self.file();
         match self.read() {
@@ -74,8 +74,8 @@ impl Postmaster {
         parse(&fs::read_to_string(self.file()).ok()?)
     }
 
-    /// Whether the process is a server on this data folder. A number alone says little: after a crash, and in a
-    /// container above all, it soon belongs to somebody else.
+    /// Whether the process is a server on this data folder. The id alone is not enough: after a crash, and
+    /// especially in a container, another process soon has it.
     fn is_ours(&self, pid: i32) -> bool {
         command_line(pid)
             .is_some_and(|line| line.contains("postgres") && line.contains(&*self.data.to_string_lossy()))
@@ -94,7 +94,7 @@ fn parse(file: &str) -> Option<(i32, State)> {
     Some((pid, state))
 }
 
-/// The command line of a process, its words parted by blanks; none if there is no such process.
+/// The command line of a process, its words separated by blanks; none if there is no such process.
 fn command_line(pid: i32) -> Option<String> {
     if Path::new("/proc/self/cmdline").exists() {
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;

@@ -1,5 +1,5 @@
-//! Where PostgreSQL's own programs lie on this machine. Distributions hide `initdb` and `postgres` from `PATH`,
-//! and what is on `PATH` may be a wrapper: a folder counts only if it holds both, and `psql`, and tells its version.
+//! Finds PostgreSQL's own programs on this machine. Distributions leave `initdb` and `postgres` out of `PATH`,
+//! and a program on `PATH` may be a wrapper. A folder counts only if it holds both and `psql`, and prints its version.
 
 use std::env;
 use std::ffi::OsStr;
@@ -32,8 +32,8 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds the programs: `PGBIN` alone if it is set; else of the folders on `PATH` and the usual ones the first
-    /// of version `wanted` (that of an existing cluster), else `PATH`'s if new enough, else the newest.
+    /// Finds the programs: only `PGBIN` if it is set. Else, of the folders on `PATH` and the usual ones, the first
+    /// of version `wanted` (that of an existing cluster), else the one on `PATH` if it is new enough, else the newest.
     pub(crate) fn find(oldest: u32, wanted: Option<u32>) -> Result<Self, Error> {
         if let Some(folder) = env::var_os("PGBIN").filter(|value| !value.is_empty()) {
             return from_pgbin(oldest, Path::new(&folder));
@@ -53,7 +53,7 @@ impl Programs {
         choose(oldest, &found, wanted)
     }
 
-    /// The programs of one folder, following a linked `postgres` to the folder that it really lies in.
+    /// The programs of one folder. If `postgres` is a link, the folder of its target.
     fn inspect(folder: &Path) -> Option<Self> {
         let real = fs::canonicalize(folder.join("postgres")).ok();
         let real_folder = real.as_deref().and_then(Path::parent);
@@ -116,7 +116,7 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// Asks `postgres --version`, which even root may (it is answered before the refusal to run as root).
+/// Runs `postgres --version`, which works for root, too.
 fn version(postgres: &Path) -> Option<u32> {
     let mut command = Command::new(postgres);
     command
@@ -151,7 +151,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// The entries of a folder whose names begin with `head` and end with `tail`; none if it cannot be read.
+/// The entries of a folder whose names begin with `head` and end with `tail`; empty if it cannot be read.
 fn children(folder: &Path, head: &str, tail: &str) -> Vec<PathBuf> {
     let fits = |name: &OsStr| {
         let name = name.to_string_lossy();
@@ -212,7 +212,7 @@ mod tests {
         let (real, links) = (folder.path().join("real"), folder.path().join("links"));
         fs::create_dir(&real).unwrap();
         fs::create_dir(&links).unwrap();
-        // Written by another process: a file that this one holds open for writing at a fork elsewhere cannot be run.
+        // Another process writes it: a fork in another thread could inherit this process's open file, which then cannot be run.
         let script = "for name in postgres initdb psql; do \
             printf '#!/bin/sh\\necho \"postgres (PostgreSQL) 16.2\"\\n' >$name && chmod 755 $name; done";
         let status = Command::new("sh")

@@ -1,5 +1,5 @@
-//! Starting the supervisor (`supervisor.sh`), and holding on to one that runs. It owns the protocol of the pipe
-//! and the lock; when to use which is decided above.
+//! Starts the supervisor (`supervisor.sh`), and connects to a running one. Defines the protocol of the pipe
+//! and the lock; its callers decide when to use which.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,7 +19,7 @@ use crate::programs::Programs;
 
 const SCRIPT: &str = include_str!("supervisor.sh");
 
-/// What keeps a cluster private, and its log the same everywhere. Options of the program come after these.
+/// Options that keep a cluster private, and its log the same everywhere. The program's options follow them.
 const OPTIONS: &[&str] = &[
     "listen_addresses=",
     "port=5432",
@@ -30,7 +30,7 @@ const OPTIONS: &[&str] = &[
     "log_line_prefix=%m [%p] ",
 ];
 
-/// What becomes of the data when the last holder is gone.
+/// Whether the data stay after the last holder has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifetime {
     Persistent,
@@ -41,11 +41,11 @@ pub(crate) enum Lifetime {
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) child: Child,
-    /// What it and PostgreSQL say.
+    /// Its output and PostgreSQL's.
     pub(crate) log: LogTail,
 }
 
-/// Starts a supervisor; `lock` is the supervisor's lock, which it inherits and so holds until its end.
+/// Starts a supervisor; `lock` is the supervisor's lock, which it inherits and holds until its end.
 pub(crate) fn start(
     config: &Config,
     data_dir: &DataDir,
@@ -88,7 +88,7 @@ pub(crate) fn start(
     Ok((Started { child, log: log_tail }, write_end))
 }
 
-/// Opens the pipe of a supervisor that runs; none if nobody reads it (any more).
+/// Opens the pipe of a running supervisor; none if the pipe has no reader.
 pub(crate) fn connect(data_dir: &DataDir) -> Result<Option<File>, Error> {
     let path = data_dir.pipe();
     match open_pipe(&path, OpenOptions::new().write(true)) {
@@ -102,17 +102,17 @@ pub(crate) fn connect(data_dir: &DataDir) -> Result<Option<File>, Error> {
     }
 }
 
-/// ENXIO is what a pipe without a reader answers to a writer that does not wait.
+/// ENXIO is the error of a non-blocking writer to a pipe without a reader.
 fn is_nobody_there(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32)
 }
 
-/// Ctrl-C goes to the whole foreground group: PostgreSQL must outlive the shutdown of the process it serves.
+/// Ctrl-C goes to the whole foreground group, and PostgreSQL must outlive the shutdown of its holder.
 fn detach(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
-/// A fresh pipe with both its ends, neither of which any child inherits by itself.
+/// A new pipe with both its ends, which children do not inherit.
 fn make_pipe(data_dir: &DataDir) -> Result<(File, File), Error> {
     let path = data_dir.pipe();
     let failed = |source| Error::Files {
@@ -128,7 +128,7 @@ fn make_pipe(data_dir: &DataDir) -> Result<(File, File), Error> {
     data_dir.account.give(&path)?;
     let read_end = open_pipe(&path, OpenOptions::new().read(true)).map_err(failed)?;
     let write_end = open_pipe(&path, OpenOptions::new().write(true)).map_err(failed)?;
-    // The shell reads it and shall wait; only opening it was not to wait.
+    // The shell has to block on reads; only the opening must not block.
     fcntl(&read_end, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| failed(errno.into()))?;
     Ok((read_end, write_end))
 }

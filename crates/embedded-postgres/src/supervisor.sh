@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# Runs one private PostgreSQL for as long as somebody holds it, and leaves nothing behind.
+# Runs one private PostgreSQL as long as a process holds it, and cleans up afterwards.
 #
-# It exists because no signal tells a process on every Unix that its parent was killed. The holders (every
-# process that uses the cluster) keep the write end of a named pipe open; the kernel closes it for them however
-# they die, and the end of that pipe is what ends the cluster.
+# It exists because not every Unix can tell a process that its parent was killed. The holders (every
+# process that uses the cluster) keep the write end of a named pipe open. The kernel closes it for them however
+# they end, and the end of that pipe ends the cluster.
 #
-#   stdin    the read end of the pipe        stdout   a file with a lock, held for as long as this script runs
+#   stdin    the read end of the pipe        stdout   a file with a lock, held while this script runs
 #   stderr   the cluster's log               $1 folder of the programs   $2 data folder   $3 run folder
 #   $4       persistent | temporary          $5…      options of postgres
 trap '' HUP INT TERM
@@ -23,7 +23,7 @@ tidy() {
 }
 
 if [ ! -e "$pgdata/PG_VERSION" ]; then
-    # Made beside its place and moved there whole, so that a half-made cluster is never taken for one.
+    # Made beside its place and then moved there, so that an incomplete cluster is never used.
     rm -rf "$pgdata".new.*
     new=$pgdata.new.$$
     sync=
@@ -55,7 +55,7 @@ exec 3<&-
 
 wait "$postmaster"
 status=$?
-# The data of a temporary cluster belong to its holders, even if PostgreSQL itself is gone.
+# The data of a temporary cluster stay until its holders have ended, even if PostgreSQL has ended.
 if [ "$kind" = persistent ]; then kill -KILL "$watcher"; fi
 wait "$watcher" 2>/dev/null
 tidy 2>/dev/null

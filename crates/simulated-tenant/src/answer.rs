@@ -1,4 +1,4 @@
-//! Answers as the API gives them: JSON bodies, and refusals whose shape the document leaves open.
+//! The API's answers: JSON bodies, and refusals whose form the document leaves open.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::json::{Node, Writer};
 use crate::shape::Shape;
 
-/// A request that is not answered with data.
+/// The answer to a request that gets no data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,

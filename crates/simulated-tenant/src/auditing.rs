@@ -1,12 +1,12 @@
-//! Which audit events an answer holds and in which order. The document names no order; three are simulated, since a
-//! client cannot know which one it meets.
+//! Selects the audit events of an answer and their order. The document names no order; three are simulated, since a
+//! client cannot know the order of its tenant.
 
 use crate::identity::mix;
 use crate::json::Writer;
 use crate::settings::{AuditOrder, AuditSelection, Settings};
 use crate::truth::AuditEvent;
 
-/// The events of an answer: those after a date, at most `count`, without those that are hidden, and no more than the cap.
+/// The events of an answer: those after a date, at most `count` and the cap, without hidden ones.
 pub(crate) fn select(
     events: &[AuditEvent],
     after: i64,

@@ -1,6 +1,6 @@
-//! The authorization-code flow of the tenant's one application: the consent page, codes, refresh tokens that rotate and
-//! whose second use ends all that came of the same consent. PKCE with S256 is required. Who the client is, and what an
-//! access token is worth, is known elsewhere.
+//! The authorization-code flow of the tenant's only application: the consent page, codes, and rotating refresh tokens,
+//! whose second use revokes all tokens of the same consent. PKCE with S256 is required. The client's authentication and the
+//! check of access tokens are in `oauth`.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use url::Url;
 
 use crate::query::Query;
 
-/// A code is good for so long, in milliseconds.
+/// How long a code is valid, in milliseconds.
 const CODE_LIFE: i64 = 60_000;
 
-/// What follows from one consent: access tokens carry its number and die with it.
+/// The tokens of one consent: access tokens carry its number and are revoked with it.
 pub(crate) type Family = u64;
 
-/// Everything between a consent page and a refresh token.
+/// The state from consent pages to refresh tokens.
 #[derive(Default)]
 pub(crate) struct Authorizations {
     asked: HashMap<String, Asked>,
@@ -28,7 +28,7 @@ pub(crate) struct Authorizations {
     families: Family,
 }
 
-/// A consent page that is shown.
+/// An open consent page.
 struct Asked {
     redirect: Url,
     state: Option<String>,
@@ -41,7 +41,7 @@ struct Code {
     challenge: String,
     scopes: Vec<String>,
     dies_at: i64,
-    /// The family that it was exchanged for.
+    /// The family that its exchange made.
     used_for: Option<Family>,
 }
 
@@ -51,7 +51,7 @@ struct RefreshToken {
     used: bool,
 }
 
-/// What an exchange gives.
+/// The result of an exchange.
 pub(crate) struct Given {
     pub(crate) family: Family,
     pub(crate) scopes: Vec<String>,
@@ -60,13 +60,13 @@ pub(crate) struct Given {
 
 /// Why an exchange fails.
 pub(crate) enum Refused {
-    /// Nothing else happens.
+    /// It changes nothing.
     Invalid(&'static str),
-    /// Something was used twice: everything of this family dies.
+    /// A code or token was used twice: all tokens of this family are revoked.
     Reused(Family),
 }
 
-/// What the application is like, as far as the consent page has to know.
+/// The properties of the application that the consent page needs.
 pub(crate) struct Registered<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) redirect_uri: &'a str,
@@ -74,13 +74,14 @@ pub(crate) struct Registered<'a> {
     pub(crate) enabled: bool,
 }
 
-/// A text that nobody can guess.
+/// A text that cannot be guessed.
 pub(crate) fn unguessable() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<u128>().to_be_bytes())
 }
 
 impl Authorizations {
-    /// `GET /oauth/authorize`: to the consent page, or back with an error; a wrong client or redirect URI leads nowhere.
+    /// `GET /oauth/authorize`: redirects to the consent page, or back with an error. A wrong client or redirect URI gets no
+    /// redirect.
     pub(crate) fn authorize(&mut self, query: &Query, application: &Registered<'_>, page: &str) -> Response {
         let one = |name| query.one(name).unwrap_or_default();
         let redirect = Url::parse(one("redirect_uri")).ok();
@@ -101,7 +102,7 @@ impl Authorizations {
         } else if one("response_type") != "code" {
             Some("unsupported_response_type")
         } else if one("code_challenge").len() != 43 || one("code_challenge_method") != "S256" {
-            // The method's default is the plain one.
+            // The default method is `plain`.
             Some("invalid_request")
         } else if asked.iter().any(|scope| !application.scopes.contains(scope)) {
             Some("invalid_scope")
@@ -142,7 +143,7 @@ impl Authorizations {
         .into_response()
     }
 
-    /// What the person decided.
+    /// The person's decision.
     pub(crate) fn decide(&mut self, request: &str, allow: bool, now: i64) -> Response {
         let Some(asked) = self.asked.remove(request) else {
             return StatusCode::NOT_FOUND.into_response();
@@ -183,7 +184,7 @@ impl Authorizations {
         if let Some(family) = granted.used_for {
             return Err(Refused::Reused(family));
         }
-        // One that cannot be normalized is compared as it is.
+        // A URI that cannot be normalized is compared unchanged.
         let same = Url::parse(redirect_uri).is_ok_and(|url| String::from(url) == granted.redirect_uri);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         if now >= granted.dies_at {
@@ -201,7 +202,7 @@ impl Authorizations {
         Ok(self.give(self.families, scopes))
     }
 
-    /// `grant_type=refresh_token`: the token is dead from now on.
+    /// `grant_type=refresh_token`: the token is invalid from now on.
     pub(crate) fn refresh(&mut self, token: &str) -> Result<Given, Refused> {
         let Some(known) = self.refresh_tokens.get_mut(token) else {
             return Err(Refused::Invalid(
@@ -231,17 +232,17 @@ impl Authorizations {
         }
     }
 
-    /// The family of a refresh token, dead or not.
+    /// The family of a refresh token, valid or not.
     pub(crate) fn family_of(&self, token: &str) -> Option<Family> {
         self.refresh_tokens.get(token).map(|known| known.family)
     }
 
-    /// Whether a refresh token would be taken.
+    /// Whether a refresh token would be accepted.
     pub(crate) fn is_valid(&self, token: &str) -> bool {
         self.refresh_tokens.get(token).is_some_and(|known| !known.used)
     }
 
-    /// Ends a family: none of its refresh tokens is known any more.
+    /// Ends a family: forgets all of its refresh tokens.
     pub(crate) fn end(&mut self, family: Family) {
         self.refresh_tokens.retain(|_, known| known.family != family);
     }
@@ -253,7 +254,7 @@ impl Authorizations {
         self.asked.clear();
     }
 
-    /// How many refresh tokens would be taken.
+    /// The number of valid refresh tokens.
     pub(crate) fn valid(&self) -> usize {
         self.refresh_tokens.values().filter(|known| !known.used).count()
     }

@@ -1,5 +1,5 @@
-//! The tenant as it was made: every fact about profile `i` is a function of the seed and `i`, so that five million
-//! of them take no memory. What changes later lies over it, in `world`.
+//! The generated tenant: every fact about profile `i` is a function of the seed and `i`, so that five million
+//! profiles take no memory. `world` holds later changes.
 
 use std::ops::Range;
 
@@ -10,26 +10,26 @@ use crate::identity::{FIRST_LOSER, GOLDEN, Identities, LOSERS_PER_WINNER, mix, w
 use crate::settings::Settings;
 use crate::vocabulary as words;
 
-/// Within a block of so many positions the order of modification is mixed, from block to block it rises: a span of
-/// time is a span of positions and a little, and yet no listing is sorted by time.
+/// Within a block of so many positions the order of modification is shuffled; from block to block it rises. So a span of
+/// time is roughly a span of positions, and yet no listing is sorted by time.
 const BLOCK: u64 = 4096;
 /// Odd, so that multiplying by it permutes a block.
 const STRIDE: u64 = 2653;
 
-/// What was generated, never changed.
+/// The generated data, which never changes.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) identities: Identities,
     pub(crate) profiles: u64,
     pub(crate) slots: Vec<Slot>,
-    /// So many profiles differ; the others are like these, under ids and dates of their own.
+    /// So many profiles differ; the others are copies with ids and dates of their own.
     pub(crate) distinct: u64,
     pub(crate) zero_characters: bool,
     key: u64,
     oldest: i64,
     /// Milliseconds between two ranks of modification.
     step: i64,
-    /// Share of 256 of each segment; the first bit of a membership is everybody.
+    /// The share of each segment, of 256; the first bit of a membership is the segment of all profiles.
     shares: Vec<u64>,
     merged_per_thousand: u64,
     lacking_per_thousand: u64,
@@ -41,12 +41,12 @@ pub(crate) struct Facts {
     /// All further choices about this profile follow from it.
     pub(crate) key: u64,
     pub(crate) created: i64,
-    /// What other dates are derived from: they stay when the profile is changed.
+    /// The source of other dates: they stay when the profile changes.
     pub(crate) origin: i64,
     pub(crate) modified: i64,
-    /// Whether the field `creationDate` comes.
+    /// Whether the profile has the field `creationDate`.
     pub(crate) shows_creation: bool,
-    /// Whether the property `creationdate` comes.
+    /// Whether the profile has the property `creationdate`.
     pub(crate) has_created: bool,
     /// Whether there are properties at all.
     pub(crate) has_properties: bool,
@@ -83,12 +83,12 @@ impl Base {
         }
     }
 
-    /// Whether there are profiles that differ in ids and dates alone.
+    /// Whether some profiles differ only in ids and dates.
     pub(crate) fn repeats(&self) -> bool {
         self.distinct < self.profiles
     }
 
-    /// The position of the profile that this one is like.
+    /// The position of the profile that this one is a copy of.
     fn model(&self, position: u64) -> u64 {
         if self.repeats() {
             position % self.distinct
@@ -115,14 +115,14 @@ impl Base {
         bits
     }
 
-    /// When a profile was last changed as the tenant was made.
+    /// The generated date of a profile's last change.
     pub(crate) fn modified(&self, position: u64) -> i64 {
         let block = position / BLOCK;
         let rank = block * BLOCK + (position % BLOCK * STRIDE + mix(block)) % BLOCK;
         self.oldest + signed(rank) * self.step + signed(self.key(position) >> 20) % self.step
     }
 
-    /// Contains every position of the base whose profile changed in this span of time, and others.
+    /// A span that contains every position of the base whose profile changed in this span of time, and others.
     pub(crate) fn positions(&self, from: i64, to: i64) -> Range<u64> {
         if to < from || to < self.oldest {
             return 0..0;
@@ -156,7 +156,7 @@ impl Base {
         }
     }
 
-    /// The ids' positions of the profiles that this one replaced as the tenant was made.
+    /// The positions of the ids of the generated profiles that this one replaced.
     pub(crate) fn losers(&self, position: u64) -> Range<u64> {
         let hash = mix(self.key(position) ^ 0x3e46e);
         let first = FIRST_LOSER + position * LOSERS_PER_WINNER;
@@ -177,7 +177,7 @@ impl Base {
     }
 }
 
-/// Hashes and ranks as times; what is too large loses its top bit.
+/// A hash or rank as a time; a value that is too large loses its top bit.
 #[expect(clippy::cast_possible_wrap, reason = "the top bit is cleared")]
 pub(crate) fn signed(number: u64) -> i64 {
     (number & (u64::MAX >> 1)) as i64

@@ -1,4 +1,4 @@
-//! What can happen to a body on its way: compressed, cut, ended early, slowed, stalled.
+//! Changes the transfer of a body: compresses, cuts, ends early, slows, stalls.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::requests::UnderWay;
 /// A body in pieces.
 pub(crate) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// How often a slow body sends something.
+/// The pause between the pieces of a slow body.
 const BEAT: Duration = Duration::from_millis(50);
 
 pub(crate) fn pieces(body: Body) -> Pieces {
@@ -26,7 +26,7 @@ pub(crate) fn pieces(body: Body) -> Pieces {
     )
 }
 
-/// The body with what was ordered for it.
+/// The body with the ordered fault.
 pub(crate) fn with_fault(body: Pieces, fault: &Kind) -> Pieces {
     match *fault {
         Kind::CutAfter(bytes) => cut(body, bytes),
@@ -37,7 +37,7 @@ pub(crate) fn with_fault(body: Pieces, fault: &Kind) -> Pieces {
     }
 }
 
-/// Holds the request open in the log until its body is gone.
+/// Keeps the request open in the log until its body is sent or dropped.
 pub(crate) fn holding(body: Pieces, under_way: UnderWay) -> Pieces {
     Box::pin(body.map(move |piece| {
         let _held = &under_way;
@@ -60,10 +60,10 @@ fn first(body: Pieces, bytes: u64) -> Pieces {
     }))
 }
 
-/// The first so many bytes, and then the connection is closed under the client's hands.
+/// The first so many bytes; then the connection is closed.
 fn cut(body: Pieces, bytes: u64) -> Pieces {
     let end = stream::once(async {
-        // The server sends what it holds when a body makes it wait: the bytes before the cut have to arrive.
+        // The server flushes when a body makes it wait: the bytes before the cut have to arrive.
         tokio::task::yield_now().await;
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut as ordered"))
     });
@@ -114,7 +114,7 @@ fn stall(body: Pieces, after: u64, pause: Duration) -> Pieces {
     ))
 }
 
-/// The body compressed; what the encoder holds back comes with a later piece.
+/// The compressed body; a later piece brings bytes that the encoder still buffers.
 pub(crate) fn gzip(body: Pieces) -> Pieces {
     let encoder = Some(GzEncoder::new(Vec::new(), Compression::fast()));
     Box::pin(stream::unfold(

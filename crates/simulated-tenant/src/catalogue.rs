@@ -1,11 +1,11 @@
-//! The properties that profiles of this tenant have: how their values are made, and how the catalogue defines them.
+//! The properties of this tenant's profiles: how their values are generated, and how the catalogue defines them.
 
 use crate::dates::DAY;
 use crate::identity::{mix, pick, word};
 use crate::truth::{Currency, PropertyDefinition};
 use crate::vocabulary as words;
 
-/// How the values of one property are made.
+/// How the values of one property are generated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Created,
@@ -26,9 +26,9 @@ pub(crate) enum Kind {
     Phone,
     /// One of these.
     Choice(&'static [&'static str]),
-    /// None to this many of these.
+    /// Zero to so many of these.
     Several(&'static [&'static str], u64),
-    /// None to two ids of channels.
+    /// Zero to two ids of channels.
     Channels,
     /// JSON as text, with all its quotes.
     EntryPages,
@@ -36,13 +36,13 @@ pub(crate) enum Kind {
     Note,
 }
 
-/// One property: its definition and how its values are made.
+/// One property: its definition and how its values are generated.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) kind: Kind,
-    /// Of 256 profiles, how many have it.
+    /// How many of 256 profiles have it.
     pub(crate) share: u64,
-    /// `{"id":"…","values":[` as it stands in a minified answer.
+    /// `{"id":"…","values":[` as in a minified answer.
     pub(crate) head: Vec<u8>,
     pub(crate) definition: PropertyDefinition,
 }
@@ -325,7 +325,7 @@ fn definition(id: String, name: String, filter: &'static str, seed: u64, now: i6
         } else {
             format!("What is known as \"{name}\".")
         },
-        // The schema's default is `None`, for which its enum has no word: such a property comes without.
+        // The schema's default is `None`, which its enum lacks: such a property has no such member.
         filter_type: (!hash.is_multiple_of(23) || filter != "SELECT").then_some(filter),
         precision: if filter == "DECIMAL" { 2 } else { 0 },
         currency: (filter == "CURRENCY").then_some(if hash.is_multiple_of(4) { YEN } else { EURO }),

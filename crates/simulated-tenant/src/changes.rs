@@ -1,4 +1,4 @@
-//! What happened to a profile since the tenant was made. A change lies over the generated facts and wins.
+//! The changes of a profile since the tenant was made. A change overrides the generated facts.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ pub(crate) enum Lifecycle {
     Merged(String),
 }
 
-/// The changes of one profile; whatever is empty is as generated.
+/// The changes of one profile; an empty field is as generated.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
     pub(crate) lifecycle: Lifecycle,
-    /// Set for profiles that came later.
+    /// Set for profiles that were added later.
     pub(crate) created: Option<i64>,
     pub(crate) modified: Option<i64>,
-    /// New values by property id; `None`: the property is gone.
+    /// New values by property id; `None`: the property was removed.
     pub(crate) properties: BTreeMap<String, Option<Vec<String>>>,
     pub(crate) membership: Option<u64>,
-    /// What the search index knew before each change, oldest first: until when, and the date of modification; none: it had
-    /// none, or the profile was not there.
+    /// The state of the search index before each change, oldest first: its end, and the date of modification. None: it had
+    /// no date, or the profile did not exist.
     pub(crate) indexed: Vec<(i64, Option<i64>)>,
     /// Ids of profiles that were merged into this one.
     pub(crate) absorbed: Vec<String>,
 }
 
 impl Change {
-    /// What the search index still knows at a time, if it is behind: until when, and the date of modification under which it
+    /// The state of the search index at a time, if it is behind: its end, and the date of modification under which it
     /// finds the profile.
     pub(crate) fn indexed_at(&self, time: i64) -> Option<(i64, Option<i64>)> {
         self.indexed.iter().find(|(until, _)| *until > time).copied()
@@ -45,11 +45,11 @@ impl Change {
     }
 }
 
-/// Something that a listing brings directly before the profile at a position, beyond its count.
+/// An extra element that a listing holds directly before the profile at a position, without counting it.
 #[derive(Clone, Debug)]
 pub(crate) enum Extra {
     /// These bytes, as if they were an element.
     Raw(Bytes),
-    /// The profile at this position, once more.
+    /// The profile at this position again.
     Copy(u64),
 }

@@ -1,9 +1,9 @@
-//! The tenant's own clock: it runs as fast as the real one, may start elsewhere, and tests can put it forward.
+//! The tenant's own clock: it runs as fast as the real one, may start at another time, and tests can advance it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Milliseconds since 1970 as this tenant sees them.
+/// The tenant's time, in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -29,7 +29,7 @@ impl Clock {
     }
 }
 
-/// A duration as the tenant counts time; longer ones than 292 million years stop there.
+/// A duration in milliseconds, at most 292 million years.
 pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

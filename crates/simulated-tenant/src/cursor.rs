@@ -1,12 +1,12 @@
-//! The text that leads from one page to the next: as in the document's example, base64 of a sort value and the id of
-//! the last profile. A client must send it back as it came; whatever else comes is refused.
+//! The cursor of the next page: as in the document's example, base64 of a sort value and the id of
+//! the last profile. A client must return it unchanged; every other text is refused.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::{Identities, mix};
 
-/// So that the text begins with `AoJ`, as the example does.
+/// Makes the text begin with `AoJ`, as in the example.
 const HEAD: [u8; 3] = [0x02, 0x82, 0x72];
 const BETWEEN: [u8; 2] = [0x3f, 0x05];
 
@@ -31,7 +31,7 @@ pub(crate) fn start(identities: Identities, cursor: &str) -> Option<u64> {
     (after(identities, position) == cursor).then_some(position.checked_add(1)?)
 }
 
-/// Sort values of another tenant point elsewhere.
+/// Makes the sort values of two tenants differ.
 fn salt(identities: Identities) -> u64 {
     mix(u64::from(identities.write(0)[0]))
 }

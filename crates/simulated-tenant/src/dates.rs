@@ -1,5 +1,5 @@
-//! Dates as the API writes them (`2025-01-22T11:21:33.872Z`), written without allocation since every profile has
-//! one, and read leniently as to the offset, as the document allows.
+//! Dates in the API's form (`2025-01-22T11:21:33.872Z`), written without allocation since every profile has
+//! one, and read with any offset, as the document allows.
 
 use chrono::{DateTime, Utc};
 
@@ -35,7 +35,7 @@ pub(crate) fn iso(milliseconds: i64) -> String {
     bytes.into_iter().map(char::from).collect()
 }
 
-/// Milliseconds of an ISO 8601 date with an offset; `None` for everything else.
+/// Milliseconds of an ISO 8601 date with an offset; `None` for any other text.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     Some(
         DateTime::parse_from_rfc3339(text)

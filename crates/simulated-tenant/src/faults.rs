@@ -1,5 +1,5 @@
-//! Faults to order: which requests they hit and what goes wrong. Everything here happens to clients of real tenants,
-//! and nothing happens that was not asked for.
+//! Faults that tests can order: the requests that they hit, and their effects. Clients of real tenants see all of them,
+//! and none occurs without an order.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,9 +16,9 @@ pub enum Route {
     Revoke,
     /// `GET /oauth/authorize`
     Authorize,
-    /// `GET` and `POST /oauth/consent`: the page to which `authorize` leads. Not in the document.
+    /// `GET` and `POST /oauth/consent`: the page to which `authorize` redirects. Not in the document.
     Consent,
-    /// `POST /oauth/introspect`: whether a token lives. Not in the document.
+    /// `POST /oauth/introspect`: whether a token is active. Not in the document.
     Introspect,
     /// `GET /segments`
     Segments,
@@ -30,7 +30,7 @@ pub enum Route {
     ProfileProperties,
     /// `GET /auditEvents`
     AuditEvents,
-    /// A list that the tenant was given; whatever else was asked for is a 404.
+    /// A list that the tenant was given; any other path is a 404.
     Unknown,
 }
 
@@ -57,7 +57,7 @@ impl Route {
     }
 }
 
-/// Which of the requests of a route are hit; they count from 1, from the order of the fault on.
+/// The requests of a route that are hit, counted from 1 since the fault was ordered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
     /// All of them.
@@ -66,15 +66,15 @@ pub enum When {
     Request(u64),
     /// Every so-many-th.
     Every(u64),
-    /// This share of them, chosen by the tenant's seed: 0.0 to 1.0.
+    /// This share of all requests, chosen by the tenant's seed: 0.0 to 1.0.
     Probability(f64),
-    /// All requests for the so-many-th page: the so-many-th different cursor that comes.
+    /// All requests for the page of this number: that of the different cursors that were sent.
     Page(u64),
-    /// The same, until the listing is asked for from its start again: a cursor that has died.
+    /// The same, until a client requests the listing from its start again: an invalid cursor.
     PageUntilAnew(u64),
 }
 
-/// What `Retry-After` says.
+/// The value of `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
     /// Seconds.
@@ -83,55 +83,55 @@ pub enum RetryAfter {
     Date(Duration),
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// This status, with a body of JSON, HTML or nothing, by turns.
+    /// This status, with a body of JSON, HTML or nothing, in turn.
     Status {
         /// The status code.
         status: u16,
         /// The header `Retry-After`.
         retry_after: Option<RetryAfter>,
     },
-    /// Every token dies; the request then meets its 401.
+    /// All tokens are revoked; the request then gets a 401.
     TokensDie,
-    /// 200 with a page of HTML, as proxies do it.
+    /// 200 with a page of HTML, as from a proxy.
     Html,
     /// 200 with no body.
     Empty,
     /// The connection is reset before any header.
     Reset,
-    /// The answer begins so much later.
+    /// The answer begins after this delay.
     Delay(Duration),
-    /// The connection is closed after so many bytes of the body, short of its length or of its last chunk.
-    /// All of them arrive if the client reads, or if they fit into the buffers of the socket.
+    /// The connection is closed after so many bytes of the body, before its end.
+    /// These bytes arrive if the client reads, or if they fit into the buffers of the socket.
     CutAfter(u64),
-    /// The body ends after so many bytes, as if it were whole: valid HTTP, broken JSON.
+    /// The body ends after so many bytes, as if it were complete: valid HTTP, broken JSON.
     EndAfter(u64),
-    /// The body comes at so many bytes a second.
+    /// The body is sent at so many bytes a second.
     Slow {
         /// Bytes a second.
         bytes_per_second: u64,
     },
-    /// The body stops after so many bytes and goes on after this time.
+    /// The body stops after so many bytes and continues after this time.
     Stall {
         /// Bytes before it stops.
         after: u64,
-        /// How long nothing comes.
+        /// The pause.
         pause: Duration,
     },
-    /// A page of a listing that is whole and well-formed, and does not say what is so.
+    /// A complete, well-formed page with wrong content.
     Inconsistent(Inconsistency),
-    /// The answer to the request that this route was asked before, as out of a cache.
+    /// The answer to the previous request of this route, as from a cache.
     Stale,
-    /// The answer of a node whose clock is off, or of a cache: its `Date` is so many seconds off, perhaps with an `Age`.
+    /// The answer of a node with a wrong clock, or of a cache: its `Date` is so many seconds off, optionally with an `Age`.
     Dated {
         /// Seconds that `Date` is ahead.
         off: i64,
         /// The header `Age`, in seconds.
         age: Option<u64>,
     },
-    /// The answer of something that stands in front of the tenant.
+    /// The answer of a proxy in front of the tenant.
     Foreign {
         /// The status code.
         status: u16,
@@ -142,29 +142,29 @@ pub enum Kind {
     },
 }
 
-/// What is inconsistent in a page of a listing.
+/// The inconsistency of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inconsistency {
-    /// So many elements at its end are left out.
+    /// So many elements at the end are left out.
     pub short_by: usize,
-    /// `totalResults` is so much more than is so.
+    /// `totalResults` is too large by this number.
     pub total_off: i64,
     /// `nextCursor` is left out.
     pub no_next: bool,
     /// The element with this id is left out, and is not counted in the total.
     pub hides: Option<&'static str>,
-    /// `totalResults` is no number that can be used.
+    /// `totalResults` is not a usable number.
     pub no_total: bool,
 }
 
 /// One fault to order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// Where; `None`: at every route.
+    /// The route; `None`: every route.
     pub route: Option<Route>,
-    /// Which requests.
+    /// The requests.
     pub when: When,
-    /// What.
+    /// The effect.
     pub kind: Kind,
     /// At most so many times; `None`: no limit.
     pub limit: Option<u64>,
@@ -182,7 +182,7 @@ impl Fault {
     }
 }
 
-/// The name of an ordered fault.
+/// The id of an ordered fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FaultId(u64);
 
@@ -197,7 +197,7 @@ pub struct Faults {
 struct Ordered {
     next: u64,
     faults: BTreeMap<FaultId, Order>,
-    /// Also of those that were cleared.
+    /// Counts cleared faults, too.
     given: BTreeMap<FaultId, u64>,
 }
 
@@ -206,7 +206,7 @@ struct Order {
     fault: Fault,
     requests: u64,
     cursors: Vec<String>,
-    /// Whether it has hit, and whether the listing began anew since.
+    /// Whether it has hit, and whether the listing has started over since.
     hit: bool,
     anew: bool,
 }
@@ -223,7 +223,7 @@ impl Faults {
         self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Orders a fault. Of several that would hit one request, the one ordered first does.
+    /// Orders a fault. If several match a request, the one ordered first hits.
     pub fn push(&self, fault: Fault) -> FaultId {
         let mut ordered = self.ordered();
         ordered.next += 1;
@@ -241,22 +241,22 @@ impl Faults {
         id
     }
 
-    /// Takes all orders back.
+    /// Cancels all orders.
     pub fn clear(&self) {
         self.ordered().faults.clear();
     }
 
-    /// How many faults were given so far.
+    /// The number of hits so far.
     pub fn given(&self) -> u64 {
         self.ordered().given.values().sum()
     }
 
-    /// How often this one was given so far.
+    /// The number of hits of this fault so far.
     pub fn given_of(&self, id: FaultId) -> u64 {
         self.ordered().given.get(&id).copied().unwrap_or(0)
     }
 
-    /// What goes wrong with this request, and the number of the fault among those of its order.
+    /// The effect on this request, and the number of this hit among those of the fault.
     pub(crate) fn draw(&self, route: Route, cursor: Option<&str>) -> Option<(Kind, u64)> {
         let mut ordered = self.ordered();
         let Ordered { faults, given, .. } = &mut *ordered;
@@ -277,7 +277,7 @@ impl Faults {
 }
 
 impl Order {
-    /// Counts the request, and says whether the fault is meant for it.
+    /// Counts the request, and returns whether the fault hits it.
     fn hits(&mut self, salt: u64, cursor: Option<&str>) -> bool {
         self.requests += 1;
         match self.fault.when {
@@ -294,7 +294,7 @@ impl Order {
         }
     }
 
-    /// The how-manieth different cursor this is.
+    /// The number of this cursor among the different ones.
     fn page(&mut self, cursor: Option<&str>) -> u64 {
         let cursor = cursor.unwrap_or("*");
         let known = self.cursors.iter().position(|seen| seen == cursor);

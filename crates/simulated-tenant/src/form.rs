@@ -1,4 +1,4 @@
-//! Forms as the OAuth endpoints read them, and the errors of RFC 6749 as they answer them.
+//! The forms of the OAuth endpoints, and the errors of RFC 6749.
 
 use std::collections::HashMap;
 
@@ -101,7 +101,7 @@ impl IntoResponse for Denied {
     }
 }
 
-/// A body that no cache keeps.
+/// A body that no cache may store.
 pub(crate) fn uncached(body: &Node) -> Response {
     let bytes = Writer::new(Shape::default(), 0).document(body);
     let mut response = json(bytes.into());

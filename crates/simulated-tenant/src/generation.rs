@@ -1,5 +1,5 @@
-//! How the properties of a profile come about, told to a [`Sink`]: one writes them as JSON straight into a buffer,
-//! the other collects them for the truth, so that both always say the same.
+//! Generates the properties of a profile for a [`Sink`]: one sink writes them as JSON directly into a buffer,
+//! the other collects them as the expected data, so that both are always equal.
 
 use std::sync::LazyLock;
 
@@ -10,25 +10,25 @@ use crate::identity::{GOLDEN, mix, pick, uuid_text, word};
 use crate::truth::Property;
 use crate::vocabulary as words;
 
-/// Receives properties; a value is told in parts between `open` and `close`.
+/// Receives properties; a value arrives in parts between `open` and `close`.
 pub(crate) trait Sink {
-    /// A property begins: its place in the catalogue.
+    /// Starts a property, by its place in the catalogue.
     fn property(&mut self, slot: usize);
-    /// A value begins.
+    /// Starts a value.
     fn open(&mut self);
-    /// A part of the value in which JSON has nothing to escape.
+    /// A part of the value without characters that JSON escapes.
     fn plain(&mut self, part: &str);
     /// A part of the value.
     fn text(&mut self, part: &str);
     /// A part of the value.
     fn number(&mut self, number: u64);
-    /// The value ends.
+    /// Ends the value.
     fn close(&mut self);
-    /// The property ends.
+    /// Ends the property.
     fn end(&mut self);
 }
 
-/// Tells those properties of a profile that are wanted, in the order of the catalogue.
+/// Generates the requested properties of a profile, in the order of the catalogue.
 pub(crate) fn tell(base: &Base, facts: &Facts, wanted: impl Fn(usize) -> bool, sink: &mut impl Sink) {
     if !facts.has_properties {
         return;
@@ -160,7 +160,7 @@ fn note(base: &Base, hash: u64, sink: &mut impl Sink) {
     }
 }
 
-/// Collects what is told.
+/// Collects the properties.
 #[derive(Debug)]
 pub(crate) struct Collector<'base> {
     base: &'base Base,

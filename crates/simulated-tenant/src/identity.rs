@@ -1,10 +1,10 @@
-//! How a position in the listing becomes a profile id and back. The ids look random, yet none is stored: the mixing
+//! Converts a position in the listing to a profile id and back. The ids look random, yet none is stored: the mixing
 //! is a bijection on 64 bits, so that a tenant of any size finds a profile by its id at once.
 
 /// The odd constant of splitmix64.
 pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Losers of generated merges have ids of their own, above every position that a listing can reach.
+/// The losers of generated merges have positions above every position of a listing.
 pub(crate) const FIRST_LOSER: u64 = 1 << 48;
 
 /// Ids set aside for the losers of one winner.
@@ -62,7 +62,7 @@ impl Identities {
     pub(crate) fn write(self, position: u64) -> [u8; 36] {
         let mixed = mix(position.wrapping_add(self.salt));
         let high = (mixed & !VERSION_MASK) | VERSION;
-        // The nibble that the version takes moves to the end, so that nothing of the position is lost.
+        // The nibble that the version replaces moves to the end, so that the whole position is kept.
         let low = (mix(mixed ^ self.salt) & !VARIANT_MASK & !0xf) | VARIANT | ((mixed & VERSION_MASK) >> 12);
         format_uuid(high, low)
     }
@@ -71,7 +71,7 @@ impl Identities {
         self.write(position).iter().copied().map(char::from).collect()
     }
 
-    /// The position that this id stands for, if it is one of this tenant's making.
+    /// The position of this id, if this tenant made it.
     pub(crate) fn position(self, id: &str) -> Option<u64> {
         let (high, low) = uuid::Uuid::try_parse(id).ok()?.as_u64_pair();
         let mixed = (high & !VERSION_MASK) | ((low & 0xf) << 12);
@@ -80,7 +80,7 @@ impl Identities {
     }
 }
 
-/// A UUID-like text from any hash, for ids of other things than profiles.
+/// A UUID-like text from any hash, for ids of other elements than profiles.
 pub(crate) fn uuid_text(hash: u64) -> String {
     let high = (mix(hash) & !VERSION_MASK) | VERSION;
     let low = (mix(hash ^ GOLDEN) & !VARIANT_MASK) | VARIANT;

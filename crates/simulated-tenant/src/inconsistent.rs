@@ -1,5 +1,5 @@
-//! Pages that are whole and well-formed and yet not true: too short, with a total that is not so, without the cursor
-//! of the page behind. What a server in trouble may send, and nobody can see from one page alone.
+//! Complete, well-formed pages with wrong content: too short, with a wrong total, without the cursor
+//! of the next page. A faulty server may send them, and one page alone does not show the fault.
 
 use axum::body::{Body, to_bytes};
 use axum::http::header;
@@ -11,7 +11,7 @@ use crate::faults::Inconsistency;
 /// The arrays of the listings.
 const ARRAYS: [&str; 3] = ["profiles", "segments", "profileProperties"];
 
-/// The page with what was ordered for it; an answer that is no page stays as it is.
+/// The page with the ordered inconsistency; an answer that is no page stays unchanged.
 pub(crate) async fn inconsistent(response: Response, inconsistency: Inconsistency) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(whole) = to_bytes(body, usize::MAX).await else {

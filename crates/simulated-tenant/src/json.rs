@@ -1,5 +1,5 @@
 //! A small tree of JSON and its writer, which applies a [`Shape`]. Unlike `serde_json::Value` it keeps the order of
-//! members, and it knows which texts are values of a property.
+//! members, and it marks the values of properties.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::shape::{KeyOrder, Layout, Shape};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
     Text(Cow<'static, str>),
-    /// A value of a profile property: text by the document, a number where the shape swaps them.
+    /// A value of a profile property: text by the document, a number if the shape swaps them.
     Value(String),
     Number(i64),
     Flag(bool),
@@ -28,7 +28,7 @@ const UNORDERED: [&str; 6] = [
     "replaces",
 ];
 
-/// What an object holds that no document names.
+/// A member that is not in the document.
 const UNKNOWN: &str = r#"{"since":"104.0","list":[1,-2.5e3,null,true,[]],"text":"\"}]"}"#;
 
 impl Node {
@@ -45,7 +45,7 @@ impl Node {
     }
 }
 
-/// Writes trees in one shape; `salt` makes the shuffles of one request differ from those of the next.
+/// Writes trees in one shape; `salt` makes the shuffles of two requests differ.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) shape: Shape,
@@ -67,7 +67,7 @@ impl Writer {
         bytes
     }
 
-    /// Appends a value that stands `depth` levels deep.
+    /// Appends a value that is `depth` levels deep.
     pub(crate) fn write(&mut self, node: &Node, depth: usize, into: &mut Vec<u8>) {
         match node {
             Node::Text(text) => self.string(text, into),
@@ -105,7 +105,7 @@ impl Writer {
         }
     }
 
-    /// The members in the order of the shape, with an unknown one where the shape asks for it.
+    /// The members in the order of the shape, with an unknown one if the shape has one.
     pub(crate) fn arranged<'a>(
         &mut self,
         members: &'a [(&'static str, Node)],
@@ -123,7 +123,7 @@ impl Writer {
         arranged
     }
 
-    /// Appends a member that no document names.
+    /// Appends a member that is not in the document.
     pub(crate) fn unknown(&self, depth: usize, into: &mut Vec<u8>) {
         self.new_line(depth, into);
         self.key("xFutureField", into);
@@ -169,7 +169,7 @@ impl Writer {
         into.push(b']');
     }
 
-    /// Fisher and Yates, from this request's own numbers.
+    /// Fisher-Yates shuffle, with this request's own random numbers.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the remainder is below the length of a slice"
@@ -192,14 +192,14 @@ impl Writer {
     }
 }
 
-/// Puts the commas between things.
+/// Writes the commas between members or elements.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Separator {
     begun: bool,
 }
 
 impl Separator {
-    /// As it is when something stands there already.
+    /// The state after a first member or element.
     pub(crate) fn after_one() -> Self {
         Self { begun: true }
     }
@@ -268,7 +268,7 @@ fn write_ascii(text: &str, into: &mut Vec<u8>) {
     }
 }
 
-/// Whether JSON would write this number exactly so.
+/// Whether this text is the canonical JSON form of a number.
 fn is_number(text: &str) -> bool {
     text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
 }

@@ -1,5 +1,5 @@
-//! A simulated BlueConic tenant, for the command `demo`, the tests and the bench. It follows the vendor's document and knows
-//! nothing of the service that reads it: no type of the service comes in here.
+//! A simulated BlueConic tenant, for the command `demo`, the tests and the bench. It follows the vendor's document and
+//! imports no type of the service that reads it.
 
 mod answer;
 mod auditing;

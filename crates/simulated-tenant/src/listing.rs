@@ -1,5 +1,5 @@
-//! Which profiles a listing holds, in which order, and where its pages begin. The order is that of positions; a page
-//! is found without walking the ones before it. Nothing is a snapshot: what changes during a walk shows.
+//! Selects the profiles of a listing, their order, and the pages. The order is that of positions; a page
+//! is found without a walk over earlier pages. A listing is no snapshot: changes during a walk show.
 
 use std::collections::btree_map;
 use std::iter::Peekable;
@@ -11,26 +11,26 @@ use crate::cursor;
 use crate::refinement::Filter;
 use crate::world::World;
 
-/// What is listed: a segment, perhaps refined.
+/// The scope of a listing: a segment, optionally refined.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     /// The segment's bit.
     pub(crate) segment: usize,
     pub(crate) filter: Option<Filter>,
-    /// The tenant's time: what the search index knows by then decides about a filter.
+    /// The tenant's time: a filter uses the state of the search index at this time.
     pub(crate) now: i64,
 }
 
-/// Where to look for the profiles of a scope.
+/// The candidates for the profiles of a scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidates {
-    /// Everybody in these positions,
+    /// All profiles in these positions,
     span: Range<u64>,
-    /// and these, ascending, none of them in the span.
+    /// and these positions, ascending, outside of that span.
     others: Vec<u64>,
 }
 
-/// One page, decided before its first byte is written.
+/// One page, selected before its first byte is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) candidates: Arc<Candidates>,
@@ -57,7 +57,7 @@ impl Candidates {
             .map(|(_, position)| *position)
             .collect();
         if world.index_lag > 0 {
-            // Whom the index still knows under another date.
+            // Profiles that the index still has under another date.
             let lagging = world
                 .changes
                 .iter()
@@ -91,7 +91,7 @@ impl Candidates {
     }
 }
 
-/// Positions side by side with their changes, without a search for each.
+/// Positions together with their changes, without a search for each.
 struct Walk<'a> {
     positions: Range<u64>,
     changes: Peekable<btree_map::Range<'a, u64, Change>>,
@@ -127,10 +127,10 @@ impl Scope {
                 .is_none_or(|filter| filter.passes(world, position, change, self.now))
     }
 
-    /// Decides the page of `count` profiles from a position on.
+    /// Selects the page of `count` profiles from a position on.
     pub(crate) fn plan(&self, world: &World, start: u64, count: u64) -> Plan {
         let candidates = Candidates::new(world, self);
-        // Of all that there is, and nothing of it changed, nobody has to be looked at.
+        // A listing of all profiles without changes needs no check of single profiles.
         if self.is_all() && world.changes.is_empty() {
             return self.plain(world, candidates, start, count);
         }
@@ -159,7 +159,7 @@ impl Scope {
         }
     }
 
-    /// Whether everybody is listed.
+    /// Whether all profiles are listed.
     pub(crate) fn is_all(&self) -> bool {
         self.segment == 0 && self.filter.is_none()
     }

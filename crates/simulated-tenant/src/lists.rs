@@ -1,5 +1,5 @@
-//! Plain lists that the tenant serves beside those of its own, given as data by whoever starts it: where each is listed, and
-//! which members its elements have. The elements are made of the tenant's seed.
+//! Plain lists that the tenant serves beside its own. Its caller describes each list as data: its path, and
+//! the members of its elements. The elements are generated from the tenant's seed.
 
 use crate::dates::{DAY, iso};
 use crate::identity::{GOLDEN, mix, uuid_text, word};
@@ -7,19 +7,19 @@ use crate::json::{Node, Writer};
 use crate::shape::Shape;
 use crate::vocabulary::TAGS;
 
-/// The elements of each list: more than one page of the default size.
+/// The number of elements of each list: more than one page of the default size.
 const ELEMENTS: u64 = 23;
 
 /// A list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    /// Its path below the API. A path that the tenant serves by itself stays as it is.
+    /// Its path below the API. The tenant's own routes win.
     pub path: &'static str,
     /// The key of the envelope that holds its elements.
     pub array: &'static str,
-    /// The scope that reading it takes.
+    /// The OAuth scope for reading it.
     pub scope: &'static str,
-    /// What its elements hold; the member `id` is always there.
+    /// The members of its elements; the member `id` is always there.
     pub members: Vec<Member>,
 }
 
@@ -28,11 +28,11 @@ pub struct List {
 pub struct Member {
     /// Its place in the element: `name`, or `domain.name` for a member of a member.
     pub path: &'static str,
-    /// What it holds.
+    /// Its kind.
     pub kind: MemberKind,
 }
 
-/// What a member holds.
+/// The kind of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberKind {
     /// A text.
@@ -47,14 +47,14 @@ pub enum MemberKind {
     Date,
 }
 
-/// A list with the elements that it has.
+/// A list with its elements.
 #[derive(Clone, Debug)]
 pub(crate) struct ServedList {
     pub(crate) list: List,
     pub(crate) elements: Vec<Node>,
 }
 
-/// Makes the elements of all lists. The first of a list was made at `made_from`, each other one a day after the one before.
+/// Generates the elements of all lists. The first of a list is dated `made_from`, each other one a day after the one before.
 pub(crate) fn served(lists: &[List], seed: u64, made_from: i64) -> Vec<ServedList> {
     let made = |list: &List| {
         let fold = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
@@ -73,7 +73,7 @@ fn element(list: &List, salt: u64, ordinal: u64, made_from: i64) -> Node {
     let mut members = vec![("id", Node::text(uuid_text(mix(salt ^ ordinal))))];
     for (place, member) in list.members.iter().enumerate() {
         let hash = mix(salt ^ mix(ordinal) ^ place as u64);
-        // Some elements lack what others have, as in every list of the tenant.
+        // Some elements lack members that others have, as in every list of the tenant.
         if member.path != "id" && !hash.is_multiple_of(8) {
             put(&mut members, member.path, value(member, hash, ordinal, made_from));
         }
@@ -99,7 +99,7 @@ fn tag(hash: u64, turn: usize) -> String {
     word(&TAGS, (hash >> 8) + turn as u64).to_owned()
 }
 
-/// Puts a value at its place; what lies on the way to it becomes an object.
+/// Puts a value at its path and makes the objects on the way.
 fn put(members: &mut Vec<(&'static str, Node)>, path: &'static str, value: Node) {
     let Some((outer, inner)) = path.split_once('.') else {
         members.push((path, value));
@@ -116,7 +116,7 @@ fn put(members: &mut Vec<(&'static str, Node)>, path: &'static str, value: Node)
 }
 
 impl ServedList {
-    /// The elements as JSON in the form of documents.
+    /// The elements as JSON, in the form of the document.
     pub(crate) fn values(&self) -> Vec<serde_json::Value> {
         let written = |node| Writer::new(Shape::default(), 0).document(node);
         let read = |node| serde_json::from_slice(&written(node)).unwrap_or_default();

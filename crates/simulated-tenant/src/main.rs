@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
     match run(&Cli::parse().arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody reads it: there is no better place to say so.
+            // Stdout has no reader, so the error cannot be reported better.
             let _unread = writeln!(io::stderr(), "simulated-tenant: {error}");
             ExitCode::FAILURE
         }

@@ -1,5 +1,5 @@
-//! Whether a profile passes a refinement. The dates of modification are answered without making the properties,
-//! since that is the question a sync asks.
+//! Decides whether a profile matches a refinement. Conditions on the date of modification do not generate the properties,
+//! since a sync uses them.
 
 use crate::changes::Change;
 use crate::refinement::{Filter, Objective};
@@ -8,7 +8,7 @@ use crate::world::{World, objectives};
 const MODIFIED: &str = "lastmodifieddate";
 
 impl Filter {
-    /// Whether the profile at this position passes, by what the search index knows at a time.
+    /// Whether the profile at this position matches, by the search index at a time.
     pub(crate) fn passes(&self, world: &World, position: u64, change: Option<&Change>, now: i64) -> bool {
         let values = |property: &str| world.values(position, change, property).unwrap_or_default();
         match self {
@@ -47,7 +47,7 @@ impl Filter {
         }
     }
 
-    /// The span of modification dates outside of which nobody passes; `None`: it may be anybody.
+    /// The span of modification dates outside of which no profile matches; `None`: no such span is known.
     pub(crate) fn window(&self) -> Option<(i64, i64)> {
         match self {
             Self::Between { property, from, to } if property == MODIFIED => {

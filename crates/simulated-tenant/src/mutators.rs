@@ -1,5 +1,5 @@
-//! What can happen to a tenant's data while it serves, and what its data is: the truth that tables are compared
-//! with. Every change is one step: a request sees all of it or nothing.
+//! Changes to a tenant's data while it serves, and access to the data, with which tests compare the tables.
+//! Every change is one step: a request sees all of it or nothing.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ impl Tenant {
         self.state.world().end
     }
 
-    /// The id of the profile that is, was or would be at a position.
+    /// The id of the present, former or possible profile at a position.
     pub fn id(&self, position: u64) -> String {
         self.state.world().base.identities.text(position)
     }
@@ -31,17 +31,17 @@ impl Tenant {
             .filter(|position| *position < world.end)
     }
 
-    /// The profile at a position as it is now; `None`: it is gone.
+    /// The current profile at a position; `None`: it is gone.
     pub fn profile(&self, position: u64) -> Option<Profile> {
         self.state.world().profile(position)
     }
 
-    /// All current profiles in the order of listings, each as it is when its turn comes.
+    /// All current profiles in the order of listings, each read when the iterator reaches it.
     pub fn profiles(&self) -> impl Iterator<Item = Profile> + '_ {
         (0..self.positions()).filter_map(|position| self.profile(position))
     }
 
-    /// Every id that lost a merge with the id that replaced it, whatever became of that one.
+    /// Every id that lost a merge, with the id that replaced it, even if that is gone.
     pub fn aliases(&self) -> Vec<(String, String)> {
         let world = self.state.world();
         let id = |position| world.base.identities.text(position);
@@ -58,12 +58,12 @@ impl Tenant {
         made.chain(later).collect()
     }
 
-    /// How many current profiles there are.
+    /// The number of current profiles.
     pub fn profile_count(&self) -> u64 {
         self.state.world().counts[0]
     }
 
-    /// The segments that are there, in the order of the list.
+    /// The current segments, in the order of the list.
     pub fn segments(&self) -> Vec<Segment> {
         let world = self.state.world();
         (0..world.segments.len())
@@ -72,7 +72,7 @@ impl Tenant {
             .collect()
     }
 
-    /// How many profiles are in a segment, also where the list leaves it out.
+    /// The number of profiles in a segment, even if the list leaves it out.
     pub fn member_count(&self, segment: &str) -> Option<u64> {
         let world = self.state.world();
         world.segment_bit(segment).map(|bit| world.counts[bit])
@@ -93,7 +93,7 @@ impl Tenant {
         self.state.world().audit_events.clone()
     }
 
-    /// New values for a property, and `lastmodifieddate` is now. Says whether the profile is there.
+    /// Sets values of a property, and `lastmodifieddate` to now. Returns whether the profile exists.
     pub fn touch(&self, position: u64, property: &str, values: &[&str]) -> bool {
         let now = self.now();
         self.state.change_world().change(position, |change| {
@@ -105,7 +105,7 @@ impl Tenant {
         })
     }
 
-    /// New values for a property, or none at all, without a new `lastmodifieddate`.
+    /// Sets values of a property, or removes it, without a new `lastmodifieddate`.
     pub fn set_property(&self, position: u64, property: &str, values: Option<&[&str]>) -> bool {
         let values = values.map(|values| values.iter().map(ToString::to_string).collect());
         self.state.change_world().change(position, |change| {
@@ -113,7 +113,7 @@ impl Tenant {
         })
     }
 
-    /// Another `lastmodifieddate`.
+    /// Sets `lastmodifieddate`.
     pub fn set_modified(&self, position: u64, milliseconds: i64) -> bool {
         self.state
             .change_world()
@@ -127,14 +127,14 @@ impl Tenant {
             .change(position, |change| change.lifecycle = Lifecycle::Deleted)
     }
 
-    /// Brings a deleted or merged profile back, as it was.
+    /// Restores a deleted or merged profile.
     pub fn restore(&self, position: u64) -> bool {
         self.state
             .change_world()
             .change_any(position, |change| change.lifecycle = Lifecycle::Current)
     }
 
-    /// Merges one profile into another, whose `lastmodifieddate` is now. Says whether both are there.
+    /// Merges one profile into another and sets its `lastmodifieddate` to now. Returns whether both exist.
     pub fn merge(&self, loser: u64, winner: u64) -> bool {
         let now = self.now();
         let mut world = self.state.change_world();
@@ -152,13 +152,13 @@ impl Tenant {
         })
     }
 
-    /// Adds profiles at the end, created now. Gives the first position.
+    /// Adds profiles at the end, created now. Returns the first position.
     pub fn add_profiles(&self, count: u64) -> u64 {
         let now = self.now();
         self.state.change_world().add(count, now)
     }
 
-    /// Puts a profile into a segment or takes it out, without a new `lastmodifieddate`.
+    /// Adds a profile to a segment or removes it, without a new `lastmodifieddate`.
     pub fn set_member(&self, position: u64, segment: &str, member: bool) -> bool {
         let mut world = self.state.change_world();
         let Some(bit) = world.segment_bit(segment) else {
@@ -184,7 +184,7 @@ impl Tenant {
         true
     }
 
-    /// Another date of a segment, and nothing else.
+    /// Sets only the modification date of a segment.
     pub fn redate_segment(&self, segment: &str, milliseconds: i64) -> bool {
         let mut world = self.state.change_world();
         let Some(bit) = world.segment_bit(segment) else {
@@ -194,7 +194,7 @@ impl Tenant {
         true
     }
 
-    /// Another sensitivity of a property, dated as is said.
+    /// Sets the sensitivity of a property, with the given date.
     pub fn reclassify_property(&self, property: &str, sensitivity: &'static str, milliseconds: i64) -> bool {
         let mut world = self.state.change_world();
         let mut properties = world.properties.iter_mut();
@@ -225,14 +225,14 @@ impl Tenant {
         properties.len() < before
     }
 
-    /// Adds audit events, of any dates.
+    /// Adds audit events with any dates.
     pub fn push_audit_events(&self, events: impl IntoIterator<Item = AuditEvent>) {
         let mut world = self.state.change_world();
         world.audit_events.extend(events);
         world.audit_events.sort_by_key(|event| event.date);
     }
 
-    /// Writes an object type of audit events otherwise from now on, in events of old as well. Gives how many have it.
+    /// Renames an object type of audit events, also in old events. Returns the number of events that have it.
     pub fn rename_object_type(&self, old: &str, new: &str) -> usize {
         let mut world = self.state.change_world();
         let renamed = world
@@ -243,7 +243,7 @@ impl Tenant {
         renamed.count()
     }
 
-    /// Puts raw bytes into every listing, directly before the profile at a position, beyond the counts.
+    /// Adds raw bytes to every listing, directly before the profile at a position, without counting them.
     pub fn insert_raw(&self, position: u64, element: impl Into<Bytes>) {
         let mut world = self.state.change_world();
         world
@@ -253,7 +253,7 @@ impl Tenant {
             .push(Extra::Raw(element.into()));
     }
 
-    /// Lists a profile once more, directly before the one at another position, beyond the counts.
+    /// Lists a profile again, directly before the one at another position, without counting it.
     pub fn repeat(&self, position: u64, before: u64) {
         let mut world = self.state.change_world();
         world
@@ -263,12 +263,12 @@ impl Tenant {
             .push(Extra::Copy(position));
     }
 
-    /// Leaves a profile out of listings, though it counts and can be read by its id.
+    /// Leaves a profile out of listings, although totals count it and it can be read by its id.
     pub fn skip(&self, position: u64) {
         self.state.change_world().skipped.insert(position);
     }
 
-    /// Takes back all raw elements, repetitions and omissions.
+    /// Removes all raw elements, repetitions and omissions.
     pub fn list_truly(&self) {
         let mut world = self.state.change_world();
         world.extras = BTreeMap::new();
@@ -277,7 +277,7 @@ impl Tenant {
 }
 
 impl World {
-    /// Changes a current profile; says whether there is one.
+    /// Changes a current profile; returns whether there is one.
     fn change(&mut self, position: u64, change: impl FnOnce(&mut Change)) -> bool {
         let current = self
             .changes
@@ -286,7 +286,7 @@ impl World {
         current && self.change_any(position, change)
     }
 
-    /// Changes a profile and keeps the counts and the index of dates in step.
+    /// Changes a profile and updates the counts and the index of dates.
     fn change_any(&mut self, position: u64, change: impl FnOnce(&mut Change)) -> bool {
         if position >= self.end {
             return false;
@@ -341,7 +341,7 @@ impl World {
         }
     }
 
-    /// The segments of a profile, also those that are not there any more: their counts could be asked for again.
+    /// The segments of a profile, removed ones included, since a later test may use their counts.
     fn bits(&self, position: u64, change: &Change) -> Vec<usize> {
         let membership = match change.lifecycle {
             Lifecycle::Current => change

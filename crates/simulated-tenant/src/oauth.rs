@@ -1,5 +1,5 @@
-//! The tokens of the tenant's one application: both flows as RFC 6749 has them, tokens that really expire, and what an
-//! administrator can do to them. What lies between a consent and a refresh token is in `authorization`.
+//! The tokens of the tenant's only application: both flows of RFC 6749, tokens that really expire, and the changes that an
+//! administrator can make. `authorization` has the steps from consent to refresh token.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,7 +37,7 @@ struct Application {
 struct Token {
     scopes: Vec<String>,
     expires_at: i64,
-    /// The consent that it came of.
+    /// The consent that it belongs to.
     family: Option<Family>,
 }
 
@@ -146,7 +146,7 @@ impl Oauth {
         decided.unwrap_or_else(IntoResponse::into_response)
     }
 
-    /// `POST /oauth/introspect` (RFC 7662), as far as tests ask: whether a token lives.
+    /// `POST /oauth/introspect` (RFC 7662), the part that tests need: whether a token is active.
     pub(crate) fn introspect(&self, headers: &HeaderMap, body: &Bytes, now: i64) -> Response {
         let looked = Form::read(headers, body).and_then(|form| {
             let application = self.application();
@@ -160,7 +160,7 @@ impl Oauth {
         looked.unwrap_or_else(IntoResponse::into_response)
     }
 
-    /// `POST /oauth/revoke`: 200 also for a token that is dead already.
+    /// `POST /oauth/revoke`: 200 also for an invalid token.
     pub(crate) fn revoke(&self, headers: &HeaderMap, body: &Bytes) -> Response {
         let revoked = Form::read(headers, body).and_then(|form| {
             let mut application = self.application();
@@ -175,7 +175,7 @@ impl Oauth {
         revoked.map_or_else(IntoResponse::into_response, |()| StatusCode::OK.into_response())
     }
 
-    /// Whether a request may see a resource.
+    /// Whether a request may read a resource.
     pub(crate) fn allow(&self, headers: &HeaderMap, scope: &str, now: i64) -> Result<(), Refusal> {
         let bearer = headers
             .get(header::AUTHORIZATION)
@@ -221,7 +221,7 @@ impl Oauth {
             .count()
     }
 
-    /// An application that is switched off gets no tokens, and those it has die.
+    /// An application that is switched off gets no tokens, and its tokens are revoked.
     pub(crate) fn switch(&self, enabled: bool) {
         let mut application = self.application();
         application.enabled = enabled;
@@ -230,14 +230,14 @@ impl Oauth {
         }
     }
 
-    /// A new secret kills the tokens of the old one.
+    /// A new secret revokes the tokens of the old one.
     pub(crate) fn rotate_secret(&self, secret: SecretString) {
         let mut application = self.application();
         application.client_secret = secret;
         application.tokens.clear();
     }
 
-    /// The scopes of tokens from now on, and of those that live.
+    /// The scopes of new tokens and of active ones.
     pub(crate) fn set_scopes(&self, scopes: &[String]) {
         let mut application = self.application();
         application.scopes = scopes.to_vec();
@@ -248,7 +248,7 @@ impl Oauth {
 }
 
 impl Application {
-    /// In the body, as the guide has it, or by HTTP Basic, as the vendor's own client does; never by both.
+    /// In the body, as in the guide, or by HTTP Basic, as in the vendor's own client; never by both.
     fn authenticate(&self, headers: &HeaderMap, form: &Form) -> Result<(), Denied> {
         let basic = headers.get(header::AUTHORIZATION).map(read_basic);
         let (client_id, secret) = match &basic {
@@ -294,7 +294,7 @@ impl Application {
         })
     }
 
-    /// A consent ends, with everything that came of it.
+    /// Ends a consent and revokes its tokens.
     fn end(&mut self, family: Family) {
         self.authorizations.end(family);
         self.tokens.retain(|_, token| token.family != Some(family));

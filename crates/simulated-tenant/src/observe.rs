@@ -1,5 +1,5 @@
-//! What happens around every request: it is logged and counted, waits for the tenant's latency, meets the fault that
-//! was ordered for it, and is stamped with the date.
+//! The layer around every request: logs and counts it, waits for the tenant's latency, applies the fault that
+//! was ordered for it, and adds the date.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,7 +19,7 @@ use crate::requests;
 use crate::settings::DateHeader;
 use crate::state::State;
 
-/// The connection that a request came on.
+/// The connection of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     /// Cancelled: the connection is reset at once.
@@ -38,7 +38,7 @@ pub(crate) async fn observe(
     let fault = state.faults.draw(route, Query::of(request.uri()).one("cursor"));
     let from_cache = matches!(fault, Some((Kind::Stale, _)));
     *request.uri_mut() = state.requests.answering(route, request.uri(), from_cache);
-    // Sleeping for no time at all still costs a tick of the timer.
+    // Even a sleep of zero costs a tick of the timer.
     if !state.settings.latency.is_zero() {
         tokio::time::sleep(state.settings.latency).await;
     }
@@ -93,7 +93,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         .any(|value| value.contains("gzip"))
 }
 
-/// The faults that come before the body.
+/// The faults before the body.
 async fn faulty(
     state: &State,
     connection: &Connection,
@@ -122,7 +122,7 @@ async fn faulty(
         }
         Kind::Reset => {
             connection.reset.cancel();
-            // The connection's task drops this before it would ever end.
+            // The connection's task drops this future, which never ends.
             std::future::pending().await
         }
         Kind::CutAfter(_)
@@ -192,7 +192,7 @@ fn stamp(state: &State, headers: &mut HeaderMap, fault: Option<&Kind>) {
     }
 }
 
-/// A date of HTTP from seconds since 1970.
+/// An HTTP date from seconds since 1970.
 fn date(seconds: i64) -> Option<HeaderValue> {
     let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?);
     HeaderValue::from_str(&httpdate::fmt_http_date(time)).ok()

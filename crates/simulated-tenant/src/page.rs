@@ -1,5 +1,5 @@
-//! A page of profiles, written while it is sent: 64 KiB at a time, so that a page of a million profiles takes no
-//! more memory than one of ten. Between two pieces the tenant may change.
+//! A page of profiles, rendered while it is sent: 64 KiB at a time, so that a page of a million profiles takes no
+//! more memory than a page of ten. The tenant may change between two pieces.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::world::World;
 /// Bytes after which a piece is sent.
 const PIECE: usize = 64 * 1024;
 
-/// A page on its way.
+/// A page that is being sent.
 pub(crate) struct Page {
     pub(crate) state: Arc<State>,
     pub(crate) scope: Scope,
@@ -30,7 +30,7 @@ pub(crate) struct Page {
     pub(crate) tail: Vec<(&'static str, Node)>,
 }
 
-/// What the envelope of a page says.
+/// The content of a page's envelope.
 pub(crate) struct Envelope {
     pub(crate) cursor: String,
     pub(crate) count: u64,
@@ -78,7 +78,7 @@ impl Envelope {
     }
 }
 
-/// A link, in the spelling of the examples or of the schema.
+/// A link, with keys spelled as in the examples or as in the schema.
 pub(crate) fn link(address: String, relation: &'static str, writer: &Writer) -> Node {
     let upper = writer.shape.links_upper_case;
     let key = |example: &'static str, schema: &'static str| if upper { schema } else { example };
@@ -90,7 +90,7 @@ pub(crate) fn link(address: String, relation: &'static str, writer: &Writer) -> 
 }
 
 impl Page {
-    /// Whether it is a page of everybody in the form of documents, without what is made for a request.
+    /// Whether it is a page of all profiles in the document's form, without parts that depend on the request.
     pub(crate) fn is_plain(&self) -> bool {
         self.scope.is_all() && self.writer.shape.is_plain() && !self.profiles.has_timeline()
     }
@@ -132,7 +132,7 @@ impl Page {
         Some((buffer.into(), Stage::Done))
     }
 
-    /// What a listing brings at a position: the profile, and what stands before it.
+    /// The content of a listing at a position: the profile, and the elements before it.
     pub(crate) fn write_element(
         &mut self,
         world: &World,

@@ -1,4 +1,4 @@
-//! The tenant in a process of its own, for tests and benchmarks: what can be ordered on the command line, and what the
+//! The tenant in a process of its own, for tests and benchmarks: its command line, and the lines that the
 //! process prints.
 
 use std::io;
@@ -12,12 +12,12 @@ use crate::lists::List;
 use crate::settings::{AuditOrder, Settings};
 use crate::tenant::{self, Tenant};
 
-/// The property by which a touched profile differs.
+/// The property that changes in a touched profile.
 const TOUCHED: &str = "touched";
-/// More profiles than these no machine simulates.
+/// The most profiles that can be simulated.
 const MOST_PROFILES: u64 = 100_000_000;
 
-/// What the tenant holds, and how it answers.
+/// The tenant's data, and how it answers.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// How many profiles it has
@@ -26,7 +26,7 @@ pub struct Arguments {
     /// How many audit events it has
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub audit_events: u64,
-    /// Audit events come oldest first, so that any number of them can be read
+    /// Answer audit events oldest first, so that any number of them can be read
     #[arg(long)]
     pub audit_oldest_first: bool,
     /// How many properties profiles have
@@ -47,16 +47,16 @@ pub struct Arguments {
     /// How many profiles changed, evenly spread
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub touched: u64,
-    /// When they did (RFC 3339, in UTC), so that two tenants are equal; else a moment ago
+    /// When they changed (RFC 3339, in UTC), so that two tenants are equal; else a moment ago
     #[arg(long, value_name = "TIME")]
     pub touched_at: Option<Timestamp>,
     /// How many elements of the listing are no profile as documented, evenly spread
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub broken: u64,
-    /// Send profiles from memory, each written once: the whole tenant stays there
+    /// Render each profile once and send it from memory, which holds the whole tenant
     #[arg(long)]
     pub rendered: bool,
-    /// Only so many profiles differ, all others are like these, under ids and dates of their own: with `--rendered` five
+    /// Only so many profiles differ, all others are copies with ids and dates of their own: with `--rendered` five
     /// million of them take no more memory than a few thousand
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub distinct: Option<u64>,
@@ -83,7 +83,7 @@ impl Arguments {
     }
 }
 
-/// Starts the tenant with these lists beside its own. Gives it with the lines to print: its address and credentials, as
+/// Starts the tenant with these lists beside its own. Returns it and the lines to print: its address and credentials, as
 /// variables of the service.
 pub async fn start(arguments: &Arguments, lists: Vec<List>) -> io::Result<(Tenant, [String; 3])> {
     let settings = arguments.settings().with_lists(lists);
@@ -99,7 +99,7 @@ pub async fn start(arguments: &Arguments, lists: Vec<List>) -> io::Result<(Tenan
     Ok((tenant, lines))
 }
 
-/// Changes so many profiles, evenly spread: a value of its own each time, and `lastmodifieddate`.
+/// Changes so many profiles, evenly spread: the property [`TOUCHED`], whose value becomes the time, and `lastmodifieddate`.
 fn touch(tenant: &Tenant, arguments: &Arguments) {
     let at = arguments
         .touched_at
@@ -111,8 +111,8 @@ fn touch(tenant: &Tenant, arguments: &Arguments) {
     }
 }
 
-/// Puts what is no profile in the place of so many profiles, evenly spread, as large as they are: one without an id,
-/// one whose properties are no list, one that is no JSON.
+/// Replaces so many profiles, evenly spread, by broken elements of the same size: one without an id,
+/// one whose properties are no list, one that is not JSON.
 fn damage(tenant: &Tenant, count: u64) {
     let filler = "damaged ".repeat(375);
     for (number, position) in spread(tenant.positions(), count, 1).enumerate() {
@@ -137,7 +137,7 @@ fn instant(at: Timestamp) -> DateTime<Utc> {
     SystemTime::from(at).into()
 }
 
-/// The grammar bounds it far below what a machine can count.
+/// The grammar bounds the number far below `usize::MAX`.
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,5 +1,5 @@
-//! A profile as JSON. The plain form of an unchanged profile, which is nearly every one in a benchmark, is written
-//! straight into the buffer; every other form goes through a tree. A test holds the two equal.
+//! A profile as JSON. The plain form of an unchanged profile, which is nearly every one in a benchmark, is rendered
+//! directly into the buffer; every other form goes through a tree. A test proves that both are equal.
 
 use std::collections::HashSet;
 
@@ -14,13 +14,13 @@ use crate::truth::{Profile, Segment, TimelineEvent};
 use crate::vocabulary::OBJECTIVES;
 use crate::world::World;
 
-/// How much of the segments of a profile comes.
+/// The part of a profile's segments that an answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentDetail {
     pub(crate) tags: bool,
 }
 
-/// Which events of a timeline come.
+/// The events of a timeline that an answer holds.
 #[derive(Clone, Debug)]
 pub(crate) struct TimelineDetail {
     pub(crate) most: u64,
@@ -30,7 +30,7 @@ pub(crate) struct TimelineDetail {
     pub(crate) to: Option<i64>,
 }
 
-/// Which parts of a profile come.
+/// The parts of a profile that an answer holds.
 #[derive(Clone, Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -52,9 +52,9 @@ pub(crate) struct Detail {
 pub(crate) struct ProfileWriter {
     detail: Detail,
     writer: Writer,
-    /// By slot, whether the property is wanted.
+    /// By slot, whether the property is requested.
     wanted: Vec<bool>,
-    /// By bit, the segment as it stands in a plain answer.
+    /// By bit, the segment as in a plain answer.
     segments: Vec<Vec<u8>>,
 }
 
@@ -87,12 +87,12 @@ impl ProfileWriter {
         }
     }
 
-    /// Whether events come, which are made anew for each profile.
+    /// Whether an answer holds events, which are generated for each profile.
     pub(crate) fn has_timeline(&self) -> bool {
         self.detail.timeline.is_some()
     }
 
-    /// Appends the profile at a position, which is current.
+    /// Appends the current profile at a position.
     pub(crate) fn write(
         &mut self,
         world: &World,
@@ -283,7 +283,7 @@ impl TimelineDetail {
         )
     }
 
-    /// As in the document's example: a value of `product` is itself a list of properties.
+    /// As in the document's example, a value of `product` is itself a list of properties.
     fn event(&self, event: TimelineEvent) -> Node {
         let property = |id: &'static str, value: Node| {
             Node::Object(vec![("id", Node::text(id)), ("values", Node::List(vec![value]))])

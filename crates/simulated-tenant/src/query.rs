@@ -1,4 +1,4 @@
-//! Query parameters as the API reads them: some repeat, numbers are checked, unknown ones are ignored.
+//! The query parameters of the API: some repeat, numbers are checked, unknown ones are ignored.
 
 use axum::http::Uri;
 
@@ -11,7 +11,7 @@ pub(crate) struct Query {
     pairs: Vec<(String, String)>,
 }
 
-/// Which part of a list was asked for.
+/// The requested part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paging {
     pub(crate) start: u64,

@@ -1,4 +1,4 @@
-//! The small lists as the tenant was made: segments and audit events. They are held whole.
+//! The generated small lists: segments and audit events. They are kept in memory.
 
 use crate::base::signed;
 use crate::clock::milliseconds;
@@ -16,7 +16,7 @@ pub(crate) fn segments(settings: &Settings, now: i64) -> Vec<Segment> {
     let segment = |ordinal: usize| {
         let hash = mix(settings.seed ^ 0x5e6 ^ ordinal as u64);
         let creation_date = now - 800 * DAY + signed(hash >> 40);
-        // The second and third segment are each other's opposite by name only; nothing follows from it.
+        // The second and third segment are opposites by name only; it has no effect.
         let opposite = |of: usize, other: usize| {
             if ordinal == of {
                 ids.get(other).cloned().unwrap_or_default()

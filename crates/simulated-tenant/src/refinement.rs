@@ -1,5 +1,5 @@
-//! The `refinement` parameter: the document's `RefinementBean` as JSON, checked strictly, since a tenant that forgave
-//! a wrong filter would answer with everybody.
+//! The `refinement` parameter: the document's `RefinementBean` as JSON, checked strictly, since a lenient tenant
+//! would answer a wrong filter with all profiles.
 
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ pub(crate) enum Filter {
         values: Vec<String>,
         all: bool,
     },
-    /// Both ends belong to it.
+    /// Includes both ends.
     Between {
         property: String,
         from: Option<i64>,
@@ -30,11 +30,11 @@ pub(crate) enum Filter {
         values: Vec<String>,
         all: bool,
     },
-    /// This tenant has no groups, so no property of one has a value.
+    /// This tenant has no groups, so no property of a group has a value.
     Nobody,
 }
 
-/// What a profile said to an objective.
+/// A profile's answer to an objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Objective {
@@ -63,7 +63,7 @@ struct UncheckedRefinement {
     hours_count: Option<i32>,
 }
 
-/// Reads a refinement; `now` is what "the last days" count from.
+/// Reads a refinement; "the last days" are counted back from `now`.
 pub(crate) fn read(text: &str, now: i64) -> Result<Filter, Refusal> {
     let refinement: UncheckedRefinement =
         serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;

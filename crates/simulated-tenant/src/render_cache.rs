@@ -1,6 +1,6 @@
-//! Profiles that were written once and are sent again from memory, for benchmarks: so a tenant costs little more than
-//! its socket does. Where few profiles repeat under many ids, what differs (ids, dates) is written over a copy, in
-//! place, and the copies go round. Only the profiles of a plain listing are kept; nothing may change the tenant
+//! Profiles that are rendered once and then sent from memory, for benchmarks: a request costs little more than
+//! its socket. Where few profiles repeat with many ids, the differing parts (ids, dates) are overwritten in a copy, in
+//! place, and the copies are reused. Only the profiles of a plain listing are kept; nothing may change the tenant
 //! meanwhile.
 
 use std::collections::HashMap;
@@ -16,14 +16,14 @@ use crate::world::World;
 
 /// Profiles in one block: some 200 KB, a good size for a write to a socket.
 const BLOCK: u64 = 64;
-/// What stands before the date of the last change in a profile.
+/// The text before the date of the last change in a profile.
 const BEFORE_MODIFIED: &[u8] = b"\"lastmodifieddate\",\"values\":[\"";
 
-/// What was written so far, by what requests want to know of a profile.
+/// The rendered profiles, by the parts of a profile that requests ask for.
 #[derive(Debug, Default)]
 pub(crate) struct RenderCaches(Mutex<HashMap<CacheKey, Arc<RenderCache>>>);
 
-/// What a request says besides which page it wants.
+/// The part of a request that does not name its page.
 type CacheKey = Vec<(String, String)>;
 
 impl RenderCaches {
@@ -39,13 +39,13 @@ impl RenderCaches {
     }
 }
 
-/// Profiles in writing.
+/// Rendered profiles.
 #[derive(Debug)]
 pub(crate) struct RenderCache {
     /// How many profiles differ in more than ids and dates.
     distinct: u64,
     blocks: Vec<OnceLock<Block>>,
-    /// Positions at which something else stands than was generated.
+    /// Positions with other content than was generated.
     others: Mutex<HashMap<u64, Bytes>>,
 }
 
@@ -59,7 +59,7 @@ impl RenderCache {
         }
     }
 
-    /// How far one block reaches from a position on.
+    /// The end of the block of a position.
     pub(crate) fn reach(&self, position: u64) -> u64 {
         let place = position % self.distinct;
         let end = ((place / BLOCK + 1) * BLOCK).min(self.distinct);
@@ -82,7 +82,7 @@ impl RenderCache {
             .slice(&world.base, positions.start, within)
     }
 
-    /// What a listing brings at a position where something else stands: written by `write` the first time.
+    /// The content of a listing at a position with other content: rendered by `write` the first time.
     pub(crate) fn other(&self, position: u64, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let written = others.entry(position).or_insert_with(|| {
@@ -94,19 +94,19 @@ impl RenderCache {
     }
 }
 
-/// A few profiles in writing.
+/// A block of rendered profiles.
 #[derive(Debug)]
 struct Block {
     text: Bytes,
-    /// Where each profile begins, and the end.
+    /// The start of each profile, and the end.
     starts: Vec<usize>,
-    /// By profile, what has to be written anew for another position; empty where positions do not repeat.
+    /// By profile, the parts to overwrite for another position; empty if positions do not repeat.
     marks: Vec<Vec<Mark>>,
-    /// Copies of the text that nobody is sending.
+    /// Free copies of the text.
     pool: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// Something of a fixed length that depends on the position.
+/// A part of fixed length that depends on the position.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     at: usize,
@@ -117,9 +117,9 @@ struct Mark {
 enum What {
     /// The profile's id.
     Id,
-    /// The id of so many-th of the profiles that it replaced.
+    /// The id of the replaced profile of this number.
     Loser(u64),
-    /// When it was last changed: 13 digits for three centuries.
+    /// The date of the last change: 13 digits for three centuries.
     Modified,
 }
 
@@ -144,7 +144,7 @@ impl Block {
         }
     }
 
-    /// The profiles of these places under the positions from `first` on.
+    /// The profiles of these places with the positions from `first` on.
     fn slice(&self, base: &Base, first: u64, within: Range<usize>) -> Bytes {
         let span = self.starts[within.start]..self.starts[within.end];
         if self.marks.is_empty() {
@@ -205,7 +205,7 @@ fn overwrite(text: &mut [u8], at: usize, by: &[u8]) {
     text[at..at + by.len()].copy_from_slice(by);
 }
 
-/// What depends on the position in the text of a profile that begins at `start`.
+/// The parts that depend on the position, in the text of a profile that begins at `start`.
 fn marks_in(text: &[u8], start: usize, base: &Base, position: u64) -> Vec<Mark> {
     let losers = base.losers(position);
     let replaced = (0..losers.end - losers.start).map(What::Loser);

@@ -1,4 +1,4 @@
-//! The body of a plain page whose profiles come out of the cache.
+//! The body of a plain page with profiles from the cache.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ enum Stage {
     Done,
 }
 
-/// The body of a page in pieces, its profiles out of the cache.
+/// The body of a page in pieces, with profiles from the cache.
 pub(crate) fn body(page: Page, cache: Arc<RenderCache>) -> impl Stream<Item = Bytes> + Send + 'static {
     stream::unfold((page, Stage::Head), move |(mut page, stage)| {
         let piece = piece(&mut page, &cache, stage);
@@ -49,7 +49,7 @@ fn piece(page: &mut Page, cache: &RenderCache, stage: Stage) -> Option<(Bytes, S
             (cache.run(&mut page.profiles, &world, next..end), end)
         };
         next = end;
-        // Of what is gone, nothing comes.
+        // A profile that is gone has no text.
         if !bytes.is_empty() {
             let bytes = bytes.slice(usize::from(!begun)..);
             return Some((bytes, Stage::Elements { next, begun: true }));

@@ -1,5 +1,5 @@
-//! What the tenant was asked, for tests: every request with its answer, and how many were under way at once. Headers
-//! and bodies are not kept, so no secret is.
+//! The log of requests, for tests: every request with its answer, and the number of concurrent ones. Headers
+//! and bodies are not kept, so the log holds no secret.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub struct Request {
     pub query: String,
     /// The status; `None`: no answer was given, or not yet.
     pub status: Option<u16>,
-    /// When it came, in milliseconds since 1970 by the tenant's clock.
+    /// When it arrived, in milliseconds since 1970 by the tenant's clock.
     pub at: i64,
 }
 
@@ -34,11 +34,11 @@ pub struct Requests {
 #[derive(Debug, Default)]
 struct Log {
     requests: Vec<Request>,
-    /// How many came before the first of these.
+    /// The number of requests before the first one in the log.
     forgotten: usize,
     under_way: HashMap<Route, Concurrency>,
     all: Concurrency,
-    /// What each route answered last.
+    /// The last answer of each route.
     answered: HashMap<Route, Uri>,
 }
 
@@ -55,7 +55,7 @@ impl Concurrency {
     }
 }
 
-/// A request under way; it ends when its body was sent or given up, with the drop of this.
+/// An open request; it ends when its body was sent or aborted, and this value is dropped.
 #[derive(Debug)]
 pub(crate) struct UnderWay {
     log: Arc<Mutex<Log>>,
@@ -81,7 +81,7 @@ impl Requests {
         }
     }
 
-    /// What a request is answered with: what it asked for, or, out of a stale cache, what was answered before it.
+    /// The request to answer: this one, or, with a stale cache, the previous one.
     pub(crate) fn answering(&self, route: Route, asked: &Uri, stale: bool) -> Uri {
         let mut log = lock(&self.log);
         if stale && let Some(before) = log.answered.get(&route) {
@@ -91,12 +91,12 @@ impl Requests {
         asked.clone()
     }
 
-    /// All requests since the start, or since they were forgotten.
+    /// All requests since the start, or since the log was cleared.
     pub fn all(&self) -> Vec<Request> {
         lock(&self.log).requests.clone()
     }
 
-    /// Those of one route.
+    /// The requests of one route.
     pub fn of(&self, route: Route) -> Vec<Request> {
         lock(&self.log)
             .requests
@@ -106,7 +106,7 @@ impl Requests {
             .collect()
     }
 
-    /// How many there were at one route.
+    /// The number of requests of one route.
     pub fn count(&self, route: Route) -> usize {
         lock(&self.log)
             .requests
@@ -115,12 +115,12 @@ impl Requests {
             .count()
     }
 
-    /// The most that were under way at once.
+    /// The most concurrent requests.
     pub fn most_at_once(&self) -> usize {
         lock(&self.log).all.most
     }
 
-    /// The most that were under way at once at one route.
+    /// The most concurrent requests of one route.
     pub fn most_at_once_of(&self, route: Route) -> usize {
         lock(&self.log)
             .under_way
@@ -128,12 +128,12 @@ impl Requests {
             .map_or(0, |concurrency| concurrency.most)
     }
 
-    /// How many are under way now, bodies included.
+    /// The number of open requests, bodies included.
     pub fn under_way(&self) -> usize {
         lock(&self.log).all.now
     }
 
-    /// Begins a new log. Requests under way stay counted as such.
+    /// Starts a new log. Open requests still count as open.
     pub fn forget(&self) {
         let mut log = lock(&self.log);
         log.forgotten += log.requests.len();
@@ -148,7 +148,7 @@ impl Requests {
 impl UnderWay {
     pub(crate) fn answered(&self, status: u16) {
         let mut log = lock(&self.log);
-        // The request may have been forgotten meanwhile; then there is nothing to note.
+        // The log may have been cleared meanwhile; then there is no entry to change.
         let at = self.at.checked_sub(log.forgotten);
         if let Some(request) = at.and_then(|at| log.requests.get_mut(at)) {
             request.status = Some(status);

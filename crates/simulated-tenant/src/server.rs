@@ -1,5 +1,5 @@
-//! The socket: accepts connections on the loopback address and serves each in a task of its own. Connections are
-//! served by hyper directly, since axum's own server can neither reset one nor leave the `Date` header out.
+//! The server: accepts connections on the loopback address and serves each in a task of its own. It uses
+//! hyper directly, since axum's own server can neither reset a connection nor omit the `Date` header.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::observe::Connection;
 use crate::routes::router;
 use crate::state::State;
 
-/// Serves until the token is cancelled; then every connection is dropped as it stands.
+/// Serves until the token is cancelled; then drops every connection.
 pub(crate) async fn serve(listener: TcpListener, state: Arc<State>, stop: CancellationToken) {
     let router = router(state);
     let connections = TaskTracker::new();
@@ -28,7 +28,7 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>, stop: Cancel
             Ok((stream, _)) => {
                 connections.spawn(connection(stream, router.clone(), stop.clone()));
             }
-            // The peer is gone already, or there is no file descriptor left: others may do better.
+            // The peer has gone, or no file descriptor is left: later connections may succeed.
             Err(error) => {
                 tracing::debug!(%error, "the simulated tenant could not accept a connection");
                 tokio::task::yield_now().await;

@@ -1,5 +1,5 @@
-//! What a simulated tenant is like: how large, how awkward, how it authenticates. Every default follows the vendor's
-//! document; what departs from it has to be asked for.
+//! The settings of a simulated tenant: size, deviations, authentication. Every default follows the vendor's
+//! document; each deviation has a setting.
 
 use std::io;
 use std::time::Duration;
@@ -16,13 +16,13 @@ pub enum AuditOrder {
     /// The order of the vendor's example.
     #[default]
     NewestFirst,
-    /// The order that pages best: of too many events the oldest come.
+    /// Oldest first: of too many events an answer holds the oldest.
     OldestFirst,
-    /// None; of too many events [`Settings::audit_selection`] decides which come.
+    /// None; [`Settings::audit_selection`] selects from too many events.
     Shuffled,
 }
 
-/// Which events an unordered tenant returns when more match than were asked for.
+/// The events that an unordered tenant returns if more match than were requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuditSelection {
     /// The newest.
@@ -34,10 +34,10 @@ pub enum AuditSelection {
     Arbitrary,
 }
 
-/// Events that the run-as user may not see. They are left out after the limit was taken.
+/// Events that the run-as user may not see. They are left out after the limit was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditHidden {
-    /// In each stretch of so many milliseconds …
+    /// In each time range of so many milliseconds …
     pub every: i64,
     /// … those of its first so many milliseconds.
     pub first: i64,
@@ -50,10 +50,10 @@ impl AuditHidden {
     }
 }
 
-/// How an event names its user: the schema and the example of the document differ.
+/// The key for an event's user: the schema and the example of the document differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserSpelling {
-    /// Both, event by event.
+    /// Both, alternating.
     #[default]
     Mixed,
     /// `username`, as in the schema.
@@ -74,7 +74,7 @@ pub enum DateHeader {
     Off(i64),
 }
 
-/// What `GET /profiles/{id}` answers for a profile that lost a merge.
+/// The answer of `GET /profiles/{id}` for a profile that lost a merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MergedLookup {
     /// Its own id and `replacedBy`, nothing else.
@@ -94,47 +94,47 @@ pub struct Settings {
     pub port: u16,
     /// Equal seeds (and equal `now`) make equal tenants.
     pub seed: u64,
-    /// Current profiles at the start; losers of merges come on top, in no listing.
+    /// Current profiles at the start; losers of merges are extra, and in no listing.
     pub profiles: u64,
     /// Property ids that profiles use, at least the two dates.
     pub properties: usize,
     /// Overlapping segments besides that of all visitors, at most 63.
     pub segments: usize,
-    /// The id of the segment that holds everybody; `None`: there is no such segment.
+    /// The id of the segment of all profiles; `None`: there is no such segment.
     pub all_visitors: Option<String>,
-    /// Of 1,000 profiles, how many won a merge.
+    /// How many of 1,000 profiles won a merge.
     pub merged_per_thousand: u64,
-    /// Of 1,000 profiles, how many lack fields that others have.
+    /// How many of 1,000 profiles lack fields that others have.
     pub lacking_per_thousand: u64,
     /// Some values contain U+0000, which JSON allows and a database may not.
     pub zero_characters: bool,
-    /// The modification dates of profiles spread over so long a time before `now`.
+    /// The time before `now` over which the modification dates of profiles are spread.
     pub history: Duration,
     /// Audit events at the start.
     pub audit_events: usize,
-    /// The audit events spread over so long a time before `now`.
+    /// The time before `now` over which the audit events are spread.
     pub audit_history: Duration,
     /// How long the tenant keeps audit events.
     pub audit_retention: Duration,
     /// The order of audit events.
     pub audit_order: AuditOrder,
-    /// Which audit events come when there are too many, in no order.
+    /// The audit events that an unordered tenant returns if there are too many.
     pub audit_selection: AuditSelection,
-    /// The most audit events that an answer holds, whatever `count` asks for.
+    /// The most audit events of an answer, whatever `count` says.
     pub audit_cap: Option<usize>,
-    /// Audit events that are left out of answers after the limit was taken.
+    /// Audit events that are left out of answers after the limit was applied.
     pub audit_hidden: Option<AuditHidden>,
-    /// How an audit event names its user.
+    /// The key for an audit event's user.
     pub user_spelling: UserSpelling,
     /// Some audit events have an object type or an operation of a later release.
     pub later_enums: bool,
-    /// Without `groupTypeId`, the properties of groups are listed among those of profiles. Against the document.
+    /// Without `groupTypeId`, lists the properties of groups among those of profiles. Against the document.
     pub group_properties_listed: bool,
     /// The application's id.
     pub client_id: String,
     /// The application's secret.
     pub client_secret: SecretString,
-    /// Where a consent leads back to, to the letter.
+    /// The exact redirect URL of a consent.
     pub redirect_uri: String,
     /// The scopes of the application.
     pub scopes: Vec<String>,
@@ -144,32 +144,32 @@ pub struct Settings {
     pub token_life: Duration,
     /// The status for a token without the scope: 403 or 401.
     pub missing_scope: u16,
-    /// What the API's paths begin with.
+    /// The prefix of the API's paths.
     pub api_path: String,
-    /// Time that passes before each answer begins.
+    /// The delay before each answer.
     pub latency: Duration,
-    /// Bodies are gzip-encoded for a client that accepts it.
+    /// Compresses bodies with gzip for a client that accepts it.
     pub compress: bool,
-    /// Profiles are written once and sent from memory afterwards: for a tenant that nobody changes.
+    /// Renders each profile once and then sends it from memory: for a tenant without changes.
     pub rendered: bool,
-    /// So many profiles differ; all others are like these, under ids and dates of their own. `None`: all of them differ.
+    /// So many profiles differ; all others are copies with ids and dates of their own. `None`: all of them differ.
     pub distinct: Option<u64>,
     /// The `Date` header.
     pub date_header: DateHeader,
-    /// How long a change takes to reach the search index, by which refined listings find profiles and count them.
+    /// The delay of the search index, which refined listings use to find and count profiles.
     pub index_lag: Duration,
-    /// What a lookup of a merged profile answers.
+    /// The answer to a look-up of a merged profile.
     pub merged_lookup: MergedLookup,
-    /// The outward form of answers, which can change while the tenant runs.
+    /// The form of answers, which can change while the tenant runs.
     pub shape: Shape,
-    /// The tenant's time at its start; `None`: the real time, and the data as of the last midnight (UTC), so that
-    /// two tenants of one day are equal.
+    /// The tenant's time at its start. `None`: the real time, and the data as of the last midnight (UTC), so that
+    /// two tenants of the same day are equal.
     pub now: Option<DateTime<Utc>>,
-    /// The data as of this time, whatever the tenant's own time is: two tenants are equal on any day.
+    /// The time of the data, independent of the tenant's own time, so that two tenants are equal on any day.
     pub as_of: Option<DateTime<Utc>>,
 }
 
-/// Everything that a read-only sync may ask for.
+/// All scopes of a read-only sync.
 const SCOPES: [&str; 4] = [
     "read:segments",
     "read:profiles",
@@ -225,7 +225,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same with these lists, which its application may read.
+    /// Adds these lists, and their scopes to the application.
     #[must_use]
     pub fn with_lists(mut self, lists: Vec<List>) -> Self {
         for list in &lists {
@@ -237,7 +237,7 @@ impl Settings {
         self
     }
 
-    /// Refuses what cannot be simulated.
+    /// Refuses settings that cannot be simulated.
     pub(crate) fn check(&self) -> io::Result<()> {
         let refusal = if self.segments > 63 {
             "at most 63 segments besides that of all visitors"

@@ -1,10 +1,10 @@
-//! The outward form of answers: everything that may differ between two servers which both follow the document, plus
-//! a few liberties that no document allows but that happen. Meaning never depends on it.
+//! The form of answers: everything that may differ between two servers that follow the document, plus
+//! a few deviations that occur although the document does not allow them. The meaning never depends on it.
 
 /// White space between the tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
-    /// None, as the vendor sends it.
+    /// None, as from the vendor.
     #[default]
     Minified,
     /// Two spaces a level, one member a line.
@@ -19,13 +19,13 @@ pub enum KeyOrder {
     /// As in the vendor's examples.
     #[default]
     Documented,
-    /// The other way round: `id` comes last.
+    /// Reversed: `id` is last.
     Reversed,
-    /// Another one for every object of every request.
+    /// A new order for every object of every request.
     Shuffled,
 }
 
-/// Where `nextCursor` stands in a page of profiles.
+/// The place of `nextCursor` in a page of profiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NextCursor {
     /// Before the array, as in the vendor's example.
@@ -35,17 +35,17 @@ pub enum NextCursor {
     AfterProfiles,
 }
 
-/// What the last page of a listing says.
+/// The cursor of a listing's last page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastPage {
     /// No `nextCursor`, as documented.
     #[default]
     NoCursor,
-    /// The cursor that was sent, once more, as Solr does.
+    /// The cursor of the request again, as in Solr.
     SameCursor,
 }
 
-/// The outward form of answers.
+/// The form of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, set by name")]
 pub struct Shape {
@@ -55,13 +55,13 @@ pub struct Shape {
     pub key_order: KeyOrder,
     /// Properties, segments, objectives, tags and `replaces` in a new order for every request.
     pub shuffled_lists: bool,
-    /// Where `nextCursor` stands.
+    /// The place of `nextCursor`.
     pub next_cursor: NextCursor,
-    /// What the last page says.
+    /// The cursor of the last page.
     pub last_page: LastPage,
-    /// Keys that no document names, in every object.
+    /// Keys that are not in the document, in every object.
     pub unknown_keys: bool,
-    /// Everything that is not ASCII as `\uXXXX`, and `/` as `\/`.
+    /// Escapes all but ASCII as `\uXXXX`, and `/` as `\/`.
     pub escaped: bool,
     /// Empty arrays within an element are left out.
     pub empty_arrays_absent: bool,
@@ -72,7 +72,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Only this form of a profile is written straight into the buffer; any other goes through a tree.
+    /// Whether a profile of this form is rendered directly into the buffer; any other form goes through a tree.
     pub(crate) fn is_plain(&self) -> bool {
         let envelope_only = Self {
             next_cursor: NextCursor::default(),

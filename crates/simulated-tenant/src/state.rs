@@ -1,4 +1,4 @@
-//! What the requests of one tenant share.
+//! The state that the requests of one tenant share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -81,14 +81,14 @@ impl State {
         *self.shape.write().unwrap_or_else(PoisonError::into_inner) = shape;
     }
 
-    /// A writer in the shape of now; two requests never shuffle alike.
+    /// A writer with the current shape; two requests never shuffle alike.
     pub(crate) fn writer(&self) -> Writer {
         let shape = *self.shape.read().unwrap_or_else(PoisonError::into_inner);
         let request = self.salts.fetch_add(1, Ordering::Relaxed);
         Writer::new(shape, mix(self.settings.seed) ^ request)
     }
 
-    /// Whether the request may see a resource of this scope.
+    /// Whether the request may read a resource of this scope.
     pub(crate) fn allow(&self, headers: &HeaderMap, scope: &str) -> Result<(), Refusal> {
         self.oauth.allow(headers, scope, self.clock.now())
     }

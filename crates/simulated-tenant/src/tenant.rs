@@ -1,4 +1,4 @@
-//! A running simulated tenant: how it is started, asked and stopped. What can be done to its data is in `mutators`.
+//! A running simulated tenant: starts, stops and observes it. `mutators` changes its data.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -50,17 +50,17 @@ impl Tenant {
         &self.state.url
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Faults to order.
+    /// The faults, to order new ones.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
     }
 
-    /// What it was asked.
+    /// The log of requests.
     pub fn requests(&self) -> &Requests {
         &self.state.requests
     }
@@ -70,7 +70,7 @@ impl Tenant {
         self.state.clock.now()
     }
 
-    /// Puts the tenant's clock forward: tokens expire, audit events fall out of retention.
+    /// Advances the tenant's clock: tokens expire, and old audit events leave the retention time.
     pub fn advance(&self, time: Duration) {
         self.state.clock.advance(time);
     }
@@ -80,7 +80,7 @@ impl Tenant {
         self.state.set_shape(shape);
     }
 
-    /// Kills every access token.
+    /// Revokes every access token.
     pub fn revoke_tokens(&self) {
         self.state.oauth.revoke_all();
     }
@@ -90,38 +90,38 @@ impl Tenant {
         self.state.oauth.revoke_authorizations();
     }
 
-    /// How many refresh tokens would be taken.
+    /// The number of valid refresh tokens.
     pub fn valid_refresh_tokens(&self) -> usize {
         self.state.oauth.valid_refresh_tokens()
     }
 
-    /// How many access tokens live.
+    /// The number of active access tokens.
     pub fn valid_tokens(&self) -> usize {
         self.state.oauth.valid_tokens(self.now())
     }
 
-    /// Switches the application on or off; off, its tokens die and it gets none.
+    /// Switches the application on or off. Off, its tokens are revoked and it gets no new ones.
     pub fn switch_application(&self, enabled: bool) {
         self.state.oauth.switch(enabled);
     }
 
-    /// Gives the application a new secret; the tokens of the old one die.
+    /// Sets a new secret of the application and revokes the tokens of the old one.
     pub fn rotate_secret(&self, secret: impl Into<SecretString>) {
         self.state.oauth.rotate_secret(secret.into());
     }
 
-    /// The scopes of the application, also for tokens that live.
+    /// Sets the scopes of the application, also for active tokens.
     pub fn set_scopes(&self, scopes: &[String]) {
         self.state.oauth.set_scopes(scopes);
     }
 
-    /// The elements of a list that it was given, by its path.
+    /// The elements of a given list, by its path.
     pub fn listed(&self, path: &str) -> Vec<serde_json::Value> {
         let served = self.state.lists.iter().find(|served| served.list.path == path);
         served.map_or_else(Vec::new, ServedList::values)
     }
 
-    /// Ends all connections as they stand and frees the port.
+    /// Drops all connections and frees the port.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Err(error) = (&mut self.task).await {

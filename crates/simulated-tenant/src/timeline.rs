@@ -1,5 +1,5 @@
-//! The timeline of a profile: orders with a nested product, newest first, rarely more than the twenty that an answer
-//! carries by default.
+//! The timeline of a profile: orders with a nested product, newest first, rarely more than the default of twenty in an
+//! answer.
 
 use crate::base::{Facts, signed};
 use crate::dates::{DAY, HOUR};

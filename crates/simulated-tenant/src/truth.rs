@@ -1,4 +1,4 @@
-//! What the tenant holds, as plain data: a test compares tables with these, row by row. The bodies of answers say
+//! The tenant's data as plain values: a test compares tables with them, row by row. The bodies of answers hold
 //! the same in JSON. Dates are milliseconds since 1970.
 
 /// A property of a profile, an event or a group: an id and its values in order.
@@ -13,11 +13,11 @@ pub struct Property {
 /// A current profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Where it stands in every listing.
+    /// Its position in every listing.
     pub position: u64,
     /// UUID text.
     pub id: String,
-    /// The field `creationDate`; the property `creationdate` stands among the properties.
+    /// The field `creationDate`; the property `creationdate` is among the properties.
     pub creation_date: Option<i64>,
     /// The number in the property `lastmodifieddate`.
     pub modified_at: Option<i64>,
@@ -31,7 +31,7 @@ pub struct Profile {
     pub permission_level: Option<String>,
     /// All properties in the order of the answer; `None`: the field is absent.
     pub properties: Option<Vec<Property>>,
-    /// The segments it is in, with that of all visitors if there is one.
+    /// Its segments, with that of all visitors if there is one.
     pub segment_ids: Vec<String>,
     /// The ids of profiles that it replaces.
     pub replaces: Vec<String>,
@@ -60,11 +60,11 @@ pub struct TimelineEvent {
     pub event_type_id: String,
     /// When it happened.
     pub date: i64,
-    /// What wrote it.
+    /// Its source.
     pub source: String,
     /// The product that the nested property `product` names.
     pub product: String,
-    /// How many of it.
+    /// The quantity.
     pub quantity: i64,
     /// The number of the order.
     pub order_number: String,
@@ -91,7 +91,7 @@ pub struct Segment {
     pub inverse_of: String,
     /// The id of the segment that inverts this one, or empty.
     pub inversed_by: String,
-    /// How many profiles it holds; `None`: the answer leaves it out.
+    /// The number of its profiles; `None`: the answer leaves it out.
     pub profile_count: Option<u64>,
 }
 
@@ -137,7 +137,7 @@ pub struct PropertyDefinition {
     pub creation_date: i64,
     /// When it was last changed.
     pub last_modified_date: i64,
-    /// How many profiles have a value, about; `None`: the answer leaves it out.
+    /// The approximate number of profiles with a value; `None`: the answer leaves it out.
     pub profile_count: Option<u64>,
     /// The group type that it belongs to.
     pub group_type_id: Option<String>,
@@ -148,9 +148,9 @@ pub struct PropertyDefinition {
 pub struct AuditEvent {
     /// When it happened.
     pub date: i64,
-    /// The kind of thing that it happened to.
+    /// The type of the changed object.
     pub object_type: String,
-    /// What happened.
+    /// The operation.
     pub operation: String,
     /// The application.
     pub application: Option<String>,
@@ -158,6 +158,6 @@ pub struct AuditEvent {
     pub user_name: Option<String>,
     /// The address of the user.
     pub ip_address: Option<String>,
-    /// Ids and names of the things; `None`: the field is absent.
+    /// Ids and names of the objects; `None`: the field is absent.
     pub objects: Option<Vec<(String, String)>>,
 }

@@ -1,5 +1,5 @@
-//! The words that generated data is made of: names, places and sentences with the accents, quotes, scripts and
-//! escapes that real data has.
+//! The words of generated data: names, places and sentences with the accents, quotes, scripts and
+//! escapes of real data.
 
 /// First names as written and as in an address.
 pub(crate) const FIRST_NAMES: [(&str, &str); 16] = [
@@ -138,7 +138,7 @@ pub(crate) const OBJECTIVES: [&str; 5] = [
     "doelstelling_één",
 ];
 
-/// Names and shares (of 256) of the first segments; more are made after them.
+/// Names and shares (of 256) of the first segments; further ones are derived from them.
 pub(crate) const SEGMENTS: [(&str, u64); 8] = [
     ("Preferred visit hour: Afternoon", 128),
     ("Newsletter readers", 90),

@@ -1,4 +1,4 @@
-//! Everything that the tenant holds at this moment: the base as it was made, and what changed since. All reading is
+//! All current data of the tenant: the generated base, and the changes since. All reading is
 //! here; `mutators` changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +14,14 @@ use crate::timeline;
 use crate::truth::{AuditEvent, Profile, Property, PropertyDefinition, Segment};
 use crate::vocabulary::OBJECTIVES;
 
-/// A segment and whether it is still there.
+/// A segment, and whether it still exists.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentRecord {
     pub(crate) segment: Segment,
     pub(crate) present: bool,
 }
 
-/// What a tenant says about one id.
+/// The tenant's state of one id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     Unknown,
@@ -35,14 +35,14 @@ pub(crate) struct World {
     pub(crate) base: Base,
     /// By position.
     pub(crate) changes: BTreeMap<u64, Change>,
-    /// Current profiles whose date of modification is in `changes`.
+    /// The current profiles with a date of modification in `changes`.
     pub(crate) by_modified: BTreeSet<(i64, u64)>,
     /// One beyond the last position.
     pub(crate) end: u64,
     /// Members by segment.
     pub(crate) counts: Vec<u64>,
     pub(crate) segments: Vec<SegmentRecord>,
-    /// The bits of the segments that are there.
+    /// The bits of the current segments.
     pub(crate) present: u64,
     pub(crate) properties: Vec<PropertyDefinition>,
     pub(crate) group_properties: Vec<PropertyDefinition>,
@@ -50,9 +50,9 @@ pub(crate) struct World {
     pub(crate) audit_events: Vec<AuditEvent>,
     pub(crate) extras: BTreeMap<u64, Vec<Extra>>,
     pub(crate) skipped: BTreeSet<u64>,
-    /// How long a change takes to reach the search index, in milliseconds.
+    /// The delay of the search index, in milliseconds.
     pub(crate) index_lag: i64,
-    /// The tenant's time when it was last opened for a change.
+    /// The tenant's time of the last change.
     pub(crate) now: i64,
 }
 
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// The first position from this one on at which a listing may bring something else than was generated.
+    /// The first position from this one on at which a listing may differ from the generated data.
     pub(crate) fn next_other(&self, position: u64) -> u64 {
         let changed = self.changes.range(position..).next().map(|(other, _)| *other);
         let added = self.extras.range(position..).next().map(|(other, _)| *other);
@@ -111,14 +111,14 @@ impl World {
         }
     }
 
-    /// The facts with what changed laid over them.
+    /// The facts with the changes applied.
     pub(crate) fn facts(&self, position: u64, change: Option<&Change>) -> Facts {
         let mut facts = self.base.facts(position);
         if let Some(change) = change {
             facts.created = change.created.unwrap_or(facts.created);
             facts.origin = change.created.unwrap_or(facts.origin);
             facts.modified = change.modified.unwrap_or(facts.modified);
-            // Whoever is changed gets its properties, or nobody would ever see the change.
+            // A changed profile gets its properties; otherwise the change would not show.
             facts.has_properties |= change.modified.is_some() || !change.properties.is_empty();
         }
         facts
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// The values of one property as they are now; `None`: the profile lacks it.
+    /// The current values of one property; `None`: the profile lacks it.
     pub(crate) fn values(&self, position: u64, change: Option<&Change>, id: &str) -> Option<Vec<String>> {
         if let Some(replaced) = change.and_then(|change| change.properties.get(id)) {
             return replaced.clone();
@@ -238,14 +238,14 @@ impl World {
         }
     }
 
-    /// The bit of a segment that is there.
+    /// The bit of a current segment.
     pub(crate) fn segment_bit(&self, id: &str) -> Option<usize> {
         self.segments
             .iter()
             .position(|record| record.present && record.segment.id == id)
     }
 
-    /// A segment with its count of now.
+    /// A segment with its current count.
     pub(crate) fn segment(&self, bit: usize) -> Segment {
         let segment = self.segments[bit].segment.clone();
         Segment {

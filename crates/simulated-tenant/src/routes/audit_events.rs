@@ -40,7 +40,7 @@ fn node(event: AuditEvent, spelling: UserSpelling) -> Node {
     let by_schema = match spelling {
         UserSpelling::Schema => true,
         UserSpelling::Example => false,
-        // Equal events stay equal.
+        // Equal events get equal answers.
         UserSpelling::Mixed => event.date % 2 == 0,
     };
     let user_key = if by_schema { "username" } else { "userName" };

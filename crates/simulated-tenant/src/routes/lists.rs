@@ -11,7 +11,7 @@ use crate::lists::ServedList;
 use crate::query::Query;
 use crate::state::State;
 
-/// Answers for the list at this address; a refusal where there is none.
+/// Answers for the list at this path; a refusal if there is none.
 pub(super) fn list(
     state: &State,
     method: &Method,

@@ -24,12 +24,12 @@ use crate::world::Lookup;
 
 /// The document's limit for one page.
 const MOST: u64 = 1_000_000;
-/// The document's example; it names no default.
+/// The value of the document's example; the document names no default.
 const DEFAULT_COUNT: u64 = 20;
 /// Events of a timeline unless `eventCount` says otherwise.
 const DEFAULT_EVENTS: u64 = 20;
 
-/// Parameters whose meaning is not simulated: a client that sends one must not believe the answer.
+/// Parameters that are not simulated: a request with one of them is refused.
 const NOT_SIMULATED: [&str; 6] = [
     "maxHitsAllowed",
     "audienceId",
@@ -127,7 +127,7 @@ fn listed_detail(query: &Query) -> Result<Detail, Refusal> {
 }
 
 fn single_detail(query: &Query) -> Result<Detail, Refusal> {
-    // The document's example of one profile has `replaces` without asking for it.
+    // The document's example of one profile has `replaces` although the request does not ask for it.
     let mut detail = Detail {
         replaces: true,
         ..common_detail(query)
@@ -186,7 +186,7 @@ pub(crate) async fn one(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     state.allow(&headers, "read:profiles")?;
-    // Not what the route matched: out of a stale cache, another profile is answered. Ids need no decoding.
+    // Not the id of the route: a stale cache answers with another profile. Ids need no decoding.
     let id = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
     let detail = single_detail(&Query::of(&uri))?;
     let gone = || Refusal::not_found("The specified profile doesn't exist.");
