@@ -312,8 +312,8 @@ async fn an_open_walk_goes_on_and_still_counts_them() {
     let ahead: Vec<String> = (1_800..1_820).map(|position| tenant.id(position)).collect();
     let all: Vec<&str> = met.iter().chain(&ahead).map(String::as_str).collect();
     let receipt = erase(&scene, &all).await;
-    let met_by_now = receipt["removed"]["sync.walk_seen"].as_u64().unwrap();
-    assert!((13..=20).contains(&met_by_now), "{receipt}");
+    // Beside the hashes of a page stand its first ids.
+    assert_eq!(receipt["removed"]["sync.walk_seen"], 1, "{receipt}");
     assert_gone(database, &met).await;
     let named: String = met.iter().map(|id| encodings(id)).collect();
     let open = format!("sync.cursors as t where t.scope = 'full' and (false {named})");
@@ -330,10 +330,8 @@ async fn an_open_walk_goes_on_and_still_counts_them() {
         .await
         .parse()
         .unwrap();
-    assert!(
-        (40 - met_by_now..40).contains(&suppressed),
-        "{suppressed}, {met_by_now}"
-    );
+    // Those ahead, and of those that were met the last ones of the two pages that may have been open.
+    assert!((20..=23).contains(&suppressed), "{suppressed}");
     assert_eq!(last(database, "profiles", "rows_removed").await, "1");
     assert_eq!(last(database, "profiles", "status").await, "succeeded");
     assert!(last(database, "profiles", "position_from is not null").await == "true");

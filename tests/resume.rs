@@ -187,7 +187,7 @@ async fn a_second_process_names_the_first_or_waits_for_it() {
     assert_profiles_equal(&scene.database, &scene.tenant).await;
 }
 
-/// A crash takes the unlogged table of seen ids with it. That must never look like an empty tenant.
+/// A crash costs a page, never the walk: what it saw is kept with its cursor.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     let cluster = Cluster::start();
@@ -202,13 +202,10 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     stored(&scene.database, 2).await;
     scene.database.pool.close().await;
     tokio::task::block_in_place(|| cluster.restart(Restart::Immediate));
-    // Within the same run the walk starts over, since it could not be swept any more.
-    let ended = running.ended(LONG).await;
-    ended.expect(0);
-    ended.tells(&["were lost in a crash of PostgreSQL", "the walk starts over"]);
-    // At once, and not after 40 pages in vain.
+    running.ended(LONG).await.expect(0);
+    // Those under way are asked for again, and at most two before them, whose commits had not reached the disk.
     let asked = scene.tenant.requests().count(Route::Profiles);
-    assert!(asked < 40 + 32, "{asked} requests for 40 pages");
+    assert!(asked <= 40 + 6, "{asked} requests for 40 pages");
     scene.database.pool = sqlx::PgPool::connect(&scene.database.url).await.unwrap();
     assert_equal(&scene.database, &scene.tenant).await;
     assert_eq!(

@@ -72,43 +72,6 @@ async fn a_missed_profile_that_is_newer_is_loaded_from_its_look_up() {
     assert_eq!(written, 0);
 }
 
-/// Seen ids that vanish are never an empty tenant: a walk starts over within the run, a few times, and a list or a walk
-/// that cannot be swept says so. (The crash itself is in `resume.rs`; here the loss never ends.)
-#[tokio::test(flavor = "multi_thread")]
-async fn without_its_seen_ids_nothing_is_swept() {
-    let Scene {
-        tenant,
-        database,
-        program,
-    } = scene(small(300)).await;
-    program.expect(0, &["backfill"]).await;
-    database
-        .run(
-            "create function sync.lose() returns trigger language plpgsql as
-             $$ begin delete from sync.walk_seen; return new; end $$;
-             create trigger lose before insert or update on sync.cursors
-             for each row execute function sync.lose()",
-        )
-        .await;
-    let segment = tenant.segments()[4].id.clone();
-    assert!(tenant.remove_segment(&segment) && tenant.delete(7));
-    tenant.requests().forget();
-    for resource in ["segments", "profiles"] {
-        let ended = program.expect(3, &["backfill", "--full", resource]).await;
-        ended.tells(&["were lost in a crash of PostgreSQL"]);
-    }
-    let walks = tenant.requests().count(Route::Profiles);
-    assert_eq!(walks, 4, "one and three restarts");
-    assert_eq!(tenant.requests().count(Route::Profile), 0);
-    assert_eq!(database.count("blueconic.profiles").await, 300);
-    assert_eq!(database.count("blueconic.segments").await, 9);
-    crate::support::truth::assert_ledgers_add_up(&database).await;
-    database.run("drop trigger lose on sync.cursors").await;
-    program.expect(0, &["backfill", "--full"]).await;
-    assert_profiles_equal(&database, &tenant).await;
-    assert_eq!(database.count("blueconic.segments").await, 8);
-}
-
 fn settings(scene: &Scene) -> Settings {
     let variables: Variables = [
         ("BLUECONIC_URL", scene.tenant.url()),

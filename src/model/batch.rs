@@ -7,6 +7,7 @@ use super::page::RejectReason;
 use super::position::Position;
 use super::removals::Removals;
 use super::rows::Rows;
+use super::seen::SeenIds;
 
 /// An element's identity and the hash over its bytes, computed without decoding it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +41,11 @@ pub struct Batch {
     pub rows: Rows,
     /// Rows of the child tables; empty where the table has none.
     pub children: Children,
-    /// Ids that were read, in any order, repeats allowed; they count as seen by the walk.
+    /// Ids that were read, in any order, repeats allowed. They are protected from the sweeps of other walks, and their open rejects
+    /// are closed.
     pub seen: Vec<String>,
+    /// What the walk records as seen in the same transaction, of this batch and of those before it.
+    pub recorded: SeenIds,
     /// Rows whose bytes differ and whose content does not: `(id, new source_hash)`.
     pub rehash: Vec<(String, [u8; 16])>,
     /// `(loser, survivor)`: the loser leaves `profiles` and becomes an alias.
@@ -87,6 +91,7 @@ impl Batch {
         self.rows.append(&later.rows);
         self.children.append(later.children);
         self.seen.extend(later.seen);
+        self.recorded.append(later.recorded);
         self.rehash.extend(later.rehash);
         self.aliases.extend(later.aliases);
         self.rejects.extend(later.rejects);
@@ -110,9 +115,14 @@ impl Batch {
 
     /// Whether the batch has nothing to load.
     pub fn is_empty(&self) -> bool {
+        self.seen.is_empty() && self.writes_nothing()
+    }
+
+    /// Whether everything that was read is stored as it came, and nothing is to be recorded.
+    pub fn writes_nothing(&self) -> bool {
         self.rows.is_empty()
             && self.children.is_empty()
-            && self.seen.is_empty()
+            && self.recorded.is_empty()
             && self.rehash.is_empty()
             && self.aliases.is_empty()
             && self.rejects.is_empty()
@@ -233,8 +243,6 @@ pub struct Written {
     pub late: u64,
     /// The seconds by which the worst of them was late.
     pub late_by: Option<u64>,
-    /// Ids that were recorded as read by the walk, repeats included.
-    pub recorded: u64,
 }
 
 impl Written {
@@ -249,6 +257,5 @@ impl Written {
         self.rejected += other.rejected;
         self.unrecorded += other.unrecorded;
         self.repeated += other.repeated;
-        self.recorded += other.recorded;
     }
 }

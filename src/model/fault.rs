@@ -20,12 +20,13 @@ pub enum Kind {
         /// The scope as the vendor names it, for example `read:segments`.
         scope: String,
     },
-    /// The tenant no longer accepts the cursor that was sent (400): the walk starts over.
+    /// The tenant no longer accepts the cursor that was sent (400): the listing is read again from its start.
     CursorRefused,
     /// The page may be too large for the tenant or for a gateway. The caller may repeat the request for a smaller page, as its
     /// next attempt.
     Strained,
-    /// The seen ids of the walk were lost in a crash of PostgreSQL: the walk starts over.
+    /// The database crashed or failed over during a walk and may have lost its last commits: the walk goes on from what is
+    /// stored.
     WalkLost,
     /// The requested object does not exist at the tenant (404).
     Absent,

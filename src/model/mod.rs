@@ -19,6 +19,7 @@ pub mod position;
 pub mod removals;
 pub mod rows;
 pub mod sanitize;
+pub mod seen;
 pub mod segment;
 pub mod status;
 pub mod table;

@@ -100,8 +100,13 @@ pub struct CursorPosition {
     pub pages: u64,
     /// Elements read in those pages, repeats included.
     pub read: u64,
-    /// A lower bound of this walk's rows in `sync.walk_seen`. Fewer rows mean that a crash lost some.
-    pub seen_at_least: u64,
+    /// The ids at which the table is divided into parts, as [`super::seen::IdHasher`] takes them. None: a walk of a former
+    /// release, which kept its seen ids otherwise.
+    #[serde(default)]
+    pub divided_at: Option<Vec<String>>,
+    /// Of a full walk: the table was empty when it began, so that nothing is older than the walk.
+    #[serde(default)]
+    pub from_empty: bool,
     /// Rejected elements in those pages whose id could not be read.
     #[serde(default)]
     pub unidentified: u64,
@@ -124,7 +129,7 @@ pub struct CursorPosition {
 pub struct WalkHistory {
     /// Runs in a row that could not read the page at this position.
     pub failed_here: u32,
-    /// The walk was restarted because the page after a stored cursor could not be read.
+    /// The listing was begun anew because the page behind a stored cursor could not be read.
     pub restarted: Option<Restarted>,
     /// The number of halvings of the page size at the last page.
     pub shrink: u32,
@@ -134,7 +139,7 @@ pub struct WalkHistory {
     pub other_segment: bool,
 }
 
-/// The state of a walk at its restart.
+/// Where a walk stood whose listing was begun anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restarted {
     /// Elements that it had read.
@@ -218,7 +223,8 @@ mod tests {
                 properties: Vec::new(),
                 pages: 0,
                 read: 0,
-                seen_at_least: 0,
+                divided_at: Some(vec!["b".to_owned()]),
+                from_empty: false,
                 unidentified: 0,
                 total: None,
                 passed: None,

@@ -86,12 +86,40 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
         transaction.rollback().await.doing(DOING)?;
         return held_meanwhile(pool, &name).await;
     };
+    let lease = Lease { slot, fence, run_id };
+    mark(&mut transaction, &lease).await?;
     let took_over = runs::open(&mut transaction, slot, run_id).await?;
     boundary::cross("lease/take", DOING, transaction.commit()).await?;
     if took_over && former != holder {
         end_sessions(pool, &former).await;
     }
-    Ok(Acquired::Lease(Lease { slot, fence, run_id }))
+    Ok(Acquired::Lease(lease))
+}
+
+/// Sets the lease's mark: from here on [`is_marked`] tells whether the server may have lost a commit since.
+pub(crate) async fn mark(connection: &mut PgConnection, lease: &Lease) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sync.lease_marks (name, fence) values ($1, $2)
+         on conflict (name) do update set fence = excluded.fence where lease_marks.fence < excluded.fence",
+        lease.slot.lease_name(),
+        lease.fence
+    )
+    .execute(connection)
+    .await
+    .doing("marking the lease")?;
+    Ok(())
+}
+
+/// Whether the lease's mark is there still. If not, the server crashed or failed over since, and the last commits may be lost.
+pub(crate) async fn is_marked(connection: &mut PgConnection, lease: &Lease) -> Result<bool, Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from sync.lease_marks where name = $1 and fence >= $2) as "marked!""#,
+        lease.slot.lease_name(),
+        lease.fence
+    )
+    .fetch_one(connection)
+    .await
+    .doing("looking for the lease's mark")
 }
 
 /// The session name of a holder, from the unique part of the holder's name.

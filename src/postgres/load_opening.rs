@@ -27,12 +27,12 @@ pub(crate) struct Opening {
 /// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
 /// time is read.
 ///
-/// A walk that records seen ids does not wait for each commit to reach the disk. A crash of PostgreSQL that loses these
-/// commits also empties `sync.walk_seen`; the walk sees the empty table and starts over. The commit that closes a walk
-/// waits for all before it.
+/// A walk does not wait for each commit to reach the disk. A crash of PostgreSQL loses the last commits in order: the cursor
+/// with the rows and the seen ids that it covers. The lease's mark is gone then, too, and [`Error::WalkLost`] makes the walk
+/// go on from the cursor that is stored. The commit that closes a walk waits for all before it.
 pub(crate) async fn open(
     connection: &mut PgConnection,
-    resource: &str,
+    lease: &Lease,
     walk: Option<Walk>,
     waits: bool,
     open_rejects: &mut OpenRejects,
@@ -45,15 +45,21 @@ pub(crate) async fn open(
                where id > $4 and resource = $1 and resolved_at is null and element_id is not null
              ) as "new_rejects!",
              sync.open_walks($1, $2) as "other_walks!",
-             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
-        resource,
+             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?",
+             exists (select from sync.lease_marks where name = $5 and fence >= $6) as "is_marked!""#,
+        lease.slot.resource,
         walk.map(|walk| walk.id),
         waits || walk.is_none(),
-        open_rejects.through
+        open_rejects.through,
+        lease.slot.lease_name(),
+        lease.fence
     )
     .fetch_one(connection)
     .await
     .doing("beginning to load")?;
+    if walk.is_some() && !row.is_marked {
+        return Err(Error::WalkLost);
+    }
     open_rejects.learn(row.rejects_through, &row.new_rejects);
     Ok(Opening {
         hasher: row.erasure_key.map(Hasher::of),
@@ -62,28 +68,30 @@ pub(crate) async fn open(
     })
 }
 
-/// Records the ids, and protects them from other open walks. Returns the number of rows that the walk recorded.
+/// Records what the walk saw, and protects what was read from the sweeps of other open walks.
 pub(crate) async fn record_seen(
     connection: &mut PgConnection,
     batch: &Batch,
     walk: Option<Walk>,
     opening: &Opening,
-) -> Result<u64, Error> {
-    let ids = seen::ids(batch);
-    if ids.is_empty() {
-        return Ok(0);
+) -> Result<(), Error> {
+    if let Some(walk) = walk {
+        seen::record(connection, walk.id, &batch.recorded).await?;
     }
-    let recorded = match walk {
-        Some(walk) => seen::read_by(connection, walk.id, &ids).await?,
-        None => 0,
-    };
-    if !opening.other_walks.is_empty() {
-        for other in &opening.other_walks {
-            seen::protect(connection, *other, &ids).await?;
-        }
-        known_in_memory::notice(connection, &opening.other_walks, batch).await?;
+    let ids: Vec<&str> = read_ids(batch).collect();
+    if ids.is_empty() || opening.other_walks.is_empty() {
+        return Ok(());
     }
-    Ok(recorded)
+    for other in &opening.other_walks {
+        seen::protect(connection, *other, &ids).await?;
+    }
+    known_in_memory::notice(connection, &opening.other_walks, batch).await
+}
+
+/// The ids of a batch.
+fn read_ids(batch: &Batch) -> impl Iterator<Item = &str> {
+    let ids = batch.seen.iter().map(String::as_str);
+    ids.filter(|id| !id.is_empty())
 }
 
 /// Closes the rejects of elements that were loaded.
@@ -98,8 +106,7 @@ pub(crate) async fn resolve_rejects(
     let rejected: HashSet<&str> = rejected
         .filter_map(|reject| reject.element_id.as_deref())
         .collect();
-    let ids = batch.seen.iter().map(String::as_str);
-    let loaded = open.among(ids.filter(|id| !id.is_empty() && !rejected.contains(id)));
+    let loaded = open.among(read_ids(batch).filter(|id| !rejected.contains(id)));
     if loaded.is_empty() {
         return Ok(());
     }

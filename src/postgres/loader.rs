@@ -13,6 +13,7 @@ use crate::model::event::{EventIdentity, Rename};
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
 use crate::model::ports::Loader;
+use crate::model::position::Scope;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
 use crate::postgres::bigint::{from_length, to_count};
@@ -156,6 +157,17 @@ impl PostgresLoader {
         Ok(known_in_memory::merged(same, known))
     }
 
+    /// Whether a batch that a full walk found unchanged leaves nothing to write. An increment protects its ids from the sweep of a
+    /// full walk, also where it found them unchanged.
+    fn needs_no_transaction(&self, batch: &Batch) -> bool {
+        let ids = batch.seen.iter().map(String::as_str);
+        self.table.merge == Merge::Profile
+            && self.walk.is_some()
+            && self.lease.slot.scope == Scope::Full
+            && batch.writes_nothing()
+            && self.open_rejects.among(ids).is_empty()
+    }
+
     async fn stage_and_commit(
         &mut self,
         mut batch: Batch,
@@ -235,8 +247,7 @@ impl PostgresLoader {
         let mut transaction = self.connection.begin().await.doing("beginning to load")?;
         let waits = self.table.merge != Merge::Profile;
         let open = &mut self.open_rejects;
-        let opening =
-            load_opening::open(&mut transaction, self.lease.slot.resource, self.walk, waits, open).await?;
+        let opening = load_opening::open(&mut transaction, &self.lease, self.walk, waits, open).await?;
         if method == LoadMethod::Direct && !(opening.hasher.is_none() && opening.other_walks.is_empty()) {
             // Erased persons can only be left out of staged rows, and while another walk is open, more ids than those of the
             // rows must be locked.
@@ -287,7 +298,7 @@ impl PostgresLoader {
         written.rejected = from_length(batch.rejects.len());
         written.unrecorded = from_length(batch.rejects.len() - admitted.len());
         written.suppressed = suppressed;
-        written.recorded = load_opening::record_seen(&mut transaction, batch, self.walk, &opening).await?;
+        load_opening::record_seen(&mut transaction, batch, self.walk, &opening).await?;
         load_opening::resolve_rejects(&mut transaction, batch, &self.lease, &opening, &self.open_rejects)
             .await?;
         if let Some(advance) = advance {
@@ -325,6 +336,11 @@ impl Loader for PostgresLoader {
     }
 
     async fn load(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<Written> {
+        if advance.is_none() && self.needs_no_transaction(&batch) {
+            self.contents.clear();
+            self.compared.clear();
+            return Ok(Written::default());
+        }
         let watch = self.connection.work();
         let written = watch
             .wait_to_load("loading a batch", self.stage_and_commit(batch, advance))

@@ -273,14 +273,14 @@ fn moment(table: &Table) -> Option<&Column> {
         .find(|column| column.kind == ColumnKind::Timestamptz && table.key.contains(&column.name))
 }
 
-/// The statements of a sweep over one table. `$1` is the walk, `$2` the time when it was opened.
+/// What a sweep asks of a table.
 #[derive(Debug)]
 pub(crate) struct SweepStatements {
-    /// The number of rows that the walk did not see, whenever they were loaded (`$1` alone).
-    pub(crate) missing: String,
-    /// Stores the candidates. Returns one row: the number of all rows and of candidates.
+    /// The ids after `$1` up to `$2` (null: to the end), in order, at most `$3`. The index alone answers.
+    pub(crate) ids: String,
+    /// Of the ids `$3` writes those down that were not loaded since `$2`, as candidates of the walk `$1`.
     pub(crate) candidates: String,
-    /// The candidates after the id `$3`, at most `$4`.
+    /// Candidates of the walk `$1`, opened at `$2`, after `$3`, at most `$4`.
     pub(crate) unseen: String,
     /// Locks those of the ids `$3` that may be removed, in order.
     pub(crate) lock: String,
@@ -295,34 +295,26 @@ impl SweepStatements {
     pub(crate) fn of(table: &Table) -> Self {
         let name = relation(table);
         let id = quoted(table.key[0]);
-        let not_seen = format!(
-            "not exists (select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id})"
-        );
-        // Rows that were loaded or protected after the candidates were stored stay.
-        let still = format!(
-            "stored.{SYNCED_AT} < $2
-             and not exists (
-               select from sync.walk_seen as seen where seen.walk_id = $1 and seen.id = stored.{id} and not seen.read
-             )"
-        );
+        // What was loaded since the candidates were written down stays.
         let may_go = format!(
-            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = stored.{id}) and {still}"
+            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = stored.{id})
+             and stored.{SYNCED_AT} < $2"
         );
         Self {
-            // An index-only scan; usually nothing is missing.
-            missing: format!("select count(*) from {name} as stored where {not_seen}"),
+            ids: format!(
+                "select coalesce(array_agg(id), '{{}}') from (
+                   select {id} as id from {name} where {id} > $1 and ($2::text is null or {id} <= $2)
+                   order by {id} limit $3
+                 ) as stored"
+            ),
             candidates: format!(
-                "with former as (delete from sync.walk_unseen where walk_id = $1),
-                 found as (
-                   insert into sync.walk_unseen (walk_id, id)
-                   select $1, stored.{id} from {name} as stored where stored.{SYNCED_AT} < $2 and {not_seen}
-                   returning 1
-                 )
-                 select (select count(*) from {name}), (select count(*) from found)"
+                "insert into sync.walk_unseen (walk_id, id)
+                 select $1, stored.{id} from {name} as stored
+                 where stored.{id} = any ($3) and stored.{SYNCED_AT} < $2"
             ),
             unseen: format!(
                 "select u.id from sync.walk_unseen as u join {name} as stored on stored.{id} = u.id
-                 where u.walk_id = $1 and u.id > $3 and {still}
+                 where u.walk_id = $1 and u.id > $3 and stored.{SYNCED_AT} < $2
                  order by u.id limit $4"
             ),
             lock: format!(

@@ -11,6 +11,7 @@ mod children;
 mod copy;
 mod counts;
 mod cursors;
+mod division;
 pub mod embedded;
 pub mod erasures;
 pub mod error;

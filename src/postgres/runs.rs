@@ -22,7 +22,7 @@ pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
-           (select c.position - 'cursor' from sync.cursors as c where c.resource = $2 and c.scope = $3)",
+           (select c.position - 'cursor' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3)",
         run_id,
         slot.resource,
         slot.scope.as_str()
@@ -123,7 +123,7 @@ pub(crate) async fn close(
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
-           position_to = (select c.position - 'cursor' from sync.cursors as c where c.resource = $5 and c.scope = $6)
+           position_to = (select c.position - 'cursor' - 'divided_at' from sync.cursors as c where c.resource = $5 and c.scope = $6)
          where id = $1 and status = 'running'",
         lease.run_id,
         ledger.status.as_str(),

@@ -1,47 +1,60 @@
-//! `sync.walk_seen`: the ids that the sweep of an open full walk must keep; and `sync.walk_unseen`, the sweep's candidates. The
-//! first is the hot path of an unchanged walk, so ids are sent as one array and only appended, and the table is unlogged.
+//! `sync.walk_seen`: what an open walk saw, as sorted hashes of ids, a row for each page and part of the table; and
+//! `sync.walk_unseen`, the sweep's candidates. The first is logged and moves with the cursor, so that a crash of PostgreSQL or a
+//! failover loses both or none.
 
+use std::collections::HashSet;
+
+use futures_util::TryStreamExt as _;
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::model::batch::Batch;
 use crate::model::lease::Lease;
 use crate::model::position::Slot;
+use crate::model::seen::{self, HashSet64, IdHasher, SeenIds};
 use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, leases};
 
 const FORGETTING: &str = "forgetting the ids that a walk saw";
+const READING: &str = "reading the ids that a walk saw";
+/// The part of rows that belong to no part of their own.
+const ANY_PART: i32 = -1;
+/// Hashes that are read into memory at once: 16 MB.
+const AT_ONCE: u64 = 2_000_000;
 
-/// The ids of a batch.
-pub(crate) fn ids(batch: &Batch) -> Vec<&str> {
-    let ids = batch.seen.iter().map(String::as_str);
-    ids.filter(|id| !id.is_empty()).collect()
-}
-
-/// Records the ids that the walk read; returns the number of rows.
-pub(crate) async fn read_by(
-    connection: &mut PgConnection,
-    walk_id: Uuid,
-    ids: &[&str],
-) -> Result<u64, Error> {
-    let written = sqlx::query!(
-        "insert into sync.walk_seen (walk_id, id, read) select $1, id, true from unnest($2::text[]) as id",
+/// Records ids that the walk read.
+pub(crate) async fn record(connection: &mut PgConnection, walk_id: Uuid, ids: &SeenIds) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let (parts, hashes): (Vec<i32>, Vec<Vec<u8>>) = ids
+        .encoded()
+        .map(|(part, hashes)| (i32::try_from(part).unwrap_or(ANY_PART), hashes))
+        .unzip();
+    sqlx::query!(
+        "insert into sync.walk_seen (walk_id, part, read, hashes, witnesses)
+         select $1, page.part, true, page.hashes, case when page.place = 1 then $4::text[] else '{}' end
+         from unnest($2::integer[], $3::bytea[]) with ordinality as page (part, hashes, place)",
         walk_id,
-        ids as &[&str]
+        &parts,
+        &hashes,
+        ids.witnesses()
     )
     .execute(connection)
     .await
     .doing("recording the ids that were read")?;
-    Ok(written.rows_affected())
+    Ok(())
 }
 
 /// Protects ids from the sweep of another walk that is open.
 pub(crate) async fn protect(connection: &mut PgConnection, walk_id: Uuid, ids: &[&str]) -> Result<(), Error> {
+    let id_hasher = IdHasher::new(walk_id, Vec::new());
+    let hashes = seen::encode(ids.iter().map(|id| id_hasher.hash(id)).collect());
     sqlx::query!(
-        "insert into sync.walk_seen (walk_id, id, read) select $1, id, false from unnest($2::text[]) as id",
+        "insert into sync.walk_seen (walk_id, part, read, hashes) values ($1, $2, false, $3)",
         walk_id,
-        ids as &[&str]
+        ANY_PART,
+        hashes
     )
     .execute(connection)
     .await
@@ -49,31 +62,125 @@ pub(crate) async fn protect(connection: &mut PgConnection, walk_id: Uuid, ids: &
     Ok(())
 }
 
-/// Rows of a walk: all, and those that it read itself.
-pub(crate) async fn count(connection: &mut PgConnection, walk_id: Uuid) -> Result<(u64, u64), Error> {
-    let row = sqlx::query!(
-        r#"select count(*) as "seen!", count(*) filter (where read) as "read!"
-           from sync.walk_seen where walk_id = $1"#,
-        walk_id
+/// Which of these ids are protected from the sweep of a walk.
+pub(crate) async fn protected<'ids>(
+    connection: &mut PgConnection,
+    walk_id: Uuid,
+    ids: &'ids [String],
+) -> Result<HashSet<&'ids str>, Error> {
+    let id_hasher = IdHasher::new(walk_id, Vec::new());
+    let asked: Vec<(u64, &str)> = ids.iter().map(|id| (id_hasher.hash(id), id.as_str())).collect();
+    let mut found = HashSet::new();
+    let mut rows = sqlx::query_scalar!(
+        "select hashes from sync.walk_seen where walk_id = $1 and part = $2 and not read",
+        walk_id,
+        ANY_PART
+    )
+    .fetch(connection);
+    while let Some(hashes) = rows.try_next().await.doing(READING)? {
+        let protected = asked.iter().filter(|(hash, _)| seen::holds(&hashes, *hash));
+        found.extend(protected.map(|(_, id)| *id));
+    }
+    Ok(found)
+}
+
+/// Hashes of one part of the table between two bounds, as many as fit into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HashRange {
+    part: i32,
+    first: u64,
+    last: u64,
+}
+
+impl HashRange {
+    /// Whether a hash lies in it.
+    pub(crate) fn holds(&self, hash: u64) -> bool {
+        (self.first..=self.last).contains(&hash)
+    }
+
+    fn is_whole(&self) -> bool {
+        (self.first, self.last) == (0, u64::MAX)
+    }
+}
+
+/// The ranges of a part, one after another, that hold all hashes.
+pub(crate) async fn ranges(
+    connection: &mut PgConnection,
+    walk_id: Uuid,
+    part: usize,
+) -> Result<Vec<HashRange>, Error> {
+    let part = i32::try_from(part).unwrap_or(i32::MAX);
+    let hashes = sqlx::query_scalar!(
+        r#"select coalesce(sum(octet_length(hashes)), 0)::bigint / 8 as "hashes!"
+           from sync.walk_seen where walk_id = $1 and part in ($2, $3)"#,
+        walk_id,
+        part,
+        ANY_PART
     )
     .fetch_one(connection)
     .await
-    .doing("counting the ids that a walk saw")?;
-    Ok((to_count(row.seen), to_count(row.read)))
+    .doing(READING)?;
+    let count = to_count(hashes).div_ceil(AT_ONCE).max(1);
+    let bound = |number: u64| (u128::from(number) << u64::BITS) / u128::from(count);
+    Ok((0..count)
+        .map(|number| HashRange {
+            part,
+            first: u64::try_from(bound(number)).unwrap_or(u64::MAX),
+            last: u64::try_from(bound(number + 1) - 1).unwrap_or(u64::MAX),
+        })
+        .collect())
+}
+
+/// The hashes of a range. `own`: only those that the walk itself read.
+pub(crate) async fn within(
+    connection: &mut PgConnection,
+    walk_id: Uuid,
+    range: HashRange,
+    own: bool,
+) -> Result<HashSet64, Error> {
+    let mut hashes = Vec::new();
+    // A row is sorted and its hashes are uniform, so that the place of one in it is known but for a few roots of its length. Rows
+    // that are taken whole make no slices.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shares of a row: roughly is enough, with room on either side"
+    )]
+    let [first, last] = [range.first, range.last].map(|bound| bound as f64 / u64::MAX as f64);
+    let mut rows = sqlx::query_scalar!(
+        r#"select case when $6 then hashes else substring(
+               hashes
+               from greatest(0, floor(length * $4::float8 - margin))::integer * 8 + 1
+               for ceil(length * ($5::float8 - $4::float8) + 2 * margin + 1)::integer * 8
+             ) end as "hashes!"
+           from sync.walk_seen,
+             lateral (select octet_length(hashes) / 8 as length) as sized,
+             lateral (select 4 * sqrt(length) + 8 as margin) as bounded
+           where walk_id = $1 and part in ($2, $3) and (read or not $7)"#,
+        walk_id,
+        range.part,
+        ANY_PART,
+        first,
+        last,
+        range.is_whole(),
+        own
+    )
+    .fetch(connection);
+    while let Some(row) = rows.try_next().await.doing(READING)? {
+        hashes.extend(seen::decode(&row).filter(|hash| range.holds(*hash)));
+    }
+    Ok(HashSet64::of(hashes))
 }
 
 /// How many different ids the walk itself read.
-pub(crate) async fn distinct(connection: &mut PgConnection, walk_id: Uuid) -> Result<u64, Error> {
-    let ids = sqlx::query_scalar!(
-        r#"select count(*) as "ids!" from (
-             select distinct id from sync.walk_seen where walk_id = $1 and read
-           ) as met"#,
-        walk_id
-    )
-    .fetch_one(connection)
-    .await
-    .doing("counting the different ids that a walk read")?;
-    Ok(to_count(ids))
+pub(crate) async fn distinct(connection: &mut PgConnection, walk: &IdHasher) -> Result<u64, Error> {
+    let mut distinct = 0;
+    for part in 0..walk.parts() {
+        for range in ranges(connection, walk.walk_id(), part).await? {
+            let own = within(connection, walk.walk_id(), range, true).await?;
+            distinct += own.len() as u64;
+        }
+    }
+    Ok(distinct)
 }
 
 /// Forgets the walk that a cursor names, unless it is this one.
@@ -135,29 +242,28 @@ pub(crate) async fn withdraw(connection: &mut PgConnection, ids: &[String]) -> R
     Ok(gone.rows_affected())
 }
 
-/// Renames recorded ids in all walks, `from[i]` to `to[i]`; returns their number.
-pub(crate) async fn rename(
-    connection: &mut PgConnection,
-    ids: &[String],
-    names: &[String],
-) -> Result<u64, Error> {
-    let renamed = sqlx::query!(
-        "update sync.walk_seen as seen set id = renamed.name
-         from unnest($1::text[], $2::text[]) as renamed (id, name)
-         where seen.id = renamed.id",
-        ids,
-        names
+/// Takes ids from those that are kept beside the hashes; returns how many rows had one. Hashes under a walk's key name nobody: they
+/// stay, so that the walk still counts what it read.
+pub(crate) async fn forget_witnesses(connection: &mut PgConnection, ids: &[String]) -> Result<u64, Error> {
+    let changed = sqlx::query!(
+        "update sync.walk_seen as s
+         set witnesses = array(select witness from unnest(s.witnesses) as witness where witness <> all ($1))
+         where s.witnesses && $1",
+        ids
     )
     .execute(connection)
     .await
-    .doing("renaming ids that walks saw")?;
-    Ok(renamed.rows_affected())
+    .doing("taking ids from those that walks saw")?;
+    Ok(changed.rows_affected())
 }
 
 /// A few ids that the walk itself read, if there are any.
 pub(crate) async fn witnesses(pool: &PgPool, walk_id: Uuid, limit: u32) -> Result<Vec<String>, Error> {
     sqlx::query_scalar!(
-        "select id from sync.walk_seen where walk_id = $1 and read limit $2",
+        r#"select distinct witness as "witness!" from (
+             select unnest(witnesses) as witness from sync.walk_seen where walk_id = $1 and read limit 10 * $2::bigint
+           ) as kept
+           limit $2"#,
         walk_id,
         i64::from(limit)
     )

@@ -1,85 +1,143 @@
 //! Finds and removes rows that a complete walk did not see. The engine decides whether they may be removed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::lease::Lease;
+use crate::model::seen::IdHasher;
 use crate::model::table::{Merge, Table};
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
-use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::SweepStatements;
 use crate::postgres::profiles::{Tombstone, write_tombstones};
 use crate::postgres::retry::Attempts;
+use crate::postgres::seen::HashRange;
 use crate::postgres::{boundary, leases, leaving, profiles, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
+/// Stored ids that are compared at once.
+const IDS_AT_ONCE: i64 = 50_000;
 
-/// How many rows there are, and how many would go; these are written down for the steps of the sweep.
+/// Finds the rows that a sweep may remove, and writes them down for its steps: each stored id is looked for among the hashes that
+/// the walk recorded, part by part of the table.
 pub(crate) async fn candidates(
     connection: &mut PgConnection,
     table: &Table,
     walk: Walk,
+    seen: &IdHasher,
 ) -> Result<Candidates, Error> {
     let mut transaction = connection.begin().await.doing(DOING)?;
-    // Nothing tells the planner how many ids a walk saw: statistics would keep some of them after it is forgotten.
-    sqlx::query!(
-        r#"select set_config('enable_nestloop', 'off', true) as "nested!",
-             set_config('enable_mergejoin', 'off', true) as "merged!",
-             set_config('enable_hashjoin', 'on', true) as "hashed!""#
-    )
-    .fetch_one(&mut *transaction)
-    .await
-    .doing(DOING)?;
-    let candidates = write_down(&mut transaction, table, walk).await?;
+    sqlx::query!("delete from sync.walk_unseen where walk_id = $1", walk.id)
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
+    let sql = SweepStatements::of(table);
+    let mut candidates = Candidates::default();
+    for part in 0..seen.parts() {
+        let ranges = seen::ranges(&mut transaction, walk.id, part).await?;
+        for (number, range) in ranges.into_iter().enumerate() {
+            let found = within_range(&mut transaction, &sql, walk, seen, (part, range)).await?;
+            candidates.unseen += found.unseen;
+            if number == 0 {
+                candidates.stored += found.stored;
+            }
+        }
+    }
     boundary::cross("candidates", DOING, transaction.commit()).await?;
     Ok(candidates)
 }
 
-async fn write_down(connection: &mut PgConnection, table: &Table, walk: Walk) -> Result<Candidates, Error> {
-    let sql = SweepStatements::of(table);
-    let missing: i64 = sqlx::query_scalar(AssertSqlSafe(sql.missing))
-        .bind(walk.id)
-        .fetch_one(&mut *connection)
-        .await
-        .doing(DOING)?;
-    if missing == 0 {
-        return Ok(Candidates::default());
+/// The candidates whose hashes lie in a range, and all rows of its part.
+async fn within_range(
+    connection: &mut PgConnection,
+    sql: &SweepStatements,
+    walk: Walk,
+    seen: &IdHasher,
+    (part, range): (usize, HashRange),
+) -> Result<Candidates, Error> {
+    let hashes = seen::within(connection, walk.id, range, false).await?;
+    let (mut after, end) = seen.bounds(part);
+    let mut found = Candidates::default();
+    loop {
+        let mut ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.ids.as_str()))
+            .bind(&after)
+            .bind(end)
+            .bind(IDS_AT_ONCE)
+            .fetch_one(&mut *connection)
+            .await
+            .doing(DOING)?;
+        let Some(last) = ids.last().cloned() else {
+            return Ok(found);
+        };
+        found.stored += from_length(ids.len());
+        after = last;
+        ids.retain(|id| {
+            let hash = seen.hash(id);
+            range.holds(hash) && !hashes.holds(hash)
+        });
+        if !ids.is_empty() {
+            let written = sqlx::query(AssertSqlSafe(sql.candidates.as_str()))
+                .bind(walk.id)
+                .bind(walk.opened_at)
+                .bind(&ids)
+                .execute(&mut *connection)
+                .await
+                .doing(DOING)?;
+            found.unseen += written.rows_affected();
+        }
     }
-    let (stored, unseen): (i64, i64) = sqlx::query_as(AssertSqlSafe(sql.candidates))
-        .bind(walk.id)
-        .bind(walk.opened_at)
-        .fetch_one(connection)
-        .await
-        .doing(DOING)?;
-    Ok(Candidates {
-        stored: to_count(stored),
-        unseen: to_count(unseen),
-    })
 }
 
 /// The next ids that would go.
 pub(crate) async fn unseen(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     table: &Table,
     walk: Walk,
     after: &str,
     limit: u32,
 ) -> Result<Vec<String>, Error> {
     let sql = SweepStatements::of(table);
-    sqlx::query_scalar(AssertSqlSafe(sql.unseen))
-        .bind(walk.id)
-        .bind(walk.opened_at)
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(pool)
-        .await
-        .doing(DOING)
+    let mut after = after.to_owned();
+    loop {
+        let mut ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.unseen.as_str()))
+            .bind(walk.id)
+            .bind(walk.opened_at)
+            .bind(&after)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *connection)
+            .await
+            .doing(DOING)?;
+        let Some(last) = ids.last().cloned() else {
+            return Ok(ids);
+        };
+        keep_unprotected(connection, walk.id, &mut ids).await?;
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+        after = last;
+    }
+}
+
+/// Takes out the ids that others have protected from the sweep since the candidates were written down.
+async fn keep_unprotected(
+    connection: &mut PgConnection,
+    walk_id: Uuid,
+    ids: &mut Vec<String>,
+) -> Result<(), Error> {
+    let protected: HashSet<String> = seen::protected(connection, walk_id, ids)
+        .await?
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    ids.retain(|id| !protected.contains(id));
+    Ok(())
 }
 
 /// Removes by verdict, and gives back how many rows went.
@@ -161,13 +219,14 @@ async fn delete(
     if leaving.is_empty() {
         return Ok(Vec::new());
     }
-    let locked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.lock.as_str()))
+    let mut locked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.lock.as_str()))
         .bind(walk.id)
         .bind(walk.opened_at)
         .bind(leaving)
         .fetch_all(&mut *connection)
         .await
         .doing(REMOVING)?;
+    keep_unprotected(connection, walk.id, &mut locked).await?;
     sqlx::query_scalar(AssertSqlSafe(sql.remove.as_str()))
         .bind(walk.id)
         .bind(walk.opened_at)

@@ -86,6 +86,7 @@ impl Prepared {
         let mut later = self.batch;
         let unchanged = Batch {
             seen: later.seen.split_off(self.differing),
+            recorded: std::mem::take(&mut later.recorded),
             read_counts: std::mem::take(&mut later.read_counts),
             ..Batch::default()
         };

@@ -9,7 +9,7 @@ use crate::failpoint::{self, Side};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Store;
 
-use super::lane::{QueuedBatch, Report};
+use super::lane::{LoadedBatch, QueuedBatch, Report};
 use super::pages::Pages;
 use super::transfer::Transfer;
 use super::walk::cursor::PagesWithoutNewIds;
@@ -62,14 +62,10 @@ impl<S, T: Store> Dispatcher<S, T> {
         }
     }
 
-    /// A lower bound of the ids that are recorded for this walk.
-    pub(super) fn seen_at_least(&self) -> u64 {
-        self.transfer.recorded()
-    }
-
     /// Hands over a batch of a page; waits while the lanes are busy.
-    pub(super) async fn send(&mut self, queued: QueuedBatch) -> Outcome<()> {
+    pub(super) async fn send(&mut self, mut queued: QueuedBatch) -> Outcome<()> {
         self.pages.sent(queued.page);
+        queued.read_before = self.pages.take_many_seen(queued.page);
         self.hand_over(queued).await
     }
 
@@ -82,14 +78,13 @@ impl<S, T: Store> Dispatcher<S, T> {
 
     /// Hands over each tail whose earlier batches are loaded.
     pub(super) async fn send_tails(&mut self) -> Outcome<()> {
-        while let Some((page, tail, counts)) = self.pages.next_tail() {
+        while let Some((page, tail, counts, seen)) = self.pages.next_tail() {
             let mut position = tail.position;
-            // Batches are counted once they are committed, so this is a lower bound of the table's rows.
-            position.seen_at_least = self.seen_at_least();
             position.unidentified += self.unidentified + counts.unidentified;
             reach("page/tail", Side::Before)?;
-            self.hand_over(QueuedBatch::new(page, tail.raw, Some(position)))
-                .await?;
+            let mut queued = QueuedBatch::new(page, tail.raw, Some(position));
+            queued.read_before = seen;
+            self.hand_over(queued).await?;
             reach("page/tail", Side::After)?;
         }
         Ok(())
@@ -151,8 +146,8 @@ impl<S, T: Store> Dispatcher<S, T> {
 
     fn take(&mut self, report: Report) -> Outcome<()> {
         if let Err(fault) = report.outcome {
-            for (page, _) in report.batches {
-                self.pages.failed(page);
+            for batch in report.batches {
+                self.pages.failed(batch.page);
             }
             if fault.kind == Kind::Person {
                 self.held.get_or_insert(fault);
@@ -160,17 +155,18 @@ impl<S, T: Store> Dispatcher<S, T> {
             }
             return Err(fault);
         }
-        for (page, counts) in report.batches {
+        for LoadedBatch { page, counts, seen } in report.batches {
+            self.pages.read(page, seen);
             if let Some(whole) = self.pages.loaded(page, counts) {
                 self.unidentified += whole.unidentified;
                 if whole.ids + whole.unidentified == 0 {
                     continue;
                 }
-                let is_stale = self
-                    .transfer
-                    .seen_filter
-                    .is_stale(whole.new_ids + whole.unidentified, whole.ids);
-                self.repeats_itself |= self.without_new_ids.page(is_stale);
+                let seen_filter = &self.transfer.seen_filter;
+                let new = whole.new_ids + whole.unidentified;
+                self.repeats_itself |= self
+                    .without_new_ids
+                    .page(new, whole.judged, |judged| seen_filter.is_stale(judged));
             }
         }
         Ok(())

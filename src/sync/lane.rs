@@ -3,7 +3,6 @@
 //! for a handful of rows. Batches stay small all the same, so that reading holds little memory.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +14,13 @@ use crate::model::batch::{Advance, Batch};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Loader, Source, Store};
 use crate::model::position::{CursorPosition, Position};
+use crate::model::seen::SeenIds;
 
 use super::batch::{self, Prepared, RawBatch};
 use super::on_demand_loader::IDLE_TIME;
 use super::pages::PageCounts;
 use super::transfer::Transfer;
-use super::transfer_end::{SEEN_LOST, WALKS_AGAIN};
+use super::walk::seen_filter::Taken;
 
 /// A changed part of at most one eighth of `batch_bytes` is deferred.
 const FEW: usize = 8;
@@ -39,7 +39,9 @@ pub(super) struct QueuedBatch {
     raw: RawBatch,
     position: Option<CursorPosition>,
     parts: StdMutex<Parts>,
-    /// The batch's share of the bytes that the lanes may hold; released when the batch is dropped.
+    /// Ids of earlier batches of the page, to be recorded with this one.
+    pub(super) read_before: SeenIds,
+    /// The batch's share of the bytes that may be under way; released when the batch is dropped.
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
@@ -48,14 +50,16 @@ pub(super) struct QueuedBatch {
 struct Parts {
     /// The first element of the current part.
     first: usize,
-    /// The number of new ids in the current part, counted at its first attempt.
-    in_hand: Option<u64>,
+    /// What was new in the current part, counted at its first attempt.
+    in_hand: Option<Taken>,
     /// The counts of the parts before the current one.
     before: PageCounts,
     /// The counts including the current part.
     whole: PageCounts,
     /// Whether the batch was split.
     cut: bool,
+    /// The ids that were read; those of a part that was tried again stand there twice.
+    seen: SeenIds,
 }
 
 impl Parts {
@@ -74,6 +78,7 @@ impl QueuedBatch {
             raw,
             position,
             parts: StdMutex::default(),
+            read_before: SeenIds::default(),
             room: None,
         }
     }
@@ -83,15 +88,53 @@ impl QueuedBatch {
         self.raw.bytes()
     }
 
+    /// What is reported of it once all its parts are loaded. A tail has recorded its ids itself.
+    fn loaded(&self, counts: PageCounts) -> LoadedBatch {
+        let seen = match &self.position {
+            Some(_) => SeenIds::default(),
+            None => std::mem::take(&mut self.parts().seen),
+        };
+        LoadedBatch {
+            page: self.page,
+            counts,
+            seen,
+        }
+    }
+
+    /// What is reported of it where it could not be loaded.
+    fn failed(&self) -> LoadedBatch {
+        LoadedBatch {
+            page: self.page,
+            counts: PageCounts::default(),
+            seen: SeenIds::default(),
+        }
+    }
+
+    /// What is to be recorded with its last part: ids of earlier batches, and its own if it is a tail.
+    fn recorded(&self) -> SeenIds {
+        let mut recorded = self.read_before.clone();
+        if self.position.is_some() {
+            recorded.append(self.parts().seen.clone());
+        }
+        recorded
+    }
+
     fn parts(&self) -> StdMutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// A batch that went through a lane.
+pub(super) struct LoadedBatch {
+    pub(super) page: u64,
+    pub(super) counts: PageCounts,
+    /// Its ids, where a later batch of the page has to record them.
+    pub(super) seen: SeenIds,
+}
+
 /// The report about one or several batches.
 pub(super) struct Report {
-    /// The page of each, and its counts.
-    pub(super) batches: Vec<(u64, PageCounts)>,
+    pub(super) batches: Vec<LoadedBatch>,
     /// Whether they are loaded.
     pub(super) outcome: Outcome<()>,
 }
@@ -100,7 +143,7 @@ pub(super) struct Report {
 #[derive(Default)]
 struct Deferred {
     batch: Batch,
-    of: Vec<(u64, PageCounts)>,
+    of: Vec<LoadedBatch>,
     since: Option<Instant>,
 }
 
@@ -119,7 +162,7 @@ impl Deferred {
         })
     }
 
-    fn add(&mut self, rest: Batch, of: (u64, PageCounts)) {
+    fn add(&mut self, rest: Batch, of: LoadedBatch) {
         self.batch.append(rest);
         self.of.push(of);
         self.since.get_or_insert_with(Instant::now);
@@ -129,11 +172,11 @@ impl Deferred {
 /// The result of loading a batch or the deferred elements.
 enum Loaded {
     /// All of a batch is loaded.
-    Whole((u64, PageCounts)),
+    Whole(LoadedBatch),
     /// The unchanged elements are loaded; the changed ones are returned, to be deferred.
-    But(Box<Batch>, (u64, PageCounts)),
+    But(Box<Batch>, LoadedBatch),
     /// The deferred elements are loaded, and perhaps a batch with them.
-    WithDeferred(Option<(u64, PageCounts)>),
+    WithDeferred(Option<LoadedBatch>),
 }
 
 /// The next batch; none when it is time to load the deferred elements, or when no batch is left.
@@ -202,10 +245,7 @@ impl<S: Source, T: Store> Lane<S, T> {
                 Err(fault) => {
                     // A connection in an unknown state is not used again.
                     self.loader = None;
-                    self.tell_with_deferred(
-                        queued.map(|queued| (queued.page, PageCounts::default())),
-                        Err(fault),
-                    );
+                    self.tell_with_deferred(queued.as_ref().map(QueuedBatch::failed), Err(fault));
                 }
             }
         }
@@ -228,7 +268,6 @@ impl<S: Source, T: Store> Lane<S, T> {
     /// batch whose commit was not confirmed is loaded again.
     async fn load_patiently(&mut self, queued: Option<&QueuedBatch>) -> Outcome<Loaded> {
         let began = Instant::now();
-        let mut was_away = false;
         loop {
             let outcome = match queued {
                 Some(queued) => self.load(queued).await,
@@ -238,10 +277,8 @@ impl<S: Source, T: Store> Lane<S, T> {
                 Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
                     tracing::warn!(%fault, "a batch could not be loaded; trying again");
                     self.loader = None;
-                    was_away = true;
                     self.transfer.stop.pause(LANE_PAUSE).await?;
                 }
-                Ok(_) if was_away && has_lost_ids(&self.transfer).await => return Err(ids_lost()),
                 outcome => return outcome,
             }
         }
@@ -250,27 +287,27 @@ impl<S: Source, T: Store> Lane<S, T> {
     async fn load(&mut self, queued: &QueuedBatch) -> Outcome<Loaded> {
         loop {
             let (mut prepared, rest) = self.prepare(queued).await?;
-            let batch = (queued.page, self.count(queued, &mut prepared, rest.is_some()));
+            let counts = self.count(queued, &mut prepared, rest.is_some());
             if let Some(next) = rest {
                 self.commit(prepared.batch, None).await?;
                 queued.parts().begin(next);
                 continue;
             }
+            prepared.batch.recorded = queued.recorded();
             return match &queued.position {
                 Some(position) => {
-                    let unidentified = batch.1.unidentified;
-                    self.load_tail(prepared.batch, unidentified, position.clone())
+                    self.load_tail(prepared.batch, counts.unidentified, position.clone())
                         .await?;
-                    Ok(Loaded::WithDeferred(Some(batch)))
+                    Ok(Loaded::WithDeferred(Some(queued.loaded(counts))))
                 }
                 None if prepared.has_few(self.transfer.bounds.batch_bytes / FEW) => {
                     let (unchanged, differing) = prepared.apart();
                     self.commit(unchanged, None).await?;
-                    Ok(Loaded::But(Box::new(differing), batch))
+                    Ok(Loaded::But(Box::new(differing), queued.loaded(counts)))
                 }
                 None => {
                     self.commit(prepared.batch, None).await?;
-                    Ok(Loaded::Whole(batch))
+                    Ok(Loaded::Whole(queued.loaded(counts)))
                 }
             };
         }
@@ -279,8 +316,13 @@ impl<S: Source, T: Store> Lane<S, T> {
     /// Counts the elements of the current part, once however often it is tried, and returns the counts of the batch so
     /// far.
     fn count(&self, queued: &QueuedBatch, prepared: &mut Prepared, is_cut: bool) -> PageCounts {
-        let seen_filter = &self.transfer.seen_filter;
+        let Transfer {
+            seen_filter,
+            id_hasher,
+            ..
+        } = self.transfer.as_ref();
         let ids = prepared.batch.seen.len() as u64;
+        let seen = SeenIds::of(id_hasher, prepared.batch.seen.iter().map(String::as_str));
         let mut parts = queued.parts();
         parts.cut |= is_cut;
         let is_first_try = parts.in_hand.is_none();
@@ -288,19 +330,21 @@ impl<S: Source, T: Store> Lane<S, T> {
             // The batch may have been split at another place at the last attempt.
             seen_filter.doubt();
         }
-        let seen = prepared.batch.seen.iter().map(String::as_str);
-        let new_ids = *parts
+        let taken = *parts
             .in_hand
-            .get_or_insert_with(|| seen_filter.take(seen.filter(|id| !id.is_empty())));
-        prepared.batch.read_counts.new_ids = new_ids;
+            .get_or_insert_with(|| seen_filter.take(seen.hashes()));
+        parts.seen.append(seen);
+        prepared.batch.read_counts.new_ids = taken.estimated;
         if prepared.batch.fresh {
-            let losers = prepared.batch.aliases.iter().map(|(loser, _)| loser.as_str());
+            let aliases = prepared.batch.aliases.iter();
+            let losers = aliases.map(|(loser, _)| id_hasher.hash(loser));
             // A batch whose commit was not confirmed may be in the table already.
-            prepared.batch.fresh = is_first_try && new_ids == ids && seen_filter.reserve(losers);
+            prepared.batch.fresh = is_first_try && taken.new == taken.judged && seen_filter.reserve(losers);
         }
         parts.whole = PageCounts {
             ids: parts.before.ids + ids,
-            new_ids: parts.before.new_ids + new_ids,
+            judged: parts.before.judged + taken.judged,
+            new_ids: parts.before.new_ids + taken.new,
             unidentified: parts.before.unidentified + prepared.unidentified,
         };
         parts.whole
@@ -348,9 +392,6 @@ impl<S: Source, T: Store> Lane<S, T> {
     async fn commit(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<()> {
         let read_counts = batch.read_counts;
         let written = self.loader().await?.load(batch, advance).await?;
-        self.transfer
-            .recorded
-            .fetch_add(written.recorded, Ordering::Relaxed);
         self.transfer.progress.loaded(read_counts, &written);
         Ok(())
     }
@@ -370,33 +411,20 @@ impl<S: Source, T: Store> Lane<S, T> {
     }
 
     /// Reports the deferred batches, and the batch that was loaded with them.
-    fn tell_with_deferred(&mut self, batch: Option<(u64, PageCounts)>, outcome: Outcome<()>) {
+    fn tell_with_deferred(&mut self, batch: Option<LoadedBatch>, outcome: Outcome<()>) {
         let mut batches = std::mem::take(&mut self.deferred).of;
         batches.extend(batch);
         self.tell(batches, outcome);
     }
 
-    fn tell(&self, batches: Vec<(u64, PageCounts)>, outcome: Outcome<()>) {
+    fn tell(&self, batches: Vec<LoadedBatch>, outcome: Outcome<()>) {
         // The receiver is gone only after the walk has ended.
         let _ = self.done.send(Report { batches, outcome });
     }
-}
-
-/// Whether the database crashed and lost the seen ids, in which case reading on would be useless. If the check fails now, it is
-/// repeated at the walk's end.
-async fn has_lost_ids<S: Source, T: Store>(transfer: &Transfer<S, T>) -> bool {
-    // Batches are counted once they are committed, so the table holds at least as many as were counted before.
-    let counted = transfer.recorded();
-    let found = transfer.store.seen(transfer.walk.id).await;
-    found.is_ok_and(|(_, read)| read < counted)
 }
 
 fn broke_off() -> Fault {
     Fault::new(Kind::Final, "a batch could not be loaded")
         .because("of a defect of blueconic-sync; the log has its place")
         .hint("please report it; nothing of the batch was stored, and the next run continues before it")
-}
-
-fn ids_lost() -> Fault {
-    Fault::new(Kind::WalkLost, SEEN_LOST).hint(WALKS_AGAIN)
 }

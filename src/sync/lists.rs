@@ -8,6 +8,7 @@ use crate::model::batch::Advance;
 use crate::model::fault::{Kind, Outcome};
 use crate::model::ports::{Listing, Loader, Source, Store};
 use crate::model::position::{OffsetPosition, Position};
+use crate::model::seen::{IdHasher, SeenIds};
 use crate::model::walk::Walk;
 
 use super::batch::{self, RawBatch, TableState};
@@ -17,11 +18,15 @@ use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
 
+/// How often a list is read again because the database may have lost what was loaded.
+const LOSSES: u32 = 3;
+
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     context.listener.began(context.lease.slot, false);
     forget_abandoned_reading(context).await?;
     let mut readings = 0;
+    let mut losses = 0;
     // A missing row is removed only if two complete readings in a row bring exactly the same ids.
     let mut before: Option<OffsetWalk> = None;
     let stored = context.store.rows_estimated(context.resource.table()).await?;
@@ -35,7 +40,17 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
             Some(_) => OffsetWalk::thorough(),
             None => OffsetWalk::default(),
         };
-        let read = reading(context, walk, listing, stored).await?;
+        let read = match reading(context, walk, listing, stored).await {
+            Err(lost) if lost.kind == Kind::WalkLost && losses < LOSSES => {
+                losses += 1;
+                context
+                    .progress
+                    .notice(&format!("{lost}; the list is read again"));
+                context.store.mark(context.lease).await?;
+                continue;
+            }
+            read => read?,
+        };
         let counts = |counts: &mut crate::model::ledger::Counts| {
             counts.distinct = read.distinct();
             counts.source_total = read.total();
@@ -44,12 +59,13 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
         context.progress.change(counts);
         let stable = before.take().is_some_and(|before| before.is_same_as(&read));
         if read.is_complete() {
-            let candidates = sweep::candidates(context, walk).await?;
+            context.store.assert_nothing_lost(context.lease).await?;
+            let candidates = sweep::candidates(context, walk, &IdHasher::new(walk.id, Vec::new())).await?;
             if stable || candidates.unseen == 0 {
                 // List elements cannot be looked up by id, so a row whose element has no readable id would be removed
                 // wrongly.
                 let ended = if read.unidentified() == 0 {
-                    sweep::run(context, Sweep::of_list(walk, read.distinct()), candidates).await?
+                    sweep::run(context, Sweep::of_list(walk), candidates).await?
                 } else {
                     Ended::well(&context.progress.read())
                 };
@@ -169,7 +185,7 @@ impl<S: Source, T: Store> ListLoader<'_, S, T> {
         let resource = self.context.resource.as_ref();
         let table_state = TableState::of(0);
         let mut decoder = resource.decoder();
-        let prepared = batch::prepare(
+        let mut prepared = batch::prepare(
             resource,
             decoder.as_mut(),
             self.loader.loader().await?,
@@ -177,7 +193,9 @@ impl<S: Source, T: Store> ListLoader<'_, S, T> {
             &table_state,
         )
         .await?;
-        let batch = &prepared.batch;
+        let id_hasher = IdHasher::new(self.position.walk_id, Vec::new());
+        let batch = &mut prepared.batch;
+        batch.recorded = SeenIds::of(&id_hasher, batch.seen.iter().map(String::as_str));
         let readable = batch
             .rejects
             .iter()

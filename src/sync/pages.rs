@@ -4,8 +4,12 @@
 use std::collections::VecDeque;
 
 use crate::model::position::CursorPosition;
+use crate::model::seen::SeenIds;
 
 use super::batch::RawBatch;
+
+/// Ids of a page that are recorded before its tail: 512 KiB of hashes.
+const RECORDED_AT_ONCE: usize = 65_536;
 
 /// The tail of a page: its last batch, and the position that moves with it.
 #[derive(Debug)]
@@ -21,7 +25,9 @@ pub(super) struct Tail {
 pub(super) struct PageCounts {
     /// Ids that were read, repeats included.
     pub(super) ids: u64,
-    /// Ids that this process had certainly not read before.
+    /// Ids among them that were compared with those that this process had read before.
+    pub(super) judged: u64,
+    /// Those among the compared ones that it had certainly not read before.
     pub(super) new_ids: u64,
     /// Rejected elements whose id could not be read.
     pub(super) unidentified: u64,
@@ -34,6 +40,8 @@ struct Open {
     tail: Option<Tail>,
     tail_under_way: bool,
     counts: PageCounts,
+    /// Ids of its loaded batches that are not recorded yet.
+    seen: SeenIds,
 }
 
 /// The pages whose tails are not loaded yet, oldest first.
@@ -57,6 +65,7 @@ impl Pages {
             tail: None,
             tail_under_way: false,
             counts,
+            seen: SeenIds::default(),
         });
         number
     }
@@ -88,6 +97,22 @@ impl Pages {
         }
     }
 
+    /// Ids of a page that were read by a loaded batch, and that a later one has to record.
+    pub(super) fn read(&mut self, number: u64, seen: SeenIds) {
+        if let Some(page) = self.find(number) {
+            page.seen.append(seen);
+        }
+    }
+
+    /// The ids of a page that are to be recorded with its next batch: none until there are many of them, so that most pages
+    /// are recorded in one piece with their tails.
+    pub(super) fn take_many_seen(&mut self, number: u64) -> SeenIds {
+        self.find(number)
+            .filter(|page| page.seen.len() >= RECORDED_AT_ONCE)
+            .map(|page| std::mem::take(&mut page.seen))
+            .unwrap_or_default()
+    }
+
     /// A batch failed. No tail is released any more, since its position would skip the missing rows.
     pub(super) fn failed(&mut self, number: u64) {
         self.broken = true;
@@ -98,6 +123,7 @@ impl Pages {
     pub(super) fn loaded(&mut self, number: u64, counts: PageCounts) -> Option<PageCounts> {
         let page = self.find(number)?;
         page.counts.ids += counts.ids;
+        page.counts.judged += counts.judged;
         page.counts.new_ids += counts.new_ids;
         page.counts.unidentified += counts.unidentified;
         if page.under_way > 0 {
@@ -109,8 +135,9 @@ impl Pages {
         Some(all)
     }
 
-    /// The next tail that may be loaded, with its page's number and the counts of the page's other batches.
-    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, PageCounts)> {
+    /// The next tail that may be loaded, with its page's number, the counts of the page's other batches, and the ids of them
+    /// that are not recorded yet.
+    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, PageCounts, SeenIds)> {
         if self.broken {
             return None;
         }
@@ -120,7 +147,7 @@ impl Pages {
         }
         let tail = page.tail.take()?;
         page.tail_under_way = true;
-        Some((page.number, tail, page.counts))
+        Some((page.number, tail, page.counts, std::mem::take(&mut page.seen)))
     }
 
     /// Removes the tails that may no longer be loaded.
@@ -140,6 +167,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
     use crate::model::position::WalkHistory;
+    use crate::model::seen::IdHasher;
 
     use super::*;
 
@@ -155,7 +183,8 @@ mod tests {
             properties: Vec::new(),
             pages: 0,
             read: 0,
-            seen_at_least: 0,
+            divided_at: None,
+            from_empty: false,
             unidentified: 0,
             total: None,
             passed: None,
@@ -171,6 +200,7 @@ mod tests {
     fn ids(new_ids: u64) -> PageCounts {
         PageCounts {
             ids: 2 * new_ids,
+            judged: 2 * new_ids,
             new_ids,
             unidentified: 0,
         }
@@ -200,7 +230,7 @@ mod tests {
         pages.ended(one, tail());
         assert!(pages.next_tail().is_none(), "page one has a batch under way");
         assert_eq!(pages.loaded(one, ids(4)), None);
-        let (number, _, counts) = pages.next_tail().unwrap();
+        let (number, _, counts, _) = pages.next_tail().unwrap();
         assert_eq!((number, counts), (one, ids(4)));
         assert!(pages.next_tail().is_none(), "the tail of page one is under way");
         assert_eq!(pages.loaded(one, ids(1)), Some(ids(5)));
@@ -209,5 +239,23 @@ mod tests {
             (pages.under_way(), pages.loaded(two, ids(0)), pages.count()),
             (1, Some(ids(3)), 0)
         );
+    }
+
+    #[test]
+    fn read_ids_wait_for_the_tail_unless_there_are_many() {
+        let hasher = IdHasher::new(uuid::Uuid::nil(), Vec::new());
+        let few = SeenIds::of(&hasher, ["a", "b"].into_iter());
+        let names: Vec<String> = (0..RECORDED_AT_ONCE).map(|number| number.to_string()).collect();
+        let many = SeenIds::of(&hasher, names.iter().map(String::as_str));
+        let mut pages = Pages::default();
+        let page = pages.open();
+        pages.read(page, few.clone());
+        assert!(pages.take_many_seen(page).is_empty());
+        pages.read(page, many);
+        assert_eq!(pages.take_many_seen(page).len(), RECORDED_AT_ONCE + 2);
+        assert!(pages.take_many_seen(page).is_empty());
+        pages.read(page, few.clone());
+        pages.ended(page, tail());
+        assert_eq!(pages.next_tail().unwrap().3, few);
     }
 }

@@ -155,7 +155,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             EmptyPagesVerdict::End => Ok(Some(EndReason::EmptyPages)),
             EmptyPagesVerdict::EndIfAllCame => {
                 self.dispatcher.drain().await?;
-                let distinct = self.transfer.store.distinct(self.transfer.walk.id).await?;
+                let distinct = self.transfer.store.distinct(&self.transfer.id_hasher).await?;
                 let unidentified = position.unidentified + self.dispatcher.unidentified;
                 let all_came = cursor::all_came(distinct, unidentified, position.total);
                 Ok(all_came.then_some(EndReason::EndReached))
@@ -166,10 +166,8 @@ impl<S: Source, T: Store> CursorReader<S, T> {
     /// The end of the transfer, once the last tail is loaded.
     fn walked(&self, position: CursorPosition, reason: EndReason) -> TransferEnd {
         let unidentified = position.unidentified + self.dispatcher.unidentified;
-        let seen_at_least = self.dispatcher.seen_at_least();
         TransferEnd {
             position: CursorPosition {
-                seen_at_least,
                 unidentified,
                 ..position
             },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::model::fault::{Kind, Outcome};
+use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Clock, Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Scope, Slot};
 use crate::model::status::RunStatus;
@@ -12,14 +12,14 @@ use crate::model::status::RunStatus;
 use closing::{after_full_walk, finish};
 use known_reader::KnownReader;
 use opening::open;
-use stored::{give_up, has_lost_ids, start_over, walk_of};
+use stored::{give_up, id_hasher, walk_of};
 
 use super::batch::TableState;
-use super::restart::{self, RESTARTS, Restart};
+use super::restart::{self, RESTARTS};
 use super::run::{Context, Ended};
 use super::run_spec::ProfilesReading;
 use super::transfer::Transfer;
-use super::transfer_end::{SEEN_LOST, TransferEnd, TransferFault, WALKS_AGAIN};
+use super::transfer_end::{TransferEnd, TransferFault};
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
 use super::watermarks::{self, Watermarks};
@@ -119,51 +119,62 @@ async fn read<S: Source, T: Store>(
 ) -> Outcome<Ended> {
     advise_on_ignored_watermark(context).await?;
     let mut resumable = resumable(context).await?;
-    if let Some(walk) = resumable.take_if(|walk| walk.finished.is_some()) {
-        context.listener.began(context.lease.slot, true);
-        return after_full_walk(context, walk, reading, true).await;
-    }
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
         context
             .progress
             .notice("a full walk is open or wanted first: it reads everything, whatever `--since` says");
     }
     let mut restarts = 0;
-    let mut restarted = None;
     loop {
-        let resumed = resumable.is_some();
-        context.listener.began(context.lease.slot, resumed);
-        let start = match resumable.take() {
-            Some(position) => position,
-            None => open(context, reading, restarted).await?,
-        };
-        let walk_id = start.walk_id;
-        let before = if resumed {
-            let _waiting = context.progress.waiting();
-            Some(context.store.distinct(walk_id).await?)
-        } else {
-            None
-        };
-        let anew = match transfer(context, start).await {
-            Err(stopped) => restart::decide(context, stopped, restarts).await?,
-            Ok(walked) => {
-                if !has_lost_ids(context, &walked.position).await? {
-                    return finish(context, walked, before, reading).await;
-                }
-                if restarts >= RESTARTS {
-                    give_up(context).await?;
-                    return Ok(Ended::partial(SEEN_LOST.to_owned(), WALKS_AGAIN));
-                }
-                Restart {
-                    why: SEEN_LOST.to_owned(),
-                    restarted,
-                }
+        match go_on(context, reading, resumable.take()).await {
+            Ok(ended) => return Ok(ended),
+            Err(stopped) if stopped.fault.kind == Kind::WalkLost && restarts < RESTARTS => {
+                resumable = what_is_stored(context, &stopped.fault).await?;
             }
-        };
+            Err(stopped) => resumable = restart::decide(context, stopped, restarts).await?,
+        }
         restarts += 1;
-        restarted = anew.restarted;
-        start_over(context, &anew.why).await?;
     }
+}
+
+/// Reads from a position, or from the start of a new walk, to the end and sweeps.
+async fn go_on<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    reading: ProfilesReading,
+    resumable: Option<CursorPosition>,
+) -> Result<Ended, TransferFault> {
+    let resumed = resumable.is_some();
+    context.listener.began(context.lease.slot, resumed);
+    let start = match resumable {
+        Some(walk) if walk.finished.is_some() => {
+            return Ok(after_full_walk(context, walk, reading, true).await?);
+        }
+        Some(position) => position,
+        None => open(context, reading).await?,
+    };
+    let before = if resumed {
+        let _waiting = context.progress.waiting();
+        Some(context.store.distinct(&id_hasher(&start)).await?)
+    } else {
+        None
+    };
+    let walked = transfer(context, start).await?;
+    Ok(finish(context, walked, before, reading).await?)
+}
+
+/// The position from which a walk goes on whose last commits may be lost: the one that is stored. It and the rows and seen ids
+/// that it covers were committed in one order, so that none of them is there without those before it.
+async fn what_is_stored<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    lost: &Fault,
+) -> Outcome<Option<CursorPosition>> {
+    context
+        .progress
+        .notice(&format!("{lost}; the walk goes on from its last stored page"));
+    // The run counts what it reads from here on once more.
+    context.progress.change(|counts| counts.distinct = 0);
+    context.store.mark(context.lease).await?;
+    resumable(context).await
 }
 
 /// Advises about a watermark that is ignored.
@@ -197,7 +208,13 @@ async fn resumable<S: Source, T: Store>(
     let Some(Position::Cursor(walk)) = store.cursor(context.lease.slot).await?.position else {
         return Ok(None);
     };
-    let kept = !has_lost_ids(context, &walk).await?;
+    if walk.divided_at.is_none() {
+        context.progress.notice(
+            "the open walk was begun by a former release, which kept its place otherwise; it starts over",
+        );
+        give_up(context).await?;
+        return Ok(None);
+    }
     let own = context.own_clocks().await?;
     let walk = cursor::bounded_by_own_clocks(walk);
     let sane = walk.as_ref().is_some_and(|walk| own.believe(walk.began_at));
@@ -209,20 +226,15 @@ async fn resumable<S: Source, T: Store>(
         return Ok(None);
     };
     let usable = match &walk.finished {
-        None => kept,
+        None => true,
         Some(finished) => {
             let fresh = store.now().await? - finished.at < APPROVAL_WINDOW;
             let approved = context.bounds.approved_removals.is_some();
-            kept && fresh && (approved || !finished.awaits_approval)
+            fresh && (approved || !finished.awaits_approval)
         }
     };
     if usable {
         return Ok(Some(walk));
-    }
-    if !kept {
-        context
-            .progress
-            .notice(&format!("{SEEN_LOST}; the walk starts over"));
     }
     give_up(context).await?;
     Ok(None)
@@ -235,7 +247,7 @@ async fn transfer<S: Source, T: Store>(
     let store = context.store;
     let walk = walk_of(&start);
     let table = context.resource.table();
-    let is_empty = start.pages == 0 && store.is_empty(table).await?;
+    let is_empty = start.pages == 0 && start.from_empty && store.is_empty(table).await?;
     let stored = if is_empty {
         0
     } else {
@@ -256,7 +268,7 @@ async fn transfer<S: Source, T: Store>(
         progress: context.progress.clone(),
         stop: context.stop.clone(),
         table_state: table_state.within(context.removals),
-        recorded: start.seen_at_least.into(),
+        id_hasher: id_hasher(&start),
         seen_filter: SeenFilter::default(),
         stored,
     };

@@ -1,19 +1,21 @@
-//! Decides whether a walk of profiles that broke off is restarted. A stored cursor can become invalid; without a
-//! restart every run would fail at the same page until a person resets the position. A walk may have taken days, so an
-//! outage of the tenant must not restart it.
+//! Decides whether the listing of a walk of profiles that broke off is read again from its start. A stored cursor can become
+//! invalid; otherwise every run would fail at the same page until a person resets the position. A walk may have taken days,
+//! so an outage of the tenant must not restart its listing.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Source, Store, Walkable};
-use crate::model::position::{CursorPosition, Position, Restarted};
+use crate::model::position::{CursorPosition, Position, Restarted, WalkHistory};
 
-use super::profiles::stored::moved;
+use super::profiles::stored::{give_up, moved};
 use super::run::Context;
+use super::segment;
 use super::small_pages::read_segments;
-use super::transfer_end::{SEEN_LOST, TransferFault};
+use super::transfer_end::TransferFault;
 
 /// The most restarts within one run.
 pub(super) const RESTARTS: u32 = 3;
@@ -23,28 +25,15 @@ const ONCE_IN: TimeDelta = TimeDelta::hours(24);
 /// How long the check whether the tenant answers other requests may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A decision to restart a walk.
-pub(super) struct Restart {
-    /// The reason, for the notice.
-    pub(super) why: String,
-    /// The walk's position, if the reason is an invalid cursor.
-    pub(super) restarted: Option<Restarted>,
-}
-
-/// Decides about a walk that broke off: it is restarted (`restarts`: how often that has happened in this run), or the
-/// fault ends the run.
+/// Decides about a walk that broke off: its listing is read again from its start (`restarts`: how often that has happened in this
+/// run), or the fault ends the run. What the walk has covered stays covered: a profile that either reading saw is kept. Returns
+/// the position at the start, or none where the segment has changed and another walk has to begin.
 pub(super) async fn decide<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     stopped: TransferFault,
     restarts: u32,
-) -> Outcome<Restart> {
+) -> Outcome<Option<CursorPosition>> {
     let TransferFault { fault, unread } = stopped;
-    if fault.kind == Kind::WalkLost && restarts < RESTARTS {
-        return Ok(Restart {
-            why: SEEN_LOST.to_owned(),
-            restarted: None,
-        });
-    }
     let Some(position) = unread.filter(|position| position.cursor != "*" && is_an_answer(&fault.kind)) else {
         return Err(fault);
     };
@@ -66,13 +55,44 @@ pub(super) async fn decide<S: Source, T: Store>(
     } else {
         format!("the tenant no longer accepts the stored cursor ({fault})")
     };
-    Ok(Restart {
-        why,
-        restarted: Some(Restarted {
-            read: position.read,
-            at: now,
-        }),
-    })
+    from_the_start(context, *position, &why, now).await
+}
+
+/// Moves a walk back to the start of its listing.
+async fn from_the_start<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    position: CursorPosition,
+    why: &str,
+    now: Time,
+) -> Outcome<Option<CursorPosition>> {
+    let (choice, _) = segment::choose(context, None).await?;
+    if choice.segment != position.segment {
+        context.progress.notice(&format!(
+            "{why}, and another segment is to be read; the walk starts over"
+        ));
+        give_up(context).await?;
+        return Ok(None);
+    }
+    context.progress.notice(&format!(
+        "{why}; the listing is read again from its start, and what the walk has covered is kept"
+    ));
+    let restarted = CursorPosition {
+        cursor: "*".to_owned(),
+        read: 0,
+        unidentified: 0,
+        course: WalkHistory {
+            failed_here: 0,
+            restarted: Some(Restarted {
+                read: position.read,
+                at: now,
+            }),
+            ..position.course
+        },
+        ..position
+    };
+    let moved = moved(Some(restarted.clone()), None);
+    context.store.advance(context.lease, &moved).await?;
+    Ok(Some(restarted))
 }
 
 /// Whether the fault concerns the request, not this process.

@@ -4,6 +4,7 @@
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Identified, Source, Store};
+use crate::model::seen::IdHasher;
 use crate::model::status::RunStatus;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
@@ -11,7 +12,6 @@ use crate::model::walk::{Candidates, Walk};
 use super::lookups::{self, Doubt, LookedUp};
 use super::missed;
 use super::run::{Context, Ended};
-use super::transfer_end::SEEN_LOST;
 use super::walk::cursor;
 
 /// Candidates that are fetched and judged at once.
@@ -23,8 +23,6 @@ const WITNESSES: u32 = 3;
 /// A walk whose reading is complete.
 pub(super) struct Sweep<'a> {
     walk: Walk,
-    /// Distinct ids that the walk read.
-    read: u64,
     /// The resource whose candidates are looked up by id. None: an id that the walk did not see is gone.
     looked_up: Option<LookedUp<'a>>,
 }
@@ -39,32 +37,28 @@ struct SweepOutcome {
     unclear: u64,
     /// The reason why no candidate can be judged, or the first reason why one could not.
     doubt: Option<Doubt>,
-    /// PostgreSQL crashed and lost the seen ids, so the rows that the walk saw are unknown.
-    lost: bool,
 }
 
 impl SweepOutcome {
     /// Whether the sweep must stop.
     fn is_stopped(&self) -> bool {
-        self.lost || self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
+        self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
     }
 }
 
 impl<'a> Sweep<'a> {
     /// Of a list: what is not in it any more is gone.
-    pub(super) fn of_list(walk: Walk, read: u64) -> Self {
+    pub(super) fn of_list(walk: Walk) -> Self {
         Self {
             walk,
-            read,
             looked_up: None,
         }
     }
 
     /// Of the profiles in a segment: each candidate is asked for by id.
-    pub(super) fn of_profiles(walk: Walk, read: u64, profiles: LookedUp<'a>) -> Self {
+    pub(super) fn of_profiles(walk: Walk, profiles: LookedUp<'a>) -> Self {
         Self {
             walk,
-            read,
             looked_up: Some(profiles),
         }
     }
@@ -74,10 +68,11 @@ impl<'a> Sweep<'a> {
 pub(super) async fn candidates<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     walk: Walk,
+    seen: &IdHasher,
 ) -> Outcome<Candidates> {
     context.stop.check()?;
     let table = context.resource.table();
-    context.store.candidates(table, walk).await
+    context.store.candidates(table, walk, seen).await
 }
 
 /// Runs the sweep if all guards allow it.
@@ -89,16 +84,10 @@ pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
     if candidates.unseen == 0 {
         return Ok(Ended::well(&context.progress.read()));
     }
-    if has_lost_ids(context, &sweep).await? {
-        return Ok(lost());
-    }
     if let Some(ended) = too_many(context, candidates) {
         return Ok(ended);
     }
     let swept = judge_all(context, &sweep).await?;
-    if swept.lost {
-        return Ok(lost());
-    }
     if swept.missed > cursor::tolerance(candidates.stored) {
         return Ok(Ended::partial(
             format!(
@@ -129,22 +118,6 @@ pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
             .as_deref()
             .unwrap_or("they are kept; the next full walk asks again"),
     ))
-}
-
-/// Whether PostgreSQL crashed since the walk ended. Rows that the walk saw would look as if they were gone.
-async fn has_lost_ids<S: Source, T: Store, R: Identified + ?Sized>(
-    context: &Context<'_, S, T, R>,
-    sweep: &Sweep<'_>,
-) -> Outcome<bool> {
-    let (_, read) = context.store.seen(sweep.walk.id).await?;
-    Ok(read < sweep.read)
-}
-
-fn lost() -> Ended {
-    Ended::partial(
-        SEEN_LOST.to_owned(),
-        "everything is loaded; what is gone at the tenant is removed after the next whole reading",
-    )
 }
 
 /// Checks the bounds on removals: the configured number or share, and never more than half of the rows without
@@ -234,11 +207,6 @@ async fn judge_between<S: Source, T: Store, R: Identified + ?Sized>(
         ids.retain(|id| through.is_none_or(|through| id.as_str() <= through));
         let Some(last) = ids.last() else { return Ok(None) };
         after.clone_from(last);
-        // Checked after the candidates were listed: if the ids are complete now, they were complete then.
-        swept.lost = has_lost_ids(context, sweep).await?;
-        if swept.lost {
-            return Ok(None);
-        }
         let asked = ids.len() as u64;
         // Rows that are stored by now are older than the answers to the look-ups.
         let asked_at = context.store.now().await?;

@@ -1,12 +1,12 @@
 //! The shared state of a transfer of a cursor listing into its table.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Time;
 use crate::model::lease::Lease;
 use crate::model::ports::{Store, Walkable};
 use crate::model::position::CursorPosition;
+use crate::model::seen::IdHasher;
 use crate::model::walk::Walk;
 
 use super::batch::TableState;
@@ -26,19 +26,12 @@ pub(super) struct Transfer<S, T> {
     pub(super) progress: Progress,
     pub(super) stop: Stop,
     pub(super) table_state: TableState,
-    /// Seen ids that are committed for this walk, those of earlier runs included.
-    pub(super) recorded: AtomicU64,
-    /// The ids that this process has read in the walk.
+    /// Hashes the ids that the walk reads.
+    pub(super) id_hasher: IdHasher,
+    /// What this process has read of the walk.
     pub(super) seen_filter: SeenFilter,
     /// An estimate of the table's rows when this run began.
     pub(super) stored: u64,
-}
-
-impl<S, T> Transfer<S, T> {
-    /// A lower bound of the walk's rows of seen ids.
-    pub(super) fn recorded(&self) -> u64 {
-        self.recorded.load(Ordering::Relaxed)
-    }
 }
 
 impl<S, T: Store> Transfer<S, T> {

@@ -3,9 +3,7 @@
 use crate::model::fault::Fault;
 use crate::model::position::CursorPosition;
 
-/// What happened to the seen ids, for a notice or an error.
-pub(super) const SEEN_LOST: &str = "the ids that the walk had seen were lost in a crash of PostgreSQL";
-/// The hint after the seen ids of a walk, or its segment, were lost.
+/// The hint where the segment of a walk is gone.
 pub(super) const WALKS_AGAIN: &str =
     "what was read is loaded and nothing was removed; the next run walks again";
 

@@ -16,6 +16,7 @@ use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{CountStore, LoadStore, Loader, RunStore, SweepStore};
 use blueconic_sync::model::position::Slot;
 use blueconic_sync::model::rows::timestamp;
+use blueconic_sync::model::seen::IdHasher;
 use blueconic_sync::model::table::Table;
 use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::model::walk::{Candidates, Walk};
@@ -153,6 +154,14 @@ impl RunStore for EventStore {
         Ok(())
     }
 
+    async fn assert_nothing_lost(&self, _lease: &Lease) -> Outcome<()> {
+        Ok(())
+    }
+
+    async fn mark(&self, _lease: &Lease) -> Outcome<()> {
+        Ok(())
+    }
+
     async fn open_gaps(&self, _resource: &'static str) -> Outcome<Vec<TimeRange>> {
         let tables = self.0.lock().unwrap();
         Ok(tables.open.iter().map(|(span, _)| *span).collect())
@@ -190,11 +199,11 @@ impl LoadStore for EventStore {
 }
 
 impl SweepStore for EventStore {
-    async fn seen(&self, _walk_id: Uuid) -> Outcome<(u64, u64)> {
+    async fn divide(&self, _table: &'static Table) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 
-    async fn distinct(&self, _walk_id: Uuid) -> Outcome<u64> {
+    async fn distinct(&self, _walk: &IdHasher) -> Outcome<u64> {
         Err(not_for_events())
     }
 
@@ -206,7 +215,7 @@ impl SweepStore for EventStore {
         Err(not_for_events())
     }
 
-    async fn candidates(&self, _table: &'static Table, _walk: Walk) -> Outcome<Candidates> {
+    async fn candidates(&self, _table: &'static Table, _walk: Walk, _seen: &IdHasher) -> Outcome<Candidates> {
         Err(not_for_events())
     }
 

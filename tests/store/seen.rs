@@ -1,10 +1,13 @@
-//! Seen ids: what a walk read itself, what others protect, and a loss that does not go unnoticed.
+//! Seen ids: what a walk read itself, what others protect, large pages, and how much of it is kept.
 
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
+use blueconic_sync::model::seen::{IdHasher, SeenIds};
+use blueconic_sync::model::walk::Candidates;
 
 use crate::support::fixture::{
-    PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position,
+    PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, id_hasher, load, position,
+    recording,
 };
 
 fn seen(ids: &[&str]) -> Batch {
@@ -25,49 +28,157 @@ async fn an_increment_protects_from_the_open_walk_and_does_not_count_for_it() {
     let mut walking = db.profiles(&full, Some(walk)).await;
     let mut incrementing = db.profiles(&increment, Some(other)).await;
 
-    assert_eq!(load(&mut incrementing, seen(&["a", "b", "a"])).await.recorded, 3);
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (3, 0));
-    assert_eq!(db.store.seen(other.id).await.unwrap(), (3, 3));
+    load(&mut incrementing, recording(other, seen(&["a", "b", "a"]))).await;
+    assert_eq!(db.seen(walk).await, (2, 0));
+    assert_eq!(db.seen(other).await, (2, 2));
     // What an increment protected the walk has not read; what it reads again counts once.
-    assert_eq!(db.store.distinct(walk.id).await.unwrap(), 0);
-    assert_eq!(load(&mut walking, seen(&["a", "c", "c", ""])).await.recorded, 3);
-    assert_eq!(load(&mut walking, seen(&["a", "c"])).await.recorded, 2);
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (8, 5));
-    assert_eq!(db.store.distinct(walk.id).await.unwrap(), 2);
+    assert_eq!(db.store.distinct(&id_hasher(walk)).await.unwrap(), 0);
+    load(&mut walking, recording(walk, seen(&["a", "c", "c", ""]))).await;
+    load(&mut walking, recording(walk, seen(&["a", "c"]))).await;
+    assert_eq!(db.seen(walk).await, (6, 4));
+    assert_eq!(db.store.distinct(&id_hasher(walk)).await.unwrap(), 2);
+    assert!(db.has_seen(walk, "b").await && !db.has_seen(walk, "d").await);
 
     db.store.forget(&increment, other.id).await.unwrap();
-    assert_eq!(db.store.seen(other.id).await.unwrap(), (0, 0));
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (8, 5));
+    assert_eq!(db.seen(other).await, (0, 0));
+    assert_eq!(db.seen(walk).await, (6, 4));
     // Once the walk is closed, its ids are forgotten with it, and nobody writes for it any more.
     moved.position = None;
     db.store.advance(&full, &moved).await.unwrap();
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (0, 0));
+    assert_eq!(db.seen(walk).await, (0, 0));
     load(&mut incrementing, seen(&["d"])).await;
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (0, 0));
+    assert_eq!(db.seen(walk).await, (0, 0));
 }
 
 #[tokio::test]
-async fn ids_that_a_crash_emptied_are_missing_from_the_count() {
+async fn an_unchanged_batch_of_a_full_walk_opens_no_transaction() {
     let db = fixture().await;
-    let (lease, walk) = db.walk(PROFILES_FULL).await;
-    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let (full, walk) = db.walk(PROFILES_FULL).await;
+    let mut walking = db.profiles(&full, Some(walk)).await;
+    let last = "select pg_current_xact_id()::text::bigint";
+    let before: i64 = db.one(last).await;
+    load(&mut walking, seen(&["a", "b"])).await;
+    assert_eq!(db.one::<i64>(last).await, before + 1, "only the question itself");
+    load(&mut walking, recording(walk, seen(&["a", "b"]))).await;
+    assert!(db.one::<i64>(last).await > before + 2);
+    assert_eq!(db.seen(walk).await, (2, 2));
+}
+
+/// The hashes of a part that does not fit into memory are read in ranges.
+#[tokio::test]
+async fn what_does_not_fit_into_memory_is_compared_range_by_range() {
+    const PAGES: u32 = 5;
+    const IDS: u32 = 900_000;
+    let db = fixture().await;
+    let (full, before) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&full, Some(before)).await;
     let mut batch = Batch::default();
-    add_profile(&mut batch, "a", None, "x");
-    let mut moved = advance();
-    let blueconic_sync::model::position::Position::Cursor(mut place) = position(walk) else {
-        unreachable!()
-    };
-    place.seen_at_least = 1;
-    moved.position = Some(blueconic_sync::model::position::Position::Cursor(place.clone()));
-    loader.load(batch, Some(moved)).await.unwrap();
-    let kind: String = db
-        .one("select relpersistence::text from pg_class where oid = 'sync.walk_seen'::regclass")
+    for id in ["1", "2", "nowhere", "4"] {
+        add_profile(&mut batch, id, None, "x");
+    }
+    load(&mut loader, batch).await;
+    let (_, walk) = db.walk(PROFILES_INCREMENT).await;
+    let hasher = id_hasher(walk);
+    for page in 0..PAGES {
+        // A tenth of each page stands on the next one, too.
+        let from = page * IDS / 10 * 9;
+        let ids: Vec<String> = (from..from + IDS).map(|number| number.to_string()).collect();
+        let recorded = SeenIds::of(&hasher, ids.iter().map(String::as_str));
+        let mut walking = db.profiles(&full, Some(walk)).await;
+        load(
+            &mut walking,
+            Batch {
+                recorded,
+                ..Batch::default()
+            },
+        )
         .await;
-    assert_eq!(kind, "u", "PostgreSQL empties it after a crash");
-    sqlx::query("truncate sync.walk_seen")
+    }
+    assert_eq!(db.seen(walk).await.0, i64::from(PAGES * IDS));
+    let different = u64::from((PAGES - 1) * IDS / 10 * 9 + IDS);
+    assert_eq!(db.store.distinct(&hasher).await.unwrap(), different);
+    let found = db.store.candidates(&PROFILES, walk, &hasher).await.unwrap();
+    assert_eq!(found, Candidates { stored: 4, unseen: 1 });
+    assert_eq!(
+        db.store.unseen(&PROFILES, walk, "", 9).await.unwrap(),
+        ["nowhere"]
+    );
+}
+
+#[tokio::test]
+async fn a_divided_table_is_compared_part_by_part() {
+    let db = fixture().await;
+    let (full, before) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&full, Some(before)).await;
+    let mut batch = Batch::default();
+    for id in ["a", "b", "ba", "c", "d", "e"] {
+        add_profile(&mut batch, id, None, "x");
+    }
+    load(&mut loader, batch).await;
+    let (_, walk) = db.walk(PROFILES_INCREMENT).await;
+    let hasher = IdHasher::new(walk.id, vec!["b".to_owned(), "d".to_owned()]);
+    let mut walking = db.profiles(&full, Some(walk)).await;
+    for read in [&["a", "ba", "new"][..], &["d", "a"]] {
+        let recorded = SeenIds::of(&hasher, read.iter().copied());
+        let batch = Batch {
+            recorded,
+            ..Batch::default()
+        };
+        load(&mut walking, batch).await;
+    }
+    assert_eq!(db.store.distinct(&hasher).await.unwrap(), 4);
+    let found = db.store.candidates(&PROFILES, walk, &hasher).await.unwrap();
+    assert_eq!(found, Candidates { stored: 6, unseen: 3 });
+    assert_eq!(
+        db.store.unseen(&PROFILES, walk, "", 9).await.unwrap(),
+        ["b", "c", "e"]
+    );
+    // A small table is one part.
+    assert_eq!(db.store.divide(&PROFILES).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_large_table_is_divided_by_a_sample_of_its_ids() {
+    let db = fixture().await;
+    let (full, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&full, Some(walk)).await;
+    for from in (0..6_000).step_by(1_000) {
+        let mut batch = Batch::default();
+        for number in from..from + 1_000 {
+            add_profile(&mut batch, &format!("id-{number:04}"), None, "x");
+        }
+        loader.load(batch, None).await.unwrap();
+    }
+    // The planner believes that there are six million of them.
+    sqlx::query("update pg_class set reltuples = 6e6 where oid = 'blueconic.profiles'::regclass")
         .execute(&db.look)
         .await
         .unwrap();
-    let (all, _) = db.store.seen(walk.id).await.unwrap();
-    assert!(all < place.seen_at_least, "the loss goes unnoticed");
+    let bounds = db.store.divide(&PROFILES).await.unwrap();
+    assert!(bounds.is_sorted() && bounds.len() <= 2, "{bounds:?}");
+}
+
+#[tokio::test]
+async fn what_a_walk_saw_survives_a_crash_and_takes_eight_bytes_a_profile() {
+    let db = fixture().await;
+    let (full, walk) = db.walk(PROFILES_FULL).await;
+    let mut walking = db.profiles(&full, Some(walk)).await;
+    let ids: Vec<String> = (0..10_000).map(|number| format!("profile-{number}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for _ in 0..10 {
+        load(&mut walking, recording(walk, seen(&ids))).await;
+    }
+    for table in ["sync.walk_seen", "sync.walk_unseen"] {
+        let kind: String = db
+            .one(&format!(
+                "select relpersistence::text from pg_class where oid = '{table}'::regclass"
+            ))
+            .await;
+        assert_eq!(kind, "p", "PostgreSQL would empty {table} after a crash");
+    }
+    let bytes: i64 = db.one("select pg_total_relation_size('sync.walk_seen')").await;
+    assert!(
+        (800_000..1_000_000).contains(&bytes),
+        "{bytes} bytes for 100,000 ids"
+    );
 }

@@ -6,7 +6,7 @@ use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::cursor::Cursor;
 use blueconic_sync::model::fault::{Fault, Kind};
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{Observer as _, RunStore as _, SweepStore as _};
+use blueconic_sync::model::ports::{Observer as _, RunStore as _};
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::postgres::{reset, status};
@@ -201,7 +201,7 @@ async fn reset_forgets_positions_and_no_data_and_waits_for_runs() {
     for slot in [PROFILES_FULL, PROFILES_INCREMENT] {
         assert_eq!(db.store.cursor(slot).await.unwrap(), Cursor::default());
     }
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (0, 0));
+    assert_eq!(db.seen(walk).await, (0, 0));
     assert_eq!(db.one::<i64>("select count(*) from blueconic.profiles").await, 1);
     assert!(db.store.cursor(SEGMENTS).await.unwrap().watermark.is_some());
     // The run that had lapsed cannot bring its position back.

@@ -3,13 +3,14 @@
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{CountStore as _, LoadStore as _, RunStore as _, SweepStore as _};
+use blueconic_sync::model::seen::encode;
 use blueconic_sync::model::verdict::Verdict;
 use blueconic_sync::model::walk::Candidates;
 use bytes::Bytes;
 
 use crate::support::fixture::{
     Fixture, PROFILES, PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, advance, fixture,
-    load, position,
+    id_hasher, load, position, recording,
 };
 
 async fn stored(db: &Fixture, ids: &[&str]) {
@@ -37,19 +38,20 @@ async fn candidates_are_neither_seen_nor_loaded_since() {
     stored(&db, &["a", "b", "c", "d", "e"]).await;
     let (lease, walk) = db.walk(PROFILES_FULL).await;
     let mut loader = db.profiles(&lease, Some(walk)).await;
-    load(
-        &mut loader,
-        Batch {
-            seen: vec!["b".to_owned()],
-            ..Batch::default()
-        },
-    )
-    .await;
+    let read = Batch {
+        seen: vec!["b".to_owned()],
+        ..Batch::default()
+    };
+    load(&mut loader, recording(walk, read)).await;
     let mut batch = Batch::default();
     add_profile(&mut batch, "d", None, "changed");
     batch.seen.clear();
     load(&mut loader, batch).await;
-    let found = db.store.candidates(&PROFILES, walk).await.unwrap();
+    let found = db
+        .store
+        .candidates(&PROFILES, walk, &id_hasher(walk))
+        .await
+        .unwrap();
     assert_eq!(found, Candidates { stored: 5, unseen: 3 });
     assert_eq!(db.store.unseen(&PROFILES, walk, "", 2).await.unwrap(), ["a", "c"]);
     assert_eq!(db.store.unseen(&PROFILES, walk, "c", 2).await.unwrap(), ["e"]);
@@ -65,15 +67,20 @@ async fn each_verdict_has_its_consequence() {
     .await;
     let (lease, walk) = db.walk(PROFILES_FULL).await;
     let mut loader = db.profiles(&lease, Some(walk)).await;
-    let found = db.store.candidates(&PROFILES, walk).await.unwrap();
+    let found = db
+        .store
+        .candidates(&PROFILES, walk, &id_hasher(walk))
+        .await
+        .unwrap();
     assert_eq!(found.unseen, 7);
     // Loaded or protected between the listing of candidates and the removal.
     let mut batch = Batch::default();
     add_profile(&mut batch, "touched", None, "changed");
     batch.seen.clear();
     load(&mut loader, batch).await;
-    sqlx::query("insert into sync.walk_seen values ($1, 'seen', false)")
+    sqlx::query("insert into sync.walk_seen (walk_id, part, read, hashes) values ($1, -1, false, $2)")
         .bind(walk.id)
+        .bind(encode(vec![id_hasher(walk).hash("seen")]))
         .execute(&db.look)
         .await
         .unwrap();
@@ -114,7 +121,7 @@ async fn each_verdict_has_its_consequence() {
         ["merged"]
     );
     assert_eq!(db.store.unseen(&PROFILES, walk, "", 9).await.unwrap(), ["kept"]);
-    assert_eq!(db.store.seen(walk.id).await.unwrap(), (2, 0));
+    assert_eq!(db.seen(walk).await, (2, 0));
 }
 
 #[tokio::test]
@@ -199,7 +206,10 @@ async fn a_list_loses_its_rows_without_a_trace() {
             .unwrap(),
         passed: None,
     };
-    db.store.candidates(&SEGMENTS_TABLE, later).await.unwrap();
+    db.store
+        .candidates(&SEGMENTS_TABLE, later, &id_hasher(later))
+        .await
+        .unwrap();
     let removed = db
         .store
         .remove(

@@ -7,6 +7,7 @@ use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ports::{LoadStore, Loader, RunStore};
 use blueconic_sync::model::position::{CursorPosition, Position, Scope, Slot, WalkHistory};
+use blueconic_sync::model::seen::{IdHasher, SeenIds};
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::loader::PostgresLoader;
@@ -135,6 +136,31 @@ impl Fixture {
         (lease, walk)
     }
 
+    /// How many ids are recorded for a walk, each as often as it was: all, and those that it read itself.
+    pub(crate) async fn seen(&self, walk: Walk) -> (i64, i64) {
+        sqlx::query_as(
+            "select coalesce(sum(octet_length(hashes) / 8), 0)::bigint,
+               coalesce(sum(octet_length(hashes) / 8) filter (where read), 0)::bigint
+             from sync.walk_seen where walk_id = $1",
+        )
+        .bind(walk.id)
+        .fetch_one(&self.look)
+        .await
+        .unwrap()
+    }
+
+    /// Whether an id is recorded for a walk.
+    pub(crate) async fn has_seen(&self, walk: Walk, id: &str) -> bool {
+        let rows: Vec<Vec<u8>> = sqlx::query_scalar("select hashes from sync.walk_seen where walk_id = $1")
+            .bind(walk.id)
+            .fetch_all(&self.look)
+            .await
+            .unwrap();
+        let hash = id_hasher(walk).hash(id);
+        rows.iter()
+            .any(|hashes| blueconic_sync::model::seen::holds(hashes, hash))
+    }
+
     pub(crate) async fn profiles(&self, lease: &Lease, walk: Option<Walk>) -> PostgresLoader {
         self.store.loader(&PROFILES, lease, walk).await.unwrap()
     }
@@ -157,6 +183,17 @@ impl Fixture {
             .await
             .unwrap()
     }
+}
+
+/// Hashes the ids of a walk over a table in one part.
+pub(crate) fn id_hasher(walk: Walk) -> IdHasher {
+    IdHasher::new(walk.id, Vec::new())
+}
+
+/// The batch, with what it has read recorded for the walk.
+pub(crate) fn recording(walk: Walk, batch: Batch) -> Batch {
+    let recorded = SeenIds::of(&id_hasher(walk), batch.seen.iter().map(String::as_str));
+    Batch { recorded, ..batch }
 }
 
 /// Loads and unwraps.
@@ -243,7 +280,8 @@ pub(crate) fn position(walk: Walk) -> Position {
         properties: vec![],
         pages: 0,
         read: 0,
-        seen_at_least: 0,
+        divided_at: Some(Vec::new()),
+        from_empty: false,
         unidentified: 0,
         total: None,
         passed: None,

@@ -37,7 +37,7 @@ const TRACES: [&str; 7] = [
     "select xmin::text || to_jsonb(c) from sync.cursors as c order by 1",
     "select xmin::text || to_jsonb(r) from sync.runs as r order by 1",
     "select xmin::text || to_jsonb(l) from sync.leases as l order by 1",
-    "select xmin::text || walk_id || id from sync.walk_seen order by 1",
+    "select xmin::text || walk_id || part || encode(hashes, 'hex') from sync.walk_seen order by 1",
 ];
 
 async fn traces(database: &Database) -> Vec<Vec<String>> {

@@ -6,25 +6,28 @@ use uuid::Uuid;
 
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
+use crate::model::seen::IdHasher;
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
 /// Removes what a complete walk no longer saw.
 pub trait SweepStore: Send + Sync + 'static {
-    /// Rows of `sync.walk_seen` of a walk: `(all, read by the walk itself)`. An id may have more than one.
-    fn seen(&self, walk_id: Uuid) -> impl Future<Output = Outcome<(u64, u64)>> + Send;
+    /// The ids at which a large table is divided into parts of about equal size, so that a sweep takes the same memory however
+    /// large the table is. Empty for all others.
+    fn divide(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// How many different ids the walk itself read.
-    fn distinct(&self, walk_id: Uuid) -> impl Future<Output = Outcome<u64>> + Send;
-    /// At most `limit` ids that the walk itself read, and so existed at the tenant recently.
+    fn distinct(&self, walk: &IdHasher) -> impl Future<Output = Outcome<u64>> + Send;
+    /// At most so many ids that the walk itself read: things that the tenant had a while ago.
     fn witnesses(&self, walk_id: Uuid, limit: u32) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Forgets the seen ids of a walk.
     fn forget(&self, lease: &Lease, walk_id: Uuid) -> impl Future<Output = Outcome<()>> + Send;
-    /// The number of rows that a sweep of this walk would remove.
+    /// How many rows of the table a sweep of this walk would remove. They are stored for the steps of the sweep.
     fn candidates(
         &self,
         table: &'static Table,
         walk: Walk,
+        seen: &IdHasher,
     ) -> impl Future<Output = Outcome<Candidates>> + Send;
     /// The ids of candidates after `after`, in order, at most `limit`.
     fn unseen(

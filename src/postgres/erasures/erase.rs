@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::model::table::Table;
 use crate::postgres::bigint::to_count;
-use crate::postgres::erasures::hash::{Hasher, hasher, stand_in};
+use crate::postgres::erasures::hash::{Hasher, hasher};
 use crate::postgres::erasures::{ids_in_text, merged_ids, statistics};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving::{self, Place};
@@ -104,7 +104,7 @@ async fn erase_once(
         hashes.extend(keep(&mut transaction, &keyed, chain, receipt_id, at).await?);
     }
     let all: Vec<String> = chains.iter().flatten().cloned().collect();
-    let removed = remove(&mut transaction, tables, &keyed, &all, at).await?;
+    let removed = remove(&mut transaction, tables, &all, at).await?;
     known_in_memory::notice_all(&mut transaction).await?;
     boundary::cross("erase", DOING, transaction.commit()).await?;
     Ok(Receipt {
@@ -171,7 +171,6 @@ async fn keep(
 async fn remove(
     connection: &mut PgConnection,
     tables: &[&'static Table],
-    keyed: &Hasher,
     ids: &[String],
     at: Time,
 ) -> Result<Vec<(String, u64)>, Error> {
@@ -190,7 +189,7 @@ async fn remove(
             audit_objects(connection, ids, at).await?,
         ),
         ("sync.rejects", rejects(connection, ids, &spellings).await?),
-        ("sync.walk_seen", stand_in_seen(connection, keyed, ids).await?),
+        ("sync.walk_seen", seen::forget_witnesses(connection, ids).await?),
         ("sync.walk_unseen", seen::withdraw(connection, ids).await?),
         ("sync.runs", runs(connection, &spellings).await?),
     ];
@@ -241,14 +240,7 @@ async fn rejects(connection: &mut PgConnection, ids: &[String], spellings: &[Str
     Ok(gone.rows_affected())
 }
 
-/// Replaces the ids in `sync.walk_seen` by stand-ins, so that open walks still count them. With fewer ids, a walk would
-/// conclude that a crash lost some.
-async fn stand_in_seen(connection: &mut PgConnection, keyed: &Hasher, ids: &[String]) -> Result<u64, Error> {
-    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&keyed.hash(id))).collect();
-    seen::rename(connection, ids, &stand_ins).await
-}
-
-/// Removes errors of runs that name an id. Our messages do not name profiles any more, but quoted texts of the tenant may.
+/// Errors of runs that name one. (Messages do not name profiles any more; a tenant's own words may.)
 async fn runs(connection: &mut PgConnection, spellings: &[String]) -> Result<u64, Error> {
     let changed = sqlx::query_scalar!(
         r#"with withheld as (

@@ -46,7 +46,7 @@ impl Hasher {
     }
 }
 
-/// The stand-in for an erased id in `sync.walk_seen`, where ids are only counted.
+/// What stands for an erased id in a batch: there an id is only counted.
 pub(crate) fn stand_in(hash: &IdHash) -> String {
     format!("erased:{}", hex::encode(hash))
 }

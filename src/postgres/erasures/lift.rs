@@ -3,10 +3,10 @@
 use crate::model::Time;
 use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::erase::alone;
-use crate::postgres::erasures::hash::{existing, stand_in};
+use crate::postgres::erasures::hash::existing;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{boundary, known_in_memory, seen};
+use crate::postgres::{boundary, known_in_memory};
 
 const DOING: &str = "lifting erasures";
 
@@ -46,9 +46,6 @@ async fn lift_at_once(store: &PostgresStore, ids: &[String]) -> Result<Lifted, E
     .fetch_all(&mut *transaction)
     .await
     .doing(DOING)?;
-    // An open walk that has read the person would otherwise count them twice.
-    let stand_ins: Vec<String> = ids.iter().map(|id| stand_in(&hasher.hash(id))).collect();
-    seen::rename(&mut transaction, &stand_ins, ids).await?;
     known_in_memory::notice_all(&mut transaction).await?;
     boundary::cross("lift", DOING, transaction.commit()).await?;
     Ok(Lifted {

@@ -122,7 +122,8 @@ fn profiles_in(batch: &Batch) -> impl Iterator<Item = String> {
         .flat_map(|(loser, survivor)| [loser, survivor]);
     let rehashed = batch.rehash.iter().map(|(id, _)| id);
     let parents = batch.children.parents().iter().map(|parent| &parent.id);
-    let others = batch.seen.iter().chain(merged).chain(rehashed).chain(parents);
+    let others = batch.seen.iter().chain(batch.recorded.witnesses());
+    let others = others.chain(merged).chain(rehashed).chain(parents);
     others
         .map(String::as_str)
         .chain(batch.rows.ids())
@@ -160,6 +161,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> FilteredBatch {
     filtered.rows.retain(|key| !staged(key));
     let alone = filtered.children.retain(|id| !erased.has(id));
     filtered.rehash.retain(|(id, _)| !erased.has(id));
+    filtered.recorded.retain_witnesses(|id| !erased.has(id));
     for id in &mut filtered.seen {
         if let Some(hash) = erased.0.get(id) {
             *id = stand_in(hash);
@@ -267,6 +269,7 @@ pub(crate) fn judged(verdicts: &[(String, Verdict)]) -> BTreeSet<String> {
 mod tests {
     use super::*;
     use crate::model::page::RejectReason;
+    use crate::model::seen::{IdHasher, SeenIds};
 
     fn erased(ids: &[&str]) -> Erased {
         Erased(ids.iter().map(|id| ((*id).to_owned(), [7; 32])).collect())
@@ -286,8 +289,10 @@ mod tests {
     #[test]
     fn an_erased_person_counts_and_leaves_nothing() {
         let pair = |loser: &str, survivor: &str| (loser.to_owned(), survivor.to_owned());
+        let hasher = IdHasher::new(uuid::Uuid::nil(), Vec::new());
         let mut batch = Batch {
             seen: ["gone", "here", "gone"].map(str::to_owned).to_vec(),
+            recorded: SeenIds::of(&hasher, ["gone", "here", "gone"].into_iter()),
             rehash: vec![("gone".to_owned(), [1; 16]), ("here".to_owned(), [1; 16])],
             aliases: vec![pair("gone", "here"), pair("late", "gone"), pair("x", "here")],
             rejects: vec![
@@ -318,6 +323,8 @@ mod tests {
             (3, "here")
         );
         assert_eq!(filtered.batch.seen[0], filtered.batch.seen[2]);
+        assert_eq!(filtered.batch.recorded.len(), 3);
+        assert_eq!(filtered.batch.recorded.witnesses(), ["here"]);
         assert!(!format!("{:?}", filtered.batch).contains("\"gone\""));
     }
 

@@ -71,6 +71,7 @@ impl Error {
             | Self::NotFresh
             | Self::TooManyRemovals { .. }
             | Self::Fenced { .. }
+            | Self::WalkLost
             | Self::ClaimLost { .. }
             | Self::Random { .. } => {
                 return None;

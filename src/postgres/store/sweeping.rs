@@ -5,33 +5,35 @@ use uuid::Uuid;
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
 use crate::model::ports::SweepStore;
+use crate::model::seen::IdHasher;
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 use crate::postgres::waits::WaitLimit;
-use crate::postgres::{cursors, seen, sweep};
+use crate::postgres::{cursors, division, seen, sweep};
 
 use super::PostgresStore;
 
+const DIVIDING: &str = "dividing a table into parts";
 const COUNTING_SEEN: &str = "counting the ids that a walk saw";
 const FORGETTING: &str = "forgetting the ids that a walk saw";
 const SWEEPING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
 
 impl SweepStore for PostgresStore {
-    async fn seen(&self, walk_id: Uuid) -> Outcome<(u64, u64)> {
-        let mut session = self.watched(COUNTING_SEEN).await?;
+    async fn divide(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        let mut session = self.watched(DIVIDING).await?;
         let watch = session.work();
-        let work = seen::count(&mut session, walk_id);
-        let done = watch.wait(COUNTING_SEEN, WaitLimit::None, work).await?;
+        let work = division::of(&mut session, table);
+        let done = watch.wait(DIVIDING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
     }
 
-    async fn distinct(&self, walk_id: Uuid) -> Outcome<u64> {
+    async fn distinct(&self, walk: &IdHasher) -> Outcome<u64> {
         let mut session = self.watched(COUNTING_SEEN).await?;
         let watch = session.work();
-        let work = seen::distinct(&mut session, walk_id);
+        let work = seen::distinct(&mut session, walk);
         let done = watch.wait(COUNTING_SEEN, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
@@ -55,10 +57,10 @@ impl SweepStore for PostgresStore {
         Ok(())
     }
 
-    async fn candidates(&self, table: &'static Table, walk: Walk) -> Outcome<Candidates> {
+    async fn candidates(&self, table: &'static Table, walk: Walk, seen: &IdHasher) -> Outcome<Candidates> {
         let mut session = self.watched(SWEEPING).await?;
         let watch = session.work();
-        let work = sweep::candidates(&mut session, table, walk);
+        let work = sweep::candidates(&mut session, table, walk, seen);
         let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)
@@ -71,12 +73,12 @@ impl SweepStore for PostgresStore {
         after: &str,
         limit: u32,
     ) -> Outcome<Vec<String>> {
-        Ok(self
-            .moment(
-                "looking for rows that the walk did not see",
-                sweep::unseen(self.control(), table, walk, after, limit),
-            )
-            .await?)
+        let mut session = self.watched(SWEEPING).await?;
+        let watch = session.work();
+        let work = sweep::unseen(&mut session, table, walk, after, limit);
+        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
+        session.rest();
+        Ok(done)
     }
 
     async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {

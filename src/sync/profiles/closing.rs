@@ -7,6 +7,7 @@ use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::status::RunStatus;
+use crate::model::walk::Candidates;
 use crate::sync::lookups::LookedUp;
 use crate::sync::run::{Context, Ended};
 use crate::sync::run_spec::ProfilesReading;
@@ -15,7 +16,7 @@ use crate::sync::transfer_end::{EndReason, TransferEnd, WALKS_AGAIN};
 use crate::sync::walk::cursor::{self, Completeness};
 use crate::sync::{clocks, segment, watermarks};
 
-use super::stored::{give_up, moved, walk_of};
+use super::stored::{give_up, id_hasher, moved, walk_of};
 
 /// Ends a walk whose listing has ended. `before`: the number of distinct ids that earlier runs of the walk had read.
 pub(super) async fn finish<S: Source, T: Store>(
@@ -25,14 +26,17 @@ pub(super) async fn finish<S: Source, T: Store>(
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
     let store = context.store;
-    let distinct = match (before, walked.distinct) {
-        (None, Some(distinct)) => distinct,
-        _ => store.distinct(walked.position.walk_id).await?,
+    let distinct = if let (None, Some(distinct)) = (before, walked.distinct) {
+        distinct
+    } else {
+        let _waiting = context.progress.waiting();
+        store.distinct(&id_hasher(&walked.position)).await?
     };
     // The count during the walk was an estimate.
     context
         .progress
         .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
+    store.assert_nothing_lost(context.lease).await?;
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     clocks::advise_on_claim(context.progress, &position);
     let completeness = completeness(context, &position, distinct);
@@ -169,10 +173,14 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
     let looking = async {
         let _waiting = context.progress.waiting();
         tell(context, store.after_full_walk(context.resource.table()).await?);
-        sweep::candidates(context, walk).await
+        if position.from_empty {
+            return Ok(Candidates::default());
+        }
+        sweep::candidates(context, walk, &id_hasher(&position)).await
     };
     let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);
     let ((choice, _), candidates) = (choice?, candidates?);
+    store.assert_nothing_lost(context.lease).await?;
     if choice.segment != position.segment {
         give_up(context).await?;
         return Ok(Ended::partial(
@@ -183,12 +191,11 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
             WALKS_AGAIN,
         ));
     }
-    let read = position.finished.as_ref().map_or(0, |finished| finished.distinct);
     let profiles = LookedUp {
         resource: context.resource.as_ref(),
         segment: choice.segment,
     };
-    let ended = sweep::run(context, Sweep::of_profiles(walk, read, profiles), candidates).await?;
+    let ended = sweep::run(context, Sweep::of_profiles(walk, profiles), candidates).await?;
     if ended.status == RunStatus::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
-use crate::model::position::{CursorPosition, Restarted, Scope, WalkHistory};
+use crate::model::position::{CursorPosition, Scope, WalkHistory};
 use crate::sync::clocks::{self, WalkTimes};
 use crate::sync::run::Context;
 use crate::sync::run_spec::ProfilesReading;
@@ -20,7 +20,6 @@ use super::stored::moved;
 pub(super) async fn open<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
-    restarted: Option<Restarted>,
 ) -> Outcome<CursorPosition> {
     let (choice, server_time) = segment::choose(context, None).await?;
     let other_segment = segment::is_other(context, &choice).await?;
@@ -34,6 +33,14 @@ pub(super) async fn open<S: Source, T: Store>(
         Scope::Full => watermarks::of_run(context, own).await?.increment,
         Scope::Increment => None,
     };
+    let table = context.resource.table();
+    let (from_empty, divided_at) = match context.lease.slot.scope {
+        Scope::Full => (
+            context.store.is_empty(table).await?,
+            context.store.divide(table).await?,
+        ),
+        Scope::Increment => (false, Vec::new()),
+    };
     let position = CursorPosition {
         walk_id: Uuid::now_v7(),
         segment: choice.segment,
@@ -44,13 +51,13 @@ pub(super) async fn open<S: Source, T: Store>(
         properties: context.resource.selection(),
         pages: 0,
         read: 0,
-        seen_at_least: 0,
+        divided_at: Some(divided_at),
+        from_empty,
         unidentified: 0,
         total: None,
         passed,
         finished: None,
         course: WalkHistory {
-            restarted,
             other_segment,
             ..WalkHistory::default()
         },

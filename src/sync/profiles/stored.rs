@@ -1,34 +1,13 @@
-//! The stored state of an open walk (`sync.cursors`, `sync.walk_seen`): moves, checks and closes it.
+//! The stored state of an open walk (`sync.cursors`, `sync.walk_seen`): moves and closes it.
 
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position};
+use crate::model::seen::IdHasher;
 use crate::model::walk::Walk;
 use crate::sync::run::Context;
-
-/// Whether PostgreSQL crashed during the walk and emptied `sync.walk_seen`, which is unlogged. Compares only ids that
-/// the walk itself read, since an increment adds ids to protect them.
-pub(in crate::sync) async fn has_lost_ids<S: Source, T: Store>(
-    context: &Context<'_, S, T, dyn Walkable>,
-    walk: &CursorPosition,
-) -> Outcome<bool> {
-    let _waiting = context.progress.waiting();
-    let (_, read) = context.store.seen(walk.walk_id).await?;
-    Ok(read < walk.seen_at_least)
-}
-
-/// Closes a walk so that this run opens another one.
-pub(in crate::sync) async fn start_over<S: Source, T: Store>(
-    context: &Context<'_, S, T, dyn Walkable>,
-    why: &str,
-) -> Outcome<()> {
-    context.progress.notice(&format!("{why}; the walk starts over"));
-    // The next walk counts its own ids.
-    context.progress.change(|counts| counts.distinct = 0);
-    give_up(context).await
-}
 
 /// Closes a walk that will not be continued.
 pub(in crate::sync) async fn give_up<S: Source, T: Store>(
@@ -44,6 +23,11 @@ pub(in crate::sync) fn moved(position: Option<CursorPosition>, watermark: Option
         watermark,
         ..Advance::default()
     }
+}
+
+/// What hashes the ids of a position's walk.
+pub(in crate::sync) fn id_hasher(position: &CursorPosition) -> IdHasher {
+    IdHasher::new(position.walk_id, position.divided_at.clone().unwrap_or_default())
 }
 
 /// The walk of a position, for the store.

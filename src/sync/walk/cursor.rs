@@ -71,15 +71,25 @@ pub(crate) fn bounded_by_own_clocks(walk: CursorPosition) -> Option<CursorPositi
     Some(CursorPosition { began_at, ..walk })
 }
 
-/// Counts pages in a row without a new id. A page without ids does not count, and does not reset the count.
+/// Counts pages in a row that bring no new id, and their ids. A page without any id says nothing: it neither repeats nor goes
+/// on.
 #[derive(Debug, Default)]
-pub(crate) struct PagesWithoutNewIds(u32);
+pub(crate) struct PagesWithoutNewIds {
+    pages: u32,
+    judged: u64,
+}
 
 impl PagesWithoutNewIds {
-    /// Counts a page with known ids only (`is_stale`), or resets the count; true when the listing repeats itself.
-    pub(crate) fn page(&mut self, is_stale: bool) -> bool {
-        self.0 = if is_stale { self.0 + 1 } else { 0 };
-        self.0 >= MOST_PAGES_WITHOUT_NEW_IDS
+    /// Takes in a page with so many new ids among those that were judged. Returns whether the listing goes round in circles:
+    /// some pages brought nothing new, and `is_stale` says that their ids are too many for chance.
+    pub(crate) fn page(&mut self, new: u64, judged: u64, is_stale: impl Fn(u64) -> bool) -> bool {
+        if new > 0 {
+            *self = Self::default();
+            return false;
+        }
+        self.pages += 1;
+        self.judged += judged;
+        self.pages >= MOST_PAGES_WITHOUT_NEW_IDS && is_stale(self.judged)
     }
 }
 
@@ -183,7 +193,8 @@ mod tests {
             properties: Vec::new(),
             pages: 0,
             read: 0,
-            seen_at_least: 0,
+            divided_at: None,
+            from_empty: false,
             unidentified: 0,
             total: None,
             passed: None,
@@ -212,11 +223,11 @@ mod tests {
     #[test]
     fn three_pages_in_a_row_without_new_ids_are_a_circle() {
         let mut without_new_ids = PagesWithoutNewIds::default();
-        let verdicts: Vec<bool> = [true, true, false, true, true, true]
+        let verdicts: Vec<bool> = [(0, 9), (0, 9), (1, 9), (0, 9), (0, 9), (0, 2), (0, 9)]
             .into_iter()
-            .map(|is_stale| without_new_ids.page(is_stale))
+            .map(|(new, judged)| without_new_ids.page(new, judged, |judged| judged > 20))
             .collect();
-        assert_eq!(verdicts, [false, false, false, false, false, true]);
+        assert_eq!(verdicts, [false, false, false, false, false, false, true]);
     }
 
     #[test]

@@ -1,0 +1,291 @@
+//! The ids that a walk has read, as it keeps them: 64-bit hashes under a key of the walk, sorted, so that a profile costs eight bytes and
+//! two of 300 million profiles share a hash in one walk of a thousand. Two ids that share one only keep a row that should go,
+//! until the next walk, whose key differs. Pure: storing them is the store's.
+
+use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
+use uuid::Uuid;
+
+/// Whole ids that are kept beside the hashes of a record: a sweep looks some of them up, as a check of the tenant's answers.
+pub const WITNESSES: usize = 3;
+/// Hashes of one bucket of [`HashSet64`], on average.
+const BUCKET: usize = 4;
+
+/// Hashes ids for one walk, and says which part of the table they belong to.
+#[derive(Debug, Clone)]
+pub struct IdHasher {
+    walk_id: Uuid,
+    divided_at: Arc<[String]>,
+}
+
+impl IdHasher {
+    /// The hasher of a walk. `divided_at`: the ids at which the table is divided into parts, in order; part `n` holds the ids
+    /// after `divided_at[n - 1]` up to `divided_at[n]`. Empty: the table is one part.
+    pub fn new(walk_id: Uuid, divided_at: Vec<String>) -> Self {
+        Self {
+            walk_id,
+            divided_at: divided_at.into(),
+        }
+    }
+
+    /// The walk.
+    pub const fn walk_id(&self) -> Uuid {
+        self.walk_id
+    }
+
+    /// SipHash-1-3 under the walk's id.
+    pub fn hash(&self, id: &str) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(self.walk_id.as_bytes());
+        hasher.write(id.as_bytes());
+        hasher.finish()
+    }
+
+    /// The part of the table that an id belongs to. Ids compare byte by byte, as the collation `C` does.
+    pub fn part(&self, id: &str) -> usize {
+        self.divided_at.partition_point(|bound| bound.as_str() < id)
+    }
+
+    /// Between which texts the ids of a part lie: after the first, up to the second. None: to the end of the table.
+    pub fn bounds(&self, part: usize) -> (String, Option<&str>) {
+        let first = part.checked_sub(1).and_then(|before| self.divided_at.get(before));
+        let end = self.divided_at.get(part).map(String::as_str);
+        (first.cloned().unwrap_or_default(), end)
+    }
+
+    /// How many parts there are.
+    pub fn parts(&self) -> usize {
+        self.divided_at.len() + 1
+    }
+}
+
+/// Ids that a walk read, to be recorded in one piece.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeenIds {
+    /// The hashes, by part.
+    parts: Vec<Vec<u64>>,
+    witnesses: Vec<String>,
+}
+
+impl SeenIds {
+    /// Those of these ids that are not empty.
+    pub fn of<'id>(hasher: &IdHasher, ids: impl Iterator<Item = &'id str>) -> Self {
+        let mut seen = Self::default();
+        for id in ids.filter(|id| !id.is_empty()) {
+            seen.part(hasher.part(id)).push(hasher.hash(id));
+            if seen.witnesses.len() < WITNESSES && !seen.witnesses.iter().any(|known| known == id) {
+                seen.witnesses.push(id.to_owned());
+            }
+        }
+        seen
+    }
+
+    fn part(&mut self, part: usize) -> &mut Vec<u64> {
+        if self.parts.len() <= part {
+            self.parts.resize_with(part + 1, Vec::new);
+        }
+        &mut self.parts[part]
+    }
+
+    /// Adds others.
+    pub fn append(&mut self, other: Self) {
+        if self.parts.is_empty() {
+            *self = other;
+            return;
+        }
+        for (part, mut hashes) in other.parts.into_iter().enumerate() {
+            self.part(part).append(&mut hashes);
+        }
+        self.witnesses.extend(other.witnesses);
+        self.witnesses.truncate(WITNESSES);
+    }
+
+    /// How many there are, repeats included.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The hashes, repeats included.
+    pub fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.parts.iter().flatten().copied()
+    }
+
+    /// A few of the ids themselves.
+    pub fn witnesses(&self) -> &[String] {
+        &self.witnesses
+    }
+
+    /// Keeps only some of these ids. The hashes stay.
+    pub fn retain_witnesses(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.witnesses.retain(|id| keeps(id));
+    }
+
+    /// What is stored for each part: its hashes, sorted, each once, eight bytes each with the highest first.
+    pub fn encoded(&self) -> impl Iterator<Item = (usize, Vec<u8>)> {
+        let parts = self.parts.iter().enumerate();
+        parts
+            .filter(|(_, hashes)| !hashes.is_empty())
+            .map(|(part, hashes)| (part, encode(hashes.clone())))
+    }
+}
+
+/// Hashes as they are stored: sorted, each once, eight bytes each with the highest first.
+pub fn encode(mut hashes: Vec<u64>) -> Vec<u8> {
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.into_iter().flat_map(u64::to_be_bytes).collect()
+}
+
+/// The hashes of [`encode`]. A rest that is no hash is left out.
+pub fn decode(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|hash| u64::from_be_bytes(*hash))
+}
+
+/// Whether a hash is among those of [`encode`].
+pub fn holds(encoded: &[u8], hash: u64) -> bool {
+    let (hashes, _) = encoded.as_chunks::<8>();
+    hashes.binary_search(&hash.to_be_bytes()).is_ok()
+}
+
+/// A set of hashes in memory: sorted, with an index by their first bits. Hashes are uniform, so that a bucket holds a few.
+#[derive(Debug, Default)]
+pub struct HashSet64 {
+    hashes: Vec<u64>,
+    /// Where each bucket begins, and where the last one ends.
+    starts: Vec<u32>,
+}
+
+impl HashSet64 {
+    /// A set of these hashes, in any order, repeats allowed.
+    pub fn of(mut hashes: Vec<u64>) -> Self {
+        hashes.sort_unstable();
+        hashes.dedup();
+        let buckets = (hashes.len() / BUCKET).max(1);
+        let mut starts = Vec::with_capacity(buckets + 1);
+        let mut place = 0;
+        for bucket in 0..buckets {
+            while hashes
+                .get(place)
+                .is_some_and(|hash| bucket_of(*hash, buckets) < bucket)
+            {
+                place += 1;
+            }
+            starts.push(to_u32(place));
+        }
+        starts.push(to_u32(hashes.len()));
+        Self { hashes, starts }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Whether a hash is among them.
+    pub fn holds(&self, hash: u64) -> bool {
+        let Some(buckets) = self.starts.len().checked_sub(1) else {
+            return false;
+        };
+        let bucket = bucket_of(hash, buckets);
+        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]];
+        self.hashes[from as usize..to as usize].contains(&hash)
+    }
+}
+
+/// The bucket of a hash: the hash as a share of all buckets, so that the order of hashes is that of buckets.
+fn bucket_of(hash: u64, buckets: usize) -> usize {
+    usize::try_from((u128::from(hash) * buckets as u128) >> u64::BITS).unwrap_or(0)
+}
+
+fn to_u32(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_hasher(divided_at: &[&str]) -> IdHasher {
+        IdHasher::new(
+            Uuid::from_u128(7),
+            divided_at.iter().map(|id| (*id).to_owned()).collect(),
+        )
+    }
+
+    #[test]
+    fn an_id_is_in_the_part_whose_bounds_enclose_it() {
+        let id_hasher = id_hasher(&["b", "d"]);
+        let parts = ["", "a", "b", "bz", "c", "d", "e"].map(|id| id_hasher.part(id));
+        assert_eq!(parts, [0, 0, 0, 1, 1, 1, 2]);
+        assert_eq!(id_hasher.bounds(0), (String::new(), Some("b")));
+        assert_eq!(id_hasher.bounds(2), ("d".to_owned(), None));
+        assert_eq!(id_hasher.parts(), 3);
+    }
+
+    #[test]
+    fn what_is_stored_is_sorted_and_holds_each_id_once() {
+        let id_hasher = id_hasher(&["m"]);
+        let mut seen = SeenIds::of(&id_hasher, ["z", "a", "", "a", "b"].into_iter());
+        seen.append(SeenIds::of(&id_hasher, ["c", "a", "n"].into_iter()));
+        assert_eq!((seen.len(), seen.is_empty()), (7, false));
+        assert_eq!(seen.witnesses(), ["z", "a", "b"]);
+        let stored: Vec<(usize, Vec<u8>)> = seen.encoded().collect();
+        assert_eq!(stored.iter().map(|(part, _)| *part).collect::<Vec<_>>(), [0, 1]);
+        for (part, ids) in [(0, &["a", "b", "c"][..]), (1, &["n", "z"])] {
+            let bytes = &stored[part].1;
+            let hashes: Vec<u64> = decode(bytes).collect();
+            assert!(hashes.is_sorted());
+            assert_eq!(hashes.len(), ids.len());
+            assert!(ids.iter().all(|id| holds(bytes, id_hasher.hash(id))));
+            assert!(!holds(bytes, id_hasher.hash("elsewhere")));
+        }
+    }
+
+    #[test]
+    fn another_walk_hashes_otherwise() {
+        let other = IdHasher::new(Uuid::from_u128(8), Vec::new());
+        assert_ne!(id_hasher(&[]).hash("a"), other.hash("a"));
+        // SipHash-1-3 with a key of nothing but zeros, by the reference implementation.
+        assert_eq!(
+            IdHasher::new(Uuid::nil(), Vec::new()).hash(""),
+            0xd1fb_a762_150c_532c
+        );
+    }
+
+    #[test]
+    fn a_set_holds_what_it_was_made_of_and_nothing_else() {
+        for size in [0_u64, 1, 3, 4, 5, 1000, 10_007] {
+            let hash = |number: u64| xxhash_rust::xxh3::xxh3_64(&number.to_be_bytes());
+            let twice = (0..size).chain(0..size).map(hash).collect();
+            let set = HashSet64::of(twice);
+            assert_eq!((set.len() as u64, set.is_empty()), (size, size == 0));
+            assert!((0..size).all(|number| set.holds(hash(number))), "of {size}");
+            assert!(
+                (size..size + 5000).all(|number| !set.holds(hash(number))),
+                "of {size}"
+            );
+        }
+        let edges = HashSet64::of(vec![u64::MAX, 0, 1, u64::MAX - 1]);
+        assert!(
+            [0, 1, u64::MAX - 1, u64::MAX]
+                .into_iter()
+                .all(|hash| edges.holds(hash))
+        );
+        assert!(!edges.holds(2) && !HashSet64::default().holds(0));
+    }
+}
