@@ -20,6 +20,7 @@ use crate::model::description::{Description, Reading};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{AnyResource, Clock};
 use crate::model::position::{Scope, Slot};
+use crate::model::sampling::SAMPLE;
 use crate::postgres::address;
 use crate::postgres::embedded;
 use crate::postgres::migrate::{self, Pending};
@@ -343,6 +344,7 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
         approved_removals: approved,
         // Approved removals are not bounded by the number of look-ups.
         lookups: approved.map_or(LOOKUPS, |approved| approved.max(LOOKUPS)),
+        sample: SAMPLE,
         lookups_at_once: settings.limits.concurrent_requests.get() as usize,
     }
 }

@@ -311,7 +311,13 @@ async fn an_open_walk_goes_on_and_still_counts_them() {
         .collect();
     let ahead: Vec<String> = (1_800..1_820).map(|position| tenant.id(position)).collect();
     let all: Vec<&str> = met.iter().chain(&ahead).map(String::as_str).collect();
+    let missed = format!(
+        "insert into sync.walk_missing values ('profiles', '{}', gen_random_uuid(), now(), 1)",
+        met[0]
+    );
+    database.run(&missed).await;
     let receipt = erase(&scene, &all).await;
+    assert_eq!(receipt["removed"]["sync.walk_missing"], 1, "{receipt}");
     // Beside the hashes of a page stand its first ids.
     assert_eq!(receipt["removed"]["sync.walk_seen"], 1, "{receipt}");
     assert_gone(database, &met).await;

@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blueconic_sync::app::{self, App, Overrides};
+use blueconic_sync::app::{self, App, Overrides, SyncEngine};
 use blueconic_sync::clock::SystemClock;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
 use blueconic_sync::config::variables::Variables;
+use blueconic_sync::model::ports::Observer as _;
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::sync::engine::Engine;
 use blueconic_sync::sync::progress::NoListener;
-use blueconic_sync::sync::run_spec::{Bounds, RemovalBound, WhenHeld};
+use blueconic_sync::sync::run_spec::{Bounds, RemovalBound, RunSpec, WhenHeld};
 use serde_json::Value;
 use simulated_tenant::faults::Route;
+use simulated_tenant::tenant::Tenant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::truth::assert_profiles_equal;
@@ -87,13 +89,8 @@ fn settings(scene: &Scene) -> Settings {
     load(None, &variables, RESOURCES).unwrap()
 }
 
-/// With room for 4 look-ups in a sweep, 10 candidates take three sweeps, each of which begins where the last stopped:
-/// those that turned out to be there after all would else be asked for again and again, and the rest never.
-#[tokio::test(flavor = "multi_thread")]
-async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
-    let scene = scene(small(300)).await;
-    let settings = settings(&scene);
-    let app = App::start(&settings).await.unwrap();
+/// An engine whose sweeps look up so many candidates, and draw samples of this size.
+fn engine(app: &App, lookups: u64, sample: u64) -> SyncEngine {
     let bounds = Bounds {
         batch_bytes: 1 << 20,
         batch_elements: 1_000,
@@ -101,27 +98,48 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         lease_ttl: Duration::from_secs(5),
         removals: RemovalBound::Rows(100),
         approved_removals: None,
-        lookups: 4,
+        lookups,
+        sample,
         known_bytes: 4 * 1024 * 1024,
         lookups_at_once: 4,
     };
-    let engine = Engine::new(
+    Engine::new(
         Arc::clone(&app.client),
         app.store.clone(),
         Arc::new(SystemClock),
         bounds,
         Arc::new(NoListener),
-    );
+    )
+}
+
+/// A full walk over profiles.
+fn full_walk(app: &App, settings: &Settings) -> RunSpec {
     let overrides = Overrides {
         scope: Some(Scope::Full),
         ..Overrides::default()
     };
-    let entry = app
-        .entries
+    let mut entries = app.entries.iter();
+    let entry = entries.find(|entry| entry.name() == "profiles").unwrap();
+    app::run_spec(settings, entry, overrides, WhenHeld::LookOn)
+}
+
+/// The ids that were looked up since the requests were forgotten.
+fn looked_up(tenant: &Tenant) -> Vec<String> {
+    let requests = tenant.requests().of(Route::Profile);
+    let ids = requests
         .iter()
-        .find(|entry| entry.name() == "profiles")
-        .unwrap();
-    let task = app::run_spec(&settings, entry, overrides, WhenHeld::LookOn);
+        .map(|request| request.path.rsplit('/').next().unwrap().to_owned());
+    ids.collect()
+}
+
+/// With room for 4 look-ups in a sweep, 10 candidates take three sweeps, each of which begins where the last stopped:
+/// those that turned out to be there after all would else be asked for again and again, and the rest never.
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
+    let scene = scene(small(300)).await;
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let (engine, task) = (engine(&app, 4, 1_000_000), full_walk(&app, &settings));
     // Missed by the listing for as long as this lasts, so that each sweep finds the same candidates.
     let mut candidates: Vec<String> = (0..10).map(|position| scene.tenant.id(position * 4)).collect();
     candidates.sort();
@@ -129,14 +147,8 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
         scene.tenant.requests().forget();
         let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
         assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.ledger);
-        let asked: Vec<String> = scene
-            .tenant
-            .requests()
-            .of(Route::Profile)
-            .iter()
-            .map(|request| request.path.rsplit('/').next().unwrap().to_owned())
-            .filter(|id| candidates.contains(id)) // and not a witness
-            .collect();
+        let mut asked = looked_up(&scene.tenant);
+        asked.retain(|id| candidates.contains(id)); // and not a witness
         let through: Option<String> = scene
             .database
             .one("select asked_through from sync.cursors where resource = 'profiles' and scope = 'full'")
@@ -164,5 +176,86 @@ async fn candidates_beyond_the_bound_are_asked_for_first_next_time() {
     scene.tenant.skip(0);
     let (asked, through) = walk().await;
     assert_eq!((asked, through), (vec![scene.tenant.id(0)], None));
+    app.close().await.unwrap();
+}
+
+/// The rows that walks missed and about which no look-up has decided.
+async fn backlog(app: &App) -> i64 {
+    let status = app.store.status().await.unwrap();
+    let mut slots = status.resources.iter();
+    let full = slots.find(|slot| slot.resource == "profiles" && slot.scope == Scope::Full);
+    full.unwrap().sweep_backlog
+}
+
+/// Each day 50 of 1,000 profiles go, and a sweep may look up 30. Those that two walks missed go on a sample of 20.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backlog_stays_flat_however_many_profiles_go() {
+    let scene = scene(small(1_000)).await;
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let (engine, task) = (engine(&app, 30, 20), full_walk(&app, &settings));
+    let walk = async || {
+        scene.tenant.requests().forget();
+        let report = engine.run(&task, &CancellationToken::new()).await.unwrap();
+        assert_eq!(report.ledger.status, RunStatus::Succeeded, "{:?}", report.ledger);
+    };
+    walk().await;
+    for day in 0..8 {
+        scene.tenant.advance(Duration::from_hours(24));
+        for number in 0..50 {
+            assert!(scene.tenant.delete(day * 50 + number));
+        }
+        walk().await;
+        let asked: BTreeSet<String> = looked_up(&scene.tenant).into_iter().collect();
+        assert!(
+            asked.len() <= 30 + 6,
+            "{} look-ups, witnesses among them",
+            asked.len()
+        );
+        let left = backlog(&app).await;
+        assert!(left <= 30 + 50, "{left} rows wait on day {day}");
+        let stored = scene.database.count("blueconic.profiles").await;
+        let there = i64::try_from(scene.tenant.profiles().count()).unwrap();
+        assert_eq!(stored, there + left, "only what is gone is removed");
+    }
+    // What is left is few enough, once nothing more goes.
+    for _ in 0..3 {
+        walk().await;
+    }
+    assert_eq!(backlog(&app).await, 0);
+    assert_profiles_equal(&scene.database, &scene.tenant).await;
+    app.close().await.unwrap();
+}
+
+/// A listing that leaves out 60 profiles that are there: a sample meets one of them, and nothing goes without a look-up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_that_meets_a_profile_decides_nothing() {
+    let scene = scene(small(6_000)).await;
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let (engine, task) = (engine(&app, 10, 10), full_walk(&app, &settings));
+    let walk = async || engine.run(&task, &CancellationToken::new()).await.unwrap().ledger;
+    assert_eq!(walk().await.status, RunStatus::Succeeded);
+    for number in 0..59 {
+        scene.tenant.skip(number * 2);
+    }
+    assert!(scene.tenant.delete(1));
+    for _ in 0..4 {
+        scene.tenant.requests().forget();
+        let ledger = walk().await;
+        assert_eq!(ledger.status, RunStatus::Succeeded, "{ledger:?}");
+        let asked = looked_up(&scene.tenant);
+        let removed = scene
+            .database
+            .count("blueconic.profile_tombstones where reason = 'deleted'")
+            .await;
+        assert!(
+            removed <= 1 && ledger.counts.missed > 0,
+            "{ledger:?} after {asked:?}"
+        );
+    }
+    scene.tenant.list_truly();
+    assert_eq!(walk().await.status, RunStatus::Succeeded);
+    assert_profiles_equal(&scene.database, &scene.tenant).await;
     app.close().await.unwrap();
 }

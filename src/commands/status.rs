@@ -127,6 +127,7 @@ fn tell(status: &Status) {
         "erased",
         "unexplained",
         "gaps",
+        "backlog",
         "lease",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -231,6 +232,7 @@ fn row(resource: &ResourceStatus) -> Vec<String> {
         shown(|run| run.rows_suppressed),
         optional(|run| run.unexplained),
         gaps(resource),
+        format::count(resource.sweep_backlog),
         resource.holder().unwrap_or("-").to_owned(),
     ]
 }

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod position;
 pub mod removals;
 pub mod rows;
+pub mod sampling;
 pub mod sanitize;
 pub mod seen;
 pub mod segment;

@@ -45,6 +45,9 @@ pub struct ResourceStatus {
     pub open_gaps: i64,
     /// The open gaps that no scan can close, since the tenant no longer has the events or never returned them.
     pub lasting_gaps: i64,
+    /// Rows that the last complete full walk missed and about which no look-up has decided yet; in the scope `full` alone.
+    #[serde(default)]
+    pub sweep_backlog: i64,
     /// The lease; none before the first run.
     pub lease: Option<Lease>,
     /// When the schedule runs it next.

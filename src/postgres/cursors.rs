@@ -13,7 +13,7 @@ use crate::model::lease::Lease;
 use crate::model::ports::Clock as _;
 use crate::model::position::{Position, Scope, Slot};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::{boundary, leases, seen};
+use crate::postgres::{boundary, leases, missing, seen};
 
 /// The cursor of a slot; an empty one when there is no row.
 pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
@@ -50,6 +50,9 @@ pub(crate) async fn advance(
     let watermark = advance.watermark.map(|watermark| watermark.min(bound(now)));
     if watermark.is_some() {
         forget_ahead(connection, slot, now).await?;
+    }
+    if let Some(segment) = &advance.segment {
+        missing::forget_of_another_segment(connection, slot, segment).await?;
     }
     sqlx::query!(
         "insert into sync.cursors (resource, scope, position, watermark, updated_at, segment)

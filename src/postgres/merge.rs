@@ -1,5 +1,5 @@
 //! The SQL that merges staged rows into a table, generated from the table's description: one function for each
-//! [`Merge`] rule. Only this file, `leaving.rs` and `child_hashes.rs` generate SQL, from the parts in `sql.rs`.
+//! [`Merge`] rule. Only this file, `sweep_sql.rs`, `leaving.rs` and `child_hashes.rs` generate SQL, from the parts in `sql.rs`.
 //!
 //! Every rule reads rows in the order of their keys, so that all merges lock in the same order, and writes no row that would
 //! stay the same. [`the_later_reading`] decides which of two readings of a profile stays.
@@ -271,62 +271,6 @@ fn moment(table: &Table) -> Option<&Column> {
         .columns
         .iter()
         .find(|column| column.kind == ColumnKind::Timestamptz && table.key.contains(&column.name))
-}
-
-/// What a sweep asks of a table.
-#[derive(Debug)]
-pub(crate) struct SweepStatements {
-    /// The ids after `$1` up to `$2` (null: to the end), in order, at most `$3`. The index alone answers.
-    pub(crate) ids: String,
-    /// Of the ids `$3` writes those down that were not loaded since `$2`, as candidates of the walk `$1`.
-    pub(crate) candidates: String,
-    /// Candidates of the walk `$1`, opened at `$2`, after `$3`, at most `$4`.
-    pub(crate) unseen: String,
-    /// Locks those of the ids `$3` that may be removed, in order.
-    pub(crate) lock: String,
-    /// Deletes those of the ids `$3` that may still be removed, and returns their ids.
-    pub(crate) remove: String,
-    /// Delete what leaves with them: [`leaving::deletes_below`].
-    pub(crate) deletes_below: Vec<String>,
-}
-
-impl SweepStatements {
-    /// All of a table's.
-    pub(crate) fn of(table: &Table) -> Self {
-        let name = relation(table);
-        let id = quoted(table.key[0]);
-        // What was loaded since the candidates were written down stays.
-        let may_go = format!(
-            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = stored.{id})
-             and stored.{SYNCED_AT} < $2"
-        );
-        Self {
-            ids: format!(
-                "select coalesce(array_agg(id), '{{}}') from (
-                   select {id} as id from {name} where {id} > $1 and ($2::text is null or {id} <= $2)
-                   order by {id} limit $3
-                 ) as stored"
-            ),
-            candidates: format!(
-                "insert into sync.walk_unseen (walk_id, id)
-                 select $1, stored.{id} from {name} as stored
-                 where stored.{id} = any ($3) and stored.{SYNCED_AT} < $2"
-            ),
-            unseen: format!(
-                "select u.id from sync.walk_unseen as u join {name} as stored on stored.{id} = u.id
-                 where u.walk_id = $1 and u.id > $3 and stored.{SYNCED_AT} < $2
-                 order by u.id limit $4"
-            ),
-            lock: format!(
-                "select stored.{id} from {name} as stored where stored.{id} = any ($3) and {may_go}
-                 order by stored.{id} for update"
-            ),
-            remove: format!(
-                "delete from {name} as stored where stored.{id} = any ($3) and {may_go} returning stored.{id}"
-            ),
-            deletes_below: leaving::deletes_below(table),
-        }
-    }
 }
 
 /// Returns whether a table is empty.

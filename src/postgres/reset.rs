@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use crate::model::Time;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{boundary, seen};
+use crate::postgres::{boundary, missing, seen};
 
 const DOING: &str = "forgetting cursors";
 
@@ -28,6 +28,7 @@ async fn forget_resource(store: &PostgresStore, resource: &str) -> Result<(), Er
     for walk in walks.into_iter().flatten() {
         seen::forget_walk(&mut transaction, walk).await?;
     }
+    missing::forget_resource(&mut transaction, resource).await?;
     boundary::cross("reset/resource", DOING, transaction.commit()).await
 }
 
@@ -86,6 +87,7 @@ async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
     refuse_if_held(&mut transaction, None).await?;
     let connection: &mut PgConnection = &mut transaction;
     seen::forget_all(&mut *connection).await?;
+    missing::forget_all(&mut *connection).await?;
     sqlx::query!("delete from sync.cursors")
         .execute(&mut *connection)
         .await

@@ -84,6 +84,21 @@ pub(crate) async fn protected<'ids>(
     Ok(found)
 }
 
+/// Takes out the ids that others have protected from the sweep since the candidates were written down.
+pub(crate) async fn keep_unprotected(
+    connection: &mut PgConnection,
+    walk_id: Uuid,
+    ids: &mut Vec<String>,
+) -> Result<(), Error> {
+    let protected: HashSet<String> = protected(connection, walk_id, ids)
+        .await?
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    ids.retain(|id| !protected.contains(id));
+    Ok(())
+}
+
 /// Hashes of one part of the table between two bounds, as many as fit into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HashRange {

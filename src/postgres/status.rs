@@ -83,6 +83,8 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
               where g.resource = $1
                 and (g.reason in ('retention', 'saturated') or g.to_at < sync.clock() - $3::interval)
              ) as "lasting_gaps!",
+             (select count(*) from sync.walk_missing as m
+              where m.resource = $1 and $2 = 'full') as "sweep_backlog!",
              extract(epoch from sync.clock() - f.complete_as_of)::float8 as lag_seconds,
              case when c.watermark <= sync.clock() + interval '1 minute' then least(c.watermark, sync.clock()) end
                as watermark,
@@ -119,6 +121,7 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
         lag_seconds: row.lag_seconds,
         open_gaps: row.open_gaps,
         lasting_gaps: row.lasting_gaps,
+        sweep_backlog: row.sweep_backlog,
         lease: row.lease.map(|Json(lease)| lease),
         next_run_at: row.next_run_at,
     })

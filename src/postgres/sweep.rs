@@ -1,9 +1,8 @@
 //! Finds and removes rows that a complete walk did not see. The engine decides whether they may be removed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::lease::Lease;
@@ -14,11 +13,11 @@ use crate::model::walk::{Candidates, Walk};
 use crate::postgres::bigint::from_length;
 use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::SweepStatements;
 use crate::postgres::profiles::{Tombstone, write_tombstones};
 use crate::postgres::retry::Attempts;
 use crate::postgres::seen::HashRange;
-use crate::postgres::{boundary, leases, leaving, profiles, seen};
+use crate::postgres::sweep_sql::SweepStatements;
+use crate::postgres::{boundary, leases, leaving, missing, profiles, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -117,27 +116,12 @@ pub(crate) async fn unseen(
         let Some(last) = ids.last().cloned() else {
             return Ok(ids);
         };
-        keep_unprotected(connection, walk.id, &mut ids).await?;
+        seen::keep_unprotected(connection, walk.id, &mut ids).await?;
         if !ids.is_empty() {
             return Ok(ids);
         }
         after = last;
     }
-}
-
-/// Takes out the ids that others have protected from the sweep since the candidates were written down.
-async fn keep_unprotected(
-    connection: &mut PgConnection,
-    walk_id: Uuid,
-    ids: &mut Vec<String>,
-) -> Result<(), Error> {
-    let protected: HashSet<String> = seen::protected(connection, walk_id, ids)
-        .await?
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    ids.retain(|id| !protected.contains(id));
-    Ok(())
 }
 
 /// Removes by verdict, and gives back how many rows went.
@@ -191,6 +175,12 @@ async fn remove_once(
     if !missed.is_empty() {
         seen::protect(&mut transaction, walk.id, &missed).await?;
     }
+    if table.merge == Merge::Profile {
+        let unclear = ids(verdicts, |verdict| matches!(verdict, Verdict::Kept));
+        let mut decided = missed;
+        decided.extend(gone.iter().map(String::as_str));
+        missing::decide(&mut transaction, table, &decided, &unclear).await?;
+    }
     leases::assert(&mut transaction, lease).await?;
     boundary::cross("sweep", REMOVING, transaction.commit()).await?;
     Ok(from_length(gone.len()))
@@ -226,7 +216,7 @@ async fn delete(
         .fetch_all(&mut *connection)
         .await
         .doing(REMOVING)?;
-    keep_unprotected(connection, walk.id, &mut locked).await?;
+    seen::keep_unprotected(connection, walk.id, &mut locked).await?;
     sqlx::query_scalar(AssertSqlSafe(sql.remove.as_str()))
         .bind(walk.id)
         .bind(walk.opened_at)

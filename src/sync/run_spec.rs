@@ -88,6 +88,8 @@ pub struct Bounds {
     pub approved_removals: Option<u64>,
     /// Look-ups of one sweep.
     pub lookups: u64,
+    /// Look-ups of a random sample that stands for all candidates that two walks in a row missed.
+    pub sample: u64,
     /// Look-ups at once.
     pub lookups_at_once: usize,
 }

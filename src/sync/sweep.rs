@@ -1,7 +1,6 @@
 //! Removing what a complete walk no longer saw. Every guard errs on the side of keeping: a row that stays too long is
 //! found by the next walk, a row that is removed wrongly is lost to the analyst.
 
-use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Identified, Source, Store};
 use crate::model::seen::IdHasher;
@@ -9,60 +8,15 @@ use crate::model::status::RunStatus;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
-use super::lookups::{self, Doubt, LookedUp};
-use super::missed;
 use super::run::{Context, Ended};
+use super::run_spec::Bounds;
 use super::walk::cursor;
 
-/// Candidates that are fetched and judged at once.
-const CHUNK: u32 = 200;
-/// Ids that the walk read and that are looked up as a check: two of them must be found before "no such profile" is
-/// trusted for others.
-const WITNESSES: u32 = 3;
+mod judging;
+mod sampled;
 
-/// A walk whose reading is complete.
-pub(super) struct Sweep<'a> {
-    walk: Walk,
-    /// The resource whose candidates are looked up by id. None: an id that the walk did not see is gone.
-    looked_up: Option<LookedUp<'a>>,
-}
-
-/// What became of the candidates.
-#[derive(Debug, Default)]
-struct SweepOutcome {
-    removed: u64,
-    missed: u64,
-    looked_up: u64,
-    /// Candidates about which the tenant's answer is unclear.
-    unclear: u64,
-    /// The reason why no candidate can be judged, or the first reason why one could not.
-    doubt: Option<Doubt>,
-}
-
-impl SweepOutcome {
-    /// Whether the sweep must stop.
-    fn is_stopped(&self) -> bool {
-        self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
-    }
-}
-
-impl<'a> Sweep<'a> {
-    /// Of a list: what is not in it any more is gone.
-    pub(super) fn of_list(walk: Walk) -> Self {
-        Self {
-            walk,
-            looked_up: None,
-        }
-    }
-
-    /// Of the profiles in a segment: each candidate is asked for by id.
-    pub(super) fn of_profiles(walk: Walk, profiles: LookedUp<'a>) -> Self {
-        Self {
-            walk,
-            looked_up: Some(profiles),
-        }
-    }
-}
+pub(super) use judging::Sweep;
+use judging::{CHUNK, SweepOutcome, carry_out, count, judged};
 
 /// Stores the sweep's candidates. Deletes nothing.
 pub(super) async fn candidates<S: Source, T: Store, R: Identified + ?Sized>(
@@ -81,13 +35,25 @@ pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
     sweep: Sweep<'_>,
     candidates: Candidates,
 ) -> Outcome<Ended> {
+    if candidates.unseen > 0
+        && let Some(ended) = too_many(context, candidates)
+    {
+        return Ok(ended);
+    }
+    let missed_again = match sweep.looked_up {
+        Some(_) => {
+            let table = context.resource.table();
+            context
+                .store
+                .note_missing(table, context.lease, sweep.walk)
+                .await?
+        }
+        None => 0,
+    };
     if candidates.unseen == 0 {
         return Ok(Ended::well(&context.progress.read()));
     }
-    if let Some(ended) = too_many(context, candidates) {
-        return Ok(ended);
-    }
-    let swept = judge_all(context, &sweep).await?;
+    let swept = judge_all(context, &sweep, missed_again).await?;
     if swept.missed > cursor::tolerance(candidates.stored) {
         return Ok(Ended::partial(
             format!(
@@ -149,17 +115,25 @@ fn too_many<S: Source, T: Store, R: Identified + ?Sized>(
 }
 
 /// Judges candidates from where the last sweep stopped to the end, then from the start to there; stops at the bound on
-/// look-ups and remembers where.
+/// look-ups and remembers where. Too many candidates that two walks in a row missed (`missed_again`) go on a sample before.
 async fn judge_all<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: &Sweep<'_>,
+    missed_again: u64,
 ) -> Outcome<SweepOutcome> {
     let store = context.store;
+    let mut swept = SweepOutcome::default();
+    let Bounds { lookups, sample, .. } = *context.bounds;
+    if sweep.looked_up.is_some() && sampled::is_wanted(missed_again, lookups, sample) {
+        sampled::run(context, sweep, &mut swept).await?;
+        if swept.is_stopped() {
+            return Ok(swept);
+        }
+    }
     let asked = match &sweep.looked_up {
         Some(_) => store.cursor(context.lease.slot).await?.asked_through,
         None => None,
     };
-    let mut swept = SweepOutcome::default();
     let mut rounds = vec![(asked.clone().unwrap_or_default(), None)];
     if let Some(asked) = &asked {
         rounds.push((String::new(), Some(asked.clone())));
@@ -222,50 +196,4 @@ async fn judge_between<S: Source, T: Store, R: Identified + ?Sized>(
             return Ok(None);
         }
     }
-}
-
-/// Judges candidates. A row that is no longer in a list is gone; profiles are looked up.
-async fn judged<S: Source, T: Store, R: Identified + ?Sized>(
-    context: &Context<'_, S, T, R>,
-    sweep: &Sweep<'_>,
-    ids: Vec<String>,
-    swept: &mut SweepOutcome,
-) -> Outcome<Vec<(String, Verdict)>> {
-    let Some(profiles) = &sweep.looked_up else {
-        return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
-    };
-    let witnesses = context.store.witnesses(sweep.walk.id, WITNESSES).await?;
-    let first = swept.looked_up == 0;
-    swept.looked_up += ids.len() as u64;
-    let judged = lookups::judge(context, profiles, ids, &witnesses, first).await?;
-    if let Some(doubt) = judged.doubt
-        && (doubt.for_all || swept.doubt.is_none())
-    {
-        swept.doubt = Some(doubt);
-    }
-    Ok(judged.verdicts)
-}
-
-fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) -> bool) -> u64 {
-    verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count() as u64
-}
-
-/// Removes rows that are gone, loads profiles that the walk missed, and counts both.
-async fn carry_out<S: Source, T: Store, R: Identified + ?Sized>(
-    context: &Context<'_, S, T, R>,
-    sweep: &Sweep<'_>,
-    (verdicts, asked_at): (&[(String, Verdict)], Time),
-    swept: &mut SweepOutcome,
-) -> Outcome<()> {
-    let table = context.resource.table();
-    let store = context.store;
-    let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
-    let missed = count(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
-    swept.removed += removed;
-    swept.missed += missed;
-    context.progress.change(|counts| {
-        counts.removed += removed;
-        counts.missed += missed;
-    });
-    missed::load(context, verdicts, asked_at).await
 }

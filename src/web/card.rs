@@ -137,6 +137,9 @@ fn facts(resource: &ResourceStatus, now: Time) -> Markup {
             }
             dt { "Open gaps" }
             (gaps(resource))
+            @if resource.sweep_backlog > 0 {
+                dt { "To be looked up" } dd { (format::count(resource.sweep_backlog)) " that a walk missed" }
+            }
             @if resource.next_run_at.is_some_and(|at| at <= now) {
                 dt { "Next run" } dd { "due now" }
             } @else {

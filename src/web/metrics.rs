@@ -4,6 +4,7 @@
 use std::fmt::{Display, Write};
 
 use crate::model::Time;
+use crate::model::position::Scope;
 use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
 
 /// The media type of the format.
@@ -120,6 +121,12 @@ fn resources(page: &mut Page, resources: &[ResourceStatus]) {
         "open_gaps",
         "Spans of time that are known to be incomplete.",
         |it| Some(it.open_gaps),
+    );
+    page.each(
+        resources,
+        "sweep_backlog_rows",
+        "Rows that the last complete walk missed and about which no look-up has decided yet.",
+        |it| (it.scope == Scope::Full).then_some(it.sweep_backlog),
     );
     page.each(
         resources,

@@ -58,6 +58,7 @@ impl<T: Store> Stage<T> {
             removals: RemovalBound::Default,
             approved_removals: None,
             lookups: 0,
+            sample: 1_000_000,
             known_bytes: 4 * 1024 * 1024,
             lookups_at_once: 1,
         };

@@ -219,6 +219,24 @@ impl SweepStore for EventStore {
         Err(not_for_events())
     }
 
+    async fn note_missing(&self, _table: &'static Table, _lease: &Lease, _walk: Walk) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
+    async fn missed_again(
+        &self,
+        _table: &'static Table,
+        _walk: Walk,
+        _after: &str,
+        _limit: u32,
+    ) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+
+    async fn sample(&self, _table: &'static Table, _walk: Walk, _size: u64) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+
     async fn unseen(
         &self,
         _table: &'static Table,

@@ -42,6 +42,7 @@ impl Story {
             // The bound has its own tests; here the sweep shall sweep.
             approved_removals: Some(1_000),
             lookups: 1_000,
+            sample: 1_000_000,
             known_bytes: 4 * 1024 * 1024,
             lookups_at_once: 3,
         };

@@ -2,15 +2,17 @@
 
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
+use blueconic_sync::model::lease::Lease;
 use blueconic_sync::model::ports::{CountStore as _, LoadStore as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::seen::encode;
 use blueconic_sync::model::verdict::Verdict;
-use blueconic_sync::model::walk::Candidates;
+use blueconic_sync::model::walk::{Candidates, Walk};
+use blueconic_sync::postgres::reset;
 use bytes::Bytes;
 
 use crate::support::fixture::{
-    Fixture, PROFILES, PROFILES_FULL, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment, advance, fixture,
-    id_hasher, load, position, recording,
+    Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, SEGMENTS, SEGMENTS_TABLE, add_profile, add_segment,
+    advance, fixture, id_hasher, load, position, recording,
 };
 
 async fn stored(db: &Fixture, ids: &[&str]) {
@@ -124,6 +126,97 @@ async fn each_verdict_has_its_consequence() {
     assert_eq!(db.seen(walk).await, (2, 0));
 }
 
+/// A complete walk over profiles that missed all of these ids but `seen`, up to its candidates.
+async fn walked(db: &Fixture, seen: &[&str]) -> (Lease, Walk, u64) {
+    release(db).await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let read = Batch {
+        seen: seen.iter().map(|id| (*id).to_owned()).collect(),
+        ..Batch::default()
+    };
+    load(&mut loader, recording(walk, read)).await;
+    let hasher = id_hasher(walk);
+    db.store.candidates(&PROFILES, walk, &hasher).await.unwrap();
+    let again = db.store.note_missing(&PROFILES, &lease, walk).await.unwrap();
+    (lease, walk, again)
+}
+
+const MISSING: &str = "select concat_ws(' ', id, walks, unclear) from sync.walk_missing order by id";
+
+#[tokio::test]
+async fn what_walks_miss_in_a_row_is_kept_across_them() {
+    let db = fixture().await;
+    stored(&db, &["a", "b", "c", "d", "e"]).await;
+    let (lease, walk, again) = walked(&db, &["e"]).await;
+    assert_eq!(again, 0);
+    assert_eq!(db.texts(MISSING).await, ["a 1 f", "b 1 f", "c 1 f", "d 1 f"]);
+    // The same walk counts once, however often its sweep begins.
+    assert_eq!(db.store.note_missing(&PROFILES, &lease, walk).await.unwrap(), 0);
+    assert_eq!(
+        db.store.missed_again(&PROFILES, walk, "", 9).await.unwrap(),
+        Vec::<String>::new()
+    );
+    let kept = [("d".to_owned(), Verdict::Kept)];
+    db.store.remove(&PROFILES, &lease, walk, &kept).await.unwrap();
+    // Seen again: it begins anew. Unclear: it takes a look-up.
+    let (_, _, again) = walked(&db, &["a"]).await;
+    assert_eq!(again, 2);
+    assert_eq!(db.texts(MISSING).await, ["b 2 f", "c 2 f", "d 2 t", "e 1 f"]);
+    let (lease, walk, _) = walked(&db, &[]).await;
+    assert_eq!(
+        db.texts(MISSING).await,
+        ["a 1 f", "b 3 f", "c 3 f", "d 3 t", "e 2 f"]
+    );
+    assert_eq!(
+        db.store.missed_again(&PROFILES, walk, "b", 9).await.unwrap(),
+        ["c", "e"]
+    );
+    let mut sample = db.store.sample(&PROFILES, walk, 9).await.unwrap();
+    sample.sort();
+    assert_eq!(sample, ["b", "c", "e"]);
+    assert_eq!(db.store.sample(&PROFILES, walk, 2).await.unwrap().len(), 2);
+    // What a look-up decides about leaves.
+    let verdicts = [("b", Verdict::Deleted), ("c", Verdict::Missed(Bytes::new()))]
+        .map(|(id, verdict)| (id.to_owned(), verdict));
+    db.store.remove(&PROFILES, &lease, walk, &verdicts).await.unwrap();
+    assert_eq!(db.texts(MISSING).await, ["a 1 f", "d 3 t", "e 2 f"]);
+}
+
+#[tokio::test]
+async fn a_row_that_was_loaded_since_is_missed_for_the_first_time() {
+    let db = fixture().await;
+    stored(&db, &["a", "b"]).await;
+    walked(&db, &[]).await;
+    let lease = db.lease(PROFILES_INCREMENT).await;
+    let mut batch = Batch::default();
+    add_profile(&mut batch, "a", None, "changed");
+    load(&mut db.profiles(&lease, None).await, batch).await;
+    assert_eq!(walked(&db, &[]).await.2, 1);
+    assert_eq!(db.texts(MISSING).await, ["a 1 f", "b 2 f"]);
+}
+
+#[tokio::test]
+async fn another_segment_or_a_reset_forgets_what_walks_missed() {
+    let db = fixture().await;
+    stored(&db, &["a"]).await;
+    let (lease, ..) = walked(&db, &[]).await;
+    let over = |segment: &str| {
+        let mut moved = advance();
+        moved.segment = Some(segment.to_owned());
+        moved
+    };
+    db.store.advance(&lease, &over("one")).await.unwrap();
+    db.store.advance(&lease, &over("one")).await.unwrap();
+    assert_eq!(db.texts(MISSING).await, ["a 1 f"]);
+    db.store.advance(&lease, &over("two")).await.unwrap();
+    assert_eq!(db.texts(MISSING).await, Vec::<String>::new());
+    walked(&db, &[]).await;
+    release(&db).await;
+    reset::resource(&db.store, "profiles").await.unwrap();
+    assert_eq!(db.texts(MISSING).await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn where_the_asking_stopped_is_kept_with_the_cursor() {
     let db = fixture().await;
@@ -199,7 +292,7 @@ async fn a_list_loses_its_rows_without_a_trace() {
     add_segment(&mut batch, "a", None, "a");
     add_segment(&mut batch, "b", None, "b");
     load(&mut loader, batch).await;
-    let later = blueconic_sync::model::walk::Walk {
+    let later = Walk {
         id: uuid::Uuid::new_v4(),
         opened_at: blueconic_sync::model::ports::RunStore::now(&db.store)
             .await

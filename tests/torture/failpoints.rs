@@ -46,7 +46,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 38] = [
+const PLACES: [(&str, Scene, u32); 39] = [
     ("migrate", First, 0),
     ("resources", First, 0),
     ("tenant", First, 0),
@@ -69,6 +69,7 @@ const PLACES: [(&str, Scene, u32); 38] = [
     ("renames", Again, 0),
     ("forget", Again, 0),
     ("candidates", Again, 0),
+    ("missing", Again, 0),
     ("sweep", Again, 0),
     ("asked", Again, 0),
     ("index/drop", First, 0),

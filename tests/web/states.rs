@@ -72,6 +72,7 @@ fn resource(name: &str, scope: Scope, last_run: Run) -> ResourceStatus {
         lag_seconds: Some(190.4),
         open_gaps: 0,
         lasting_gaps: 0,
+        sweep_backlog: 0,
         lease: None,
         next_run_at: Some(at(420)),
     }
@@ -119,6 +120,7 @@ pub(crate) fn fresh() -> Status {
         lag_seconds: None,
         open_gaps: 0,
         lasting_gaps: 0,
+        sweep_backlog: 0,
         lease: None,
         next_run_at: Some(at(2)),
     };

@@ -37,6 +37,29 @@ pub trait SweepStore: Send + Sync + 'static {
         after: &str,
         limit: u32,
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Writes down which candidates this complete walk missed, beside what complete walks before it missed. Returns how many of them at
+    /// least two walks in a row missed, so that a sample may decide about them. Asserts the lease.
+    fn note_missing(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Walk,
+    ) -> impl Future<Output = Outcome<u64>> + Send;
+    /// Of the candidates that two walks in a row missed: those after `after`, in order, at most `limit`.
+    fn missed_again(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        after: &str,
+        limit: u32,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// Of the candidates that two walks in a row missed: a random sample of `size`, in random order; fewer if there are not as many.
+    fn sample(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        size: u64,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Stores the id up to which a sweep has looked up candidates; none if it looked up all. Asserts the lease.
     fn remember_asked(
         &self,

@@ -13,7 +13,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving::{self, Place};
 use crate::postgres::retry::Attempts;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{boundary, known_in_memory, load_lock, seen};
+use crate::postgres::{boundary, known_in_memory, load_lock, missing, seen};
 
 const DOING: &str = "erasing persons";
 
@@ -191,6 +191,7 @@ async fn remove(
         ("sync.rejects", rejects(connection, ids, &spellings).await?),
         ("sync.walk_seen", seen::forget_witnesses(connection, ids).await?),
         ("sync.walk_unseen", seen::withdraw(connection, ids).await?),
+        ("sync.walk_missing", missing::withdraw(connection, ids).await?),
         ("sync.runs", runs(connection, &spellings).await?),
     ];
     removed.extend(others.map(|(table, rows)| (table.to_owned(), rows)));

@@ -10,7 +10,7 @@ use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 use crate::postgres::waits::WaitLimit;
-use crate::postgres::{cursors, division, seen, sweep};
+use crate::postgres::{cursors, division, missing, seen, sweep};
 
 use super::PostgresStore;
 
@@ -76,6 +76,39 @@ impl SweepStore for PostgresStore {
         let mut session = self.watched(SWEEPING).await?;
         let watch = session.work();
         let work = sweep::unseen(&mut session, table, walk, after, limit);
+        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
+        session.rest();
+        Ok(done)
+    }
+
+    async fn note_missing(&self, table: &'static Table, lease: &Lease, walk: Walk) -> Outcome<u64> {
+        let mut session = self.watched(SWEEPING).await?;
+        let watch = session.work();
+        let work = missing::note(&mut session, table, lease, walk);
+        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
+        session.rest();
+        Ok(done)
+    }
+
+    async fn missed_again(
+        &self,
+        table: &'static Table,
+        walk: Walk,
+        after: &str,
+        limit: u32,
+    ) -> Outcome<Vec<String>> {
+        let mut session = self.watched(SWEEPING).await?;
+        let watch = session.work();
+        let work = missing::again(&mut session, table, walk, after, limit);
+        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
+        session.rest();
+        Ok(done)
+    }
+
+    async fn sample(&self, table: &'static Table, walk: Walk, size: u64) -> Outcome<Vec<String>> {
+        let mut session = self.watched(SWEEPING).await?;
+        let watch = session.work();
+        let work = missing::sample(&mut session, table, walk, size);
         let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
         session.rest();
         Ok(done)

@@ -1,0 +1,106 @@
+//! Judges a chunk of candidates and carries the verdicts out.
+
+use crate::model::Time;
+use crate::model::fault::Outcome;
+use crate::model::ports::{Identified, Source, Store};
+use crate::model::verdict::Verdict;
+use crate::model::walk::Walk;
+use crate::sync::lookups::{self, Doubt, LookedUp};
+use crate::sync::missed;
+use crate::sync::run::Context;
+
+/// Candidates that are fetched and judged at once.
+pub(super) const CHUNK: u32 = 200;
+/// Ids that the walk read and that are looked up as a check: two of them must be found before "no such profile" is
+/// trusted for others.
+const WITNESSES: u32 = 3;
+
+/// A walk whose reading is complete.
+pub(in crate::sync) struct Sweep<'a> {
+    pub(super) walk: Walk,
+    /// The resource whose candidates are looked up by id. None: an id that the walk did not see is gone.
+    pub(super) looked_up: Option<LookedUp<'a>>,
+}
+
+impl<'a> Sweep<'a> {
+    /// Of a list: what is not in it any more is gone.
+    pub(in crate::sync) fn of_list(walk: Walk) -> Self {
+        Self {
+            walk,
+            looked_up: None,
+        }
+    }
+
+    /// Of the profiles in a segment: each candidate is asked for by id.
+    pub(in crate::sync) fn of_profiles(walk: Walk, profiles: LookedUp<'a>) -> Self {
+        Self {
+            walk,
+            looked_up: Some(profiles),
+        }
+    }
+}
+
+/// What became of the candidates.
+#[derive(Debug, Default)]
+pub(super) struct SweepOutcome {
+    pub(super) removed: u64,
+    pub(super) missed: u64,
+    pub(super) looked_up: u64,
+    /// Candidates about which the tenant's answer is unclear.
+    pub(super) unclear: u64,
+    /// The reason why no candidate can be judged, or the first reason why one could not.
+    pub(super) doubt: Option<Doubt>,
+}
+
+impl SweepOutcome {
+    /// Whether the sweep must stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.doubt.as_ref().is_some_and(|doubt| doubt.for_all)
+    }
+}
+
+/// Judges candidates. A row that is no longer in a list is gone; profiles are looked up.
+pub(super) async fn judged<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
+    ids: Vec<String>,
+    swept: &mut SweepOutcome,
+) -> Outcome<Vec<(String, Verdict)>> {
+    let Some(profiles) = &sweep.looked_up else {
+        return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
+    };
+    let witnesses = context.store.witnesses(sweep.walk.id, WITNESSES).await?;
+    let first = swept.looked_up == 0;
+    swept.looked_up += ids.len() as u64;
+    let judged = lookups::judge(context, profiles, ids, &witnesses, first).await?;
+    if let Some(doubt) = judged.doubt
+        && (doubt.for_all || swept.doubt.is_none())
+    {
+        swept.doubt = Some(doubt);
+    }
+    Ok(judged.verdicts)
+}
+
+pub(super) fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) -> bool) -> u64 {
+    verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count() as u64
+}
+
+/// Removes rows that are gone, loads profiles that the walk missed, and counts both.
+pub(super) async fn carry_out<S: Source, T: Store, R: Identified + ?Sized>(
+    context: &Context<'_, S, T, R>,
+    sweep: &Sweep<'_>,
+    (verdicts, asked_at): (&[(String, Verdict)], Time),
+    swept: &mut SweepOutcome,
+) -> Outcome<()> {
+    let table = context.resource.table();
+    let store = context.store;
+    let removed = store.remove(table, context.lease, sweep.walk, verdicts).await?;
+    let missed = count(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
+    swept.removed += removed;
+    swept.missed += missed;
+    context.progress.change(|counts| {
+        counts.removed += removed;
+        counts.missed += missed;
+    });
+    missed::load(context, verdicts, asked_at).await
+}
