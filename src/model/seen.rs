@@ -13,6 +13,35 @@ pub const WITNESSES: usize = 3;
 /// Hashes of one bucket of [`HashSet64`], on average.
 const BUCKET: usize = 4;
 
+/// Rows of one part of a large table, about: their hashes take 16 MB.
+pub const PART_ROWS: u64 = 2_000_000;
+/// Ids of the sample for each part, so that the largest part is hardly larger than the others.
+pub const SAMPLED: u64 = 100;
+
+/// The bounds of so many parts by a sorted sample of ids, for [`IdHasher::new`]. A bound need not be an id of the table: the
+/// shortest text that separates two ids of the sample says nothing of a person.
+pub fn bounds_of(sample: &[String], parts: u64) -> Vec<String> {
+    let parts = usize::try_from(parts).unwrap_or(usize::MAX);
+    let mut bounds: Vec<String> = (1..parts)
+        .filter_map(|part| {
+            let place = sample.len() * part / parts;
+            let before = sample.get(place.checked_sub(1)?)?;
+            Some(shortest_between(before, sample.get(place)?).to_owned())
+        })
+        .collect();
+    bounds.dedup();
+    bounds
+}
+
+/// The shortest start of `id` that is greater than `before`; all of it where there is none.
+fn shortest_between<'id>(before: &str, id: &'id str) -> &'id str {
+    let ends = id
+        .char_indices()
+        .map(|(place, character)| place + character.len_utf8());
+    let mut starts = ends.map(|end| &id[..end]);
+    starts.find(|start| *start > before).unwrap_or(id)
+}
+
 /// Hashes ids for one walk, and says which part of the table they belong to.
 #[derive(Debug, Clone)]
 pub struct IdHasher {
@@ -254,6 +283,31 @@ mod tests {
             assert!(ids.iter().all(|id| holds(bytes, id_hasher.hash(id))));
             assert!(!holds(bytes, id_hasher.hash("elsewhere")));
         }
+    }
+
+    #[test]
+    fn parts_are_about_equal_and_bounds_are_short() {
+        let ids: Vec<String> = (0..1000)
+            .map(|number| format!("{:08x}", number * 4_000_000_u32))
+            .collect();
+        let bounds = bounds_of(&ids, 4);
+        assert_eq!(bounds.len(), 3);
+        assert!(
+            bounds.is_sorted() && bounds.iter().all(|bound| bound.len() <= 4),
+            "{bounds:?}"
+        );
+        let first = ids.iter().filter(|id| **id < bounds[0]).count();
+        assert!((240..=260).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn a_sample_of_few_or_equal_ids_divides_as_far_as_it_can() {
+        assert_eq!(bounds_of(&[], 4), Vec::<String>::new());
+        let same = vec!["a".to_owned(); 10];
+        assert_eq!(bounds_of(&same, 4), ["a"]);
+        assert_eq!(shortest_between("ab", "abc"), "abc");
+        assert_eq!(shortest_between("ü", "üa"), "üa");
+        assert_eq!(shortest_between("a", "üa"), "ü");
     }
 
     #[test]

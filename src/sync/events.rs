@@ -79,7 +79,7 @@ fn report<S: Source, T: Store>(context: &Context<'_, S, T, dyn Feed>, scan: &Sca
     let mut ended = Ended::well(&context.progress.read());
     if gaps > 0 {
         context.progress.notice(&format!(
-            "audit events cannot be read, or not be known to be complete, in {gaps} stretch(es) of time; sync.gaps holds them"
+            "audit events cannot be read, or not be known to be complete, in {gaps} time range(s); sync.gaps holds them"
         ));
     }
     let unheeded = scan.walk.as_ref().filter(|walk| walk.is_unheeded());

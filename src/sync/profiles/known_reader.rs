@@ -3,6 +3,7 @@
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::format;
+use crate::model::known_set::KnownSet;
 use crate::model::ports::Store;
 use crate::model::walk::Walk;
 
@@ -20,7 +21,7 @@ impl<T: Store> KnownReader<T> {
         let own = store.clone();
         let reading = async move {
             match own.read_known(walk, bytes).await {
-                Ok(known) if (known as u64) < rows => tracing::info!(
+                Ok(known) if known >= KnownSet::room(bytes) => tracing::info!(
                     known,
                     "{} of about {} stored profiles are known in memory, the others are looked up; `limits.memory` says how many",
                     format::count(known as u64),
