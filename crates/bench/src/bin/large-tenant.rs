@@ -7,12 +7,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use blueconic_sync::model::seen::{HashSet64, IdHasher, PART_ROWS, SAMPLED, SeenIds, bounds_of, decode};
 use clap::Parser;
 
+/// Hashes that are read into memory at once, as the sweep reads them.
+const AT_ONCE: u64 = 2_000_000;
 /// Characters of an id.
 const ID: usize = 10;
 /// Profiles of a thousand that are deleted each day.
@@ -108,8 +111,16 @@ struct Seen {
 
 impl Seen {
     fn create(folder: &Path, parts: usize) -> io::Result<Self> {
-        let paths: Vec<PathBuf> = (0..parts).map(|part| folder.join(format!("part-{part}"))).collect();
-        let create = |path| OpenOptions::new().create(true).truncate(true).write(true).open(path);
+        let paths: Vec<PathBuf> = (0..parts)
+            .map(|part| folder.join(format!("part-{part}")))
+            .collect();
+        let create = |path| {
+            OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .open(path)
+        };
         let files = paths
             .iter()
             .map(|path| Ok(BufWriter::with_capacity(8 * 1024, create(path)?)))
@@ -140,9 +151,19 @@ impl Seen {
         Ok(())
     }
 
-    fn part(&mut self, part: usize) -> io::Result<HashSet64> {
+    /// The ranges in which the hashes of a part are read, as many at once as fit into memory.
+    fn ranges(&self, part: usize) -> Vec<RangeInclusive<u64>> {
+        let count = (self.lengths[part] / 8).div_ceil(AT_ONCE).max(1);
+        let bound = |number: u64| (u128::from(number) << u64::BITS) / u128::from(count);
+        let to_hash = |bound: u128| u64::try_from(bound).unwrap_or(u64::MAX);
+        (0..count)
+            .map(|number| to_hash(bound(number))..=to_hash(bound(number + 1) - 1))
+            .collect()
+    }
+
+    fn within(&mut self, part: usize, range: &RangeInclusive<u64>) -> io::Result<HashSet64> {
         self.files[part].flush()?;
-        let mut hashes = Vec::with_capacity(usize::try_from(self.lengths[part] / 8).unwrap_or(0));
+        let mut hashes = Vec::with_capacity(usize::try_from(AT_ONCE).unwrap_or(0) / 8 * 9);
         let mut file = File::open(&self.paths[part])?;
         let mut chunk = vec![0; 64 * 1024];
         let mut filled = 0;
@@ -153,7 +174,7 @@ impl Seen {
             }
             filled += read;
             let whole = filled / 8 * 8;
-            hashes.extend(decode(&chunk[..whole]));
+            hashes.extend(decode(&chunk[..whole]).filter(|hash| range.contains(hash)));
             chunk.copy_within(whole..filled, 0);
             filled -= whole;
         }
@@ -195,7 +216,11 @@ fn walk(tenant: &Tenant, day: u64, folder: &Path, stored: &mut Stored) -> io::Re
     sample.sort_unstable();
     let hasher = IdHasher::new(
         walk_id(day),
-        if parts < 2 { Vec::new() } else { bounds_of(&sample, parts) },
+        if parts < 2 {
+            Vec::new()
+        } else {
+            bounds_of(&sample, parts)
+        },
     );
     let mut seen = Seen::create(folder, hasher.parts())?;
     let mut found = Day {
@@ -229,7 +254,10 @@ fn read(tenant: &Tenant, day: u64, hasher: &IdHasher, seen: &mut Seen, found: &m
             durable.remove(0);
         }
         tenant.page(page, day, &mut ids);
-        let each = ids.as_bytes().chunks(ID).map(|id| std::str::from_utf8(id).unwrap_or_default());
+        let each = ids
+            .as_bytes()
+            .chunks(ID)
+            .map(|id| std::str::from_utf8(id).unwrap_or_default());
         seen.record(&SeenIds::of(hasher, each))?;
         found.read_pages += 1;
         page += 1;
@@ -262,28 +290,35 @@ fn sweep(
     stored: &mut Stored,
 ) -> io::Result<()> {
     let mut candidates: Vec<u32> = Vec::new();
-    let mut number = 0;
+    let mut next_part = 0;
     let mut id = String::with_capacity(ID);
     for part in 0..hasher.parts() {
-        let hashes = seen.part(part)?;
-        found.distinct += hashes.len() as u64;
+        let first = next_part;
         let (_, end) = hasher.bounds(part);
         let end = end.map(str::to_owned);
-        while number < tenant.profiles {
-            id.clear();
-            push_id(number, &mut id);
-            if end.as_ref().is_some_and(|end| id > *end) {
-                break;
-            }
-            if !hashes.holds(hasher.hash(&id)) {
-                let candidate = u32::try_from(number).map_err(io::Error::other)?;
-                if stored.removed.binary_search(&candidate).is_err() {
-                    candidates.push(candidate);
+        for range in seen.ranges(part) {
+            let hashes = seen.within(part, &range)?;
+            found.distinct += hashes.len() as u64;
+            let mut number = first;
+            while number < tenant.profiles {
+                id.clear();
+                push_id(number, &mut id);
+                if end.as_ref().is_some_and(|end| id > *end) {
+                    break;
                 }
+                let hash = hasher.hash(&id);
+                if range.contains(&hash) && !hashes.holds(hash) {
+                    let candidate = u32::try_from(number).map_err(io::Error::other)?;
+                    if stored.removed.binary_search(&candidate).is_err() {
+                        candidates.push(candidate);
+                    }
+                }
+                number += 1;
             }
-            number += 1;
+            next_part = number;
         }
     }
+    candidates.sort_unstable();
     found.candidates = candidates.len();
     judge(tenant, day, found, stored, candidates);
     Ok(())
@@ -298,7 +333,8 @@ fn judge(tenant: &Tenant, day: u64, found: &mut Day, stored: &mut Stored, candid
     let mut removed: Vec<u32> = Vec::new();
     let mut left: Vec<u32> = Vec::new();
     let mut budget = LOOKUPS;
-    let place = |number: usize| usize::try_from(mixed(number as u64 ^ day << 20)).unwrap_or(0) % twice.len().max(1);
+    let place =
+        |number: usize| usize::try_from(mixed(number as u64 ^ day << 20)).unwrap_or(0) % twice.len().max(1);
     let all_gone = twice.len() > SAMPLE && (0..SAMPLE).all(|number| is_gone(&twice[place(number)]));
     if all_gone {
         budget -= SAMPLE;
@@ -343,7 +379,9 @@ fn main() -> io::Result<()> {
     };
     let mut stored = Stored::default();
     let mut wrongly = 0;
-    println!("| day | seconds | pages | listings | crashes | seen, MB | distinct | candidates | looked up | removed | wrongly | backlog | peak, MiB |");
+    println!(
+        "| day | seconds | pages | listings | crashes | seen, MB | distinct | candidates | looked up | removed | wrongly | backlog | peak, MiB |"
+    );
     println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for day in 0..arguments.days {
         let began = Instant::now();
@@ -368,7 +406,9 @@ fn main() -> io::Result<()> {
     }
     fs::remove_dir_all(&arguments.folder)?;
     if wrongly > 0 {
-        return Err(io::Error::other(format!("{wrongly} profiles that are there were removed")));
+        return Err(io::Error::other(format!(
+            "{wrongly} profiles that are there were removed"
+        )));
     }
     Ok(())
 }
