@@ -15,7 +15,7 @@ use blueconic_sync::model::seen::{HashSet64, IdHasher, PART_ROWS, SAMPLED, SeenI
 use clap::Parser;
 
 /// Hashes that are read into memory at once, as the sweep reads them.
-const AT_ONCE: u64 = 2_000_000;
+const AT_ONCE: u64 = 2_500_000;
 /// Characters of an id.
 const ID: usize = 10;
 /// Profiles of a thousand that are deleted each day.
@@ -52,23 +52,13 @@ struct Tenant {
 }
 
 impl Tenant {
-    /// Whether a profile is there on a day: 0.1% of all go each day.
-    fn has(&self, number: u64, day: u64) -> bool {
-        mixed(number) % 1000 >= DELETED * day
-    }
-
-    /// Whether the listing of a day leaves out a profile that is there: one of a million.
-    fn leaves_out(&self, number: u64, day: u64) -> bool {
-        mixed(number ^ (day + 1) << 40) % 1_000_000 == 0
-    }
-
     /// The ids of a page, one after another, in the tenant's own order.
     fn page(&self, page: u64, day: u64, into: &mut String) {
         into.clear();
         let end = ((page + 1) * self.page_size).min(self.profiles);
         for place in page * self.page_size..end {
             let number = place * 7_368_787 % self.profiles;
-            if self.has(number, day) && !self.leaves_out(number, day) {
+            if is_there(number, day) && !is_left_out(number, day) {
                 push_id(number, into);
             }
         }
@@ -77,6 +67,16 @@ impl Tenant {
     fn pages(&self) -> u64 {
         self.profiles.div_ceil(self.page_size)
     }
+}
+
+/// Whether a profile is there on a day: 0.1% of all go each day.
+fn is_there(number: u64, day: u64) -> bool {
+    mixed(number) % 1000 >= DELETED * day
+}
+
+/// Whether the listing of a day leaves out a profile that is there: one of a million.
+fn is_left_out(number: u64, day: u64) -> bool {
+    mixed(number ^ ((day + 1) << 40)).is_multiple_of(1_000_000)
 }
 
 /// Appends the id of a profile: ids sort as the numbers do.
@@ -163,7 +163,7 @@ impl Seen {
 
     fn within(&mut self, part: usize, range: &RangeInclusive<u64>) -> io::Result<HashSet64> {
         self.files[part].flush()?;
-        let mut hashes = Vec::with_capacity(usize::try_from(AT_ONCE).unwrap_or(0) / 8 * 9);
+        let mut hashes = Vec::with_capacity(usize::try_from(AT_ONCE).unwrap_or(0) / 64 * 65);
         let mut file = File::open(&self.paths[part])?;
         let mut chunk = vec![0; 64 * 1024];
         let mut filled = 0;
@@ -284,7 +284,7 @@ fn read(tenant: &Tenant, day: u64, hasher: &IdHasher, seen: &mut Seen, found: &m
 fn sweep(
     tenant: &Tenant,
     day: u64,
-    hasher: &IdHasher,
+    id_hasher: &IdHasher,
     seen: &mut Seen,
     found: &mut Day,
     stored: &mut Stored,
@@ -292,9 +292,9 @@ fn sweep(
     let mut candidates: Vec<u32> = Vec::new();
     let mut next_part = 0;
     let mut id = String::with_capacity(ID);
-    for part in 0..hasher.parts() {
+    for part in 0..id_hasher.parts() {
         let first = next_part;
-        let (_, end) = hasher.bounds(part);
+        let (_, end) = id_hasher.bounds(part);
         let end = end.map(str::to_owned);
         for range in seen.ranges(part) {
             let hashes = seen.within(part, &range)?;
@@ -306,7 +306,7 @@ fn sweep(
                 if end.as_ref().is_some_and(|end| id > *end) {
                     break;
                 }
-                let hash = hasher.hash(&id);
+                let hash = id_hasher.hash(&id);
                 if range.contains(&hash) && !hashes.holds(hash) {
                     let candidate = u32::try_from(number).map_err(io::Error::other)?;
                     if stored.removed.binary_search(&candidate).is_err() {
@@ -320,13 +320,13 @@ fn sweep(
     }
     candidates.sort_unstable();
     found.candidates = candidates.len();
-    judge(tenant, day, found, stored, candidates);
+    judge(day, found, stored, candidates);
     Ok(())
 }
 
 /// Removes the candidates that are gone, as far as look-ups reach; those that two walks missed on a sample.
-fn judge(tenant: &Tenant, day: u64, found: &mut Day, stored: &mut Stored, candidates: Vec<u32>) {
-    let is_gone = |number: &u32| !tenant.has(u64::from(*number), day);
+fn judge(day: u64, found: &mut Day, stored: &mut Stored, candidates: Vec<u32>) {
+    let is_gone = |number: &u32| !is_there(u64::from(*number), day);
     let (twice, once): (Vec<u32>, Vec<u32>) = candidates
         .into_iter()
         .partition(|number| stored.missed_before.binary_search(number).is_ok());
