@@ -203,9 +203,9 @@ async fn a_database_that_crashes_in_the_middle_loses_nothing() {
     scene.database.pool.close().await;
     tokio::task::block_in_place(|| cluster.restart(Restart::Immediate));
     running.ended(LONG).await.expect(0);
-    // Those under way are asked for again, and at most two before them, whose commits had not reached the disk.
+    // Only those are asked for again whose commits had not reached the disk: what the log's writer had not come to, within 0.6 s.
     let asked = scene.tenant.requests().count(Route::Profiles);
-    assert!(asked <= 40 + 6, "{asked} requests for 40 pages");
+    assert!(asked < 40 + 32, "{asked} requests for 40 pages");
     scene.database.pool = sqlx::PgPool::connect(&scene.database.url).await.unwrap();
     assert_equal(&scene.database, &scene.tenant).await;
     assert_eq!(
