@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use blueconic_sync::model::sampling::SAMPLE;
 use blueconic_sync::model::seen::{HashSet64, IdHasher, PART_ROWS, SAMPLED, SeenIds, bounds_of, decode};
 use clap::Parser;
 
@@ -22,9 +23,6 @@ const ID: usize = 10;
 const DELETED: u64 = 1;
 /// Look-ups that one sweep may spend.
 const LOOKUPS: usize = 10_000;
-/// Look-ups without one that is there, after which fewer than one in a thousand of the others is there, with a confidence of
-/// 99.9%.
-const SAMPLE: usize = 6_908;
 /// Pages that a crash loses at most.
 const LOST: u64 = 3;
 
@@ -333,12 +331,13 @@ fn judge(day: u64, found: &mut Day, stored: &mut Stored, candidates: Vec<u32>) {
     let mut removed: Vec<u32> = Vec::new();
     let mut left: Vec<u32> = Vec::new();
     let mut budget = LOOKUPS;
+    let sample = usize::try_from(SAMPLE).unwrap_or(usize::MAX);
     let place =
         |number: usize| usize::try_from(mixed(number as u64 ^ day << 20)).unwrap_or(0) % twice.len().max(1);
-    let all_gone = twice.len() > SAMPLE && (0..SAMPLE).all(|number| is_gone(&twice[place(number)]));
+    let all_gone = twice.len() > sample && (0..sample).all(|number| is_gone(&twice[place(number)]));
     if all_gone {
-        budget -= SAMPLE;
-        found.looked_up += SAMPLE;
+        budget -= sample;
+        found.looked_up += sample;
         found.wrongly_removed += twice.iter().filter(|number| !is_gone(number)).count();
         removed.extend(&twice);
     }
