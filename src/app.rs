@@ -21,12 +21,14 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{AnyResource, Clock};
 use crate::model::position::{Scope, Slot};
 use crate::model::sampling::SAMPLE;
+use crate::model::window::DailyWindow;
 use crate::postgres::address;
 use crate::postgres::embedded;
 use crate::postgres::migrate::{self, Pending};
 use crate::postgres::pool;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::{self, Entry};
+use crate::schedule::plan;
 use crate::sync::engine::Engine;
 use crate::sync::progress::RunListener;
 use crate::sync::run_spec::{
@@ -41,8 +43,10 @@ const BATCH_ELEMENTS: usize = 4000;
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of a command waits for a token request: a lost answer may mean a lost authorization.
 const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
-/// Look-ups by id of one sweep. At the default rate of 5 a second: half an hour.
+/// Look-ups by id that each sweep may make, also where the next full walk is close. At half of the default rate: about an hour.
 const LOOKUPS: u64 = 10_000;
+/// The share of the rate that a sweep looks up at: half of it is left to increments and lists.
+const LOOKUP_SHARE: u32 = 2;
 
 /// The engine of the service.
 pub type SyncEngine = Engine<Client<PostgresStore>, PostgresStore>;
@@ -335,6 +339,7 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
         batch_elements: BATCH_ELEMENTS,
         lanes: settings.database.load_connections.get() as usize,
         known_bytes: settings.limits.memory.saturating_sub(WORKING_BYTES),
+        full_window: full_window(settings),
         lease_ttl: settings.schedule.lease_ttl,
         removals: match settings.resources.profiles.max_removals {
             None => RemovalBound::Default,
@@ -344,6 +349,11 @@ fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
         approved_removals: approved,
         // Approved removals are not bounded by the number of look-ups.
         lookups: approved.map_or(LOOKUPS, |approved| approved.max(LOOKUPS)),
+        // Whoever approved removals waits for them.
+        lookups_per_second: match approved {
+            Some(_) => 0,
+            None => (settings.limits.requests_per_second.get() / LOOKUP_SHARE).max(1),
+        },
         sample: SAMPLE,
         lookups_at_once: settings.limits.concurrent_requests.get() as usize,
     }
@@ -375,7 +385,19 @@ fn profiles(settings: &Settings, overrides: Overrides) -> ProfilesReading {
         scope: overrides.scope,
         overlap: settings.resources.profiles.overlap,
         since: overrides.since,
+        next_full_at: plan::next_run(
+            &settings.resources.profiles.full_schedule,
+            settings.schedule.time_zone,
+            SystemClock.now(),
+        )
+        .ok(),
     }
+}
+
+/// The hours between which full walks over profiles read.
+pub fn full_window(settings: &Settings) -> Option<DailyWindow> {
+    let hours = settings.resources.profiles.full_window?;
+    Some(DailyWindow::new(hours, settings.schedule.time_zone))
 }
 
 fn events(settings: &Settings, overrides: Overrides) -> EventsReading {

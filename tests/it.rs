@@ -28,6 +28,7 @@ mod documented;
 mod erase;
 mod every_wait_ends;
 mod few_changes;
+mod full_window;
 mod hostile_text;
 mod increments;
 mod json_and_status;

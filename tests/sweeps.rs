@@ -100,6 +100,8 @@ fn engine(app: &App, lookups: u64, sample: u64) -> SyncEngine {
         approved_removals: None,
         lookups,
         sample,
+        lookups_per_second: 0,
+        full_window: None,
         known_bytes: 4 * 1024 * 1024,
         lookups_at_once: 4,
     };

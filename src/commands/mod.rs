@@ -13,6 +13,7 @@ pub mod login;
 pub mod logout;
 pub mod migrate;
 mod output;
+mod pace;
 mod progress;
 pub mod psql;
 pub mod reset;

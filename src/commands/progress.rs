@@ -1,13 +1,14 @@
 //! Shows the progress of runs: a bar on a terminal, a log line every few seconds elsewhere.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::pace::Pace;
 use crate::model::format;
 use crate::model::ledger::{Counts, RunReport};
 use crate::model::position::Slot;
@@ -30,16 +31,88 @@ pub(super) fn listener(terminal: &Terminal) -> (Arc<dyn RunListener>, Option<Att
         Arc::new(Bars {
             stack: bars,
             by_slot: Mutex::default(),
+            paces: Paces::default(),
             counting: Mutex::default(),
         }),
         Some(attached),
     )
 }
 
+/// The paces of open runs.
+#[derive(Default)]
+struct Paces(Mutex<HashMap<Slot, Pace>>);
+
+impl Paces {
+    fn with<T>(&self, slot: Slot, work: impl FnOnce(&mut Pace) -> T) -> T {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(paces.entry(slot).or_default())
+    }
+
+    fn of(&self, slot: Slot, counts: &Counts) -> Speed {
+        let now = Instant::now();
+        self.with(slot, |pace| {
+            pace.note(now, counts.read);
+            let far = pace.far();
+            let total = counts.source_total.filter(|total| *total >= far);
+            Speed {
+                far,
+                total,
+                per_second: pace.per_second(now),
+                left: total.and_then(|total| pace.left(now, total)),
+            }
+        })
+    }
+
+    fn forget(&self, slot: Slot) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&slot);
+    }
+}
+
+/// How far, how fast, and until when.
+struct Speed {
+    far: u64,
+    total: Option<u64>,
+    per_second: Option<f64>,
+    left: Option<Duration>,
+}
+
+impl Speed {
+    /// `27,000 a second, 3 h 12 min of reading left`; none at the start.
+    fn sentence(&self) -> Option<String> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a speed is not negative, and far below 2^64"
+        )]
+        let speed = format::count(self.per_second? as u64);
+        Some(match self.left {
+            Some(left) => format!("{speed} a second, {} of reading left", format::rough(left)),
+            None => format!("{speed} a second"),
+        })
+    }
+
+    /// `1,234 of 5,000 (24%)`, or without a total `1,234`.
+    fn distance(&self) -> String {
+        let far = format::count(self.far);
+        match self.total {
+            Some(total) if total > 0 => format!(
+                "{far} of {} ({}%)",
+                format::count(total),
+                u128::from(self.far) * 100 / u128::from(total)
+            ),
+            _ => far,
+        }
+    }
+}
+
 /// Bars, one a run.
 struct Bars {
     stack: MultiProgress,
     by_slot: Mutex<HashMap<Slot, ProgressBar>>,
+    paces: Paces,
     counting: Mutex<Option<ProgressBar>>,
 }
 
@@ -60,17 +133,12 @@ impl Bars {
 
 /// The templates are constants. A wrong one would show a plain bar.
 fn style(template: &str) -> ProgressStyle {
-    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // A failed write shows nothing.
-        let _ = write!(out, "{:.0}", state.per_sec());
-    };
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", rate)
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl RunListener for Bars {
-    fn began(&self, slot: Slot, resumed: bool) {
+    fn began(&self, slot: Slot, resumed: bool, read_before: u64) {
+        self.paces.with(slot, |pace| pace.begin(read_before));
         let bar = self.bar(slot);
         if resumed {
             bar.println(format!("{}: continuing from the stored position", slot.resource));
@@ -79,16 +147,18 @@ impl RunListener for Bars {
 
     fn counts(&self, slot: Slot, counts: &Counts) {
         let bar = self.bar(slot);
-        if let Some(total) = counts.source_total.filter(|total| *total >= counts.read)
+        let speed = self.paces.of(slot, counts);
+        if let Some(total) = speed.total
             && bar.length() != Some(total)
         {
             bar.set_length(total);
-            bar.set_style(style(
-                "{prefix:<18} {bar:20} {human_pos}/{human_len}  {rate}/s, {eta} left  {wide_msg}",
-            ));
+            bar.set_style(style("{prefix:<18} {bar:20} {human_pos}/{human_len}  {wide_msg}"));
         }
-        bar.set_position(counts.read);
-        bar.set_message(written(counts));
+        bar.set_position(speed.far);
+        bar.set_message(match speed.sentence() {
+            Some(speed) => format!("{speed}  {}", written(counts)),
+            None => written(counts),
+        });
     }
 
     fn notice(&self, slot: Slot, sentence: &str) {
@@ -115,6 +185,7 @@ impl RunListener for Bars {
     }
 
     fn ended(&self, report: &RunReport) {
+        self.paces.forget(report.slot);
         let bar = self.bar(report.slot);
         bar.set_style(style("{prefix:<18} {msg}"));
         bar.finish_with_message(format!(
@@ -149,6 +220,7 @@ fn written(counts: &Counts) -> String {
 /// Log lines, for a container's log or a file.
 #[derive(Default)]
 pub(super) struct Lines {
+    paces: Paces,
     last: Mutex<HashMap<Slot, Instant>>,
     counted: Mutex<Option<Instant>>,
 }
@@ -173,7 +245,8 @@ impl Lines {
 }
 
 impl RunListener for Lines {
-    fn began(&self, slot: Slot, resumed: bool) {
+    fn began(&self, slot: Slot, resumed: bool, read_before: u64) {
+        self.paces.with(slot, |pace| pace.begin(read_before));
         let how = if resumed { "resumed" } else { "started" };
         tracing::info!(
             resource = slot.resource,
@@ -184,9 +257,13 @@ impl RunListener for Lines {
     }
 
     fn counts(&self, slot: Slot, counts: &Counts) {
+        let speed = self.paces.of(slot, counts);
         if !self.due(slot) {
             return;
         }
+        let sentence = speed
+            .sentence()
+            .map_or_else(String::new, |said| format!(", {said}"));
         tracing::info!(
             resource = slot.resource,
             mode = slot.scope.as_str(),
@@ -195,9 +272,11 @@ impl RunListener for Lines {
             rows_inserted = counts.inserted,
             rows_updated = counts.updated,
             rows_unchanged = counts.unchanged,
-            "{}: {} read",
+            rows_per_second = speed.per_second,
+            seconds_left = speed.left.map(|left| left.as_secs()),
+            "{}: {} read{sentence}",
             slot.lease_name(),
-            counts.read
+            speed.distance()
         );
     }
 
@@ -220,6 +299,7 @@ impl RunListener for Lines {
     }
 
     fn ended(&self, report: &RunReport) {
+        self.paces.forget(report.slot);
         let name = report.slot.lease_name();
         let counts = &report.ledger.counts;
         let seconds = (report.finished_at - report.started_at).as_seconds_f64();

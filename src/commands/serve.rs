@@ -8,15 +8,19 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App, Overrides, SyncEngine};
 use crate::cli::Serve;
+use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::memory;
+use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::{Again, ScheduledJob};
 use crate::model::ledger::RunReport;
 use crate::model::liveness::Liveness;
-use crate::model::ports::{RunStore, Runner};
+use crate::model::ports::{Clock as _, RunStore, Runner};
+use crate::model::position::Scope;
 use crate::model::status::RunStatus;
+use crate::model::window::DailyWindow;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::schedule::heartbeat::Heartbeat;
@@ -184,10 +188,21 @@ impl Runner for Runs {
         let report = Box::pin(self.engine.run(&spec, &cancel)).await;
         memory::release();
         match report {
-            Some(report) => again(&report),
+            Some(report) => {
+                let window = app::full_window(&self.settings);
+                after_window(window, SystemClock.now(), &report).unwrap_or_else(|| again(&report))
+            }
             None => Again::OnTime,
         }
     }
+}
+
+/// A full walk that stopped at the end of its hours runs again when they begin.
+fn after_window(window: Option<DailyWindow>, now: Time, report: &RunReport) -> Option<Again> {
+    let is_walk = report.slot.resource == "profiles" && report.slot.scope == Scope::Full;
+    let stopped = is_walk && report.ledger.status == RunStatus::Interrupted;
+    let window = window.filter(|window| stopped && !window.is_open(now))?;
+    Some(Again::After((window.opens_after(now) - now).to_std().ok()?))
 }
 
 /// When a job runs again: an interrupted one at the next start, a failed one soon.
@@ -216,11 +231,11 @@ fn web_fault(error: &crate::web::error::WebError) -> Fault {
 mod tests {
     use super::*;
     use crate::model::ledger::{Counts, Ledger};
-    use crate::model::position::{Scope, Slot};
+    use crate::model::position::Slot;
 
-    fn after(status: RunStatus, kind: Kind) -> Again {
+    fn ended(status: RunStatus, kind: Kind) -> RunReport {
         let now = chrono::Utc::now();
-        again(&RunReport {
+        RunReport {
             run_id: None,
             slot: Slot {
                 resource: "profiles",
@@ -235,7 +250,28 @@ mod tests {
             fault: Some(Fault::new(kind, "it failed")),
             started_at: now,
             finished_at: now,
-        })
+        }
+    }
+
+    fn after(status: RunStatus, kind: Kind) -> Again {
+        again(&ended(status, kind))
+    }
+
+    #[test]
+    fn a_walk_that_its_window_stopped_runs_again_when_it_opens() {
+        let hours = "22:00-06:00".parse().ok();
+        let window = hours.map(|hours| DailyWindow::new(hours, chrono_tz::UTC));
+        let at = |time: &str| time.parse::<Time>().unwrap_or_default();
+        let stopped = ended(RunStatus::Interrupted, Kind::Interrupted);
+        assert_eq!(
+            after_window(window, at("2026-01-10T06:00:00Z"), &stopped),
+            Some(Again::After(Duration::from_hours(16)))
+        );
+        // Within the hours a shutdown stopped it; without a window, too.
+        assert_eq!(after_window(window, at("2026-01-10T05:00:00Z"), &stopped), None);
+        assert_eq!(after_window(None, at("2026-01-10T06:00:00Z"), &stopped), None);
+        let failed = ended(RunStatus::Failed, Kind::Transient);
+        assert_eq!(after_window(window, at("2026-01-10T06:00:00Z"), &failed), None);
     }
 
     #[test]

@@ -315,6 +315,12 @@ pub(super) mod tests {
                 "cron",
             ),
             (
+                "BLUECONIC_SYNC__RESOURCES__PROFILES__FULL_WINDOW",
+                "22-06",
+                "resources.profiles.full_window",
+                "22:00-06:00",
+            ),
+            (
                 "BLUECONIC_SYNC__RESOURCES__PROFILES__MAX_REMOVALS",
                 "2 %%",
                 "max_removals",

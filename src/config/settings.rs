@@ -14,6 +14,7 @@ use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
 use super::units::{self, Removals};
 use crate::model::description::{self, Description, Registry};
+use crate::model::window::Hours;
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -303,6 +304,9 @@ pub struct Profiles {
     pub schedule: String,
     /// When everything is read.
     pub full_schedule: String,
+    /// Between which hours a full walk reads pages; none: at any time.
+    #[serde(default, deserialize_with = "units::hours")]
+    pub full_window: Option<Hours>,
     /// Profiles per page; the tenant allows up to 1,000,000.
     pub page_size: NonZeroU32,
     /// The segment that holds all profiles.

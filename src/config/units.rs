@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::model::window::Hours;
+
 /// A bound on removals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Removals {
@@ -26,6 +28,12 @@ pub(super) fn time_zone<'de, D: Deserializer<'de>>(input: D) -> Result<chrono_tz
     String::deserialize(input)?
         .parse()
         .map_err(|_| D::Error::custom("an IANA zone such as \"UTC\" or \"Europe/Berlin\" is expected"))
+}
+
+/// Reads `"22:00-06:00"`.
+pub(super) fn hours<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Hours>, D::Error> {
+    let text = String::deserialize(input)?;
+    text.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// Reads `"8MiB"` as bytes.

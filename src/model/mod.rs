@@ -28,6 +28,7 @@ pub mod tokens;
 pub mod verdict;
 pub mod verification;
 pub mod walk;
+pub mod window;
 
 /// A moment in UTC. Every time in this program is one; zones exist only in cron expressions.
 pub type Time = chrono::DateTime<chrono::Utc>;

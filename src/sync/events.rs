@@ -29,7 +29,7 @@ pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
     reading: &EventsReading,
 ) -> Outcome<Ended> {
-    context.listener.began(context.lease.slot, false);
+    context.listener.began(context.lease.slot, false, 0);
     let store = context.store;
     let own = context.own_clocks().await?;
     let mut parameters = trusted(

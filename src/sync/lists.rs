@@ -23,7 +23,7 @@ const LOSSES: u32 = 3;
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
-    context.listener.began(context.lease.slot, false);
+    context.listener.began(context.lease.slot, false, 0);
     forget_abandoned_reading(context).await?;
     let mut readings = 0;
     let mut losses = 0;

@@ -27,3 +27,4 @@ mod transfer_end;
 mod verify;
 mod walk;
 mod watermarks;
+mod window;

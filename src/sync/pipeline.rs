@@ -24,6 +24,7 @@ use super::transfer_end::{EndReason, TransferEnd, TransferFault};
 use super::walk::cursor::{self, EmptyPages, EmptyPagesVerdict, Step};
 use super::walk::limit;
 use super::walk::size::PageSize;
+use super::window;
 
 /// Batches that wait between reading and loading.
 const WAITING_BATCHES: usize = 2;
@@ -106,6 +107,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             if self.dispatcher.repeats_itself {
                 return Ok(self.walked(position, EndReason::RepeatedPages));
             }
+            self.stop_outside_window().await?;
             let number = self.dispatcher.pages.open();
             let Read::Whole(end, raw) = self.page(number, &position, &mut ahead).await? else {
                 self.dispatcher.drain().await?;
@@ -138,6 +140,17 @@ impl<S: Source, T: Store> CursorReader<S, T> {
                 return Ok(self.walked(position, reason));
             }
         }
+    }
+
+    /// Ends the run where the hours of full walks are over, once all that was read is loaded and the position is stored.
+    async fn stop_outside_window(&mut self) -> Outcome<()> {
+        let transfer = &self.transfer;
+        let checked = window::check(&transfer.bounds, transfer.lease.slot.scope, &transfer.store).await;
+        if checked.is_err() {
+            self.dispatcher.drain().await?;
+            self.dispatcher.stop_if_held().await?;
+        }
+        checked
     }
 
     /// Why the walk ends after this page; none if the walk continues.

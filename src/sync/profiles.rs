@@ -23,7 +23,7 @@ use super::transfer_end::{TransferEnd, TransferFault};
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
 use super::watermarks::{self, Watermarks};
-use super::{clocks, pipeline};
+use super::{clocks, pipeline, window};
 
 mod closing;
 mod known_reader;
@@ -144,7 +144,11 @@ async fn go_on<S: Source, T: Store>(
     resumable: Option<CursorPosition>,
 ) -> Result<Ended, TransferFault> {
     let resumed = resumable.is_some();
-    context.listener.began(context.lease.slot, resumed);
+    let read_before = resumable.as_ref().map_or(0, |walk| walk.read);
+    context.listener.began(context.lease.slot, resumed, read_before);
+    if resumable.as_ref().is_none_or(|walk| walk.finished.is_none()) {
+        window::check(context.bounds, context.lease.slot.scope, context.store).await?;
+    }
     let start = match resumable {
         Some(walk) if walk.finished.is_some() => {
             return Ok(after_full_walk(context, walk, reading, true).await?);

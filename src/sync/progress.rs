@@ -10,8 +10,9 @@ use crate::model::position::Slot;
 
 /// Receives the events of runs, for a progress bar or log lines.
 pub trait RunListener: Send + Sync + 'static {
-    /// A run has started; `resumed`: it continues an open walk.
-    fn began(&self, slot: Slot, resumed: bool);
+    /// A run has started; `resumed`: it continues an open walk, of which `read_before` elements were read already. Comes again where
+    /// a walk begins its listing anew.
+    fn began(&self, slot: Slot, resumed: bool, read_before: u64);
     /// The counts of a run have changed.
     fn counts(&self, slot: Slot, counts: &Counts);
     /// A sentence for the person who watches.
@@ -27,7 +28,7 @@ pub trait RunListener: Send + Sync + 'static {
 pub struct NoListener;
 
 impl RunListener for NoListener {
-    fn began(&self, _slot: Slot, _resumed: bool) {}
+    fn began(&self, _slot: Slot, _resumed: bool, _read_before: u64) {}
     fn counts(&self, _slot: Slot, _counts: &Counts) {}
     fn notice(&self, _slot: Slot, _sentence: &str) {}
     fn ended(&self, _report: &RunReport) {}

@@ -8,6 +8,7 @@ use crate::model::description::Reading;
 use crate::model::ports::{Feed, Listing, Resource, Walkable};
 use crate::model::position::{Scope, Slot};
 pub use crate::model::removals::RemovalBound;
+use crate::model::window::DailyWindow;
 
 /// A requested run.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct ProfilesReading {
     pub overlap: Duration,
     /// In place of the watermark.
     pub since: Option<Time>,
+    /// When the schedule begins the next full walk, as known when this run began.
+    pub next_full_at: Option<Time>,
 }
 
 /// How audit events are read.
@@ -80,14 +83,19 @@ pub struct Bounds {
     pub lanes: usize,
     /// The memory for hashes of stored profiles during a full walk, in bytes.
     pub known_bytes: usize,
+    /// The hours between which a full walk over profiles reads pages; none: any.
+    pub full_window: Option<DailyWindow>,
     /// How long a lease holds without renewal.
     pub lease_ttl: Duration,
     /// How many rows a run may remove without approval, by merges and its sweep.
     pub removals: RemovalBound,
     /// The number of removals that a person approved.
     pub approved_removals: Option<u64>,
-    /// Look-ups of one sweep.
+    /// Look-ups of one sweep, if those that the rate allows until the next full walk are not more.
     pub lookups: u64,
+    /// Look-ups a second over a sweep: a share of the rate, so that increments go on beside it. 0: no more than `lookups`, as fast
+    /// as the tenant answers.
+    pub lookups_per_second: u32,
     /// Look-ups of a random sample that stands for all candidates that two walks in a row missed.
     pub sample: u64,
     /// Look-ups at once.

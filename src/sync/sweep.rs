@@ -9,12 +9,13 @@ use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
 use super::run::{Context, Ended};
-use super::run_spec::Bounds;
 use super::walk::cursor;
 
+mod budget;
 mod judging;
 mod sampled;
 
+pub(super) use budget::LookupBudget;
 pub(super) use judging::Sweep;
 use judging::{CHUNK, SweepOutcome, carry_out, count, judged};
 
@@ -123,8 +124,8 @@ async fn judge_all<S: Source, T: Store, R: Identified + ?Sized>(
 ) -> Outcome<SweepOutcome> {
     let store = context.store;
     let mut swept = SweepOutcome::default();
-    let Bounds { lookups, sample, .. } = *context.bounds;
-    if sweep.looked_up.is_some() && sampled::is_wanted(missed_again, lookups, sample) {
+    let sample = context.bounds.sample;
+    if sweep.looked_up.is_some() && sampled::is_wanted(missed_again, sweep.budget.most(), sample) {
         sampled::run(context, sweep, &mut swept).await?;
         if swept.is_stopped() {
             return Ok(swept);
@@ -169,7 +170,7 @@ async fn judge_between<S: Source, T: Store, R: Identified + ?Sized>(
     let table = context.resource.table();
     loop {
         context.stop.check()?;
-        let left = context.bounds.lookups.saturating_sub(swept.looked_up);
+        let left = sweep.budget.most().saturating_sub(swept.looked_up);
         if sweep.looked_up.is_some() && left == 0 {
             return Ok(Some(after));
         }

@@ -59,6 +59,8 @@ impl<T: Store> Stage<T> {
             approved_removals: None,
             lookups: 0,
             sample: 1_000_000,
+            lookups_per_second: 0,
+            full_window: None,
             known_bytes: 4 * 1024 * 1024,
             lookups_at_once: 1,
         };

@@ -43,6 +43,8 @@ impl Story {
             approved_removals: Some(1_000),
             lookups: 1_000,
             sample: 1_000_000,
+            lookups_per_second: 0,
+            full_window: None,
             known_bytes: 4 * 1024 * 1024,
             lookups_at_once: 3,
         };
@@ -66,6 +68,7 @@ impl Story {
             scope: Some(scope),
             overlap: Duration::ZERO,
             since: None,
+            next_full_at: None,
         };
         let spec = RunSpec {
             wanted: Reading::Walk((Arc::clone(&self.profiles), reading)),

@@ -11,7 +11,7 @@ use crate::model::walk::Candidates;
 use crate::sync::lookups::LookedUp;
 use crate::sync::run::{Context, Ended};
 use crate::sync::run_spec::ProfilesReading;
-use crate::sync::sweep::{self, Sweep};
+use crate::sync::sweep::{self, LookupBudget, Sweep};
 use crate::sync::transfer_end::{EndReason, TransferEnd, WALKS_AGAIN};
 use crate::sync::walk::cursor::{self, Completeness};
 use crate::sync::{clocks, segment, watermarks};
@@ -195,7 +195,8 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         resource: context.resource.as_ref(),
         segment: choice.segment,
     };
-    let ended = sweep::run(context, Sweep::of_profiles(walk, profiles), candidates).await?;
+    let budget = LookupBudget::of(context.bounds, store.now().await?, reading.next_full_at);
+    let ended = sweep::run(context, Sweep::of_profiles(walk, profiles, budget), candidates).await?;
     if ended.status == RunStatus::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {

@@ -9,6 +9,8 @@ use crate::sync::lookups::{self, Doubt, LookedUp};
 use crate::sync::missed;
 use crate::sync::run::Context;
 
+use super::budget::LookupBudget;
+
 /// Candidates that are fetched and judged at once.
 pub(super) const CHUNK: u32 = 200;
 /// Ids that the walk read and that are looked up as a check: two of them must be found before "no such profile" is
@@ -20,6 +22,8 @@ pub(in crate::sync) struct Sweep<'a> {
     pub(super) walk: Walk,
     /// The resource whose candidates are looked up by id. None: an id that the walk did not see is gone.
     pub(super) looked_up: Option<LookedUp<'a>>,
+    /// Its look-ups.
+    pub(super) budget: LookupBudget,
 }
 
 impl<'a> Sweep<'a> {
@@ -28,14 +32,16 @@ impl<'a> Sweep<'a> {
         Self {
             walk,
             looked_up: None,
+            budget: LookupBudget::default(),
         }
     }
 
     /// Of the profiles in a segment: each candidate is asked for by id.
-    pub(in crate::sync) fn of_profiles(walk: Walk, profiles: LookedUp<'a>) -> Self {
+    pub(in crate::sync) fn of_profiles(walk: Walk, profiles: LookedUp<'a>, budget: LookupBudget) -> Self {
         Self {
             walk,
             looked_up: Some(profiles),
+            budget,
         }
     }
 }
@@ -69,6 +75,10 @@ pub(super) async fn judged<S: Source, T: Store, R: Identified + ?Sized>(
     let Some(profiles) = &sweep.looked_up else {
         return Ok(ids.into_iter().map(|id| (id, Verdict::Deleted)).collect());
     };
+    {
+        let _waiting = context.progress.waiting();
+        context.stop.pause(sweep.budget.pause(swept.looked_up)).await?;
+    }
     let witnesses = context.store.witnesses(sweep.walk.id, WITNESSES).await?;
     let first = swept.looked_up == 0;
     swept.looked_up += ids.len() as u64;
