@@ -27,7 +27,8 @@ impl Default for LookupBudget {
 }
 
 impl LookupBudget {
-    /// The budget of a sweep that begins `now`. It is never below the bound that holds without a schedule.
+    /// The budget of a sweep that begins `now`. It is never below the bound that holds without a schedule, and without one nobody
+    /// waits for the rest of the rate.
     pub(in crate::sync) fn of(bounds: &Bounds, now: Time, next_full_at: Option<Time>) -> Self {
         let time = next_full_at.and_then(|next| (next - now).to_std().ok());
         let seconds = time.unwrap_or_default().as_secs();
@@ -35,7 +36,7 @@ impl LookupBudget {
             most: bounds
                 .lookups
                 .max(seconds / 2 * u64::from(bounds.lookups_per_second)),
-            per_second: bounds.lookups_per_second,
+            per_second: next_full_at.map_or(0, |_| bounds.lookups_per_second),
             ..Self::default()
         }
     }
@@ -91,7 +92,9 @@ mod tests {
         assert_eq!(budget.pause(200), Duration::from_secs(30));
         // A walk is due already, or none is planned, or nothing is known of the rate.
         for (next, rate) in [(Some(now - TimeDelta::hours(1)), 2), (None, 2), (day, 0)] {
-            assert_eq!(LookupBudget::of(&bounds(10_000, rate), now, next).most(), 10_000);
+            let budget = LookupBudget::of(&bounds(10_000, rate), now, next);
+            assert_eq!(budget.most(), 10_000);
+            assert_eq!(budget.pause(200).is_zero(), next.is_none() || rate == 0);
         }
     }
 }
