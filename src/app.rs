@@ -142,13 +142,22 @@ impl Database {
 
     /// Connects.
     pub async fn store(&self, settings: &Settings) -> Outcome<PostgresStore> {
-        let limits = pool::Limits {
-            max_connections: settings.database.max_connections.get(),
-            load_connections: settings.database.load_connections.get(),
-            lease_ttl: settings.schedule.lease_ttl,
-            retention: settings.resources.audit_events.retention,
-        };
-        Ok(PostgresStore::connect(self.options.clone(), limits, slots(settings)).await?)
+        Ok(PostgresStore::connect(self.options.clone(), limits(settings), slots(settings)).await?)
+    }
+
+    /// Connects for a tenant, after pending migrations. Refuses another tenant's database.
+    async fn store_of(&self, settings: &Settings, url: &Url) -> Outcome<PostgresStore> {
+        let (limits, slots) = (limits(settings), slots(settings));
+        let registry = settings.registry;
+        let (store, is_ready) =
+            PostgresStore::connect_and_look(self.options.clone(), limits, slots, registry, url).await?;
+        if is_ready {
+            self.warn_of_exposure();
+        } else {
+            migrate(self, settings).await?;
+            store.claim_tenant(url).await?;
+        }
+        Ok(store)
     }
 
     /// Releases an embedded cluster.
@@ -212,6 +221,15 @@ pub fn causes(error: &dyn std::error::Error) -> Option<String> {
     (!causes.is_empty()).then(|| causes.join(": "))
 }
 
+fn limits(settings: &Settings) -> pool::Limits {
+    pool::Limits {
+        max_connections: settings.database.max_connections.get(),
+        load_connections: settings.database.load_connections.get(),
+        lease_ttl: settings.schedule.lease_ttl,
+        retention: settings.resources.audit_events.retention,
+    }
+}
+
 /// The slots to show, in order: those of all resources, except resources that are off by default and not enabled.
 fn slots(settings: &Settings) -> Vec<Slot> {
     let is_shown = |it: &&Description| it.is_by_default() || settings.resources.is_enabled(it);
@@ -263,9 +281,7 @@ impl App {
     /// Like [`App::start`], over an open database.
     pub async fn over(settings: &Settings, url: Url, mut database: Database) -> Outcome<Self> {
         database.keep_alive();
-        migrate(&database, settings).await?;
-        let store = database.store(settings).await?;
-        store.claim_tenant(&url).await?;
+        let store = database.store_of(settings, &url).await?;
         Self::assemble(settings, url, database, store)
     }
 

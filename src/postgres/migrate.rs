@@ -10,6 +10,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::own_session::OwnSession;
 use crate::postgres::schemas::{self, Schema};
 use crate::postgres::session::{self, Purpose};
 use crate::postgres::waits::{SessionMonitor, WaitLimit};
@@ -117,16 +118,14 @@ async fn attempt(
     monitor: &SessionMonitor,
     ours: &mut Option<Vec<Pending>>,
 ) -> Result<Vec<Pending>, Error> {
-    let mut connection = Session::open(options, monitor, Purpose::Migrating).await?;
-    let looking = async {
-        session::refuse_unwritable(&mut connection.inner, options).await?;
-        pending(&mut connection.inner).await
-    };
+    let mut connection = OwnSession::open(options, monitor, Purpose::Migrating).await?;
+    connection.server.refuse_unwritable(options)?;
+    let looking = pending(&mut connection.inner);
     let found = monitor
         .watch(READING, WaitLimit::Short, Some(connection.pid), looking)
         .await?;
     if !found.is_empty() {
-        let mut guard = Session::open(options, monitor, Purpose::Guarding).await?;
+        let mut guard = OwnSession::open(options, monitor, Purpose::Guarding).await?;
         apply_alone(&mut connection, &mut guard, ours).await?;
         guard.close().await?;
     }
@@ -134,61 +133,14 @@ async fn attempt(
     Ok(ours.take().unwrap_or_default())
 }
 
-/// A connection whose session on the server is known by its process id, so that each wait on it can be ended.
-struct Session {
-    inner: PgConnection,
-    pid: i32,
-    monitor: SessionMonitor,
-}
-
-impl Session {
-    async fn open(
-        options: &PgConnectOptions,
-        monitor: &SessionMonitor,
-        purpose: Purpose,
-    ) -> Result<Self, Error> {
-        const DOING: &str = "opening a connection for the migrations";
-        let opening = async {
-            let mut inner = session::open(options, purpose).await?;
-            let pid = sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
-                .fetch_one(&mut inner)
-                .await
-                .doing(DOING)?;
-            Ok(Self {
-                inner,
-                pid,
-                monitor: monitor.clone(),
-            })
-        };
-        monitor.wait(DOING, WaitLimit::Short, opening).await
-    }
-
-    /// Waits for a short statement, or one that ends a transaction.
-    async fn moment<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, Error> {
-        let Self { inner, pid, monitor } = self;
-        let work = async { work(inner).await.doing(LOCKING) };
-        monitor.watch(LOCKING, WaitLimit::Short, Some(*pid), work).await
-    }
-
-    async fn close(self) -> Result<(), Error> {
-        const DOING: &str = "closing a connection";
-        let Self { inner, pid, monitor } = self;
-        let closing = async { inner.close().await.doing(DOING) };
-        monitor.watch(DOING, WaitLimit::Short, Some(pid), closing).await
-    }
-}
-
 /// `guard` holds the lock in a transaction of its own while `connection` migrates.
 async fn apply_alone(
-    connection: &mut Session,
-    guard: &mut Session,
+    connection: &mut OwnSession,
+    guard: &mut OwnSession,
     ours: &mut Option<Vec<Pending>>,
 ) -> Result<(), Error> {
     let began = Instant::now();
-    while !guard.moment(take_lock).await? {
+    while !guard.moment(LOCKING, take_lock).await? {
         if began.elapsed() > PATIENCE {
             return Err(Error::MigrationsLocked {
                 seconds: PATIENCE.as_secs(),
@@ -198,7 +150,9 @@ async fn apply_alone(
     }
     let applied = run_patiently(connection, guard, ours).await;
     // The lock ends with the transaction, or with the session where that does not answer any more.
-    let freed = guard.moment(async |guard| execute(guard, "rollback").await).await;
+    let freed = guard
+        .moment(LOCKING, async |guard| execute(guard, "rollback").await)
+        .await;
     applied.and(freed)
 }
 
@@ -221,8 +175,8 @@ async fn execute(connection: &mut PgConnection, statement: &'static str) -> Resu
 /// Retries until all locks are obtained. A migration that waits for a lock blocks all later sessions, so each attempt
 /// is short and is followed by a pause. Meanwhile `guard` finds the blocking sessions.
 async fn run_patiently(
-    connection: &mut Session,
-    guard: &mut Session,
+    connection: &mut OwnSession,
+    guard: &mut OwnSession,
     ours: &mut Option<Vec<Pending>>,
 ) -> Result<(), Error> {
     let looking = async {
@@ -264,8 +218,8 @@ async fn run_patiently(
 
 /// Runs the migrations once. Returns the outcome and the last blocking sessions.
 async fn run_watched(
-    connection: &mut Session,
-    guard: &mut Session,
+    connection: &mut OwnSession,
+    guard: &mut OwnSession,
     schemas: &[Schema],
 ) -> (Result<(), Error>, Result<Option<String>, Error>) {
     let monitor = connection.monitor.clone();

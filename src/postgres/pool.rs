@@ -1,6 +1,7 @@
 //! Connection pools, and a description of the database that is safe to show. Loading has a pool of its own, so that a
 //! lease can be renewed while all loading connections are busy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::postgres::address;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::own_session::OwnSession;
 use crate::postgres::session::{self, Purpose};
 use crate::postgres::waits::SessionMonitor;
 use crate::postgres::watched;
@@ -123,19 +125,29 @@ fn without_unknown(url: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(parsed.into()))
 }
 
-/// Opens one connection, refuses an unsuitable server, and builds the pools.
-pub(crate) async fn connect(options: PgConnectOptions, limits: Limits) -> Result<Pools, Error> {
+/// Builds the pools. Opens no connection.
+pub(crate) fn pools(options: &PgConnectOptions, limits: Limits) -> Pools {
     let idle_limit = idle_limit(limits.lease_ttl);
-    let first = session::open(&options, Purpose::Control(idle_limit)).await?;
-    // The pools open their own connections; the first one only checked the address.
-    first.close().await.doing("closing the first connection")?;
     let load = limits.load_connections.max(1);
     let control = limits.max_connections.saturating_sub(load).max(2);
-    Ok(Pools {
+    Pools {
         monitor: SessionMonitor::new(options.clone()),
-        control: pool(options.clone(), control, Purpose::Control(idle_limit)),
+        control: pool(options, control, Purpose::Control(idle_limit)),
         data: pool(options, load, Purpose::Loading(idle_limit)),
-    })
+    }
+}
+
+impl Pools {
+    /// Opens a connection beside the pools, and refuses an unsuitable server. A pool would try again for seconds where an
+    /// address is wrong.
+    pub(crate) async fn first(
+        &self,
+        options: &PgConnectOptions,
+        limits: Limits,
+    ) -> Result<OwnSession, Error> {
+        let purpose = Purpose::Control(idle_limit(limits.lease_ttl));
+        OwnSession::open(options, &self.monitor, purpose).await
+    }
 }
 
 /// Two thirds of the time to live: a holder that stops inside a transaction must not block its successor.
@@ -144,16 +156,17 @@ fn idle_limit(lease_ttl: Duration) -> Duration {
 }
 
 /// Each session is prepared when it is opened, and looked at when it is handed out again.
-fn pool(options: PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
+fn pool(options: &PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
+    let name: Arc<str> = address::shown(options).into();
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(session::ACQUIRE_TIMEOUT)
-        .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose)))
+        .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose, name.clone())))
         // A connection may have fallen silent while it idled, or been given back by work that was given up.
         .test_before_acquire(false)
         .before_acquire(|connection, met| Box::pin(is_usable(connection, met.age)))
         .after_release(|connection, _| Box::pin(async { Ok(watched::answers(connection, ANSWER).await) }))
-        .connect_lazy_with(options)
+        .connect_lazy_with(options.clone())
 }
 
 /// Whether an idle connection answers in time; otherwise it is closed.

@@ -1,6 +1,6 @@
 //! `sync.resources`: the resources of this program, for the view `freshness`.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::model::description::{Description, Reading, Registry};
 use crate::postgres::boundary;
@@ -27,19 +27,28 @@ impl Row {
     }
 }
 
-/// Records the resources of a registry in place of those recorded before. Writes nothing if they are the same.
-pub(crate) async fn record(pool: &PgPool, registry: Registry) -> Result<(), Error> {
-    let wanted: Vec<Row> = registry.iter().map(Row::of).collect();
+/// Whether the resources of a registry are recorded, and no others.
+pub(crate) async fn are_recorded(of: impl PgExecutor<'_>, registry: Registry) -> Result<bool, Error> {
     let stored = sqlx::query_as!(
         Row,
         "select name, has_watermark, by_default from sync.resources order by place"
     )
-    .fetch_all(pool)
+    .fetch_all(of)
     .await
     .doing("reading the recorded resources")?;
-    if stored == wanted {
+    Ok(stored == rows(registry))
+}
+
+fn rows(registry: Registry) -> Vec<Row> {
+    registry.iter().map(Row::of).collect()
+}
+
+/// Records the resources of a registry in place of those recorded before. Writes nothing if they are the same.
+pub(crate) async fn record(pool: &PgPool, registry: Registry) -> Result<(), Error> {
+    if are_recorded(pool, registry).await? {
         return Ok(());
     }
+    let wanted = rows(registry);
     let names: Vec<String> = wanted.iter().map(|row| row.name.clone()).collect();
     let watermarks: Vec<bool> = wanted.iter().map(|row| row.has_watermark).collect();
     let defaults: Vec<bool> = wanted.iter().map(|row| row.by_default).collect();

@@ -2,18 +2,20 @@
 //! database or a server, so each session sets what it needs after the start-up (poolers refuse settings in the start-up
 //! message).
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::{address, stale_sessions};
+use crate::postgres::{address, refused_settings, stale_sessions};
 
 /// How long a connection is waited for before the database counts as unreachable.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// `server_version_num` of the oldest supported server (multiranges, `security_invoker`).
-const OLDEST_SERVER: i32 = 150_000;
+const OLDEST_SERVER: u32 = 150_000;
 /// The only encoding in which every text of a tenant can be stored.
 const ENCODING: &str = "UTF8";
 
@@ -89,6 +91,12 @@ const FIRST_WORDS: &str = "set search_path = pg_catalog, pg_temp; set statement_
                            set default_transaction_deferrable = off; set row_security = off; \
                            set exit_on_error = off; set jit = off; set client_min_messages = notice";
 
+/// The settings that are set only against a default of the role. No session has such a default unless somebody made one.
+const AGAINST_A_ROLE: [&str; 2] = ["synchronous_commit", "default_transaction_read_only"];
+
+/// A setting and its value.
+type Setting = (&'static str, Cow<'static, str>);
+
 /// The settings of every session, whatever the role's defaults. Settings or values that a server does not know are left out;
 /// settings for superusers are set if the role may.
 const SETTINGS: [(&str, &str); 44] = [
@@ -152,10 +160,10 @@ const SETTINGS: [(&str, &str); 44] = [
     ("force_parallel_mode", "off"),
 ];
 
-/// Sets the settings `$1` to the values `$2`. A server on Windows cannot check for the client. The source of a default shows
+/// Sets the settings `$1` to the values `$2`, and returns the names of those that were set. A server on Windows cannot check for the client. The source of a default shows
 /// whether the role has it; the source `database` or a higher one means that the database was set read-only.
 const PREPARE: &str = "
-select set_config(known.name, wanted.value, false)
+select known.name, set_config(known.name, wanted.value, false)
 from unnest($1::text[], $2::text[]) with ordinality as wanted (name, value, place)
 join pg_settings as known on known.name = wanted.name
 where (known.enumvals is null or wanted.value = any (known.enumvals))
@@ -166,10 +174,31 @@ where (known.enumvals is null or wanted.value = any (known.enumvals))
   and (known.name <> 'default_transaction_read_only' or known.source in ('user', 'database user'))
 order by wanted.place";
 
-/// Prepares a session that was just opened.
-pub(crate) async fn prepare(connection: &mut PgConnection, purpose: Purpose) -> Result<(), sqlx::Error> {
+/// Prepares a session that was just opened. `database`: its address, as [`address::shown`] has it.
+pub(crate) async fn prepare(
+    connection: &mut PgConnection,
+    purpose: Purpose,
+    database: Arc<str>,
+) -> Result<(), sqlx::Error> {
+    let wanted = wanted(purpose);
+    let server = connection.server_version_num();
+    if let Some(refused) = refused_settings::of(&database, server) {
+        let taken = wanted.iter().filter(|(name, _)| !refused.contains(name));
+        if set_at_once(connection, taken).await? {
+            return Ok(());
+        }
+    }
     sqlx::raw_sql(FIRST_WORDS).execute(&mut *connection).await?;
-    let milliseconds = |limit: Duration| format!("{}ms", limit.as_millis());
+    let set = set_what_the_server_takes(connection, &wanted).await?;
+    let names = wanted.iter().map(|(name, _)| *name);
+    let refused = names.filter(|name| !set.iter().any(|set| set == name)).collect();
+    refused_settings::remember(&database, server, refused);
+    Ok(())
+}
+
+/// The settings of a session for this purpose.
+fn wanted(purpose: Purpose) -> Vec<Setting> {
+    let milliseconds = |limit: Duration| Cow::Owned(format!("{}ms", limit.as_millis()));
     let limits = [
         ("lock_timeout", milliseconds(purpose.lock_timeout())),
         (
@@ -178,36 +207,91 @@ pub(crate) async fn prepare(connection: &mut PgConnection, purpose: Purpose) -> 
         ),
     ];
     let fixed = SETTINGS.iter().chain(purpose.planner());
-    let wanted = fixed
-        .map(|(name, value)| (*name, *value))
-        .chain(limits.iter().map(|(name, value)| (*name, value.as_str())));
-    let (names, values): (Vec<&str>, Vec<&str>) = wanted.unzip();
+    let fixed = fixed.map(|(name, value)| (*name, Cow::Borrowed(*value)));
+    fixed.chain(limits).collect()
+}
+
+/// Sets settings that the server took before, in one round trip and without the view `pg_settings`, which costs ten times as
+/// much. Returns false if the server refuses one by now, or if a default of the role has to be looked at.
+async fn set_at_once(
+    connection: &mut PgConnection,
+    settings: impl Iterator<Item = &Setting>,
+) -> Result<bool, sqlx::Error> {
+    // These names and values are constants of this file.
+    let set = settings
+        .filter(|(name, _)| !AGAINST_A_ROLE.contains(name))
+        .map(|(name, value)| format!("set {name} = '{value}'"));
+    let show = AGAINST_A_ROLE.iter().map(|name| format!("show {name}"));
+    let statements: Vec<String> = std::iter::once(FIRST_WORDS.to_owned())
+        .chain(set)
+        .chain(show)
+        .collect();
+    let shown = sqlx::raw_sql(AssertSqlSafe(statements.join("; ")))
+        .fetch_all(connection)
+        .await;
+    let shown = match shown {
+        Err(sqlx::Error::Database(error)) => {
+            tracing::debug!(%error, "the server takes other settings than before");
+            return Ok(false);
+        }
+        shown => shown?,
+    };
+    let shown: Vec<&str> = shown.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok(matches!(shown[..], [commit, read_only] if commit != "off" && read_only == "off"))
+}
+
+/// Sets the settings that this server knows and this role may set; returns their names.
+async fn set_what_the_server_takes(
+    connection: &mut PgConnection,
+    wanted: &[Setting],
+) -> Result<Vec<String>, sqlx::Error> {
+    let (names, values): (Vec<&str>, Vec<&str>) =
+        wanted.iter().map(|(name, value)| (*name, value.as_ref())).unzip();
     // Not checked at build time: it runs on servers that are refused afterwards as well.
-    sqlx::query(PREPARE)
+    sqlx::query_scalar(PREPARE)
         .bind(names)
         .bind(values)
         .persistent(false)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .fetch_all(connection)
+        .await
 }
 
 /// Opens one connection within [`ACQUIRE_TIMEOUT`], refuses an unsuitable server, and prepares the session.
 pub(crate) async fn open(options: &PgConnectOptions, purpose: Purpose) -> Result<PgConnection, Error> {
+    open_and_ask(options, purpose)
+        .await
+        .map(|(connection, _)| connection)
+}
+
+/// The same, with what the server said of itself.
+pub(crate) async fn open_and_ask(
+    options: &PgConnectOptions,
+    purpose: Purpose,
+) -> Result<(PgConnection, Server), Error> {
+    const DOING: &str = "preparing a session";
+    let shown = address::shown(options);
     let mut connection = dial(options).await.map_err(|source| Error::Connect {
-        address: address::shown(options),
+        address: shown.clone(),
         source,
     })?;
-    sqlx::raw_sql(FIRST_WORDS)
-        .execute(&mut connection)
+    if connection
+        .server_version_num()
+        .is_none_or(|number| number < OLDEST_SERVER)
+    {
+        // Preparing needs what an old server lacks.
+        sqlx::raw_sql(FIRST_WORDS)
+            .execute(&mut connection)
+            .await
+            .doing(DOING)?;
+        Server::of(&mut connection).await?.refuse_unfit(options)?;
+    }
+    prepare(&mut connection, purpose, shown.into())
         .await
-        .doing("preparing a session")?;
+        .doing(DOING)?;
+    // The settings decide whether the session is read-only.
     let server = Server::of(&mut connection).await?;
     server.refuse_unfit(options)?;
-    prepare(&mut connection, purpose)
-        .await
-        .doing("preparing a session")?;
-    Ok(connection)
+    Ok((connection, server))
 }
 
 /// Opens an unprepared connection.
@@ -248,7 +332,7 @@ impl Server {
 
     /// Refuses servers older than PostgreSQL 15, and encodings other than UTF8.
     fn refuse_unfit(&self, options: &PgConnectOptions) -> Result<(), Error> {
-        if self.number < OLDEST_SERVER {
+        if u32::try_from(self.number).is_ok_and(|number| number < OLDEST_SERVER) {
             return Err(Error::TooOld {
                 version: self.version.clone(),
                 address: address::shown(options),
@@ -264,7 +348,7 @@ impl Server {
     }
 
     /// Refuses a standby, a read-only database, and a role that cannot stage batches.
-    fn refuse_unwritable(&self, options: &PgConnectOptions) -> Result<(), Error> {
+    pub(crate) fn refuse_unwritable(&self, options: &PgConnectOptions) -> Result<(), Error> {
         if self.is_standby || self.is_read_only {
             return Err(Error::ReadOnly {
                 is_standby: self.is_standby,

@@ -25,6 +25,7 @@ use crate::postgres::{leases, resources, runs};
 mod counting;
 mod loading;
 mod running;
+mod starting;
 mod sweeping;
 
 /// How long to wait for the end of all connections; a silent connection never ends by itself.
@@ -52,10 +53,17 @@ struct Own {
 impl PostgresStore {
     /// Connects. `slots` are the resources and scopes that this program knows, in the order in which they are shown.
     pub async fn connect(options: PgConnectOptions, limits: Limits, slots: Vec<Slot>) -> Result<Self, Error> {
+        let (store, options) = Self::unconnected(options, limits, slots);
+        store.pools.first(&options, limits).await?.close().await?;
+        Ok(store)
+    }
+
+    /// A store without a connection yet, and how to open one.
+    fn unconnected(options: PgConnectOptions, limits: Limits, slots: Vec<Slot>) -> (Self, PgConnectOptions) {
         let holder = holder();
         let options = options.application_name(&leases::session_name(&holder));
-        Ok(Self {
-            pools: pool::connect(options, limits).await?,
+        let store = Self {
+            pools: pool::pools(&options, limits),
             own: Arc::new(Own {
                 holder,
                 lease_ttl: limits.lease_ttl,
@@ -64,7 +72,8 @@ impl PostgresStore {
                 rejects: RejectQuotas::default(),
                 known: WalksInMemory::default(),
             }),
-        })
+        };
+        (store, options)
     }
 
     /// The name of this process in leases and claims: host, process id and a random part, since a container's process always has the

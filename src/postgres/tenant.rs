@@ -1,6 +1,6 @@
 //! The tenant of the database: one row, so that two tenants never mix.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use url::Url;
 
 use crate::model::Time;
@@ -17,18 +17,23 @@ pub struct Tenant {
 }
 
 /// The tenant of this database, if a run has written it.
-pub(crate) async fn read(pool: &PgPool) -> Result<Option<Tenant>, Error> {
+pub(crate) async fn read(of: impl PgExecutor<'_>) -> Result<Option<Tenant>, Error> {
     sqlx::query_as!(Tenant, "select url, first_seen_at from sync.tenant")
-        .fetch_optional(pool)
+        .fetch_optional(of)
         .await
         .doing("reading the tenant of this database")
 }
 
 /// Refuses another tenant than the one of this database; writes nothing.
 pub(crate) async fn verify(pool: &PgPool, url: &Url) -> Result<(), Error> {
-    match read(pool).await? {
-        Some(tenant) => compare(&tenant.url, url),
-        None => Ok(()),
+    is_recorded(pool, url).await.map(drop)
+}
+
+/// Whether the database is this tenant's already; refuses another tenant's.
+pub(crate) async fn is_recorded(of: impl PgExecutor<'_>, url: &Url) -> Result<bool, Error> {
+    match read(of).await? {
+        Some(tenant) => compare(&tenant.url, url).map(|()| true),
+        None => Ok(false),
     }
 }
 
