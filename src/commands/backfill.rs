@@ -16,7 +16,7 @@ use crate::model::clocks::{TOLERANCE, later_by};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::format;
 use crate::model::ledger::RunReport;
-use crate::model::ports::Clock as _;
+use crate::model::ports::{AnyResource, Clock as _};
 use crate::model::position::Scope;
 use crate::model::status::RunStatus;
 use crate::postgres::store::PostgresStore;
@@ -95,6 +95,9 @@ async fn read_all(
     app: &App,
     shutdown: &shutdown::Shutdown,
 ) -> Outcome<Exit> {
+    if wanted(arguments, &app.entries).any(|entry| matches!(entry.resource, AnyResource::Walk(_))) {
+        app.store.open_loading_connections();
+    }
     // A wrong secret is one clear error, not one for each resource.
     tokio::select! {
         signed_in = app.client.sign_in() => signed_in.map(|_| ())?,

@@ -8,7 +8,7 @@ use crate::clock::SystemClock;
 use crate::model::Time;
 use crate::model::batch::Advance;
 use crate::model::clocks::OwnClocks;
-use crate::model::cursor::Cursor;
+use crate::model::cursor::{Cursor, Standing};
 use crate::model::lease::Lease;
 use crate::model::ports::Clock as _;
 use crate::model::position::{Position, Scope, Slot};
@@ -35,6 +35,42 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
         segment: row.segment,
         asked_through: row.asked_through,
     })
+}
+
+/// Both cursors of a resource, and the database's clock.
+pub(crate) async fn standing(pool: &PgPool, resource: &'static str) -> Result<Standing, Error> {
+    let rows = sqlx::query!(
+        r#"select sync.clock() as "now!", wanted.scope as "scope!", c.position as "position?", c.watermark as "watermark?",
+             c.segment as "segment?", c.asked_through as "asked_through?"
+           from unnest($2::text[]) as wanted (scope)
+           left join sync.cursors as c on c.resource = $1 and c.scope = wanted.scope"#,
+        resource,
+        &[Scope::Full, Scope::Increment].map(|scope| scope.as_str().to_owned())
+    )
+    .fetch_all(pool)
+    .await
+    .doing("reading the cursors")?;
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound);
+    let mut standing = Standing {
+        now: first.doing("reading the cursors")?.now,
+        full: Cursor::default(),
+        increment: Cursor::default(),
+    };
+    for row in rows {
+        let (scope, place) = if row.scope == Scope::Full.as_str() {
+            (Scope::Full, &mut standing.full)
+        } else {
+            (Scope::Increment, &mut standing.increment)
+        };
+        let position = row.position.map(serde_json::from_value).transpose();
+        *place = Cursor {
+            position: position.map_err(|source| unreadable(Slot { resource, scope }, source))?,
+            watermark: row.watermark,
+            segment: row.segment,
+            asked_through: row.asked_through,
+        };
+    }
+    Ok(standing)
 }
 
 /// Moves the cursor, in the transaction of the rows that it covers. Closing a walk also removes its seen ids, since

@@ -2,7 +2,7 @@
 //! lease can be renewed while all loading connections are busy.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -14,7 +14,7 @@ use crate::postgres::address;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::own_session::OwnSession;
 use crate::postgres::session::{self, Purpose};
-use crate::postgres::waits::SessionMonitor;
+use crate::postgres::waits::{SessionMonitor, WaitLimit};
 use crate::postgres::watched;
 
 /// How long an idle connection may take to answer a check. Several may be silent at once, and each is checked in turn.
@@ -137,7 +137,34 @@ pub(crate) fn pools(options: &PgConnectOptions, limits: Limits) -> Pools {
     }
 }
 
+/// How long to wait for a connection that may be on its way back into the pool. Opening another one takes about as long.
+const ON_ITS_WAY: Duration = Duration::from_millis(3);
+
 impl Pools {
+    /// Waits a moment for a control connection that is being given back: a task of the pool tests it first, and whoever asks
+    /// meanwhile would open another one.
+    pub(crate) async fn await_given_back(&self) {
+        let began = Instant::now();
+        while self.control.size() > 0 && self.control.num_idle() == 0 && began.elapsed() < ON_ITS_WAY {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Opens the loading connections in the background, where they are not open yet.
+    pub(crate) fn open_loading(&self) {
+        for _ in self.data.size()..self.data.options().get_max_connections() {
+            let (pool, monitor) = (self.data.clone(), self.monitor.clone());
+            tokio::spawn(async move {
+                const DOING: &str = "opening a loading connection";
+                let opening = async { pool.acquire().await.doing(DOING) };
+                // Whoever needs it opens it again, and reports why that fails.
+                if let Err(error) = monitor.wait(DOING, WaitLimit::Short, opening).await {
+                    tracing::debug!(%error, "no loading connection yet");
+                }
+            });
+        }
+    }
+
     /// Opens a connection beside the pools, and refuses an unsuitable server. A pool would try again for seconds where an
     /// address is wrong.
     pub(crate) async fn first(
@@ -157,11 +184,11 @@ fn idle_limit(lease_ttl: Duration) -> Duration {
 
 /// Each session is prepared when it is opened, and looked at when it is handed out again.
 fn pool(options: &PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
-    let name: Arc<str> = address::shown(options).into();
+    let at: Arc<str> = address::shown(options).into();
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(session::ACQUIRE_TIMEOUT)
-        .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose, name.clone())))
+        .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose, Arc::clone(&at))))
         // A connection may have fallen silent while it idled, or been given back by work that was given up.
         .test_before_acquire(false)
         .before_acquire(|connection, met| Box::pin(is_usable(connection, met.age)))

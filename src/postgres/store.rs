@@ -96,7 +96,16 @@ impl PostgresStore {
         doing: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
+        let work = async {
+            self.pools.await_given_back().await;
+            work.await
+        };
         self.pools.monitor.wait(doing, WaitLimit::Short, work)
+    }
+
+    /// Opens the loading connections in the background, before a run needs them.
+    pub fn open_loading_connections(&self) {
+        self.pools.open_loading();
     }
 
     /// Waits for work that a person requested and waits for.
@@ -110,6 +119,7 @@ impl PostgresStore {
 
     /// A control connection for work that may take long, and is watched.
     async fn watched(&self, doing: &'static str) -> Result<WatchedConnection, Error> {
+        self.pools.await_given_back().await;
         WatchedConnection::of(&self.pools.control, &self.pools.monitor, doing).await
     }
 

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 
 use crate::model::Time;
 use crate::model::clocks::{OwnClocks, TOLERANCE, later_by};
+use crate::model::cursor::Standing;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Clock, Store};
 use crate::model::position::CursorPosition;
@@ -20,6 +21,20 @@ pub(super) async fn own_clocks<T: Store>(clock: &dyn Clock, store: &T) -> Outcom
         process: clock.now(),
         database,
     })
+}
+
+/// How far a resource has come, and both own clocks at that moment.
+pub(super) async fn standing<T: Store>(
+    clock: &dyn Clock,
+    store: &T,
+    resource: &'static str,
+) -> Outcome<(Standing, OwnClocks)> {
+    let standing = store.standing(resource).await?;
+    let own = OwnClocks {
+        process: clock.now(),
+        database: standing.now,
+    };
+    Ok((standing, own))
 }
 
 /// The times of a walk that begins now.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use crate::model::clocks::OwnClocks;
+use crate::model::cursor::{Cursor, Standing};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Clock, Source, Store, Walkable};
-use crate::model::position::{CursorPosition, Position, Scope, Slot};
+use crate::model::position::{CursorPosition, Position, Scope};
 use crate::model::status::RunStatus;
 
 use closing::{after_full_walk, finish};
@@ -41,24 +43,18 @@ pub(super) async fn scope<T: Store>(
     reading: ProfilesReading,
     approved: bool,
 ) -> Outcome<Option<Scope>> {
-    let slot = |scope| Slot {
-        resource: profiles.name(),
-        scope,
-    };
-    let full = store.cursor(slot(Scope::Full)).await?;
-    let own = clocks::own_clocks(clock, store).await?;
-    let watermarks = Watermarks::read(store, profiles.name(), own).await?;
+    let (standing, own) = clocks::standing(clock, store, profiles.name()).await?;
+    let watermarks = Watermarks::of(&standing, own);
     let complete_once = watermarks.latest().is_some();
     // The open increment may be the walk that waits for the approval.
-    let increment_is_open = store.cursor(slot(Scope::Increment)).await?.position.is_some();
+    let increment_is_open = standing.increment.position.is_some();
     Ok(match reading.scope {
         Some(Scope::Full) => Some(Scope::Full),
         Some(Scope::Increment) if complete_once => Some(Scope::Increment),
         // If the watermark is ignored, the table was complete at an unknown time: only a full walk repairs that.
         Some(Scope::Increment) => watermarks.doubted.map(|_| Scope::Full),
         None => {
-            let open =
-                matches!(&full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
+            let open = matches!(&standing.full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
             let wanted = if approved {
                 increment_is_open
             } else {
@@ -117,8 +113,10 @@ async fn read<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
 ) -> Outcome<Ended> {
-    advise_on_ignored_watermark(context).await?;
-    let mut resumable = resumable(context).await?;
+    let (standing, own) = context.standing().await?;
+    advise_on_ignored_watermark(context, &standing, own);
+    let cursor = standing.of(context.lease.slot.scope).clone();
+    let mut resumable = resumable(context, cursor).await?;
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
         context
             .progress
@@ -178,17 +176,18 @@ async fn what_is_stored<S: Source, T: Store>(
     // The run counts what it reads from here on once more.
     context.progress.change(|counts| counts.distinct = 0);
     context.store.mark(context.lease).await?;
-    resumable(context).await
+    resumable(context, context.store.cursor(context.lease.slot).await?).await
 }
 
 /// Advises about a watermark that is ignored.
-async fn advise_on_ignored_watermark<S: Source, T: Store>(
+fn advise_on_ignored_watermark<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
-) -> Outcome<()> {
-    let own = context.own_clocks().await?;
-    let watermarks = watermarks::of_run(context, own).await?;
+    standing: &Standing,
+    own: OwnClocks,
+) {
+    let watermarks = Watermarks::of(standing, own);
     let Some(doubted) = watermarks.doubted else {
-        return Ok(());
+        return;
     };
     let instead = match watermarks
         .latest()
@@ -201,15 +200,15 @@ async fn advise_on_ignored_watermark<S: Source, T: Store>(
         None => "reading all profiles".to_owned(),
     };
     watermarks::advise_on_ignored_watermark(context.progress, context.lease.slot, doubted, own, &instead);
-    Ok(())
 }
 
-/// The open walk of this slot, if it can be continued.
+/// The open walk of this slot, if it can be continued. `cursor`: the slot's, as it is under the lease.
 async fn resumable<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
+    cursor: Cursor,
 ) -> Outcome<Option<CursorPosition>> {
     let store = context.store;
-    let Some(Position::Cursor(walk)) = store.cursor(context.lease.slot).await?.position else {
+    let Some(Position::Cursor(walk)) = cursor.position else {
         return Ok(None);
     };
     if walk.divided_at.is_none() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::clocks::OwnClocks;
+use crate::model::cursor::Standing;
 use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
 use crate::model::ledger::Counts;
@@ -86,5 +87,10 @@ impl<S: Source, T: Store, R: Resource + ?Sized> Context<'_, S, T, R> {
     /// This process's clock and the database's.
     pub(super) async fn own_clocks(&self) -> Outcome<OwnClocks> {
         clocks::own_clocks(self.clock, self.store).await
+    }
+
+    /// How far the resource has come in both scopes, and both own clocks at that moment.
+    pub(super) async fn standing(&self) -> Outcome<(Standing, OwnClocks)> {
+        clocks::standing(self.clock, self.store, self.resource.name()).await
     }
 }

@@ -75,16 +75,17 @@ pub(super) async fn last<S: Source, T: Store>(
     Ok(context.store.cursor(slot).await?.segment)
 }
 
-/// Whether the chosen segment differs from the expected one. Such a walk may move no watermark and remove nothing,
+/// Whether the chosen segment differs from the last one that a complete full walk read. Such a walk may move no watermark and remove nothing,
 /// unless the table is empty.
 pub(super) async fn is_other<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     choice: &Choice,
+    last: Option<&str>,
 ) -> Outcome<bool> {
     if choice.is_configured {
         return Ok(false);
     }
-    match last(context).await? {
+    match last {
         Some(last) => Ok(last != choice.segment),
         None => Ok(!context.store.is_empty(context.resource.table()).await?),
     }

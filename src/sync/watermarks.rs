@@ -7,9 +7,10 @@ use chrono::TimeDelta;
 
 use crate::model::Time;
 use crate::model::clocks::OwnClocks;
+use crate::model::cursor::Standing;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
-use crate::model::position::{Scope, Slot};
+use crate::model::position::Slot;
 
 use super::clocks::in_words;
 use super::progress::Progress;
@@ -71,17 +72,15 @@ pub(super) struct Watermarks {
 }
 
 impl Watermarks {
-    /// Reads both watermarks.
-    pub(super) async fn read<T: Store>(store: &T, resource: &'static str, own: OwnClocks) -> Outcome<Self> {
-        let slot = |scope| Slot { resource, scope };
-        let full = store.cursor(slot(Scope::Full)).await?.watermark;
-        let increment = store.cursor(slot(Scope::Increment)).await?.watermark;
+    /// The watermarks of both cursors.
+    pub(super) fn of(standing: &Standing, own: OwnClocks) -> Self {
+        let (full, increment) = (standing.full.watermark, standing.increment.watermark);
         let believed = |time: &Time| own.believe(*time);
-        Ok(Self {
+        Self {
             full: full.filter(believed),
             increment: increment.filter(believed),
             doubted: full.max(increment).filter(|time| !own.believe(*time)),
-        })
+        }
     }
 
     /// The later one of the believed watermarks.
@@ -90,18 +89,10 @@ impl Watermarks {
     }
 }
 
-/// The same for a run.
-pub(super) async fn of_run<S: Source, T: Store>(
-    context: &Context<'_, S, T, dyn Walkable>,
-    own: OwnClocks,
-) -> Outcome<Watermarks> {
-    Watermarks::read(context.store, context.resource.name(), own).await
-}
-
 /// The time up to which profiles are complete: by an increment, or by the start of a full walk.
 pub(super) async fn watermark<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
 ) -> Outcome<Option<Time>> {
-    let own = context.own_clocks().await?;
-    Ok(of_run(context, own).await?.latest())
+    let (standing, own) = context.standing().await?;
+    Ok(Watermarks::of(&standing, own).latest())
 }

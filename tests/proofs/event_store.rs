@@ -8,13 +8,13 @@ use blueconic_sync::model::Time;
 use blueconic_sync::model::batch::{
     Advance, Batch, Fingerprint, GapReason, Known, ScanEvidence, TimeRange, Written,
 };
-use blueconic_sync::model::cursor::Cursor;
+use blueconic_sync::model::cursor::{Cursor, Standing};
 use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{CountStore, LoadStore, Loader, RunStore, SweepStore};
-use blueconic_sync::model::position::Slot;
+use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::rows::timestamp;
 use blueconic_sync::model::seen::IdHasher;
 use blueconic_sync::model::table::Table;
@@ -146,6 +146,15 @@ impl RunStore for EventStore {
             watermark: self.0.lock().unwrap().watermark,
             segment: None,
             asked_through: None,
+        })
+    }
+
+    async fn standing(&self, resource: &'static str) -> Outcome<Standing> {
+        let slot = |scope| Slot { resource, scope };
+        Ok(Standing {
+            now: self.now().await?,
+            full: self.cursor(slot(Scope::Full)).await?,
+            increment: self.cursor(slot(Scope::Increment)).await?,
         })
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::model::Time;
 use crate::model::batch::{Advance, ScanEvidence, TimeRange};
-use crate::model::cursor::Cursor;
+use crate::model::cursor::{Cursor, Standing};
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
 use crate::model::lease::{Acquired, Lease};
@@ -25,6 +25,8 @@ pub trait RunStore: Send + Sync + 'static {
     fn close(&self, lease: &Lease, ledger: &Ledger) -> impl Future<Output = Outcome<()>> + Send;
     /// The cursor of a slot.
     fn cursor(&self, slot: Slot) -> impl Future<Output = Outcome<Cursor>> + Send;
+    /// Both cursors of a resource and the database's clock, by one query.
+    fn standing(&self, resource: &'static str) -> impl Future<Output = Outcome<Standing>> + Send;
     /// Moves the cursor without a batch (a walk that opens, or closes after its sweep). Asserts the lease.
     fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
     /// Fails with [`crate::model::fault::Kind::WalkLost`] if the database crashed or failed over since the lease was taken or

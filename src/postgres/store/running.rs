@@ -4,7 +4,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::model::Time;
 use crate::model::batch::{Advance, ScanEvidence, TimeRange};
-use crate::model::cursor::Cursor;
+use crate::model::cursor::{Cursor, Standing};
 use crate::model::event::Rename;
 use crate::model::fault::Outcome;
 use crate::model::lease::{Acquired, Lease};
@@ -65,6 +65,12 @@ impl RunStore for PostgresStore {
     async fn cursor(&self, slot: Slot) -> Outcome<Cursor> {
         Ok(self
             .moment("reading the cursor", cursors::read(self.control(), slot))
+            .await?)
+    }
+
+    async fn standing(&self, resource: &'static str) -> Outcome<Standing> {
+        Ok(self
+            .moment("reading the cursors", cursors::standing(self.control(), resource))
             .await?)
     }
 

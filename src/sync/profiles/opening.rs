@@ -12,7 +12,8 @@ use crate::model::position::{CursorPosition, Scope, WalkHistory};
 use crate::sync::clocks::{self, WalkTimes};
 use crate::sync::run::Context;
 use crate::sync::run_spec::ProfilesReading;
-use crate::sync::{segment, watermarks};
+use crate::sync::segment;
+use crate::sync::watermarks::Watermarks;
 
 use super::stored::moved;
 
@@ -22,15 +23,15 @@ pub(super) async fn open<S: Source, T: Store>(
     reading: ProfilesReading,
 ) -> Outcome<CursorPosition> {
     let (choice, server_time) = segment::choose(context, None).await?;
-    let other_segment = segment::is_other(context, &choice).await?;
-    let own = context.own_clocks().await?;
+    let (standing, own) = context.standing().await?;
+    let other_segment = segment::is_other(context, &choice, standing.full.segment.as_deref()).await?;
     let opened_at = own.database;
     let times = WalkTimes::of(server_time, own);
     clocks::advise_on_clocks(context.progress, server_time, own);
     // Without the tenant's time, clocks may differ, so the increment reaches back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
     let passed = match context.lease.slot.scope {
-        Scope::Full => watermarks::of_run(context, own).await?.increment,
+        Scope::Full => Watermarks::of(&standing, own).increment,
         Scope::Increment => None,
     };
     let table = context.resource.table();
@@ -45,7 +46,13 @@ pub(super) async fn open<S: Source, T: Store>(
         walk_id: Uuid::now_v7(),
         segment: choice.segment,
         cursor: "*".to_owned(),
-        range: range(context, reading, overlap, times.asked).await?,
+        range: range(
+            context,
+            reading,
+            overlap,
+            times.asked,
+            Watermarks::of(&standing, own),
+        ),
         began_at: times.claimed,
         opened_at,
         properties: context.resource.selection(),
@@ -70,22 +77,17 @@ pub(super) async fn open<S: Source, T: Store>(
 }
 
 /// The range of an increment: from its watermark minus the overlap to `now`, the latest of all clocks.
-async fn range<S: Source, T: Store>(
+fn range<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
     overlap: Duration,
     now: Time,
-) -> Outcome<Option<(Time, Time)>> {
+    watermarks: Watermarks,
+) -> Option<(Time, Time)> {
     if context.lease.slot.scope == Scope::Full {
-        return Ok(None);
+        return None;
     }
-    let from = match reading.since {
-        Some(since) => since,
-        None => watermarks::watermark(context).await?.unwrap_or(now),
-    };
+    let from = reading.since.or_else(|| watermarks.latest()).unwrap_or(now);
     let overlap = TimeDelta::from_std(overlap).unwrap_or_default();
-    Ok(Some((
-        from.checked_sub_signed(overlap).unwrap_or(from).min(now),
-        now,
-    )))
+    Some((from.checked_sub_signed(overlap).unwrap_or(from).min(now), now))
 }
