@@ -25,6 +25,30 @@ def main():
             },
             "resources": [
                 {
+                    "name": "segments",
+                    "primary_key": "id",
+                    "write_disposition": {"disposition": "merge", "strategy": "upsert"},
+                    "max_table_nesting": 0,
+                    "endpoint": {
+                        "path": "segments",
+                        "data_selector": "segments",
+                        "params": {"count": 1000},
+                        "paginator": "single_page",
+                    },
+                },
+                {
+                    # Events have no id.
+                    "name": "audit_events",
+                    "write_disposition": "replace",
+                    "max_table_nesting": 0,
+                    "endpoint": {
+                        "path": "auditEvents",
+                        "data_selector": "auditEvents",
+                        "params": {"count": 1000},
+                        "paginator": "single_page",
+                    },
+                },
+                {
                     "name": "profiles",
                     "primary_key": "id",
                     "write_disposition": {"disposition": "merge", "strategy": "upsert"},

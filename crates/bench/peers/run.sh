@@ -1,6 +1,7 @@
-# shellcheck shell=bash disable=SC2154 # `out`, `server`, `profiles` and the programs are the caller's
-# Third-party tools on the same tenant and the same server, each in a virtual environment of its own, with pinned versions.
-# They are slow: each reads a smaller tenant, whose size is in the table.
+# shellcheck shell=bash disable=SC2154 # `out`, `server`, `profiles`, `rounds`, `binary` and the programs are the caller's
+# The product and third-party tools by turns, on the same tenant and the same server: whole commands from the start of the
+# process to its end. Each signs in, and reads segments, all profiles and audit events. The tools have virtual environments of
+# their own, with pinned versions.
 
 # environment NAME: makes the environment once for each set of versions.
 environment() {
@@ -12,40 +13,42 @@ environment() {
     cp "crates/bench/peers/$1.txt" "$folder/.installed-from"
 }
 
-# peer NAME PROFILES COMMAND…: a full load, and the same again. Its results are recorded beside those of the main tenant.
-peer() {
-    local name=$1 count=$2 main=$profiles case
-    shift 2
-    environment "$name"
-    profiles=$count
-    start_tenant
-    profiles=$main
-    sql 'drop database if exists peer'
-    sql 'create database peer'
-    use_database peer
-    for case in full unchanged; do
-        measure "$case" "$name" "$@"
-        record "$case" "$name" rows "$count"
-    done
-    sql 'drop database peer'
+# whole NAME: the command of a side.
+whole() {
+    case $1 in
+        product) echo "$binary backfill --json --full segments profiles audit_events" ;;
+        script) echo "$out/peers/script/bin/python crates/bench/peers/script.py" ;;
+        dlt) echo "$out/peers/dlt/bin/python crates/bench/peers/dlt_pipeline.py" ;;
+    esac
 }
 
 run_peers() {
-    local home=$out/peers
-    mkdir -p "$home"
-    peer script 40000 "$home/script/bin/python" crates/bench/peers/script.py
-
-    rm -rf "$home/dlt-home"
+    local sides=(product script dlt) side case
+    mkdir -p "$out/peers"
+    environment script
+    environment dlt
+    export DLT_HOME=$PWD/$out/peers/dlt-home
     # The option is required; the later one counts.
-    export DLT_HOME=$home/dlt-home
-    export DESTINATION__POSTGRES__CREDENTIALS="postgresql://postgres:none@localhost:5432/peer?host=$server"
-    peer dlt 20000 "$home/dlt/bin/python" crates/bench/peers/dlt_pipeline.py
-
-    printf '{"sqlalchemy_url": "postgresql+psycopg://postgres@/peer?host=%s", "default_target_schema": "peer"}\n' \
-        "$server" >"$home/singer.json"
-    # The inner shell expands it.
-    # shellcheck disable=SC2016
-    peer singer 10000 bash -c 'set -o pipefail
-        "$0/python" crates/bench/peers/singer_tap.py | "$0/target-postgres" --config "$1"' \
-        "$home/singer/bin" "$home/singer.json"
+    export DESTINATION__POSTGRES__CREDENTIALS="postgresql://postgres:none@localhost:5432/peer_dlt?host=$server"
+    start_tenant
+    for ((turn = 1; turn <= rounds; turn++)); do
+        say "$profiles profiles, round $turn of $rounds"
+        rm -rf "$DLT_HOME"
+        fresh_database peer_product
+        for side in script dlt; do
+            sql "drop database if exists peer_$side"
+            sql "create database peer_$side"
+        done
+        for case in full unchanged; do
+            for side in "${sides[@]}"; do
+                use_database "peer_$side"
+                # The words of the command.
+                # shellcheck disable=SC2046
+                measure "whole $case" "$side" $(whole "$side")
+            done
+            # Otherwise autovacuum would run within the next minute and slow one of them.
+            for side in "${sides[@]}"; do sql vacuum "peer_$side"; done
+        done
+    done
+    for side in "${sides[@]}"; do sql "drop database peer_$side"; done
 }

@@ -29,15 +29,14 @@ const LATENCY: f64 = 0.1;
 /// The page sizes for which memory is measured.
 const PAGES: [&str; 4] = ["1000", "10000", "100000", "1000000"];
 /// Peers, and the goals: how many times as fast the product has to be, in a full load and in an unchanged walk.
-const PEERS: [(&str, &str, Option<f64>, Option<f64>); 3] = [
+const PEERS: [(&str, &str, f64, f64); 2] = [
     (
         "script",
         "an obvious script (requests, execute_values, on conflict)",
-        Some(10.0),
-        Some(50.0),
+        8.0,
+        40.0,
     ),
-    ("dlt", "dlt (rest_api, merge/upsert)", Some(20.0), None),
-    ("singer", "singer-sdk tap + target-postgres", None, None),
+    ("dlt", "dlt (rest_api, merge/upsert)", 20.0, 100.0),
 ];
 
 /// All rows: for the tenant that has all cases, and for costs that grow with the tenant.
@@ -59,8 +58,14 @@ pub(crate) fn all(results: &Results) -> Vec<Section> {
         size.broken(),
         size.memory(),
         size.service(),
-        size.peers(),
     ];
+    let peers: Vec<Row> = size.peers().into_iter().filter(Row::was_measured).collect();
+    if !peers.is_empty() {
+        return vec![Section {
+            title: title(main),
+            rows: peers,
+        }];
+    }
     // The long form omits most cases.
     let is_long = sizes.len() > 1;
     let rows = everything.concat().into_iter();
@@ -329,32 +334,28 @@ impl<'a> Size<'a> {
             .iter()
             .flat_map(|(name, what, full, again)| {
                 [
-                    self.peer(&format!("{what}: full load"), "full", name, *full),
-                    self.peer(&format!("{what}: the same again"), "unchanged", name, *again),
+                    self.peer(&format!("{what}: full load"), "whole full", name, *full),
+                    self.peer(
+                        &format!("{what}: the same again"),
+                        "whole unchanged",
+                        name,
+                        *again,
+                    ),
                 ]
             })
             .collect()
     }
 
-    /// Peers are slow and read fewer profiles: speeds are compared, each over all rounds.
-    fn peer(self, what: &str, case: &'a str, side: &'a str, wanted: Option<f64>) -> Row {
-        let (own, peer) = (self.rate(case, PRODUCT), self.rate(case, side));
-        let times = own.zip(peer).map(|(own, peer)| own.median / peer.median);
-        let count = self.results.spread(self.case(case, side), "rows");
-        let count = count
-            .map(|count| format!(" ({} profiles)", grouped(count.median)))
-            .unwrap_or_default();
+    /// Whole commands: the seconds of both, and how many times as fast the product is, round by round.
+    fn peer(self, what: &str, case: &'a str, side: &'a str, wanted: f64) -> Row {
+        let (own, peer) = (self.case(case, PRODUCT), self.case(case, side));
+        let times = self.results.ratio(peer, own, "seconds");
         Row {
-            product: peer.map(|_| own.map(rate).unwrap_or_default()),
-            reference: peer.map(rate),
-            ratio: times.map(|times| format!("{times:.1}")),
-            reached: times.zip(wanted).map(|(times, wanted)| times >= wanted),
-            ..Row::new(
-                format!("{what}{count}"),
-                wanted
-                    .map(|wanted| format!("≥ {wanted} times"))
-                    .unwrap_or_default(),
-            )
+            product: self.results.spread(own, "seconds").map(seconds),
+            reference: self.results.spread(peer, "seconds").map(seconds),
+            ratio: times.map(|times| format!("{:.1}", times.median)),
+            reached: times.map(|times| times.median >= wanted),
+            ..Row::new(what, format!("≥ {wanted} times"))
         }
     }
 }
