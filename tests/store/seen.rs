@@ -1,6 +1,7 @@
 //! Seen ids: what a walk read itself, what others protect, large pages, and how much of it is kept.
 
 use blueconic_sync::model::batch::Batch;
+use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::seen::{IdHasher, SeenIds};
 use blueconic_sync::model::walk::Candidates;
@@ -50,18 +51,20 @@ async fn an_increment_protects_from_the_open_walk_and_does_not_count_for_it() {
     assert_eq!(db.seen(walk).await, (0, 0));
 }
 
+/// Each transaction asserts the lease: without it only what opens none succeeds.
 #[tokio::test]
 async fn an_unchanged_batch_of_a_full_walk_opens_no_transaction() {
     let db = fixture().await;
     let (full, walk) = db.walk(PROFILES_FULL).await;
     let mut walking = db.profiles(&full, Some(walk)).await;
-    let last = "select pg_current_xact_id()::text::bigint";
-    let before: i64 = db.one(last).await;
+    sqlx::query("update sync.leases set fence = fence + 1")
+        .execute(&db.look)
+        .await
+        .unwrap();
     load(&mut walking, seen(&["a", "b"])).await;
-    assert_eq!(db.one::<i64>(last).await, before + 1, "only the question itself");
-    load(&mut walking, recording(walk, seen(&["a", "b"]))).await;
-    assert!(db.one::<i64>(last).await > before + 2);
-    assert_eq!(db.seen(walk).await, (2, 2));
+    let recorded = walking.load(recording(walk, seen(&["a", "b"])), None).await;
+    assert_eq!(recorded.unwrap_err().kind, Kind::Fenced);
+    assert_eq!(db.seen(walk).await, (0, 0));
 }
 
 /// The hashes of a part that does not fit into memory are read in ranges.
