@@ -50,6 +50,8 @@ pub(super) struct Tenant {
     pub(super) crash_after: Option<u32>,
     /// Whether it did.
     pub(super) died: bool,
+    /// How many events each answer held.
+    pub(super) answers: Vec<u64>,
     /// Whether the first page of a scan, or one that was cut, showed too few dates to tell its order.
     pub(super) undecided: bool,
     /// Whether a limit that knows no order was taken before events were left out: what came tells nothing then.
@@ -77,6 +79,7 @@ impl Tenant {
             requests: 0,
             crash_after: None,
             died: false,
+            answers: Vec::new(),
             undecided: false,
             cut_blindly: false,
             scenario: scenario.clone(),
@@ -131,6 +134,7 @@ impl Tenant {
         let fills = found.len() == (self.scenario.at_once() as usize).min(count);
         let is_cut = raw > count || found.len() < shown || fills;
         self.undecided |= (is_cut || self.requests == 0) && distinct(&found) < TRUSTED_AFTER;
+        self.answers.push(found.len() as u64);
         found
     }
 }
