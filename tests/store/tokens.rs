@@ -94,18 +94,16 @@ async fn a_lapsed_claim_is_taken_over_and_its_late_token_refused() {
     let db = fixture().await;
     let slow = &db.store;
     let fast = another_store(&db.options, HOLD).await;
-    let first = fence(&claim(slow, 0, Duration::from_millis(100)).await, false);
+    let first = fence(&claim(slow, 0, Duration::from_secs(1)).await, false);
     let ClaimOutcome::Busy { until } = claim(&fast, 0, HOLD).await else {
         panic!("two claims")
     };
     assert!(until > chrono::Utc::now() - chrono::TimeDelta::seconds(5));
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     // Nobody has taken it: its holder may go on.
-    slow.extend(&name(), first, Duration::from_millis(100))
-        .await
-        .unwrap();
+    slow.extend(&name(), first, Duration::from_secs(1)).await.unwrap();
     assert!(matches!(claim(&fast, 0, HOLD).await, ClaimOutcome::Busy { .. }));
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     let second = fence(&claim(&fast, 0, HOLD).await, true);
     assert!(second > first);
     let late = async || {
