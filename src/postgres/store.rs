@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use url::Url;
 use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::description::Registry;
+use crate::model::fault::Outcome;
 use crate::model::position::Slot;
 use crate::model::status::Run;
 use crate::postgres::error::{Doing, Error};
@@ -121,6 +122,19 @@ impl PostgresStore {
     async fn watched(&self, doing: &'static str) -> Result<WatchedConnection, Error> {
         self.pools.await_given_back().await;
         WatchedConnection::of(&self.pools.control, &self.pools.monitor, doing).await
+    }
+
+    /// Waits for work on such a connection, without a limit of its own. After a failure the connection is not used again.
+    async fn watch<T>(
+        &self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Outcome<T> {
+        let mut session = self.watched(doing).await?;
+        let watch = session.work();
+        let done = watch.wait(doing, WaitLimit::None, work(&mut session)).await?;
+        session.rest();
+        Ok(done)
     }
 
     /// Why nothing can be loaded at present, if the last load failed.

@@ -4,7 +4,6 @@ use crate::model::fault::Outcome;
 use crate::model::ports::CountStore;
 use crate::model::table::Table;
 use crate::postgres::counts;
-use crate::postgres::waits::WaitLimit;
 
 use super::PostgresStore;
 
@@ -18,21 +17,15 @@ impl CountStore for PostgresStore {
     }
 
     async fn rows(&self, table: &'static Table) -> Outcome<u64> {
-        let mut session = self.watched(COUNTING).await?;
-        let watch = session.work();
-        let work = counts::rows(&mut session, table);
-        let done = watch.wait(COUNTING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(COUNTING, async |session| counts::rows(session, table).await)
+            .await
     }
 
     async fn rows_estimated(&self, table: &'static Table) -> Outcome<u64> {
-        let mut session = self.watched(COUNTING).await?;
-        let watch = session.work();
-        let work = counts::rows_estimated(&mut session, table);
-        let done = watch.wait(COUNTING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(COUNTING, async |session| {
+            counts::rows_estimated(session, table).await
+        })
+        .await
     }
 
     async fn erased(&self) -> Outcome<u64> {
@@ -42,11 +35,7 @@ impl CountStore for PostgresStore {
     }
 
     async fn memberships(&self) -> Outcome<Vec<(String, u64)>> {
-        let mut session = self.watched(COUNTING).await?;
-        let watch = session.work();
-        let work = counts::memberships(&mut session);
-        let done = watch.wait(COUNTING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(COUNTING, async |session| counts::memberships(session).await)
+            .await
     }
 }

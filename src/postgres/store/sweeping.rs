@@ -9,7 +9,6 @@ use crate::model::seen::IdHasher;
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
-use crate::postgres::waits::WaitLimit;
 use crate::postgres::{cursors, division, missing, seen, sweep};
 
 use super::PostgresStore;
@@ -22,21 +21,13 @@ const REMOVING: &str = "removing rows that the walk did not see";
 
 impl SweepStore for PostgresStore {
     async fn divide(&self, table: &'static Table) -> Outcome<Vec<String>> {
-        let mut session = self.watched(DIVIDING).await?;
-        let watch = session.work();
-        let work = division::of(&mut session, table);
-        let done = watch.wait(DIVIDING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(DIVIDING, async |session| division::of(session, table).await)
+            .await
     }
 
     async fn distinct(&self, walk: &IdHasher) -> Outcome<u64> {
-        let mut session = self.watched(COUNTING_SEEN).await?;
-        let watch = session.work();
-        let work = seen::distinct(&mut session, walk);
-        let done = watch.wait(COUNTING_SEEN, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(COUNTING_SEEN, async |session| seen::distinct(session, walk).await)
+            .await
     }
 
     async fn witnesses(&self, walk_id: Uuid, limit: u32) -> Outcome<Vec<String>> {
@@ -49,21 +40,17 @@ impl SweepStore for PostgresStore {
     }
 
     async fn forget(&self, lease: &Lease, walk_id: Uuid) -> Outcome<()> {
-        let mut session = self.watched(FORGETTING).await?;
-        let watch = session.work();
-        let work = seen::forget(&mut session, lease, walk_id);
-        watch.wait(FORGETTING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(())
+        self.watch(FORGETTING, async |session| {
+            seen::forget(session, lease, walk_id).await
+        })
+        .await
     }
 
     async fn candidates(&self, table: &'static Table, walk: Walk, seen: &IdHasher) -> Outcome<Candidates> {
-        let mut session = self.watched(SWEEPING).await?;
-        let watch = session.work();
-        let work = sweep::candidates(&mut session, table, walk, seen);
-        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(SWEEPING, async |session| {
+            sweep::candidates(session, table, walk, seen).await
+        })
+        .await
     }
 
     async fn unseen(
@@ -73,21 +60,17 @@ impl SweepStore for PostgresStore {
         after: &str,
         limit: u32,
     ) -> Outcome<Vec<String>> {
-        let mut session = self.watched(SWEEPING).await?;
-        let watch = session.work();
-        let work = sweep::unseen(&mut session, table, walk, after, limit);
-        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(SWEEPING, async |session| {
+            sweep::unseen(session, table, walk, after, limit).await
+        })
+        .await
     }
 
     async fn note_missing(&self, table: &'static Table, lease: &Lease, walk: Walk) -> Outcome<u64> {
-        let mut session = self.watched(SWEEPING).await?;
-        let watch = session.work();
-        let work = missing::note(&mut session, table, lease, walk);
-        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(SWEEPING, async |session| {
+            missing::note(session, table, lease, walk).await
+        })
+        .await
     }
 
     async fn missed_again(
@@ -97,21 +80,17 @@ impl SweepStore for PostgresStore {
         after: &str,
         limit: u32,
     ) -> Outcome<Vec<String>> {
-        let mut session = self.watched(SWEEPING).await?;
-        let watch = session.work();
-        let work = missing::again(&mut session, table, walk, after, limit);
-        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(SWEEPING, async |session| {
+            missing::again(session, table, walk, after, limit).await
+        })
+        .await
     }
 
     async fn sample(&self, table: &'static Table, walk: Walk, size: u64) -> Outcome<Vec<String>> {
-        let mut session = self.watched(SWEEPING).await?;
-        let watch = session.work();
-        let work = missing::sample(&mut session, table, walk, size);
-        let done = watch.wait(SWEEPING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(SWEEPING, async |session| {
+            missing::sample(session, table, walk, size).await
+        })
+        .await
     }
 
     async fn remember_asked(&self, lease: &Lease, through: Option<&str>) -> Outcome<()> {
@@ -130,11 +109,9 @@ impl SweepStore for PostgresStore {
         walk: Walk,
         verdicts: &[(String, Verdict)],
     ) -> Outcome<u64> {
-        let mut session = self.watched(REMOVING).await?;
-        let watch = session.work();
-        let work = sweep::remove(&mut session, table, lease, walk, verdicts);
-        let done = watch.wait(REMOVING, WaitLimit::None, work).await?;
-        session.rest();
-        Ok(done)
+        self.watch(REMOVING, async |session| {
+            sweep::remove(session, table, lease, walk, verdicts).await
+        })
+        .await
     }
 }
