@@ -5,47 +5,28 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The memory of one hash in bytes, with its share of the index.
-const ENTRY_BYTES: usize = size_of::<u128>() + size_of::<u32>() / BUCKET;
-/// Hashes of one bucket, on average.
-const BUCKET: usize = 4;
+use super::sorted_hashes::SortedHashes;
+
 /// The most changed ids since the hashes were read; with more, the set is no longer worth its memory.
 pub const MOST_CHANGED: usize = 100_000;
 
-/// A sorted set of hashes with an index by their first bits. Hashes are uniform, so each bucket holds a few.
+/// The hashes, and what is known to have changed since they were read.
 #[derive(Debug)]
 pub struct KnownSet {
-    hashes: Vec<u128>,
-    /// The start of each bucket, and the end of the last one.
-    starts: Vec<u32>,
+    hashes: SortedHashes<u128>,
     changed: Mutex<HashSet<u64>>,
 }
 
 impl KnownSet {
     /// The number of hashes that fit into `bytes`.
     pub fn room(bytes: usize) -> usize {
-        (bytes / ENTRY_BYTES).min(u32::MAX as usize)
+        (bytes / SortedHashes::<u128>::ENTRY_BYTES).min(u32::MAX as usize)
     }
 
     /// A set of these hashes.
-    pub fn of(mut hashes: Vec<u128>) -> Self {
-        hashes.sort_unstable();
-        let buckets = (hashes.len() / BUCKET).max(1);
-        let mut starts = Vec::with_capacity(buckets + 1);
-        let mut place = 0;
-        for bucket in 0..buckets {
-            while hashes
-                .get(place)
-                .is_some_and(|hash| bucket_of(*hash, buckets) < bucket)
-            {
-                place += 1;
-            }
-            starts.push(to_u32(place));
-        }
-        starts.push(to_u32(hashes.len()));
+    pub fn of(hashes: Vec<u128>) -> Self {
         Self {
-            hashes,
-            starts,
+            hashes: SortedHashes::of(hashes),
             changed: Mutex::default(),
         }
     }
@@ -60,7 +41,7 @@ impl KnownSet {
     pub fn which(&self, asked: impl Iterator<Item = ([u8; 16], u64)>) -> Vec<bool> {
         let changed = self.changed();
         asked
-            .map(|(hash, id)| self.contains(u128::from_be_bytes(hash)) && !changed.contains(&id))
+            .map(|(hash, id)| self.hashes.holds(u128::from_be_bytes(hash)) && !changed.contains(&id))
             .collect()
     }
 
@@ -75,22 +56,6 @@ impl KnownSet {
     fn changed(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn contains(&self, hash: u128) -> bool {
-        let bucket = bucket_of(hash, self.starts.len() - 1);
-        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]];
-        self.hashes[from as usize..to as usize].contains(&hash)
-    }
-}
-
-/// The bucket of a hash: its first 64 bits as a share of all buckets, so that the order of hashes is that of buckets.
-fn bucket_of(hash: u128, buckets: usize) -> usize {
-    let first = hash >> u64::BITS;
-    usize::try_from((first * buckets as u128) >> u64::BITS).unwrap_or(0)
-}
-
-fn to_u32(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod sampling;
 pub mod sanitize;
 pub mod seen;
 pub mod segment;
+pub mod sorted_hashes;
 pub mod status;
 pub mod table;
 pub mod tokens;

@@ -3,6 +3,7 @@
 //! until the next walk, whose key differs. Pure: storing them is the store's.
 
 use std::hash::Hasher as _;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
@@ -10,8 +11,8 @@ use uuid::Uuid;
 
 /// Whole ids that are kept beside the hashes of a record: a sweep looks some of them up, as a check of the tenant's answers.
 pub const WITNESSES: usize = 3;
-/// Hashes of one bucket of [`HashSet64`], on average.
-const BUCKET: usize = 4;
+/// Hashes that are read into memory at once: 20 MB, so that a part that is somewhat larger than the others is read in one go.
+const AT_ONCE: u64 = 2_500_000;
 
 /// Rows of one part of a large table, about: their hashes take 16 MB.
 pub const PART_ROWS: u64 = 2_000_000;
@@ -186,63 +187,12 @@ pub fn holds(encoded: &[u8], hash: u64) -> bool {
     hashes.binary_search(&hash.to_be_bytes()).is_ok()
 }
 
-/// A set of hashes in memory: sorted, with an index by their first bits. Hashes are uniform, so that a bucket holds a few.
-#[derive(Debug, Default)]
-pub struct HashSet64 {
-    hashes: Vec<u64>,
-    /// Where each bucket begins, and where the last one ends.
-    starts: Vec<u32>,
-}
-
-impl HashSet64 {
-    /// A set of these hashes, in any order, repeats allowed.
-    pub fn of(mut hashes: Vec<u64>) -> Self {
-        hashes.sort_unstable();
-        hashes.dedup();
-        let buckets = (hashes.len() / BUCKET).max(1);
-        let mut starts = Vec::with_capacity(buckets + 1);
-        let mut place = 0;
-        for bucket in 0..buckets {
-            while hashes
-                .get(place)
-                .is_some_and(|hash| bucket_of(*hash, buckets) < bucket)
-            {
-                place += 1;
-            }
-            starts.push(to_u32(place));
-        }
-        starts.push(to_u32(hashes.len()));
-        Self { hashes, starts }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.hashes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
-    }
-
-    /// Whether a hash is among them.
-    pub fn holds(&self, hash: u64) -> bool {
-        let Some(buckets) = self.starts.len().checked_sub(1) else {
-            return false;
-        };
-        let bucket = bucket_of(hash, buckets);
-        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]];
-        self.hashes[from as usize..to as usize].contains(&hash)
-    }
-}
-
-/// The bucket of a hash: the hash as a share of all buckets, so that the order of hashes is that of buckets.
-fn bucket_of(hash: u64, buckets: usize) -> usize {
-    usize::try_from((u128::from(hash) * buckets as u128) >> u64::BITS).unwrap_or(0)
-}
-
-fn to_u32(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
+/// The ranges of hashes that together hold `hashes` uniform ones, as few as fit into memory one after another.
+pub fn ranges(hashes: u64) -> impl Iterator<Item = RangeInclusive<u64>> {
+    let count = hashes.div_ceil(AT_ONCE).max(1);
+    let bound = move |number: u64| (u128::from(number) << u64::BITS) / u128::from(count);
+    let to_hash = |bound: u128| u64::try_from(bound).unwrap_or(u64::MAX);
+    (0..count).map(move |number| to_hash(bound(number))..=to_hash(bound(number + 1) - 1))
 }
 
 #[cfg(test)]
@@ -311,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn ranges_hold_every_hash_once() {
+        for (hashes, count) in [(0, 1), (AT_ONCE, 1), (AT_ONCE + 1, 2), (10 * AT_ONCE, 10)] {
+            let ranges: Vec<_> = ranges(hashes).collect();
+            assert_eq!(ranges.len(), count);
+            assert_eq!((*ranges[0].start(), *ranges[count - 1].end()), (0, u64::MAX));
+            for pair in ranges.windows(2) {
+                assert_eq!(pair[0].end() + 1, *pair[1].start());
+            }
+        }
+    }
+
+    #[test]
     fn another_walk_hashes_otherwise() {
         let other = IdHasher::new(Uuid::from_u128(8), Vec::new());
         assert_ne!(id_hasher(&[]).hash("a"), other.hash("a"));
@@ -319,27 +281,5 @@ mod tests {
             IdHasher::new(Uuid::nil(), Vec::new()).hash(""),
             0xd1fb_a762_150c_532c
         );
-    }
-
-    #[test]
-    fn a_set_holds_what_it_was_made_of_and_nothing_else() {
-        for size in [0_u64, 1, 3, 4, 5, 1000, 10_007] {
-            let hash = |number: u64| xxhash_rust::xxh3::xxh3_64(&number.to_be_bytes());
-            let twice = (0..size).chain(0..size).map(hash).collect();
-            let set = HashSet64::of(twice);
-            assert_eq!((set.len() as u64, set.is_empty()), (size, size == 0));
-            assert!((0..size).all(|number| set.holds(hash(number))), "of {size}");
-            assert!(
-                (size..size + 5000).all(|number| !set.holds(hash(number))),
-                "of {size}"
-            );
-        }
-        let edges = HashSet64::of(vec![u64::MAX, 0, 1, u64::MAX - 1]);
-        assert!(
-            [0, 1, u64::MAX - 1, u64::MAX]
-                .into_iter()
-                .all(|hash| edges.holds(hash))
-        );
-        assert!(!edges.holds(2) && !HashSet64::default().holds(0));
     }
 }

@@ -89,8 +89,9 @@ impl InMemory {
         // The rollback only releases the lock.
         transaction.rollback().await.doing(READING)?;
         let noticed_before = now(connection).await?;
-        let set = KnownSet::of(hashes(connection, most).await?);
-        let read = set.len();
+        let hashes = hashes(connection, most).await?;
+        let read = hashes.len();
+        let set = KnownSet::of(hashes);
         let mut state = self.state();
         *state = match std::mem::take(&mut *state) {
             State::Reading(changed) if set.changed_since(changed.iter().copied()) => State::Ready(Ready {

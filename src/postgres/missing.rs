@@ -68,26 +68,15 @@ pub(crate) async fn again(
     limit: u32,
 ) -> Result<Vec<String>, Error> {
     let sql = SweepStatements::of(table);
-    let mut after = after.to_owned();
-    loop {
-        let mut ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.missed_again.as_str()))
+    seen::next_unprotected(connection, walk.id, after, |after| {
+        sqlx::query_scalar(AssertSqlSafe(sql.missed_again.as_str()))
             .bind(walk.id)
             .bind(walk.opened_at)
-            .bind(&after)
+            .bind(after)
             .bind(i64::from(limit))
             .bind(table.name)
-            .fetch_all(&mut *connection)
-            .await
-            .doing(DOING)?;
-        let Some(last) = ids.last().cloned() else {
-            return Ok(ids);
-        };
-        seen::keep_unprotected(connection, walk.id, &mut ids).await?;
-        if !ids.is_empty() {
-            return Ok(ids);
-        }
-        after = last;
-    }
+    })
+    .await
 }
 
 /// A random sample of the candidates that two walks in a row missed. Twice as many are drawn, since others may have protected some.

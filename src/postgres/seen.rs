@@ -3,14 +3,18 @@
 //! failover loses both or none.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use futures_util::TryStreamExt as _;
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryScalar;
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::model::lease::Lease;
 use crate::model::position::Slot;
-use crate::model::seen::{self, HashSet64, IdHasher, SeenIds};
+use crate::model::seen::{self, IdHasher, SeenIds};
+use crate::model::sorted_hashes::SortedHashes;
 use crate::postgres::bigint::to_count;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{boundary, leases};
@@ -19,8 +23,6 @@ const FORGETTING: &str = "forgetting the ids that a walk saw";
 const READING: &str = "reading the ids that a walk saw";
 /// The part of rows that belong to no part of their own.
 const ANY_PART: i32 = -1;
-/// Hashes that are read into memory at once: 20 MB, so that a part that is somewhat larger than the others is read in one go.
-const AT_ONCE: u64 = 2_500_000;
 
 /// Records ids that the walk read.
 pub(crate) async fn record(connection: &mut PgConnection, walk_id: Uuid, ids: &SeenIds) -> Result<(), Error> {
@@ -62,15 +64,15 @@ pub(crate) async fn protect(connection: &mut PgConnection, walk_id: Uuid, ids: &
     Ok(())
 }
 
-/// Which of these ids are protected from the sweep of a walk.
-pub(crate) async fn protected<'ids>(
+/// Takes out the ids that others have protected from the sweep since the candidates were written down.
+pub(crate) async fn keep_unprotected(
     connection: &mut PgConnection,
     walk_id: Uuid,
-    ids: &'ids [String],
-) -> Result<HashSet<&'ids str>, Error> {
+    ids: &mut Vec<String>,
+) -> Result<(), Error> {
     let id_hasher = IdHasher::new(walk_id, Vec::new());
-    let asked: Vec<(u64, &str)> = ids.iter().map(|id| (id_hasher.hash(id), id.as_str())).collect();
-    let mut found = HashSet::new();
+    let asked: Vec<u64> = ids.iter().map(|id| id_hasher.hash(id)).collect();
+    let mut protected: HashSet<u64> = HashSet::new();
     let mut rows = sqlx::query_scalar!(
         "select hashes from sync.walk_seen where walk_id = $1 and part = $2 and not read",
         walk_id,
@@ -78,33 +80,41 @@ pub(crate) async fn protected<'ids>(
     )
     .fetch(connection);
     while let Some(hashes) = rows.try_next().await.doing(READING)? {
-        let protected = asked.iter().filter(|(hash, _)| seen::holds(&hashes, *hash));
-        found.extend(protected.map(|(_, id)| *id));
+        protected.extend(asked.iter().filter(|hash| seen::holds(&hashes, **hash)));
     }
-    Ok(found)
-}
-
-/// Takes out the ids that others have protected from the sweep since the candidates were written down.
-pub(crate) async fn keep_unprotected(
-    connection: &mut PgConnection,
-    walk_id: Uuid,
-    ids: &mut Vec<String>,
-) -> Result<(), Error> {
-    let protected: HashSet<String> = protected(connection, walk_id, ids)
-        .await?
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    ids.retain(|id| !protected.contains(id));
+    ids.retain(|id| !protected.contains(&id_hasher.hash(id)));
     Ok(())
 }
 
+/// The next ids after one that others have not protected: those of the first answer that has any. `next` asks for the ids after one.
+pub(crate) async fn next_unprotected<'query>(
+    connection: &mut PgConnection,
+    walk_id: Uuid,
+    after: &str,
+    next: impl Fn(String) -> QueryScalar<'query, Postgres, String, PgArguments>,
+) -> Result<Vec<String>, Error> {
+    let mut after = after.to_owned();
+    loop {
+        let mut ids = next(after)
+            .fetch_all(&mut *connection)
+            .await
+            .doing("looking for rows that the walk did not see")?;
+        let Some(last) = ids.last().cloned() else {
+            return Ok(ids);
+        };
+        keep_unprotected(connection, walk_id, &mut ids).await?;
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+        after = last;
+    }
+}
+
 /// Hashes of one part of the table between two bounds, as many as fit into memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HashRange {
     part: i32,
-    first: u64,
-    last: u64,
+    hashes: RangeInclusive<u64>,
     /// About how many there are, repeats included.
     expected: usize,
 }
@@ -112,11 +122,11 @@ pub(crate) struct HashRange {
 impl HashRange {
     /// Whether a hash lies in it.
     pub(crate) fn holds(&self, hash: u64) -> bool {
-        (self.first..=self.last).contains(&hash)
+        self.hashes.contains(&hash)
     }
 
     fn is_whole(&self) -> bool {
-        (self.first, self.last) == (0, u64::MAX)
+        self.hashes == (0..=u64::MAX)
     }
 }
 
@@ -138,14 +148,14 @@ pub(crate) async fn ranges(
     .await
     .doing(READING)?;
     let hashes = to_count(hashes);
-    let count = hashes.div_ceil(AT_ONCE).max(1);
-    let bound = |number: u64| (u128::from(number) << u64::BITS) / u128::from(count);
-    Ok((0..count)
-        .map(|number| HashRange {
+    let ranges: Vec<_> = seen::ranges(hashes).collect();
+    let expected = usize::try_from(hashes).unwrap_or(0) / ranges.len();
+    Ok(ranges
+        .into_iter()
+        .map(|hashes| HashRange {
             part,
-            first: u64::try_from(bound(number)).unwrap_or(u64::MAX),
-            last: u64::try_from(bound(number + 1) - 1).unwrap_or(u64::MAX),
-            expected: usize::try_from(hashes / count).unwrap_or(0),
+            hashes,
+            expected,
         })
         .collect())
 }
@@ -154,9 +164,9 @@ pub(crate) async fn ranges(
 pub(crate) async fn within(
     connection: &mut PgConnection,
     walk_id: Uuid,
-    range: HashRange,
+    range: &HashRange,
     own: bool,
-) -> Result<HashSet64, Error> {
+) -> Result<SortedHashes<u64>, Error> {
     // The room is made at once: growing would take twice as much. Uniform hashes differ by a few roots of their number.
     let mut hashes = Vec::with_capacity(range.expected + range.expected / 64);
     // A row is sorted and its hashes are uniform, so that the place of one in it is known but for a few roots of its length. Rows
@@ -165,7 +175,8 @@ pub(crate) async fn within(
         clippy::cast_precision_loss,
         reason = "shares of a row: roughly is enough, with room on either side"
     )]
-    let [first, last] = [range.first, range.last].map(|bound| bound as f64 / u64::MAX as f64);
+    let [first, last] =
+        [range.hashes.start(), range.hashes.end()].map(|bound| *bound as f64 / u64::MAX as f64);
     let mut rows = sqlx::query_scalar!(
         r#"select case when $6 then hashes else substring(
                hashes
@@ -188,7 +199,7 @@ pub(crate) async fn within(
     while let Some(row) = rows.try_next().await.doing(READING)? {
         hashes.extend(seen::decode(&row).filter(|hash| range.holds(*hash)));
     }
-    Ok(HashSet64::of(hashes))
+    Ok(SortedHashes::of(hashes))
 }
 
 /// How many different ids the walk itself read.
@@ -196,7 +207,7 @@ pub(crate) async fn distinct(connection: &mut PgConnection, walk: &IdHasher) -> 
     let mut distinct = 0;
     for part in 0..walk.parts() {
         for range in ranges(connection, walk.walk_id(), part).await? {
-            let own = within(connection, walk.walk_id(), range, true).await?;
+            let own = within(connection, walk.walk_id(), &range, true).await?;
             distinct += own.len() as u64;
         }
     }

@@ -61,7 +61,7 @@ async fn within_range(
     seen: &IdHasher,
     (part, range): (usize, HashRange),
 ) -> Result<Candidates, Error> {
-    let hashes = seen::within(connection, walk.id, range, false).await?;
+    let hashes = seen::within(connection, walk.id, &range, false).await?;
     let (mut after, end) = seen.bounds(part);
     let mut found = Candidates::default();
     loop {
@@ -103,25 +103,14 @@ pub(crate) async fn unseen(
     limit: u32,
 ) -> Result<Vec<String>, Error> {
     let sql = SweepStatements::of(table);
-    let mut after = after.to_owned();
-    loop {
-        let mut ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.unseen.as_str()))
+    seen::next_unprotected(connection, walk.id, after, |after| {
+        sqlx::query_scalar(AssertSqlSafe(sql.unseen.as_str()))
             .bind(walk.id)
             .bind(walk.opened_at)
-            .bind(&after)
+            .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await
-            .doing(DOING)?;
-        let Some(last) = ids.last().cloned() else {
-            return Ok(ids);
-        };
-        seen::keep_unprotected(connection, walk.id, &mut ids).await?;
-        if !ids.is_empty() {
-            return Ok(ids);
-        }
-        after = last;
-    }
+    })
+    .await
 }
 
 /// Removes by verdict, and gives back how many rows went.

@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use blueconic_sync::model::sampling::SAMPLE;
-use blueconic_sync::model::seen::{HashSet64, IdHasher, PART_ROWS, SAMPLED, SeenIds, bounds_of, decode};
+use blueconic_sync::model::seen::{IdHasher, PART_ROWS, SAMPLED, SeenIds, bounds_of, decode, ranges};
+use blueconic_sync::model::sorted_hashes::SortedHashes;
 use clap::Parser;
 
-/// Hashes that are read into memory at once, as the sweep reads them.
-const AT_ONCE: u64 = 2_500_000;
 /// Characters of an id.
 const ID: usize = 10;
 /// Profiles of a thousand that are deleted each day.
@@ -149,26 +148,18 @@ impl Seen {
         Ok(())
     }
 
-    /// The ranges in which the hashes of a part are read, as many at once as fit into memory.
-    fn ranges(&self, part: usize) -> Vec<RangeInclusive<u64>> {
-        let count = (self.lengths[part] / 8).div_ceil(AT_ONCE).max(1);
-        let bound = |number: u64| (u128::from(number) << u64::BITS) / u128::from(count);
-        let to_hash = |bound: u128| u64::try_from(bound).unwrap_or(u64::MAX);
-        (0..count)
-            .map(|number| to_hash(bound(number))..=to_hash(bound(number + 1) - 1))
-            .collect()
-    }
-
-    fn within(&mut self, part: usize, range: &RangeInclusive<u64>) -> io::Result<HashSet64> {
+    fn within(&mut self, part: usize, range: &RangeInclusive<u64>) -> io::Result<SortedHashes<u64>> {
         self.files[part].flush()?;
-        let mut hashes = Vec::with_capacity(usize::try_from(AT_ONCE).unwrap_or(0) / 64 * 65);
+        let count = self.lengths[part] / 8;
+        let expected = usize::try_from(count).unwrap_or(0) / ranges(count).count();
+        let mut hashes = Vec::with_capacity(expected + expected / 64);
         let mut file = File::open(&self.paths[part])?;
         let mut chunk = vec![0; 64 * 1024];
         let mut filled = 0;
         loop {
             let read = file.read(&mut chunk[filled..])?;
             if read == 0 {
-                return Ok(HashSet64::of(hashes));
+                return Ok(SortedHashes::of(hashes));
             }
             filled += read;
             let whole = filled / 8 * 8;
@@ -294,7 +285,7 @@ fn sweep(
         let first = next_part;
         let (_, end) = id_hasher.bounds(part);
         let end = end.map(str::to_owned);
-        for range in seen.ranges(part) {
+        for range in ranges(seen.lengths[part] / 8) {
             let hashes = seen.within(part, &range)?;
             found.distinct += hashes.len() as u64;
             let mut number = first;
