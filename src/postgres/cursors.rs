@@ -28,9 +28,8 @@ pub(crate) async fn read(pool: &PgPool, slot: Slot) -> Result<Cursor, Error> {
     let Some(row) = row else {
         return Ok(Cursor::default());
     };
-    let position = row.position.map(serde_json::from_value).transpose();
     Ok(Cursor {
-        position: position.map_err(|source| unreadable(slot, source))?,
+        position: parsed(slot, row.position)?,
         watermark: row.watermark,
         segment: row.segment,
         asked_through: row.asked_through,
@@ -62,9 +61,8 @@ pub(crate) async fn standing(pool: &PgPool, resource: &'static str) -> Result<St
         } else {
             (Scope::Increment, &mut standing.increment)
         };
-        let position = row.position.map(serde_json::from_value).transpose();
         *place = Cursor {
-            position: position.map_err(|source| unreadable(Slot { resource, scope }, source))?,
+            position: parsed(Slot { resource, scope }, row.position)?,
             watermark: row.watermark,
             segment: row.segment,
             asked_through: row.asked_through,
@@ -188,6 +186,11 @@ fn json(slot: Slot, position: Option<&Position>) -> Result<Option<serde_json::Va
         .map(serde_json::to_value)
         .transpose()
         .map_err(|source| unreadable(slot, source))
+}
+
+fn parsed(slot: Slot, stored: Option<serde_json::Value>) -> Result<Option<Position>, Error> {
+    let position = stored.map(serde_json::from_value).transpose();
+    position.map_err(|source| unreadable(slot, source))
 }
 
 fn unreadable(slot: Slot, source: serde_json::Error) -> Error {

@@ -30,29 +30,23 @@ pub(super) async fn open<S: Source, T: Store>(
     clocks::advise_on_clocks(context.progress, server_time, own);
     // Without the tenant's time, clocks may differ, so the increment reaches back twice as far.
     let overlap = reading.overlap * if server_time.is_some() { 1 } else { 2 };
-    let passed = match context.lease.slot.scope {
-        Scope::Full => Watermarks::of(&standing, own).increment,
-        Scope::Increment => None,
-    };
-    let table = context.resource.table();
-    let (from_empty, divided_at) = match context.lease.slot.scope {
-        Scope::Full => (
-            context.store.is_empty(table).await?,
-            context.store.divide(table).await?,
-        ),
-        Scope::Increment => (false, Vec::new()),
+    let watermarks = Watermarks::of(&standing, own);
+    let (store, table) = (context.store, context.resource.table());
+    let (range, passed, from_empty, divided_at) = match context.lease.slot.scope {
+        Scope::Full => {
+            let from_empty = store.is_empty(table).await?;
+            (None, watermarks.increment, from_empty, store.divide(table).await?)
+        }
+        Scope::Increment => {
+            let range = range(reading, overlap, times.asked, &watermarks);
+            (Some(range), None, false, Vec::new())
+        }
     };
     let position = CursorPosition {
         walk_id: Uuid::now_v7(),
         segment: choice.segment,
         cursor: "*".to_owned(),
-        range: range(
-            context,
-            reading,
-            overlap,
-            times.asked,
-            Watermarks::of(&standing, own),
-        ),
+        range,
         began_at: times.claimed,
         opened_at,
         properties: context.resource.selection(),
@@ -69,25 +63,15 @@ pub(super) async fn open<S: Source, T: Store>(
             ..WalkHistory::default()
         },
     };
-    context
-        .store
+    store
         .advance(context.lease, &moved(Some(position.clone()), None))
         .await?;
     Ok(position)
 }
 
 /// The range of an increment: from its watermark minus the overlap to `now`, the latest of all clocks.
-fn range<S: Source, T: Store>(
-    context: &Context<'_, S, T, dyn Walkable>,
-    reading: ProfilesReading,
-    overlap: Duration,
-    now: Time,
-    watermarks: Watermarks,
-) -> Option<(Time, Time)> {
-    if context.lease.slot.scope == Scope::Full {
-        return None;
-    }
+fn range(reading: ProfilesReading, overlap: Duration, now: Time, watermarks: &Watermarks) -> (Time, Time) {
     let from = reading.since.or_else(|| watermarks.latest()).unwrap_or(now);
     let overlap = TimeDelta::from_std(overlap).unwrap_or_default();
-    Some((from.checked_sub_signed(overlap).unwrap_or(from).min(now), now))
+    (from.checked_sub_signed(overlap).unwrap_or(from).min(now), now)
 }
