@@ -15,9 +15,10 @@ const PORTS: [&str; 8] = [
 ];
 
 /// What ends a wait, or calls what does.
-const ENDS: [&str; 7] = [
+const ENDS: [&str; 8] = [
     ".moment(",
     ".minutes(",
+    "self.watch(",
     ".wait(",
     ".wait_to_load(",
     "self.retry_upkeep(",
