@@ -224,7 +224,7 @@ pub fn causes(error: &dyn std::error::Error) -> Option<String> {
 fn limits(settings: &Settings) -> pool::Limits {
     pool::Limits {
         max_connections: settings.database.max_connections.get(),
-        load_connections: settings.database.load_connections.get(),
+        load_connections: settings.database.loading(),
         lease_ttl: settings.schedule.lease_ttl,
         retention: settings.resources.audit_events.retention,
     }
@@ -351,9 +351,9 @@ pub fn settings_fault(error: &crate::config::error::SettingsError) -> Fault {
 
 fn bounds(settings: &Settings, approved: Option<u64>) -> Bounds {
     Bounds {
-        batch_bytes: settings.limits.batch_size,
+        batch_bytes: settings.limits.batch_size_for(settings.database.loading()),
         batch_elements: BATCH_ELEMENTS,
-        lanes: settings.database.load_connections.get() as usize,
+        lanes: settings.database.loading() as usize,
         known_bytes: settings.limits.memory.saturating_sub(WORKING_BYTES),
         full_window: full_window(settings),
         lease_ttl: settings.schedule.lease_ttl,

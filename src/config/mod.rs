@@ -2,6 +2,7 @@
 
 mod bounds;
 pub mod cron;
+pub mod database;
 pub mod defaults;
 pub mod error;
 mod keys;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::database::Database;
 use super::error::SettingsError;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
@@ -173,27 +174,6 @@ impl Tenant {
     }
 }
 
-/// The database that is filled.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Database {
-    /// `embedded`, or a PostgreSQL URL; secret, since it may hold a password.
-    #[serde(deserialize_with = "secret")]
-    pub url: Secret,
-    /// Where the embedded cluster lives.
-    pub data_dir: Option<PathBuf>,
-    /// Connections in all.
-    pub max_connections: NonZeroU32,
-    /// Connections that load at once.
-    pub load_connections: NonZeroU32,
-}
-
-impl Database {
-    /// Whether the embedded cluster is meant.
-    pub fn is_embedded(&self) -> bool {
-        self.url.expose() == "embedded"
-    }
-}
-
 /// Rates and bounds.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Limits {
@@ -212,6 +192,17 @@ pub struct Limits {
     /// The memory of the process, in bytes. What reading and loading leave free holds the hashes of stored profiles.
     #[serde(deserialize_with = "units::size")]
     pub memory: usize,
+}
+
+impl Limits {
+    /// The size at which a batch is loaded, in bytes, where `lanes` connections load. More than two have smaller batches, so
+    /// that those of all lanes and the two that wait take the memory of two lanes.
+    pub fn batch_size_for(&self, lanes: u32) -> usize {
+        const WAITING: u32 = 2;
+        const USUAL: u32 = 2;
+        let shares = (lanes.max(USUAL) + WAITING) as usize;
+        self.batch_size * (USUAL + WAITING) as usize / shares
+    }
 }
 
 /// How faults that pass are waited out.
@@ -396,8 +387,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
-    String::deserialize(input).map(Secret::new)
 }

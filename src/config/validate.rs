@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::database::OTHER_CONNECTIONS;
 use super::error::SettingsError;
 use super::loopback::is_loopback;
 use super::settings::Settings;
@@ -41,7 +42,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
             "the id of a segment is expected",
         );
     }
-    if settings.database.max_connections.get() < settings.database.load_connections.get() + 3 {
+    if settings.database.max_connections.get() < settings.database.loading() + OTHER_CONNECTIONS {
         let given = settings.database.max_connections.to_string();
         return bad(
             "database.max_connections",
