@@ -198,7 +198,7 @@ async fn lifted_they_come_back_with_the_next_full_walk() {
     program.expect(0, &["backfill", "--full"]).await;
     assert_eq!(last(database, "profiles", "rows_inserted").await, "1");
     assert_eq!(last(database, "profiles", "rows_suppressed").await, "0");
-    // Aliases of merges that the tenant tells of with the survivor come back; ids that only we remembered do not.
+    // Aliases of merges that the tenant sends with the survivor come back; ids that only we remembered do not.
     let stored = database
         .count(&format!("blueconic.profiles where id = '{}'", tenant.id(22)))
         .await;

@@ -23,7 +23,7 @@ const ENDS: [&str; 8] = [
     ".wait_to_load(",
     "self.retry_upkeep(",
     "self.verify_schema()",
-    "upkeep::index_memberships(",
+    "self.index(",
 ];
 
 #[test]

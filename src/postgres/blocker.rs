@@ -20,7 +20,7 @@ impl std::fmt::Display for Blocker {
         match self {
             Self::Session(who) => write!(out, "a lock is held by {who}"),
             Self::Standby => out.write_str("PostgreSQL waits for a synchronous standby that is away"),
-            Self::Silence => out.write_str("the connection to PostgreSQL has fallen silent"),
+            Self::Silence => out.write_str("the connection to PostgreSQL stopped responding"),
             Self::Away => out.write_str("PostgreSQL does not answer"),
             Self::Nobody => out.write_str("PostgreSQL has not finished it"),
         }

@@ -189,7 +189,7 @@ fn pool(options: &PgConnectOptions, size: u32, purpose: Purpose) -> PgPool {
         .max_connections(size)
         .acquire_timeout(session::ACQUIRE_TIMEOUT)
         .after_connect(move |connection, _| Box::pin(session::prepare(connection, purpose, Arc::clone(&at))))
-        // A connection may have fallen silent while it idled, or been given back by work that was given up.
+        // A connection may have stopped responding while it idled, or been given back by work that was given up.
         .test_before_acquire(false)
         .before_acquire(|connection, met| Box::pin(is_usable(connection, met.age)))
         .after_release(|connection, _| Box::pin(async { Ok(watched::answers(connection, ANSWER).await) }))

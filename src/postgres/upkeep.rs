@@ -11,16 +11,55 @@ use crate::postgres::watched::WatchedConnection;
 
 /// The index for memberships of segments. A first full load is three times as fast without it.
 const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
-/// How long building the index waits for each older transaction. The table stays readable and writable meanwhile.
+/// How long building the index waits for each older transaction.
 const PATIENCE: &str = "20s";
+/// The most rows of a first load for which the index is built in one pass. Five million take 7 seconds, and whoever writes waits up to
+/// a minute for a lock.
+const IN_ONE_PASS: u64 = 10_000_000;
 
 pub(crate) const INDEXING: &str = "indexing memberships";
 pub(crate) const REFRESHING: &str = "refreshing the planner's statistics";
 
+/// How the index is built. Readers never wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// In one pass over the table. Writers wait for it.
+    InOnePass,
+    /// Beside writers, in two passes and with a sort of all entries, which takes twice as long. More memory
+    /// (`maintenance_work_mem`) makes neither build faster.
+    Concurrently,
+}
+
+impl Build {
+    /// After a full walk that brought so many rows into an empty table; none if the table had rows, so that others may write to it.
+    pub(crate) fn after(loaded: Option<u64>) -> Self {
+        match loaded {
+            Some(rows) if rows <= IN_ONE_PASS => Self::InOnePass,
+            _ => Self::Concurrently,
+        }
+    }
+
+    const fn statement(self) -> &'static str {
+        match self {
+            Self::InOnePass => {
+                "create index profiles_segment_ids on blueconic.profiles using gin (segment_ids)"
+            }
+            Self::Concurrently => {
+                "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)"
+            }
+        }
+    }
+}
+
 /// Builds the index if it is missing or unfinished. Returns a sentence if the work is postponed.
-pub(crate) async fn index_memberships(mut session: WatchedConnection) -> Result<Option<String>, Error> {
+pub(crate) async fn index_memberships(
+    mut session: WatchedConnection,
+    build: Build,
+) -> Result<Option<String>, Error> {
     let watch = session.work();
-    let made = watch.wait(INDEXING, WaitLimit::None, index(&mut session)).await;
+    let made = watch
+        .wait(INDEXING, WaitLimit::None, index(&mut session, build))
+        .await;
     match made {
         Ok(Made::WasThere) => {
             session.rest();
@@ -36,7 +75,7 @@ pub(crate) async fn index_memberships(mut session: WatchedConnection) -> Result<
             ))
         }
         Err(error) if error.is_lock_not_had() => Ok(Some(format!(
-            "the index over `segment_ids` is put off, look-ups of members are slow until a later run makes it: {error}"
+            "the index over `segment_ids` is postponed, look-ups of members are slow until a later run makes it: {error}"
         ))),
         Err(error) => Err(error),
     }
@@ -48,8 +87,8 @@ enum Made {
     Now,
 }
 
-/// Builds the index concurrently, so that an increment can load meanwhile. The remains of a failed attempt are rebuilt.
-async fn index(connection: &mut PgConnection) -> Result<Made, Error> {
+/// Builds the index. The remains of a failed attempt are rebuilt.
+async fn index(connection: &mut PgConnection, build: Build) -> Result<Made, Error> {
     let state = sqlx::query!(
         r#"select
              exists (
@@ -78,9 +117,7 @@ async fn index(connection: &mut PgConnection) -> Result<Made, Error> {
     .doing(INDEXING)?;
     let drop = sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids");
     boundary::cross("index/drop", INDEXING, drop.execute(&mut *connection)).await?;
-    let make = sqlx::query(
-        "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)",
-    );
+    let make = sqlx::query(build.statement());
     boundary::cross("index/make", INDEXING, make.execute(connection)).await?;
     Ok(Made::Now)
 }
@@ -101,7 +138,7 @@ pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Re
             Ok(None)
         }
         Err(error) if error.is_lock_not_had() => Ok(Some(format!(
-            "the planner's statistics of `{}` are put off until autovacuum or a later run makes them: {error}",
+            "the planner's statistics of `{}` are postponed until autovacuum or a later run makes them: {error}",
             table.name
         ))),
         Err(error) => Err(error),

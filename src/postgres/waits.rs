@@ -1,5 +1,5 @@
 //! Bounds every wait on the database. During long work, another connection asks the server for the session's state: it
-//! works, waits for a lock or a standby, or waits for this client, which means that the network has fallen silent.
+//! works, waits for a lock or a standby, or waits for this client, which means that the network delivers nothing.
 //! Knows no table.
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -99,7 +99,7 @@ fn merges_need_approval(removed: u64, refused: u64) -> Ended {
     Ended {
         status: RunStatus::NeedsApproval,
         error: Some(format!(
-            "merges that the tenant tells of would remove at least {refused} rows of `profiles`{before}: too many to remove without approval"
+            "merges that the tenant reports would remove at least {refused} rows of `profiles`{before}: too many to remove without approval"
         )),
         hint: Some(format!(
             "check at the tenant whether these profiles were really merged; if so, run `blueconic-sync backfill profiles \

@@ -198,7 +198,7 @@ impl LoadStore for EventStore {
 
     fn forget_known(&self, _walk: Walk) {}
 
-    async fn after_full_walk(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+    async fn after_full_walk(&self, _table: &'static Table, _loaded: Option<u64>) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 

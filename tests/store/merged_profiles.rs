@@ -251,6 +251,34 @@ async fn opposite_batches_do_not_deadlock() {
     assert_eq!(deadlocks, 0);
 }
 
+/// Whoever reads for long delays the index of a first load as little as the load itself; a table with rows is another matter
+/// (`tests/torture/waiting.rs`).
+#[tokio::test]
+async fn a_long_reader_delays_no_index_of_a_first_load() {
+    let db = fixture().await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let mut batch = Batch::default();
+    add_profile(&mut batch, "p", None, "x");
+    load(&mut loader, batch).await;
+    let mut reader = db.look.begin().await.unwrap();
+    sqlx::query("set transaction isolation level repeatable read")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    sqlx::query("select count(*) from blueconic.profiles")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    let table = &crate::support::fixture::PROFILES;
+    let put_off = db.store.after_full_walk(table, Some(1)).await.unwrap();
+    assert_eq!(put_off, Vec::<String>::new());
+    let valid =
+        "select indisvalid from pg_index where indexrelid = to_regclass('blueconic.profiles_segment_ids')";
+    assert!(db.one::<bool>(valid).await);
+    reader.rollback().await.unwrap();
+}
+
 #[tokio::test]
 async fn members_of_a_segment_are_found_through_the_index() {
     let db = fixture().await;
@@ -263,7 +291,7 @@ async fn members_of_a_segment_are_found_through_the_index() {
     load(&mut loader, batch).await;
     for _ in 0..2 {
         db.store
-            .after_full_walk(&crate::support::fixture::PROFILES)
+            .after_full_walk(&crate::support::fixture::PROFILES, None)
             .await
             .unwrap();
     }

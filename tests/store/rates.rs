@@ -91,7 +91,10 @@ async fn rates() {
     );
 
     let began = Instant::now();
-    db.store.after_full_walk(&PROFILES).await.unwrap();
+    db.store
+        .after_full_walk(&PROFILES, Some(PROFILES_COUNT as u64))
+        .await
+        .unwrap();
     println!("index and statistics: {:?}", began.elapsed());
 
     for kind in ["unchanged, first walk", "unchanged, second walk"] {

@@ -244,7 +244,7 @@ async fn rows_and_members_are_counted() {
     assert_eq!(db.store.rows(&PROFILES).await.unwrap(), 3);
     // What the planner knows nothing of is counted; else it is believed.
     assert_eq!(db.store.rows_estimated(&PROFILES).await.unwrap(), 3);
-    db.store.after_full_walk(&PROFILES).await.unwrap();
+    db.store.after_full_walk(&PROFILES, None).await.unwrap();
     assert_eq!(db.store.rows_estimated(&PROFILES).await.unwrap(), 3);
     sqlx::query("delete from blueconic.profiles where id = 'a'")
         .execute(&db.look)

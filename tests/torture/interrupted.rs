@@ -12,7 +12,7 @@ use super::table::Case;
 use crate::support::cluster::Cluster;
 use crate::support::database::Database;
 use crate::support::eventually;
-use crate::support::program::{Ended, LONG, Program};
+use crate::support::program::{Ended, LONG, Program, Running};
 
 /// One backfill of one tenant.
 pub(crate) struct InterruptedBackfill<'a> {
@@ -60,6 +60,17 @@ impl<'a> InterruptedBackfill<'a> {
         }
     }
 
+    /// Starts a process, and signals it once the position of its walk is stored, however slow the machine is.
+    pub(crate) async fn end_once_stored(&mut self, signal: Signal) -> Signalled {
+        let mut running = self.program.start(self.arguments);
+        eventually("its position is stored", LONG, async || {
+            let stored = self.count_if_migrated("sync.cursors where position is not null").await;
+            (stored > 0 || running.has_ended()).then_some(())
+        })
+        .await;
+        self.signal(running, signal).await
+    }
+
     /// Starts a process, and signals it at a random moment of its work.
     pub(crate) async fn end(&mut self, signal: Signal, within: Duration) -> Signalled {
         let mut running = self.program.start(self.arguments);
@@ -73,6 +84,10 @@ impl<'a> InterruptedBackfill<'a> {
             .await;
         }
         tokio::time::sleep(pause).await;
+        self.signal(running, signal).await
+    }
+
+    async fn signal(&mut self, mut running: Running, signal: Signal) -> Signalled {
         if !running.has_ended() {
             running.signal(signal);
         }

@@ -45,7 +45,12 @@ async fn kill(plan: Plan) {
         let mut backfill = InterruptedBackfill::new(&tenant, &program, plan.arguments, plan.route).await;
         let (mut here, mut ended_by_itself) = (0, false);
         while here < plan.kills_each && killed < plan.kills && !ended_by_itself {
-            let ended = backfill.end(Signal::SIGKILL, plan.within).await.ended;
+            let signalled = if here == 0 {
+                backfill.end_once_stored(Signal::SIGKILL).await
+            } else {
+                backfill.end(Signal::SIGKILL, plan.within).await
+            };
+            let ended = signalled.ended;
             ended_by_itself = ended.code() == 0;
             if !ended_by_itself {
                 ended.expect(137);

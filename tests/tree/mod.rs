@@ -98,12 +98,12 @@ fn registry() -> Registry {
     registry_with(&CHILDREN)
 }
 
-/// A device as the tenant tells of it.
+/// A device as the tenant sends it.
 fn device(id: &str, name: &str) -> Value {
     json!({"id": id, "name": name, "made": {"by": "Q"}, "uses": 3, "firstSeen": 1_700_000_000_000_i64, "other": [1]})
 }
 
-/// A profile as the tenant tells of it.
+/// A profile as the tenant sends it.
 fn profile(id: &str, name: &str, devices: &[Value]) -> Value {
     json!({
         "id": id,

@@ -28,8 +28,13 @@ pub trait LoadStore: Send + Sync + 'static {
     /// Frees what [`LoadStore::read_known`] holds for this walk.
     fn forget_known(&self, walk: Walk);
     /// Builds the index of `segment_ids`, which a first full load leaves out, and refreshes the planner's statistics.
-    /// Returns a sentence for each step that another transaction blocked.
-    fn after_full_walk(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// `loaded`: the profiles that the walk brought into an empty table; none if the table had rows. Returns a sentence for each
+    /// step that another transaction blocked.
+    fn after_full_walk(
+        &self,
+        table: &'static Table,
+        loaded: Option<u64>,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// Repeats steps that [`LoadStore::after_full_walk`] postponed; costs one query if there are none.
     fn retry_upkeep(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
 }

@@ -10,7 +10,7 @@ use crate::model::walk::Walk;
 use crate::postgres::known_in_memory;
 use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::Pools;
-use crate::postgres::upkeep;
+use crate::postgres::upkeep::{self, Build};
 use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
 
@@ -60,8 +60,8 @@ impl LoadStore for PostgresStore {
         self.own.known.forget(walk.id);
     }
 
-    async fn after_full_walk(&self, table: &'static Table) -> Outcome<Vec<String>> {
-        let mut put_off = self.retry_upkeep(table).await?;
+    async fn after_full_walk(&self, table: &'static Table, loaded: Option<u64>) -> Outcome<Vec<String>> {
+        let mut put_off = self.index(table, Build::after(loaded)).await?;
         let children = table.children.iter().map(|child| child.table);
         for table in std::iter::once(table).chain(children) {
             let session = self.watched(upkeep::REFRESHING).await?;
@@ -71,10 +71,20 @@ impl LoadStore for PostgresStore {
     }
 
     async fn retry_upkeep(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        self.index(table, Build::Concurrently).await
+    }
+}
+
+impl PostgresStore {
+    /// Builds the index of memberships if it is missing.
+    async fn index(&self, table: &'static Table, build: Build) -> Outcome<Vec<String>> {
         if table.merge != Merge::Profile {
             return Ok(Vec::new());
         }
         let session = self.watched(upkeep::INDEXING).await?;
-        Ok(upkeep::index_memberships(session).await?.into_iter().collect())
+        Ok(upkeep::index_memberships(session, build)
+            .await?
+            .into_iter()
+            .collect())
     }
 }

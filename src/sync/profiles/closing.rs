@@ -172,7 +172,12 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
     let walk = walk_of(&position);
     let looking = async {
         let _waiting = context.progress.waiting();
-        tell(context, store.after_full_walk(context.resource.table()).await?);
+        let loaded = position.finished.as_ref().map_or(0, |finished| finished.distinct);
+        let loaded = position.from_empty.then_some(loaded);
+        tell(
+            context,
+            store.after_full_walk(context.resource.table(), loaded).await?,
+        );
         if position.from_empty {
             return Ok(Candidates::default());
         }

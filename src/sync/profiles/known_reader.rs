@@ -7,6 +7,9 @@ use crate::model::known_set::KnownSet;
 use crate::model::ports::Store;
 use crate::model::walk::Walk;
 
+/// The memory that look-ups take, in bytes, where not all profiles are known; measured (docs/benchmarks.md).
+const LOOKUP_BYTES: usize = 6 * 1024 * 1024;
+
 /// The task that reads the hashes, and their memory. Both end when this value is dropped.
 pub(super) struct KnownReader<T: Store> {
     store: T,
@@ -18,6 +21,11 @@ impl<T: Store> KnownReader<T> {
     /// Starts to read about `rows` rows, as far as they fit into `bytes`. Until the task is done, or if it fails, each profile is
     /// looked up in the database.
     pub(super) fn read(store: &T, walk: Walk, rows: u64, bytes: usize) -> Self {
+        let bytes = if rows > KnownSet::room(bytes) as u64 {
+            bytes.saturating_sub(LOOKUP_BYTES)
+        } else {
+            bytes
+        };
         let own = store.clone();
         let reading = async move {
             match own.read_known(walk, bytes).await {
