@@ -21,8 +21,10 @@ use simulated_tenant::faults::Route;
 use simulated_tenant::tenant::Tenant;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::database::Database;
+use crate::support::program::LONG;
 use crate::support::truth::assert_profiles_equal;
-use crate::support::{Scene, scene, small};
+use crate::support::{Scene, eventually, scene, small};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missed_profile_that_is_newer_is_loaded_from_its_look_up() {
@@ -91,7 +93,11 @@ fn settings(scene: &Scene) -> Settings {
 
 /// An engine whose sweeps look up so many candidates, and draw samples of this size.
 fn engine(app: &App, lookups: u64, sample: u64) -> SyncEngine {
-    let bounds = Bounds {
+    engine_within(app, bounds(lookups, sample))
+}
+
+fn bounds(lookups: u64, sample: u64) -> Bounds {
+    Bounds {
         batch_bytes: 1 << 20,
         batch_elements: 1_000,
         lanes: 2,
@@ -104,7 +110,10 @@ fn engine(app: &App, lookups: u64, sample: u64) -> SyncEngine {
         full_window: None,
         known_bytes: 4 * 1024 * 1024,
         lookups_at_once: 4,
-    };
+    }
+}
+
+fn engine_within(app: &App, bounds: Bounds) -> SyncEngine {
     Engine::new(
         Arc::clone(&app.client),
         app.store.clone(),
@@ -259,5 +268,152 @@ async fn a_sample_that_meets_a_profile_decides_nothing() {
     scene.tenant.list_truly();
     assert_eq!(walk().await.status, RunStatus::Succeeded);
     assert_profiles_equal(&scene.database, &scene.tenant).await;
+    app.close().await.unwrap();
+}
+
+/// Notes from now on each time that a sweep looks for its candidates.
+async fn watch_sweeps(database: &Database) {
+    database
+        .run(
+            "create table public.searches (statement text);
+             create function public.note_search() returns trigger language plpgsql as $$
+             begin
+               if current_query() like 'delete from sync.walk_unseen where walk_id%' then
+                 insert into public.searches values (current_query());
+               end if;
+               return null;
+             end $$;
+             create trigger note_search before delete on sync.walk_unseen
+               for each statement execute function public.note_search()",
+        )
+        .await;
+}
+
+/// How often a sweep looked for its candidates since the last call.
+async fn searches(database: &Database) -> i64 {
+    let gone = "with gone as (delete from public.searches returning 1) select count(*) from gone";
+    database.one(gone).await
+}
+
+/// A walk knows in memory that it met every stored profile, whether or not they have changed. Then nothing reads the stored ids.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_met_every_profile_looks_for_no_candidates() {
+    let scene = scene(small(2_500)).await;
+    let (tenant, database) = (&scene.tenant, &scene.database);
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let (engine, task) = (engine(&app, 1_000, 1_000_000), full_walk(&app, &settings));
+    watch_sweeps(database).await;
+    let walk = async || {
+        let ledger = engine.run(&task, &CancellationToken::new()).await.unwrap().ledger;
+        assert_eq!(ledger.status, RunStatus::Succeeded, "{ledger:?}");
+        assert_profiles_equal(database, tenant).await;
+        let open = database
+            .count("sync.cursors where resource = 'profiles' and position is not null")
+            .await;
+        assert_eq!((open, database.count("sync.walk_seen").await), (0, 0));
+        (searches(database).await, ledger.counts)
+    };
+    walk().await;
+    let (searched, counts) = walk().await;
+    assert_eq!((searched, counts.unchanged), (0, 2_500));
+    tenant.advance(Duration::from_mins(1));
+    for number in 0..25 {
+        tenant.touch(number * 100, "name", &["Changed"]);
+    }
+    let (searched, counts) = walk().await;
+    assert_eq!((searched, counts.updated), (0, 25));
+    // One is gone, whether or not others have changed.
+    for (number, changed) in [(7, None), (2_499, Some(11))] {
+        tenant.advance(Duration::from_mins(1));
+        assert!(tenant.delete(number));
+        if let Some(changed) = changed {
+            tenant.touch(changed, "name", &["Changed again"]);
+        }
+        let (searched, counts) = walk().await;
+        assert_eq!((searched, counts.removed), (1, 1));
+    }
+    assert_eq!(walk().await.0, 0);
+    app.close().await.unwrap();
+}
+
+/// What a former walk missed and no look-up has decided about is forgotten by the walk that met it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_met_every_profile_ends_the_backlog() {
+    let scene = scene(small(300)).await;
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let (engine, task) = (engine(&app, 4, 1_000_000), full_walk(&app, &settings));
+    watch_sweeps(&scene.database).await;
+    let walk = async || {
+        let ledger = engine.run(&task, &CancellationToken::new()).await.unwrap().ledger;
+        assert_eq!(ledger.status, RunStatus::Succeeded, "{ledger:?}");
+        (searches(&scene.database).await, backlog(&app).await)
+    };
+    walk().await;
+    for position in 0..10 {
+        scene.tenant.skip(position * 4);
+    }
+    assert_eq!(walk().await, (1, 6));
+    scene.tenant.list_truly();
+    assert_eq!(walk().await, (0, 0));
+    app.close().await.unwrap();
+}
+
+/// Where memory has no room for all, it does not tell whether all were met.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_without_room_for_all_profiles_looks_for_candidates() {
+    let scene = scene(small(300)).await;
+    let settings = settings(&scene);
+    let app = App::start(&settings).await.unwrap();
+    let task = full_walk(&app, &settings);
+    watch_sweeps(&scene.database).await;
+    for (known_bytes, searched) in [(1 << 20, 0), (0, 1), (17 * 299, 1), (17 * 400, 0)] {
+        let bounds = Bounds {
+            known_bytes,
+            ..bounds(1_000, 1_000_000)
+        };
+        let engine = engine_within(&app, bounds);
+        let ledger = engine.run(&task, &CancellationToken::new()).await.unwrap().ledger;
+        assert_eq!(ledger.status, RunStatus::Succeeded, "{ledger:?}");
+        assert_eq!(searches(&scene.database).await, searched, "{known_bytes} bytes");
+    }
+    app.close().await.unwrap();
+}
+
+/// A walk that goes on where a former run stopped has not met the first profiles in this run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_goes_on_looks_for_candidates() {
+    let slow = simulated_tenant::settings::Settings {
+        latency: Duration::from_millis(25),
+        ..small(1_500)
+    };
+    let scene = scene(slow).await;
+    let mut settings = settings(&scene);
+    settings.resources.profiles.page_size = std::num::NonZeroU32::new(100).unwrap();
+    let app = App::start(&settings).await.unwrap();
+    let (engine, task) = (engine(&app, 1_000, 1_000_000), full_walk(&app, &settings));
+    watch_sweeps(&scene.database).await;
+    let walk = async || engine.run(&task, &CancellationToken::new()).await.unwrap().ledger;
+    assert_eq!(walk().await.status, RunStatus::Succeeded);
+    let stop = CancellationToken::new();
+    let stopping = async {
+        eventually("a page is loaded", LONG, async || {
+            let moved = "sync.cursors where (position->>'pages')::bigint >= 3";
+            (scene.database.count(moved).await > 0).then_some(())
+        })
+        .await;
+        stop.cancel();
+    };
+    let (stopped, ()) = tokio::join!(engine.run(&task, &stop), stopping);
+    let ended = stopped.unwrap().ledger;
+    assert_eq!(ended.status, RunStatus::Interrupted, "{ended:?}");
+    assert!(scene.tenant.delete(1_499));
+    let ledger = walk().await;
+    assert_eq!(ledger.status, RunStatus::Succeeded, "{ledger:?}");
+    assert_eq!((searches(&scene.database).await, ledger.counts.removed), (1, 1));
+    assert_profiles_equal(&scene.database, &scene.tenant).await;
+    assert_eq!(walk().await.status, RunStatus::Succeeded);
+    assert_eq!(searches(&scene.database).await, 0);
     app.close().await.unwrap();
 }

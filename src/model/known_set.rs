@@ -1,33 +1,72 @@
 //! A set of hashes of stored profiles in memory. An element whose hash is in the set is stored unchanged, so that no look-up in
 //! the database is needed. The hash covers the element's bytes and so its id. No I/O: the store reads the hashes and learns of
 //! changes.
+//!
+//! The set also notes which of its profiles the walk has met. A walk that met every profile of a complete set missed none of them.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::sorted_hashes::SortedHashes;
 
 /// The most changed ids since the hashes were read; with more, the set is no longer worth its memory.
 pub const MOST_CHANGED: usize = 100_000;
 
-/// The hashes, and what is known to have changed since they were read.
+/// The hashes, and what has happened to their profiles since they were read.
 #[derive(Debug)]
 pub struct KnownSet {
     hashes: SortedHashes<u128>,
-    changed: Mutex<HashSet<u64>>,
+    since: Mutex<Since>,
+}
+
+#[derive(Debug)]
+struct Since {
+    /// Hashes of the ids of rows that were changed.
+    changed: HashSet<u64>,
+    /// The profiles that the walk has met; none for a set that lacks some profiles.
+    met: Option<Met>,
+}
+
+/// The profiles that the walk has met: a bit for each place of the set.
+#[derive(Debug)]
+struct Met {
+    words: Vec<u64>,
+    /// The places without a bit.
+    missing: usize,
+}
+
+impl Met {
+    fn none_of(places: usize) -> Self {
+        Self {
+            words: vec![0; places.div_ceil(u64::BITS as usize)],
+            missing: places,
+        }
+    }
+
+    fn note(&mut self, place: usize) {
+        let bits = u64::BITS as usize;
+        let (word, mask) = (&mut self.words[place / bits], 1 << (place % bits));
+        self.missing -= usize::from(*word & mask == 0);
+        *word |= mask;
+    }
 }
 
 impl KnownSet {
-    /// The number of hashes that fit into `bytes`.
+    /// The number of hashes that fit into `bytes`. The bits of what was met are left out: they take less than a hundredth of it.
     pub fn room(bytes: usize) -> usize {
         (bytes / SortedHashes::<u128>::ENTRY_BYTES).min(u32::MAX as usize)
     }
 
-    /// A set of these hashes.
-    pub fn of(hashes: Vec<u128>) -> Self {
+    /// A set of these hashes. `is_complete`: each stored profile has its hash among them.
+    pub fn of(hashes: Vec<u128>, is_complete: bool) -> Self {
+        let read = hashes.len();
+        let hashes = SortedHashes::of(hashes);
+        // Two rows with one hash cannot be told apart by it.
+        let met = (is_complete && hashes.len() == read).then(|| Met::none_of(read));
+        let changed = HashSet::new();
         Self {
-            hashes: SortedHashes::of(hashes),
-            changed: Mutex::default(),
+            hashes,
+            since: Mutex::new(Since { changed, met }),
         }
     }
 
@@ -37,24 +76,46 @@ impl KnownSet {
         self.hashes.len()
     }
 
-    /// Whether each of these `(hash of the element, hash of the id)` is stored unchanged, in order. False: not known.
+    /// Whether each of these `(hash of the element, hash of the id)` is stored unchanged, in order. False: not known. The walk has
+    /// met the elements.
     pub fn which(&self, asked: impl Iterator<Item = ([u8; 16], u64)>) -> Vec<bool> {
-        let changed = self.changed();
+        let mut since = self.since();
+        let Since { changed, met } = &mut *since;
         asked
-            .map(|(hash, id)| self.hashes.holds(u128::from_be_bytes(hash)) && !changed.contains(&id))
+            .map(|(hash, id)| {
+                let place = self.hashes.place(u128::from_be_bytes(hash));
+                if let (Some(place), Some(met)) = (place, &mut *met) {
+                    met.note(place);
+                }
+                place.is_some() && !changed.contains(&id)
+            })
             .collect()
+    }
+
+    /// Notes that the walk has met the profiles whose rows have these hashes. A hash that is not in the set says nothing.
+    pub fn meet(&self, stored: impl Iterator<Item = u128>) {
+        if let Some(met) = &mut self.since().met {
+            stored
+                .filter_map(|hash| self.hashes.place(hash))
+                .for_each(|place| met.note(place));
+        }
+    }
+
+    /// Whether the walk has certainly met every profile that was stored when the hashes were read.
+    pub fn all_met(&self) -> bool {
+        self.since().met.as_ref().is_some_and(|met| met.missing == 0)
     }
 
     /// Notes that rows with these ids were changed or are about to be, so that their hashes no longer count. Returns whether the
     /// set is still worth its memory.
     pub fn changed_since(&self, ids: impl Iterator<Item = u64>) -> bool {
-        let mut changed = self.changed();
-        changed.extend(ids);
-        changed.len() <= MOST_CHANGED
+        let mut since = self.since();
+        since.changed.extend(ids);
+        since.changed.len() <= MOST_CHANGED
     }
 
-    fn changed(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn since(&self) -> MutexGuard<'_, Since> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,7 +128,8 @@ mod tests {
     }
 
     fn set(numbers: std::ops::Range<u64>) -> KnownSet {
-        KnownSet::of(numbers.map(|number| u128::from_be_bytes(hash(number))).collect())
+        let hashes = numbers.map(|number| u128::from_be_bytes(hash(number)));
+        KnownSet::of(hashes.collect(), true)
     }
 
     fn knows(set: &KnownSet, numbers: impl Iterator<Item = u64>) -> Vec<bool> {
@@ -89,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_smallest_and_the_largest_hash_are_found() {
-        let set = KnownSet::of(vec![u128::MAX, 0, 1, u128::MAX - 1]);
+        let set = KnownSet::of(vec![u128::MAX, 0, 1, u128::MAX - 1], true);
         for hash in [0, 1, u128::MAX - 1, u128::MAX] {
             assert_eq!(set.which([(hash.to_be_bytes(), 0)].into_iter()), [true]);
         }
@@ -104,6 +166,48 @@ mod tests {
         let expected: Vec<bool> = (0..10).map(|number| number != 3 && number != 5).collect();
         assert_eq!(known, expected);
         assert!(!set.changed_since(0..=MOST_CHANGED as u64));
+    }
+
+    #[test]
+    fn a_walk_has_met_all_once_each_profile_was_asked_for_or_looked_up() {
+        for size in [1, 63, 64, 65, 1000] {
+            let set = set(0..size);
+            assert!(!set.all_met(), "of {size}");
+            knows(&set, (1..size).chain(size..2 * size));
+            knows(&set, 1..size);
+            assert!(
+                !set.all_met(),
+                "of {size}: one is left, however often the others came"
+            );
+            // A row that differs from its element is met by its own hash, and by no other.
+            set.meet([u128::from_be_bytes(hash(size + 7))].into_iter());
+            assert!(!set.all_met(), "of {size}");
+            set.meet([u128::from_be_bytes(hash(0))].into_iter());
+            assert!(set.all_met(), "of {size}");
+        }
+        assert!(set(0..0).all_met(), "of nothing, all is met");
+    }
+
+    #[test]
+    fn a_profile_that_changed_is_met_as_well() {
+        let set = set(0..2);
+        assert!(set.changed_since([1].into_iter()));
+        assert_eq!(knows(&set, 0..2), [true, false]);
+        assert!(set.all_met());
+    }
+
+    #[test]
+    fn a_set_that_lacks_profiles_never_says_that_all_were_met() {
+        let hashes = |numbers: &[u64]| {
+            let hashes = numbers.iter().map(|number| u128::from_be_bytes(hash(*number)));
+            hashes.collect::<Vec<_>>()
+        };
+        let cut = KnownSet::of(hashes(&[0, 1]), false);
+        let twice = KnownSet::of(hashes(&[0, 1, 1]), true);
+        for set in [cut, twice] {
+            assert_eq!(knows(&set, 0..2), [true, true]);
+            assert!(!set.all_met());
+        }
     }
 
     #[test]

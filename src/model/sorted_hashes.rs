@@ -74,9 +74,15 @@ impl<H: Hash> SortedHashes<H> {
 
     /// Whether a hash is in the set.
     pub fn holds(&self, hash: H) -> bool {
+        self.place(hash).is_some()
+    }
+
+    /// The place of a hash in the order of the set, from 0; none if the hash is not in it.
+    pub fn place(&self, hash: H) -> Option<usize> {
         let bucket = bucket_of(hash, self.starts.len() - 1);
-        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]];
-        self.hashes[from as usize..to as usize].contains(&hash)
+        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]].map(|start| start as usize);
+        let place = self.hashes[from..to].iter().position(|held| *held == hash)?;
+        Some(from + place)
     }
 }
 
@@ -102,6 +108,9 @@ mod tests {
             let set = SortedHashes::of(twice);
             assert_eq!((set.len() as u64, set.is_empty()), (size, size == 0));
             assert!((0..size).all(|number| set.holds(hash(number))), "of {size}");
+            let mut places: Vec<_> = (0..size).filter_map(|number| set.place(hash(number))).collect();
+            places.sort_unstable();
+            assert!(places.into_iter().eq(0..set.len()), "of {size}");
             assert!(
                 (size..size + 5000).all(|number| !set.holds(hash(number))),
                 "of {size}"

@@ -13,17 +13,28 @@ use crate::postgres::profiles::Contents;
 
 pub(crate) const LOOKING: &str = "looking for known profiles";
 
+/// The answers of the database.
+pub(crate) struct LookedUp {
+    /// The answer for each element.
+    pub(crate) known: Vec<Known>,
+    /// The source hashes of the rows that differ from their elements; not told for a table with children.
+    pub(crate) differing: Vec<[u8; 16]>,
+}
+
 /// Looks up all elements, and adds the content hashes of stored rows to `contents`.
 pub(crate) async fn look_up(
     connection: &mut PgConnection,
     sql: &Statements,
     prints: &[Fingerprint],
     contents: &mut HashMap<String, Contents>,
-) -> Result<Vec<Known>, Error> {
+) -> Result<LookedUp, Error> {
     let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
     let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
     let mut answer = Answer {
-        known: vec![Known::Same; prints.len()],
+        looked_up: LookedUp {
+            known: vec![Known::Same; prints.len()],
+            differing: Vec::new(),
+        },
         prints,
         contents,
     };
@@ -42,7 +53,7 @@ pub(crate) async fn look_up(
         }
         None => without_children(connection, &ids, &hashes, &mut answer).await?,
     }
-    Ok(answer.known)
+    Ok(answer.looked_up)
 }
 
 /// Looks up elements in the index alone; the wide rows are read only for the content hashes of rows with other bytes.
@@ -53,7 +64,7 @@ async fn without_children(
     answer: &mut Answer<'_>,
 ) -> Result<(), Error> {
     let rows = sqlx::query!(
-        r#"select asked.place as "place!",
+        r#"select asked.place as "place!", stored.source_hash as "source_hash?",
                  case when stored.source_hash is not null then
                    (select row.content_hash from blueconic.profiles as row where row.id = asked.id)
                  end as content_hash
@@ -67,6 +78,8 @@ async fn without_children(
     .await
     .doing(LOOKING)?;
     for row in rows {
+        let source = row.source_hash.map(<[u8; 16]>::try_from);
+        answer.looked_up.differing.extend(source.and_then(Result::ok));
         answer.note(row.place, row.content_hash, CHILDLESS);
     }
     Ok(())
@@ -74,7 +87,7 @@ async fn without_children(
 
 /// The answer for each element.
 struct Answer<'load> {
-    known: Vec<Known>,
+    looked_up: LookedUp,
     prints: &'load [Fingerprint],
     contents: &'load mut HashMap<String, Contents>,
 }
@@ -84,7 +97,7 @@ impl Answer<'_> {
     /// there is a row.
     fn note(&mut self, place: i64, content: Option<Vec<u8>>, children: ChildHash) {
         let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
-        let (Some(known), Some(print)) = (self.known.get_mut(place), self.prints.get(place)) else {
+        let (Some(known), Some(print)) = (self.looked_up.known.get_mut(place), self.prints.get(place)) else {
             return;
         };
         *known = match content {

@@ -6,6 +6,10 @@
 //! compares a batch. So the walk knows what a look-up at that moment would return; a change that commits later is later than
 //! the page in either case. No change is missed at the start: the hashes are read after all loads have ended that began before
 //! the walk was in `sync.cursors`.
+//!
+//! The set also says whether the walk met every profile. Then the sweep has no candidate: each row that was stored when the hashes
+//! were read has its id among those that the walk saw, and each row that came later was loaded while the walk was in
+//! `sync.cursors`, so that its id is protected. Whatever is not noted counts as not met, and the sweep reads the stored ids.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +27,8 @@ use crate::postgres::load_lock::wait_for_loads;
 
 pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
+/// The most profiles that are noted as met before the hashes are there: 1 MiB.
+const MOST_MET_EARLY: usize = 65_536;
 /// The bytes before a tuple's only field: the number of fields, and the field's length.
 const FRAME_BYTES: usize = 2 + 4;
 
@@ -35,9 +41,33 @@ enum State {
     /// No hashes: each element is looked up in the database.
     #[default]
     Unknown,
-    /// The hashes are being read. These ids, by their hashes, were changed by the walk itself meanwhile.
-    Reading(Vec<u64>),
+    /// The hashes are being read.
+    Reading(Early),
     Ready(Ready),
+}
+
+/// What the walk did while the hashes are being read.
+#[derive(Debug, Default)]
+struct Early {
+    /// Hashes of the ids of rows that it changed.
+    changed: Vec<u64>,
+    /// The hashes of stored profiles that it met.
+    met: Vec<u128>,
+}
+
+impl Early {
+    /// Notes ids as changed, until they are too many for the set.
+    fn change(&mut self, ids: impl Iterator<Item = u64>) {
+        if self.changed.len() <= MOST_CHANGED {
+            self.changed.extend(ids);
+        }
+    }
+
+    /// Notes profiles as met, as far as there is room.
+    fn meet(&mut self, stored: impl Iterator<Item = u128>) {
+        let room = MOST_MET_EARLY - self.met.len();
+        self.met.extend(stored.take(room));
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +90,12 @@ impl WalksInMemory {
         Arc::clone(walks.entry(walk_id).or_default())
     }
 
+    /// Whether a walk has certainly met every profile that was stored when its hashes were read.
+    pub(crate) fn all_met(&self, walk_id: Uuid) -> bool {
+        let known = self.walks().get(&walk_id).cloned();
+        known.is_some_and(|known| known.ready().is_some_and(|ready| ready.set.all_met()))
+    }
+
     /// Drops the hashes of a walk that has ended.
     pub(crate) fn forget(&self, walk_id: Uuid) {
         if let Some(known) = self.walks().remove(&walk_id) {
@@ -73,9 +109,16 @@ impl WalksInMemory {
 }
 
 impl InMemory {
+    /// Notes from now on what the walk meets and changes, until the hashes are there.
+    pub(crate) fn expect(&self) {
+        *self.state() = State::Reading(Early::default());
+    }
+
     /// Reads at most `most` hashes, and returns their number.
     pub(crate) async fn read(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
-        *self.state() = State::Reading(Vec::new());
+        if !self.is_expected() {
+            self.expect();
+        }
         let read = self.read_at_once(connection, most).await;
         if read.is_err() {
             self.forget();
@@ -89,15 +132,18 @@ impl InMemory {
         // The rollback only releases the lock.
         transaction.rollback().await.doing(READING)?;
         let noticed_before = now(connection).await?;
-        let hashes = hashes(connection, most).await?;
+        let (hashes, rows) = hashes(connection, most).await?;
         let read = hashes.len();
-        let set = KnownSet::of(hashes);
+        let set = KnownSet::of(hashes, read == rows && rows < most);
         let mut state = self.state();
         *state = match std::mem::take(&mut *state) {
-            State::Reading(changed) if set.changed_since(changed.iter().copied()) => State::Ready(Ready {
-                set: Arc::new(set),
-                noticed_before,
-            }),
+            State::Reading(Early { changed, met }) if set.changed_since(changed.iter().copied()) => {
+                set.meet(met.into_iter());
+                State::Ready(Ready {
+                    set: Arc::new(set),
+                    noticed_before,
+                })
+            }
             _ => State::Unknown,
         };
         Ok(read)
@@ -150,15 +196,29 @@ impl InMemory {
         let mut state = self.state();
         let is_of_use = match &mut *state {
             State::Unknown => true,
-            State::Reading(before) => {
-                before.extend(changed);
-                before.len() <= MOST_CHANGED
+            State::Reading(early) => {
+                early.change(changed);
+                true
             }
             State::Ready(ready) => ready.set.changed_since(changed),
         };
         if !is_of_use {
             *state = State::Unknown;
         }
+    }
+
+    /// Notes that the walk has met the profiles whose rows have these hashes, as the database told.
+    pub(crate) fn meet(&self, stored: impl Iterator<Item = [u8; 16]>) {
+        let stored = stored.map(u128::from_be_bytes);
+        match &mut *self.state() {
+            State::Unknown => {}
+            State::Reading(early) => early.meet(stored),
+            State::Ready(ready) => ready.set.meet(stored),
+        }
+    }
+
+    fn is_expected(&self) -> bool {
+        matches!(*self.state(), State::Reading(_))
     }
 
     /// Drops the hashes: from now on each element is looked up in the database.
@@ -178,12 +238,12 @@ impl InMemory {
     }
 }
 
-/// The hashes of stored rows, at most `most`.
-async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>, Error> {
+/// The hashes of stored rows, of at most `most`, and the number of the rows.
+async fn hashes(connection: &mut PgConnection, most: usize) -> Result<(Vec<u128>, usize), Error> {
     let statement =
         format!("copy (select source_hash from blueconic.profiles limit {most}) to stdout (format binary)");
     let mut stream = connection.copy_out_raw(&statement).await.doing(READING)?;
-    let mut hashes = Vec::new();
+    let (mut hashes, mut rows) = (Vec::new(), 0);
     let mut rest = Vec::new();
     let mut is_in_header = true;
     while let Some(chunk) = stream.try_next().await.doing(READING)? {
@@ -197,12 +257,13 @@ async fn hashes(connection: &mut PgConnection, most: usize) -> Result<Vec<u128>,
             is_in_header = false;
         }
         while let Some(field) = tuple(&rest, &mut at) {
+            rows += 1;
             // This program writes no hash of another length.
             hashes.extend(field.try_into().map(u128::from_be_bytes));
         }
         rest.drain(..at);
     }
-    Ok(hashes)
+    Ok((hashes, rows))
 }
 
 /// The next whole tuple, whose field may have any length; none at the end of the stream or of its received part.

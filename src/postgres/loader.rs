@@ -19,7 +19,7 @@ use crate::model::walk::Walk;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::known::{self, LOOKING};
+use crate::postgres::known::{self, LOOKING, LookedUp};
 use crate::postgres::known_in_memory::InMemory;
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::{Contents, MergeContext};
@@ -122,7 +122,7 @@ impl PostgresLoader {
         }
         let known = match self.same_in_memory(prints).await? {
             Some(same) => self.look_up_others(prints, &same).await?,
-            None => known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?,
+            None => self.look_up_in_database(prints).await?,
         };
         if let Some(in_memory) = &self.in_memory {
             let differ = |known: &Known| matches!(known, Known::Differs { .. });
@@ -152,9 +152,22 @@ impl PostgresLoader {
         let known = if others.is_empty() {
             Vec::new()
         } else {
-            known::look_up(&mut self.connection, &self.sql, &others, &mut self.contents).await?
+            self.look_up_in_database(&others).await?
         };
         Ok(known_in_memory::merged(same, known))
+    }
+
+    async fn look_up_in_database(&mut self, prints: &[Fingerprint]) -> Result<Vec<Known>, Error> {
+        let LookedUp { known, differing } =
+            known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?;
+        if let Some(in_memory) = &self.in_memory {
+            let same = prints
+                .iter()
+                .zip(&known)
+                .filter(|(_, known)| **known == Known::Same);
+            in_memory.meet(same.map(|(print, _)| print.source).chain(differing));
+        }
+        Ok(known)
     }
 
     /// Whether a batch that a full walk found unchanged leaves nothing to write. An increment protects its ids from the sweep of a

@@ -186,6 +186,7 @@ impl<S: Source, T: Store> CursorReader<S, T> {
             },
             reason,
             distinct: self.transfer.seen_filter.distinct(),
+            all_met: false,
         }
     }
 

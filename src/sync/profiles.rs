@@ -11,7 +11,7 @@ use crate::model::ports::{Clock, Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Scope};
 use crate::model::status::RunStatus;
 
-use closing::{after_full_walk, finish};
+use closing::{FullWalk, after_full_walk, finish};
 use known_reader::KnownReader;
 use opening::open;
 use stored::{give_up, id_hasher, walk_of};
@@ -149,7 +149,7 @@ async fn go_on<S: Source, T: Store>(
     }
     let start = match resumable {
         Some(walk) if walk.finished.is_some() => {
-            return Ok(after_full_walk(context, walk, reading, true).await?);
+            return Ok(after_full_walk(context, walk, reading, FullWalk::EndedBefore).await?);
         }
         Some(position) => position,
         None => open(context, reading).await?,
@@ -277,6 +277,10 @@ async fn transfer<S: Source, T: Store>(
     };
     let bytes = context.bounds.known_bytes;
     let is_worth_it = start.range.is_none() && table.children.is_empty() && stored > 0 && bytes > 0;
-    let _known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
-    Box::pin(pipeline::run(Arc::new(transfer), start)).await
+    let known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
+    let mut walked = Box::pin(pipeline::run(Arc::new(transfer), start)).await?;
+    if let Some(mut known) = known {
+        walked.all_met = known.all_met().await;
+    }
+    Ok(walked)
 }

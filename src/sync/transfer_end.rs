@@ -15,6 +15,8 @@ pub(super) struct TransferEnd {
     pub(super) reason: EndReason,
     /// The distinct ids that this process read, if the number is certain.
     pub(super) distinct: Option<u64>,
+    /// Whether the walk has certainly met every stored profile.
+    pub(super) all_met: bool,
 }
 
 /// Why the reading of a listing ended.

@@ -192,8 +192,14 @@ impl LoadStore for EventStore {
         Ok(self.clone())
     }
 
+    fn expect_known(&self, _walk: Walk) {}
+
     async fn read_known(&self, _walk: Walk, _bytes: usize) -> Outcome<usize> {
         Err(not_for_events())
+    }
+
+    fn all_known_met(&self, _walk: Walk) -> bool {
+        false
     }
 
     fn forget_known(&self, _walk: Walk) {}

@@ -8,6 +8,7 @@ mod known_in_memory;
 mod leases;
 mod merged_profiles;
 mod merges;
+mod met_in_memory;
 mod occurrences;
 mod rates;
 mod readings;

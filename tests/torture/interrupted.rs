@@ -64,7 +64,9 @@ impl<'a> InterruptedBackfill<'a> {
     pub(crate) async fn end_once_stored(&mut self, signal: Signal) -> Signalled {
         let mut running = self.program.start(self.arguments);
         eventually("its position is stored", LONG, async || {
-            let stored = self.count_if_migrated("sync.cursors where position is not null").await;
+            let stored = self
+                .count_if_migrated("sync.cursors where position is not null")
+                .await;
             (stored > 0 || running.has_ended()).then_some(())
         })
         .await;

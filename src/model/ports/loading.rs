@@ -21,10 +21,15 @@ pub trait LoadStore: Send + Sync + 'static {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
+    /// Announces [`LoadStore::read_known`]: from now on the loaders of this full walk note which profiles they meet.
+    fn expect_known(&self, walk: Walk);
     /// Reads the hashes of stored profiles into memory, as many as fit into `bytes`, and returns their number. The loaders of this
     /// full walk, open already or not, then look up only elements whose hash is not among them. They are held until
     /// [`LoadStore::forget_known`].
     fn read_known(&self, walk: Walk, bytes: usize) -> impl Future<Output = Outcome<usize>> + Send;
+    /// Whether the loaders of this full walk have certainly met every stored profile, so that a sweep would find no candidate. False: not
+    /// known.
+    fn all_known_met(&self, walk: Walk) -> bool;
     /// Frees what [`LoadStore::read_known`] holds for this walk.
     fn forget_known(&self, walk: Walk);
     /// Builds the index of `segment_ids`, which a first full load leaves out, and refreshes the planner's statistics.

@@ -45,6 +45,10 @@ impl LoadStore for PostgresStore {
         Ok(opened?)
     }
 
+    fn expect_known(&self, walk: Walk) {
+        self.own.known.of(walk.id).expect();
+    }
+
     async fn read_known(&self, walk: Walk, bytes: usize) -> Outcome<usize> {
         let Pools { data, monitor, .. } = &self.pools;
         let mut session = WatchedConnection::of(data, monitor, OPENING).await?;
@@ -54,6 +58,10 @@ impl LoadStore for PostgresStore {
         Ok(watch
             .wait(known_in_memory::READING, WaitLimit::Minutes, read)
             .await?)
+    }
+
+    fn all_known_met(&self, walk: Walk) -> bool {
+        self.own.known.all_met(walk.id)
     }
 
     fn forget_known(&self, walk: Walk) {

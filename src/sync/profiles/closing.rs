@@ -44,9 +44,12 @@ pub(super) async fn finish<S: Source, T: Store>(
         give_up(context).await?;
         return Ok(incomplete(&position, distinct, walked.reason));
     }
+    let walk_end = FullWalk::EndsNow {
+        all_met: walked.all_met,
+    };
     match position.range {
         Some((from, _)) => after_increment(context, &position, from, reading).await,
-        None => after_full_walk(context, position, reading, false).await,
+        None => after_full_walk(context, position, reading, walk_end).await,
     }
 }
 
@@ -145,12 +148,45 @@ fn tell<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, put_off:
     }
 }
 
+/// What the run that ends a full walk knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FullWalk {
+    /// An earlier run read its last page.
+    EndedBefore,
+    /// This run has read its last page. `all_met`: the walk has certainly met every stored profile.
+    EndsNow { all_met: bool },
+}
+
+/// The upkeep after a full walk, and the candidates of its sweep.
+async fn look_for_candidates<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    position: &CursorPosition,
+    walk_end: FullWalk,
+) -> Outcome<Candidates> {
+    let _waiting = context.progress.waiting();
+    let loaded = position.finished.as_ref().map_or(0, |finished| finished.distinct);
+    let loaded = position.from_empty.then_some(loaded);
+    let store = context.store;
+    tell(
+        context,
+        store.after_full_walk(context.resource.table(), loaded).await?,
+    );
+    if walk_end == (FullWalk::EndsNow { all_met: true }) {
+        tracing::debug!("the walk met every stored profile: the sweep has no candidates");
+        return Ok(Candidates::default());
+    }
+    if position.from_empty {
+        return Ok(Candidates::default());
+    }
+    sweep::candidates(context, walk_of(position), &id_hasher(position)).await
+}
+
 /// The sweep, and with it the end of a full walk.
 pub(super) async fn after_full_walk<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     position: CursorPosition,
     reading: ProfilesReading,
-    approved: bool,
+    walk_end: FullWalk,
 ) -> Outcome<Ended> {
     let store = context.store;
     if position.course.other_segment && !segment::holds_all(context, &position.segment).await? {
@@ -164,25 +200,13 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         ..moved(Some(position.clone()), watermark)
     };
     store.advance(context.lease, &complete).await?;
-    if approved {
+    if walk_end == FullWalk::EndedBefore {
         let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
         completeness(context, &position, distinct);
     }
     // The tenant may answer slowly during the sweep.
     let walk = walk_of(&position);
-    let looking = async {
-        let _waiting = context.progress.waiting();
-        let loaded = position.finished.as_ref().map_or(0, |finished| finished.distinct);
-        let loaded = position.from_empty.then_some(loaded);
-        tell(
-            context,
-            store.after_full_walk(context.resource.table(), loaded).await?,
-        );
-        if position.from_empty {
-            return Ok(Candidates::default());
-        }
-        sweep::candidates(context, walk, &id_hasher(&position)).await
-    };
+    let looking = look_for_candidates(context, &position, walk_end);
     let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);
     let ((choice, _), candidates) = (choice?, candidates?);
     store.assert_nothing_lost(context.lease).await?;

@@ -1,5 +1,7 @@
 //! Reads the hashes of stored profiles into memory while a full walk reads its first pages.
 
+use std::time::Duration;
+
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::format;
@@ -9,12 +11,14 @@ use crate::model::walk::Walk;
 
 /// The memory that look-ups take, in bytes, where not all profiles are known; measured (docs/benchmarks.md).
 const LOOKUP_BYTES: usize = 6 * 1024 * 1024;
+/// How long the end of a walk waits for the hashes. A short walk may end before they are there, and its sweep would read as much.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The task that reads the hashes, and their memory. Both end when this value is dropped.
 pub(super) struct KnownReader<T: Store> {
     store: T,
     walk: Walk,
-    _reading: AbortOnDropHandle<()>,
+    reading: AbortOnDropHandle<()>,
 }
 
 impl<T: Store> KnownReader<T> {
@@ -26,6 +30,7 @@ impl<T: Store> KnownReader<T> {
         } else {
             bytes
         };
+        store.expect_known(walk);
         let own = store.clone();
         let reading = async move {
             match own.read_known(walk, bytes).await {
@@ -37,6 +42,7 @@ impl<T: Store> KnownReader<T> {
                 ),
                 Ok(known) => tracing::debug!(known, "all stored profiles are known in memory"),
                 Err(fault) => {
+                    own.forget_known(walk);
                     tracing::info!(%fault, "stored profiles are looked up, batch by batch, instead of being known in memory");
                 }
             }
@@ -44,8 +50,16 @@ impl<T: Store> KnownReader<T> {
         Self {
             store: store.clone(),
             walk,
-            _reading: AbortOnDropHandle::new(tokio::spawn(reading)),
+            reading: AbortOnDropHandle::new(tokio::spawn(reading)),
         }
+    }
+
+    /// Whether the walk, whose batches are all loaded, has certainly met every stored profile.
+    pub(super) async fn all_met(&mut self) -> bool {
+        if tokio::time::timeout(PATIENCE, &mut self.reading).await.is_err() {
+            return false;
+        }
+        self.store.all_known_met(self.walk)
     }
 }
 
