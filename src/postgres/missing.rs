@@ -24,6 +24,9 @@ pub(crate) async fn note(
     lease: &Lease,
     walk: Walk,
 ) -> Result<u64, Error> {
+    if is_nothing_missing(connection, table, walk).await? {
+        return Ok(0);
+    }
     let sql = SweepStatements::of(table);
     let mut transaction = connection.begin().await.doing(DOING)?;
     let (now, _) = suppress::begin(&mut transaction).await?;
@@ -57,6 +60,19 @@ pub(crate) async fn note(
     leases::assert(&mut transaction, lease).await?;
     boundary::cross("missing", DOING, transaction.commit()).await?;
     Ok(to_count(again))
+}
+
+/// Whether neither this walk nor a former one missed anything, so that there is nothing to write.
+async fn is_nothing_missing(connection: &mut PgConnection, table: &Table, walk: Walk) -> Result<bool, Error> {
+    sqlx::query_scalar!(
+        r#"select not exists (select from sync.walk_missing where resource = $1)
+             and not exists (select from sync.walk_unseen where walk_id = $2) as "nothing!""#,
+        table.name,
+        walk.id
+    )
+    .fetch_one(connection)
+    .await
+    .doing(DOING)
 }
 
 /// The next candidates that two walks in a row missed.

@@ -224,7 +224,10 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         resource: context.resource.as_ref(),
         segment: choice.segment,
     };
-    let budget = LookupBudget::of(context.bounds, store.now().await?, reading.next_full_at);
+    let budget = match candidates.unseen {
+        0 => LookupBudget::default(),
+        _ => LookupBudget::of(context.bounds, store.now().await?, reading.next_full_at),
+    };
     let ended = sweep::run(context, Sweep::of_profiles(walk, profiles, budget), candidates).await?;
     if ended.status == RunStatus::NeedsApproval {
         let mut kept = position;
