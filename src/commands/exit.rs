@@ -72,7 +72,7 @@ impl Exit {
             Kind::Transient
             | Kind::CursorRefused
             | Kind::Strained
-            | Kind::WalkLost
+            | Kind::CommitsLost
             | Kind::Absent
             | Kind::Fenced
             | Kind::Held

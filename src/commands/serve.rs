@@ -283,7 +283,7 @@ mod tests {
             Kind::Person,
             Kind::Denied { scope },
             Kind::CursorRefused,
-            Kind::WalkLost,
+            Kind::CommitsLost,
             Kind::Absent,
             Kind::Final,
         ] {

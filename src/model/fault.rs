@@ -25,9 +25,8 @@ pub enum Kind {
     /// The page may be too large for the tenant or for a gateway. The caller may repeat the request for a smaller page, as its
     /// next attempt.
     Strained,
-    /// The database crashed or failed over during a walk and may have lost its last commits: the walk goes on from what is
-    /// stored.
-    WalkLost,
+    /// The database crashed or failed over during a run and may have lost its last commits: the run goes on from what is stored.
+    CommitsLost,
     /// The requested object does not exist at the tenant (404).
     Absent,
     /// The lease went to another holder: the current transaction wrote nothing.

@@ -203,9 +203,9 @@ pub enum Error {
         /// The number of removals.
         rows: u64,
     },
-    /// The server crashed, or another one took its place, while a walk went on: its last commits may be lost.
-    #[error("PostgreSQL crashed or failed over during the walk, and may have lost its last commits")]
-    WalkLost,
+    /// The server crashed, or another one took its place, while a run went on: its last commits may be lost.
+    #[error("PostgreSQL crashed or failed over during the run, and may have lost its last commits")]
+    CommitsLost,
     /// The batch's ids are not new, so it has to go through staging.
     #[error("a batch of new ids cannot be copied directly into the table")]
     NotFresh,
@@ -341,7 +341,7 @@ impl Error {
             | Self::NotBack { .. }
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
-            Self::WalkLost => Kind::WalkLost,
+            Self::CommitsLost => Kind::CommitsLost,
             Self::Held { .. } | Self::TokenBusy => Kind::Held,
             Self::TooManyRemovals { .. } => Kind::Person,
             _ if self.is_transient() => Kind::Transient,

@@ -87,8 +87,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
         return held_meanwhile(pool, &name).await;
     };
     let lease = Lease { slot, fence, run_id };
-    mark(&mut transaction, &lease).await?;
-    let took_over = runs::open(&mut transaction, slot, run_id).await?;
+    let took_over = open_run(&mut transaction, &lease).await?;
     boundary::cross("lease/take", DOING, transaction.commit()).await?;
     if took_over && former != holder {
         end_sessions(pool, &former).await;
@@ -96,30 +95,48 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     Ok(Acquired::Lease(lease))
 }
 
-/// Sets the lease's mark: from here on [`is_marked`] tells whether the server may have lost a commit since.
-pub(crate) async fn mark(connection: &mut PgConnection, lease: &Lease) -> Result<(), Error> {
+/// Opens the run of a lease and sets the lease's mark: from here on the mark's absence tells that the server may have lost commits.
+/// Returns whether the run took over from others.
+async fn open_run(connection: &mut PgConnection, lease: &Lease) -> Result<bool, Error> {
     sqlx::query!(
         "insert into sync.lease_marks (name, fence) values ($1, $2)
          on conflict (name) do update set fence = excluded.fence where lease_marks.fence < excluded.fence",
         lease.slot.lease_name(),
         lease.fence
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .doing("marking the lease")?;
-    Ok(())
+    runs::open(connection, lease.slot, lease.run_id).await
 }
 
-/// Whether the lease's mark is there still. If not, the server crashed or failed over since, and the last commits may be lost.
-pub(crate) async fn is_marked(connection: &mut PgConnection, lease: &Lease) -> Result<bool, Error> {
-    sqlx::query_scalar!(
-        r#"select exists (select from sync.lease_marks where name = $1 and fence >= $2) as "marked!""#,
-        lease.slot.lease_name(),
-        lease.fence
+/// Goes on with a lease after [`Error::CommitsLost`]: what is stored now is the state from which its run goes on. A standby that
+/// lagged may not know the lease or the run. The lease is taken back unless another process has taken it meanwhile.
+pub(crate) async fn regain(pool: &PgPool, lease: &Lease, holder: &str, ttl: Duration) -> Result<(), Error> {
+    const DOING: &str = "taking the lease back";
+    let name = lease.slot.lease_name();
+    let mut transaction = pool.begin().await.doing(DOING)?;
+    let regained = sqlx::query!(
+        "insert into sync.leases as l (name, holder, fence, expires_at, run_id)
+         values ($1, $2, $3, sync.clock() + $5, $4)
+         on conflict (name) do update set
+           holder = excluded.holder, fence = excluded.fence, expires_at = excluded.expires_at, run_id = excluded.run_id
+         where (l.fence = excluded.fence and l.run_id = excluded.run_id)
+           or (l.fence < excluded.fence and (l.holder = excluded.holder or l.expires_at <= sync.clock()))",
+        name,
+        holder,
+        lease.fence,
+        lease.run_id,
+        interval(ttl)
     )
-    .fetch_one(connection)
+    .execute(&mut *transaction)
     .await
-    .doing("looking for the lease's mark")
+    .doing(DOING)?;
+    if regained.rows_affected() == 0 {
+        return Err(Error::Fenced { name });
+    }
+    open_run(&mut transaction, lease).await?;
+    boundary::cross("lease/regain", DOING, transaction.commit()).await
 }
 
 /// The session name of a holder, from the unique part of the holder's name.
@@ -173,32 +190,59 @@ async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
 pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<(), Error> {
     let name = lease.slot.lease_name();
     let renew = sqlx::query!(
-        "update sync.leases set expires_at = sync.clock() + $3 where name = $1 and fence = $2",
+        "update sync.leases set expires_at = sync.clock() + $4 where name = $1 and fence = $2 and run_id = $3",
         name,
         lease.fence,
+        lease.run_id,
         interval(ttl)
     )
     .execute(pool);
     let renewed = boundary::cross("lease/renew", "renewing the lease", renew).await?;
-    match renewed.rows_affected() {
-        0 => Err(Error::Fenced { name }),
-        _ => Ok(()),
+    if renewed.rows_affected() > 0 {
+        return Ok(());
+    }
+    let is_marked = sqlx::query_scalar!(
+        r#"select exists (select from sync.lease_marks where name = $1 and fence >= $2) as "marked!""#,
+        name,
+        lease.fence
+    )
+    .fetch_one(pool)
+    .await
+    .doing("looking for the lease's mark")?;
+    Err(gone(name, is_marked))
+}
+
+/// Why a lease is not held any more: another process has it, or the server does not know of it.
+fn gone(name: String, is_marked: bool) -> Error {
+    if is_marked {
+        Error::Fenced { name }
+    } else {
+        Error::CommitsLost
     }
 }
 
 /// The last statement of each data transaction: until the commit, no other process can raise the fence. `for key share` does
-/// not block the holder's renewals, which change no key.
+/// not block the holder's renewals, which change no key. Fails with [`Error::CommitsLost`] if the lease's mark is gone: the server
+/// crashed, or another one took its place, and what the run committed before may be lost. Another process may hold a lease with
+/// the same fence then, so the run is asserted, too.
 pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Result<(), Error> {
     let name = lease.slot.lease_name();
     let row = sqlx::query!(
-        "select from sync.leases where name = $1 and fence = $2 for key share",
+        r#"select (fence = $2 and run_id is not distinct from $3) as "is_held!",
+             exists (select from sync.lease_marks where name = $1 and fence >= $2) as "is_marked!"
+           from sync.leases where name = $1 for key share"#,
         name,
-        lease.fence
+        lease.fence,
+        lease.run_id
     )
     .fetch_optional(connection)
     .await
     .doing("asserting the lease")?;
-    row.map(|_| ()).ok_or(Error::Fenced { name })
+    match row {
+        Some(row) if row.is_held && row.is_marked => Ok(()),
+        Some(row) => Err(gone(name, row.is_marked)),
+        None => Err(Error::CommitsLost),
+    }
 }
 
 /// Closes the run and releases the lease. The fence stays, so that late transactions of this run fail.
@@ -208,9 +252,10 @@ pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Resu
     runs::close(&mut transaction, lease, ledger).await?;
     rejects::forget_old(&mut transaction, lease.slot.resource).await?;
     sqlx::query!(
-        "update sync.leases set expires_at = 'epoch' where name = $1 and fence = $2",
+        "update sync.leases set expires_at = 'epoch' where name = $1 and fence = $2 and run_id = $3",
         lease.slot.lease_name(),
-        lease.fence
+        lease.fence,
+        lease.run_id
     )
     .execute(&mut *transaction)
     .await

@@ -28,8 +28,8 @@ pub(crate) struct Opening {
 /// time is read.
 ///
 /// A walk does not wait for each commit to reach the disk. A crash of PostgreSQL loses the last commits in order: the cursor
-/// with the rows and the seen ids that it covers. The lease's mark is gone then, too, and [`Error::WalkLost`] makes the walk
-/// go on from the cursor that is stored. The commit that closes a walk waits for all before it.
+/// with the rows and the seen ids that it covers. The lease's mark is gone then, too, by which the end of the next transaction
+/// notices it (`leases::assert`). The commit that closes a walk waits for all before it.
 pub(crate) async fn open(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -45,21 +45,15 @@ pub(crate) async fn open(
                where id > $4 and resource = $1 and resolved_at is null and element_id is not null
              ) as "new_rejects!",
              sync.open_walks($1, $2) as "other_walks!",
-             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?",
-             exists (select from sync.lease_marks where name = $5 and fence >= $6) as "is_marked!""#,
+             case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         lease.slot.resource,
         walk.map(|walk| walk.id),
         waits || walk.is_none(),
-        open_rejects.through,
-        lease.slot.lease_name(),
-        lease.fence
+        open_rejects.through
     )
     .fetch_one(connection)
     .await
     .doing("beginning to load")?;
-    if walk.is_some() && !row.is_marked {
-        return Err(Error::WalkLost);
-    }
     open_rejects.learn(row.rejects_through, &row.new_rejects);
     Ok(Opening {
         hasher: row.erasure_key.map(Hasher::of),

@@ -15,14 +15,15 @@ use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
-/// Opens a run, in the transaction that takes the lease. Closes runs of the slot that lost their lease; returns whether
-/// there were any. Stored positions omit the tenant's cursor, which encodes the id of a profile.
+/// Opens a run, in the transaction that takes the lease; one that is open already stays. Closes other runs of the slot, which lost
+/// their lease, and returns whether there were any. Stored positions omit the tenant's cursor, which encodes the id of a profile.
 pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
-    let took_over = interrupt_stale(connection, slot).await?;
+    let took_over = interrupt_stale(connection, slot, run_id).await?;
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
-           (select c.position - 'cursor' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3)",
+           (select c.position - 'cursor' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3)
+         on conflict (id) do nothing",
         run_id,
         slot.resource,
         slot.scope.as_str()
@@ -33,16 +34,17 @@ pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid
     Ok(took_over)
 }
 
-async fn interrupt_stale(connection: &mut PgConnection, slot: Slot) -> Result<bool, Error> {
+async fn interrupt_stale(connection: &mut PgConnection, slot: Slot, but: Uuid) -> Result<bool, Error> {
     let closed = sqlx::query!(
         "update sync.runs set
            status = 'interrupted',
            finished_at = sync.clock(),
            error = coalesce(error, 'its process ended or stood still: the lease lapsed and was taken over'),
            hint = coalesce(hint, 'nothing: the run that took over goes on from the stored position')
-         where resource = $1 and mode = $2 and status = 'running'",
+         where resource = $1 and mode = $2 and status = 'running' and id <> $3",
         slot.resource,
-        slot.scope.as_str()
+        slot.scope.as_str(),
+        but
     )
     .execute(connection)
     .await

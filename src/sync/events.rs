@@ -17,19 +17,36 @@ use super::batch::{self, RawBatch};
 use super::clocks::{self, WalkTimes};
 use super::on_demand_loader::OnDemandLoader;
 use super::renames::{self, Shown};
-use super::run::{Context, Ended};
+use super::run::{Context, Ended, Losses};
 use super::run_spec::EventsReading;
 use super::small_pages::read_whole;
 use super::walk::page_fill::PageFill;
 use super::walk::since::{ScanParameters, SinceWalk, Step};
 use super::watermarks;
 
-/// Scans the events since the watermark.
+/// Scans the events since the watermark. A scan is in memory and its events in the database: where that lost some, the scan starts
+/// again from the watermark that is stored.
 pub(super) async fn run<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
     reading: &EventsReading,
 ) -> Outcome<Ended> {
     context.listener.began(context.lease.slot, false, 0);
+    let mut losses = Losses::default();
+    loop {
+        let outcome = scan(context, reading).await;
+        if !losses
+            .start_again(context, &outcome, "the scan starts again")
+            .await?
+        {
+            return outcome;
+        }
+    }
+}
+
+async fn scan<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Feed>,
+    reading: &EventsReading,
+) -> Outcome<Ended> {
     let store = context.store;
     let own = context.own_clocks().await?;
     let mut parameters = trusted(

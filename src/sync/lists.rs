@@ -13,20 +13,29 @@ use crate::model::walk::Walk;
 
 use super::batch::{self, RawBatch, TableState};
 use super::on_demand_loader::OnDemandLoader;
-use super::run::{Context, Ended};
+use super::run::{Context, Ended, Losses};
 use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};
 use super::walk::offset::{OffsetWalk, Step};
 
-/// How often a list is read again because the database may have lost what was loaded.
-const LOSSES: u32 = 3;
-
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     context.listener.began(context.lease.slot, false, 0);
+    let mut losses = Losses::default();
+    loop {
+        let outcome = read(context).await;
+        if !losses
+            .start_again(context, &outcome, "the list is read again")
+            .await?
+        {
+            return outcome;
+        }
+    }
+}
+
+async fn read<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     forget_abandoned_reading(context).await?;
     let mut readings = 0;
-    let mut losses = 0;
     // A missing row is removed only if two complete readings in a row bring exactly the same ids.
     let mut before: Option<OffsetWalk> = None;
     let stored = context.store.rows_estimated(context.resource.table()).await?;
@@ -40,17 +49,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
             Some(_) => OffsetWalk::thorough(),
             None => OffsetWalk::default(),
         };
-        let read = match reading(context, walk, listing, stored).await {
-            Err(lost) if lost.kind == Kind::WalkLost && losses < LOSSES => {
-                losses += 1;
-                context
-                    .progress
-                    .notice(&format!("{lost}; the list is read again"));
-                context.store.mark(context.lease).await?;
-                continue;
-            }
-            read => read?,
-        };
+        let read = reading(context, walk, listing, stored).await?;
         let counts = |counts: &mut crate::model::ledger::Counts| {
             counts.distinct = read.distinct();
             counts.source_total = read.total();
@@ -59,7 +58,6 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
         context.progress.change(counts);
         let stable = before.take().is_some_and(|before| before.is_same_as(&read));
         if read.is_complete() {
-            context.store.assert_nothing_lost(context.lease).await?;
             let candidates = sweep::candidates(context, walk, &IdHasher::new(walk.id, Vec::new())).await?;
             if stable || candidates.unseen == 0 {
                 // List elements cannot be looked up by id, so a row whose element has no readable id would be removed

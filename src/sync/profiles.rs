@@ -124,13 +124,17 @@ async fn read<S: Source, T: Store>(
     }
     let mut restarts = 0;
     loop {
-        match go_on(context, reading, resumable.take()).await {
+        let next = match go_on(context, reading, resumable.take()).await {
             Ok(ended) => return Ok(ended),
-            Err(stopped) if stopped.fault.kind == Kind::WalkLost && restarts < RESTARTS => {
-                resumable = what_is_stored(context, &stopped.fault).await?;
+            Err(stopped) if stopped.fault.kind == Kind::CommitsLost => Err(stopped.fault),
+            Err(stopped) => restart::decide(context, stopped, restarts).await,
+        };
+        resumable = match next {
+            Err(lost) if lost.kind == Kind::CommitsLost && restarts < RESTARTS => {
+                what_is_stored(context, &lost).await?
             }
-            Err(stopped) => resumable = restart::decide(context, stopped, restarts).await?,
-        }
+            next => next?,
+        };
         restarts += 1;
     }
 }
@@ -175,7 +179,7 @@ async fn what_is_stored<S: Source, T: Store>(
         .notice(&format!("{lost}; the walk goes on from its last stored page"));
     // The run counts what it reads from here on once more.
     context.progress.change(|counts| counts.distinct = 0);
-    context.store.mark(context.lease).await?;
+    context.store.regain(context.lease).await?;
     resumable(context, context.store.cursor(context.lease.slot).await?).await
 }
 

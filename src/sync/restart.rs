@@ -105,7 +105,7 @@ fn is_an_answer(kind: &Kind) -> bool {
         | Kind::CursorRefused
         | Kind::Absent
         | Kind::Final => true,
-        Kind::Person | Kind::WalkLost | Kind::Fenced | Kind::Held | Kind::Interrupted => false,
+        Kind::Person | Kind::CommitsLost | Kind::Fenced | Kind::Held | Kind::Interrupted => false,
     }
 }
 

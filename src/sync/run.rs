@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::clocks::OwnClocks;
 use crate::model::cursor::Standing;
-use crate::model::fault::Outcome;
+use crate::model::fault::{Kind, Outcome};
 use crate::model::lease::Lease;
 use crate::model::ledger::Counts;
 use crate::model::ports::{Clock, Resource, Source, Store};
@@ -16,6 +16,9 @@ use super::clocks;
 use super::lease::Stop;
 use super::progress::{Progress, RunListener};
 use super::run_spec::Bounds;
+
+/// How often a run starts again within itself because the database may have lost what was loaded.
+const MOST_LOSSES: u32 = 3;
 
 /// The end of a run without a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,5 +95,32 @@ impl<S: Source, T: Store, R: Resource + ?Sized> Context<'_, S, T, R> {
     /// How far the resource has come in both scopes, and both own clocks at that moment.
     pub(super) async fn standing(&self) -> Outcome<(Standing, OwnClocks)> {
         clocks::standing(self.clock, self.store, self.resource.name()).await
+    }
+}
+
+/// How often the database may have lost commits in this run.
+#[derive(Debug, Default)]
+pub(super) struct Losses(u32);
+
+impl Losses {
+    /// Whether the run starts again: it ended because the database may have lost commits, and the lease is taken back. `again` says
+    /// what that means.
+    pub(super) async fn start_again<S: Source, T: Store, R: Resource + ?Sized>(
+        &mut self,
+        context: &Context<'_, S, T, R>,
+        outcome: &Outcome<Ended>,
+        again: &str,
+    ) -> Outcome<bool> {
+        let lost = outcome
+            .as_ref()
+            .err()
+            .filter(|fault| fault.kind == Kind::CommitsLost);
+        let Some(lost) = lost.filter(|_| self.0 < MOST_LOSSES) else {
+            return Ok(false);
+        };
+        self.0 += 1;
+        context.progress.notice(&format!("{lost}; {again}"));
+        context.store.regain(context.lease).await?;
+        Ok(true)
     }
 }

@@ -163,11 +163,7 @@ impl RunStore for EventStore {
         Ok(())
     }
 
-    async fn assert_nothing_lost(&self, _lease: &Lease) -> Outcome<()> {
-        Ok(())
-    }
-
-    async fn mark(&self, _lease: &Lease) -> Outcome<()> {
+    async fn regain(&self, _lease: &Lease) -> Outcome<()> {
         Ok(())
     }
 

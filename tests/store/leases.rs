@@ -9,10 +9,11 @@ use blueconic_sync::model::lease::Acquired;
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
 use blueconic_sync::model::status::RunStatus;
+use blueconic_sync::model::verdict::Verdict;
 
 use crate::support::fixture::{
-    PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture, fixture_with_lease_of,
-    load, position, run, time,
+    Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, another_store, fixture,
+    fixture_with_lease_of, load, position, run, time,
 };
 
 fn ledger(status: RunStatus) -> Ledger {
@@ -181,6 +182,111 @@ async fn loading_connections_may_not_idle_as_long_as_a_lease_lives() {
     add_profile(&mut batch, "p", None, "x");
     load(&mut loader, batch).await;
     assert_eq!(db.texts("select setting from limits").await, ["2s"]);
+}
+
+/// As a standby has it that took over without the last lease.
+const FAIL_OVER: &str = "update sync.leases set fence = fence - 1, expires_at = 'epoch', run_id = null;
+    delete from sync.runs; truncate sync.lease_marks";
+
+#[tokio::test]
+async fn a_server_that_lost_commits_takes_none_before_the_lease_is_taken_back() {
+    let db = fixture().await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    run_sql(&db, FAIL_OVER).await;
+    let batch = || {
+        let mut batch = Batch::default();
+        add_profile(&mut batch, "p", None, "x");
+        batch
+    };
+    let gone = [("p".to_owned(), Verdict::Deleted)];
+    let faults = [
+        loader.load(batch(), None).await.unwrap_err(),
+        db.store.advance(&lease, &advance()).await.unwrap_err(),
+        db.store.forget(&lease, walk.id).await.unwrap_err(),
+        db.store.remove(&PROFILES, &lease, walk, &gone).await.unwrap_err(),
+        db.store.remember_asked(&lease, None).await.unwrap_err(),
+        db.store.renew(&lease).await.unwrap_err(),
+    ];
+    assert!(
+        faults.iter().all(|fault| fault.kind == Kind::CommitsLost),
+        "{faults:?}"
+    );
+    assert_eq!(
+        db.one::<i64>(
+            "select (select count(*) from blueconic.profiles) + (select count(*) from sync.cursors)"
+        )
+        .await,
+        0
+    );
+
+    db.store.regain(&lease).await.unwrap();
+    db.store.renew(&lease).await.unwrap();
+    loader.load(batch(), None).await.unwrap();
+    let run = "select status || ' ' || (id = (select run_id from sync.leases)) from sync.runs";
+    assert_eq!(db.texts(run).await, ["running true"]);
+    let other = another_store(&db.options, Duration::from_secs(30)).await;
+    assert!(matches!(
+        other.acquire(PROFILES_FULL).await.unwrap(),
+        Acquired::Held(_)
+    ));
+    // A crash that lost nothing of the lease takes its mark, too.
+    run_sql(&db, "truncate sync.lease_marks").await;
+    assert_eq!(
+        loader.load(batch(), None).await.unwrap_err().kind,
+        Kind::CommitsLost
+    );
+    db.store.regain(&lease).await.unwrap();
+    loader.load(batch(), None).await.unwrap();
+}
+
+/// The new server counts on from an older fence: two processes may hold the same one, and only one of them the lease.
+#[tokio::test]
+async fn after_a_failover_another_may_hold_the_same_fence() {
+    let db = fixture().await;
+    let (lease, walk) = db.walk(PROFILES_FULL).await;
+    run_sql(&db, FAIL_OVER).await;
+    let other = another_store(&db.options, Duration::from_secs(30)).await;
+    let Acquired::Lease(theirs) = other.acquire(PROFILES_FULL).await.unwrap() else {
+        panic!("held")
+    };
+    assert_eq!(theirs.fence, lease.fence);
+    let mut loader = db.profiles(&lease, Some(walk)).await;
+    let mut batch = Batch::default();
+    add_profile(&mut batch, "p", None, "x");
+    for fault in [
+        loader.load(batch, None).await.unwrap_err(),
+        db.store.advance(&lease, &advance()).await.unwrap_err(),
+        db.store.renew(&lease).await.unwrap_err(),
+        db.store.regain(&lease).await.unwrap_err(),
+    ] {
+        assert_eq!(fault.kind, Kind::Fenced, "{fault:?}");
+    }
+    // A late end of the former run does not release the lease.
+    db.store
+        .close(&lease, &ledger(RunStatus::Succeeded))
+        .await
+        .unwrap();
+    other.renew(&theirs).await.unwrap();
+    assert!(matches!(
+        db.store.acquire(PROFILES_FULL).await.unwrap(),
+        Acquired::Held(_)
+    ));
+
+    // With an older fence than ours it is theirs as well, as long as it lasts.
+    run_sql(
+        &db,
+        "update sync.leases set fence = fence - 1; truncate sync.lease_marks",
+    )
+    .await;
+    assert_eq!(db.store.regain(&lease).await.unwrap_err().kind, Kind::Fenced);
+    run_sql(&db, "update sync.leases set expires_at = 'epoch'").await;
+    db.store.regain(&lease).await.unwrap();
+    assert_eq!(other.renew(&theirs).await.unwrap_err().kind, Kind::Fenced);
+}
+
+async fn run_sql(db: &Fixture, sql: &str) {
+    run(&mut db.look.acquire().await.unwrap(), sql).await;
 }
 
 #[tokio::test]

@@ -97,8 +97,9 @@ const SIDES: [(&str, Scene, u32); 4] = [
 ];
 
 /// Places that need a person's authorization or a slow token: `tests/oauth` dies there. Of 100,000 rejects
-/// `tests/listings_in_the_wild/lists.rs` knows.
-const ELSEWHERE: [&str; 5] = [
+/// `tests/listings_in_the_wild/lists.rs` knows, and a failover is in `failover.rs`.
+const ELSEWHERE: [&str; 6] = [
+    "lease/regain",
     "rejects/room",
     "token/extend",
     "token/grant",

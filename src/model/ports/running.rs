@@ -29,11 +29,10 @@ pub trait RunStore: Send + Sync + 'static {
     fn standing(&self, resource: &'static str) -> impl Future<Output = Outcome<Standing>> + Send;
     /// Moves the cursor without a batch (a walk that opens, or closes after its sweep). Asserts the lease.
     fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
-    /// Fails with [`crate::model::fault::Kind::WalkLost`] if the database crashed or failed over since the lease was taken or
-    /// [`RunStore::mark`] was called: commits that were confirmed before may be lost.
-    fn assert_nothing_lost(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
-    /// Looks at what is stored now as the state from which the run goes on, whatever was lost before.
-    fn mark(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
+    /// Goes on with a lease after [`crate::model::fault::Kind::CommitsLost`], with which everything fails that writes for a lease
+    /// on a server that may have lost commits of its run: what is stored now is the state from which the run goes on.
+    /// [`crate::model::fault::Kind::Fenced`] if another process has the lease.
+    fn regain(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
     /// The open gaps of a resource.
     fn open_gaps(&self, resource: &'static str) -> impl Future<Output = Outcome<Vec<TimeRange>>> + Send;
     /// The stored facts about audit events up to a date, and the open doubt.

@@ -71,7 +71,7 @@ impl Error {
             | Self::NotFresh
             | Self::TooManyRemovals { .. }
             | Self::Fenced { .. }
-            | Self::WalkLost
+            | Self::CommitsLost
             | Self::ClaimLost { .. }
             | Self::Random { .. } => {
                 return None;

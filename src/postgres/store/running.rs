@@ -19,7 +19,6 @@ use crate::postgres::{boundary, cursors, gaps, leases, renames, runs};
 use super::{PostgresStore, clock};
 
 const MOVING: &str = "storing the cursor";
-const LOOKING: &str = "looking for the lease's mark";
 
 impl RunStore for PostgresStore {
     async fn now(&self) -> Outcome<Time> {
@@ -91,24 +90,13 @@ impl RunStore for PostgresStore {
         Ok(())
     }
 
-    async fn assert_nothing_lost(&self, lease: &Lease) -> Outcome<()> {
-        let looking = async {
-            let mut connection = self.control().acquire().await.doing(LOOKING)?;
-            if leases::is_marked(&mut connection, lease).await? {
-                Ok(())
-            } else {
-                Err(Error::WalkLost)
-            }
-        };
-        Ok(self.moment(LOOKING, looking).await?)
-    }
-
-    async fn mark(&self, lease: &Lease) -> Outcome<()> {
-        let marking = async {
-            let mut connection = self.control().acquire().await.doing(LOOKING)?;
-            leases::mark(&mut connection, lease).await
-        };
-        Ok(self.moment(LOOKING, marking).await?)
+    async fn regain(&self, lease: &Lease) -> Outcome<()> {
+        Ok(self
+            .moment(
+                "taking the lease back",
+                leases::regain(self.control(), lease, &self.own.holder, self.own.lease_ttl),
+            )
+            .await?)
     }
 
     async fn open_gaps(&self, resource: &'static str) -> Outcome<Vec<TimeRange>> {

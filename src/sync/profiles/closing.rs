@@ -36,7 +36,6 @@ pub(super) async fn finish<S: Source, T: Store>(
     context
         .progress
         .change(|counts| counts.distinct = distinct.saturating_sub(before.unwrap_or(0)));
-    store.assert_nothing_lost(context.lease).await?;
     let position = cursor::finished(walked.position, store.now().await?, distinct);
     clocks::advise_on_claim(context.progress, &position);
     let completeness = completeness(context, &position, distinct);
@@ -209,7 +208,6 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
     let looking = look_for_candidates(context, &position, walk_end);
     let (choice, candidates) = tokio::join!(segment::choose(context, Some(&position.segment)), looking);
     let ((choice, _), candidates) = (choice?, candidates?);
-    store.assert_nothing_lost(context.lease).await?;
     if choice.segment != position.segment {
         give_up(context).await?;
         return Ok(Ended::partial(
