@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 
 /// The cluster ends with the process, even if that is killed: the shell that supervises it reads a pipe that then closes.
-/// A line in that pipe requests a restart (immediate, like a crash, or fast), or fills the disk,
+/// A line in that pipe requests a restart (immediate, like a crash, or fast), or a crash without a restart, or fills the disk,
 /// or frees it, and then starts a server that the full disk stopped. The shell ignores Ctrl-C, which ends the tests
 /// and would leave the folder behind.
 const WATCHER: &str = r#"
@@ -32,6 +32,7 @@ while read -r order; do
   case $order in
     immediate) kill -QUIT $server; wait $server; start "$@" ;;
     fast) kill -INT $server; wait $server; start "$@" ;;
+    crash) kill -QUIT $server; wait $server ;;
     fill) dd if=/dev/zero of="$2/disk/filler" bs=8k 2>/dev/null ;;
     free) rm -f "$2/disk/filler"; if ! [ -e "$2/disk/data/postmaster.pid" ]; then start "$@"; fi ;;
   esac
@@ -217,6 +218,11 @@ impl Cluster {
             Restart::Immediate => "immediate",
         });
         self.wait_until_ready();
+    }
+
+    /// Ends it like a crash, for good.
+    pub(crate) fn crash(&self) {
+        self.order("crash");
     }
 
     /// Fills a small disk completely.

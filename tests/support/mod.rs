@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod roles;
 pub(crate) mod scripted;
+pub(crate) mod servers;
 pub(crate) mod sources;
 pub(crate) mod traces;
 pub(crate) mod truth;

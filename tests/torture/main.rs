@@ -18,6 +18,7 @@ mod dates;
 mod defaults;
 mod drifting;
 mod ended;
+mod failover;
 mod failpoints;
 mod interrupted;
 mod killed;
