@@ -46,11 +46,6 @@ impl Hasher {
     }
 }
 
-/// What stands for an erased id in a batch: there an id is only counted.
-pub(crate) fn stand_in(hash: &IdHash) -> String {
-    format!("erased:{}", hex::encode(hash))
-}
-
 /// The database's key, created at its first erasure. The caller holds the lock of erasures, so that only one is created.
 pub(super) async fn hasher(connection: &mut PgConnection, now: Time) -> Result<Hasher, Error> {
     const DOING: &str = "making the key of the erasures";
@@ -100,7 +95,6 @@ mod tests {
             hex::encode(hash),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
-        assert_eq!(stand_in(&hash).len(), "erased:".len() + 64);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Leaves erased persons out of a load. This happens in the loading transaction, after its lock, so that all committed
 //! erasures are known and none can come in between. It costs nothing while nobody was erased.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
@@ -10,7 +10,7 @@ use crate::model::batch::{Batch, Reject};
 use crate::model::table::{Merge, Table};
 use crate::model::verdict::Verdict;
 use crate::postgres::bigint::from_length;
-use crate::postgres::erasures::hash::{Hasher, IdHash, stand_in};
+use crate::postgres::erasures::hash::{Hasher, IdHash};
 use crate::postgres::erasures::ids_in_text;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving;
@@ -23,7 +23,7 @@ const WITHHELD: &str = "(erased)";
 /// A batch without erased persons.
 #[derive(Debug)]
 pub(crate) struct FilteredBatch {
-    /// What may be loaded. Erased ids among the seen ids are replaced by their stand-ins, so that they count.
+    /// What may be loaded. What the walk records as seen keeps the hashes of erased ids, so that they count.
     pub(crate) batch: Batch,
     /// Ids that were merged into an erased person. They are removed without an alias or a tombstone.
     pub(crate) departing: Vec<String>,
@@ -42,7 +42,7 @@ pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option
 
 /// The erased ids among those of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Erased(HashMap<String, IdHash>);
+pub(crate) struct Erased(HashSet<String>);
 
 impl Erased {
     /// Finds the erased ids among the given ones.
@@ -62,14 +62,14 @@ impl Erased {
         .doing(DOING)?;
         let found = erased.iter().filter_map(|hash| {
             let hash: IdHash = hash.as_slice().try_into().ok()?;
-            Some((asked.remove(&hash)?, hash))
+            asked.remove(&hash)
         });
         Ok(Self(found.collect()))
     }
 
     /// Whether an id was erased.
     pub(crate) fn has(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+        self.0.contains(id)
     }
 
     fn is_empty(&self) -> bool {
@@ -77,7 +77,7 @@ impl Erased {
     }
 
     fn ids(&self) -> Vec<&str> {
-        self.0.keys().map(String::as_str).collect()
+        self.0.iter().map(String::as_str).collect()
     }
 }
 
@@ -162,11 +162,7 @@ fn without_profiles(batch: &Batch, erased: &Erased) -> FilteredBatch {
     let alone = filtered.children.retain(|id| !erased.has(id));
     filtered.rehash.retain(|(id, _)| !erased.has(id));
     filtered.recorded.retain_witnesses(|id| !erased.has(id));
-    for id in &mut filtered.seen {
-        if let Some(hash) = erased.0.get(id) {
-            *id = stand_in(hash);
-        }
-    }
+    filtered.seen.retain(|id| !erased.has(id));
     let (kept, theirs): (Vec<Reject>, Vec<Reject>) = filtered
         .rejects
         .into_iter()
@@ -272,7 +268,7 @@ mod tests {
     use crate::model::seen::{IdHasher, SeenIds};
 
     fn erased(ids: &[&str]) -> Erased {
-        Erased(ids.iter().map(|id| ((*id).to_owned(), [7; 32])).collect())
+        Erased(ids.iter().map(|id| (*id).to_owned()).collect())
     }
 
     fn reject(id: Option<&str>, raw: &str) -> Reject {
@@ -318,11 +314,7 @@ mod tests {
             .map(|one| one.raw.as_str())
             .collect();
         assert_eq!(raws, [r#"{"replaces":["(erased)"]}"#, "{}"]);
-        assert_eq!(
-            (filtered.batch.seen.len(), filtered.batch.seen[1].as_str()),
-            (3, "here")
-        );
-        assert_eq!(filtered.batch.seen[0], filtered.batch.seen[2]);
+        assert_eq!(filtered.batch.seen, ["here"]);
         assert_eq!(filtered.batch.recorded.len(), 3);
         assert_eq!(filtered.batch.recorded.witnesses(), ["here"]);
         assert!(!format!("{:?}", filtered.batch).contains("\"gone\""));
