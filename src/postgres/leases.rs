@@ -188,6 +188,27 @@ async fn held_meanwhile(pool: &PgPool, name: &str) -> Result<Acquired, Error> {
 
 /// Renews the lease. An expired lease that nobody else took is still ours.
 pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<(), Error> {
+    if extend(pool, lease, ttl).await? {
+        return Ok(());
+    }
+    let name = lease.slot.lease_name();
+    let is_marked = sqlx::query_scalar!(
+        r#"select exists (select from sync.lease_marks where name = $1 and fence >= $2) as "marked!""#,
+        name,
+        lease.fence
+    )
+    .fetch_one(pool)
+    .await
+    .doing("looking for the lease's mark")?;
+    // The run may have taken its lease back between these two statements.
+    if is_marked && extend(pool, lease, ttl).await? {
+        return Ok(());
+    }
+    Err(gone(name, is_marked))
+}
+
+/// Extends the lease if it is held.
+async fn extend(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
     let name = lease.slot.lease_name();
     let renew = sqlx::query!(
         "update sync.leases set expires_at = sync.clock() + $4 where name = $1 and fence = $2 and run_id = $3",
@@ -198,18 +219,7 @@ pub(crate) async fn renew(pool: &PgPool, lease: &Lease, ttl: Duration) -> Result
     )
     .execute(pool);
     let renewed = boundary::cross("lease/renew", "renewing the lease", renew).await?;
-    if renewed.rows_affected() > 0 {
-        return Ok(());
-    }
-    let is_marked = sqlx::query_scalar!(
-        r#"select exists (select from sync.lease_marks where name = $1 and fence >= $2) as "marked!""#,
-        name,
-        lease.fence
-    )
-    .fetch_one(pool)
-    .await
-    .doing("looking for the lease's mark")?;
-    Err(gone(name, is_marked))
+    Ok(renewed.rows_affected() > 0)
 }
 
 /// Why a lease is not held any more: another process has it, or the server does not know of it.
