@@ -21,10 +21,16 @@ const PAGE: u64 = 100;
 /// The pages of a walk.
 const PAGES: usize = 40;
 /// Pages that the standby has when it stops receiving, and pages that the primary has more when it is lost.
-const KNOWN: i64 = 8;
-const LOST: i64 = 8;
+const KNOWN: u8 = 8;
+const LOST: u8 = 8;
 /// Pages that are requested ahead or not stored yet when a run breaks off, and those of the commits on their way.
 const UNDER_WAY: usize = 12;
+
+/// How long the tenant takes where the standby parts, or the primary is lost with the connections to it.
+const PAUSE: Duration = Duration::from_secs(3);
+/// The same where the failover happens within the pause. Idle connections are given back meanwhile or break unnoticed, and the pool
+/// opens others without a word.
+const FAILOVER: Duration = Duration::from_secs(15);
 
 /// When the standby stops receiving what the primary commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,19 +102,38 @@ impl World {
             .count()
     }
 
+    /// Slows the tenant where the standby parts and where the primary is lost.
+    fn take_time(&self, lag: Lag) {
+        let (parting, losing) = (u64::from(KNOWN) + 5, u64::from(KNOWN + LOST) + 10);
+        let pauses = match lag {
+            Lag::None | Lag::Run => Vec::new(),
+            Lag::Pages => vec![
+                slow(Route::Profiles, parting, PAUSE),
+                slow(Route::Profiles, losing, PAUSE),
+            ],
+            Lag::Sweep => vec![
+                slow(Route::Profiles, parting, PAUSE),
+                slow(Route::Profile, 1, FAILOVER),
+            ],
+        };
+        for pause in pauses {
+            self.tenant.faults().push(pause);
+        }
+    }
+
     /// Waits for the moment of the failover; returns how many pages of the walk the standby lacks.
     async fn until_the_failover(&self, lag: Lag, running: &mut Running) -> usize {
         let servers = &self.servers;
         let lost = match lag {
             Lag::None => {
-                stored(&servers.database, running, KNOWN).await;
+                stored(&servers.database, running, KNOWN.into()).await;
                 // What was on its way counts as such.
                 0
             }
-            Lag::Run => stored(&servers.database, running, KNOWN).await,
+            Lag::Run => stored(&servers.database, running, KNOWN.into()).await,
             Lag::Pages => {
                 let known = fall_behind(servers, running).await;
-                stored(&servers.database, running, known + LOST).await - known
+                stored(&servers.database, running, known + i64::from(LOST)).await - known
             }
             Lag::Sweep => {
                 let known = fall_behind(servers, running).await;
@@ -173,23 +198,18 @@ async fn asked_for(tenant: &Tenant, route: Route, times: u64, running: &mut Runn
 /// From some page on, the standby receives nothing; returns how many it has.
 async fn fall_behind(servers: &Servers, running: &mut Running) -> i64 {
     let replica = servers.replica();
-    stored(&replica, running, KNOWN).await;
+    stored(&replica, running, KNOWN.into()).await;
     servers.part().await;
     let known = pages(&replica).await;
     replica.pool.close().await;
     known
 }
 
-/// The tenant takes longer for one answer than a failover takes. Idle connections are closed meanwhile or break unnoticed, and the
-/// pool opens others without a word.
-fn slow(route: Route, request: u64) -> Fault {
+/// The tenant takes its time for one answer: what happens to the servers happens before the next page.
+fn slow(route: Route, request: u64, by: Duration) -> Fault {
     Fault {
         limit: Some(1),
-        ..Fault::at(
-            route,
-            When::Request(request),
-            Kind::Delay(Duration::from_secs(15)),
-        )
+        ..Fault::at(route, When::Request(request), Kind::Delay(by))
     }
 }
 
@@ -199,9 +219,7 @@ async fn in_a_backfill(lag: Lag, death: Option<&str>, case: &mut Case) {
     if lag == Lag::Run {
         world.servers.part().await;
     }
-    if lag == Lag::Sweep {
-        world.tenant.faults().push(slow(Route::Profile, 1));
-    }
+    world.take_time(lag);
     let program = match death {
         Some(place) => world.program.with("FAILPOINTS", &format!("{place}=return(kill)")),
         None => world.program.clone(),
@@ -286,6 +304,7 @@ async fn of_the_service() {
         stored(&world.servers.database, &mut stopped, 3).await;
         stopped.signal(Signal::SIGTERM);
         stopped.ended(LONG).await.expect(130);
+        world.take_time(Lag::Pages);
         let yearly = "0 0 0 1 1 *";
         let service = world
             .program
@@ -331,7 +350,9 @@ async fn in_a_scan_of_audit_events() {
         .await;
         let program = world.program.set("resources.audit_events.overlap", "0s");
         program.expect(0, &["migrate"]).await;
-        world.tenant.faults().push(slow(Route::AuditEvents, SLOW));
+        let faults = world.tenant.faults();
+        faults.push(slow(Route::AuditEvents, 4, PAUSE));
+        faults.push(slow(Route::AuditEvents, SLOW, FAILOVER));
         let mut running = program.start(&["backfill", "audit_events"]);
         let replica = world.servers.replica();
         let count = "blueconic.audit_events";
