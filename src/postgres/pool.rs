@@ -142,7 +142,8 @@ const ON_ITS_WAY: Duration = Duration::from_millis(3);
 
 impl Pools {
     /// Waits a moment for a control connection that is being given back: a task of the pool tests it first, and whoever asks
-    /// meanwhile would open another one.
+    /// meanwhile would open another one. The pool notifies nobody when the connection is back (`after_release` runs a round trip
+    /// earlier), and a timer of this runtime is coarser than that round trip.
     pub(crate) async fn await_given_back(&self) {
         let began = Instant::now();
         while self.control.size() > 0 && self.control.num_idle() == 0 && began.elapsed() < ON_ITS_WAY {
