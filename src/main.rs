@@ -1,6 +1,7 @@
 //! The binary: parse, load settings, set up logging, hand over to a command, and end with its code.
 
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use blueconic_sync::app;
@@ -14,10 +15,14 @@ use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::telemetry::{self, Terminal};
 use clap::Parser;
 
+/// The most threads that compute. Reading takes one core, and the loading connections mostly wait for PostgreSQL; each further thread
+/// takes memory.
+const WORKERS: usize = 4;
+
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _orders = blueconic_sync::failpoint::listen();
-    memory::give_back_large_blocks();
+    memory::configure();
     let exit = match Cli::try_parse() {
         Ok(cli) => run(cli).unwrap_or_else(|fault| report(&fault)),
         Err(error) => commands::usage(&error),
@@ -43,7 +48,9 @@ fn run(cli: Cli) -> Outcome<Exit> {
     for notice in &settings.notices {
         tracing::warn!("{notice}");
     }
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(WORKERS))
         .enable_all()
         .build()
         .map_err(|error| Fault::new(Kind::Final, "threads cannot be started").because(error))?;

@@ -5,9 +5,13 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: libc::c_int = 4 * 1024 * 1024;
 
-/// Returns large blocks to the system when they are freed. By default glibc raises its threshold with each freed large block
-/// and keeps the next ones, and the gaps between them grow. Does nothing with other C libraries.
-pub fn give_back_large_blocks() {
+/// The heaps that threads share. By default there are up to eight for each core, and each keeps what was freed in it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const HEAPS: libc::c_int = 2;
+
+/// Bounds the heaps, and returns large blocks to the system when they are freed. By default glibc raises its threshold with each freed
+/// large block and keeps the next ones, and the gaps between them grow. Does nothing with other C libraries.
+pub fn configure() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(
         unsafe_code,
@@ -16,6 +20,7 @@ pub fn give_back_large_blocks() {
     // SAFETY: `mallopt` may be called at any time with any numbers; it refuses those that it does not know (mallopt(3)). It is
     // called before there are other threads.
     unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, HEAPS);
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         // The free memory that stays at the end of the heap. The default is twice the threshold of large blocks, which
         // the remains of a large element reach.

@@ -196,12 +196,10 @@ pub struct Limits {
 
 impl Limits {
     /// The size at which a batch is loaded, in bytes, where `lanes` connections load. More than two have smaller batches, so
-    /// that those of all lanes and the two that wait take the memory of two lanes.
+    /// that all of them take the memory of two.
     pub fn batch_size_for(&self, lanes: u32) -> usize {
-        const WAITING: u32 = 2;
         const USUAL: u32 = 2;
-        let shares = (lanes.max(USUAL) + WAITING) as usize;
-        self.batch_size * (USUAL + WAITING) as usize / shares
+        self.batch_size / lanes.max(USUAL) as usize * USUAL as usize
     }
 }
 

@@ -193,10 +193,9 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         return segment::ended_elsewhere(context, &position).await;
     }
     // Everything that the walk read is loaded, so increments may start at the walk's start, whether or not the sweep succeeds.
-    let watermark = Some(position.began_at);
     let complete = Advance {
         segment: Some(position.segment.clone()),
-        ..moved(Some(position.clone()), watermark)
+        ..moved(Some(position.clone()), Some(position.began_at))
     };
     store.advance(context.lease, &complete).await?;
     if walk_end == FullWalk::EndedBefore {
@@ -232,12 +231,10 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         if let Some(finished) = &mut kept.finished {
             finished.awaits_approval = true;
         }
-        store
-            .advance(context.lease, &moved(Some(kept), watermark))
-            .await?;
+        store.advance(context.lease, &moved(Some(kept), None)).await?;
         return Ok(ended);
     }
-    store.advance(context.lease, &moved(None, watermark)).await?;
+    store.advance(context.lease, &moved(None, None)).await?;
     watermarks::advise_on_late_changes(context.progress, reading.overlap);
     Ok(ended)
 }
