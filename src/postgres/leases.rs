@@ -54,16 +54,8 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     const DOING: &str = "taking the lease";
     let name = slot.lease_name();
     let mut transaction = pool.begin().await.doing(DOING)?;
+    make_free(&mut transaction, &name, holder, DOING).await?;
     // `for update` waits for data transactions that asserted the old fence: they end before the fence moves on.
-    sqlx::query!(
-        "insert into sync.leases (name, holder, fence, expires_at) values ($1, $2, 0, 'epoch')
-         on conflict do nothing",
-        name,
-        holder
-    )
-    .execute(&mut *transaction)
-    .await
-    .doing(DOING)?;
     let former = sqlx::query_scalar!("select holder from sync.leases where name = $1 for update", name)
         .fetch_one(&mut *transaction)
         .await
@@ -95,6 +87,25 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     Ok(Acquired::Lease(lease))
 }
 
+/// Adds the row of a lease that nobody has had yet. It is free.
+async fn make_free(
+    connection: &mut PgConnection,
+    name: &str,
+    holder: &str,
+    doing: &'static str,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sync.leases (name, holder, fence, expires_at) values ($1, $2, 0, 'epoch')
+         on conflict do nothing",
+        name,
+        holder
+    )
+    .execute(connection)
+    .await
+    .doing(doing)?;
+    Ok(())
+}
+
 /// Opens the run of a lease and sets the lease's mark: from here on the mark's absence tells that the server may have lost commits.
 /// Returns whether the run took over from others.
 async fn open_run(connection: &mut PgConnection, lease: &Lease) -> Result<bool, Error> {
@@ -116,13 +127,11 @@ pub(crate) async fn regain(pool: &PgPool, lease: &Lease, holder: &str, ttl: Dura
     const DOING: &str = "taking the lease back";
     let name = lease.slot.lease_name();
     let mut transaction = pool.begin().await.doing(DOING)?;
+    make_free(&mut transaction, &name, holder, DOING).await?;
     let regained = sqlx::query!(
-        "insert into sync.leases as l (name, holder, fence, expires_at, run_id)
-         values ($1, $2, $3, sync.clock() + $5, $4)
-         on conflict (name) do update set
-           holder = excluded.holder, fence = excluded.fence, expires_at = excluded.expires_at, run_id = excluded.run_id
-         where (l.fence = excluded.fence and l.run_id = excluded.run_id)
-           or (l.fence < excluded.fence and (l.holder = excluded.holder or l.expires_at <= sync.clock()))",
+        "update sync.leases set holder = $2, fence = $3, expires_at = sync.clock() + $5, run_id = $4
+         where name = $1
+           and (fence = $3 and run_id = $4 or fence < $3 and (holder = $2 or expires_at <= sync.clock()))",
         name,
         holder,
         lease.fence,
