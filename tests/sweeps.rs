@@ -368,7 +368,7 @@ async fn a_walk_without_room_for_all_profiles_looks_for_candidates() {
     let app = App::start(&settings).await.unwrap();
     let task = full_walk(&app, &settings);
     watch_sweeps(&scene.database).await;
-    for (known_bytes, searched) in [(1 << 20, 0), (0, 1), (17 * 299, 1), (17 * 400, 0)] {
+    for (known_bytes, searched) in [(1 << 20, 0), (0, 1), (7 * 299, 1), (7 * 400, 0)] {
         let bounds = Bounds {
             known_bytes,
             ..bounds(1_000, 1_000_000)

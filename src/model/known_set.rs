@@ -7,15 +7,24 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::sorted_hashes::SortedHashes;
+use super::known_hashes::KnownHashes;
 
 /// The most changed ids since the hashes were read; with more, the set is no longer worth its memory.
 pub const MOST_CHANGED: usize = 100_000;
 
+/// How many stored profiles are known in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownRows {
+    /// Their number.
+    pub known: usize,
+    /// Whether these are all.
+    pub are_all: bool,
+}
+
 /// The hashes, and what has happened to their profiles since they were read.
 #[derive(Debug)]
 pub struct KnownSet {
-    hashes: SortedHashes<u128>,
+    hashes: KnownHashes,
     since: Mutex<Since>,
 }
 
@@ -36,10 +45,10 @@ struct Met {
 }
 
 impl Met {
-    fn none_of(places: usize) -> Self {
+    fn none_of(hashes: &KnownHashes) -> Self {
         Self {
-            words: vec![0; places.div_ceil(u64::BITS as usize)],
-            missing: places,
+            words: vec![0; hashes.places().div_ceil(u64::BITS as usize)],
+            missing: hashes.held(),
         }
     }
 
@@ -52,17 +61,15 @@ impl Met {
 }
 
 impl KnownSet {
-    /// The number of hashes that fit into `bytes`. The bits of what was met are left out: they take less than a hundredth of it.
+    /// The number of hashes that fit into `bytes`. The bits of what was met are left out: they take a fiftieth of it.
     pub fn room(bytes: usize) -> usize {
-        (bytes / SortedHashes::<u128>::ENTRY_BYTES).min(u32::MAX as usize)
+        KnownHashes::most(bytes)
     }
 
-    /// A set of these hashes. `is_complete`: each stored profile has its hash among them.
-    pub fn of(hashes: Vec<u128>, is_complete: bool) -> Self {
-        let read = hashes.len();
-        let hashes = SortedHashes::of(hashes);
-        // Two rows with one hash cannot be told apart by it.
-        let met = (is_complete && hashes.len() == read).then(|| Met::none_of(read));
+    /// The set of these hashes. `has_all`: each stored profile was among them.
+    pub fn of(mut hashes: KnownHashes, has_all: bool) -> Self {
+        hashes.order();
+        let met = (has_all && hashes.is_complete()).then(|| Met::none_of(&hashes));
         let changed = HashSet::new();
         Self {
             hashes,
@@ -70,10 +77,15 @@ impl KnownSet {
         }
     }
 
+    /// Whether each stored profile had its hash in the set when it was made.
+    pub fn is_complete(&self) -> bool {
+        self.since().met.is_some()
+    }
+
     /// The number of hashes in the set.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
-        self.hashes.len()
+        self.hashes.held()
     }
 
     /// Whether each of these `(hash of the element, hash of the id)` is stored unchanged, in order. False: not known. The walk has
@@ -128,8 +140,14 @@ mod tests {
     }
 
     fn set(numbers: std::ops::Range<u64>) -> KnownSet {
-        let hashes = numbers.map(|number| u128::from_be_bytes(hash(number)));
-        KnownSet::of(hashes.collect(), true)
+        let numbers: Vec<u64> = numbers.collect();
+        KnownSet::of(hashes(&numbers), true)
+    }
+
+    fn hashes(numbers: &[u64]) -> KnownHashes {
+        let mut hashes = KnownHashes::with_room_for(numbers.len());
+        hashes.extend(numbers.iter().map(|number| u128::from_be_bytes(hash(*number))));
+        hashes
     }
 
     fn knows(set: &KnownSet, numbers: impl Iterator<Item = u64>) -> Vec<bool> {
@@ -151,8 +169,11 @@ mod tests {
 
     #[test]
     fn the_smallest_and_the_largest_hash_are_found() {
-        let set = KnownSet::of(vec![u128::MAX, 0, 1, u128::MAX - 1], true);
-        for hash in [0, 1, u128::MAX - 1, u128::MAX] {
+        let edges = [u128::MAX, 0, 1, u128::MAX - 1];
+        let mut hashes = KnownHashes::with_room_for(edges.len());
+        hashes.extend(edges);
+        let set = KnownSet::of(hashes, true);
+        for hash in edges {
             assert_eq!(set.which([(hash.to_be_bytes(), 0)].into_iter()), [true]);
         }
         assert_eq!(set.which([(2_u128.to_be_bytes(), 0)].into_iter()), [false]);
@@ -198,20 +219,11 @@ mod tests {
 
     #[test]
     fn a_set_that_lacks_profiles_never_says_that_all_were_met() {
-        let hashes = |numbers: &[u64]| {
-            let hashes = numbers.iter().map(|number| u128::from_be_bytes(hash(*number)));
-            hashes.collect::<Vec<_>>()
-        };
         let cut = KnownSet::of(hashes(&[0, 1]), false);
         let twice = KnownSet::of(hashes(&[0, 1, 1]), true);
         for set in [cut, twice] {
             assert_eq!(knows(&set, 0..2), [true, true]);
             assert!(!set.all_met());
         }
-    }
-
-    #[test]
-    fn a_million_and_a_half_take_less_than_26_mib() {
-        assert!(KnownSet::room(26 * 1024 * 1024) >= 1_500_000);
     }
 }

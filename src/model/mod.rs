@@ -9,6 +9,7 @@ pub mod event;
 pub mod fault;
 pub mod format;
 pub mod job;
+pub mod known_hashes;
 pub mod known_set;
 pub mod lease;
 pub mod ledger;

@@ -3,33 +3,15 @@
 /// Hashes of one bucket, on average.
 const BUCKET: usize = 4;
 
-/// A hash of 64 bits or more.
-pub trait Hash: Copy + Ord {
-    /// Its first 64 bits, which decide about its order before all others.
-    fn first_bits(self) -> u64;
-}
-
-impl Hash for u64 {
-    fn first_bits(self) -> u64 {
-        self
-    }
-}
-
-impl Hash for u128 {
-    fn first_bits(self) -> u64 {
-        (self >> u64::BITS) as u64
-    }
-}
-
 /// The set.
 #[derive(Debug)]
-pub struct SortedHashes<H> {
-    hashes: Vec<H>,
+pub struct SortedHashes {
+    hashes: Vec<u64>,
     /// The start of each bucket, and the end of the last one.
     starts: Vec<u32>,
 }
 
-impl<H> Default for SortedHashes<H> {
+impl Default for SortedHashes {
     fn default() -> Self {
         Self {
             hashes: Vec::new(),
@@ -38,12 +20,9 @@ impl<H> Default for SortedHashes<H> {
     }
 }
 
-impl<H: Hash> SortedHashes<H> {
-    /// The memory of one hash in bytes, with its share of the index.
-    pub const ENTRY_BYTES: usize = size_of::<H>() + size_of::<u32>() / BUCKET;
-
+impl SortedHashes {
     /// A set of these hashes, in any order, repeats allowed.
-    pub fn of(mut hashes: Vec<H>) -> Self {
+    pub fn of(mut hashes: Vec<u64>) -> Self {
         hashes.sort_unstable();
         hashes.dedup();
         let buckets = (hashes.len() / BUCKET).max(1);
@@ -73,22 +52,16 @@ impl<H: Hash> SortedHashes<H> {
     }
 
     /// Whether a hash is in the set.
-    pub fn holds(&self, hash: H) -> bool {
-        self.place(hash).is_some()
-    }
-
-    /// The place of a hash in the order of the set, from 0; none if the hash is not in it.
-    pub fn place(&self, hash: H) -> Option<usize> {
+    pub fn holds(&self, hash: u64) -> bool {
         let bucket = bucket_of(hash, self.starts.len() - 1);
-        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]].map(|start| start as usize);
-        let place = self.hashes[from..to].iter().position(|held| *held == hash)?;
-        Some(from + place)
+        let [from, to] = [self.starts[bucket], self.starts[bucket + 1]];
+        self.hashes[from as usize..to as usize].contains(&hash)
     }
 }
 
 /// The bucket of a hash: its first bits as a share of all buckets, so that the order of hashes is that of buckets.
-fn bucket_of(hash: impl Hash, buckets: usize) -> usize {
-    let share = u128::from(hash.first_bits()) * buckets as u128;
+fn bucket_of(hash: u64, buckets: usize) -> usize {
+    let share = u128::from(hash) * buckets as u128;
     usize::try_from(share >> u64::BITS).unwrap_or(0)
 }
 
@@ -108,9 +81,6 @@ mod tests {
             let set = SortedHashes::of(twice);
             assert_eq!((set.len() as u64, set.is_empty()), (size, size == 0));
             assert!((0..size).all(|number| set.holds(hash(number))), "of {size}");
-            let mut places: Vec<_> = (0..size).filter_map(|number| set.place(hash(number))).collect();
-            places.sort_unstable();
-            assert!(places.into_iter().eq(0..set.len()), "of {size}");
             assert!(
                 (size..size + 5000).all(|number| !set.holds(hash(number))),
                 "of {size}"
@@ -122,6 +92,6 @@ mod tests {
                 .into_iter()
                 .all(|hash| edges.holds(hash))
         );
-        assert!(!edges.holds(2) && !SortedHashes::<u64>::default().holds(0));
+        assert!(!edges.holds(2) && !SortedHashes::default().holds(0));
     }
 }

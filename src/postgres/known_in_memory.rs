@@ -20,7 +20,8 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::batch::{Batch, Fingerprint, Known};
-use crate::model::known_set::{KnownSet, MOST_CHANGED};
+use crate::model::known_hashes::KnownHashes;
+use crate::model::known_set::{KnownRows, KnownSet, MOST_CHANGED};
 use crate::postgres::copy::HEADER;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;
@@ -29,6 +30,8 @@ pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
 /// The most profiles that are noted as met before the hashes are there: 1 MiB.
 const MOST_MET_EARLY: usize = 65_536;
+/// The fewest hashes that there is room for: the planner may know nothing of a small table.
+const LEAST_ROOM: usize = 10_000;
 /// The bytes before a tuple's only field: the number of fields, and the field's length.
 const FRAME_BYTES: usize = 2 + 4;
 
@@ -114,27 +117,42 @@ impl InMemory {
         *self.state() = State::Reading(Early::default());
     }
 
-    /// Reads at most `most` hashes, and returns their number.
-    pub(crate) async fn read(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
+    /// Reads the hashes of about `rows` rows, at most `most`.
+    pub(crate) async fn read(
+        &self,
+        connection: &mut PgConnection,
+        rows: usize,
+        most: usize,
+    ) -> Result<KnownRows, Error> {
         if !self.is_expected() {
             self.expect();
         }
-        let read = self.read_at_once(connection, most).await;
+        let read = self.read_at_once(connection, rows, most).await;
         if read.is_err() {
             self.forget();
         }
         read
     }
 
-    async fn read_at_once(&self, connection: &mut PgConnection, most: usize) -> Result<usize, Error> {
+    async fn read_at_once(
+        &self,
+        connection: &mut PgConnection,
+        rows: usize,
+        most: usize,
+    ) -> Result<KnownRows, Error> {
         let mut transaction = connection.begin().await.doing(READING)?;
         wait_for_loads(&mut transaction).await?;
         // The rollback only releases the lock.
         transaction.rollback().await.doing(READING)?;
         let noticed_before = now(connection).await?;
-        let (hashes, rows) = hashes(connection, most).await?;
-        let read = hashes.len();
-        let set = KnownSet::of(hashes, read == rows && rows < most);
+        // The number of rows is an estimate.
+        let room = (rows + rows / 4).max(LEAST_ROOM).min(most);
+        let (hashes, has_all) = hashes(connection, most, room).await?;
+        let set = KnownSet::of(hashes, has_all);
+        let read = KnownRows {
+            known: set.len(),
+            are_all: set.is_complete(),
+        };
         let mut state = self.state();
         *state = match std::mem::take(&mut *state) {
             State::Reading(Early { changed, met }) if set.changed_since(changed.iter().copied()) => {
@@ -238,12 +256,17 @@ impl InMemory {
     }
 }
 
-/// The hashes of stored rows, of at most `most`, and the number of the rows.
-async fn hashes(connection: &mut PgConnection, most: usize) -> Result<(Vec<u128>, usize), Error> {
+/// The hashes of at most `most` stored rows, as far as there is room, and whether every stored row gave one.
+async fn hashes(
+    connection: &mut PgConnection,
+    most: usize,
+    room: usize,
+) -> Result<(KnownHashes, bool), Error> {
     let statement =
         format!("copy (select source_hash from blueconic.profiles limit {most}) to stdout (format binary)");
     let mut stream = connection.copy_out_raw(&statement).await.doing(READING)?;
-    let (mut hashes, mut rows) = (Vec::new(), 0);
+    let mut hashes = KnownHashes::with_room_for(room);
+    let (mut rows, mut has_all) = (0, true);
     let mut rest = Vec::new();
     let mut is_in_header = true;
     while let Some(chunk) = stream.try_next().await.doing(READING)? {
@@ -258,12 +281,15 @@ async fn hashes(connection: &mut PgConnection, most: usize) -> Result<(Vec<u128>
         }
         while let Some(field) = tuple(&rest, &mut at) {
             rows += 1;
-            // This program writes no hash of another length.
-            hashes.extend(field.try_into().map(u128::from_be_bytes));
+            // A placeholder has no hash. This program writes no hash of another length.
+            match field.try_into() {
+                Ok(hash) => hashes.add(u128::from_be_bytes(hash)),
+                Err(_) => has_all = false,
+            }
         }
         rest.drain(..at);
     }
-    Ok((hashes, rows))
+    Ok((hashes, has_all && rows < most))
 }
 
 /// The next whole tuple, whose field may have any length; none at the end of the stream or of its received part.

@@ -166,7 +166,7 @@ pub(crate) async fn within(
     walk_id: Uuid,
     range: &HashRange,
     own: bool,
-) -> Result<SortedHashes<u64>, Error> {
+) -> Result<SortedHashes, Error> {
     // The room is made at once: growing would take twice as much. Uniform hashes differ by a few roots of their number.
     let mut hashes = Vec::with_capacity(range.expected + range.expected / 64);
     // A row is sorted and its hashes are uniform, so that the place of one in it is known but for a few roots of its length. Rows

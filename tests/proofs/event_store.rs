@@ -11,6 +11,7 @@ use blueconic_sync::model::batch::{
 use blueconic_sync::model::cursor::{Cursor, Standing};
 use blueconic_sync::model::event::{EventIdentity, Rename};
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
+use blueconic_sync::model::known_set::KnownRows;
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::ports::{CountStore, LoadStore, Loader, RunStore, SweepStore};
@@ -190,7 +191,7 @@ impl LoadStore for EventStore {
 
     fn expect_known(&self, _walk: Walk) {}
 
-    async fn read_known(&self, _walk: Walk, _bytes: usize) -> Outcome<usize> {
+    async fn read_known(&self, _walk: Walk, _rows: u64, _bytes: usize) -> Outcome<KnownRows> {
         Err(not_for_events())
     }
 

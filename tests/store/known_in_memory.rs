@@ -59,7 +59,8 @@ async fn change_unnoticed(db: &Fixture) {
 #[tokio::test]
 async fn what_is_known_in_memory_is_not_asked_for() {
     let (db, lease, walk, mut loader) = walk_over(&["a", "b", "c"]).await;
-    assert_eq!(db.store.read_known(walk, ROOM).await.unwrap(), 3);
+    let read = db.store.read_known(walk, 0, ROOM).await.unwrap();
+    assert_eq!((read.known, read.are_all), (3, true));
     change_unnoticed(&db).await;
     assert_eq!(same(&mut loader, &["c", "x", "a"]).await, [true, false, true]);
     // Another lane of the walk knows the same, a later process of it or another walk does not.
@@ -73,7 +74,8 @@ async fn what_is_known_in_memory_is_not_asked_for() {
 #[tokio::test]
 async fn what_does_not_fit_is_looked_up() {
     let (db, _lease, walk, mut loader) = walk_over(&["a", "b", "c", "d"]).await;
-    assert_eq!(db.store.read_known(walk, 2 * 17).await.unwrap(), 2);
+    let read = db.store.read_known(walk, 4, 2 * 7).await.unwrap();
+    assert_eq!((read.known, read.are_all), (2, false));
     assert_eq!(
         same(&mut loader, &["a", "b", "c", "d", "e"]).await,
         [true, true, true, true, false]
@@ -84,7 +86,7 @@ async fn what_does_not_fit_is_looked_up() {
 async fn a_row_that_another_walk_loaded_is_not_judged_by_memory() {
     let (db, _lease, walk, mut loader) = walk_over(&["a", "b", "loser"]).await;
     let mut increment = incrementing(&db).await;
-    db.store.read_known(walk, ROOM).await.unwrap();
+    db.store.read_known(walk, 0, ROOM).await.unwrap();
     load(&mut increment, batch(&["a"], "changed")).await;
     assert_eq!(same(&mut loader, &["a", "b"]).await, [false, true]);
     let mut merge = batch(&["b"], "stored");
@@ -96,7 +98,7 @@ async fn a_row_that_another_walk_loaded_is_not_judged_by_memory() {
 #[tokio::test]
 async fn a_row_that_the_walk_itself_changed_is_not_judged_by_memory() {
     let (db, _lease, walk, mut loader) = walk_over(&["a", "b", "loser"]).await;
-    db.store.read_known(walk, ROOM).await.unwrap();
+    db.store.read_known(walk, 0, ROOM).await.unwrap();
     let print = print("a", "a changed");
     assert!(matches!(
         loader.known(&[print]).await.unwrap()[..],
@@ -113,7 +115,7 @@ async fn a_row_that_the_walk_itself_changed_is_not_judged_by_memory() {
 #[tokio::test]
 async fn an_erased_person_who_may_come_back_is_loaded() {
     let (db, _lease, walk, mut loader) = walk_over(&["person", "other"]).await;
-    db.store.read_known(walk, ROOM).await.unwrap();
+    db.store.read_known(walk, 0, ROOM).await.unwrap();
     let ids = ["person".to_owned()];
     erase::erase(&db.store, &[&PROFILES], &ids).await.unwrap();
     lift::lift(&db.store, &ids).await.unwrap();
@@ -136,7 +138,7 @@ async fn what_is_loaded_while_a_walk_opens_is_waited_for() {
         .await
         .unwrap();
     let store = db.store.clone();
-    let reading = tokio::spawn(async move { store.read_known(walk, ROOM).await });
+    let reading = tokio::spawn(async move { store.read_known(walk, 0, ROOM).await });
     waiting(&db, 1).await;
     before.commit().await.unwrap();
     reading.await.unwrap().unwrap();

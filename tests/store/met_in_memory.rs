@@ -91,7 +91,7 @@ async fn all_are_met_once_the_last_one_was_asked_for() {
     let (lease, walk, mut loader) = walk_over(&db, &["a", "b", "c"]).await;
     assert!(!db.store.all_known_met(walk), "nothing was read");
     db.store.expect_known(walk);
-    db.store.read_known(walk, ROOM).await.unwrap();
+    db.store.read_known(walk, 0, ROOM).await.unwrap();
     read(&mut loader, walk, &versions(&["a", "b", "new"], 0)).await;
     assert!(!db.store.all_known_met(walk));
     assert_eq!(unseen(&db, walk).await, 1);
@@ -112,7 +112,7 @@ async fn what_was_looked_up_before_the_hashes_were_there_is_met() {
             db.store.expect_known(walk);
         }
         read(&mut loader, walk, &[("a", 0), ("b", 1)]).await;
-        db.store.read_known(walk, ROOM).await.unwrap();
+        db.store.read_known(walk, 0, ROOM).await.unwrap();
         read(&mut loader, walk, &[("c", 0)]).await;
         // What was met before the hashes were expected is not noted. `b` was loaded before its hash was read, so that nobody has
         // met the hash that is stored now.
@@ -128,7 +128,7 @@ async fn a_profile_that_differs_is_met_by_its_row() {
     let db = fixture().await;
     let (_lease, walk, mut loader) = walk_over(&db, &["a", "b", "c"]).await;
     db.store.expect_known(walk);
-    db.store.read_known(walk, ROOM).await.unwrap();
+    db.store.read_known(walk, 0, ROOM).await.unwrap();
     read(&mut loader, walk, &[("a", 1), ("b", 0), ("new", 0)]).await;
     assert!(!db.store.all_known_met(walk));
     read(&mut loader, walk, &[("c", 1), ("a", 1)]).await;
@@ -139,13 +139,13 @@ async fn a_profile_that_differs_is_met_by_its_row() {
 /// The ordinary sweep runs wherever memory cannot tell.
 #[tokio::test]
 async fn what_others_change_or_what_does_not_fit_is_left_to_the_sweep() {
-    let (ids, room) = (["a", "b", "c"], 2 * 17);
+    let (ids, room) = (["a", "b", "c"], 2 * 7);
     for case in ["cut", "changed", "merged", "erased", "nothing"] {
         let db = fixture().await;
         let (_lease, walk, mut loader) = walk_over(&db, &ids).await;
         db.store.expect_known(walk);
         let room = if case == "cut" { room } else { ROOM };
-        db.store.read_known(walk, room).await.unwrap();
+        db.store.read_known(walk, 0, room).await.unwrap();
         read(&mut loader, walk, &versions(&["a"], 0)).await;
         let mut other = increment(&db).await;
         match case {
@@ -264,7 +264,7 @@ impl<'db> Story<'db> {
             .peekable();
         while let Some((number, elements)) = batches.next() {
             if number == reads_after || batches.peek().is_none() && number < reads_after {
-                db.store.read_known(walk, ROOM).await.unwrap();
+                db.store.read_known(walk, 0, ROOM).await.unwrap();
             }
             if self.lives && self.random.random_bool(0.3) {
                 self.interfere(&mut other).await;

@@ -5,6 +5,7 @@ use std::future::Future;
 use crate::model::batch::{Advance, Batch, Fingerprint, Known, Written};
 use crate::model::event::{EventIdentity, Rename};
 use crate::model::fault::Outcome;
+use crate::model::known_set::KnownRows;
 use crate::model::lease::Lease;
 use crate::model::table::Table;
 use crate::model::walk::Walk;
@@ -23,10 +24,14 @@ pub trait LoadStore: Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
     /// Announces [`LoadStore::read_known`]: from now on the loaders of this full walk note which profiles they meet.
     fn expect_known(&self, walk: Walk);
-    /// Reads the hashes of stored profiles into memory, as many as fit into `bytes`, and returns their number. The loaders of this
-    /// full walk, open already or not, then look up only elements whose hash is not among them. They are held until
-    /// [`LoadStore::forget_known`].
-    fn read_known(&self, walk: Walk, bytes: usize) -> impl Future<Output = Outcome<usize>> + Send;
+    /// Reads the hashes of stored profiles, about `rows`, into memory, as many as fit into `bytes`. The loaders of this full walk,
+    /// open already or not, then look up only elements whose hash is not among them. They are held until [`LoadStore::forget_known`].
+    fn read_known(
+        &self,
+        walk: Walk,
+        rows: u64,
+        bytes: usize,
+    ) -> impl Future<Output = Outcome<KnownRows>> + Send;
     /// Whether the loaders of this full walk have certainly met every stored profile, so that a sweep would find no candidate. False: not
     /// known.
     fn all_known_met(&self, walk: Walk) -> bool;

@@ -1,7 +1,7 @@
 //! Loading connections and the upkeep of tables, by the port [`LoadStore`].
 
 use crate::model::fault::Outcome;
-use crate::model::known_set::KnownSet;
+use crate::model::known_set::{KnownRows, KnownSet};
 use crate::model::lease::Lease;
 use crate::model::ports::LoadStore;
 use crate::model::position::Scope;
@@ -49,12 +49,13 @@ impl LoadStore for PostgresStore {
         self.own.known.of(walk.id).expect();
     }
 
-    async fn read_known(&self, walk: Walk, bytes: usize) -> Outcome<usize> {
+    async fn read_known(&self, walk: Walk, rows: u64, bytes: usize) -> Outcome<KnownRows> {
         let Pools { data, monitor, .. } = &self.pools;
         let mut session = WatchedConnection::of(data, monitor, OPENING).await?;
         let watch = session.work();
         let known = self.own.known.of(walk.id);
-        let read = known.read(&mut session, KnownSet::room(bytes));
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX / 2);
+        let read = known.read(&mut session, rows, KnownSet::room(bytes));
         Ok(watch
             .wait(known_in_memory::READING, WaitLimit::Minutes, read)
             .await?)

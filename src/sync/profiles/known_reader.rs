@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::format;
-use crate::model::known_set::KnownSet;
+use crate::model::known_set::{KnownRows, KnownSet};
 use crate::model::ports::Store;
 use crate::model::walk::Walk;
 
 /// The memory that look-ups take, in bytes, where not all profiles are known; measured (docs/benchmarks.md).
-const LOOKUP_BYTES: usize = 6 * 1024 * 1024;
+const LOOKUP_BYTES: usize = 4 * 1024 * 1024;
 /// How long the end of a walk waits for the hashes. A short walk may end before they are there, and its sweep would read as much.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,14 +33,16 @@ impl<T: Store> KnownReader<T> {
         store.expect_known(walk);
         let own = store.clone();
         let reading = async move {
-            match own.read_known(walk, bytes).await {
-                Ok(known) if known >= KnownSet::room(bytes) => tracing::info!(
+            match own.read_known(walk, rows, bytes).await {
+                Ok(KnownRows { known, are_all: true }) => {
+                    tracing::debug!(known, "all stored profiles are known in memory");
+                }
+                Ok(KnownRows { known, .. }) => tracing::info!(
                     known,
                     "{} of about {} stored profiles are known in memory, the others are looked up; `limits.memory` says how many",
                     format::count(known as u64),
                     format::count(rows)
                 ),
-                Ok(known) => tracing::debug!(known, "all stored profiles are known in memory"),
                 Err(fault) => {
                     own.forget_known(walk);
                     tracing::info!(%fault, "stored profiles are looked up, batch by batch, instead of being known in memory");

@@ -148,7 +148,7 @@ impl Seen {
         Ok(())
     }
 
-    fn within(&mut self, part: usize, range: &RangeInclusive<u64>) -> io::Result<SortedHashes<u64>> {
+    fn within(&mut self, part: usize, range: &RangeInclusive<u64>) -> io::Result<SortedHashes> {
         self.files[part].flush()?;
         let count = self.lengths[part] / 8;
         let expected = usize::try_from(count).unwrap_or(0) / ranges(count).count();
