@@ -52,7 +52,7 @@ async fn a_second_full_backfill_writes_no_row_and_hardly_any_log() {
     let profiles = before.iter().find(|(table, ..)| table == "profiles").unwrap();
     assert!(profiles.1 >= 30_000, "the counters count: {profiles:?}");
     // What the first one left to autovacuum and to a checkpoint is done before, so that it does not count here.
-    database.run("vacuum").await;
+    database.run("vacuum blueconic.profiles").await;
     database.run("checkpoint").await;
     let start = wal(&database).await;
     program.expect(0, &["backfill", "--full"]).await;
