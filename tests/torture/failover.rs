@@ -248,40 +248,32 @@ async fn in_a_backfill(lag: Lag, death: Option<&str>, case: &mut Case) {
     world.judge(&promoted, &gone, case).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn to_a_standby_in_step() {
-    let mut case = Case::new("failover in mid-walk, to a standby in step");
+async fn backfills(name: &str, lag: Lag) {
+    let mut case = Case::new(name);
     for _ in 0..tries(1, 10) {
-        in_a_backfill(Lag::None, None, &mut case).await;
+        in_a_backfill(lag, None, &mut case).await;
     }
     case.report();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_a_standby_in_step() {
+    backfills("failover in mid-walk, to a standby in step", Lag::None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn to_a_standby_that_lacks_pages() {
-    let mut case = Case::new("failover in mid-walk, to a standby that lags");
-    for _ in 0..tries(1, 10) {
-        in_a_backfill(Lag::Pages, None, &mut case).await;
-    }
-    case.report();
+    backfills("failover in mid-walk, to a standby that lags", Lag::Pages).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_sweep_to_a_standby_that_lacks_pages() {
-    let mut case = Case::new("failover in the sweep, to a standby that lags");
-    for _ in 0..tries(1, 10) {
-        in_a_backfill(Lag::Sweep, None, &mut case).await;
-    }
-    case.report();
+    backfills("failover in the sweep, to a standby that lags", Lag::Sweep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn to_a_standby_that_does_not_know_the_run() {
-    let mut case = Case::new("failover in mid-walk, to a standby without the run");
-    for _ in 0..tries(1, 10) {
-        in_a_backfill(Lag::Run, None, &mut case).await;
-    }
-    case.report();
+    backfills("failover in mid-walk, to a standby without the run", Lag::Run).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
