@@ -29,8 +29,8 @@ pub trait RunStore: Send + Sync + 'static {
     fn standing(&self, resource: &'static str) -> impl Future<Output = Outcome<Standing>> + Send;
     /// Moves the cursor without a batch (a walk that opens, or closes after its sweep). Asserts the lease.
     fn advance(&self, lease: &Lease, advance: &Advance) -> impl Future<Output = Outcome<()>> + Send;
-    /// Goes on with a lease after [`crate::model::fault::Kind::CommitsLost`], with which everything fails that writes for a lease
-    /// on a server that may have lost commits of its run: what is stored now is the state from which the run goes on.
+    /// Goes on with a lease after [`crate::model::fault::Kind::CommitsLost`]: the server may have lost commits of the run, and every
+    /// write for the lease fails. What is stored now is the state from which the run goes on.
     /// [`crate::model::fault::Kind::Fenced`] if another process has the lease.
     fn regain(&self, lease: &Lease) -> impl Future<Output = Outcome<()>> + Send;
     /// The open gaps of a resource.

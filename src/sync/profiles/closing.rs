@@ -156,6 +156,11 @@ pub(super) enum FullWalk {
     EndsNow { all_met: bool },
 }
 
+/// The different ids that a walk has read whose listing has ended.
+fn distinct_of(position: &CursorPosition) -> u64 {
+    position.finished.as_ref().map_or(0, |finished| finished.distinct)
+}
+
 /// The upkeep after a full walk, and the candidates of its sweep.
 async fn look_for_candidates<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
@@ -163,8 +168,7 @@ async fn look_for_candidates<S: Source, T: Store>(
     walk_end: FullWalk,
 ) -> Outcome<Candidates> {
     let _waiting = context.progress.waiting();
-    let loaded = position.finished.as_ref().map_or(0, |finished| finished.distinct);
-    let loaded = position.from_empty.then_some(loaded);
+    let loaded = position.from_empty.then(|| distinct_of(position));
     let store = context.store;
     tell(
         context,
@@ -199,8 +203,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
     };
     store.advance(context.lease, &complete).await?;
     if walk_end == FullWalk::EndedBefore {
-        let distinct = position.finished.as_ref().map_or(0, |finished| finished.distinct);
-        completeness(context, &position, distinct);
+        completeness(context, &position, distinct_of(&position));
     }
     // The tenant may answer slowly during the sweep.
     let walk = walk_of(&position);
