@@ -384,6 +384,8 @@ pub struct Overrides {
     pub since: Option<Time>,
     /// How far audit events reach back before the watermark.
     pub overlap: Option<Duration>,
+    /// Whether the resource was named.
+    pub is_named: bool,
 }
 
 /// The run spec for the engine.
@@ -393,7 +395,16 @@ pub fn run_spec(settings: &Settings, entry: &Entry, overrides: Overrides, when_h
         AnyResource::Walk(walk) => Reading::Walk((Arc::clone(walk), profiles(settings, overrides))),
         AnyResource::Feed(feed) => Reading::Feed((Arc::clone(feed), events(settings, overrides))),
     };
-    RunSpec { wanted, when_held }
+    let settings = &settings.resources;
+    let given = entry
+        .description
+        .as_list()
+        .map(|list| settings.list(entry.description, list));
+    RunSpec {
+        wanted,
+        when_held,
+        is_named: overrides.is_named || given.is_some_and(|given| given.is_named),
+    }
 }
 
 fn profiles(settings: &Settings, overrides: Overrides) -> ProfilesReading {

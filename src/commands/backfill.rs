@@ -163,6 +163,7 @@ fn specs(arguments: &Backfill, settings: &Settings, app: &App) -> Vec<RunSpec> {
         scope: arguments.full.then_some(Scope::Full),
         since: arguments.since,
         overlap: None,
+        is_named: !arguments.resources.is_empty(),
     };
     wanted(arguments, &app.entries)
         .map(|entry| app::run_spec(settings, entry, overrides, when_held))
@@ -203,7 +204,7 @@ fn complaint(report: &RunReport) -> Option<Fault> {
         .ledger
         .error
         .as_ref()
-        .filter(|_| report.ledger.status != RunStatus::Succeeded)?;
+        .filter(|_| !matches!(report.ledger.status, RunStatus::Succeeded | RunStatus::Skipped))?;
     let fault = Fault::new(Kind::Final, format!("{name}: {error}"));
     Some(match &report.ledger.hint {
         Some(hint) => fault.hint(hint),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::{self, Database};
+use crate::app::{self, Database, Overrides};
 use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::memory::MemoryTokens;
 use crate::blueconic::client::Client;
@@ -22,6 +22,7 @@ use crate::model::sanitize;
 use crate::postgres::error::Error;
 use crate::postgres::{address, embedded, migrate, pool};
 use crate::resources::registry::{self, Entry};
+use crate::sync::run_spec::WhenHeld;
 
 use super::output;
 
@@ -305,7 +306,19 @@ async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &S
                 format!("there is no segment `{segment}`: the largest one will be read"),
             )
         }
-        Err(fault) => Line::of(entry.name(), &fault),
+        Err(fault) => {
+            let spec = app::run_spec(settings, entry, Overrides::default(), WhenHeld::Leave);
+            let line = Line::of(entry.name(), &fault);
+            if spec.is_skipped_by(&fault) {
+                return Line {
+                    state: "skipped",
+                    exit: Exit::Done,
+                    hint: None,
+                    ..line
+                };
+            }
+            line
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Exit {
     pub fn of_run(report: &RunReport) -> Self {
         match (&report.fault, report.ledger.status) {
             (Some(fault), _) => Self::of_fault(fault),
-            (None, RunStatus::Succeeded) => Self::Done,
+            (None, RunStatus::Succeeded | RunStatus::Skipped) => Self::Done,
             (None, RunStatus::Partial) => Self::Partial,
             (None, RunStatus::NeedsApproval) => Self::Person,
             (None, RunStatus::Interrupted) => Self::Interrupted,

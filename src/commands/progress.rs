@@ -1,6 +1,6 @@
 //! Shows the progress of runs: a bar on a terminal, a log line every few seconds elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -223,9 +223,32 @@ pub(super) struct Lines {
     paces: Paces,
     last: Mutex<HashMap<Slot, Instant>>,
     counted: Mutex<Option<Instant>>,
+    /// The slots whose runs were skipped before, so that each is said once.
+    skipped: Mutex<HashSet<Slot>>,
 }
 
 impl Lines {
+    /// Logs a skipped run: as a warning once, then only for somebody who asks for details.
+    fn skipped(&self, report: &RunReport) {
+        let name = report.slot.lease_name();
+        let error = report.ledger.error.as_deref().unwrap_or_default();
+        let hint = report.ledger.hint.as_deref();
+        let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        if skipped.insert(report.slot) {
+            tracing::warn!(
+                resource = report.slot.resource,
+                hint,
+                "{name} is skipped: {error}"
+            );
+        } else {
+            tracing::debug!(
+                resource = report.slot.resource,
+                hint,
+                "{name} is skipped again: {error}"
+            );
+        }
+    }
+
     /// Whether a line is due.
     fn due(&self, slot: Slot) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,6 +327,10 @@ impl RunListener for Lines {
         let counts = &report.ledger.counts;
         let seconds = (report.finished_at - report.started_at).as_seconds_f64();
         let status = report.ledger.status;
+        if status == RunStatus::Skipped {
+            self.skipped(report);
+            return;
+        }
         // A run that did not succeed is a warning here; the command also reports it as an error.
         if status == RunStatus::Succeeded {
             tracing::info!(

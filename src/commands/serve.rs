@@ -183,6 +183,7 @@ impl Runner for Runs {
             scope: Some(slot.scope),
             since: None,
             overlap: job.overlap,
+            is_named: false,
         };
         let spec = app::run_spec(&self.settings, entry, overrides, WhenHeld::Leave);
         let report = Box::pin(self.engine.run(&spec, &cancel)).await;
@@ -213,6 +214,7 @@ fn again(report: &RunReport) -> Again {
             Again::After(TRY_DATABASE_AGAIN)
         }
         (_, RunStatus::Failed) => Again::FAILED,
+        (_, RunStatus::Skipped) => Again::SKIPPED,
         (_, RunStatus::Succeeded | RunStatus::Partial | RunStatus::NeedsApproval | RunStatus::Running) => {
             Again::OnTime
         }

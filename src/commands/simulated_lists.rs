@@ -1,26 +1,45 @@
 //! Describes the plain lists of the registry for the simulated tenant, which knows nothing of this program and serves these
 //! lists beside its own.
 
-use simulated_tenant::lists::{List, Member, MemberKind};
+use simulated_tenant::lists::{Each, List, Member, MemberKind};
 
-use crate::model::description::{Description, Registry};
-use crate::model::table::{Column, ColumnKind};
+use crate::model::description::{self, Description, Named, Registry};
+use crate::model::table::{Column, ColumnKind, REST};
 
 /// A route for each plain list.
 pub fn of(registry: Registry) -> Vec<List> {
     registry
         .lists()
-        .filter_map(|(description, _)| list(description))
+        .filter_map(|(description, of)| list(registry, description, of))
         .collect()
 }
 
-fn list(description: &'static Description) -> Option<List> {
-    let members = description.table.columns.iter().filter_map(member);
+fn list(registry: Registry, description: &'static Description, of: &description::List) -> Option<List> {
+    let columns = description.table.columns.iter();
+    let members = columns
+        .filter(|column| !column.source.is_empty())
+        .filter_map(member);
+    let id = description.table.key.last()?;
+    let id = description
+        .table
+        .columns
+        .iter()
+        .find(|column| column.name == *id)?;
     Some(List {
         path: description.path,
         array: description.arrays.first()?,
         scope: description.oauth_scope,
+        id: id.source,
         members: members.collect(),
+        each: of.each.and_then(|each| {
+            Some(Each {
+                of: registry.named(each.parent.name)?.path,
+                parameter: match each.named {
+                    Named::InPath => None,
+                    Named::ByParameter(name) => Some(name),
+                },
+            })
+        }),
     })
 }
 
@@ -31,11 +50,16 @@ fn member(column: &'static Column) -> Option<Member> {
         ColumnKind::Bigint | ColumnKind::Int => MemberKind::Number,
         ColumnKind::Bool => MemberKind::Flag,
         ColumnKind::Timestamptz => MemberKind::Date,
+        ColumnKind::Jsonb => MemberKind::Object,
         // No plain list has such a column.
-        ColumnKind::Jsonb | ColumnKind::Bytea => return None,
+        ColumnKind::Bytea => return None,
     };
     Some(Member {
-        path: column.source,
+        path: match column.source {
+            // A member that has no column of its own.
+            REST => "remark",
+            source => source,
+        },
         kind,
     })
 }

@@ -131,7 +131,7 @@ fn differing(found: &Verification) -> Option<Fault> {
 
 fn uncounted(found: &Verification) -> Option<String> {
     let names = found.uncounted.join(", ");
-    (!names.is_empty()).then(|| format!("{names}: not compared, since the API tells no total of them"))
+    (!names.is_empty()).then(|| format!("{names}: not compared, since the API tells no total of them, or the tables keep what it no longer lists"))
 }
 
 fn compared(one: &Comparison) -> Value {

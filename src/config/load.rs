@@ -193,6 +193,7 @@ pub(super) mod tests {
                 schedule: "0 * * * *",
                 page_size: 100,
                 owner: None,
+                ..List::PLAIN
             }),
         }],
         &[],

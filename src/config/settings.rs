@@ -256,6 +256,8 @@ pub(super) struct GivenList {
 pub struct List {
     /// Whether it is read.
     pub enabled: bool,
+    /// Whether the settings say so, and not only the default.
+    pub is_named: bool,
     /// When.
     pub schedule: String,
     /// Elements per page.
@@ -269,6 +271,7 @@ impl Resources {
         let described = NonZeroU32::new(list.page_size).unwrap_or(NonZeroU32::MIN);
         List {
             enabled: given.enabled.unwrap_or(list.enabled),
+            is_named: given.enabled == Some(true),
             schedule: given.schedule.unwrap_or_else(|| list.schedule.to_owned()),
             page_size: given.page_size.unwrap_or(described),
         }

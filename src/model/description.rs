@@ -47,6 +47,47 @@ pub struct List {
     /// The field that names the owner of an element. An element with an owner counts as read and fills no row; its id is unique
     /// only together with the owner.
     pub owner: Option<&'static str>,
+    /// Whether a tenant may lack the list, since its release is older (404), and an application its scope. The list is then skipped and
+    /// requested again a day later; a denied list that the settings or a command name is reported as denied.
+    pub optional: bool,
+    /// Whether the listing is paged by `startIndex` and `count`; otherwise one answer holds all of it.
+    pub paged: bool,
+    /// Whether rows stay that the tenant no longer lists.
+    pub keeps: bool,
+    /// The list whose elements have a listing of their own each; none: there is one listing.
+    pub each: Option<Each>,
+}
+
+impl List {
+    /// What most lists have in common; a list adds its schedule.
+    pub const PLAIN: Self = Self {
+        enabled: true,
+        schedule: "",
+        page_size: 1000,
+        owner: None,
+        optional: true,
+        paged: true,
+        keeps: false,
+        each: None,
+    };
+}
+
+/// A listing for each row of another list, the parent. The first column of the table's key holds the parent's id.
+#[derive(Debug, Clone, Copy)]
+pub struct Each {
+    /// The table of the parents.
+    pub parent: &'static Table,
+    /// Where a request names the parent.
+    pub named: Named,
+}
+
+/// Where a request names the parent of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// In the path, in place of `{parent}`.
+    InPath,
+    /// In this parameter.
+    ByParameter(&'static str),
 }
 
 impl Description {

@@ -37,10 +37,15 @@ pub enum Again {
     /// After this time, or by the cron expression if that is sooner. Zero: an interrupted run, which the next start
     /// continues.
     After(Duration),
+    /// By the cron expression, but not before this time has passed.
+    NotBefore(Duration),
 }
 
 impl Again {
     /// After a failed run: in five minutes, or by the cron expression if that is sooner. Most faults pass, and a retry
     /// in five minutes locks no account and costs one request.
     pub const FAILED: Self = Self::After(Duration::from_mins(5));
+    /// After a run that the tenant does not offer or allow: a day later, when an upgrade or a person may have changed that. The hour
+    /// less than a day lets a daily expression run each day.
+    pub const SKIPPED: Self = Self::NotBefore(Duration::from_hours(23));
 }

@@ -127,17 +127,20 @@ pub enum RunStatus {
     Interrupted,
     /// A person must approve the removals.
     NeedsApproval,
+    /// The tenant has no such list, or the token may not read it; it is requested again a day later.
+    Skipped,
 }
 
 impl RunStatus {
     /// All of them, in the order in which the metrics show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Running,
         Self::Succeeded,
         Self::Partial,
         Self::Failed,
         Self::Interrupted,
         Self::NeedsApproval,
+        Self::Skipped,
     ];
 
     /// The word in `sync.runs.status`.
@@ -149,6 +152,7 @@ impl RunStatus {
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::NeedsApproval => "needs_approval",
+            Self::Skipped => "skipped",
         }
     }
 }

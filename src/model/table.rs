@@ -31,6 +31,9 @@ impl Child {
     }
 }
 
+/// The source of a column that holds, as an object, all members of an element that no other column holds as a whole.
+pub const REST: &str = "*";
+
 /// One column of a [`Table`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
@@ -38,7 +41,8 @@ pub struct Column {
     pub name: &'static str,
     /// Its type.
     pub kind: ColumnKind,
-    /// The path of its value in the element, such as `creator.userName`; empty if the decoder computes the value.
+    /// The path of its value in the element, such as `creator.userName`; empty if the decoder computes the value; [`REST`] for the
+    /// members that no other column holds as a whole.
     pub source: &'static str,
     /// The comment on the column in the database.
     pub comment: &'static str,
@@ -59,6 +63,12 @@ impl Column {
     #[must_use]
     pub const fn from(self, source: &'static str) -> Self {
         Self { source, ..self }
+    }
+
+    /// The same with all members that no other column holds as a whole.
+    #[must_use]
+    pub const fn rest(self) -> Self {
+        self.from(REST)
     }
 
     /// The same with its comment.

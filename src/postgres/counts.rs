@@ -24,6 +24,14 @@ pub(crate) async fn is_empty(pool: &PgPool, table: &Table) -> Result<bool, Error
         .doing("looking for rows")
 }
 
+/// The ids of all rows of a table, in order.
+pub(crate) async fn ids(pool: &PgPool, table: &Table) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar(AssertSqlSafe(merge::ids_of(table)))
+        .fetch_all(pool)
+        .await
+        .doing("reading ids")
+}
+
 /// The planner's estimate. A table without statistics is small or new, and is counted.
 pub(crate) async fn rows_estimated(connection: &mut PgConnection, table: &Table) -> Result<u64, Error> {
     let believed = sqlx::query_scalar!(

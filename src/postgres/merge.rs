@@ -8,8 +8,8 @@ use crate::model::table::{Column, ColumnKind, Merge, Table};
 use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::leaving::{self, Place};
 use crate::postgres::sql::{
-    SYNCED_AT, create_staging, insert_or_update, key, key_in_order, names, nothing, quoted, relation,
-    sql_type, staging,
+    SYNCED_AT, create_staging, element_id, insert_or_update, key, key_in_order, names, nothing, quoted,
+    relation, sql_type, staging,
 };
 
 /// The column with the time of the request for a profile's page. The decoder does not fill it.
@@ -284,6 +284,12 @@ pub(crate) const HAS_ROWS: &str = "select count(*) from (select from blueconic.p
 /// Counts the rows of a table.
 pub(crate) fn count_of(table: &Table) -> String {
     count_in(table.name)
+}
+
+/// The ids of all rows of a table, in order.
+pub(crate) fn ids_of(table: &Table) -> String {
+    let id = element_id(table, "");
+    format!("select {id} from {} order by {id}", relation(table))
 }
 
 /// Counts the rows of a table or partition of the schema `blueconic`.

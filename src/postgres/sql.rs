@@ -1,6 +1,6 @@
 //! The parts of generated SQL. Names come from table descriptions; values are always parameters.
 
-use crate::model::table::{ColumnKind, Table};
+use crate::model::table::{ColumnKind, Merge, Table};
 
 /// The column of all tables that no decoder fills.
 pub(crate) const SYNCED_AT: &str = "synced_at";
@@ -46,6 +46,21 @@ pub(crate) fn key_in_order(table: &Table) -> String {
         .map(|name| format!("{}{}", quoted(name), kind(name).map_or("", collation)))
         .collect();
     terms.join(", ")
+}
+
+/// The id under which a walk saw the element of a row: the first column of the key. In a list with a listing for each parent it is
+/// the parent's id with the element's.
+pub(crate) fn element_id(table: &Table, prefix: &str) -> String {
+    match (table.merge, table.key) {
+        (Merge::Upsert, [parent, id]) => {
+            format!(
+                "({prefix}{} || E'\\x1f' || {prefix}{})",
+                quoted(parent),
+                quoted(id)
+            )
+        }
+        (_, key) => format!("{prefix}{}", quoted(key[0])),
+    }
 }
 
 /// Quotes a name, since some names are SQL keywords (`precision`).

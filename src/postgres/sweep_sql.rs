@@ -2,7 +2,7 @@
 
 use crate::model::table::Table;
 use crate::postgres::leaving;
-use crate::postgres::sql::{SYNCED_AT, quoted, relation};
+use crate::postgres::sql::{SYNCED_AT, element_id, relation};
 
 /// What a sweep asks of a table.
 #[derive(Debug)]
@@ -32,17 +32,18 @@ impl SweepStatements {
     /// All of a table's.
     pub(crate) fn of(table: &Table) -> Self {
         let name = relation(table);
-        let id = quoted(table.key[0]);
+        let id = element_id(table, "");
+        let stored_id = element_id(table, "stored.");
         // What was loaded since the candidates were written down stays.
         let may_go = format!(
-            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = stored.{id})
+            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = {stored_id})
              and stored.{SYNCED_AT} < $2"
         );
         let missed_again = |resource: &str| {
             format!(
                 "select u.id from sync.walk_unseen as u
                  join sync.walk_missing as m on m.resource = {resource} and m.id = u.id
-                 join {name} as stored on stored.{id} = u.id
+                 join {name} as stored on {stored_id} = u.id
                  where u.walk_id = $1 and stored.{SYNCED_AT} < $2 and m.walks > 1 and not m.unclear"
             )
         };
@@ -55,11 +56,11 @@ impl SweepStatements {
             ),
             candidates: format!(
                 "insert into sync.walk_unseen (walk_id, id)
-                 select $1, stored.{id} from {name} as stored
-                 where stored.{id} = any ($3) and stored.{SYNCED_AT} < $2"
+                 select $1, {stored_id} from {name} as stored
+                 where {stored_id} = any ($3) and stored.{SYNCED_AT} < $2"
             ),
             unseen: format!(
-                "select u.id from sync.walk_unseen as u join {name} as stored on stored.{id} = u.id
+                "select u.id from sync.walk_unseen as u join {name} as stored on {stored_id} = u.id
                  where u.walk_id = $1 and u.id > $3 and stored.{SYNCED_AT} < $2
                  order by u.id limit $4"
             ),
@@ -70,7 +71,7 @@ impl SweepStatements {
                    case when former.missed_at > stored.{SYNCED_AT} then former.walks + 1 else 1 end,
                    coalesce(former.unclear, false)
                  from sync.walk_unseen as u
-                 join {name} as stored on stored.{id} = u.id
+                 join {name} as stored on {stored_id} = u.id
                  left join sync.walk_missing as former on former.resource = $3 and former.id = u.id
                  where u.walk_id = $1 and stored.{SYNCED_AT} < $2
                  order by u.id
@@ -81,11 +82,11 @@ impl SweepStatements {
             missed_again: format!("{} and u.id > $3 order by u.id limit $4", missed_again("$5")),
             sample: format!("{} order by random() limit $3", missed_again("$4")),
             lock: format!(
-                "select stored.{id} from {name} as stored where stored.{id} = any ($3) and {may_go}
-                 order by stored.{id} for update"
+                "select {stored_id} from {name} as stored where {stored_id} = any ($3) and {may_go}
+                 order by {stored_id} for update"
             ),
             remove: format!(
-                "delete from {name} as stored where stored.{id} = any ($3) and {may_go} returning stored.{id}"
+                "delete from {name} as stored where {stored_id} = any ($3) and {may_go} returning {stored_id}"
             ),
             deletes_below: leaving::deletes_below(table),
         }

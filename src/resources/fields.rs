@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::model::Time;
 
 use super::dates;
+use super::json_text;
 
 /// A field of an element as raw JSON.
 pub(super) type RawField<'a> = Option<&'a RawValue>;
@@ -83,6 +84,14 @@ impl Fields {
             Some(text) => dates::parse(text)
                 .map(Some)
                 .ok_or_else(|| wrong(name, "a date", text)),
+        }
+    }
+
+    /// JSON in a form that PostgreSQL stores; none for null and absent.
+    pub(super) fn json<'a>(&mut self, name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
+        match raw.map(RawValue::get) {
+            None | Some("null") => Ok(None),
+            Some(json) => json_text::storable(name, json, &mut self.replaced).map(Some),
         }
     }
 

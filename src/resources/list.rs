@@ -1,11 +1,13 @@
 //! Plain lists as the engine reads them: paged by `startIndex`, with an id for each element. The name, path and columns of a
 //! list are in its [`Description`]; `list_row.rs` turns an element into a row.
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::children::Parent;
-use crate::model::description::{Description, List};
+use crate::model::description::{Description, List, Named, Registry};
 use crate::model::page::{Broken, Request, halved};
 use crate::model::ports::{Decoder, Identified, Listing, Resource};
 use crate::model::table::Table;
@@ -15,6 +17,10 @@ use super::fields::Fields;
 use super::identity::{Problem, reject};
 use super::list_row::{self, Plan};
 use super::reject;
+use super::segment_profiles::{encoded, is_addressable};
+
+/// Stands for the parent's id in a path.
+const PARENT: &str = "{parent}";
 
 /// The request for `count` elements of a listing from `start` on.
 pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
@@ -26,20 +32,37 @@ pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
     }
 }
 
-/// A plain list as a resource.
+/// A plain list as a resource, or the listing of one parent.
+#[derive(Clone)]
 pub(super) struct ListResource {
     description: &'static Description,
     list: &'static List,
     page_size: u32,
+    /// The member that holds an element's id.
+    id: &'static str,
+    /// The id of the parent whose listing this is.
+    parent: Option<String>,
+    /// The request that shows whether the tenant allows the list.
+    trial: Request,
 }
 
 impl ListResource {
-    /// A list that is read in pages of `page_size`.
-    pub(super) fn new(description: &'static Description, list: &'static List, page_size: u32) -> Self {
+    /// A list of the registry that is read in pages of `page_size`.
+    pub(super) fn new(
+        registry: Registry,
+        description: &'static Description,
+        list: &'static List,
+        page_size: u32,
+    ) -> Self {
+        // A listing of each parent has the scope of the parents, and can be requested only by somebody who has read them.
+        let parents = list.each.and_then(|each| registry.named(each.parent.name));
         Self {
             description,
             list,
             page_size,
+            id: list_row::id_member(description.table),
+            parent: None,
+            trial: page(parents.unwrap_or(description), 0, 1),
         }
     }
 }
@@ -50,7 +73,7 @@ impl Resource for ListResource {
     }
 
     fn trial_request(&self) -> Request {
-        page(self.description, 0, 1)
+        self.trial.clone()
     }
 
     fn broken(&self, broken: &Broken) -> Reject {
@@ -60,9 +83,12 @@ impl Resource for ListResource {
 
 impl Identified for ListResource {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
-        match list_row::identity(element, self.list.owner) {
+        match list_row::identity(element, self.id, self.list.owner) {
             Ok(id) => Ok(Fingerprint {
-                id,
+                id: match &self.parent {
+                    Some(parent) => list_row::of(parent, &id),
+                    None => id,
+                },
                 source: xxh3_128(element).to_be_bytes(),
             }),
             Err(problem) => Err(reject(element, None, problem)),
@@ -71,7 +97,7 @@ impl Identified for ListResource {
 
     fn decoder(&self) -> Box<dyn Decoder> {
         Box::new(ListDecoder {
-            plan: Plan::of(self.description.table, self.list.owner),
+            plan: Plan::of(self.description.table, self.list.owner, self.parent.clone()),
             children: ChildPlans::of(self.description.table),
         })
     }
@@ -79,7 +105,43 @@ impl Identified for ListResource {
 
 impl Listing for ListResource {
     fn page(&self, start_index: u64, shrink: u32) -> Request {
-        page(self.description, start_index, halved(self.page_size, shrink))
+        let mut request = page(self.description, start_index, halved(self.page_size, shrink));
+        if !self.list.paged {
+            request.query.clear();
+        }
+        if let (Some(each), Some(parent)) = (&self.list.each, &self.parent) {
+            match each.named {
+                Named::InPath => request.path = request.path.replace(PARENT, &encoded(parent)),
+                Named::ByParameter(name) => request.query.push((name, parent.clone())),
+            }
+        }
+        request
+    }
+
+    fn is_paged(&self) -> bool {
+        self.list.paged
+    }
+
+    fn keeps(&self) -> bool {
+        self.list.keeps
+    }
+
+    fn is_optional(&self) -> bool {
+        self.list.optional
+    }
+
+    fn parents(&self) -> Option<&'static Table> {
+        self.list.each.map(|each| each.parent)
+    }
+
+    fn of_parent(&self, parent: &str) -> Option<Arc<dyn Listing>> {
+        is_addressable(parent).then(|| {
+            let listing: Arc<dyn Listing> = Arc::new(Self {
+                parent: Some(parent.to_owned()),
+                ..self.clone()
+            });
+            listing
+        })
     }
 }
 

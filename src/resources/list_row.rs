@@ -4,24 +4,30 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::model::Time;
 use crate::model::rows::{RowWriter, Rows};
-use crate::model::table::{Column, ColumnKind, Table};
+use crate::model::table::{Column, ColumnKind, REST, Table};
 
 use super::fields::{Fields, RawField, wrong};
 use super::identity::{Problem, id_of, object};
+use super::json_text;
 
-/// The member that holds an element's id.
-const ID: &str = "id";
+/// Separates an element's id from its owner or its parent.
+const OF: char = '\u{1f}';
 /// The column that shows which of two readings of an element is the later one.
 const MODIFIED_AT: &str = "modified_at";
 
 /// The id under which an element counts as read; nothing else is decoded. If the element has an `owner`, the id contains the
 /// owner's name.
-pub(super) fn identity(element: &[u8], owner: Option<&'static str>) -> Result<String, Problem> {
+pub(super) fn identity(
+    element: &[u8],
+    id: &'static str,
+    owner: Option<&'static str>,
+) -> Result<String, Problem> {
     object(element)?;
-    let names: Vec<&'static str> = [ID].into_iter().chain(owner).collect();
+    let names: Vec<&'static str> = [id].into_iter().chain(owner).collect();
     let found = members(element, &names)?;
     let id = id_of(found.first().copied().flatten())?;
     let owned_by = match owner {
@@ -29,9 +35,23 @@ pub(super) fn identity(element: &[u8], owner: Option<&'static str>) -> Result<St
         None => None,
     };
     Ok(match owned_by {
-        Some(owner) => format!("{owner}\u{1f}{id}"),
+        Some(owner) => of(&owner, &id),
         None => id,
     })
+}
+
+/// The id of an element together with that of its owner or its parent.
+pub(super) fn of(outer: &str, id: &str) -> String {
+    format!("{outer}{OF}{id}")
+}
+
+/// The member that holds an element's id: the source of the last column of the key.
+pub(super) fn id_member(table: &'static Table) -> &'static str {
+    let key = table.key.last().copied().unwrap_or_default();
+    let mut columns = table.columns.iter();
+    columns
+        .find(|column| column.name == key)
+        .map_or("id", |column| column.source)
 }
 
 /// The owner of an element that does not belong to the list; none or empty for an element of the list.
@@ -44,8 +64,14 @@ fn owner_of<'a>(name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, P
 pub(super) struct Plan {
     /// The members that are read from the element, each once.
     members: Vec<&'static str>,
+    /// Those among them that a column holds as a whole.
+    whole: Vec<&'static str>,
     columns: Vec<Cell>,
+    /// The member that holds the element's id.
+    id: &'static str,
     owner: Option<&'static str>,
+    /// The parent of the listing, whose id is the first column.
+    parent: Option<String>,
 }
 
 /// A column and the place of its value in the element.
@@ -66,24 +92,34 @@ pub(super) enum Value<'a> {
     Int(Option<i32>),
     Bool(Option<bool>),
     Moment(Option<Time>),
+    Json(Option<Cow<'a, str>>),
 }
 
 impl Plan {
-    /// The plan for `table`. `owner` is the member that names the owner of elements that do not belong to the list.
-    pub(super) fn of(table: &'static Table, owner: Option<&'static str>) -> Self {
+    /// The plan for `table`. `owner` is the member that names the owner of elements that do not belong to the list; `parent` is
+    /// the id in the first column, if the listing has a parent.
+    pub(super) fn of(table: &'static Table, owner: Option<&'static str>, parent: Option<String>) -> Self {
         let mut members: Vec<&'static str> = owner.into_iter().collect();
-        let columns = table.columns.iter();
+        let columns = table.columns.iter().skip(usize::from(parent.is_some()));
+        let whole = columns.clone().map(|column| column.source);
+        let whole = owner
+            .into_iter()
+            .chain(whole.filter(|source| !source.contains('.')));
+        let whole = whole.collect();
         let columns = columns.map(|column| Cell::of(column, &mut members)).collect();
         Self {
             members,
+            whole,
             columns,
+            id: id_member(table),
             owner,
+            parent,
         }
     }
 
     /// Adds the element's row; none for an element with an owner.
     pub(super) fn row(&self, element: &[u8], fields: &mut Fields, into: &mut Rows) -> Result<(), Problem> {
-        let found = members(element, &self.members)?;
+        let (found, rest) = members_and_rest(element, &self.members, &self.whole)?;
         if let Some(name) = self.owner
             && owner_of(name, found.first().copied().flatten())?.is_some()
         {
@@ -92,8 +128,12 @@ impl Plan {
         let mut values = Vec::with_capacity(self.columns.len());
         let (mut id, mut modified_at) = (String::new(), None);
         for cell in &self.columns {
+            if cell.column.source == REST {
+                values.push(Value::Json(Some(rest_as_object(&rest, fields)?.into())));
+                continue;
+            }
             let raw = cell.raw(found.get(cell.member).copied().flatten())?;
-            if cell.column.source == ID {
+            if cell.column.source == self.id {
                 id = id_of(raw)?;
             }
             let value = cell.value(raw, fields)?;
@@ -102,13 +142,36 @@ impl Plan {
             }
             values.push(value);
         }
-        let count = u16::try_from(values.len()).unwrap_or(u16::MAX);
-        let mut row = into.row(id.as_bytes(), modified_at, count);
+        let (key, parent) = match &self.parent {
+            Some(parent) => (of(parent, &id), Some(parent)),
+            None => (id, None),
+        };
+        let count = u16::try_from(values.len() + usize::from(parent.is_some())).unwrap_or(u16::MAX);
+        let mut row = into.row(key.as_bytes(), modified_at, count);
+        if let Some(parent) = parent {
+            row.text(parent);
+        }
         for value in &values {
             value.write(&mut row);
         }
         Ok(())
     }
+}
+
+/// The members as one JSON object, in a form that PostgreSQL stores.
+fn rest_as_object(rest: &[Rest<'_>], fields: &mut Fields) -> Result<String, Problem> {
+    let mut object = String::from("{");
+    for (name, value) in rest {
+        if object.len() > 1 {
+            object.push(',');
+        }
+        object.push_str(&serde_json::to_string(name)?);
+        object.push(':');
+        object.push_str(value.get());
+    }
+    object.push('}');
+    let cleaned = json_text::storable(REST, &object, &mut fields.replaced)?.into_owned();
+    Ok(cleaned)
 }
 
 impl Cell {
@@ -136,8 +199,9 @@ impl Cell {
             ColumnKind::Int => Value::Int(small(name, fields.integer(name, raw)?)?),
             ColumnKind::Bool => Value::Bool(fields.boolean(name, raw)?),
             ColumnKind::Timestamptz => Value::Moment(fields.date(name, raw)?),
+            ColumnKind::Jsonb => Value::Json(fields.json(name, raw)?),
             // No plain list has such a column, as a test of `lists.rs` checks.
-            ColumnKind::Jsonb | ColumnKind::Bytea => Value::Text(None),
+            ColumnKind::Bytea => Value::Text(None),
         })
     }
 }
@@ -201,6 +265,7 @@ impl Value<'_> {
             Self::Int(number) => number.is_none(),
             Self::Bool(truth) => truth.is_none(),
             Self::Moment(time) => time.is_none(),
+            Self::Json(json) => json.is_none(),
         }
     }
 
@@ -213,65 +278,108 @@ impl Value<'_> {
             Self::Int(number) => row.int(*number),
             Self::Bool(truth) => row.bool(*truth),
             Self::Moment(time) => row.timestamp(*time),
+            Self::Json(Some(json)) => row.jsonb(json.as_bytes()),
+            Self::Json(None) => row.null(),
         };
     }
 }
+
+/// A member by its name.
+type Rest<'a> = (String, &'a RawValue);
 
 /// The members of an object with these names, in the order of the names. None for absent and null; other members are
 /// skipped. A member that comes twice is an error, since either could be meant.
 pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<RawField<'a>>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(object);
-    let found = json.deserialize_map(Members(names))?;
+    let found = json.deserialize_map(Members { names, whole: None })?;
+    json.end()?;
+    Ok(found.0)
+}
+
+/// The same with all members that are not among `whole`.
+fn members_and_rest<'a>(
+    object: &'a [u8],
+    names: &[&str],
+    whole: &[&str],
+) -> Result<(Vec<RawField<'a>>, Vec<Rest<'a>>), serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(object);
+    let whole = Some(whole);
+    let found = json.deserialize_map(Members { names, whole })?;
     json.end()?;
     Ok(found)
 }
 
-struct Members<'n>(&'n [&'n str]);
+struct Members<'n> {
+    /// The members that are looked for.
+    names: &'n [&'n str],
+    /// The members that are not wanted in the rest; none: there is no rest.
+    whole: Option<&'n [&'n str]>,
+}
 
 impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Vec<RawField<'de>>;
+    type Value = (Vec<RawField<'de>>, Vec<Rest<'de>>);
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found: Vec<Option<RawField<'de>>> = vec![None; self.0.len()];
-        while let Some(place) = map.next_key_seed(PlaceOf(self.0))? {
-            let Some((slot, name)) = place.and_then(|place| found.get_mut(place).zip(self.0.get(place)))
-            else {
+        let mut found: Vec<Option<RawField<'de>>> = vec![None; self.names.len()];
+        let mut rest = Vec::new();
+        while let Some(key) = map.next_key_seed(Key(&self))? {
+            let slot = key.place.and_then(|place| found.get_mut(place));
+            if slot.is_none() && key.rest.is_none() {
                 map.next_value::<IgnoredAny>()?;
                 continue;
-            };
-            if slot.is_some() {
+            }
+            let value: RawField<'de> = map.next_value()?;
+            if let (Some(name), Some(value)) = (key.rest, value) {
+                rest.push((name, value));
+            }
+            if let Some(slot) = slot
+                && slot.replace(value).is_some()
+            {
+                let name = key.place.and_then(|place| self.names.get(place)).unwrap_or(&"");
                 return Err(A::Error::custom(format!("duplicate field `{name}`")));
             }
-            *slot = Some(map.next_value()?);
         }
-        Ok(found.into_iter().map(Option::flatten).collect())
+        let found = found.into_iter().map(Option::flatten).collect();
+        Ok((found, rest))
     }
 }
 
-/// Deserializes a key to its index among names.
-struct PlaceOf<'n>(&'n [&'n str]);
+/// What a key is.
+struct Found {
+    /// Its index among the names.
+    place: Option<usize>,
+    /// Itself, if its member is part of the rest.
+    rest: Option<String>,
+}
 
-impl<'de> DeserializeSeed<'de> for PlaceOf<'_> {
-    type Value = Option<usize>;
+/// Deserializes a key.
+struct Key<'m, 'n>(&'m Members<'n>);
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = Found;
 
     fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
         key.deserialize_identifier(self)
     }
 }
 
-impl Visitor<'_> for PlaceOf<'_> {
-    type Value = Option<usize>;
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = Found;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a key")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| *name == key))
+        let wanted = self.0.whole.is_some_and(|whole| !whole.contains(&key));
+        Ok(Found {
+            place: self.0.names.iter().position(|name| *name == key),
+            rest: wanted.then(|| key.to_owned()),
+        })
     }
 }
 

@@ -1,133 +1,90 @@
 //! The plain lists, one description each. A plain list is paged by `startIndex`, its elements have an id, and their fields
-//! become columns.
+//! become columns. It may have a listing for each row of another list.
 //!
-//! A new plain list is an entry of [`LISTS`] here and a migration that makes its table; nothing else names it. An optional
-//! column `modified_at` shows which of two readings of an element is the later one.
+//! A new plain list is an entry of [`LISTS`] with its description beside the others, and a migration that makes its table;
+//! nothing else names it. An optional column `modified_at` shows which of two readings of an element is the later one, and a
+//! column of [`Column::rest`] keeps the members that have no column.
+//!
+//! [`Column::rest`]: crate::model::table::Column::rest
 
-use crate::model::description::{Description, List, Reading};
-use crate::model::table::ColumnKind::{Bigint, Bool, Int, Text, TextArray, Timestamptz};
-use crate::model::table::{Column, Merge, Table};
+mod administration;
+mod audience;
+mod campaigns;
+mod common;
+mod data;
 
-/// The segments; a walk over profiles reads one of them.
-pub(super) const SEGMENTS: Description = Description {
-    title: "Segments",
-    holds: "Segments of the tenant, one row each.",
-    path: "/segments",
-    arrays: &["segments"],
-    oauth_scope: "read:segments",
-    table: &Table {
-        name: "segments",
-        columns: &[
-            Column::new("id", Text).from("id").comment("The segment's id at the tenant. Text: not every id is a UUID."),
-            Column::new("name", Text).from("name").comment("Its name."),
-            Column::new("description", Text).from("description").comment("Its description."),
-            Column::new("tags", TextArray).from("tags").comment("Its tags; empty when there are none."),
-            Column::new("profile_count", Bigint).from("profileCount").comment("Profiles in it, as the tenant counts (may differ a little from profile_segments while the tenant changes)."),
-            Column::new("creator", Text).from("creator.userName").comment("User name of the person who made it."),
-            Column::new("created_at", Timestamptz).from("creationDate").comment("When it was made at the tenant."),
-            Column::new("modified_at", Timestamptz).from("lastModifiedDate").comment("When it was last changed at the tenant."),
-            Column::new("inverse_of", Text).from("inverseOf").comment("Id of the segment whose complement this one is."),
-            Column::new("inversed_by", Text).from("inversedBy").comment("Id of the segment that is the complement of this one."),
-        ],
-        key: &["id"],
-        merge: Merge::Upsert,
-        children: &[],
-    },
-    reading: Reading::List(List {
-        enabled: true,
-        schedule: "*/15 * * * *",
-        page_size: 1000,
-        owner: None,
-    }),
+use administration::{PLUGINS, ROLES, USERS};
+pub(super) use audience::SEGMENTS;
+use audience::{GROUP_TYPES, OBJECTIVES, PROFILE_PROPERTIES, TIMELINE_EVENT_ROLLUPS, TIMELINE_EVENT_TYPES};
+use campaigns::{CHANNELS, DIALOGUES, INTERACTIONS, LIFECYCLES, LISTENERS};
+use data::{
+    CONNECTION_RUNS, CONNECTIONS, CONTENT_STORE_ITEMS, CONTENT_STORES, MODELS, NOTEBOOK_RUNS, NOTEBOOKS,
 };
 
-/// Every plain list.
+use crate::model::description::Description;
+
+/// Every plain list, in the order of a backfill. The parents of a listing come before it.
 pub(super) const LISTS: &[Description] = &[
     SEGMENTS,
-    Description {
-        title: "Profile properties",
-        holds: "The catalogue of profile properties: which keys profiles.properties may have, and of what type their values are.",
-        path: "/profileProperties",
-        arrays: &["profileProperties"],
-        oauth_scope: "read:profile-properties",
-        table: &Table {
-            name: "profile_properties",
-            columns: &[
-            Column::new("id", Text).from("id").comment("The property's id, which is its key in profiles.properties."),
-            Column::new("name", Text).from("name").comment("Its name."),
-            Column::new("description", Text).from("description").comment("Its description."),
-            Column::new("filter_type", Text).from("filterType").comment("Its type as the tenant filters it: RANGE, CURRENCY, DECIMAL, SELECT, EMAIL, DATETIME or None."),
-            Column::new("precision", Int).from("precision").comment("Decimal places of a DECIMAL or CURRENCY."),
-            Column::new("currency", Text).from("currency.isoCode").comment("ISO 4217 code of a CURRENCY."),
-            Column::new("data_sensitivity", Text).from("dataSensitivity").comment("PII or NON_PII; a property may become PII at any time."),
-            Column::new("permission_level", Text).from("permissionLevel").comment("The consent that storing it takes: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
-            Column::new("merge_strategy", Text).from("mergeStrategy").comment("What a merge of two profiles keeps; BOTH keeps several values."),
-            Column::new("indexed", Bool).from("indexed").comment("Whether the tenant indexes it."),
-            Column::new("tags", TextArray).from("tags").comment("Its tags; empty when there are none."),
-            Column::new("profile_count", Bigint).from("profileCount").comment("Profiles that have a value of it, as the tenant counts."),
-            Column::new("created_at", Timestamptz).from("creationDate").comment("When it was made at the tenant."),
-            Column::new("modified_at", Timestamptz).from("lastModifiedDate").comment("When it was last changed at the tenant."),
-            ],
-            key: &["id"],
-            merge: Merge::Upsert,
-            children: &[],
-        },
-        reading: Reading::List(List {
-            enabled: true,
-            schedule: "7 * * * *",
-            page_size: 1000,
-            // The listing also has the properties of groups, and two groups may have properties with the same id.
-            owner: Some("groupTypeId"),
-        }),
-    },
-    Description {
-        title: "Channels",
-        holds: "Channels of the tenant, one row each: websites, mobile apps, e-mail and connected TV.",
-        path: "/channels",
-        arrays: &["channels"],
-        oauth_scope: "read:channels",
-        table: &Table {
-            name: "channels",
-            columns: &[
-            Column::new("id", Text).from("id").comment("The channel's id at the tenant."),
-            Column::new("name", Text).from("name").comment("Its name."),
-            Column::new("type", Text).from("type").comment("WEBSITE, MOBILE, EMAIL or CTV."),
-            Column::new("hostname", Text).from("hostname").comment("Host name of a website, app id of a mobile or TV app; empty for e-mail."),
-            Column::new("aliases", TextArray).from("aliases").comment("Other host names of a website; empty when there are none."),
-            Column::new("domain_id", Text).from("domain.id").comment("Id of the domain that it belongs to."),
-            Column::new("domain_name", Text).from("domain.name").comment("Name of that domain."),
-            Column::new("tags", TextArray).from("tags").comment("Its tags; empty when there are none."),
-            Column::new("visitor_count", Bigint).from("visitorCount").comment("Visitors of it, as the tenant counts."),
-            ],
-            key: &["id"],
-            merge: Merge::Upsert,
-            children: &[],
-        },
-        reading: Reading::List(List {
-            enabled: false,
-            schedule: "22 * * * *",
-            page_size: 1000,
-            owner: None,
-        }),
-    },
+    PROFILE_PROPERTIES,
+    CHANNELS,
+    CONNECTIONS,
+    CONNECTION_RUNS,
+    DIALOGUES,
+    LISTENERS,
+    LIFECYCLES,
+    OBJECTIVES,
+    GROUP_TYPES,
+    TIMELINE_EVENT_TYPES,
+    TIMELINE_EVENT_ROLLUPS,
+    ROLES,
+    USERS,
+    NOTEBOOKS,
+    NOTEBOOK_RUNS,
+    MODELS,
+    CONTENT_STORES,
+    CONTENT_STORE_ITEMS,
+    PLUGINS,
+    INTERACTIONS,
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::table::ColumnKind::{Bytea, Jsonb};
+    use crate::model::description::Named;
+    use crate::model::table::ColumnKind::Bytea;
 
     #[test]
     fn a_plain_list_has_only_columns_that_its_rows_can_fill() {
         for list in LISTS {
             for column in list.table.columns {
-                assert!(
-                    !matches!(column.kind, Jsonb | Bytea),
-                    "{}.{}",
-                    list.table.name,
-                    column.name
-                );
+                assert_ne!(column.kind, Bytea, "{}.{}", list.table.name, column.name);
             }
+        }
+    }
+
+    #[test]
+    fn the_parents_of_a_listing_come_before_it_and_its_first_column_is_theirs() {
+        for (place, list) in LISTS.iter().enumerate() {
+            let Some(each) = list.as_list().and_then(|list| list.each) else {
+                assert_eq!(list.table.key.len(), 1, "{}", list.table.name);
+                continue;
+            };
+            let before = LISTS.iter().take(place).map(Description::name);
+            assert!(
+                before.into_iter().any(|name| name == each.parent.name),
+                "{}",
+                list.table.name
+            );
+            assert_eq!(list.table.key.len(), 2, "{}", list.table.name);
+            assert_eq!(list.table.columns[0].name, list.table.key[0]);
+            assert_eq!(list.table.columns[0].source, "");
+            assert_eq!(
+                each.named == Named::InPath,
+                list.path.contains("{parent}"),
+                "{}",
+                list.path
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ mod child_rows;
 mod dates;
 mod fields;
 mod identity;
+mod json_text;
 mod list;
 mod list_row;
 mod lists;

@@ -52,11 +52,12 @@ fn resource(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
 ) -> (bool, AnyResource) {
+    let registry = settings.registry;
     let settings = &settings.resources;
     match &description.reading {
         Reading::List(list) => {
             let wanted = settings.list(description, list);
-            let resource = ListResource::new(description, list, wanted.page_size.get());
+            let resource = ListResource::new(registry, description, list, wanted.page_size.get());
             (wanted.enabled, AnyResource::List(Arc::new(resource)))
         }
         Reading::Walk(()) => (

@@ -176,13 +176,17 @@ pub fn at_start(
 
 /// When a job runs next, after a run that ended `now`.
 pub fn after_run(timetable: &Timetable, again: Again, now: Time) -> Result<Time, ScheduleError> {
-    let on_time = timetable.next_after(now);
-    let Again::After(wait) = again else {
-        return on_time;
+    let later = |wait| {
+        Duration::from_std(wait)
+            .ok()
+            .and_then(|wait| now.checked_add_signed(wait))
     };
-    let sooner = Duration::from_std(wait)
-        .ok()
-        .and_then(|wait| now.checked_add_signed(wait));
+    let on_time = timetable.next_after(now);
+    let sooner = match again {
+        Again::OnTime => None,
+        Again::After(wait) => later(wait),
+        Again::NotBefore(wait) => return timetable.next_after(later(wait).unwrap_or(now)),
+    };
     match (on_time, sooner) {
         (Ok(on_time), Some(sooner)) => Ok(on_time.min(sooner)),
         (Err(_), Some(sooner)) => Ok(sooner),

@@ -155,6 +155,10 @@ impl<S: Source, T: Store> Engine<S, T> {
                 lease.slot.lease_name()
             );
         }
+        let outcome = match outcome {
+            Err(fault) if spec.is_skipped_by(&fault) => Ok(Ended::skipped(&fault)),
+            outcome => outcome,
+        };
         let outcome = outcome.map(|ended| Ended {
             hint: ended.hint.or_else(|| progress.advice()),
             ..ended

@@ -1,13 +1,15 @@
 //! Reads lists. A list is read whole each time, read again when the elements do not add up to the total, and swept only
-//! when they do.
+//! when they do. A list may have a listing for each row of another list, its parent; it is whole when all of them are.
+
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::batch::Advance;
-use crate::model::fault::{Kind, Outcome};
+use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Listing, Loader, Source, Store};
-use crate::model::position::{OffsetPosition, Position};
+use crate::model::position::{OffsetPosition, Position, Scope, Slot};
 use crate::model::seen::{IdHasher, SeenIds};
 use crate::model::walk::Walk;
 
@@ -16,6 +18,7 @@ use super::on_demand_loader::OnDemandLoader;
 use super::run::{Context, Ended, Losses};
 use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};
+use super::walk::list_reading::ListReading;
 use super::walk::offset::{OffsetWalk, Step};
 
 /// Reads a list.
@@ -35,9 +38,12 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
 
 async fn read<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     forget_abandoned_reading(context).await?;
+    let Some(listings) = listings(context).await? else {
+        return Ok(without_parents(context));
+    };
     let mut readings = 0;
     // A missing row is removed only if two complete readings in a row bring exactly the same ids.
-    let mut before: Option<OffsetWalk> = None;
+    let mut before: Option<ListReading> = None;
     let stored = context.store.rows_estimated(context.resource.table()).await?;
     loop {
         let walk = Walk {
@@ -45,11 +51,7 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> 
             opened_at: context.store.now().await?,
             passed: None,
         };
-        let listing = match &before {
-            Some(_) => OffsetWalk::thorough(),
-            None => OffsetWalk::default(),
-        };
-        let read = reading(context, walk, listing, stored).await?;
+        let read = reading(context, &listings, walk, before.is_some(), stored).await?;
         let counts = |counts: &mut crate::model::ledger::Counts| {
             counts.distinct = read.distinct();
             counts.source_total = read.total();
@@ -57,6 +59,11 @@ async fn read<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> 
         };
         context.progress.change(counts);
         let stable = before.take().is_some_and(|before| before.is_same_as(&read));
+        if read.is_complete() && context.resource.keeps() {
+            context.store.forget(context.lease, walk.id).await?;
+            close(context, Some(walk.opened_at)).await?;
+            return Ok(Ended::well(&context.progress.read()));
+        }
         if read.is_complete() {
             let candidates = sweep::candidates(context, walk, &IdHasher::new(walk.id, Vec::new())).await?;
             if stable || candidates.unseen == 0 {
@@ -99,7 +106,34 @@ async fn forget_abandoned_reading<S: Source, T: Store>(
     }
 }
 
-fn incomplete(read: &OffsetWalk) -> Ended {
+/// The listings of the list: itself, or one for each stored parent. None: the parents were not read completely yet.
+async fn listings<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Listing>,
+) -> Outcome<Option<Vec<Arc<dyn Listing>>>> {
+    let Some(parents) = context.resource.parents() else {
+        return Ok(Some(vec![Arc::clone(context.resource)]));
+    };
+    let slot = Slot {
+        resource: parents.name,
+        scope: Scope::Full,
+    };
+    if context.store.cursor(slot).await?.watermark.is_none() {
+        return Ok(None);
+    }
+    let ids = context.store.ids(parents).await?;
+    let listings = ids.iter().filter_map(|id| context.resource.of_parent(id));
+    Ok(Some(listings.collect()))
+}
+
+fn without_parents<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Ended {
+    let parents = context.resource.parents().map_or("", |table| table.name);
+    Ended::partial(
+        format!("there is a listing for each row of `{parents}`, which was not read completely yet"),
+        "set resources.enabled of both, or read both: `backfill` reads the parents first",
+    )
+}
+
+fn incomplete(read: &ListReading) -> Ended {
     let distinct = read.distinct();
     let error = match read.total() {
         _ if read.is_complete() => "the list was different each time it was read".to_owned(),
@@ -135,19 +169,57 @@ async fn close<S: Source, T: Store>(
     context.store.advance(context.lease, &advance).await
 }
 
-/// Reads the list once from its start.
+/// Reads all listings once from their starts. A parent that the tenant no longer knows has no elements; if it knows none of them, it
+/// does not have the list.
 async fn reading<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Listing>,
+    listings: &[Arc<dyn Listing>],
+    walk: Walk,
+    thorough: bool,
+    stored: u64,
+) -> Outcome<ListReading> {
+    let mut read = ListReading::default();
+    let mut absent: Option<(usize, Fault)> = None;
+    for listing in listings {
+        let empty = if thorough {
+            OffsetWalk::thorough()
+        } else {
+            OffsetWalk::default()
+        };
+        let empty = if listing.is_paged() {
+            empty
+        } else {
+            empty.unpaged()
+        };
+        match one_listing(context, listing, walk, empty, stored).await {
+            Ok(one) => read.add(one),
+            Err(fault) if fault.kind == Kind::Absent => {
+                let (count, fault) = absent.map_or((1, fault), |(count, first)| (count + 1, first));
+                if count == listings.len() {
+                    return Err(fault);
+                }
+                absent = Some((count, fault));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(read)
+}
+
+/// Reads a listing once from its start.
+async fn one_listing<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Listing>,
+    of: &Arc<dyn Listing>,
     walk: Walk,
     mut listing: OffsetWalk,
     stored: u64,
 ) -> Outcome<OffsetWalk> {
-    let resource = context.resource.as_ref();
-    let loader = OnDemandLoader::new(context.store, resource.table(), context.lease, Some(walk));
+    let loader = OnDemandLoader::new(context.store, of.table(), context.lease, Some(walk));
     let source = context.source.as_ref();
     let mut reader = PageReader::new(source, context.stop, context.progress.meter());
     let mut loading = ListLoader {
         context,
+        listing: of.as_ref(),
         loader,
         position: OffsetPosition {
             walk_id: walk.id,
@@ -172,6 +244,7 @@ async fn reading<S: Source, T: Store>(
 /// Loads a list in batches while a page is still being read, so that memory does not grow with the page.
 struct ListLoader<'a, S: Source, T: Store> {
     context: &'a Context<'a, S, T, dyn Listing>,
+    listing: &'a dyn Listing,
     loader: OnDemandLoader<'a, T>,
     /// The start of the current page.
     position: OffsetPosition,
@@ -180,7 +253,7 @@ struct ListLoader<'a, S: Source, T: Store> {
 impl<S: Source, T: Store> ListLoader<'_, S, T> {
     /// Loads a batch and records its ids. The cursor names the walk, so that ids of a crashed run can be removed.
     async fn load(&mut self, raw: &RawBatch, listing: &mut OffsetWalk) -> Outcome<()> {
-        let resource = self.context.resource.as_ref();
+        let resource = self.listing;
         let table_state = TableState::of(0);
         let mut decoder = resource.decoder();
         let mut prepared = batch::prepare(
@@ -191,9 +264,11 @@ impl<S: Source, T: Store> ListLoader<'_, S, T> {
             &table_state,
         )
         .await?;
-        let id_hasher = IdHasher::new(self.position.walk_id, Vec::new());
         let batch = &mut prepared.batch;
-        batch.recorded = SeenIds::of(&id_hasher, batch.seen.iter().map(String::as_str));
+        if !resource.keeps() {
+            let id_hasher = IdHasher::new(self.position.walk_id, Vec::new());
+            batch.recorded = SeenIds::of(&id_hasher, batch.seen.iter().map(String::as_str));
+        }
         let readable = batch
             .rejects
             .iter()
@@ -225,7 +300,8 @@ async fn page<S: Source, T: Store>(
 ) -> Outcome<Step> {
     let context = loading.context;
     let start_index = loading.position.start_index;
-    let request = |shrink| context.resource.page(start_index, shrink);
+    let of = loading.listing;
+    let request = |shrink| of.page(start_index, shrink);
     let bounds = context.bounds;
     let (mut raw, mut elements) = (RawBatch::default(), 0);
     loop {
@@ -253,7 +329,9 @@ async fn page<S: Source, T: Store>(
                 loading.load(&raw, listing).await?;
                 context.progress.change(|counts| {
                     counts.pages += 1;
-                    counts.source_total = end.head().total_results.or(counts.source_total);
+                    // The total of one parent's listing is not that of the list.
+                    let total = end.head().total_results.filter(|_| of.parents().is_none());
+                    counts.source_total = total.or(counts.source_total);
                 });
                 return Ok(listing.page(end.elements(), end.head().total_results));
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::clocks::OwnClocks;
 use crate::model::cursor::Standing;
-use crate::model::fault::{Kind, Outcome};
+use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::lease::Lease;
 use crate::model::ledger::Counts;
 use crate::model::ports::{Clock, Resource, Source, Store};
@@ -51,6 +51,20 @@ impl Ended {
             format!("{} elements could not be loaded", counts.rejected),
             "sync.rejects holds each with its reason; they are tried again by the next walk",
         )
+    }
+
+    /// The tenant has no such list, or the token may not read it.
+    pub(super) fn skipped(fault: &Fault) -> Self {
+        Self {
+            status: RunStatus::Skipped,
+            error: Some(fault.sentence()),
+            hint: Some(match fault.kind {
+                Kind::Absent => {
+                    "a newer release of the tenant may have it; it is requested again daily".to_owned()
+                }
+                _ => fault.hint.clone().unwrap_or_default(),
+            }),
+        }
     }
 
     /// The reading ended, but something is missing.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::description::Reading;
+use crate::model::fault::{Fault, Kind};
 use crate::model::ports::{Feed, Listing, Resource, Walkable};
 use crate::model::position::{Scope, Slot};
 pub use crate::model::removals::RemovalBound;
@@ -17,6 +18,8 @@ pub struct RunSpec {
     pub wanted: Wanted,
     /// The reaction to a lease that another process holds.
     pub when_held: WhenHeld,
+    /// Whether somebody named the resource, so that a denial is reported even if the resource is optional.
+    pub is_named: bool,
 }
 
 /// The resource of a run, by the way it is read. Profiles: resume an open walk; otherwise run an increment; if nothing
@@ -109,6 +112,19 @@ impl RunSpec {
             Reading::List(list) => list.as_ref(),
             Reading::Walk((walk, _)) => walk.as_ref(),
             Reading::Feed((feed, _)) => feed.as_ref(),
+        }
+    }
+
+    /// Whether the run is skipped rather than failed by this fault: a tenant of an older release has no such list, or the token has not
+    /// the scope of a list that nobody named.
+    pub fn is_skipped_by(&self, fault: &Fault) -> bool {
+        let Reading::List(list) = &self.wanted else {
+            return false;
+        };
+        match fault.kind {
+            Kind::Absent => list.is_optional(),
+            Kind::Denied { .. } => list.is_optional() && !self.is_named,
+            _ => false,
         }
     }
 

@@ -80,6 +80,7 @@ fn state(resource: &ResourceStatus) -> &'static str {
         Some(RunStatus::Failed) => "Failed",
         Some(RunStatus::Interrupted) => "Interrupted",
         Some(RunStatus::NeedsApproval) => "Needs approval",
+        Some(RunStatus::Skipped) => "Not available",
     }
 }
 

@@ -44,7 +44,7 @@ impl Severity {
     /// The severity of a resource's last run.
     pub(super) fn of_run(resource: &ResourceStatus) -> Self {
         match resource.last_run.as_ref().map(|run| run.status) {
-            None => Self::Idle,
+            None | Some(RunStatus::Skipped) => Self::Idle,
             Some(RunStatus::Succeeded) => Self::Good,
             Some(RunStatus::Running) => Self::Running,
             Some(RunStatus::Partial | RunStatus::Interrupted) => Self::Attention,

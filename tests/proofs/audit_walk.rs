@@ -92,6 +92,7 @@ impl<T: Store> Stage<T> {
         let spec = RunSpec {
             wanted: Reading::Feed((Arc::clone(&self.feed), reading)),
             when_held: WhenHeld::Leave,
+            is_named: false,
         };
         let report = self.engine.run(&spec, &CancellationToken::new()).await.unwrap();
         let died = self.tenant.lock().unwrap().died;

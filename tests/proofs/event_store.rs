@@ -287,6 +287,10 @@ impl CountStore for EventStore {
         Err(not_for_events())
     }
 
+    async fn ids(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+
     async fn erased(&self) -> Outcome<u64> {
         Err(not_for_events())
     }

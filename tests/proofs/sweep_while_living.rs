@@ -73,6 +73,7 @@ impl Story {
         let spec = RunSpec {
             wanted: Reading::Walk((Arc::clone(&self.profiles), reading)),
             when_held: WhenHeld::Wait,
+            is_named: false,
         };
         let report = self.engine.run(&spec, &CancellationToken::new()).await.unwrap();
         assert_ne!(

@@ -2,7 +2,7 @@
 //! side has are shown. Arrays of ids compare as sets, values of properties in their order.
 
 use blueconic_sync::model::description::Description;
-use blueconic_sync::model::table::ColumnKind;
+use blueconic_sync::model::table::{ColumnKind, REST};
 use serde_json::{Map, Value, json};
 use simulated_tenant::tenant::Tenant;
 use simulated_tenant::truth::{AuditEvent, Profile};
@@ -138,8 +138,17 @@ pub(crate) async fn assert_list_equal(database: &Database, tenant: &Tenant, list
             _ => format!("\"{}\"", column.name),
         })
         .collect();
+    let whole = columns()
+        .map(|column| column.source)
+        .filter(|source| !source.contains('.'));
+    let whole: Vec<String> = whole.map(|source| format!("'{source}'")).collect();
     let truth: Vec<String> = columns()
         .map(|column| {
+            match column.source {
+                "" => return "j #>> '{parent}'".to_owned(),
+                REST => return format!("j - 'parent' - array[{}]", whole.join(", ")),
+                _ => {}
+            }
             let place = format!("'{{{}}}'", column.source.replace('.', ","));
             match column.kind {
                 ColumnKind::TextArray => format!("pg_temp.sorted(j #> {place})"),
@@ -147,7 +156,8 @@ pub(crate) async fn assert_list_equal(database: &Database, tenant: &Tenant, list
                 ColumnKind::Int => format!("(j #>> {place})::int"),
                 ColumnKind::Bool => format!("(j #>> {place})::bool"),
                 ColumnKind::Timestamptz => format!("(j #>> {place})::timestamptz"),
-                ColumnKind::Text | ColumnKind::Jsonb | ColumnKind::Bytea => format!("j #>> {place}"),
+                ColumnKind::Jsonb => format!("j #> {place}"),
+                ColumnKind::Text | ColumnKind::Bytea => format!("j #>> {place}"),
             }
         })
         .collect();

@@ -15,6 +15,8 @@ pub(crate) enum Cell {
     Bool(Option<bool>),
     Date(Option<DateTime<Utc>>),
     Json(Value),
+    /// No JSON.
+    NoJson,
     /// The service's own, of any value but null.
     Own,
 }
@@ -53,7 +55,10 @@ impl Cell {
             Self::Int(_) => Self::Int(row.try_get(column).unwrap()),
             Self::Bool(_) => Self::Bool(row.try_get(column).unwrap()),
             Self::Date(_) => Self::Date(row.try_get(column).unwrap()),
-            Self::Json(_) => Self::Json(row.try_get(column).unwrap()),
+            Self::Json(_) | Self::NoJson => {
+                let json: Option<Value> = row.try_get(column).unwrap();
+                json.map_or(Self::NoJson, Self::Json)
+            }
             Self::Own => {
                 let value = row.try_get_raw(column).unwrap();
                 assert!(!sqlx::ValueRef::is_null(&value), "`{column}` is null");

@@ -49,6 +49,7 @@ const GADGETS: Description = Description {
         schedule: "11 * * * *",
         page_size: 100,
         owner: None,
+        ..List::PLAIN
     }),
 };
 

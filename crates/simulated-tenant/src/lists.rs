@@ -4,6 +4,7 @@
 use crate::dates::{DAY, iso};
 use crate::identity::{GOLDEN, mix, uuid_text, word};
 use crate::json::{Node, Writer};
+use crate::query::Query;
 use crate::shape::Shape;
 use crate::vocabulary::TAGS;
 
@@ -19,8 +20,21 @@ pub struct List {
     pub array: &'static str,
     /// The OAuth scope for reading it.
     pub scope: &'static str,
-    /// The members of its elements; the member `id` is always there.
+    /// The member that holds an element's id, which is always there.
+    pub id: &'static str,
+    /// The members of its elements.
     pub members: Vec<Member>,
+    /// The list whose elements have a listing of their own each, if it is such a list.
+    pub each: Option<Each>,
+}
+
+/// The parents of the listings of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Each {
+    /// The path of the parents' list.
+    pub of: &'static str,
+    /// The parameter that names the parent; none: the path has `{parent}` in its place.
+    pub parameter: Option<&'static str>,
 }
 
 /// A member of an element.
@@ -45,36 +59,69 @@ pub enum MemberKind {
     Flag,
     /// A date as text.
     Date,
+    /// An object.
+    Object,
 }
 
 /// A list with its elements.
 #[derive(Clone, Debug)]
 pub(crate) struct ServedList {
     pub(crate) list: List,
+    /// One listing, or one for each parent.
+    pub(crate) listings: Vec<Listing>,
+}
+
+/// A listing with its elements.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    /// The id of its parent; empty for a list without parents.
+    pub(crate) parent: String,
     pub(crate) elements: Vec<Node>,
 }
 
 /// Generates the elements of all lists. The first of a list is dated `made_from`, each other one a day after the one before.
 pub(crate) fn served(lists: &[List], seed: u64, made_from: i64) -> Vec<ServedList> {
-    let made = |list: &List| {
+    let salt = |path: &str| {
         let fold = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
-        let salt = list.path.bytes().fold(seed ^ GOLDEN, fold);
-        ServedList {
-            elements: (0..ELEMENTS)
-                .map(|ordinal| element(list, salt, ordinal, made_from))
+        path.bytes().fold(seed ^ GOLDEN, fold)
+    };
+    let listing = |list: &List, parent: String, salt: u64, count: u64| Listing {
+        elements: (0..count)
+            .map(|ordinal| element(list, salt, ordinal, made_from))
+            .collect(),
+        parent,
+    };
+    let made = |list: &List| {
+        let own = salt(list.path);
+        let listings = match list.each {
+            None => vec![listing(list, String::new(), own, ELEMENTS)],
+            Some(each) => (0..ELEMENTS)
+                .map(|ordinal| {
+                    let parent = id(salt(each.of), ordinal);
+                    // Some parents have no element, some more than a page of the tests.
+                    listing(list, parent, mix(own ^ ordinal), ordinal % 6)
+                })
                 .collect(),
+        };
+        ServedList {
+            listings,
             list: list.clone(),
         }
     };
     lists.iter().map(made).collect()
 }
 
+/// The id of an element.
+fn id(salt: u64, ordinal: u64) -> String {
+    uuid_text(mix(salt ^ ordinal))
+}
+
 fn element(list: &List, salt: u64, ordinal: u64, made_from: i64) -> Node {
-    let mut members = vec![("id", Node::text(uuid_text(mix(salt ^ ordinal))))];
+    let mut members = vec![(list.id, Node::text(id(salt, ordinal)))];
     for (place, member) in list.members.iter().enumerate() {
         let hash = mix(salt ^ mix(ordinal) ^ place as u64);
         // Some elements lack members that others have, as in every list of the tenant.
-        if member.path != "id" && !hash.is_multiple_of(8) {
+        if member.path != list.id && !hash.is_multiple_of(8) {
             put(&mut members, member.path, value(member, hash, ordinal, made_from));
         }
     }
@@ -91,6 +138,10 @@ fn value(member: &Member, hash: u64, ordinal: u64, made_from: i64) -> Node {
         }
         MemberKind::Number => Node::count(hash % 10_000),
         MemberKind::Flag => Node::Flag(hash.is_multiple_of(2)),
+        MemberKind::Object => Node::Object(vec![
+            ("number", Node::count(hash % 10)),
+            ("text", Node::text(tag(hash, 0))),
+        ]),
         MemberKind::Date => Node::text(iso(made_from + DAY * i64::try_from(ordinal).unwrap_or_default())),
     }
 }
@@ -116,11 +167,36 @@ fn put(members: &mut Vec<(&'static str, Node)>, path: &'static str, value: Node)
 }
 
 impl ServedList {
-    /// The elements as JSON, in the form of the document.
+    /// The elements as JSON, in the form of the document; those with a parent have its id as the member `parent`.
     pub(crate) fn values(&self) -> Vec<serde_json::Value> {
-        let written = |node| Writer::new(Shape::default(), 0).document(node);
-        let read = |node| serde_json::from_slice(&written(node)).unwrap_or_default();
-        self.elements.iter().map(read).collect()
+        let value = |listing: &Listing, node: &Node| {
+            let written = Writer::new(Shape::default(), 0).document(node);
+            let mut value: serde_json::Value = serde_json::from_slice(&written).unwrap_or_default();
+            if !listing.parent.is_empty() {
+                value["parent"] = listing.parent.as_str().into();
+            }
+            value
+        };
+        let of = |listing: &Listing| -> Vec<serde_json::Value> {
+            listing.elements.iter().map(|node| value(listing, node)).collect()
+        };
+        self.listings.iter().flat_map(of).collect()
+    }
+
+    /// The listing for a request with this path and these parameters.
+    pub(crate) fn listing(&self, path: &str, query: &Query) -> Option<&Listing> {
+        let Some(each) = self.list.each else {
+            return (path == self.list.path).then(|| self.listings.first()).flatten();
+        };
+        let parent = match each.parameter {
+            Some(name) if path == self.list.path => query.one(name)?,
+            Some(_) => return None,
+            None => {
+                let (before, after) = self.list.path.split_once("{parent}")?;
+                path.strip_prefix(before)?.strip_suffix(after)?
+            }
+        };
+        self.listings.iter().find(|listing| listing.parent == parent)
     }
 }
 

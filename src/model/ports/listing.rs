@@ -1,11 +1,24 @@
 //! The port to a plain list: read whole by `startIndex`.
 
+use std::sync::Arc;
+
 use super::resource::Identified;
 use crate::model::page::Request;
+use crate::model::table::Table;
 
-/// A list that is read whole each time.
+/// A list that is read whole each time: one listing, or a listing for each row of another list, its parent.
 pub trait Listing: Identified {
     /// The request for the page that starts at `start_index`. `shrink` is the number of halvings of the page size, down to
-    /// [`crate::model::page::SMALLEST_PAGE`].
+    /// [`crate::model::page::SMALLEST_PAGE`]. Of a list with parents, only the listing of one parent has pages.
     fn page(&self, start_index: u64, shrink: u32) -> Request;
+    /// Whether the listing has pages; otherwise one answer holds all of it.
+    fn is_paged(&self) -> bool;
+    /// Whether rows stay that the tenant no longer lists.
+    fn keeps(&self) -> bool;
+    /// Whether a tenant may lack the list.
+    fn is_optional(&self) -> bool;
+    /// The table of the parents; none: there is one listing.
+    fn parents(&self) -> Option<&'static Table>;
+    /// The listing of one parent; none if no request can name it.
+    fn of_parent(&self, parent: &str) -> Option<Arc<dyn Listing>>;
 }

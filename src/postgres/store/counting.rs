@@ -28,6 +28,12 @@ impl CountStore for PostgresStore {
         .await
     }
 
+    async fn ids(&self, table: &'static Table) -> Outcome<Vec<String>> {
+        Ok(self
+            .moment("reading ids", counts::ids(self.control(), table))
+            .await?)
+    }
+
     async fn erased(&self) -> Outcome<u64> {
         Ok(self
             .moment("counting erasures", counts::erased(self.control()))

@@ -21,7 +21,7 @@ static TABLE: Table = Table {
 /// The rows of an element, or why it has none.
 fn read(element: &str) -> Result<Rows, String> {
     let (mut rows, mut fields) = (Rows::default(), Fields::default());
-    let plan = Plan::of(&TABLE, Some("group"));
+    let plan = Plan::of(&TABLE, Some("group"), None);
     let message = |problem| match problem {
         Problem::NoId => "no id".to_owned(),
         Problem::Shape(why) => why,
@@ -77,10 +77,47 @@ fn what_has_an_owner_is_no_element_of_the_list_and_counts_under_its_owner() {
     let owned = r#"{"id":"a","group":"g"}"#;
     assert_eq!(read(owned).unwrap().len(), 0);
     assert_eq!(read(r#"{"id":"a","group":""}"#).unwrap().len(), 1);
-    let id = |element: &str, owner| identity(element.as_bytes(), owner).ok().unwrap();
+    let id = |element: &str, owner| identity(element.as_bytes(), "id", owner).ok().unwrap();
     assert_eq!(id(owned, Some("group")), "g\u{1f}a");
     assert_eq!(id(owned, None), "a");
     assert_eq!(id(r#"{"id":"a","group":null}"#, Some("group")), "a");
+}
+
+static OF_PARENT: Table = Table {
+    name: "runs",
+    columns: &[
+        Column::new("thing_id", ColumnKind::Text),
+        Column::new("run_id", ColumnKind::Text).from("runId"),
+        Column::new("made_by", ColumnKind::Text).from("made.by"),
+        Column::new("counts", ColumnKind::Jsonb).from("counts"),
+        Column::new("body", ColumnKind::Jsonb).rest(),
+    ],
+    key: &["thing_id", "run_id"],
+    merge: Merge::Upsert,
+    children: &[],
+};
+
+#[test]
+fn the_rest_keeps_what_no_column_holds_as_a_whole_and_a_parent_comes_first() {
+    let plan = Plan::of(&OF_PARENT, None, Some("p".to_owned()));
+    let element = r#"{"counts":[1,{"n":"\u0000"}],"runId":"r","made":{"by":"u","at":7},"new \"key\"":{"x":null},"none":null}"#;
+    let (mut rows, mut fields) = (Rows::default(), Fields::default());
+    assert!(plan.row(element.as_bytes(), &mut fields, &mut rows).is_ok());
+    rows.deduplicate();
+    assert_eq!(rows.ids().collect::<Vec<_>>(), ["p\u{1f}r"]);
+    assert_eq!(fields.replaced, 1);
+    let mut wanted = Rows::default();
+    wanted
+        .row(b"p", None, 5)
+        .text("p")
+        .text("r")
+        .text("u")
+        .jsonb("[1,{\"n\":\"\u{fffd}\"}]".as_bytes())
+        .jsonb(br#"{"made":{"by":"u","at":7},"new \"key\"":{"x":null}}"#);
+    wanted.deduplicate();
+    assert_eq!(rows.tuples().next().unwrap(), wanted.tuples().next().unwrap());
+    assert_eq!(id_member(&OF_PARENT), "runId");
+    assert_eq!(identity(element.as_bytes(), "runId", None).ok().unwrap(), "r");
 }
 
 #[test]

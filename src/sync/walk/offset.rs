@@ -27,6 +27,8 @@ pub(crate) struct OffsetWalk {
     shifted: bool,
     /// Whether the end must also be confirmed by a page after the total that brings nothing.
     thorough: bool,
+    /// Whether one answer is the whole listing.
+    unpaged: bool,
     end: End,
 }
 
@@ -69,6 +71,15 @@ impl OffsetWalk {
         }
     }
 
+    /// The same of a listing without pages, which is whole in one answer.
+    #[must_use]
+    pub(crate) fn unpaged(self) -> Self {
+        Self {
+            unpaged: true,
+            ..self
+        }
+    }
+
     /// Adds elements of the current page: their ids, and the number of rejected elements without an id.
     pub(crate) fn take<'id>(&mut self, ids: impl Iterator<Item = &'id [u8]>, unidentified: u64) {
         self.page.ids.extend(ids.map(xxh3_128));
@@ -102,6 +113,14 @@ impl OffsetWalk {
         self.total = total.or(self.total);
         let was_at_the_total = self.is_at_the_total();
         self.next += elements;
+        if self.unpaged {
+            self.end = if self.total.is_some() {
+                End::Total
+            } else {
+                End::Empty
+            };
+            return Step::End;
+        }
         let brought_something = self.ids.len() > before || page.unidentified > 0;
         if !brought_something {
             // A page after a total that was reached is empty, or repeats known elements.
@@ -156,14 +175,15 @@ impl OffsetWalk {
         adds_up && !self.shifted && self.end != End::TooManyElements
     }
 
-    /// Whether another reading brought exactly the same ids.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.ids == other.ids
+    /// Distinct ids read.
+    #[cfg(test)]
+    fn distinct(&self) -> u64 {
+        self.ids.len() as u64
     }
 
-    /// Distinct ids read.
-    pub(crate) fn distinct(&self) -> u64 {
-        self.ids.len() as u64
+    /// Hashes of the distinct ids read.
+    pub(crate) fn into_ids(self) -> HashSet<u128> {
+        self.ids
     }
 
     /// Rejected elements without a readable id; their rows count as not seen although the elements exist.
@@ -257,6 +277,18 @@ mod tests {
         assert_eq!(page(&mut walk, 3..5, Some(3)), Step::Read(5));
         assert_eq!(page(&mut walk, 5..5, Some(3)), Step::End);
         assert!(!walk.is_complete());
+    }
+
+    #[test]
+    fn a_listing_without_pages_ends_with_its_one_answer() {
+        for (total, is_complete) in [(None, true), (Some(2), true), (Some(3), false)] {
+            let mut walk = OffsetWalk::default().unpaged();
+            assert_eq!(page(&mut walk, 0..2, total), Step::End);
+            assert_eq!(walk.is_complete(), is_complete, "{total:?}");
+        }
+        let mut empty = OffsetWalk::thorough().unpaged();
+        assert_eq!(page(&mut empty, 0..0, None), Step::End);
+        assert!(empty.is_complete());
     }
 
     #[test]

@@ -20,10 +20,16 @@ pub(super) fn list(
 ) -> Result<Response, Refusal> {
     let unknown = || Refusal::not_found(format!("There is nothing at {}", uri.path()));
     let path = uri.path().strip_prefix(&state.settings.api_path);
-    let at = |served: &&ServedList| path == Some(served.list.path) && method == Method::GET;
-    let served = state.lists.iter().find(at).ok_or_else(unknown)?;
-    state.allow(headers, served.list.scope)?;
-    let paging = Query::of(uri).paging()?;
-    let body = envelope(served.list.array, &served.elements, paging, Node::clone);
+    let path = path.filter(|_| method == Method::GET).ok_or_else(unknown)?;
+    let query = Query::of(uri);
+    let at = |served: &'_ ServedList| {
+        Some((
+            served.list.clone(),
+            served.listing(path, &query)?.elements.clone(),
+        ))
+    };
+    let (list, elements) = state.lists.iter().find_map(at).ok_or_else(unknown)?;
+    state.allow(headers, list.scope)?;
+    let body = envelope(list.array, &elements, query.paging()?, Node::clone);
     Ok(json(Body::from(state.writer().document(&Node::Object(body)))))
 }

@@ -1,0 +1,209 @@
+//! What the tenant shows, to whom and where: channels, dialogues, listeners, lifecycles, interactions.
+
+use super::common::{BODY, CREATED_AT, CREATOR, DESCRIPTION, ENABLED, ID, MODIFIED_AT, NAME, TABLE, TAGS};
+use crate::model::description::{Description, Each, List, Named, Reading};
+use crate::model::table::ColumnKind::{Bigint, Bool, Int, Jsonb, Text, TextArray};
+use crate::model::table::{Column, Table};
+
+pub(super) const CHANNELS: Description = Description {
+    title: "Channels",
+    holds: "Channels of the tenant, one row each: websites, mobile apps, e-mail and connected TV.",
+    path: "/channels",
+    arrays: &["channels"],
+    oauth_scope: "read:channels",
+    table: &Table {
+        name: "channels",
+        columns: &[
+            Column::new("id", Text)
+                .from("id")
+                .comment("The channel's id at the tenant."),
+            Column::new("name", Text).from("name").comment("Its name."),
+            Column::new("type", Text)
+                .from("type")
+                .comment("WEBSITE, MOBILE, EMAIL or CTV."),
+            Column::new("hostname", Text)
+                .from("hostname")
+                .comment("Host name of a website, app id of a mobile or TV app; empty for e-mail."),
+            Column::new("aliases", TextArray)
+                .from("aliases")
+                .comment("Other host names of a website; empty when there are none."),
+            Column::new("domain_id", Text)
+                .from("domain.id")
+                .comment("Id of the domain that it belongs to."),
+            Column::new("domain_name", Text)
+                .from("domain.name")
+                .comment("Name of that domain."),
+            Column::new("tags", TextArray)
+                .from("tags")
+                .comment("Its tags; empty when there are none."),
+            Column::new("visitor_count", Bigint)
+                .from("visitorCount")
+                .comment("Visitors of it, as the tenant counts."),
+            BODY,
+        ],
+        key: &["id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "22 */6 * * *",
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const DIALOGUES: Description = Description {
+    title: "Dialogues",
+    holds: "Dialogues of the tenant, one row each.",
+    path: "/dialogues",
+    arrays: &["dialogues"],
+    oauth_scope: "read:dialogues",
+    table: &Table {
+        name: "dialogues",
+        columns: &[
+            ID,
+            NAME,
+            DESCRIPTION,
+            TAGS,
+            ENABLED,
+            Column::new("priority", Text)
+                .from("priority.name")
+                .comment("Name of its priority."),
+            Column::new("goal", Text)
+                .from("optimizerSettings.goal")
+                .comment("The goal that its optimizer works for."),
+            Column::new("variant_strategy", Text)
+                .from("optimizerSettings.variantStrategy")
+                .comment("How its variants are chosen: AUTOMATIC, EXCLUSIVE, ROTATING or MODEL_BASED."),
+            Column::new("control_group_percent", Int)
+                .from("optimizerSettings.controlGroupDistribution")
+                .comment("Percent of the profiles that see nothing of it, for comparison."),
+            Column::new("variants", Jsonb)
+                .from("variants")
+                .comment("Its variants: an array of objects."),
+            CREATOR,
+            CREATED_AT,
+            MODIFIED_AT,
+            BODY,
+        ],
+        key: &["id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "28 */6 * * *",
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const LISTENERS: Description = Description {
+    title: "Listeners",
+    holds: "Listeners of the tenant, one row each.",
+    path: "/listeners",
+    arrays: &["listeners"],
+    oauth_scope: "read:listeners",
+    table: &Table {
+        name: "listeners",
+        columns: &[
+            ID,
+            NAME,
+            DESCRIPTION,
+            TAGS,
+            ENABLED,
+            Column::new("plugin_id", Text)
+                .from("pluginId")
+                .comment("Id of the plugin that it runs."),
+            Column::new("all_channels", Bool)
+                .from("allChannels")
+                .comment("Whether it works for all channels."),
+            CREATOR,
+            CREATED_AT,
+            MODIFIED_AT,
+            BODY,
+        ],
+        key: &["id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "30 */6 * * *",
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const LIFECYCLES: Description = Description {
+    title: "Lifecycles",
+    holds: "Lifecycles of the tenant, one row each, with their stages.",
+    path: "/lifecycles",
+    arrays: &["lifecycles"],
+    oauth_scope: "read:lifecycles",
+    table: &Table {
+        name: "lifecycles",
+        columns: &[
+            ID,
+            NAME,
+            DESCRIPTION,
+            TAGS,
+            ENABLED,
+            Column::new("priority", Text)
+                .from("priority.name")
+                .comment("Name of its priority."),
+            Column::new("stages", Jsonb)
+                .from("stages")
+                .comment("Its stages in order: an array of {identifier, name, rule, touchpoints}."),
+            CREATOR,
+            CREATED_AT,
+            MODIFIED_AT,
+            BODY,
+        ],
+        key: &["id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "32 */6 * * *",
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const INTERACTIONS: Description = Description {
+    title: "Interactions",
+    holds: "Interactions that a channel serves, one row for each channel and interaction.",
+    path: "/interactions",
+    arrays: &["interactions"],
+    oauth_scope: "read:channels",
+    table: &Table {
+        name: "interactions",
+        columns: &[
+            Column::new("channel_id", Text).comment("Id of the channel: see channels."),
+            Column::new("id", Text)
+                .from("id")
+                .comment("The interaction's id at the tenant."),
+            Column::new("name", Text).from("name").comment("Its name."),
+            Column::new("type", Text)
+                .from("interactionType.type")
+                .comment("Type of the plugin behind it, such as listener."),
+            Column::new("plugin_id", Text)
+                .from("interactionType.id")
+                .comment("Id of that plugin."),
+            Column::new("position", Text)
+                .from("position")
+                .comment("Where it stands on the page."),
+            Column::new("default_locale", Text)
+                .from("defaultLocale")
+                .comment("The language of its parameters without a translation."),
+            Column::new("parameters", Jsonb)
+                .from("parameters")
+                .comment("Its parameters: an array of {id, values}."),
+            BODY,
+        ],
+        key: &["channel_id", "id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "58 2 * * *",
+        // Each channel takes a request, and a channel may serve what needs an address or a screen name to be served.
+        enabled: false,
+        paged: false,
+        each: Some(Each {
+            parent: CHANNELS.table,
+            named: Named::ByParameter("channelId"),
+        }),
+        ..List::PLAIN
+    }),
+};
