@@ -525,3 +525,38 @@ comment on column blueconic.interactions.default_locale is 'The language of its 
 comment on column blueconic.interactions.parameters is 'Its parameters: an array of {id, values}.';
 comment on column blueconic.interactions.body is 'What came beside the other columns, by the tenant''s names.';
 comment on column blueconic.interactions.synced_at is 'When the load began that last changed this row.';
+
+create table blueconic.dialogue_statistics (
+  day date not null,
+  dialogue_id text collate "C" not null,
+  name text,
+  enabled boolean,
+  views bigint,
+  unique_views bigint,
+  clicks bigint,
+  unique_clicks bigint,
+  conversions bigint,
+  unique_conversions bigint,
+  indirect_conversions bigint,
+  total_conversions bigint,
+  statistics jsonb,
+  body jsonb not null default '{}',
+  synced_at timestamptz not null,
+  primary key (day, dialogue_id)
+);
+comment on table blueconic.dialogue_statistics is 'What dialogues brought, one row for each dialogue and day (UTC). A row stays when the tenant forgets the day; the last seven days are read again, since they may still change.';
+comment on column blueconic.dialogue_statistics.day is 'The day, by UTC.';
+comment on column blueconic.dialogue_statistics.dialogue_id is 'Id of the dialogue: see dialogues.';
+comment on column blueconic.dialogue_statistics.name is 'Its name.';
+comment on column blueconic.dialogue_statistics.enabled is 'Whether it is switched on.';
+comment on column blueconic.dialogue_statistics.views is 'Views of it.';
+comment on column blueconic.dialogue_statistics.unique_views is 'Profiles that viewed it.';
+comment on column blueconic.dialogue_statistics.clicks is 'Clicks on it.';
+comment on column blueconic.dialogue_statistics.unique_clicks is 'Profiles that clicked on it.';
+comment on column blueconic.dialogue_statistics.conversions is 'Direct conversions.';
+comment on column blueconic.dialogue_statistics.unique_conversions is 'Profiles with a direct conversion.';
+comment on column blueconic.dialogue_statistics.indirect_conversions is 'Indirect conversions.';
+comment on column blueconic.dialogue_statistics.total_conversions is 'Direct and indirect conversions.';
+comment on column blueconic.dialogue_statistics.statistics is 'All numbers of that day by the tenant''s names, ratios included; null: there is no ratio.';
+comment on column blueconic.dialogue_statistics.body is 'What came beside the other columns, by the tenant''s names.';
+comment on column blueconic.dialogue_statistics.synced_at is 'When the load began that last changed this row.';

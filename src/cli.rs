@@ -62,6 +62,8 @@ pub enum Command {
     Serve(Serve),
     /// Show how far each resource is
     Status(Status),
+    /// List every resource: its scope, its state, its schedule, and what it costs in requests a day
+    Resources(Resources),
     /// Forget a resource's cursor, so that its next run starts over, or move its watermark back; deletes no data
     Reset(Reset),
     /// Remove persons everywhere here and keep them from coming back; the tenant is not touched
@@ -152,6 +154,14 @@ pub struct Status {
     /// Also compare the tenant's own counts with the tables, by segment; exit code 3 if they differ
     #[arg(long)]
     pub verify: bool,
+    /// Print it machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resources`.
+#[derive(Debug, Args)]
+pub struct Resources {
     /// Print it machine-readable
     #[arg(long)]
     pub json: bool,

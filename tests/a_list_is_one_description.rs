@@ -273,6 +273,7 @@ async fn undescribed(database: &Database, registry: Registry) -> Vec<String> {
                 ColumnKind::Bool => "boolean",
                 ColumnKind::Timestamptz => "timestamp with time zone",
                 ColumnKind::Jsonb => "jsonb",
+                ColumnKind::Date => "date",
                 ColumnKind::Bytea => "bytea",
             };
             format!("{name}.{} {kind}: {}", column.name, column.comment)

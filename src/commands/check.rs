@@ -124,7 +124,7 @@ async fn database(settings: &Settings) -> Vec<Line> {
 }
 
 /// Whether the embedded database has not been created yet.
-fn is_unmade(settings: &Settings) -> bool {
+pub(super) fn is_unmade(settings: &Settings) -> bool {
     settings.database.is_embedded()
         && app::data_dir(settings).is_ok_and(|folder| !embedded_postgres::is_made(&folder))
         && !embedded::is_in_image()

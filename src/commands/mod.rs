@@ -17,6 +17,7 @@ mod pace;
 mod progress;
 pub mod psql;
 pub mod reset;
+pub mod resources;
 pub mod rotate_key;
 pub mod serve;
 #[cfg(feature = "demo")]
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Backfill(arguments) => Box::pin(backfill::run(&arguments, &settings, &terminal)).await,
         Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
         Command::Status(arguments) => Box::pin(status::run(&arguments, &settings, &terminal)).await,
+        Command::Resources(arguments) => Box::pin(resources::run(&arguments, &settings)).await,
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,

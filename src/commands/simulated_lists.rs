@@ -31,15 +31,18 @@ fn list(registry: Registry, description: &'static Description, of: &description:
         scope: description.oauth_scope,
         id: id.source,
         members: members.collect(),
-        each: of.each.and_then(|each| {
-            Some(Each {
+        each: match of.each {
+            None => None,
+            Some(each) => Some(Each {
                 of: registry.named(each.parent.name)?.path,
                 parameter: match each.named {
                     Named::InPath => None,
                     Named::ByParameter(name) => Some(name),
+                    // The simulated tenant keeps no numbers by day.
+                    Named::ByDay(_) => return None,
                 },
-            })
-        }),
+            }),
+        },
     })
 }
 
@@ -51,8 +54,8 @@ fn member(column: &'static Column) -> Option<Member> {
         ColumnKind::Bool => MemberKind::Flag,
         ColumnKind::Timestamptz => MemberKind::Date,
         ColumnKind::Jsonb => MemberKind::Object,
-        // No plain list has such a column.
-        ColumnKind::Bytea => return None,
+        // No plain list has such a column in its elements.
+        ColumnKind::Date | ColumnKind::Bytea => return None,
     };
     Some(Member {
         path: match column.source {

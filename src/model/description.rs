@@ -72,22 +72,39 @@ impl List {
     };
 }
 
-/// A listing for each row of another list, the parent. The first column of the table's key holds the parent's id.
+/// Listings that follow from the rows of another list, the parents.
 #[derive(Debug, Clone, Copy)]
 pub struct Each {
     /// The table of the parents.
     pub parent: &'static Table,
-    /// Where a request names the parent.
+    /// How a request names what its listing is about.
     pub named: Named,
 }
 
-/// Where a request names the parent of a listing.
+/// How a request names what its listing is about. The first column of the table's key holds that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
-    /// In the path, in place of `{parent}`.
+    /// One parent, in the path in place of `{parent}`.
     InPath,
-    /// In this parameter.
+    /// One parent, in this parameter.
     ByParameter(&'static str),
+    /// One day, and many parents.
+    ByDay(ByDay),
+}
+
+/// Listings for each day, of numbers that still change for some days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByDay {
+    /// The parameter with a parent's id, once for each parent.
+    pub ids: &'static str,
+    /// The most parents of one request.
+    pub at_once: usize,
+    /// The parameter with the day on which the numbers begin, and the one with the day on which they end.
+    pub days: [&'static str; 2],
+    /// How many days before today the first reading begins.
+    pub first: u32,
+    /// How many days before the last complete reading are read again.
+    pub again: u32,
 }
 
 impl Description {

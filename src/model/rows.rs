@@ -6,10 +6,14 @@
 
 use std::cmp::Ordering;
 
+use chrono::{Datelike as _, NaiveDate};
+
 use super::Time;
 
 /// Microseconds between the Unix epoch and PostgreSQL's (2000-01-01).
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// The number of 2000-01-01, PostgreSQL's first day, when days are counted from the year 1.
+const DAYS_TO_2000: i32 = 730_120;
 /// The type oid of `text`, which arrays name for their elements.
 const TEXT_OID: u32 = 25;
 
@@ -335,6 +339,15 @@ impl RowWriter<'_> {
     pub fn timestamp(&mut self, value: Option<Time>) -> &mut Self {
         match value {
             Some(value) => self.field(&timestamp(value).to_be_bytes()),
+            None => self.null(),
+        }
+    }
+
+    /// `date` or null.
+    pub fn date(&mut self, value: Option<NaiveDate>) -> &mut Self {
+        match value {
+            // Days since 2000-01-01; chrono counts from the year 1.
+            Some(value) => self.field(&(value.num_days_from_ce() - DAYS_TO_2000).to_be_bytes()),
             None => self.null(),
         }
     }

@@ -93,6 +93,8 @@ pub enum ColumnKind {
     Bool,
     /// `timestamptz`
     Timestamptz,
+    /// `date`
+    Date,
     /// `jsonb`
     Jsonb,
     /// `bytea`

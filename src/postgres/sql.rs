@@ -85,6 +85,7 @@ pub(crate) const fn sql_type(kind: ColumnKind) -> &'static str {
         ColumnKind::Int => "integer",
         ColumnKind::Bool => "boolean",
         ColumnKind::Timestamptz => "timestamptz",
+        ColumnKind::Date => "date",
         ColumnKind::Jsonb => "jsonb",
         ColumnKind::Bytea => "bytea",
     }

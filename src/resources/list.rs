@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use chrono::{Days, NaiveDate};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::children::Parent;
-use crate::model::description::{Description, List, Named, Registry};
+use crate::model::description::{ByDay, Description, List, Named, Registry};
 use crate::model::page::{Broken, Request, halved};
 use crate::model::ports::{Decoder, Identified, Listing, Resource};
 use crate::model::table::Table;
@@ -15,7 +17,7 @@ use crate::model::table::Table;
 use super::child_rows::ChildPlans;
 use super::fields::Fields;
 use super::identity::{Problem, reject};
-use super::list_row::{self, Plan};
+use super::list_row::{self, About, Plan};
 use super::reject;
 use super::segment_profiles::{encoded, is_addressable};
 
@@ -40,8 +42,8 @@ pub(super) struct ListResource {
     page_size: u32,
     /// The member that holds an element's id.
     id: &'static str,
-    /// The id of the parent whose listing this is.
-    parent: Option<String>,
+    /// What this listing is about, if the list has several.
+    about: Option<About>,
     /// The request that shows whether the tenant allows the list.
     trial: Request,
 }
@@ -61,7 +63,7 @@ impl ListResource {
             list,
             page_size,
             id: list_row::id_member(description.table),
-            parent: None,
+            about: None,
             trial: page(parents.unwrap_or(description), 0, 1),
         }
     }
@@ -85,8 +87,8 @@ impl Identified for ListResource {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
         match list_row::identity(element, self.id, self.list.owner) {
             Ok(id) => Ok(Fingerprint {
-                id: match &self.parent {
-                    Some(parent) => list_row::of(parent, &id),
+                id: match &self.about {
+                    Some(about) => list_row::of(&about.text(), &id),
                     None => id,
                 },
                 source: xxh3_128(element).to_be_bytes(),
@@ -97,7 +99,7 @@ impl Identified for ListResource {
 
     fn decoder(&self) -> Box<dyn Decoder> {
         Box::new(ListDecoder {
-            plan: Plan::of(self.description.table, self.list.owner, self.parent.clone()),
+            plan: Plan::of(self.description.table, self.list.owner, self.about.clone()),
             children: ChildPlans::of(self.description.table),
         })
     }
@@ -109,11 +111,18 @@ impl Listing for ListResource {
         if !self.list.paged {
             request.query.clear();
         }
-        if let (Some(each), Some(parent)) = (&self.list.each, &self.parent) {
-            match each.named {
-                Named::InPath => request.path = request.path.replace(PARENT, &encoded(parent)),
-                Named::ByParameter(name) => request.query.push((name, parent.clone())),
+        match (self.list.each.map(|each| each.named), &self.about) {
+            (Some(Named::InPath), Some(About::Parent(id))) => {
+                request.path = request.path.replace(PARENT, &encoded(id));
             }
+            (Some(Named::ByParameter(name)), Some(About::Parent(id))) => {
+                request.query.push((name, id.clone()));
+            }
+            (Some(Named::ByDay(by)), Some(About::Day(day, ids))) => {
+                request.query.extend(ids.iter().map(|id| (by.ids, id.clone())));
+                request.query.extend(by.days.map(|name| (name, day.to_string())));
+            }
+            _ => {}
         }
         request
     }
@@ -134,15 +143,45 @@ impl Listing for ListResource {
         self.list.each.map(|each| each.parent)
     }
 
-    fn of_parent(&self, parent: &str) -> Option<Arc<dyn Listing>> {
-        is_addressable(parent).then(|| {
-            let listing: Arc<dyn Listing> = Arc::new(Self {
-                parent: Some(parent.to_owned()),
+    fn listings(&self, parents: &[String], complete: Option<Time>, now: Time) -> Vec<Arc<dyn Listing>> {
+        let Some(each) = self.list.each else {
+            return vec![Arc::new(self.clone())];
+        };
+        let of = |about: About| -> Arc<dyn Listing> {
+            Arc::new(Self {
+                about: Some(about),
                 ..self.clone()
-            });
-            listing
-        })
+            })
+        };
+        let parents = parents.iter().filter(|id| is_addressable(id));
+        match each.named {
+            Named::InPath | Named::ByParameter(_) => {
+                parents.map(|id| of(About::Parent(id.clone()))).collect()
+            }
+            Named::ByDay(by) => {
+                let parents: Vec<String> = parents.cloned().collect();
+                let chunks = || parents.chunks(by.at_once.max(1));
+                days(by, complete, now)
+                    .flat_map(|day| chunks().map(move |ids| About::Day(day, ids.to_vec())))
+                    .map(of)
+                    .collect()
+            }
+        }
     }
+}
+
+/// The days that are read: those whose numbers may have changed since the list was last complete, until today (UTC).
+fn days(by: ByDay, complete: Option<Time>, now: Time) -> impl Iterator<Item = NaiveDate> {
+    let back = |from: Time, days: u32| from.date_naive().checked_sub_days(Days::new(days.into()));
+    let first = match complete {
+        Some(complete) => back(complete.min(now), by.again),
+        None => back(now, by.first),
+    };
+    let last = now.date_naive();
+    first
+        .unwrap_or(last)
+        .iter_days()
+        .take_while(move |day| *day <= last)
 }
 
 struct ListDecoder {
@@ -184,5 +223,39 @@ impl Decoder for ListDecoder {
             into.rejects.push(reject(element, Some(print.id), problem));
         }
         into.read_counts.replaced_characters += fields.replaced;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn days_that_may_still_change_are_read_again() {
+        let by = ByDay {
+            ids: "id",
+            at_once: 50,
+            days: ["from", "to"],
+            first: 30,
+            again: 2,
+        };
+        let time = |text: &str| -> Time { text.parse().unwrap() };
+        let read = |complete: Option<&str>| -> Vec<String> {
+            let days = days(by, complete.map(time), time("2026-03-02T00:00:01Z"));
+            days.map(|day| day.to_string()).collect()
+        };
+        let first = read(None);
+        assert_eq!((first.len(), first[0].as_str()), (31, "2026-01-31"));
+        let again = ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02"];
+        assert_eq!(read(Some("2026-03-01T23:59:59Z")), again);
+        assert_eq!(
+            read(Some("2026-02-01T12:00:00Z")).len(),
+            32,
+            "after a month's pause"
+        );
+        // A watermark ahead of the clock is not believed.
+        assert_eq!(read(Some("2027-01-01T00:00:00Z")).len(), 3);
     }
 }

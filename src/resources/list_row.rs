@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use chrono::NaiveDate;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -70,8 +71,27 @@ pub(super) struct Plan {
     /// The member that holds the element's id.
     id: &'static str,
     owner: Option<&'static str>,
-    /// The parent of the listing, whose id is the first column.
-    parent: Option<String>,
+    /// What the listing is about, which is the first column.
+    about: Option<About>,
+}
+
+/// What a listing is about, if its list has several.
+#[derive(Debug, Clone)]
+pub(super) enum About {
+    /// The row of another list with this id.
+    Parent(String),
+    /// A day, and the rows of another list with these ids.
+    Day(NaiveDate, Vec<String>),
+}
+
+impl About {
+    /// The text of the first column.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Parent(id) => id.clone(),
+            Self::Day(day, _) => day.to_string(),
+        }
+    }
 }
 
 /// A column and the place of its value in the element.
@@ -96,11 +116,11 @@ pub(super) enum Value<'a> {
 }
 
 impl Plan {
-    /// The plan for `table`. `owner` is the member that names the owner of elements that do not belong to the list; `parent` is
-    /// the id in the first column, if the listing has a parent.
-    pub(super) fn of(table: &'static Table, owner: Option<&'static str>, parent: Option<String>) -> Self {
+    /// The plan for `table`. `owner` is the member that names the owner of elements that do not belong to the list; `about` is what
+    /// the first column holds, if the list has several listings.
+    pub(super) fn of(table: &'static Table, owner: Option<&'static str>, about: Option<About>) -> Self {
         let mut members: Vec<&'static str> = owner.into_iter().collect();
-        let columns = table.columns.iter().skip(usize::from(parent.is_some()));
+        let columns = table.columns.iter().skip(usize::from(about.is_some()));
         let whole = columns.clone().map(|column| column.source);
         let whole = owner
             .into_iter()
@@ -113,7 +133,7 @@ impl Plan {
             columns,
             id: id_member(table),
             owner,
-            parent,
+            about,
         }
     }
 
@@ -142,14 +162,20 @@ impl Plan {
             }
             values.push(value);
         }
-        let (key, parent) = match &self.parent {
-            Some(parent) => (of(parent, &id), Some(parent)),
-            None => (id, None),
+        let key = match &self.about {
+            Some(about) => of(&about.text(), &id),
+            None => id,
         };
-        let count = u16::try_from(values.len() + usize::from(parent.is_some())).unwrap_or(u16::MAX);
+        let count = u16::try_from(values.len() + usize::from(self.about.is_some())).unwrap_or(u16::MAX);
         let mut row = into.row(key.as_bytes(), modified_at, count);
-        if let Some(parent) = parent {
-            row.text(parent);
+        match &self.about {
+            Some(About::Parent(id)) => {
+                row.text(id);
+            }
+            Some(About::Day(day, _)) => {
+                row.date(Some(*day));
+            }
+            None => {}
         }
         for value in &values {
             value.write(&mut row);
@@ -200,8 +226,8 @@ impl Cell {
             ColumnKind::Bool => Value::Bool(fields.boolean(name, raw)?),
             ColumnKind::Timestamptz => Value::Moment(fields.date(name, raw)?),
             ColumnKind::Jsonb => Value::Json(fields.json(name, raw)?),
-            // No plain list has such a column, as a test of `lists.rs` checks.
-            ColumnKind::Bytea => Value::Text(None),
+            // No plain list has such a column in its elements, as a test of `lists.rs` checks.
+            ColumnKind::Date | ColumnKind::Bytea => Value::Text(None),
         })
     }
 }

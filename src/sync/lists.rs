@@ -121,8 +121,9 @@ async fn listings<S: Source, T: Store>(
         return Ok(None);
     }
     let ids = context.store.ids(parents).await?;
-    let listings = ids.iter().filter_map(|id| context.resource.of_parent(id));
-    Ok(Some(listings.collect()))
+    let complete = context.store.cursor(context.lease.slot).await?.watermark;
+    let now = context.store.now().await?;
+    Ok(Some(context.resource.listings(&ids, complete, now)))
 }
 
 fn without_parents<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Ended {

@@ -81,10 +81,9 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         match resource.parents() {
             None => by_the_tenant = self.count_listing(resource, found).await?,
             Some(parents) => {
-                for id in self.engine.store.ids(parents).await? {
-                    if let Some(listing) = resource.of_parent(&id) {
-                        by_the_tenant += self.count_listing(listing.as_ref(), found).await?;
-                    }
+                let (ids, now) = (self.engine.store.ids(parents).await?, self.engine.clock.now());
+                for listing in resource.listings(&ids, None, now) {
+                    by_the_tenant += self.count_listing(listing.as_ref(), found).await?;
                 }
             }
         }

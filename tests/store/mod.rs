@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL: what it promises of merges, leases, tokens, gaps and migrations.
 #![expect(clippy::expect_used, reason = "a test may, and is no library")]
 
+mod audit_names;
 mod connection;
 mod erasures;
 mod gaps;

@@ -157,7 +157,7 @@ pub(crate) async fn assert_list_equal(database: &Database, tenant: &Tenant, list
                 ColumnKind::Bool => format!("(j #>> {place})::bool"),
                 ColumnKind::Timestamptz => format!("(j #>> {place})::timestamptz"),
                 ColumnKind::Jsonb => format!("j #> {place}"),
-                ColumnKind::Text | ColumnKind::Bytea => format!("j #>> {place}"),
+                ColumnKind::Text | ColumnKind::Date | ColumnKind::Bytea => format!("j #>> {place}"),
             }
         })
         .collect();

@@ -58,6 +58,7 @@ async fn the_vendors_examples_are_in_the_tables_value_for_value() {
     only_the_requests_that_are_needed_were_sent(&stage.document, &stage.recorder);
     let database = &stage.service.database;
     every_list_is_equal(&stage.document, database).await;
+    statistics_are_equal(&stage.document, database).await;
     segments_are_equal(&stage.document, database).await;
     profile_properties_are_equal(&stage.document, database).await;
     profiles_are_equal(&stage.document, database).await;
@@ -133,6 +134,8 @@ fn only_the_requests_that_are_needed_were_sent(document: &Document, recorder: &R
         // that lists it again with the cursor that was just sent.
         ("GET /segments/aa9c3c86-edec-4ac5-8521-a1be602eb7c6/profiles", 2),
         ("GET /auditEvents", usize::try_from(FIRST_SCANS).unwrap()),
+        // The day of the test and the thirty before it; all dialogues of the example fit into one request.
+        ("GET /reporting/dialogues", 31),
     ];
     let lists = lists::all(document);
     let mut expected: BTreeMap<String, usize> = lists.iter().flat_map(lists::VendorList::calls).collect();
@@ -149,6 +152,45 @@ async fn every_list_is_equal(document: &Document, database: &PgPool) {
         assert!(list.rows() > 0, "{}", list.description.name());
         assert_rows(database, &list.query(), &list.expected()).await;
     }
+}
+
+/// The example is what the mock answers for each day.
+async fn statistics_are_equal(document: &Document, database: &PgPool) {
+    let example = document.first_example("/reporting/dialogues");
+    let days: Vec<(i64, i64)> = sqlx::query_as(
+        "select count(*), count(distinct day) from blueconic.dialogue_statistics
+         where day between current_date - 32 and current_date + 1",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap();
+    assert_eq!(days, [(62, 31)]);
+    let mut entries = example["dialogueStatistics"].as_array().unwrap().clone();
+    entries.sort_by_key(|entry| entry["dialogueId"].as_str().unwrap().to_owned());
+    let expected = entries.iter().map(|entry| -> Expected {
+        let number = |name: &str| Cell::Bigint(entry["statistics"][name].as_i64());
+        vec![
+            ("dialogue_id", Cell::text(&entry["dialogueId"])),
+            ("name", Cell::text(&entry["name"])),
+            ("enabled", Cell::Bool(entry["isEnabled"].as_bool())),
+            ("views", number("views")),
+            ("unique_views", number("uniqueViews")),
+            ("clicks", number("clicks")),
+            ("unique_clicks", number("uniqueClicks")),
+            ("conversions", number("conversions")),
+            ("unique_conversions", number("uniqueConversions")),
+            ("indirect_conversions", number("indirectConversions")),
+            ("total_conversions", number("totalConversions")),
+            ("statistics", Cell::Json(entry["statistics"].clone())),
+            ("body", Cell::Json(Value::Object(Map::new()))),
+        ]
+    });
+    let expected: Vec<Expected> = expected.collect();
+    let query =
+        "select distinct dialogue_id, name, enabled, views, unique_views, clicks, unique_clicks, conversions,
+          unique_conversions, indirect_conversions, total_conversions, statistics, body
+        from blueconic.dialogue_statistics order by dialogue_id";
+    assert_rows(database, query, &expected).await;
 }
 
 async fn segments_are_equal(document: &Document, database: &PgPool) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::resource::Identified;
+use crate::model::Time;
 use crate::model::page::Request;
 use crate::model::table::Table;
 
@@ -19,6 +20,7 @@ pub trait Listing: Identified {
     fn is_optional(&self) -> bool;
     /// The table of the parents; none: there is one listing.
     fn parents(&self) -> Option<&'static Table>;
-    /// The listing of one parent; none if no request can name it.
-    fn of_parent(&self, parent: &str) -> Option<Arc<dyn Listing>>;
+    /// The listings that follow from the parents with these ids. `complete` is when the list was last read completely, `now` the
+    /// current time. A parent that no request can name has none.
+    fn listings(&self, parents: &[String], complete: Option<Time>, now: Time) -> Vec<Arc<dyn Listing>>;
 }

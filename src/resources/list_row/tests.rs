@@ -99,7 +99,7 @@ static OF_PARENT: Table = Table {
 
 #[test]
 fn the_rest_keeps_what_no_column_holds_as_a_whole_and_a_parent_comes_first() {
-    let plan = Plan::of(&OF_PARENT, None, Some("p".to_owned()));
+    let plan = Plan::of(&OF_PARENT, None, Some(About::Parent("p".to_owned())));
     let element = r#"{"counts":[1,{"n":"\u0000"}],"runId":"r","made":{"by":"u","at":7},"new \"key\"":{"x":null},"none":null}"#;
     let (mut rows, mut fields) = (Rows::default(), Fields::default());
     assert!(plan.row(element.as_bytes(), &mut fields, &mut rows).is_ok());

@@ -1,8 +1,8 @@
 //! What the tenant shows, to whom and where: channels, dialogues, listeners, lifecycles, interactions.
 
 use super::common::{BODY, CREATED_AT, CREATOR, DESCRIPTION, ENABLED, ID, MODIFIED_AT, NAME, TABLE, TAGS};
-use crate::model::description::{Description, Each, List, Named, Reading};
-use crate::model::table::ColumnKind::{Bigint, Bool, Int, Jsonb, Text, TextArray};
+use crate::model::description::{ByDay, Description, Each, List, Named, Reading};
+use crate::model::table::ColumnKind::{Bigint, Bool, Date, Int, Jsonb, Text, TextArray};
 use crate::model::table::{Column, Table};
 
 pub(super) const CHANNELS: Description = Description {
@@ -203,6 +203,72 @@ pub(super) const INTERACTIONS: Description = Description {
         each: Some(Each {
             parent: CHANNELS.table,
             named: Named::ByParameter("channelId"),
+        }),
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const DIALOGUE_STATISTICS: Description = Description {
+    title: "Statistics of dialogues",
+    holds: "What dialogues brought, one row for each dialogue and day (UTC). A row stays when the tenant forgets the day; the last seven days are read again, since they may still change.",
+    path: "/reporting/dialogues",
+    // Release 102 renamed the array.
+    arrays: &["dialogueStatistics", "entries"],
+    oauth_scope: "read:dialogues",
+    table: &Table {
+        name: "dialogue_statistics",
+        columns: &[
+            Column::new("day", Date).comment("The day, by UTC."),
+            Column::new("dialogue_id", Text)
+                .from("dialogueId")
+                .comment("Id of the dialogue: see dialogues."),
+            Column::new("name", Text).from("name").comment("Its name."),
+            ENABLED,
+            Column::new("views", Bigint)
+                .from("statistics.views")
+                .comment("Views of it."),
+            Column::new("unique_views", Bigint)
+                .from("statistics.uniqueViews")
+                .comment("Profiles that viewed it."),
+            Column::new("clicks", Bigint)
+                .from("statistics.clicks")
+                .comment("Clicks on it."),
+            Column::new("unique_clicks", Bigint)
+                .from("statistics.uniqueClicks")
+                .comment("Profiles that clicked on it."),
+            Column::new("conversions", Bigint)
+                .from("statistics.conversions")
+                .comment("Direct conversions."),
+            Column::new("unique_conversions", Bigint)
+                .from("statistics.uniqueConversions")
+                .comment("Profiles with a direct conversion."),
+            Column::new("indirect_conversions", Bigint)
+                .from("statistics.indirectConversions")
+                .comment("Indirect conversions."),
+            Column::new("total_conversions", Bigint)
+                .from("statistics.totalConversions")
+                .comment("Direct and indirect conversions."),
+            Column::new("statistics", Jsonb).from("statistics").comment(
+                "All numbers of that day by the tenant's names, ratios included; null: there is no ratio.",
+            ),
+            BODY,
+        ],
+        key: &["day", "dialogue_id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "50 3 * * *",
+        paged: false,
+        keeps: true,
+        each: Some(Each {
+            parent: DIALOGUES.table,
+            named: Named::ByDay(ByDay {
+                ids: "dialogueId",
+                at_once: 50,
+                days: ["startDate", "endDate"],
+                first: 30,
+                again: 7,
+            }),
         }),
         ..List::PLAIN
     }),
