@@ -46,8 +46,17 @@ async fn a_second_full_backfill_writes_no_row_and_hardly_any_log() {
     database.run("alter system set autovacuum = off").await;
     database.run("select pg_reload_conf()").await;
     let program = program.with("DATABASE_URL", &database.url);
+    // Each small list costs a staging table, which has nothing to do with the number of profiles.
+    let command = [
+        "backfill",
+        "--full",
+        "segments",
+        "profile_properties",
+        "profiles",
+        "audit_events",
+    ];
     let start = wal(&database).await;
-    program.expect(0, &["backfill", "--full"]).await;
+    program.expect(0, &command).await;
     let (first, before) = (wal(&database).await - start, writes(&database).await);
     let profiles = before.iter().find(|(table, ..)| table == "profiles").unwrap();
     assert!(profiles.1 >= 30_000, "the counters count: {profiles:?}");
@@ -55,7 +64,7 @@ async fn a_second_full_backfill_writes_no_row_and_hardly_any_log() {
     database.run("vacuum blueconic.profiles").await;
     database.run("checkpoint").await;
     let start = wal(&database).await;
-    program.expect(0, &["backfill", "--full"]).await;
+    program.expect(0, &command).await;
     let second = wal(&database).await - start;
     assert_eq!(writes(&database).await, before);
     assert!(second * 50 < first, "{second} bytes of log after {first}");

@@ -447,6 +447,7 @@ fn of_many_objects(asked: &Asked) -> (u16, Value) {
                 (parent, FEW)
             }
             (Some(Named::ByParameter(name)), Some("")) => (asked.text(name), FEW),
+            (Some(Named::ByDay(by)), Some("")) => (asked.text(by.days[0]), FEW),
             (None, Some("")) if is_parent(described) => ("", FEW),
             (None, Some("")) => ("", MANY),
             _ => continue,
@@ -491,13 +492,18 @@ async fn forty_thousand_objects_take_a_request_a_page_and_one_a_parent_and_are_w
             } else {
                 assert_eq!(written, 0, "{name}: {counts:?}");
             }
-            let parents = entry
-                .description
-                .as_list()
-                .unwrap()
-                .each
-                .map_or(1, |_| FEW as u64);
-            let pages = counts.distinct.div_ceil(1000).max(parents);
+            let each = entry.description.as_list().unwrap().each;
+            let listings = match each.map(|each| each.named) {
+                None => 1,
+                Some(Named::InPath | Named::ByParameter(_)) => FEW as u64,
+                // All parents and one day.
+                Some(Named::ByDay(by)) if round == "first" => u64::from(by.first) + 1,
+                // The second reading may begin on the next day.
+                Some(Named::ByDay(by)) => counts
+                    .requests
+                    .clamp(u64::from(by.again) + 1, u64::from(by.again) + 2),
+            };
+            let pages = counts.distinct.div_ceil(1000).max(listings);
             assert_eq!(counts.requests, pages, "{name}: {counts:?}");
         }
     }

@@ -212,10 +212,10 @@ fn complaint(report: &RunReport) -> Option<Fault> {
     })
 }
 
-/// `{status, exit_code, runs: [the columns of sync.runs]}`.
+/// `{status, exit_code, runs: [the columns of sync.runs]}`, and `skipped: [{resource, why}]` if lists were skipped.
 async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Outcome<Value> {
     let mut runs = Vec::new();
-    for report in reports {
+    for report in reports.iter().filter(|report| !is_skipped(report)) {
         runs.push(match report.run_id {
             Some(id) => json!(store.run(id).await?),
             None => json!({
@@ -228,7 +228,20 @@ async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Ou
             }),
         });
     }
-    Ok(json!({ "status": exit.word(), "exit_code": exit.code(), "runs": runs }))
+    let mut summary = json!({ "status": exit.word(), "exit_code": exit.code(), "runs": runs });
+    let skipped = reports.iter().filter(|report| is_skipped(report));
+    let skipped: Vec<Value> = skipped
+        .map(|report| json!({ "resource": report.slot.resource, "why": report.ledger.error }))
+        .collect();
+    if !skipped.is_empty() {
+        summary["skipped"] = skipped.into();
+    }
+    Ok(summary)
+}
+
+/// Whether the tenant lacks the list, or the token may not read it.
+fn is_skipped(report: &RunReport) -> bool {
+    report.ledger.status == RunStatus::Skipped
 }
 
 /// The summary for a person.
@@ -238,8 +251,16 @@ pub(super) fn tell(reports: &[RunReport]) {
         "time",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(reports.iter().map(row));
+    rows.extend(reports.iter().filter(|report| !is_skipped(report)).map(row));
     output::line(&output::table(&rows));
+    let skipped = reports.iter().filter(|report| is_skipped(report));
+    let skipped: Vec<&str> = skipped.map(|report| report.slot.resource).collect();
+    if !skipped.is_empty() {
+        output::line(&format!(
+            "skipped, since the tenant has no such list or the token may not read it: {}",
+            skipped.join(", ")
+        ));
+    }
 }
 
 fn row(report: &RunReport) -> Vec<String> {

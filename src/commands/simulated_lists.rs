@@ -1,7 +1,7 @@
 //! Describes the plain lists of the registry for the simulated tenant, which knows nothing of this program and serves these
 //! lists beside its own.
 
-use simulated_tenant::lists::{Each, List, Member, MemberKind};
+use simulated_tenant::lists::{self, Each, List, Member, MemberKind};
 
 use crate::model::description::{self, Description, Named, Registry};
 use crate::model::table::{Column, ColumnKind, REST};
@@ -35,11 +35,10 @@ fn list(registry: Registry, description: &'static Description, of: &description:
             None => None,
             Some(each) => Some(Each {
                 of: registry.named(each.parent.name)?.path,
-                parameter: match each.named {
-                    Named::InPath => None,
-                    Named::ByParameter(name) => Some(name),
-                    // The simulated tenant keeps no numbers by day.
-                    Named::ByDay(_) => return None,
+                named: match each.named {
+                    Named::InPath => lists::Named::InPath,
+                    Named::ByParameter(name) => lists::Named::ByParameter(name),
+                    Named::ByDay(by) => lists::Named::ByDay(by.ids, by.days[0]),
                 },
             }),
         },

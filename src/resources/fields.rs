@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::model::Time;
 
 use super::dates;
-use super::json_text;
+use super::json_text::{self, TooDeep};
 
 /// A field of an element as raw JSON.
 pub(super) type RawField<'a> = Option<&'a RawValue>;
@@ -91,8 +91,13 @@ impl Fields {
     pub(super) fn json<'a>(&mut self, name: &str, raw: RawField<'a>) -> Result<Option<Cow<'a, str>>, Wrong> {
         match raw.map(RawValue::get) {
             None | Some("null") => Ok(None),
-            Some(json) => json_text::storable(name, json, &mut self.replaced).map(Some),
+            Some(json) => self.storable(name, json).map(Some),
         }
+    }
+
+    /// JSON text in a form that PostgreSQL stores.
+    pub(super) fn storable<'a>(&mut self, name: &str, json: &'a str) -> Result<Cow<'a, str>, Wrong> {
+        json_text::storable(json, &mut self.replaced).map_err(|_| wrong(name, TooDeep::WANTED, json))
     }
 
     /// An array of strings, without its nulls; empty for null and absent.

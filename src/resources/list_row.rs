@@ -13,7 +13,6 @@ use crate::model::table::{Column, ColumnKind, REST, Table};
 
 use super::fields::{Fields, RawField, wrong};
 use super::identity::{Problem, id_of, object};
-use super::json_text;
 
 /// Separates an element's id from its owner or its parent.
 const OF: char = '\u{1f}';
@@ -196,8 +195,7 @@ fn rest_as_object(rest: &[Rest<'_>], fields: &mut Fields) -> Result<String, Prob
         object.push_str(value.get());
     }
     object.push('}');
-    let cleaned = json_text::storable(REST, &object, &mut fields.replaced)?.into_owned();
-    Ok(cleaned)
+    Ok(fields.storable(REST, &object)?.into_owned())
 }
 
 impl Cell {

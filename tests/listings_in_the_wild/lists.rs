@@ -192,7 +192,10 @@ async fn a_segment_that_no_address_can_hold_is_reported_and_the_others_are_count
         if asked.path.contains("a%2Fb") {
             return (400, json!({"message": "ambiguous path"}));
         }
-        (200, json!({"totalResults": 0, "profiles": []}))
+        if asked.path.ends_with("/profiles") {
+            return (200, json!({"totalResults": 0, "profiles": []}));
+        }
+        (404, json!({"message": "no such resource"}))
     })
     .await;
     let (_database, program) = at(&tenant).await;

@@ -2,7 +2,7 @@
 //! lists that a simulated tenant serves. A new list changes no test.
 
 use blueconic_sync::commands::simulated_lists;
-use blueconic_sync::model::description::Description;
+use blueconic_sync::model::description::{Description, Named};
 use blueconic_sync::resources::registry::RESOURCES;
 use simulated_tenant::lists::List;
 
@@ -44,4 +44,10 @@ pub(crate) fn tables() -> Vec<&'static str> {
 /// The plain lists as a simulated tenant serves them.
 pub(crate) fn lists() -> Vec<List> {
     simulated_lists::of(RESOURCES)
+}
+
+/// Whether the list has a listing for each day, so that its rows follow from the day of the test.
+pub(crate) fn is_by_day(list: &Description) -> bool {
+    let each = list.as_list().and_then(|list| list.each);
+    each.is_some_and(|each| matches!(each.named, Named::ByDay(_)))
 }

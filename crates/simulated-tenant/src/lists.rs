@@ -33,8 +33,19 @@ pub struct List {
 pub struct Each {
     /// The path of the parents' list.
     pub of: &'static str,
-    /// The parameter that names the parent; none: the path has `{parent}` in its place.
-    pub parameter: Option<&'static str>,
+    /// How a request names the parent.
+    pub named: Named,
+}
+
+/// How a request names the parent of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// In the path, in place of `{parent}`.
+    InPath,
+    /// By this parameter.
+    ByParameter(&'static str),
+    /// Several parents by the first parameter, and a day by the second. There is an element for each of the parents, with its id.
+    ByDay(&'static str, &'static str),
 }
 
 /// A member of an element.
@@ -95,6 +106,10 @@ pub(crate) fn served(lists: &[List], seed: u64, made_from: i64) -> Vec<ServedLis
         let own = salt(list.path);
         let listings = match list.each {
             None => vec![listing(list, String::new(), own, ELEMENTS)],
+            Some(Each {
+                named: Named::ByDay(..),
+                ..
+            }) => Vec::new(),
             Some(each) => (0..ELEMENTS)
                 .map(|ordinal| {
                     let parent = id(salt(each.of), ordinal);
@@ -183,20 +198,43 @@ impl ServedList {
         self.listings.iter().flat_map(of).collect()
     }
 
-    /// The listing for a request with this path and these parameters.
-    pub(crate) fn listing(&self, path: &str, query: &Query) -> Option<&Listing> {
-        let Some(each) = self.list.each else {
-            return (path == self.list.path).then(|| self.listings.first()).flatten();
-        };
-        let parent = match each.parameter {
-            Some(name) if path == self.list.path => query.one(name)?,
-            Some(_) => return None,
-            None => {
+    /// The elements of the listing for a request with this path and these parameters.
+    pub(crate) fn elements(&self, path: &str, query: &Query) -> Option<Vec<Node>> {
+        let is_here = path == self.list.path;
+        let named = self.list.each.map(|each| each.named);
+        let parent = match named {
+            None if is_here => "",
+            Some(Named::ByParameter(name)) if is_here => query.one(name)?,
+            Some(Named::ByDay(ids, day)) if is_here => {
+                return Some(self.of_day(query.all(ids), query.one(day)?));
+            }
+            None | Some(Named::ByParameter(_) | Named::ByDay(..)) => return None,
+            Some(Named::InPath) => {
                 let (before, after) = self.list.path.split_once("{parent}")?;
                 path.strip_prefix(before)?.strip_suffix(after)?
             }
         };
-        self.listings.iter().find(|listing| listing.parent == parent)
+        let listing = self.listings.iter().find(|listing| listing.parent == parent)?;
+        Some(listing.elements.clone())
+    }
+
+    /// An element for each of the parents, which is the same whenever it is asked for.
+    fn of_day<'id>(&self, parents: impl Iterator<Item = &'id str>, day: &str) -> Vec<Node> {
+        let number = |text: &str| {
+            text.bytes()
+                .fold(GOLDEN, |hash, byte| mix(hash ^ u64::from(byte)))
+        };
+        let of = |parent: &str| {
+            let salt = number(day) ^ number(parent);
+            match element(&self.list, salt, 0, 0) {
+                Node::Object(mut members) => {
+                    members[0].1 = Node::text(parent.to_owned());
+                    Node::Object(members)
+                }
+                other => other,
+            }
+        };
+        parents.map(of).collect()
     }
 }
 

@@ -22,14 +22,15 @@ pub(super) fn list(
     let path = uri.path().strip_prefix(&state.settings.api_path);
     let path = path.filter(|_| method == Method::GET).ok_or_else(unknown)?;
     let query = Query::of(uri);
-    let at = |served: &'_ ServedList| {
+    let at = |served: &ServedList| {
         Some((
-            served.list.clone(),
-            served.listing(path, &query)?.elements.clone(),
+            served.list.array,
+            served.list.scope,
+            served.elements(path, &query)?,
         ))
     };
-    let (list, elements) = state.lists.iter().find_map(at).ok_or_else(unknown)?;
-    state.allow(headers, list.scope)?;
-    let body = envelope(list.array, &elements, query.paging()?, Node::clone);
+    let (array, scope, elements) = state.lists.iter().find_map(at).ok_or_else(unknown)?;
+    state.allow(headers, scope)?;
+    let body = envelope(array, &elements, query.paging()?, Node::clone);
     Ok(json(Body::from(state.writer().document(&Node::Object(body)))))
 }
