@@ -13,6 +13,7 @@ mod proofs;
 mod schedule;
 mod store;
 mod tenant;
+mod timelines;
 mod tree;
 mod web;
 

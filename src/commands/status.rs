@@ -256,6 +256,16 @@ fn trouble(resource: &ResourceStatus) {
             format::precise(ahead)
         ));
     }
+    if let Some(timelines) = resource
+        .timelines
+        .filter(|timelines| timelines.profiles_with_gaps > 0)
+    {
+        output::line(&format!(
+            "\n{name}: the timelines of {} profiles may be incomplete: `blueconic.timeline_gaps` says which and why\n  \
+             do: where the reason is `full_answer`, raise `resources.profiles.timeline_count`",
+            format::count(timelines.profiles_with_gaps)
+        ));
+    }
     let Some(run) = &resource.last_run else { return };
     match (&run.error, &run.hint) {
         (Some(error), Some(hint)) => output::line(&format!(

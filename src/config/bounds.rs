@@ -79,6 +79,7 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("resources.profiles.page_size", Count(1), Count(1_000_000), "the tenant answers with at most 1000000"),
     from("resources.profiles.overlap", Time(0), Time(366 * DAY), "`backfill --full` reads everything"),
     from("resources.profiles.max_removals", Count(0), Count(1_000_000_000_000), "a table has fewer rows"),
+    from("resources.profiles.timeline_count", Count(1), Count(100_000), "zero asks for no event, and an array of the tenant is read up to 100000 entries"),
     from("resources.audit_events.page_size", Count(1), Count(1000), "the tenant answers with at most 1000"),
     from("resources.audit_events.overlap", Time(0), Time(3660 * DAY), "no tenant keeps events for longer"),
     from("resources.audit_events.scans[].overlap", Time(0), Time(3660 * DAY), "no tenant keeps events for longer"),

@@ -311,6 +311,20 @@ pub struct Profiles {
     /// How many rows a run may remove without approval.
     #[serde(default, deserialize_with = "units::removals")]
     pub max_removals: Option<Removals>,
+    /// Whether their timelines are read.
+    pub timeline: Timeline,
+    /// The events of a timeline that are requested with each profile.
+    pub timeline_count: NonZeroU32,
+}
+
+/// How timelines are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timeline {
+    /// Not at all.
+    Off,
+    /// With each profile.
+    WithProfiles,
 }
 
 /// Audit events.

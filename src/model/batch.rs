@@ -209,6 +209,8 @@ pub struct Advance {
     pub watermark: Option<Time>,
     /// The segment that a complete full walk read; none leaves the stored segment.
     pub segment: Option<String>,
+    /// The complete full walk that the watermark belongs to has read the timelines as well.
+    pub timelines: bool,
     /// Gaps to record. A time range that is in a gap already is not recorded twice.
     pub gaps: Vec<(TimeRange, GapReason)>,
     /// The size of an answer: doubtful gaps whose answers were smaller were not cut by a cap.

@@ -96,6 +96,9 @@ pub struct CursorPosition {
     pub opened_at: Time,
     /// The requested properties; empty means all.
     pub properties: Vec<String>,
+    /// Whether all of its runs so far have read the timelines as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timelines: bool,
     /// Pages that ended whole.
     pub pages: u64,
     /// Elements read in those pages, repeats included.
@@ -221,6 +224,7 @@ mod tests {
                 began_at: Time::UNIX_EPOCH,
                 opened_at: Time::UNIX_EPOCH,
                 properties: Vec::new(),
+                timelines: false,
                 pages: 0,
                 read: 0,
                 divided_at: Some(vec!["b".to_owned()]),

@@ -406,6 +406,23 @@ pub fn timestamp(time: Time) -> i64 {
     time.timestamp_micros() - POSTGRES_EPOCH_MICROS
 }
 
+/// The `timestamptz` in the field at this index of an encoded tuple; none if it is null.
+pub fn timestamp_at(tuple: &[u8], index: usize) -> Option<Time> {
+    let mut rest = tuple.get(2..)?;
+    for place in 0..=index {
+        let (length, fields) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+        let (field, after) = fields.split_at_checked(length.unwrap_or(0))?;
+        if place == index {
+            length?;
+            let micros = i64::from_be_bytes(field.try_into().ok()?);
+            return Time::from_timestamp_micros(micros.checked_add(POSTGRES_EPOCH_MICROS)?);
+        }
+        rest = after;
+    }
+    None
+}
+
 /// A length in COPY's format. `limits.element_size` bounds elements far below two GiB.
 fn length(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
@@ -414,6 +431,24 @@ fn length(bytes: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timestamp_is_found_in_an_encoded_tuple() {
+        let mut rows = Rows::default();
+        let times = [
+            Time::from_timestamp_millis(-62_135_596_800_000),
+            None,
+            Time::from_timestamp_micros(1),
+        ];
+        let mut row = rows.row(b"", None, 6);
+        row.text("a text").null().text("");
+        for time in times {
+            row.timestamp(time);
+        }
+        let tuple = rows.tuples().next().unwrap_or_default();
+        assert_eq!([3, 4, 5].map(|index| timestamp_at(tuple, index)), times);
+        assert_eq!([0, 1, 6].map(|index| timestamp_at(tuple, index)), [None; 3]);
+    }
 
     fn batch(rows: &[(&[u8], Option<i64>)]) -> Rows {
         let mut batch = Rows::default();

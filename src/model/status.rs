@@ -48,10 +48,22 @@ pub struct ResourceStatus {
     /// Rows that the last complete full walk missed and about which no look-up has decided yet; in the scope `full` alone.
     #[serde(default)]
     pub sweep_backlog: i64,
+    /// The timelines of profiles; in the scope `full` alone, and none until a complete walk has read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timelines: Option<Timelines>,
     /// The lease; none before the first run.
     pub lease: Option<Lease>,
     /// When the schedule runs it next.
     pub next_run_at: Option<Time>,
+}
+
+/// The state of `blueconic.timeline_events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timelines {
+    /// The table holds every event that the tenant listed at this time.
+    pub complete_as_of: Time,
+    /// Profiles whose timelines may be incomplete: those in `blueconic.timeline_gaps`.
+    pub profiles_with_gaps: i64,
 }
 
 impl ResourceStatus {

@@ -11,20 +11,56 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// The merge rule of staged rows.
     pub merge: Merge,
-    /// The tables whose rows belong to a row of this one. They are loaded with it and leave with it.
+    /// The tables whose rows belong to a row of this one. Those that are read are loaded with it; all leave with it.
     pub children: &'static [Child],
+}
+
+impl Table {
+    /// The child tables that are loaded with a row. Rows of the others come from a time when the settings had them read.
+    pub fn read_children(&self) -> impl Iterator<Item = &'static Child> {
+        self.children.iter().filter(|child| child.is_read)
+    }
+
+    /// Whether any child table is loaded with a row.
+    pub fn reads_children(&self) -> bool {
+        self.read_children().next().is_some()
+    }
+
+    /// Whether a row may leave rows in child tables that move to its survivor.
+    pub fn keeps_history(&self) -> bool {
+        self.children
+            .iter()
+            .any(|child| child.table.merge == Merge::ChildHistory)
+    }
 }
 
 /// A table whose rows belong to the rows of another one, its parent.
 #[derive(Debug)]
 pub struct Child {
-    /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`].
+    /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`] or
+    /// [`Merge::ChildHistory`].
     pub table: &'static Table,
     /// The path of its rows in the parent's element: an array of objects. The sources of its columns are paths within such an object.
+    /// Empty: the rows come from elsewhere.
     pub source: &'static str,
+    /// The index, among the children that are read, of the table with the gaps of this one. It records items that cannot be
+    /// stored, which otherwise make the whole element a reject, and arrays that may be cut off.
+    pub gaps: Option<usize>,
+    /// Whether the settings have it read.
+    pub is_read: bool,
 }
 
 impl Child {
+    /// A child table that is read from an array, without gaps.
+    pub const fn new(table: &'static Table, source: &'static str) -> Self {
+        Self {
+            table,
+            source,
+            gaps: None,
+            is_read: true,
+        }
+    }
+
     /// The column that holds the parent's key.
     pub const fn parent(&self) -> &'static str {
         self.table.key[0]
@@ -46,6 +82,8 @@ pub struct Column {
     pub source: &'static str,
     /// The comment on the column in the database.
     pub comment: &'static str,
+    /// Whether the value is an array of `{id, values}`, which becomes an object: each id with its values.
+    pub keyed: bool,
 }
 
 impl Column {
@@ -56,6 +94,7 @@ impl Column {
             kind,
             source: "",
             comment: "",
+            keyed: false,
         }
     }
 
@@ -69,6 +108,12 @@ impl Column {
     #[must_use]
     pub const fn rest(self) -> Self {
         self.from(REST)
+    }
+
+    /// The same for an array of `{id, values}`.
+    #[must_use]
+    pub const fn keyed(self) -> Self {
+        Self { keyed: true, ..self }
     }
 
     /// The same with its comment.
@@ -114,4 +159,7 @@ pub enum Merge {
     /// Of each parent whose children differ: delete the rows that it no longer has, insert or update the rows that differ. For
     /// child tables.
     Child,
+    /// As `Child`, but a row that the parent no longer has stays, and where parents merge, the loser's rows move to the survivor. The
+    /// table is partitioned by month of the timestamp in its key. For child tables that are kept beyond the tenant's horizon.
+    ChildHistory,
 }

@@ -89,11 +89,12 @@ pub(crate) async fn advance(
         missing::forget_of_another_segment(connection, slot, segment).await?;
     }
     sqlx::query!(
-        "insert into sync.cursors (resource, scope, position, watermark, updated_at, segment)
-         values ($1, $2, $3, $4, $5, $6)
+        "insert into sync.cursors (resource, scope, position, watermark, updated_at, segment, timelines_as_of)
+         values ($1, $2, $3, $4, $5, $6, case when $7::boolean then $4::timestamptz end)
          on conflict (resource, scope) do update set
            position = excluded.position,
            watermark = greatest(cursors.watermark, excluded.watermark),
+           timelines_as_of = greatest(cursors.timelines_as_of, excluded.timelines_as_of),
            segment = coalesce(excluded.segment, cursors.segment),
            updated_at = excluded.updated_at",
         slot.resource,
@@ -101,7 +102,8 @@ pub(crate) async fn advance(
         json(slot, advance.position.as_ref())?,
         watermark,
         now,
-        advance.segment
+        advance.segment,
+        advance.timelines
     )
     .execute(&mut *connection)
     .await
@@ -124,7 +126,10 @@ fn bound(now: Time) -> Time {
 /// Removes a watermark that lies in the future, so that an earlier one can replace it.
 async fn forget_ahead(connection: &mut PgConnection, slot: Slot, now: Time) -> Result<(), Error> {
     sqlx::query!(
-        "update sync.cursors set watermark = null where resource = $1 and scope = $2 and watermark > $3",
+        "update sync.cursors set
+           watermark = case when watermark <= $3 then watermark end,
+           timelines_as_of = case when timelines_as_of <= $3 then timelines_as_of end
+         where resource = $1 and scope = $2 and (watermark > $3 or timelines_as_of > $3)",
         slot.resource,
         slot.scope.as_str(),
         bound(now)

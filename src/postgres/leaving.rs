@@ -81,14 +81,14 @@ pub(crate) fn remembers(table: &Table) -> Vec<Place> {
             let tables = ["blueconic.profile_aliases", "blueconic.profile_tombstones"];
             tables.map(|name| Place::new(name, &columns)).into()
         }
-        Merge::Upsert | Merge::Occurrence | Merge::Child => Vec::new(),
+        Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory => Vec::new(),
     }
 }
 
 /// The staging tables of a connection that name a row.
 pub(crate) fn stages(table: &Table) -> Vec<Place> {
     let own = Place::new(staging(table), &[table.key[0]]);
-    let children = table.children.iter();
+    let children = table.read_children();
     let children = children.map(|child| Place::new(staging(child.table), &[child.parent()]));
     std::iter::once(own).chain(children).collect()
 }
@@ -138,14 +138,7 @@ mod tests {
     #[test]
     fn what_leaves_follows_from_the_description() {
         static CHILD: Table = table("things", &["parent_id", "id"], &[]);
-        static PARENT: Table = table(
-            "parents",
-            &["id"],
-            &[Child {
-                table: &CHILD,
-                source: "things",
-            }],
-        );
+        static PARENT: Table = table("parents", &["id"], &[Child::new(&CHILD, "things")]);
         let of = |table| {
             let places = leaves(table);
             places.iter().map(Place::delete).collect::<Vec<_>>()

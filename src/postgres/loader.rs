@@ -22,6 +22,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::known::{self, LOOKING, LookedUp};
 use crate::postgres::known_in_memory::InMemory;
 use crate::postgres::merge::Statements;
+use crate::postgres::partitions::KnownPartitions;
 use crate::postgres::profiles::{Contents, MergeContext};
 use crate::postgres::reject_quota::RejectQuota;
 use crate::postgres::rejects::OpenRejects;
@@ -65,6 +66,8 @@ pub struct PostgresLoader {
     quota: Arc<RejectQuota>,
     /// The hashes of stored profiles in memory.
     in_memory: Option<Arc<InMemory>>,
+    /// The partitions that are there.
+    partitions: KnownPartitions,
 }
 
 /// How a batch is loaded into the table.
@@ -113,6 +116,7 @@ impl PostgresLoader {
             open_rejects,
             quota,
             in_memory,
+            partitions: KnownPartitions::new(),
         })
     }
 
@@ -191,6 +195,7 @@ impl PostgresLoader {
         }
         let repeated = from_length(batch.rows.deduplicate() + batch.children.deduplicate());
         let stored_rejects = self.quota.admit(&batch.rejects);
+        self.make_partitions(&batch).await?;
         if batch.fresh && self.table.merge == Merge::Profile && self.direct_conflicts < MOST_DIRECT_CONFLICTS
         {
             match self
@@ -211,7 +216,6 @@ impl PostgresLoader {
             self.staging_dirty = true;
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
             children::stage(&mut self.connection, &self.sql, &batch).await?;
-            partitions::for_staged(&mut self.connection, self.table.name, &self.sql).await?;
         }
         let mut written = self
             .commit_persistently(&batch, advance.as_ref(), LoadMethod::Staged, stored_rejects)
@@ -225,6 +229,17 @@ impl PostgresLoader {
             self.staging_dirty = false;
         }
         Ok(written)
+    }
+
+    /// Makes the partitions that the rows of a batch need.
+    async fn make_partitions(&mut self, batch: &Batch) -> Result<(), Error> {
+        let own = std::iter::once((&self.sql, &batch.rows));
+        let children = self.sql.children.iter().zip(batch.children.tables());
+        for (sql, rows) in own.chain(children) {
+            let (months, known) = (sql.months.as_ref(), &mut self.partitions);
+            partitions::for_rows(&mut self.connection, months, rows, known).await?;
+        }
+        Ok(())
     }
 
     async fn commit_persistently(
@@ -301,7 +316,7 @@ impl PostgresLoader {
                 profiles::insert(&mut transaction, batch, context).await?
             }
             Merge::Profile => profiles::merge(&mut transaction, batch, context).await?,
-            Merge::Upsert | Merge::Occurrence | Merge::Child => {
+            Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory => {
                 merge_plainly(&mut transaction, batch, context).await?
             }
         };

@@ -1,12 +1,14 @@
 //! The SQL that merges staged rows into a table, generated from the table's description: one function for each
-//! [`Merge`] rule. Only this file, `sweep_sql.rs`, `leaving.rs` and `child_hashes.rs` generate SQL, from the parts in `sql.rs`.
+//! [`Merge`] rule. Only this file, `sweep_sql.rs`, `leaving.rs`, `moving.rs` and `child_hashes.rs` generate SQL, from the parts in `sql.rs`.
 //!
 //! Every rule reads rows in the order of their keys, so that all merges lock in the same order, and writes no row that would
 //! stay the same. [`the_later_reading`] decides which of two readings of a profile stays.
 
-use crate::model::table::{Column, ColumnKind, Merge, Table};
+use crate::model::table::{Merge, Table};
 use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::leaving::{self, Place};
+use crate::postgres::moving;
+use crate::postgres::partitions::Months;
 use crate::postgres::sql::{
     SYNCED_AT, create_staging, element_id, insert_or_update, key, key_in_order, names, nothing, quoted,
     relation, sql_type, staging,
@@ -53,8 +55,8 @@ pub(crate) struct Statements {
     /// the inserted ids, the number of late rows, the seconds of the latest one, and with children the updated ids. For a child
     /// table, `$2` are the parents whose children are replaced, and nothing is returned.
     pub(crate) merge: String,
-    /// For a partitioned table: the months of staged rows.
-    pub(crate) staged_months: Option<String>,
+    /// For a partitioned table: what its partitions follow from.
+    pub(crate) months: Option<Months>,
     /// The statements of the child tables.
     pub(crate) children: Vec<Self>,
     /// The statements for the hashes of children; none if a load compares all rows anyway, or if there are no children.
@@ -63,6 +65,8 @@ pub(crate) struct Statements {
     pub(crate) drop_losers: String,
     /// Delete what leaves with deleted rows: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
+    /// Move the history of merged rows to their survivors: [`moving::moves`].
+    pub(crate) moves: Vec<String>,
     /// Delete the ids `$1` from staging.
     pub(crate) unstage: Vec<String>,
 }
@@ -100,14 +104,15 @@ impl Statements {
                 Merge::Upsert => upsert(table, &staging_name),
                 Merge::Profile => profile(table, &staging_name),
                 Merge::Occurrence => occurrence(table, &staging_name),
-                Merge::Child => child(table, &staging_name),
+                Merge::Child | Merge::ChildHistory => child(table, &staging_name),
             },
-            staged_months: staged_months(table, &staging_name),
+            months: Months::of(table),
             staging_name,
-            children: table.children.iter().map(|child| Self::of(child.table)).collect(),
-            hashes: (asked && !table.children.is_empty()).then(|| HashStatements::of(table)),
+            children: table.read_children().map(|child| Self::of(child.table)).collect(),
+            hashes: (asked && table.reads_children()).then(|| HashStatements::of(table)),
             drop_losers: drop_losers(table),
             deletes_below: leaving::deletes_below(table),
+            moves: moving::moves(table),
             unstage: leaving::stages(table).iter().map(Place::delete).collect(),
         }
     }
@@ -134,31 +139,39 @@ fn upsert(table: &Table, staging: &str) -> String {
 }
 
 /// [`Merge::Child`]: for the parents `$2`, deletes children that are not staged, inserts missing ones and updates those that
-/// differ.
+/// differ. [`Merge::ChildHistory`]: the same without the deletion.
 fn child(table: &Table, staging: &str) -> String {
     let parent = quoted(table.key[0]);
+    let incoming = format!(
+        "select {} from {staging} where {parent} = any ($2::text[])",
+        names(table, "")
+    );
+    let gone = match table.merge {
+        Merge::ChildHistory => String::new(),
+        _ => format!("with gone as ({}) ", delete_unlisted(table, staging, &parent)),
+    };
+    format!(
+        "{gone}{insert}
+         where ({stored}) is distinct from ({excluded})",
+        insert = insert_or_update(table, &[], &incoming),
+        stored = names(table, "stored."),
+        excluded = names(table, "excluded."),
+    )
+}
+
+/// Deletes the children of the parents `$2` that are not staged.
+fn delete_unlisted(table: &Table, staging: &str, parent: &str) -> String {
     let same_key: Vec<String> = table
         .key
         .iter()
         .map(|name| format!("incoming.{0} = stored.{0}", quoted(name)))
         .collect();
-    let incoming = format!(
-        "select {} from {staging} where {parent} = any ($2::text[])",
-        names(table, "")
-    );
     format!(
-        "with gone as (
-           delete from {relation} as stored
-           where stored.{parent} = any ($2)
-             and not exists (select from {staging} as incoming where {same_key})
-         )
-         {insert}
-         where ({stored}) is distinct from ({excluded})",
+        "delete from {relation} as stored
+         where stored.{parent} = any ($2)
+           and not exists (select from {staging} as incoming where {same_key})",
         relation = relation(table),
         same_key = same_key.join(" and "),
-        insert = insert_or_update(table, &[], &incoming),
-        stored = names(table, "stored."),
-        excluded = names(table, "excluded."),
     )
 }
 
@@ -205,10 +218,10 @@ fn profile(table: &Table, staging: &str) -> String {
            (select max(seconds) from late){updated}
          from merged",
         insert = insert_or_update(table, &[ASKED_AT], &incoming),
-        updated = if table.children.is_empty() {
-            ""
-        } else {
+        updated = if table.reads_children() {
             ", coalesce(array_agg(id) filter (where not inserted), '{}')"
+        } else {
+            ""
         },
         later = the_later_reading(),
         key = quoted(table.key[0]),
@@ -253,24 +266,6 @@ fn the_later_reading() -> String {
                )
              )"
     )
-}
-
-fn staged_months(table: &Table, staging: &str) -> Option<String> {
-    let (Merge::Occurrence, Some(moment)) = (table.merge, moment(table)) else {
-        return None;
-    };
-    Some(format!(
-        "select distinct date_trunc('month', {0} at time zone 'UTC') at time zone 'UTC' from {staging}",
-        quoted(moment.name)
-    ))
-}
-
-/// The column by which a table of occurrences is partitioned: the timestamp in its key.
-fn moment(table: &Table) -> Option<&Column> {
-    table
-        .columns
-        .iter()
-        .find(|column| column.kind == ColumnKind::Timestamptz && table.key.contains(&column.name))
 }
 
 /// Returns whether a table is empty.

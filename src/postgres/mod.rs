@@ -27,6 +27,7 @@ pub mod loader;
 mod merge;
 pub mod migrate;
 mod missing;
+mod moving;
 mod own_session;
 mod partitions;
 pub mod pool;

@@ -16,7 +16,7 @@ use crate::model::table::{ColumnKind, Table};
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, FORGET_RETURNED, GONE_BEFORE, Statements};
-use crate::postgres::{children, copy, leaving};
+use crate::postgres::{children, copy, leaving, moving};
 
 /// The context of a merge.
 #[derive(Debug, Clone, Copy)]
@@ -57,13 +57,14 @@ pub(crate) async fn merge(
         return Ok(written);
     }
     let (inserted, updated) = merge_rows(connection, batch, &locked, context, &mut written).await?;
+    // The children are written before losers leave, so that their history moves along.
+    let rows = inserted.iter().chain(&updated).map(String::as_str);
+    children::merge(connection, context.sql, batch, context.now, rows, &mut written).await?;
     let fresh = inserted.iter().map(String::as_str).collect();
     departures
         .apply(connection, batch, context, &fresh, &mut written)
         .await?;
     refresh_hashes(connection, batch, context, &mut written).await?;
-    let rows = inserted.iter().chain(&updated).map(String::as_str);
-    children::merge(connection, context.sql, batch, context.now, rows, &mut written).await?;
     if !batch.rehash.is_empty() || !context.compared.is_empty() || batch.children.alone() > 0 {
         let rows = remove_placeholders(connection, &locked).await?;
         if rows > 0 && !context.compared.is_empty() {
@@ -158,7 +159,12 @@ impl<'load> Departures<'load> {
         let gone: BTreeSet<&str> = self.ids.iter().copied().chain(merged).collect();
         drop_losers(connection, context.sql, &gone, inserted, written).await?;
         write_merge_tombstones(connection, &self.losers, context).await?;
-        forget_returned(connection, &met).await
+        forget_returned(connection, &met).await?;
+        // An alias of a profile that returned is gone by now, so that no history follows it.
+        let gone: Vec<&str> = gone.into_iter().collect();
+        moving::to_survivors(connection, &context.sql.moves, &gone, context.now).await?;
+        leaving::delete(connection, &context.sql.deletes_below, &gone, REMOVING).await?;
+        Ok(())
     }
 }
 
@@ -297,7 +303,6 @@ async fn drop_losers(
         .fetch_one(&mut *connection)
         .await
         .doing(REMOVING)?;
-    leaving::delete(connection, &sql.deletes_below, &losers, REMOVING).await?;
     let fresh = gone.iter().filter(|id| inserted.contains(id.as_str())).count();
     written.inserted -= from_length(fresh);
     written.unchanged += from_length(fresh);

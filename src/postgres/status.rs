@@ -8,7 +8,7 @@ use sqlx::{Decode, Postgres, Type};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Observer;
 use crate::model::position::Slot;
-use crate::model::status::{AuditRename, Lease, ResourceStatus, Run, Status, Token, TokenStatus};
+use crate::model::status::{AuditRename, Lease, ResourceStatus, Run, Status, Timelines, Token, TokenStatus};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
@@ -85,6 +85,11 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
              ) as "lasting_gaps!",
              (select count(*) from sync.walk_missing as m
               where m.resource = $1 and $2 = 'full') as "sweep_backlog!",
+             (select jsonb_build_object(
+                'complete_as_of', t.complete_as_of, 'profiles_with_gaps', t.open_gaps)
+              from blueconic.freshness as t
+              where t.resource = 'timeline_events' and $1 = 'profiles' and $2 = 'full'
+             ) as "timelines?: Json<Timelines>",
              extract(epoch from sync.clock() - f.complete_as_of)::float8 as lag_seconds,
              case when c.watermark <= sync.clock() + interval '1 minute' then least(c.watermark, sync.clock()) end
                as watermark,
@@ -122,6 +127,7 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
         open_gaps: row.open_gaps,
         lasting_gaps: row.lasting_gaps,
         sweep_backlog: row.sweep_backlog,
+        timelines: row.timelines.map(|Json(timelines)| timelines),
         lease: row.lease.map(|Json(lease)| lease),
         next_run_at: row.next_run_at,
     })

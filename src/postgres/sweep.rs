@@ -17,7 +17,7 @@ use crate::postgres::profiles::{Tombstone, write_tombstones};
 use crate::postgres::retry::Attempts;
 use crate::postgres::seen::HashRange;
 use crate::postgres::sweep_sql::SweepStatements;
-use crate::postgres::{boundary, leases, leaving, missing, profiles, seen};
+use crate::postgres::{boundary, leases, leaving, missing, moving, profiles, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -152,12 +152,16 @@ async fn remove_once(
         )
     });
     let gone = delete(&mut transaction, sql, walk, &leaving).await?;
+    if table.merge == Merge::Profile {
+        let tombstones = tombstones(verdicts, &gone, &erased);
+        write_sweep_tombstones(&mut transaction, &tombstones, lease, now).await?;
+        let losers = tombstones.iter().filter(|tombstone| tombstone.survivor.is_some());
+        let losers: Vec<&str> = losers.map(|tombstone| tombstone.id).collect();
+        moving::to_survivors(&mut transaction, &sql.moves, &losers, now).await?;
+    }
     if !sql.deletes_below.is_empty() {
         let left: Vec<&str> = gone.iter().map(String::as_str).collect();
         leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
-    }
-    if table.merge == Merge::Profile {
-        write_sweep_tombstones(&mut transaction, verdicts, &gone, &erased, lease, now).await?;
     }
     let mut missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
     missed.retain(|id| !erased.has(id));
@@ -215,35 +219,40 @@ async fn delete(
         .doing(REMOVING)
 }
 
-/// Tombstones, and aliases for merges, of the rows that went; none that would name an erased person.
-async fn write_sweep_tombstones(
-    connection: &mut PgConnection,
-    verdicts: &[(String, Verdict)],
-    gone: &[String],
+/// The tombstones of the rows that went, in order; none that would name an erased person.
+fn tombstones<'sweep>(
+    verdicts: &'sweep [(String, Verdict)],
+    gone: &'sweep [String],
     erased: &Erased,
-    lease: &Lease,
-    now: Time,
-) -> Result<(), Error> {
+) -> Vec<Tombstone<'sweep>> {
     let by_id: HashMap<&str, &Verdict> = verdicts
         .iter()
         .map(|(id, verdict)| (id.as_str(), verdict))
         .collect();
     let mut gone: Vec<&str> = gone.iter().map(String::as_str).collect();
     gone.sort_unstable();
-    let tombstones: Vec<Tombstone<'_>> = gone
-        .iter()
+    gone.iter()
         .filter_map(|id| tombstone(id, by_id.get(id)?))
         .filter(|tombstone| {
             !erased.has(tombstone.id) && !tombstone.survivor.is_some_and(|survivor| erased.has(survivor))
         })
-        .collect();
+        .collect()
+}
+
+/// Writes tombstones, and aliases for merges.
+async fn write_sweep_tombstones(
+    connection: &mut PgConnection,
+    tombstones: &[Tombstone<'_>],
+    lease: &Lease,
+    now: Time,
+) -> Result<(), Error> {
     let losers = tombstones
         .iter()
         .filter_map(|tombstone| Some((tombstone.id, tombstone.survivor?)))
         .filter(|(loser, survivor)| loser != survivor)
         .collect();
     profiles::record_aliases(connection, &losers, now).await?;
-    write_tombstones(connection, &tombstones, lease, now).await
+    write_tombstones(connection, tombstones, lease, now).await
 }
 
 fn tombstone<'sweep>(id: &'sweep str, verdict: &'sweep Verdict) -> Option<Tombstone<'sweep>> {

@@ -2,6 +2,7 @@
 
 use crate::model::table::Table;
 use crate::postgres::leaving;
+use crate::postgres::moving;
 use crate::postgres::sql::{SYNCED_AT, element_id, relation};
 
 /// What a sweep asks of a table.
@@ -26,6 +27,8 @@ pub(crate) struct SweepStatements {
     pub(crate) remove: String,
     /// Delete what leaves with them: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
+    /// Move the history of merged rows: [`moving::moves`].
+    pub(crate) moves: Vec<String>,
 }
 
 impl SweepStatements {
@@ -89,6 +92,7 @@ impl SweepStatements {
                 "delete from {name} as stored where {stored_id} = any ($3) and {may_go} returning {stored_id}"
             ),
             deletes_below: leaving::deletes_below(table),
+            moves: moving::moves(table),
         }
     }
 }

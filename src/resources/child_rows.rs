@@ -3,12 +3,15 @@
 
 use serde_json::value::RawValue;
 
+use crate::model::Time;
 use crate::model::children::{ChildHash, Children};
 use crate::model::rows::Rows;
 use crate::model::table::{Child, Table};
 
-use super::fields::{self, Fields, RawField, wrong};
+use super::child_gaps::{GapReason, Gaps};
+use super::fields::{self, Fields, RawField, Wrong, wrong};
 use super::identity::{LONGEST_ID, Problem};
+use super::keyed_json::keyed;
 use super::list_row::{Cell, Value, below, members, raw_below};
 
 /// The plan by which the children of each element become rows, made once per table.
@@ -18,6 +21,8 @@ pub(super) struct ChildPlans {
     members: Vec<&'static str>,
     /// One plan for each child table whose rows come in the element.
     plans: Vec<ChildPlan>,
+    /// How many items of each array the request asks for; none: all of them.
+    asked_for: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -34,16 +39,65 @@ struct ChildPlan {
     cells: Vec<Cell>,
 }
 
+/// Why an item has no row.
+struct ItemProblem {
+    reason: GapReason,
+    said: String,
+}
+
+impl From<Problem> for ItemProblem {
+    fn from(problem: Problem) -> Self {
+        let said = match problem {
+            Problem::Shape(said) => said,
+            Problem::NoId => "an item has no `id`".to_owned(),
+        };
+        Self {
+            reason: GapReason::WrongShape,
+            said,
+        }
+    }
+}
+
+impl From<Wrong> for ItemProblem {
+    fn from(wrong: Wrong) -> Self {
+        Problem::from(wrong).into()
+    }
+}
+
+impl From<serde_json::Error> for ItemProblem {
+    fn from(error: serde_json::Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<ItemProblem> for Problem {
+    fn from(problem: ItemProblem) -> Self {
+        Self::Shape(problem.said)
+    }
+}
+
 impl ChildPlans {
     /// The plans for the child tables of `table`.
     pub(super) fn of(table: &'static Table) -> Self {
         let mut members = Vec::new();
-        let plans = table.children.iter().enumerate();
+        let plans = table.read_children().enumerate();
         let plans = plans.filter(|(_, child)| !child.source.is_empty());
         let plans = plans
             .map(|(place, child)| ChildPlan::of(place, child, &mut members))
             .collect();
-        Self { members, plans }
+        Self {
+            members,
+            plans,
+            asked_for: None,
+        }
+    }
+
+    /// The same where a request asks for so many items of each array.
+    pub(super) fn asking_for(self, items: Option<usize>) -> Self {
+        Self {
+            asked_for: items,
+            ..self
+        }
     }
 
     /// Whether the table has no children in its elements.
@@ -63,7 +117,15 @@ impl ChildPlans {
         let found = members(element, &self.members)?;
         for plan in &self.plans {
             let member = found.get(plan.member).copied().flatten();
-            if let Err(problem) = plan.read(member, id, fields, into) {
+            let read = match plan.child.gaps {
+                Some(place) => {
+                    plan.read_what_can_be(member, id, fields, self.asked_for, into)
+                        .write(place, id, into);
+                    Ok(())
+                }
+                None => plan.read(member, id, fields, into),
+            };
+            if let Err(problem) = read {
                 into.discard();
                 return Err(problem);
             }
@@ -97,21 +159,57 @@ impl ChildPlan {
         fields: &mut Fields,
         into: &mut Children,
     ) -> Result<(), Problem> {
-        let source = self.child.source;
-        let array = raw_below(member, self.below, source)?;
-        for item in fields::array(source, array)? {
+        for item in self.items(member)? {
             self.row(item, id, fields, into)?;
         }
         Ok(())
     }
 
+    /// Reads the items that can be stored. Returns the gaps: the others, and an array with as many items as were asked for.
+    fn read_what_can_be(
+        &self,
+        member: RawField<'_>,
+        id: &str,
+        fields: &mut Fields,
+        asked_for: Option<usize>,
+        into: &mut Children,
+    ) -> Gaps {
+        let mut gaps = Gaps::default();
+        let items = match self.items(member) {
+            Ok(items) => items,
+            Err(problem) => {
+                let problem = ItemProblem::from(problem);
+                gaps.note(problem.reason, &problem.said);
+                return gaps;
+            }
+        };
+        let mut oldest: Option<Time> = None;
+        for item in &items {
+            match self.row(item, id, fields, into) {
+                Ok(moment) => oldest = oldest.into_iter().chain(moment).min(),
+                Err(problem) => gaps.note(problem.reason, &problem.said),
+            }
+        }
+        if asked_for == Some(items.len()) {
+            gaps.note_full(items.len(), oldest);
+        }
+        gaps
+    }
+
+    fn items<'a>(&self, member: RawField<'a>) -> Result<Vec<&'a RawValue>, Problem> {
+        let source = self.child.source;
+        let array = raw_below(member, self.below, source)?;
+        Ok(fields::array(source, array)?)
+    }
+
+    /// Adds the row of an item. Returns the timestamp in its key.
     fn row(
         &self,
         item: &RawValue,
         id: &str,
         fields: &mut Fields,
         into: &mut Children,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<Time>, ItemProblem> {
         if !item.get().starts_with('{') {
             return Err(wrong(self.child.source, "a list of objects", item.get()).into());
         }
@@ -119,7 +217,12 @@ impl ChildPlan {
         let mut values = Vec::with_capacity(self.cells.len());
         for cell in &self.cells {
             let raw = cell.raw(found.get(cell.member).copied().flatten())?;
-            values.push(cell.value(raw, fields)?);
+            values.push(match raw {
+                Some(raw) if cell.column.keyed => {
+                    Value::Json(Some(keyed(cell.column.source, raw, fields)?.into()))
+                }
+                raw => cell.value(raw, fields)?,
+            });
         }
         let key = self.key(&values)?;
         let count = u16::try_from(values.len() + 1).unwrap_or(u16::MAX);
@@ -128,24 +231,33 @@ impl ChildPlan {
         for value in &values {
             value.write(&mut row);
         }
-        Ok(())
+        Ok(self.in_key(&values).find_map(|(_, value)| match value {
+            Value::Moment(moment) => *moment,
+            _ => None,
+        }))
+    }
+
+    /// The columns of the child's key after the parent's, with their values.
+    fn in_key<'v, 'a>(&'v self, values: &'v [Value<'a>]) -> impl Iterator<Item = (&'v Cell, &'v Value<'a>)> {
+        let all = self.cells.iter().zip(values);
+        all.filter(|(cell, _)| self.child.table.key.contains(&cell.column.name))
     }
 
     /// The encoded fields of the child's key after the parent's.
-    fn key(&self, values: &[Value<'_>]) -> Result<Vec<u8>, Problem> {
+    fn key(&self, values: &[Value<'_>]) -> Result<Vec<u8>, ItemProblem> {
         let mut key = Rows::default();
         let mut fields = key.row(b"", None, 0);
         let place = fields.place();
-        for (cell, value) in self.cells.iter().zip(values) {
-            if !self.child.table.key.contains(&cell.column.name) {
-                continue;
-            }
-            if value.is_null() {
+        for (cell, value) in self.in_key(values) {
+            if value.is_null() || (self.child.gaps.is_some() && is_empty_text(value)) {
                 let said = format!(
                     "an item of `{}` has no `{}`",
                     self.child.source, cell.column.source
                 );
-                return Err(Problem::Shape(said));
+                return Err(ItemProblem {
+                    reason: GapReason::without(cell.column.name),
+                    said,
+                });
             }
             value.write(&mut fields);
         }
@@ -155,8 +267,13 @@ impl ChildPlan {
                 "the key of an item of `{}` is longer than {LONGEST_ID} bytes",
                 self.child.source
             );
-            return Err(Problem::Shape(said));
+            return Err(Problem::Shape(said).into());
         }
         Ok(key)
     }
+}
+
+/// Whether a value is a text without a character.
+fn is_empty_text(value: &Value<'_>) -> bool {
+    matches!(value, Value::Text(Some(text)) if text.is_empty())
 }

@@ -4,11 +4,13 @@
 
 mod audit_events;
 mod audit_key;
+mod child_gaps;
 mod child_rows;
 mod dates;
 mod fields;
 mod identity;
 mod json_text;
+mod keyed_json;
 mod list;
 mod list_row;
 mod lists;
@@ -19,3 +21,4 @@ mod reject;
 mod segment_counter;
 mod segment_profiles;
 mod segment_resolver;
+mod timeline;

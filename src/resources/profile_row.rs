@@ -11,36 +11,46 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::model::batch::{Batch, Known};
 use crate::model::children::{CHILDLESS, ChildHash, Parent};
-use crate::model::table::{Column, ColumnKind, Merge, Table};
+use crate::model::table::{Child, Column, ColumnKind, Merge, Table};
 
 use super::child_rows::ChildPlans;
 use super::fields::Fields;
 use super::identity::Problem;
+use super::timeline;
 use crate::json::bitmap::Bitmap;
 
 use draft::{CompleteProfile, Draft, jsonb_order};
 pub(super) use loose::segment_ids;
 
-/// The table of profiles.
-pub(super) static TABLE: Table = Table {
-    name: "profiles",
-    columns: &[
-        Column::new("id", ColumnKind::Text).from("id").comment("The profile's id at the tenant."),
-        Column::new("created_at", ColumnKind::Timestamptz).from("creationDate").comment("When it was made at the tenant (creationDate, else the property creationdate)."),
-        Column::new("modified_at", ColumnKind::Timestamptz).comment("When it last changed at the tenant (the property lastmodifieddate)."),
-        Column::new("privacy_legislation", ColumnKind::Text).from("privacyLegislation").comment("The legislation under which it was collected, such as GDPR."),
-        Column::new("permission_level", ColumnKind::Text).from("permissions.level").comment("What may be stored of it: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
-        Column::new("consented_objectives", ColumnKind::TextArray).comment("Objectives consented to; empty when there are none."),
-        Column::new("refused_objectives", ColumnKind::TextArray).comment("Objectives refused; empty when there are none."),
-        Column::new("segment_ids", ColumnKind::TextArray).from("segments").comment("Ids of the segments it is in; profile_segments unnests them, segment_members() finds by one."),
-        Column::new("properties", ColumnKind::Jsonb).from("properties").comment("Property id to its values, an array of texts in the order in which they came (a null that came stays one): {\"email\": [\"a@b.example\"], \"visits\": [\"3\"]}."),
-        Column::new("source_hash", ColumnKind::Bytea).comment("Hash over the element's bytes as they came: equal bytes need no decoding."),
-        Column::new("content_hash", ColumnKind::Bytea).comment("Hash over its meaning: equal content needs no writing."),
-    ],
-    key: &["id"],
-    merge: Merge::Profile,
-    children: &[],
-};
+/// The columns of the table of profiles.
+const COLUMNS: &[Column] = &[
+    Column::new("id", ColumnKind::Text).from("id").comment("The profile's id at the tenant."),
+    Column::new("created_at", ColumnKind::Timestamptz).from("creationDate").comment("When it was made at the tenant (creationDate, else the property creationdate)."),
+    Column::new("modified_at", ColumnKind::Timestamptz).comment("When it last changed at the tenant (the property lastmodifieddate)."),
+    Column::new("privacy_legislation", ColumnKind::Text).from("privacyLegislation").comment("The legislation under which it was collected, such as GDPR."),
+    Column::new("permission_level", ColumnKind::Text).from("permissions.level").comment("What may be stored of it: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
+    Column::new("consented_objectives", ColumnKind::TextArray).comment("Objectives consented to; empty when there are none."),
+    Column::new("refused_objectives", ColumnKind::TextArray).comment("Objectives refused; empty when there are none."),
+    Column::new("segment_ids", ColumnKind::TextArray).from("segments").comment("Ids of the segments it is in; profile_segments unnests them, segment_members() finds by one."),
+    Column::new("properties", ColumnKind::Jsonb).from("properties").comment("Property id to its values, an array of texts in the order in which they came (a null that came stays one): {\"email\": [\"a@b.example\"], \"visits\": [\"3\"]}."),
+    Column::new("source_hash", ColumnKind::Bytea).comment("Hash over the element's bytes as they came: equal bytes need no decoding."),
+    Column::new("content_hash", ColumnKind::Bytea).comment("Hash over its meaning: equal content needs no writing."),
+];
+
+const fn table(children: &'static [Child]) -> Table {
+    Table {
+        name: "profiles",
+        columns: COLUMNS,
+        key: &["id"],
+        merge: Merge::Profile,
+        children,
+    }
+}
+
+/// The table of profiles whose timelines are not read.
+pub(super) static TABLE: Table = table(&timeline::UNREAD);
+/// The table of profiles whose timelines are read.
+pub(super) static TABLE_WITH_TIMELINES: Table = table(&timeline::READ);
 
 /// The seeds of the hashes. They follow from the decoder's version and from every setting that changes what is stored.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +85,14 @@ impl ProfileRows {
             draft: Draft::default(),
             bitmap: Bitmap::default(),
             slow_reads: 0,
+        }
+    }
+
+    /// The same where a request asks for so many items of each child array.
+    pub(super) fn asking_for(self, items: Option<usize>) -> Self {
+        Self {
+            children: self.children.asking_for(items),
+            ..self
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::config::settings::Profiles as Settings;
+use crate::config::settings::{Profiles as Settings, Timeline};
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
@@ -45,7 +45,9 @@ const DECODER_VERSION: u32 = 3;
 
 /// Profiles as a resource.
 pub(super) struct Profiles {
-    description: &'static Description,
+    table: &'static Table,
+    /// How many events of each timeline are requested; none: no timeline.
+    event_count: Option<u32>,
     page_size: u32,
     segment: String,
     properties: Vec<String>,
@@ -60,18 +62,27 @@ impl Profiles {
         properties.dedup();
         let fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
         let seed = xxh3_64(fingerprint.as_bytes());
-        let children = description.table.children;
+        let (table, event_count) = match settings.timeline {
+            Timeline::Off => (description.table, None),
+            Timeline::WithProfiles => (
+                &profile_row::TABLE_WITH_TIMELINES,
+                Some(settings.timeline_count.get()),
+            ),
+        };
         let seeds = HashSeeds {
-            // A changed child table means that every element is decoded again, while no row of a profile changes.
-            source: if children.is_empty() {
-                seed
+            // A changed child table means that every element is decoded again, while no row of a profile changes. So does another
+            // number of requested events, since it decides whether a timeline may be cut off.
+            source: if table.reads_children() {
+                let described = format!("{fingerprint}\u{1f}{}{event_count:?}", described(table));
+                xxh3_64(described.as_bytes())
             } else {
-                xxh3_64(format!("{fingerprint}\u{1f}{}", described(children)).as_bytes())
+                seed
             },
             content: seed,
         };
         Self {
-            description,
+            table,
+            event_count,
             page_size: settings.page_size.get(),
             segment: settings.segment.clone(),
             seeds,
@@ -80,8 +91,8 @@ impl Profiles {
     }
 }
 
-/// Everything in the description of child tables that decides what is stored.
-fn described(children: &[Child]) -> String {
+/// Everything in the description of the child tables that decides what is stored.
+fn described(table: &Table) -> String {
     let of = |child: &Child| {
         let columns = child.table.columns.iter();
         let columns: Vec<String> = columns
@@ -89,12 +100,12 @@ fn described(children: &[Child]) -> String {
             .collect();
         format!("{} {} {}", child.table.name, child.source, columns.join("\u{1f}"))
     };
-    children.iter().map(of).collect::<Vec<_>>().join("\u{1f}")
+    table.read_children().map(of).collect::<Vec<_>>().join("\u{1f}")
 }
 
 impl Resource for Profiles {
     fn table(&self) -> &'static Table {
-        self.description.table
+        self.table
     }
 
     fn trial_request(&self) -> Request {
@@ -127,11 +138,9 @@ impl Identified for Profiles {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ProfileDecoder(ProfileRows::new(
-            self.properties.clone(),
-            self.seeds,
-            self.description.table,
-        )))
+        let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table);
+        let asked_for = self.event_count.and_then(|count| usize::try_from(count).ok());
+        Box::new(ProfileDecoder(rows.asking_for(asked_for)))
     }
 }
 
@@ -145,6 +154,7 @@ impl Walkable for Profiles {
             ("expand", "profiles.profile.permissions".to_owned()),
             ("expand", "profiles.profile.replace".to_owned()),
         ];
+        query.extend(timeline("profiles.profile.timeline", self.event_count));
         query.extend(selected(&position.properties));
         if let Some((from, to)) = position.range {
             query.push(("refinement", modified_within(from, to)));
@@ -161,11 +171,16 @@ impl Walkable for Profiles {
         self.properties.clone()
     }
 
+    fn reads_timelines(&self) -> bool {
+        self.event_count.is_some()
+    }
+
     fn lookup(&self, id: &str) -> Request {
         let mut query = vec![
             ("expand", "profile.segments".to_owned()),
             ("expand", "profile.permissions.exceptions".to_owned()),
         ];
+        query.extend(timeline("profile.timeline", self.event_count));
         query.extend(selected(&self.properties));
         Request {
             path: format!("/profiles/{}", encoded(id)),
@@ -220,6 +235,13 @@ fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String
         .filter(|id| !properties.is_empty() && properties.iter().all(|own| own != id));
     let listed = properties.iter().map(String::as_str);
     listed.chain(always).map(|id| ("profileProperty", id.to_owned()))
+}
+
+/// The query parameters that ask for the newest `count` events of each timeline.
+fn timeline(expansion: &str, count: Option<u32>) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let expansion = expansion.to_owned();
+    let parameters = count.map(|count| [("expand", expansion), ("eventCount", count.to_string())]);
+    parameters.into_iter().flatten()
 }
 
 /// The refinement of an increment, in the form of the vendor's `RefinementBean`.

@@ -181,6 +181,7 @@ mod tests {
             began_at: time,
             opened_at: time,
             properties: Vec::new(),
+            timelines: false,
             pages: 0,
             read: 0,
             divided_at: None,

@@ -241,7 +241,10 @@ async fn resumable<S: Source, T: Store>(
         }
     };
     if usable {
-        return Ok(Some(walk));
+        return Ok(Some(CursorPosition {
+            timelines: walk.timelines && context.resource.reads_timelines(),
+            ..walk
+        }));
     }
     give_up(context).await?;
     Ok(None)
@@ -280,7 +283,7 @@ async fn transfer<S: Source, T: Store>(
         stored,
     };
     let bytes = context.bounds.known_bytes;
-    let is_worth_it = start.range.is_none() && table.children.is_empty() && stored > 0 && bytes > 0;
+    let is_worth_it = start.range.is_none() && !table.reads_children() && stored > 0 && bytes > 0;
     let known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
     let mut walked = Box::pin(pipeline::run(Arc::new(transfer), start)).await?;
     if let Some(mut known) = known {

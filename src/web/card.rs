@@ -141,6 +141,12 @@ fn facts(resource: &ResourceStatus, now: Time) -> Markup {
             @if resource.sweep_backlog > 0 {
                 dt { "To be looked up" } dd { (format::count(resource.sweep_backlog)) " that a walk missed" }
             }
+            @if let Some(timelines) = resource.timelines {
+                (fact_of("Timelines as of", Some(timelines.complete_as_of), now))
+                @if timelines.profiles_with_gaps > 0 {
+                    dt { "Timeline gaps" } dd { (format::count(timelines.profiles_with_gaps)) " profiles" }
+                }
+            }
             @if resource.next_run_at.is_some_and(|at| at <= now) {
                 dt { "Next run" } dd { "due now" }
             } @else {

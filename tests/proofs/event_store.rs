@@ -231,6 +231,10 @@ impl SweepStore for EventStore {
         Err(not_for_events())
     }
 
+    async fn forget_waiting(&self, _table: &'static Table, _lease: &Lease, _walk: Walk) -> Outcome<()> {
+        Err(not_for_events())
+    }
+
     async fn note_missing(&self, _table: &'static Table, _lease: &Lease, _walk: Walk) -> Outcome<u64> {
         Err(not_for_events())
     }

@@ -36,7 +36,9 @@ pub(crate) fn scopes() -> Vec<String> {
 /// All tables for analysts, sorted by name.
 pub(crate) fn tables() -> Vec<&'static str> {
     let beside_profiles = ["profile_aliases", "profile_tombstones"];
-    let mut tables: Vec<&str> = RESOURCES.names().chain(beside_profiles).collect();
+    let children = RESOURCES.iter().flat_map(|one| one.table.children);
+    let children = children.map(|child| child.table.name);
+    let mut tables: Vec<&str> = RESOURCES.names().chain(beside_profiles).chain(children).collect();
     tables.sort_unstable();
     tables
 }

@@ -39,10 +39,7 @@ const GADGETS: Description = Description {
         ],
         key: &["id"],
         merge: Merge::Upsert,
-        children: &[Child {
-            table: &PARTS,
-            source: "built.of",
-        }],
+        children: &[Child::new(&PARTS, "built.of")],
     },
     reading: Reading::List(List {
         enabled: true,

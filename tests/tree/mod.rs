@@ -89,10 +89,7 @@ fn with_children(table: &Table, children: &'static [Child]) -> Table {
 }
 
 /// The one description.
-static CHILDREN: [Child; 1] = [Child {
-    table: &DEVICES,
-    source: "devices",
-}];
+static CHILDREN: [Child; 1] = [Child::new(&DEVICES, "devices")];
 
 fn registry() -> Registry {
     registry_with(&CHILDREN)

@@ -70,14 +70,8 @@ fn element(id: &str, changed: Option<usize>) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_row_of_three_hundred_columns_for_each_parent_beside_many_rows_of_few() {
     let children = [
-        Child {
-            table: traits(),
-            source: "traits",
-        },
-        Child {
-            table: &super::DEVICES,
-            source: "devices",
-        },
+        Child::new(traits(), "traits"),
+        Child::new(&super::DEVICES, "devices"),
     ];
     let scene = Scene::with(registry_with(Vec::from(children).leak()), &migration()).await;
     for id in ["p", "q", "r"] {

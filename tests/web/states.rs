@@ -73,6 +73,7 @@ fn resource(name: &str, scope: Scope, last_run: Run) -> ResourceStatus {
         open_gaps: 0,
         lasting_gaps: 0,
         sweep_backlog: 0,
+        timelines: None,
         lease: None,
         next_run_at: Some(at(420)),
     }
@@ -121,6 +122,7 @@ pub(crate) fn fresh() -> Status {
         open_gaps: 0,
         lasting_gaps: 0,
         sweep_backlog: 0,
+        timelines: None,
         lease: None,
         next_run_at: Some(at(2)),
     };

@@ -29,6 +29,13 @@ pub trait SweepStore: Send + Sync + 'static {
         walk: Walk,
         seen: &IdHasher,
     ) -> impl Future<Output = Outcome<Candidates>> + Send;
+    /// Removes the history of merged rows whose survivors this complete walk has not brought. Asserts the lease.
+    fn forget_waiting(
+        &self,
+        table: &'static Table,
+        lease: &Lease,
+        walk: Walk,
+    ) -> impl Future<Output = Outcome<()>> + Send;
     /// The ids of candidates after `after`, in order, at most `limit`.
     fn unseen(
         &self,

@@ -14,6 +14,8 @@ pub trait Walkable: Identified {
     fn page(&self, position: &CursorPosition, shrink: u32) -> Request;
     /// The requested properties; empty means all. A walk's position fixes them at its start.
     fn selection(&self) -> Vec<String>;
+    /// Whether pages and look-ups ask for timelines.
+    fn reads_timelines(&self) -> bool;
     /// The request for one element by its id.
     fn lookup(&self, id: &str) -> Request;
     /// The verdict from a look-up of `id`, which asks whether the profile is still in `segment`.

@@ -93,7 +93,7 @@ pub(crate) async fn leave_out_erased(
     match table.merge {
         Merge::Profile => ids.extend(profiles_in(batch)),
         Merge::Occurrence if !batch.rows.is_empty() => ids.extend(staged_objects(connection).await?),
-        Merge::Occurrence | Merge::Upsert | Merge::Child => {}
+        Merge::Occurrence | Merge::Upsert | Merge::Child | Merge::ChildHistory => {}
     }
     let erased = Erased::among(connection, hasher, ids).await?;
     if erased.is_empty() {
@@ -110,7 +110,9 @@ pub(crate) async fn leave_out_erased(
             unstage_objects(connection, &erased).await?;
             with_rejects_redacted(batch, &erased)
         }
-        Merge::Occurrence | Merge::Upsert | Merge::Child => with_rejects_redacted(batch, &erased),
+        Merge::Occurrence | Merge::Upsert | Merge::Child | Merge::ChildHistory => {
+            with_rejects_redacted(batch, &erased)
+        }
     }))
 }
 

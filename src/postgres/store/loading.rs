@@ -29,7 +29,7 @@ impl LoadStore for PostgresStore {
     ) -> Outcome<PostgresLoader> {
         let Pools { data, monitor, .. } = &self.pools;
         // A child that changed has another hash than its parent's row (`sync.child_hashes`).
-        let is_known_by_hash = table.merge == Merge::Profile && table.children.is_empty();
+        let is_known_by_hash = table.merge == Merge::Profile && !table.reads_children();
         let is_full = is_known_by_hash && lease.slot.scope == Scope::Full;
         let in_memory = walk.filter(|_| is_full).map(|walk| self.own.known.of(walk.id));
         let opening = async {
@@ -71,7 +71,7 @@ impl LoadStore for PostgresStore {
 
     async fn after_full_walk(&self, table: &'static Table, loaded: Option<u64>) -> Outcome<Vec<String>> {
         let mut put_off = self.index(table, Build::after(loaded)).await?;
-        let children = table.children.iter().map(|child| child.table);
+        let children = table.read_children().map(|child| child.table);
         for table in std::iter::once(table).chain(children) {
             let session = self.watched(upkeep::REFRESHING).await?;
             put_off.extend(upkeep::refresh(session, table).await?);

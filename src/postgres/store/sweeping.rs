@@ -9,7 +9,7 @@ use crate::model::seen::IdHasher;
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
-use crate::postgres::{cursors, division, missing, seen, sweep};
+use crate::postgres::{cursors, division, missing, moving, seen, sweep};
 
 use super::PostgresStore;
 
@@ -49,6 +49,13 @@ impl SweepStore for PostgresStore {
     async fn candidates(&self, table: &'static Table, walk: Walk, seen: &IdHasher) -> Outcome<Candidates> {
         self.watch(SWEEPING, async |session| {
             sweep::candidates(session, table, walk, seen).await
+        })
+        .await
+    }
+
+    async fn forget_waiting(&self, table: &'static Table, lease: &Lease, walk: Walk) -> Outcome<()> {
+        self.watch(SWEEPING, async |session| {
+            moving::forget_waiting(session, table, lease, walk).await
         })
         .await
     }

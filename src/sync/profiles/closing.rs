@@ -174,6 +174,8 @@ async fn look_for_candidates<S: Source, T: Store>(
         context,
         store.after_full_walk(context.resource.table(), loaded).await?,
     );
+    let (table, walk) = (context.resource.table(), walk_of(position));
+    store.forget_waiting(table, context.lease, walk).await?;
     if walk_end == (FullWalk::EndsNow { all_met: true }) {
         tracing::debug!("the walk met every stored profile: the sweep has no candidates");
         return Ok(Candidates::default());
@@ -199,6 +201,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
     // Everything that the walk read is loaded, so increments may start at the walk's start, whether or not the sweep succeeds.
     let complete = Advance {
         segment: Some(position.segment.clone()),
+        timelines: position.timelines,
         ..moved(Some(position.clone()), Some(position.began_at))
     };
     store.advance(context.lease, &complete).await?;

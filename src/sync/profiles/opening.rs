@@ -50,6 +50,7 @@ pub(super) async fn open<S: Source, T: Store>(
         began_at: times.claimed,
         opened_at,
         properties: context.resource.selection(),
+        timelines: context.resource.reads_timelines(),
         pages: 0,
         read: 0,
         divided_at: Some(divided_at),

@@ -191,6 +191,7 @@ mod tests {
             began_at: at(began_at),
             opened_at: at(0),
             properties: Vec::new(),
+            timelines: false,
             pages: 0,
             read: 0,
             divided_at: None,

@@ -280,6 +280,7 @@ impl SinceWalk {
             position: None,
             watermark: Some(watermark),
             segment: None,
+            timelines: false,
             gaps: self.gaps.clone(),
             disproves: None,
             covered: within(known, &self.covered),

@@ -1,0 +1,198 @@
+//! The history of merged rows: the rows of their child tables that are kept ([`Merge::ChildHistory`]). They move to the survivor of
+//! the merge, under the survivor's id, so that a child always belongs to its parent's own id. The survivor may not be stored yet:
+//! then its history waits for it, until a complete walk that began after the merge has not brought it.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::model::Time;
+use crate::model::lease::Lease;
+use crate::model::table::{Child, Merge, Table};
+use crate::model::walk::Walk;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::leases::interval;
+use crate::postgres::sql::{SYNCED_AT, key, key_in_order, names, quoted, relation};
+use crate::postgres::{boundary, leases};
+
+const MOVING: &str = "moving the history of merged profiles";
+const FORGETTING: &str = "removing the history of profiles that are gone";
+/// How long ago a merge may be whose survivor is looked for after a walk. Each complete walk looks again.
+const LOOKED_FOR: Duration = Duration::from_hours(90 * 24);
+/// Survivors that are looked up at once.
+const AT_ONCE: i64 = 10_000;
+
+fn histories(table: &Table) -> impl Iterator<Item = &'static Child> {
+    let children = table.children.iter();
+    children.filter(|child| child.table.merge == Merge::ChildHistory)
+}
+
+/// The statements that move the history of the merged ids `$1` to the ends of their chains of aliases; `$2` is the current time. A
+/// row that the survivor has already stays as the survivor has it. The history of an id without a survivor stays where it is.
+pub(crate) fn moves(table: &Table) -> Vec<String> {
+    histories(table).map(|child| move_rows(child.table)).collect()
+}
+
+fn move_rows(table: &Table) -> String {
+    let parent = quoted(table.key[0]);
+    let others: Vec<String> = table
+        .columns
+        .iter()
+        .skip(1)
+        .map(|column| quoted(column.name))
+        .collect();
+    format!(
+        "with recursive chain (loser, survivor, passed) as (
+           select a.profile_id, a.survivor_id, array[a.profile_id]
+           from blueconic.profile_aliases as a where a.profile_id = any ($1::text[])
+           union all
+           select c.loser, a.survivor_id, c.passed || a.profile_id
+           from chain as c
+           join blueconic.profile_aliases as a on a.profile_id = c.survivor
+           where a.profile_id <> all (c.passed)
+         ),
+         survivors as (
+           select c.loser, c.survivor from chain as c
+           where not exists (select from blueconic.profile_aliases as a where a.profile_id = c.survivor)
+         ),
+         gone as (
+           delete from {relation} as stored
+           using survivors as s
+           where stored.{parent} = s.loser
+           returning s.survivor as {parent}, {stored}
+         )
+         insert into {relation} ({names}, {SYNCED_AT})
+         select {names}, $2::timestamptz from gone order by {order}
+         on conflict ({key}) do nothing",
+        relation = relation(table),
+        stored = others
+            .iter()
+            .map(|name| format!("stored.{name}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        names = names(table, ""),
+        order = key_in_order(table),
+        key = key(table),
+    )
+}
+
+/// Moves the history of merged ids to their survivors, once the merges are recorded.
+pub(crate) async fn to_survivors(
+    connection: &mut PgConnection,
+    moves: &[String],
+    losers: &[&str],
+    now: Time,
+) -> Result<(), Error> {
+    if losers.is_empty() {
+        return Ok(());
+    }
+    for statement in moves {
+        sqlx::query(AssertSqlSafe(statement.as_str()))
+            .bind(losers)
+            .bind(now)
+            .execute(&mut *connection)
+            .await
+            .doing(MOVING)?;
+    }
+    Ok(())
+}
+
+/// Removes history that waits for a survivor which a complete walk has not brought although it began after the merge: the survivor
+/// is gone, or belongs to another segment.
+pub(crate) async fn forget_waiting(
+    connection: &mut PgConnection,
+    table: &Table,
+    lease: &Lease,
+    walk: Walk,
+) -> Result<(), Error> {
+    let deletes: Vec<String> = histories(table)
+        .map(|child| {
+            format!(
+                "delete from {} where {} = any ($1::text[])",
+                relation(child.table),
+                quoted(child.parent())
+            )
+        })
+        .collect();
+    if deletes.is_empty() {
+        return Ok(());
+    }
+    let mut after = String::new();
+    loop {
+        let away = away(connection, walk, &after).await?;
+        let Some(last) = away.last() else {
+            return Ok(());
+        };
+        let mut transaction = connection.begin().await.doing(FORGETTING)?;
+        for delete in &deletes {
+            sqlx::query(AssertSqlSafe(delete.as_str()))
+                .bind(&away)
+                .execute(&mut *transaction)
+                .await
+                .doing(FORGETTING)?;
+        }
+        leases::assert(&mut transaction, lease).await?;
+        boundary::cross("sweep", FORGETTING, transaction.commit()).await?;
+        after.clone_from(last);
+    }
+}
+
+/// The next survivors of merges that were recorded before the walk began, and that are not stored.
+async fn away(connection: &mut PgConnection, walk: Walk, after: &str) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar!(
+        "select distinct a.survivor_id from blueconic.profile_aliases as a
+         where a.noticed_at < $1 and a.noticed_at > $1::timestamptz - $4::interval and a.survivor_id > $2
+           and not exists (select from blueconic.profiles as p where p.id = a.survivor_id)
+         order by a.survivor_id limit $3",
+        walk.opened_at,
+        after,
+        AT_ONCE,
+        interval(LOOKED_FOR)
+    )
+    .fetch_all(connection)
+    .await
+    .doing(FORGETTING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::table::{Column, ColumnKind};
+
+    #[test]
+    fn only_history_moves() {
+        const COLUMNS: &[Column] = &[
+            Column::new("parent_id", ColumnKind::Text),
+            Column::new("at", ColumnKind::Timestamptz),
+            Column::new("text", ColumnKind::Text),
+        ];
+        static OTHER: Table = Table {
+            name: "others",
+            columns: COLUMNS,
+            key: &["parent_id", "at"],
+            merge: Merge::Child,
+            children: &[],
+        };
+        static HISTORY: Table = Table {
+            name: "history",
+            columns: COLUMNS,
+            key: &["parent_id", "at"],
+            merge: Merge::ChildHistory,
+            children: &[],
+        };
+        static PARENT: Table = Table {
+            name: "parents",
+            columns: COLUMNS,
+            key: &["id"],
+            merge: Merge::Profile,
+            children: &[Child::new(&OTHER, "others"), Child::new(&HISTORY, "history")],
+        };
+        let moves = moves(&PARENT);
+        assert_eq!(moves.len(), 1);
+        assert!(
+            moves[0].contains(r#"returning s.survivor as "parent_id", stored."at", stored."text""#),
+            "{}",
+            moves[0]
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! The process dies before and after each commit of a load and of a sweep, and while it copies; the next walk makes up for it: every
+//! event that the tenant ever listed for a profile is there, under the profile's own id. The process is this very test binary.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use blueconic_sync::app::{App, Overrides};
+use blueconic_sync::failpoint;
+use blueconic_sync::model::position::Scope;
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+use tokio::process::Command;
+
+use super::{World, assert_no_orphans, event, events, profile, settings};
+use crate::support::cluster::Cluster;
+use crate::support::database::{Database, create};
+use crate::support::described::run;
+use crate::support::program::LONG;
+
+/// Set for a process that walks once: the tenant's address, and the database's.
+const TENANT: &str = "TIMELINES_TENANT";
+const DATABASE: &str = "TIMELINES_DATABASE";
+
+/// Where it dies, at each hit.
+const PLACES: [&str; 8] = [
+    "load/before",
+    "load/after",
+    "copy/before",
+    "sweep/before",
+    "sweep/after",
+    "page/tail/after",
+    "partitions/staged/before",
+    "partitions/staged/after",
+];
+/// More hits than there are of any place.
+const MOST_HITS: u32 = 40;
+
+/// What a process of its own does; without its variables, nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn worker() {
+    let (Ok(tenant), Ok(database)) = (std::env::var(TENANT), std::env::var(DATABASE)) else {
+        return;
+    };
+    let _orders = failpoint::listen();
+    let settings = settings(&tenant, &database, &[]);
+    let app = App::start(&settings).await.unwrap();
+    let overrides = Overrides {
+        scope: Some(Scope::Full),
+        ..Overrides::default()
+    };
+    let run = run(&app, &settings, "profiles", overrides).await;
+    assert_eq!(run["status"], "succeeded", "{run}");
+    app.close().await.unwrap();
+}
+
+/// Walks once in a process of its own.
+async fn walk_apart(tenant: &str, database: &str, orders: &str) -> ExitStatus {
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "timelines::killed::worker", "--test-threads=1"])
+        .env(TENANT, tenant)
+        .env(DATABASE, database)
+        .env("FAILPOINTS", orders)
+        .kill_on_drop(true)
+        .output();
+    let ended = tokio::time::timeout(LONG, ended).await.unwrap().unwrap();
+    assert!(
+        ended.status.success() || ended.status.signal() == Some(9),
+        "{}",
+        String::from_utf8_lossy(&ended.stdout)
+    );
+    ended.status
+}
+
+const PROFILES: u32 = 110;
+
+fn id(number: u32) -> String {
+    format!("p{number:03}")
+}
+
+fn fill(world: &World) {
+    for number in 0..PROFILES {
+        let listed = [
+            event("order", "a", 1, "one"),
+            event("view", "a", 2, "two"),
+            event("order", "c", 3, "three"),
+        ];
+        world.put(&id(number), &listed[..number as usize % 4]);
+    }
+}
+
+/// Timelines change and are forgotten; profiles change, merge and vanish.
+fn change(world: &World) {
+    for number in (0..PROFILES).step_by(3) {
+        world.put(
+            &id(number),
+            &[event("order", "a", 1, "changed"), event("order", "d", 4, "new")],
+        );
+    }
+    for number in (1..PROFILES).step_by(9) {
+        world.put_raw(profile(&id(number), "y", &[]));
+    }
+    for number in (8..PROFILES).step_by(18) {
+        world.remove(&id(number));
+    }
+    for number in (5..PROFILES - 10).step_by(18) {
+        world.remove(&id(number));
+        let mut winner = profile(&id(number + 2), "x", &[event("order", "e", 5, "of the winner")]);
+        winner["replaces"] = json!([id(number)]);
+        world.put_raw(winner);
+    }
+}
+
+/// Dies at one hit of one place, and is made up for. False: it did not die, there are fewer hits.
+async fn dies(expected: &[String], tenant: &str, template: &str, order: &str) -> bool {
+    let database = Database::copy(Cluster::shared(), template).await;
+    let ended = walk_apart(tenant, &database.url, order).await;
+    let died = ended.signal() == Some(9);
+    assert!(died || ended.success(), "{order}: {ended:?}");
+    assert_no_orphans(&database).await;
+    if died {
+        assert!(
+            walk_apart(tenant, &database.url, "").await.success(),
+            "after {order}"
+        );
+    }
+    assert_eq!(events(&database).await, expected, "after {order}");
+    assert_no_orphans(&database).await;
+    let written =
+        "select coalesce(sum(rows_inserted + rows_updated + rows_removed + rows_rehashed), 0)::bigint
+                   from sync.runs where started_at = (select max(started_at) from sync.runs)";
+    assert!(walk_apart(tenant, &database.url, "").await.success());
+    assert_eq!(
+        database.one::<i64>(written).await,
+        0,
+        "the walk after {order} and one more"
+    );
+    database.remove(Cluster::shared()).await;
+    died
+}
+
+/// Dies at each hit of each place, and gives how often at which.
+async fn die_everywhere(expected: &[String], tenant: &str, template: &str) -> Vec<(&'static str, u32)> {
+    stream::iter(PLACES)
+        .map(|place| async move {
+            for hit in 0..MOST_HITS {
+                let order = format!("{place}={hit}*off->return(kill)");
+                if !dies(expected, tenant, template, &order).await {
+                    return (place, hit);
+                }
+            }
+            panic!("{place}: no end of hits");
+        })
+        .buffered(PLACES.len())
+        .collect()
+        .await
+}
+
+/// What a walk that is left alone makes of a database.
+async fn left_alone(tenant: &str, template: &str) -> Vec<String> {
+    let database = Database::copy(Cluster::shared(), template).await;
+    assert!(walk_apart(tenant, &database.url, "").await.success());
+    let events = events(&database).await;
+    database.remove(Cluster::shared()).await;
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_commit_is_made_up_for() {
+    let world = World::default();
+    fill(&world);
+    let tenant = world.tenant().await;
+    let empty = Database::empty().await;
+    let settings = settings(&tenant.url, &empty.url, &[]);
+    let app = App::start(&settings).await.unwrap();
+    app.close().await.unwrap();
+    empty.pool.close().await;
+    let template = create(Cluster::shared(), &empty.name).await;
+    let expected = left_alone(&tenant.url, &template).await;
+    assert_eq!(expected.len(), 163);
+    let deaths = die_everywhere(&expected, &tenant.url, &template).await;
+    assert!(
+        hits(&deaths, "load/before") >= 6
+            && hits(&deaths, "copy/before") >= 12
+            && hits(&deaths, "partitions/staged/before") >= 1,
+        "{deaths:?}"
+    );
+
+    let filled = Database::copy(Cluster::shared(), &template).await;
+    assert!(walk_apart(&tenant.url, &filled.url, "").await.success());
+    filled.pool.close().await;
+    let template = create(Cluster::shared(), &filled.name).await;
+    change(&world);
+    let expected = left_alone(&tenant.url, &template).await;
+    // Profile 7 has what it had, what the loser 5 had, and what it lists.
+    let of_seven = expected.iter().filter(|row| row.starts_with("p007 "));
+    assert_eq!(of_seven.count(), 4, "{expected:#?}");
+    let deaths = die_everywhere(&expected, &tenant.url, &template).await;
+    assert!(
+        hits(&deaths, "load/before") >= 5 && hits(&deaths, "sweep/before") == 1,
+        "{deaths:?}"
+    );
+}
+
+fn hits(deaths: &[(&str, u32)], place: &str) -> u32 {
+    deaths.iter().find(|(name, _)| *name == place).unwrap().1
+}
