@@ -13,6 +13,7 @@ use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::memory;
 use crate::model::Time;
+use crate::model::description::Description;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::{Again, ScheduledJob};
 use crate::model::ledger::RunReport;
@@ -33,6 +34,8 @@ use super::{backfill, progress};
 
 /// When a run is retried that failed because of the database: a retry costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
+/// When a list is tried again whose parents were not read yet.
+const PARENTS_MAY_BE_READ: Duration = Duration::from_hours(1);
 /// The wait between attempts to read the schedule at the start.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for current batches. Orchestrators kill after ten seconds, and closing silent connections
@@ -191,11 +194,21 @@ impl Runner for Runs {
         match report {
             Some(report) => {
                 let window = app::full_window(&self.settings);
-                after_window(window, SystemClock.now(), &report).unwrap_or_else(|| again(&report))
+                let waits = report.ledger.status == RunStatus::Skipped && has_parents(entry.description);
+                match after_window(window, SystemClock.now(), &report) {
+                    Some(later) => later,
+                    None if waits => Again::After(PARENTS_MAY_BE_READ),
+                    None => again(&report),
+                }
             }
             None => Again::OnTime,
         }
     }
+}
+
+/// Whether the list follows from the rows of another list, which may not be read yet.
+fn has_parents(description: &Description) -> bool {
+    description.as_list().is_some_and(|list| list.each.is_some())
 }
 
 /// A full walk that stopped at the end of its hours runs again when they begin.

@@ -15,9 +15,15 @@ pub fn of(registry: Registry) -> Vec<List> {
 }
 
 fn list(registry: Registry, description: &'static Description, of: &description::List) -> Option<List> {
-    let columns = description.table.columns.iter();
+    let columns = description.table.columns;
+    // What a column holds as a whole follows from the columns of its members.
+    let has_members = |column: &&Column| {
+        let outer = format!("{}.", column.source);
+        columns.iter().any(|other| other.source.starts_with(&outer))
+    };
     let members = columns
-        .filter(|column| !column.source.is_empty())
+        .iter()
+        .filter(|column| !column.source.is_empty() && !has_members(column))
         .filter_map(member);
     let id = description.table.key.last()?;
     let id = description
@@ -29,6 +35,7 @@ fn list(registry: Registry, description: &'static Description, of: &description:
         path: description.path,
         array: description.arrays.first()?,
         scope: description.oauth_scope,
+        paged: of.paged,
         id: id.source,
         members: members.collect(),
         each: match of.each {

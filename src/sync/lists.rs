@@ -11,6 +11,7 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Listing, Loader, Source, Store};
 use crate::model::position::{OffsetPosition, Position, Scope, Slot};
 use crate::model::seen::{IdHasher, SeenIds};
+use crate::model::table::Table;
 use crate::model::walk::Walk;
 
 use super::batch::{self, RawBatch, TableState};
@@ -38,9 +39,7 @@ pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Lis
 
 async fn read<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
     forget_abandoned_reading(context).await?;
-    let Some(listings) = listings(context).await? else {
-        return Ok(without_parents(context));
-    };
+    let listings = listings(context).await?;
     let mut readings = 0;
     // A missing row is removed only if two complete readings in a row bring exactly the same ids.
     let mut before: Option<ListReading> = None;
@@ -106,32 +105,36 @@ async fn forget_abandoned_reading<S: Source, T: Store>(
     }
 }
 
-/// The listings of the list: itself, or one for each stored parent. None: the parents were not read completely yet.
+/// The listings of the list: itself, or those that follow from the stored parents.
 async fn listings<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Listing>,
-) -> Outcome<Option<Vec<Arc<dyn Listing>>>> {
+) -> Outcome<Vec<Arc<dyn Listing>>> {
     let Some(parents) = context.resource.parents() else {
-        return Ok(Some(vec![Arc::clone(context.resource)]));
+        return Ok(vec![Arc::clone(context.resource)]);
     };
     let slot = Slot {
         resource: parents.name,
         scope: Scope::Full,
     };
     if context.store.cursor(slot).await?.watermark.is_none() {
-        return Ok(None);
+        return Err(without_parents(parents));
     }
     let ids = context.store.ids(parents).await?;
     let complete = context.store.cursor(context.lease.slot).await?.watermark;
     let now = context.store.now().await?;
-    Ok(Some(context.resource.listings(&ids, complete, now)))
+    Ok(context.resource.listings(&ids, complete, now))
 }
 
-fn without_parents<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Ended {
-    let parents = context.resource.parents().map_or("", |table| table.name);
-    Ended::partial(
-        format!("there is a listing for each row of `{parents}`, which was not read completely yet"),
-        "set resources.enabled of both, or read both: `backfill` reads the parents first",
+/// The list is skipped until its parents were read.
+fn without_parents(parents: &Table) -> Fault {
+    Fault::new(
+        Kind::Absent,
+        format!(
+            "there is a listing for each row of `{}`, which was not read completely yet",
+            parents.name
+        ),
     )
+    .hint("`backfill` reads the parents first; see whether the tenant has them and the token may read them")
 }
 
 fn incomplete(read: &ListReading) -> Ended {

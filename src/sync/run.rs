@@ -58,12 +58,7 @@ impl Ended {
         Self {
             status: RunStatus::Skipped,
             error: Some(fault.sentence()),
-            hint: Some(match fault.kind {
-                Kind::Absent => {
-                    "a newer release of the tenant may have it; it is requested again daily".to_owned()
-                }
-                _ => fault.hint.clone().unwrap_or_default(),
-            }),
+            hint: fault.hint.clone(),
         }
     }
 

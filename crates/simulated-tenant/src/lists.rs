@@ -22,6 +22,8 @@ pub struct List {
     pub scope: &'static str,
     /// The member that holds an element's id, which is always there.
     pub id: &'static str,
+    /// Whether a listing has pages.
+    pub paged: bool,
     /// The members of its elements.
     pub members: Vec<Member>,
     /// The list whose elements have a listing of their own each, if it is such a list.

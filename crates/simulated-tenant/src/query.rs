@@ -18,6 +18,16 @@ pub(crate) struct Paging {
     pub(crate) count: u64,
 }
 
+impl Paging {
+    /// All elements of a listing without pages.
+    pub(crate) fn whole(count: usize) -> Self {
+        Self {
+            start: 0,
+            count: count as u64,
+        }
+    }
+}
+
 /// The default that the document names for properties; for segments it names none.
 const DEFAULT_COUNT: u64 = 20;
 

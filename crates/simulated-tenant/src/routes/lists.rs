@@ -7,13 +7,12 @@ use axum::response::Response;
 use super::segments::envelope;
 use crate::answer::{Refusal, json};
 use crate::json::Node;
-use crate::lists::ServedList;
-use crate::query::Query;
+use crate::query::{Paging, Query};
 use crate::state::State;
 
 /// Answers for the list at this path; a refusal if there is none.
-pub(super) fn list(
-    state: &State,
+pub(super) fn list<'state>(
+    state: &'state State,
     method: &Method,
     headers: &HeaderMap,
     uri: &Uri,
@@ -22,15 +21,17 @@ pub(super) fn list(
     let path = uri.path().strip_prefix(&state.settings.api_path);
     let path = path.filter(|_| method == Method::GET).ok_or_else(unknown)?;
     let query = Query::of(uri);
-    let at = |served: &ServedList| {
-        Some((
-            served.list.array,
-            served.list.scope,
-            served.elements(path, &query)?,
-        ))
+    let (list, elements) = state
+        .lists
+        .iter()
+        .find_map(|served| Some((&served.list, served.elements(path, &query)?)))
+        .ok_or_else(unknown)?;
+    state.allow(headers, list.scope)?;
+    let paging = if list.paged {
+        query.paging()?
+    } else {
+        Paging::whole(elements.len())
     };
-    let (array, scope, elements) = state.lists.iter().find_map(at).ok_or_else(unknown)?;
-    state.allow(headers, scope)?;
-    let body = envelope(array, &elements, query.paging()?, Node::clone);
+    let body = envelope(list.array, &elements, paging, Node::clone);
     Ok(json(Body::from(state.writer().document(&Node::Object(body)))))
 }
