@@ -23,7 +23,7 @@ impl Paging {
     pub(crate) fn whole(count: usize) -> Self {
         Self {
             start: 0,
-            count: count as u64,
+            count: count.max(1) as u64,
         }
     }
 }
