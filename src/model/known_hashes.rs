@@ -1,79 +1,80 @@
-//! A compact set of hashes of 128 bits: six bytes each, so that memory holds two to three times as many profiles as with whole hashes.
+//! A compact set of hashes of 128 bits, as a cuckoo filter: four bytes each, so that memory holds four times as many profiles as
+//! with whole hashes.
 //!
-//! Each hash is mixed with a key that is drawn for the set. The first bits of the result choose a part of the set, the next 48 bits are
-//! kept there. So some 58 bits of two hashes have to agree by chance before one is taken for the other: once in a hundred thousand
-//! million changed elements, with three million in the set. The next set has another key, so that no such case lasts.
+//! Each hash is mixed with keys that are drawn for the set. The result gives a mark of 32 bits and two buckets of four places; the
+//! mark is kept in one of these eight places. Another hash is taken for a known one if it has the same mark and the same buckets:
+//! once in five hundred million hashes, however large the set is. The next set has other keys, so that no such case lasts.
 
-/// Kept bytes of a hash.
-const BYTES: usize = 6;
-/// Hashes of a part: at least this many, less than twice as many, unless the set is smaller.
-const PART: usize = 2048;
+/// The places of a bucket.
+const BUCKET: usize = 4;
+/// Places beyond the hashes: a twentieth of all places stays free, so that a new mark soon finds a free one.
+const SPARE: usize = 19;
+/// Further buckets, without which a small set would have no room to move marks.
+const LEAST: usize = 16;
+/// The most marks that are moved for a new one.
+const MOVES: u32 = 500;
+/// The content of a free place; no mark.
+const FREE: u32 = 0;
 
 /// The set. Hashes are added first, then looked up.
 #[derive(Debug)]
 pub struct KnownHashes {
     keys: [u64; 2],
-    /// The number of leading bits that choose a part.
-    part_bits: u32,
-    /// The places of a part.
-    places: usize,
-    /// The kept bytes, part after part.
-    kept: Vec<[u8; BYTES]>,
-    /// How many places of each part are taken.
-    taken: Vec<u16>,
+    buckets: Vec<[u32; BUCKET]>,
+    held: usize,
+    /// The hashes that it was made for.
+    room: usize,
     is_complete: bool,
 }
 
 impl KnownHashes {
     /// The most hashes that a set of `bytes` holds.
     pub fn most(bytes: usize) -> usize {
-        // A part of 2,048 has 234 spare places, and a counter of two bytes.
-        bytes / (BYTES * (PART + spare(PART)) + size_of::<u16>()) * PART
-            + bytes % (BYTES * (PART + spare(PART))) / (BYTES + 1)
+        let buckets = bytes / size_of::<[u32; BUCKET]>();
+        buckets.saturating_sub(LEAST) * BUCKET / (SPARE + 1) * SPARE
     }
 
     /// An empty set with room for so many hashes.
     pub fn with_room_for(hashes: usize) -> Self {
-        let part_bits = (hashes / PART).max(1).ilog2();
-        let parts = 1 << part_bits;
-        let mean = hashes.div_ceil(parts);
-        let places = mean + spare(mean);
+        let places = hashes + hashes.div_ceil(SPARE);
         Self {
             keys: rand::random(),
-            part_bits,
-            places,
-            kept: vec![[0; BYTES]; parts * places],
-            taken: vec![0; parts],
+            buckets: vec![[FREE; BUCKET]; places.div_ceil(BUCKET) + LEAST],
+            held: 0,
+            room: hashes,
             is_complete: true,
         }
     }
 
-    /// Adds a hash, unless its part is full.
+    /// Adds a hash, if there is room. Where no place can be freed, one hash of the set is dropped.
     pub fn add(&mut self, hash: u128) {
-        let (part, kept) = self.divided(hash);
-        let taken = usize::from(self.taken[part]);
-        if taken == self.places {
+        let (mut mark, mut bucket) = self.marked(hash);
+        let other = self.other(bucket, mark);
+        // Two hashes that look the same cannot be told apart by their places.
+        let is_new = !(self.buckets[bucket].contains(&mark) || self.buckets[other].contains(&mark));
+        if !is_new || self.held == self.room {
             self.is_complete = false;
             return;
         }
-        self.kept[part * self.places + taken] = kept;
-        self.taken[part] += 1;
-    }
-
-    /// Orders the set, so that it can be asked.
-    pub fn order(&mut self) {
-        let parts = self.kept.chunks_mut(self.places).zip(&self.taken);
-        for (part, taken) in parts {
-            let part = &mut part[..usize::from(*taken)];
-            part.sort_unstable();
-            // Two hashes that look the same cannot be told apart by their places.
-            self.is_complete &= part.windows(2).all(|pair| pair[0] != pair[1]);
+        self.held += 1;
+        if self.put(bucket, mark) || self.put(other, mark) {
+            return;
         }
+        for number in 0..MOVES {
+            let place = (mark.rotate_left(number) % 4) as usize;
+            std::mem::swap(&mut mark, &mut self.buckets[bucket][place]);
+            bucket = self.other(bucket, mark);
+            if self.put(bucket, mark) {
+                return;
+            }
+        }
+        self.held -= 1;
+        self.is_complete = false;
     }
 
     /// The number of hashes in the set.
     pub fn held(&self) -> usize {
-        self.taken.iter().map(|taken| usize::from(*taken)).sum()
+        self.held
     }
 
     /// Whether each added hash has a place of its own.
@@ -83,26 +84,48 @@ impl KnownHashes {
 
     /// One more than the highest place.
     pub fn places(&self) -> usize {
-        self.kept.len()
+        self.buckets.len() * BUCKET
     }
 
     /// The place of a hash; none if the hash is not in the set.
     pub fn place(&self, hash: u128) -> Option<usize> {
-        let (part, kept) = self.divided(hash);
-        let first = part * self.places;
-        let taken = &self.kept[first..first + usize::from(self.taken[part])];
-        Some(first + taken.binary_search(&kept).ok()?)
+        let (mark, bucket) = self.marked(hash);
+        let within = |bucket: usize| {
+            let place = self.buckets[bucket].iter().position(|kept| *kept == mark)?;
+            Some(bucket * BUCKET + place)
+        };
+        within(bucket).or_else(|| within(self.other(bucket, mark)))
     }
 
-    /// The part of a hash, and what is kept of it.
-    fn divided(&self, hash: u128) -> (usize, [u8; BYTES]) {
+    /// Puts a mark into a free place of the bucket, if it has one.
+    fn put(&mut self, bucket: usize, mark: u32) -> bool {
+        let free = self.buckets[bucket].iter_mut().find(|place| **place == FREE);
+        free.map(|place| *place = mark).is_some()
+    }
+
+    /// The mark of a hash, and its first bucket.
+    fn marked(&self, hash: u128) -> (u32, usize) {
         let mixed = self.mixed(hash);
-        let part = mixed.checked_shr(u64::BITS - self.part_bits).unwrap_or(0);
-        let [one, two, three, four, five, six, _, _] = (mixed << self.part_bits).to_be_bytes();
-        (
-            usize::try_from(part).unwrap_or(0),
-            [one, two, three, four, five, six],
-        )
+        let [high, low] = [mixed >> u32::BITS, mixed & u64::from(u32::MAX)];
+        let mark = u32::try_from(low).unwrap_or(FREE).max(FREE + 1);
+        (mark, self.scaled(high))
+    }
+
+    /// The other bucket of a mark, which follows from either of its two.
+    fn other(&self, bucket: usize, mark: u32) -> usize {
+        let sum = self.scaled(u64::from(mark.wrapping_mul(0x9E37_79B1)));
+        let count = self.buckets.len();
+        if sum >= bucket {
+            sum - bucket
+        } else {
+            sum + count - bucket
+        }
+    }
+
+    /// The bucket at a fraction of the set: `fraction` of 2³².
+    fn scaled(&self, fraction: u64) -> usize {
+        let scaled = fraction * self.buckets.len() as u64 >> u32::BITS;
+        usize::try_from(scaled).unwrap_or(0)
     }
 
     /// Mixes both halves of a hash with the keys: the product of two numbers, folded.
@@ -121,11 +144,6 @@ impl Extend<u128> for KnownHashes {
     }
 }
 
-/// The spare places of a part that holds `mean` hashes on average: five standard deviations, and some for small parts.
-fn spare(mean: usize) -> usize {
-    5 * mean.isqrt() + 8
-}
-
 fn halves(number: u128) -> [u64; 2] {
     let half = |shift: u32| u64::try_from(number >> shift & u128::from(u64::MAX)).unwrap_or(0);
     [half(u64::BITS), half(0)]
@@ -142,13 +160,12 @@ mod tests {
     fn set(room: usize, numbers: std::ops::Range<usize>) -> KnownHashes {
         let mut set = KnownHashes::with_room_for(room);
         set.extend(numbers.map(hash));
-        set.order();
         set
     }
 
     #[test]
     fn it_holds_what_was_added_and_nothing_else_each_at_a_place_of_its_own() {
-        for size in [0, 1, 2, 3, 1000, 2047, 2048, 4095, 4096, 100_003] {
+        for size in [0, 1, 2, 3, 40, 1000, 2047, 2048, 4095, 4096, 100_003] {
             let set = set(size, 0..size);
             assert!(set.is_complete() && set.held() == size, "of {size}");
             let places: std::collections::HashSet<usize> =
@@ -163,7 +180,7 @@ mod tests {
     #[test]
     fn what_has_no_room_is_left_out_and_said() {
         let set = set(10_000, 0..20_000);
-        assert!(!set.is_complete() && set.held() < 20_000);
+        assert!(!set.is_complete() && set.held() == 10_000);
         let found = (0..20_000).filter(|number| set.place(hash(*number)).is_some());
         assert_eq!(found.count(), set.held());
     }
@@ -172,17 +189,27 @@ mod tests {
     fn two_hashes_that_are_the_same_are_said() {
         let mut twice = KnownHashes::with_room_for(3);
         twice.extend([1, 2, 1].map(hash));
-        twice.order();
         assert!(!twice.is_complete() && twice.place(hash(1)).is_some());
+        assert_eq!(twice.held(), 2);
     }
 
     #[test]
     fn hashes_with_few_different_bits_are_told_apart() {
         let mut set = KnownHashes::with_room_for(128);
         set.extend((0..128).map(|bit| 1 << bit));
-        set.order();
         assert!(set.is_complete() && set.held() == 128);
         assert!((0..127).all(|bit| set.place(3 << bit).is_none()));
+    }
+
+    #[test]
+    fn both_buckets_of_a_mark_lead_to_each_other() {
+        let set = KnownHashes::with_room_for(1000);
+        for number in 0..10_000 {
+            let (mark, bucket) = set.marked(hash(number));
+            let other = set.other(bucket, mark);
+            assert!(other < set.buckets.len());
+            assert_eq!(set.other(other, mark), bucket);
+        }
     }
 
     #[test]
@@ -190,9 +217,9 @@ mod tests {
         for bytes in [0, 7, 100, 1 << 12, 1 << 16, 1 << 20, 18 << 20, 22 << 20, 1 << 30] {
             let most = KnownHashes::most(bytes);
             let set = KnownHashes::with_room_for(most);
-            let taken = BYTES * set.places() + size_of::<u16>() * set.taken.len();
-            assert!(taken <= bytes + 2048, "{most} of {bytes} take {taken}");
+            let taken = size_of::<u32>() * set.places();
+            assert!(taken <= bytes.max(512), "{most} of {bytes} take {taken}");
         }
-        assert!(KnownHashes::most(22 << 20) > 3_400_000);
+        assert!(KnownHashes::most(22 << 20) > 5_400_000);
     }
 }

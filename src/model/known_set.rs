@@ -61,14 +61,13 @@ impl Met {
 }
 
 impl KnownSet {
-    /// The number of hashes that fit into `bytes`. The bits of what was met are left out: they take a fiftieth of it.
+    /// The number of hashes that fit into `bytes`. The bits of what was met are left out: they take a thirtieth of it.
     pub fn room(bytes: usize) -> usize {
         KnownHashes::most(bytes)
     }
 
     /// The set of these hashes. `has_all`: each stored profile was among them.
-    pub fn of(mut hashes: KnownHashes, has_all: bool) -> Self {
-        hashes.order();
+    pub fn of(hashes: KnownHashes, has_all: bool) -> Self {
         let met = (has_all && hashes.is_complete()).then(|| Met::none_of(&hashes));
         let changed = HashSet::new();
         Self {
