@@ -69,6 +69,11 @@ const EVENTS: (&str, &str) = (
      from truth",
 );
 
+const TIMELINES: (&str, &str) = (
+    "select profile_id, event_type_id, event_id, occurred_at, source, data from blueconic.timeline_events",
+    "select j->>'profile', j->>'type', j->>'id', pg_temp.moment(j->'date'), j->>'source', j->'data' from truth",
+);
+
 /// Each element that a run read is in exactly one of its counts, and no successful run leaves more unexplained
 /// than changes during the run can explain.
 pub(crate) async fn assert_ledgers_add_up(database: &Database) {
@@ -180,6 +185,38 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
     let aliases = tenant.aliases().into_iter();
     let aliases = aliases.map(|(loser, survivor)| json!({ "loser": loser, "survivor": survivor }));
     assert_same(database, "profile_aliases", ALIASES, aliases).await;
+}
+
+/// The timelines equal the tenant's. What a merge moved to its survivor is more than the tenant has: see
+/// [`assert_timelines_hold`].
+pub(crate) async fn assert_timelines_equal(database: &Database, tenant: &Tenant) {
+    assert_same(database, "timeline_events", TIMELINES, timelines(tenant)).await;
+}
+
+/// The tables hold every event of the tenant, and perhaps others.
+pub(crate) async fn assert_timelines_hold(database: &Database, tenant: &Tenant) {
+    let mut connection = database.pool.acquire().await.unwrap();
+    fill(&mut connection, timelines(tenant)).await;
+    let (stored, truth) = TIMELINES;
+    let missing = differences(&mut connection, &format!("({truth}) except ({stored})")).await;
+    assert!(missing.is_empty(), "there, but not stored: {missing:#?}");
+}
+
+/// The expected rows of all timelines.
+fn timelines(tenant: &Tenant) -> impl Iterator<Item = Value> {
+    tenant.profiles().flat_map(|profile| {
+        let id = profile.id;
+        profile.events.into_iter().map(move |event| {
+            json!({
+                "profile": id, "type": event.event_type_id, "id": event.id, "date": event.date,
+                "source": event.source,
+                "data": {
+                    "order_number": [event.order_number],
+                    "product": [{"id": [storable(&event.product)], "quantity": [event.quantity]}],
+                },
+            })
+        })
+    })
 }
 
 /// The differences between the stored profiles and the tenant's profiles in a segment.

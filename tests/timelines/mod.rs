@@ -9,6 +9,7 @@ mod leaving;
 mod loading;
 mod merges;
 mod switching;
+mod tenant;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
