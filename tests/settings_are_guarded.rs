@@ -11,7 +11,7 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["backfill"],
     &["check"],
     &["demo"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["migrate"],
     &["psql", "-c", "select 1"],
     &["reset", "profiles", "--yes"],
+    &["resources", "--json"],
     &["rotate-key"],
     &["serve"],
     &["status", "--json"],

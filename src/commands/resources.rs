@@ -8,7 +8,7 @@ use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::description::Description;
-use crate::model::fault::Outcome;
+use crate::model::fault::{Kind, Outcome};
 use crate::model::format;
 use crate::model::job::ScheduledJob;
 use crate::model::ports::{Clock as _, Observer as _};
@@ -60,6 +60,7 @@ struct LastRun {
 pub async fn run(arguments: &Arguments, settings: &Settings) -> Outcome<Exit> {
     let status = match stored(settings).await {
         Ok(status) => status,
+        Err(fault) if fault.kind == Kind::Settings => return Err(fault),
         Err(fault) => {
             // What the settings say is worth showing without the database.
             output::note(&format!("nothing is shown of the database: {}", fault.sentence()));

@@ -226,6 +226,7 @@ impl Harness {
         self.commands.clear();
         self.run(&program, &["check"]).await;
         self.run(&program, &["status"]).await;
+        self.run(&program, &["resources"]).await;
         self.expect(&program, 0, &["migrate"]).await;
         if self.is_personal {
             self.signed_in(&program).await;
