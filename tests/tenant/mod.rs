@@ -7,6 +7,7 @@ mod changes;
 mod document;
 mod faults;
 mod listing;
+mod read_paths;
 mod rendered;
 mod shapes;
 mod tokens;

@@ -14,6 +14,23 @@ pub(crate) enum Lifecycle {
     Merged(String),
 }
 
+/// The state of a profile in the search index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Document {
+    pub(crate) modified: Option<i64>,
+    /// The bits of its segments.
+    pub(crate) membership: u64,
+}
+
+/// A former state of the search index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Indexed {
+    /// The time at which the index learns of the change.
+    pub(crate) until: i64,
+    /// None: the profile did not exist.
+    pub(crate) document: Option<Document>,
+}
+
 /// The changes of one profile; an empty field is as generated.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
@@ -24,18 +41,16 @@ pub(crate) struct Change {
     /// New values by property id; `None`: the property was removed.
     pub(crate) properties: BTreeMap<String, Option<Vec<String>>>,
     pub(crate) membership: Option<u64>,
-    /// The state of the search index before each change, oldest first: its end, and the date of modification. None: it had
-    /// no date, or the profile did not exist.
-    pub(crate) indexed: Vec<(i64, Option<i64>)>,
+    /// The state of the search index before each change, oldest first.
+    pub(crate) indexed: Vec<Indexed>,
     /// Ids of profiles that were merged into this one.
     pub(crate) absorbed: Vec<String>,
 }
 
 impl Change {
-    /// The state of the search index at a time, if it is behind: its end, and the date of modification under which it
-    /// finds the profile.
-    pub(crate) fn indexed_at(&self, time: i64) -> Option<(i64, Option<i64>)> {
-        self.indexed.iter().find(|(until, _)| *until > time).copied()
+    /// The state of the search index at a time, if it is behind.
+    pub(crate) fn indexed_at(&self, time: i64) -> Option<Indexed> {
+        self.indexed.iter().find(|indexed| indexed.until > time).copied()
     }
 
     /// The profile changes at this time.

@@ -1,5 +1,5 @@
-//! Selects the profiles of a listing, their order, and the pages. The order is that of positions; a page
-//! is found without a walk over earlier pages. A listing is no snapshot: changes during a walk show.
+//! Selects the profiles of a listing, their order, and the pages. The order is that of positions, unless the tenant has
+//! read paths; a page is found without a walk over earlier pages. A listing is no snapshot: changes during a walk show.
 
 use std::collections::btree_map;
 use std::iter::Peekable;
@@ -22,7 +22,7 @@ pub(crate) struct Scope {
 }
 
 /// The candidates for the profiles of a scope.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Candidates {
     /// All profiles in these positions,
     span: Range<u64>,
@@ -39,10 +39,26 @@ pub(crate) struct Plan {
     pub(crate) end: u64,
     pub(crate) total: u64,
     pub(crate) next_cursor: Option<String>,
+    /// Of a read path: these profiles in this order, and no candidates. `start` and `end` are places in it.
+    pub(crate) listed: Option<Arc<[u64]>>,
+}
+
+impl Plan {
+    /// A page of these profiles in this order.
+    pub(crate) fn listed(listed: Arc<[u64]>, total: u64, next_cursor: Option<String>) -> Self {
+        Self {
+            candidates: Arc::default(),
+            start: 0,
+            end: listed.len() as u64,
+            total,
+            next_cursor,
+            listed: Some(listed),
+        }
+    }
 }
 
 impl Candidates {
-    fn new(world: &World, scope: &Scope) -> Self {
+    pub(crate) fn new(world: &World, scope: &Scope) -> Self {
         let Some((from, to)) = scope.filter.as_ref().and_then(Filter::window) else {
             return Self {
                 span: 0..world.end,
@@ -68,6 +84,12 @@ impl Candidates {
         others.sort_unstable();
         others.dedup();
         Self { span, others }
+    }
+
+    /// All positions, each with its change.
+    pub(crate) fn into_all(self, world: &World) -> impl Iterator<Item = (u64, Option<&Change>)> {
+        let changed = |position: u64| (position, world.changes.get(&position));
+        self.span.chain(self.others).map(changed)
     }
 
     /// The positions from `start` on, each with its change.
@@ -156,6 +178,7 @@ impl Scope {
                 .filter(|_| more)
                 .map(|last| cursor::after(world.base.identities, last)),
             candidates: Arc::new(candidates),
+            listed: None,
         }
     }
 
@@ -172,6 +195,7 @@ impl Scope {
             end,
             next_cursor: (end < world.end).then(|| cursor::after(world.base.identities, end - 1)),
             candidates: Arc::new(candidates),
+            listed: None,
         }
     }
 

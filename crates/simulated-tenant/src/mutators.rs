@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::changes::{Change, Extra, Lifecycle};
+use crate::changes::{Change, Extra, Indexed, Lifecycle};
 use crate::tenant::Tenant;
 use crate::truth::{AuditEvent, Profile, PropertyDefinition, Segment};
 use crate::world::World;
@@ -294,11 +294,9 @@ impl World {
         let mut changed = self.changes.remove(&position).unwrap_or_default();
         self.forget(position, &changed);
         if self.index_lag > 0 {
-            let before = self.modified(position, Some(&changed));
-            let is_there = changed.lifecycle == Lifecycle::Current;
-            changed
-                .indexed
-                .push((self.now + self.index_lag, before.filter(|_| is_there)));
+            let document = self.document(position, Some(&changed));
+            let until = self.now + self.index_lag;
+            changed.indexed.push(Indexed { until, document });
         }
         change(&mut changed);
         self.remember(position, &changed);
@@ -308,17 +306,22 @@ impl World {
 
     fn add(&mut self, count: u64, now: i64) -> u64 {
         let first = self.end;
+        let indexed = (self.index_lag > 0).then(|| Indexed {
+            until: now + self.index_lag,
+            document: None,
+        });
         for position in first..first + count {
             let change = Change {
                 created: Some(now),
                 modified: Some(now),
-                indexed: Vec::from_iter((self.index_lag > 0).then_some((now + self.index_lag, None))),
+                indexed: Vec::from_iter(indexed),
                 ..Change::default()
             };
             self.remember(position, &change);
             self.changes.insert(position, change);
         }
         self.end += count;
+        self.tokens.extend(first..self.end);
         first
     }
 
@@ -326,6 +329,7 @@ impl World {
         for bit in self.bits(position, change) {
             self.counts[bit] -= 1;
         }
+        self.current -= u64::from(change.lifecycle == Lifecycle::Current);
         if let Some(modified) = self.modified(position, Some(change)) {
             self.by_modified.remove(&(modified, position));
         }
@@ -335,6 +339,7 @@ impl World {
         for bit in self.bits(position, change) {
             self.counts[bit] += 1;
         }
+        self.current += u64::from(change.lifecycle == Lifecycle::Current);
         let modified = self.modified(position, Some(change));
         if let Some(modified) = modified.filter(|_| change.lifecycle == Lifecycle::Current) {
             self.by_modified.insert((modified, position));

@@ -92,7 +92,10 @@ pub(crate) fn link(address: String, relation: &'static str, writer: &Writer) -> 
 impl Page {
     /// Whether it is a page of all profiles in the document's form, without parts that depend on the request.
     pub(crate) fn is_plain(&self) -> bool {
-        self.scope.is_all() && self.writer.shape.is_plain() && !self.profiles.has_timeline()
+        self.scope.is_all()
+            && self.plan.listed.is_none()
+            && self.writer.shape.is_plain()
+            && !self.profiles.has_timeline()
     }
 
     /// The body in pieces.
@@ -115,21 +118,60 @@ impl Page {
         };
         let tenant = Arc::clone(&self.state);
         let world = tenant.world();
-        let candidates = Arc::clone(&self.plan.candidates);
-        for (position, change) in candidates.from(&world, next) {
-            if position >= self.plan.end {
-                break;
-            }
-            next = position + 1;
-            if self.scope.holds(&world, position, change) {
-                self.write_element(&world, position, &mut separator, &mut buffer);
-            }
-            if buffer.len() >= PIECE {
-                return Some((buffer.into(), Stage::Elements { next, separator }));
-            }
+        let is_full = match self.plan.listed.clone() {
+            None => self.fill(&world, &mut next, &mut separator, &mut buffer),
+            Some(listed) => self.fill_with(&listed, &world, &mut next, &mut separator, &mut buffer),
+        };
+        if is_full {
+            return Some((buffer.into(), Stage::Elements { next, separator }));
         }
         self.write_tail(&mut buffer);
         Some((buffer.into(), Stage::Done))
+    }
+
+    /// Writes candidates from `next` on. Returns whether the piece is full before the page's end.
+    fn fill(
+        &mut self,
+        world: &World,
+        next: &mut u64,
+        separator: &mut Separator,
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        let candidates = Arc::clone(&self.plan.candidates);
+        for (position, change) in candidates.from(world, *next) {
+            if position >= self.plan.end {
+                break;
+            }
+            *next = position + 1;
+            if self.scope.holds(world, position, change) {
+                self.write_element(world, position, separator, buffer);
+            }
+            if buffer.len() >= PIECE {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Writes the listed profiles from place `next` on, unless they are gone meanwhile. Returns whether the piece is full before
+    /// the page's end.
+    fn fill_with(
+        &mut self,
+        listed: &[u64],
+        world: &World,
+        next: &mut u64,
+        separator: &mut Separator,
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        let first = usize::try_from(*next).unwrap_or(usize::MAX);
+        for position in listed.iter().skip(first) {
+            *next += 1;
+            self.write_element(world, *position, separator, buffer);
+            if buffer.len() >= PIECE {
+                return true;
+            }
+        }
+        false
     }
 
     /// The content of a listing at a position: the profile, and the elements before it.

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::lists::List;
+use crate::read_paths::ReadPaths;
 use crate::shape::Shape;
 
 /// The order of audit events, which the document leaves open.
@@ -156,8 +157,15 @@ pub struct Settings {
     pub distinct: Option<u64>,
     /// The `Date` header.
     pub date_header: DateHeader,
-    /// The delay of the search index, which refined listings use to find and count profiles.
+    /// The delay of the search index, which refined listings use to find and count profiles. With read paths the index is
+    /// also late with memberships and with new and deleted profiles.
     pub index_lag: Duration,
+    /// The read paths of listings of profiles. `None`: one path in the order of positions, which is the fastest.
+    pub read_paths: Option<ReadPaths>,
+    /// `profileCount` of segments and `totalResults` of listings without a refinement may be so old.
+    pub count_age: Duration,
+    /// The status for a cursor that the tenant does not know.
+    pub refused_cursor: u16,
     /// The answer to a look-up of a merged profile.
     pub merged_lookup: MergedLookup,
     /// The form of answers, which can change while the tenant runs.
@@ -216,6 +224,9 @@ impl Default for Settings {
             distinct: None,
             date_header: DateHeader::default(),
             index_lag: Duration::ZERO,
+            read_paths: None,
+            count_age: Duration::ZERO,
+            refused_cursor: 400,
             merged_lookup: MergedLookup::default(),
             shape: Shape::default(),
             now: None,

@@ -14,10 +14,12 @@ use crate::identity::mix;
 use crate::json::Writer;
 use crate::lists::{self, ServedList};
 use crate::oauth::Oauth;
+use crate::read_paths::ReadPaths;
 use crate::render_cache::RenderCaches;
 use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::shape::Shape;
+use crate::stale_counts::StaleCounts;
 use crate::world::World;
 
 /// A tenant, without its socket.
@@ -34,6 +36,10 @@ pub(crate) struct State {
     pub(crate) lists: Vec<ServedList>,
     world: RwLock<World>,
     shape: RwLock<Shape>,
+    read_paths: RwLock<Option<ReadPaths>>,
+    stale_counts: StaleCounts,
+    /// Listings of profiles so far.
+    listings: AtomicU64,
     salts: AtomicU64,
 }
 
@@ -62,6 +68,9 @@ impl State {
             ),
             world: RwLock::new(World::new(&settings, made_at)),
             shape: RwLock::new(settings.shape),
+            read_paths: RwLock::new(settings.read_paths),
+            stale_counts: StaleCounts::new(settings.count_age),
+            listings: AtomicU64::new(0),
             salts: AtomicU64::new(0),
             settings,
         }
@@ -81,11 +90,33 @@ impl State {
         *self.shape.write().unwrap_or_else(PoisonError::into_inner) = shape;
     }
 
+    pub(crate) fn set_read_paths(&self, paths: ReadPaths) {
+        let mut read_paths = self.read_paths.write().unwrap_or_else(PoisonError::into_inner);
+        // Without read paths there is no order of a scan.
+        if read_paths.is_some() {
+            *read_paths = Some(paths);
+        }
+    }
+
+    pub(crate) fn read_paths(&self) -> Option<ReadPaths> {
+        *self.read_paths.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A writer with the current shape; two requests never shuffle alike.
     pub(crate) fn writer(&self) -> Writer {
         let shape = *self.shape.read().unwrap_or_else(PoisonError::into_inner);
         let request = self.salts.fetch_add(1, Ordering::Relaxed);
         Writer::new(shape, mix(self.settings.seed) ^ request)
+    }
+
+    /// The number of profiles in a segment, as old as the settings allow.
+    pub(crate) fn count(&self, world: &World, bit: usize) -> u64 {
+        self.stale_counts.count(world, bit, self.clock.now())
+    }
+
+    /// The number of listings before this one.
+    pub(crate) fn next_listing(&self) -> u64 {
+        self.listings.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether the request may read a resource of this scope.

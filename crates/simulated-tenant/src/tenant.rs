@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
 use crate::lists::ServedList;
+use crate::read_paths::ReadPaths;
 use crate::requests::Requests;
 use crate::server::serve;
 pub use crate::settings::Settings;
@@ -78,6 +79,11 @@ impl Tenant {
     /// The form of answers from the next request on.
     pub fn set_shape(&self, shape: Shape) {
         self.state.set_shape(shape);
+    }
+
+    /// The read paths from the next request on, of a tenant that was started with read paths.
+    pub fn set_read_paths(&self, read_paths: ReadPaths) {
+        self.state.set_read_paths(read_paths);
     }
 
     /// Revokes every access token.

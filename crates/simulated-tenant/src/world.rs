@@ -11,6 +11,7 @@ use crate::generation::{Collector, tell};
 use crate::records::{audit_events, segments};
 use crate::settings::Settings;
 use crate::timeline;
+use crate::token_order::TokenOrder;
 use crate::truth::{AuditEvent, Profile, Property, PropertyDefinition, Segment};
 use crate::vocabulary::OBJECTIVES;
 
@@ -39,6 +40,10 @@ pub(crate) struct World {
     pub(crate) by_modified: BTreeSet<(i64, u64)>,
     /// One beyond the last position.
     pub(crate) end: u64,
+    /// The number of current profiles.
+    pub(crate) current: u64,
+    /// The order of the store's scan, for a tenant with two read paths.
+    pub(crate) tokens: TokenOrder,
     /// Members by segment.
     pub(crate) counts: Vec<u64>,
     pub(crate) segments: Vec<SegmentRecord>,
@@ -68,6 +73,11 @@ impl World {
             group_properties: group_properties(settings.seed, now),
             audit_events: audit_events(settings, now),
             end: base.profiles,
+            current: base.profiles,
+            tokens: match settings.read_paths {
+                Some(_) => TokenOrder::new(settings.seed, base.profiles),
+                None => TokenOrder::default(),
+            },
             segments: segments
                 .into_iter()
                 .enumerate()
@@ -136,7 +146,7 @@ impl World {
     /// The date of modification under which the search index finds the profile at a time.
     pub(crate) fn indexed_modified(&self, position: u64, change: Option<&Change>, time: i64) -> Option<i64> {
         match change.and_then(|change| change.indexed_at(time)) {
-            Some((_, modified)) => modified,
+            Some(indexed) => indexed.document.and_then(|document| document.modified),
             None => self.modified(position, change),
         }
     }

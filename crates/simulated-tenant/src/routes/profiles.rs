@@ -12,15 +12,17 @@ use futures_util::StreamExt;
 use crate::answer::{Refusal, json};
 use crate::cursor;
 use crate::json::Node;
-use crate::listing::Scope;
+use crate::listing::{Plan, Scope};
 use crate::page::{Envelope, Page};
+use crate::path_pages::{self, Asked};
 use crate::profile_json::{Detail, ProfileWriter, SegmentDetail, TimelineDetail};
 use crate::query::Query;
+use crate::read_paths::Turn;
 use crate::refinement;
 use crate::rendered;
 use crate::settings::MergedLookup;
 use crate::state::State;
-use crate::world::Lookup;
+use crate::world::{Lookup, World};
 
 /// The document's limit for one page.
 const MOST: u64 = 1_000_000;
@@ -74,8 +76,6 @@ fn page(state: &Arc<State>, segment: &str, query: &Query) -> Result<Page, Refusa
     let detail = listed_detail(query)?;
     let sent = query.one("cursor").unwrap_or("*");
     let world = state.world();
-    let start = cursor::start(world.base.identities, sent);
-    let start = start.ok_or_else(|| Refusal::bad_request("The cursor is invalid"))?;
     let segment_bit = world
         .segment_bit(segment)
         .ok_or_else(|| Refusal::not_found("Segment not found."))?;
@@ -84,7 +84,7 @@ fn page(state: &Arc<State>, segment: &str, query: &Query) -> Result<Page, Refusa
         filter,
         now: state.clock.now(),
     };
-    let plan = scope.plan(&world, start, count);
+    let plan = plan(state, &world, &scope, sent, count)?;
     let writer = state.writer();
     let encoded: String = url::form_urlencoded::byte_serialize(segment.as_bytes()).collect();
     let address = format!(
@@ -107,6 +107,37 @@ fn page(state: &Arc<State>, segment: &str, query: &Query) -> Result<Page, Refusa
         writer,
         head,
         tail,
+    })
+}
+
+/// Selects the profiles of a page.
+fn plan(state: &State, world: &World, scope: &Scope, sent: &str, count: u64) -> Result<Plan, Refusal> {
+    let refused_cursor = state.settings.refused_cursor;
+    let plan = match state.read_paths() {
+        Some(paths) => {
+            let asked = Asked {
+                cursor: sent,
+                count,
+                turn: Turn {
+                    listings: state.next_listing(),
+                    seed: state.settings.seed,
+                },
+                refused_cursor,
+            };
+            path_pages::plan(paths, world, scope, &asked)?
+        }
+        None => {
+            let start = cursor::start(world.base.identities, sent);
+            let start = start.ok_or_else(|| path_pages::refused_cursor(refused_cursor))?;
+            scope.plan(world, start, count)
+        }
+    };
+    if scope.filter.is_some() || state.settings.count_age.is_zero() {
+        return Ok(plan);
+    }
+    Ok(Plan {
+        total: state.count(world, scope.segment),
+        ..plan
     })
 }
 

@@ -28,7 +28,15 @@ pub(crate) async fn list(
     let segments: Vec<Segment> = {
         let world = state.world();
         let present = (0..world.segments.len()).filter(|bit| world.segments[*bit].present);
-        present.map(|bit| world.segment(bit)).filter(tagged).collect()
+        let counted = |bit| {
+            let segment = world.segment(bit);
+            let profile_count = segment.profile_count.map(|_| state.count(&world, bit));
+            Segment {
+                profile_count,
+                ..segment
+            }
+        };
+        present.map(counted).filter(tagged).collect()
     };
     let body = envelope("segments", &segments, paging, node);
     Ok(json(state.writer().document(&Node::Object(body)).into()))
