@@ -95,7 +95,9 @@ impl IdHasher {
 pub struct SeenIds {
     /// The hashes, by part.
     parts: Vec<Vec<u64>>,
-    witnesses: Vec<String>,
+    /// Those with the lowest hashes, and these. The first ones would be no sample: where a listing is ordered by date, its oldest
+    /// profiles leave together.
+    witnesses: Vec<(u64, String)>,
 }
 
 impl SeenIds {
@@ -103,12 +105,25 @@ impl SeenIds {
     pub fn of<'id>(hasher: &IdHasher, ids: impl Iterator<Item = &'id str>) -> Self {
         let mut seen = Self::default();
         for id in ids.filter(|id| !id.is_empty()) {
-            seen.part(hasher.part(id)).push(hasher.hash(id));
-            if seen.witnesses.len() < WITNESSES && !seen.witnesses.iter().any(|known| known == id) {
-                seen.witnesses.push(id.to_owned());
+            let hash = hasher.hash(id);
+            seen.part(hasher.part(id)).push(hash);
+            if seen.is_witness(hash) {
+                seen.add_witness((hash, id.to_owned()));
             }
         }
         seen
+    }
+
+    /// Whether an id with this hash is among the lowest so far.
+    fn is_witness(&self, hash: u64) -> bool {
+        self.witnesses.len() < WITNESSES || self.witnesses.last().is_some_and(|(last, _)| hash < *last)
+    }
+
+    fn add_witness(&mut self, witness: (u64, String)) {
+        if let Err(place) = self.witnesses.binary_search(&witness) {
+            self.witnesses.insert(place, witness);
+            self.witnesses.truncate(WITNESSES);
+        }
     }
 
     fn part(&mut self, part: usize) -> &mut Vec<u64> {
@@ -127,8 +142,9 @@ impl SeenIds {
         for (part, mut hashes) in other.parts.into_iter().enumerate() {
             self.part(part).append(&mut hashes);
         }
-        self.witnesses.extend(other.witnesses);
-        self.witnesses.truncate(WITNESSES);
+        for witness in other.witnesses {
+            self.add_witness(witness);
+        }
     }
 
     /// How many there are, repeats included.
@@ -147,13 +163,13 @@ impl SeenIds {
     }
 
     /// A few of the ids themselves.
-    pub fn witnesses(&self) -> &[String] {
-        &self.witnesses
+    pub fn witnesses(&self) -> impl Iterator<Item = &String> {
+        self.witnesses.iter().map(|(_, id)| id)
     }
 
     /// Keeps only some of these ids. The hashes stay.
     pub fn retain_witnesses(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.witnesses.retain(|id| keeps(id));
+        self.witnesses.retain(|(_, id)| keeps(id));
     }
 
     /// What is stored for each part: its hashes, sorted, each once, eight bytes each with the highest first.
@@ -222,7 +238,9 @@ mod tests {
         let mut seen = SeenIds::of(&id_hasher, ["z", "a", "", "a", "b"].into_iter());
         seen.append(SeenIds::of(&id_hasher, ["c", "a", "n"].into_iter()));
         assert_eq!((seen.len(), seen.is_empty()), (7, false));
-        assert_eq!(seen.witnesses(), ["z", "a", "b"]);
+        let mut lowest = ["a", "b", "c", "n", "z"];
+        lowest.sort_by_key(|id| id_hasher.hash(id));
+        assert_eq!(seen.witnesses().collect::<Vec<_>>(), &lowest[..WITNESSES]);
         let stored: Vec<(usize, Vec<u8>)> = seen.encoded().collect();
         assert_eq!(stored.iter().map(|(part, _)| *part).collect::<Vec<_>>(), [0, 1]);
         for (part, ids) in [(0, &["a", "b", "c"][..]), (1, &["n", "z"])] {

@@ -33,6 +33,7 @@ pub(crate) async fn record(connection: &mut PgConnection, walk_id: Uuid, ids: &S
         .encoded()
         .map(|(part, hashes)| (i32::try_from(part).unwrap_or(ANY_PART), hashes))
         .unzip();
+    let witnesses: Vec<String> = ids.witnesses().cloned().collect();
     sqlx::query!(
         "insert into sync.walk_seen (walk_id, part, read, hashes, witnesses)
          select $1, page.part, true, page.hashes, case when page.place = 1 then $4::text[] else '{}' end
@@ -40,7 +41,7 @@ pub(crate) async fn record(connection: &mut PgConnection, walk_id: Uuid, ids: &S
         walk_id,
         &parts,
         &hashes,
-        ids.witnesses()
+        &witnesses
     )
     .execute(connection)
     .await

@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(raws, [r#"{"replaces":["(erased)"]}"#, "{}"]);
         assert_eq!(filtered.batch.seen, ["here"]);
         assert_eq!(filtered.batch.recorded.len(), 3);
-        assert_eq!(filtered.batch.recorded.witnesses(), ["here"]);
+        assert_eq!(filtered.batch.recorded.witnesses().collect::<Vec<_>>(), ["here"]);
         assert!(!format!("{:?}", filtered.batch).contains("\"gone\""));
     }
 
