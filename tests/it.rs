@@ -43,6 +43,7 @@ mod modification_dates_go_back;
 mod no_id_in_the_log;
 mod odd_dates;
 mod output;
+mod read_paths;
 mod resume;
 mod serve;
 mod settings_are_guarded;

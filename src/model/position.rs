@@ -121,6 +121,9 @@ pub struct CursorPosition {
     /// The end of the listing, if it was reached; only the sweep is left.
     #[serde(default)]
     pub finished: Option<Finished>,
+    /// The walk's place in another order of the same listing, if the tenant refused the cursor there.
+    #[serde(default)]
+    pub aside: Option<Aside>,
     /// What the runs of the walk learned.
     #[serde(default)]
     pub course: WalkHistory,
@@ -149,6 +152,18 @@ pub struct Restarted {
     pub read: u64,
     /// When, by the database's clock.
     pub at: Time,
+}
+
+/// A place that a walk reached in another order of its listing. The tenant may accept the cursor again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The cursor that was refused.
+    #[serde(with = "opaque")]
+    pub cursor: String,
+    /// Elements read in that order, repeats included.
+    pub read: u64,
+    /// Rejected elements among them whose id could not be read.
+    pub unidentified: u64,
 }
 
 /// How a walk ended.
@@ -234,6 +249,7 @@ mod tests {
                 passed: None,
                 course: WalkHistory::default(),
                 finished: None,
+                aside: None,
             };
             let stored = serde_json::to_value(Position::Cursor(place.clone())).unwrap();
             assert!(!stored.to_string().contains("\\u0000"), "{stored}");

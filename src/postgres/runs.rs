@@ -16,13 +16,13 @@ use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 
 /// Opens a run, in the transaction that takes the lease; one that is open already stays. Closes other runs of the slot, which lost
-/// their lease, and returns whether there were any. Stored positions omit the tenant's cursor, which encodes the id of a profile.
+/// their lease, and returns whether there were any. Stored positions omit the tenant's cursors, which encode ids of profiles.
 pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
     let took_over = interrupt_stale(connection, slot, run_id).await?;
     sqlx::query!(
         "insert into sync.runs (id, resource, mode, status, started_at, position_from)
          select $1, $2, $3, 'running', sync.clock(),
-           (select c.position - 'cursor' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3)
+           (select c.position - 'cursor' - 'aside' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3)
          on conflict (id) do nothing",
         run_id,
         slot.resource,
@@ -125,7 +125,7 @@ pub(crate) async fn close(
     sqlx::query!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
-           position_to = (select c.position - 'cursor' - 'divided_at' from sync.cursors as c where c.resource = $5 and c.scope = $6)
+           position_to = (select c.position - 'cursor' - 'aside' - 'divided_at' from sync.cursors as c where c.resource = $5 and c.scope = $6)
          where id = $1 and status = 'running'",
         lease.run_id,
         ledger.status.as_str(),

@@ -15,6 +15,7 @@ mod pages;
 mod pipeline;
 mod profiles;
 pub mod progress;
+mod refusals;
 mod renames;
 mod restart;
 mod run;

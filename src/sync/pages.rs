@@ -190,6 +190,7 @@ mod tests {
             total: None,
             passed: None,
             finished: None,
+            aside: None,
             course: WalkHistory::default(),
         };
         Tail {

@@ -17,7 +17,7 @@ use opening::open;
 use stored::{give_up, id_hasher, walk_of};
 
 use super::batch::TableState;
-use super::restart::{self, RESTARTS};
+use super::restart::{self, RESTARTS, Tries};
 use super::run::{Context, Ended};
 use super::run_spec::ProfilesReading;
 use super::transfer::Transfer;
@@ -122,20 +122,20 @@ async fn read<S: Source, T: Store>(
             .progress
             .notice("a full walk is open or wanted first: it reads everything, whatever `--since` says");
     }
-    let mut restarts = 0;
+    let mut tries = Tries::default();
     loop {
         let next = match go_on(context, reading, resumable.take()).await {
             Ok(ended) => return Ok(ended),
             Err(stopped) if stopped.fault.kind == Kind::CommitsLost => Err(stopped.fault),
-            Err(stopped) => restart::decide(context, stopped, restarts).await,
+            Err(stopped) => restart::decide(context, stopped, &mut tries).await,
         };
         resumable = match next {
-            Err(lost) if lost.kind == Kind::CommitsLost && restarts < RESTARTS => {
+            Err(lost) if lost.kind == Kind::CommitsLost && tries.restarts < RESTARTS => {
+                tries.restarts += 1;
                 what_is_stored(context, &lost).await?
             }
             next => next?,
         };
-        restarts += 1;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Restarted, WalkHistory};
 
 use super::profiles::stored::{give_up, moved};
+use super::refusals::{self, Refusals};
 use super::run::Context;
 use super::segment;
 use super::small_pages::read_segments;
@@ -25,21 +26,36 @@ const ONCE_IN: TimeDelta = TimeDelta::hours(24);
 /// How long the check whether the tenant answers other requests may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Decides about a walk that broke off: its listing is read again from its start (`restarts`: how often that has happened in this
-/// run), or the fault ends the run. What the walk has covered stays covered: a profile that either reading saw is kept. Returns
-/// the position at the start, or none where the segment has changed and another walk has to begin.
+/// What a run has tried so far.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    /// How often it continued from what was stored, or read a listing again from its start.
+    pub(super) restarts: u32,
+    refusals: Refusals,
+}
+
+/// Decides about a walk that broke off: it goes on at a place whose cursor was refused, its listing is read again from its start,
+/// or the fault ends the run. What the walk has covered stays covered: a profile that either reading saw is kept. Returns
+/// the position to go on from, or none where the segment has changed and another walk has to begin.
 pub(super) async fn decide<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     stopped: TransferFault,
-    restarts: u32,
+    tries: &mut Tries,
 ) -> Outcome<Option<CursorPosition>> {
     let TransferFault { fault, unread } = stopped;
     let Some(position) = unread.filter(|position| position.cursor != "*" && is_an_answer(&fault.kind)) else {
         return Err(fault);
     };
+    let stored = stored_at(context, &position).await?;
+    if let Some(stored) = &stored
+        && let Some(next) = tries.refusals.next(stored, &fault.kind)
+    {
+        return go_on_at(context, stored, next, &fault).await.map(Some);
+    }
+    tries.restarts += 1;
     let now = context.store.now().await?;
     let no_farther = |before: Restarted| position.read <= before.read && now - before.at < ONCE_IN;
-    if restarts >= RESTARTS || position.course.restarted.is_some_and(no_farther) {
+    if tries.restarts > RESTARTS || position.course.restarted.is_some_and(no_farther) {
         return Err(stuck(fault));
     }
     let passes = fault.is_transient();
@@ -55,7 +71,43 @@ pub(super) async fn decide<S: Source, T: Store>(
     } else {
         format!("the tenant no longer accepts the stored cursor ({fault})")
     };
-    from_the_start(context, *position, &why, now).await
+    let aside = match &stored {
+        Some(stored) => Some(refusals::kept(stored)),
+        None => position.aside.clone(),
+    };
+    from_the_start(context, CursorPosition { aside, ..*position }, &why, now).await
+}
+
+/// The stored position of a walk, if everything before the unread page is loaded.
+async fn stored_at<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    unread: &CursorPosition,
+) -> Outcome<Option<CursorPosition>> {
+    let stored = context.store.cursor(context.lease.slot).await?.position;
+    let Some(Position::Cursor(stored)) = stored else {
+        return Ok(None);
+    };
+    let is_there = stored.walk_id == unread.walk_id && stored.cursor == unread.cursor;
+    Ok(is_there.then_some(stored))
+}
+
+/// Goes on with a walk whose cursor was refused.
+async fn go_on_at<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    refused: &CursorPosition,
+    next: CursorPosition,
+    fault: &Fault,
+) -> Outcome<CursorPosition> {
+    if next.cursor == refused.cursor {
+        tracing::debug!(%fault, "a cursor was refused; sending it once more");
+        return Ok(next);
+    }
+    context.progress.notice(&format!(
+        "the tenant lists in another order now ({fault}); the walk goes on from its place in that order"
+    ));
+    let moved = moved(Some(next.clone()), None);
+    context.store.advance(context.lease, &moved).await?;
+    Ok(next)
 }
 
 /// Moves a walk back to the start of its listing.
@@ -129,16 +181,12 @@ fn stuck(fault: Fault) -> Fault {
 /// Records for the next run that this one could not read the page at its stored position.
 async fn note<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>, unread: &CursorPosition) {
     let noting = async {
-        let store = context.store;
-        let stored = store.cursor(context.lease.slot).await?.position;
-        let Some(Position::Cursor(mut position)) = stored else {
+        let Some(mut position) = stored_at(context, unread).await? else {
             return Ok(());
         };
-        if position.walk_id != unread.walk_id || position.cursor != unread.cursor {
-            return Ok(());
-        }
         position.course.failed_here += 1;
-        store.advance(context.lease, &moved(Some(position), None)).await
+        let moved = moved(Some(position), None);
+        context.store.advance(context.lease, &moved).await
     };
     if let Err(fault) = noting.await {
         tracing::warn!(%fault, "the failure to read a page could not be recorded");

@@ -287,6 +287,7 @@ pub(crate) fn position(walk: Walk) -> Position {
         total: None,
         passed: None,
         finished: None,
+        aside: None,
         course: WalkHistory::default(),
     })
 }

@@ -59,6 +59,7 @@ pub(super) async fn open<S: Source, T: Store>(
         total: None,
         passed,
         finished: None,
+        aside: None,
         course: WalkHistory {
             other_segment,
             ..WalkHistory::default()

@@ -200,6 +200,7 @@ mod tests {
             total: None,
             passed: None,
             finished: None,
+            aside: None,
             course: WalkHistory::default(),
         }
     }

@@ -1,0 +1,142 @@
+//! Decides what follows the refusal of a cursor, before its listing is read again from the start. A refused cursor may be valid:
+//! the tenant has two read paths, each with an order and with cursors of its own, and it may read a segment of nearly all
+//! profiles by either. So a refused cursor is sent once more, and a walk keeps its place in both orders.
+
+use crate::model::fault::Kind;
+use crate::model::position::{Aside, CursorPosition};
+
+/// The refusals since a run last read an element.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// Elements that the walk had read in both orders.
+    read: Option<u64>,
+    in_a_row: u32,
+    has_changed_place: bool,
+}
+
+impl Refusals {
+    /// Where a walk goes on whose cursor was refused: at the same place, or at its place in the other order. Each is tried twice;
+    /// none after that.
+    pub(super) fn next(&mut self, refused: &CursorPosition, kind: &Kind) -> Option<CursorPosition> {
+        if !matches!(kind, Kind::CursorRefused | Kind::Absent | Kind::Final) {
+            return None;
+        }
+        let read = refused.read + refused.aside.as_ref().map_or(0, |aside| aside.read);
+        if self.read != Some(read) {
+            *self = Self {
+                read: Some(read),
+                ..Self::default()
+            };
+        }
+        self.in_a_row += 1;
+        match self.in_a_row {
+            1 => Some(refused.clone()),
+            2 => {
+                let other = other_place(refused);
+                self.has_changed_place = other.is_some();
+                other
+            }
+            3 => self.has_changed_place.then(|| refused.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The walk at its place in the other order.
+fn other_place(refused: &CursorPosition) -> Option<CursorPosition> {
+    let aside = refused.aside.as_ref()?;
+    (aside.cursor != refused.cursor).then(|| CursorPosition {
+        cursor: aside.cursor.clone(),
+        read: aside.read,
+        unidentified: aside.unidentified,
+        aside: Some(place(refused)),
+        ..refused.clone()
+    })
+}
+
+/// The place to keep when the listing is read again from its start: of two, the one that is farther.
+pub(super) fn kept(refused: &CursorPosition) -> Aside {
+    let here = place(refused);
+    match &refused.aside {
+        Some(aside) if aside.read > here.read => aside.clone(),
+        _ => here,
+    }
+}
+
+fn place(position: &CursorPosition) -> Aside {
+    Aside {
+        cursor: position.cursor.clone(),
+        read: position.read,
+        unidentified: position.unidentified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+    use crate::model::position::WalkHistory;
+
+    fn at(cursor: &str, read: u64, aside: Option<(&str, u64)>) -> CursorPosition {
+        let time = chrono::DateTime::UNIX_EPOCH;
+        CursorPosition {
+            walk_id: uuid::Uuid::nil(),
+            segment: String::new(),
+            cursor: cursor.to_owned(),
+            range: None,
+            began_at: time,
+            opened_at: time,
+            properties: Vec::new(),
+            timelines: false,
+            pages: 0,
+            read,
+            divided_at: None,
+            from_empty: false,
+            unidentified: 0,
+            total: None,
+            passed: None,
+            finished: None,
+            aside: aside.map(|(cursor, read)| Aside {
+                cursor: cursor.to_owned(),
+                read,
+                unidentified: 0,
+            }),
+            course: WalkHistory::default(),
+        }
+    }
+
+    /// The cursors that are tried after a refusal, until none is left.
+    fn tried(refusals: &mut Refusals, mut position: CursorPosition) -> Vec<String> {
+        let mut cursors = Vec::new();
+        while let Some(next) = refusals.next(&position, &Kind::CursorRefused) {
+            cursors.push(next.cursor.clone());
+            position = next;
+        }
+        cursors
+    }
+
+    #[test]
+    fn each_place_is_tried_twice_and_again_only_after_progress() {
+        let mut refusals = Refusals::default();
+        assert_eq!(tried(&mut refusals, at("a", 20, None)), ["a"]);
+        assert_eq!(tried(&mut refusals, at("a", 20, None)), Vec::<String>::new());
+        assert_eq!(
+            tried(&mut refusals, at("b", 10, Some(("a", 20)))),
+            ["b", "a", "a"]
+        );
+        assert_eq!(tried(&mut refusals, at("c", 30, Some(("c", 30)))), ["c"]);
+        assert_eq!(refusals.next(&at("d", 40, None), &Kind::Transient), None);
+    }
+
+    #[test]
+    fn the_places_are_exchanged_and_the_farther_one_is_kept() {
+        let mut refusals = Refusals::default();
+        let position = at("b", 10, Some(("a", 20)));
+        refusals.next(&position, &Kind::CursorRefused).unwrap();
+        let other = refusals.next(&position, &Kind::CursorRefused).unwrap();
+        assert_eq!(other, at("a", 20, Some(("b", 10))));
+        assert_eq!(kept(&other).cursor, "a");
+        assert_eq!(kept(&position).cursor, "a");
+    }
+}
