@@ -1,5 +1,6 @@
 //! A tenant whose profiles appear, change, leave, go, merge and return while it is read, behind the engine's own port.
-//! It changes with every request, also between answering and being heard.
+//! It changes with every request, also between answering and being heard. It may have two read paths: a scan of all in an order
+//! of its own, and an index for changes, by date and id, which is late.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -39,11 +40,16 @@ pub(super) struct World {
     undated: BTreeSet<u32>,
     gone: BTreeMap<u32, Profile>,
     losers: BTreeMap<u32, u32>,
+    /// What the index knows of each id, and since when; none for a tenant with one read path.
+    index: Option<(BTreeMap<u32, Profile>, i64)>,
     random: StdRng,
 }
 
+/// How late the index may be, in milliseconds.
+pub(super) const LATE: i64 = 1_500;
+
 impl World {
-    pub(super) fn new(seed: u64, profiles: usize) -> Self {
+    pub(super) fn new(seed: u64, profiles: usize, two_paths: bool) -> Self {
         let mut world = Self {
             now: 1_760_000_000_000,
             lives: false,
@@ -51,12 +57,23 @@ impl World {
             undated: BTreeSet::new(),
             gone: BTreeMap::new(),
             losers: BTreeMap::new(),
+            index: two_paths.then(|| (BTreeMap::new(), 0)),
             random: StdRng::seed_from_u64(seed),
         };
         while world.profiles.len() < profiles {
             world.appear();
         }
+        world.refresh_index();
         world
+    }
+
+    /// The index learns of all that has happened, once it may be no later.
+    pub(super) fn refresh_index(&mut self) {
+        let (profiles, now) = (&self.profiles, self.now);
+        if let Some((index, at)) = self.index.as_mut().filter(|(_, at)| now - at >= LATE) {
+            index.clone_from(profiles);
+            *at = now;
+        }
     }
 
     /// The profiles that the walked segment holds, with their versions.
@@ -75,6 +92,7 @@ impl World {
             return;
         }
         self.now += self.random.random_range(1..700);
+        self.refresh_index();
         for _ in 0..self.random.random_range(0..3) {
             match self.random.random_range(0..8) {
                 0 => self.appear(),
@@ -175,7 +193,6 @@ impl World {
 
     fn listing(&self, request: &Request) -> (Vec<Value>, Value) {
         let of = |name: &str| request.query.iter().find(|(key, _)| *key == name);
-        let after = of("cursor").and_then(|(_, cursor)| cursor.parse::<u32>().ok());
         let count: usize = of("count").unwrap().1.parse().unwrap();
         let range = of("refinement").map(|(_, text)| serde_json::from_str::<Value>(text).unwrap());
         let bound = |key: &str, open: i64| {
@@ -185,22 +202,43 @@ impl World {
             date.map_or(open, |date| date.unwrap().timestamp_millis())
         };
         let (from, to) = (bound("fromDate", i64::MIN), bound("toDate", i64::MAX));
-        let matching = self.profiles.iter().filter(|(_, profile)| {
+        let known = match &self.index {
+            Some((index, _)) if range.is_some() => index,
+            _ => &self.profiles,
+        };
+        let matching = known.iter().filter(|(_, profile)| {
             let in_range = |modified| (from..=to).contains(&modified);
             profile.in_segment && (range.is_none() || profile.modified.is_some_and(in_range))
         });
-        let total = matching.clone().count();
-        let rest = matching.filter(|(id, _)| after.is_none_or(|after| **id > after));
-        let found: Vec<(u32, Value)> = rest
-            .take(count)
-            .map(|(id, profile)| (*id, element(*id, profile)))
+        let mut keyed: Vec<(Key, u32)> = matching
+            .map(|(id, profile)| (self.key(*id, profile, range.is_some()), *id))
             .collect();
-        let next = found
+        keyed.sort_unstable();
+        let after = of("cursor").and_then(|(_, cursor)| key_of(cursor));
+        let rest: Vec<&(Key, u32)> = keyed
+            .iter()
+            .filter(|(key, _)| after.is_none_or(|after| *key > after))
+            .take(count)
+            .collect();
+        let next = rest
             .last()
-            .filter(|_| found.len() == count)
-            .map(|(id, _)| id.to_string());
-        let head = json!({ "next": next, "total": total });
-        (found.into_iter().map(|(_, element)| element).collect(), head)
+            .filter(|_| rest.len() == count)
+            .map(|((sort, id), _)| format!("{sort}:{id}"));
+        // The index finds a profile, and the store has what it is by now.
+        let found = rest
+            .iter()
+            .filter_map(|(_, id)| Some(element(*id, self.profiles.get(id)?)))
+            .collect();
+        (found, json!({ "next": next, "total": keyed.len() }))
+    }
+
+    /// The place of a profile in the order of a listing.
+    fn key(&self, id: u32, profile: &Profile, refined: bool) -> Key {
+        match (&self.index, refined) {
+            (None, _) => (0, id),
+            (Some(_), true) => (profile.modified.unwrap_or(0), id),
+            (Some(_), false) => (i64::from(id.wrapping_mul(0x9e37_79b1)), id),
+        }
     }
 
     fn look_up(&self, id: u32) -> Lookup {
@@ -211,6 +249,14 @@ impl World {
         };
         Lookup::Found(Bytes::from(found.to_string()))
     }
+}
+
+/// A sort value and an id.
+type Key = (i64, u32);
+
+fn key_of(cursor: &str) -> Option<Key> {
+    let (sort, id) = cursor.split_once(':')?;
+    Some((sort.parse().ok()?, id.parse().ok()?))
 }
 
 fn name(id: u32) -> String {

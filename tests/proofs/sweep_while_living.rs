@@ -1,6 +1,7 @@
 //! Full walks with their sweeps, increments at the same time, and a tenant that changes with every request, over the real
 //! PostgreSQL. Who is there is never removed for good: after one increment in quiet every living profile is stored in
-//! its last version, whatever the sweep did meanwhile; after one full walk in quiet the tables equal the tenant.
+//! its last version, whatever the sweep did meanwhile; after one full walk in quiet the tables equal the tenant. Every other
+//! story is told by a tenant with two read paths, and an overlap as long as its index is late.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use blueconic_sync::sync::progress::NoListener;
 use blueconic_sync::sync::run_spec::{Bounds, ProfilesReading, RemovalBound, RunSpec, WhenHeld};
 use tokio_util::sync::CancellationToken;
 
-use super::living_tenant::{LivingSource, World};
+use super::living_tenant::{LATE, LivingSource, World};
 use super::reader::profiles_with;
 use crate::support::fixture::{Fixture, fixture, run};
 
@@ -28,11 +29,14 @@ struct Story {
     world: Arc<Mutex<World>>,
     engine: Engine<LivingSource, PostgresStore>,
     profiles: Arc<dyn Walkable>,
+    /// As long as the index is late.
+    overlap: Duration,
 }
 
 impl Story {
     fn begin(db: &Fixture, seed: u64) -> Self {
-        let world = Arc::new(Mutex::new(World::new(seed, 40)));
+        let two_paths = seed % 2 == 1;
+        let world = Arc::new(Mutex::new(World::new(seed, 40, two_paths)));
         let bounds = Bounds {
             batch_bytes: 1 << 20,
             batch_elements: 5,
@@ -59,6 +63,12 @@ impl Story {
             ),
             world,
             profiles: profiles_with(7),
+            overlap: if two_paths {
+                // The time between two requests, and `Date`, which has whole seconds.
+                Duration::from_millis(LATE.unsigned_abs()) + Duration::from_secs(3)
+            } else {
+                Duration::ZERO
+            },
         }
     }
 
@@ -66,7 +76,7 @@ impl Story {
     async fn read(&self, scope: Scope) -> (RunStatus, u64) {
         let reading = ProfilesReading {
             scope: Some(scope),
-            overlap: Duration::ZERO,
+            overlap: self.overlap,
             since: None,
             next_full_at: None,
         };
@@ -90,6 +100,7 @@ impl Story {
         world.lives = lives;
         // `Date` counts in whole seconds: what happened before is behind it now.
         world.now += 2_000;
+        world.refresh_index();
     }
 
     fn alive(&self) -> BTreeMap<String, u32> {

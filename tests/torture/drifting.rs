@@ -1,11 +1,12 @@
 //! Whole walks over a listing that skips and repeats profiles while they change: what is in the segment all the time is
-//! never removed, what is gone goes with the next quiet walk, and the tombstone says why.
+//! never removed, what is gone goes with the next quiet walk, and the tombstone says why. Every other tenant has two read paths.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use simulated_tenant::read_paths::ReadPaths;
 use simulated_tenant::settings::{MergedLookup, Settings};
 use simulated_tenant::tenant::Tenant;
 
@@ -156,7 +157,7 @@ async fn drifting_listings_lose_nothing() {
     let (mut partial, mut left, mut changes) = (0, 0, 0);
     let mut scene = fresh(0).await;
     for number in 0..tries(6, 200) {
-        if number > 0 && number % 20 == 0 {
+        if number > 0 && number % of_one_tenant() == 0 {
             scene = fresh(number).await;
         }
         let mut fates = Fates {
@@ -194,6 +195,7 @@ async fn fresh(number: u32) -> Scene {
         latency: Duration::from_millis(8),
         merged_per_thousand: 0,
         merged_lookup: merged_lookup(number),
+        read_paths: (number / of_one_tenant() % 2 == 1).then(ReadPaths::default),
         seed: u64::from(number) + 1,
         ..small(PROFILES)
     })
@@ -203,9 +205,14 @@ async fn fresh(number: u32) -> Scene {
     scene
 }
 
+/// Tries with one tenant.
+fn of_one_tenant() -> u32 {
+    tries(3, 20)
+}
+
 /// By turns, scene by scene.
 fn merged_lookup(number: u32) -> MergedLookup {
-    if number % 40 < 20 {
+    if number % 80 < 40 {
         MergedLookup::ReplacedBy
     } else {
         MergedLookup::Survivor

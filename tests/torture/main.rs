@@ -25,6 +25,7 @@ mod killed;
 mod loading;
 mod lookups;
 mod migrating;
+mod paths;
 mod replicas;
 mod stopped;
 mod sweeping;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use simulated_tenant::faults::{Fault, Inconsistency, Kind, RetryAfter, Route, When};
+use simulated_tenant::read_paths::ReadPaths;
 use simulated_tenant::settings::Settings;
 
 use crate::support::program::Ended;
@@ -168,53 +169,60 @@ fn judge(case: &mut Case, departed: Departures, reported: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faulty_walks_remove_nothing() {
-    let mut scene = scene(Settings {
-        merged_per_thousand: 0,
-        ..small(PROFILES)
-    })
-    .await;
-    scene.program = scene
-        .program
-        .set("resources.profiles.page_size", &PAGE.to_string())
-        .set("tenant.read_timeout", "1s")
-        .set("retry.give_up_after", "3s");
-    scene.program.expect(0, &["backfill", "--full"]).await;
     let mut case = Case::new("walks with faults at random pages, before a sweep");
     let (mut succeeded, mut given) = (0, 0);
-    for _ in 0..tries(6, 200) {
-        for _ in 0..4 {
-            let position = rand::rng().random_range(0..PROFILES);
-            scene
-                .tenant
-                .touch(position, "name", &[&rand::random::<u32>().to_string()]);
+    for read_paths in [None, Some(ReadPaths::default())] {
+        let mut scene = scene(Settings {
+            merged_per_thousand: 0,
+            read_paths,
+            ..small(PROFILES)
+        })
+        .await;
+        scene.program = scene
+            .program
+            .set("resources.profiles.page_size", &PAGE.to_string())
+            .set("tenant.read_timeout", "1s")
+            .set("retry.give_up_after", "3s");
+        scene.program.expect(0, &["backfill", "--full"]).await;
+        for _ in 0..tries(3, 100) {
+            let (met, status) = faulty_walk(&scene, &mut case).await;
+            given += u32::from(met);
+            succeeded += u32::from(status == "succeeded");
         }
-        let faults = faults();
-        let reported = format!("{faults:?}");
-        for fault in faults {
-            scene.tenant.faults().push(fault);
-        }
-        let before = scene.tenant.faults().given();
-        let ended = scene.program.run(&["backfill", "--full", "profiles"]).await;
-        given += u64::from(scene.tenant.faults().given() > before);
-        let status = status_of(&scene, &ended).await;
-        scene.tenant.faults().clear();
-        if status == "succeeded" {
-            succeeded += 1;
-        } else {
-            let began = Instant::now();
-            scene.program.expect(0, &["backfill", "--full", "profiles"]).await;
-            case.recovered(began.elapsed());
-        }
-        judge(
-            &mut case,
-            departures(&scene.database, &scene.tenant, "allvisitors").await,
-            &reported,
-        );
-        let removed = scene.database.count("blueconic.profile_tombstones").await;
-        assert_eq!(removed, 0, "removed after {reported}");
-        case.tried(1);
+        assert_profiles_equal(&scene.database, &scene.tenant).await;
     }
-    assert_profiles_equal(&scene.database, &scene.tenant).await;
-    case.note(format!("{given} met their fault, {succeeded} succeeded at once"));
+    case.note(format!(
+        "{given} met their fault, {succeeded} succeeded at once; half of them over two read paths"
+    ));
     case.report();
+}
+
+/// One walk with faults, and the one that makes up for it. Returns whether a fault was met, and how the first walk ended.
+async fn faulty_walk(scene: &Scene, case: &mut Case) -> (bool, String) {
+    for _ in 0..4 {
+        let position = rand::rng().random_range(0..PROFILES);
+        let value = rand::random::<u32>().to_string();
+        scene.tenant.touch(position, "name", &[&value]);
+    }
+    let faults = faults();
+    let reported = format!("{faults:?}");
+    for fault in faults {
+        scene.tenant.faults().push(fault);
+    }
+    let before = scene.tenant.faults().given();
+    let ended = scene.program.run(&["backfill", "--full", "profiles"]).await;
+    let met = scene.tenant.faults().given() > before;
+    let status = status_of(scene, &ended).await;
+    scene.tenant.faults().clear();
+    if status != "succeeded" {
+        let began = Instant::now();
+        scene.program.expect(0, &["backfill", "--full", "profiles"]).await;
+        case.recovered(began.elapsed());
+    }
+    let departed = departures(&scene.database, &scene.tenant, "allvisitors").await;
+    judge(case, departed, &reported);
+    let removed = scene.database.count("blueconic.profile_tombstones").await;
+    assert_eq!(removed, 0, "removed after {reported}");
+    case.tried(1);
+    (met, status)
 }
