@@ -68,18 +68,31 @@ async fn every_element_is_accounted_for_once() {
     tenant.touch(601, "name", &["Newer than the row"]);
     tenant.advance(Duration::from_secs(5));
     program.expect(0, &["backfill"]).await;
-    tenant.faults().push(Fault {
-        limit: Some(1),
-        ..Fault::at(
-            Route::Profiles,
-            When::Page(3),
-            Kind::Status {
-                status: 400,
-                retry_after: None,
-            },
-        )
-    });
-    program.expect(0, &["backfill", "--full"]).await;
+    // One refusal is passed over, the second starts the listing again.
+    for refusals in [1, 2] {
+        tenant.faults().push(Fault {
+            limit: Some(refusals),
+            ..Fault::at(
+                Route::Profiles,
+                When::Page(3),
+                Kind::Status {
+                    status: 400,
+                    retry_after: None,
+                },
+            )
+        });
+        program.expect(0, &["backfill", "--full"]).await;
+        tenant.faults().clear();
+        if refusals == 1 {
+            let uncounted = "sync.runs where mode = 'full' and resource = 'profiles' and status = 'succeeded'
+                             and rows_distinct < source_total - 10";
+            assert_eq!(
+                database.count(uncounted).await,
+                0,
+                "a walk that went on counts all of its ids"
+            );
+        }
+    }
     program.expect(0, &["backfill", "--full"]).await;
     assert_ledgers_add_up(&database).await;
     let over: i64 = database

@@ -123,8 +123,15 @@ async fn read<S: Source, T: Store>(
             .notice("a full walk is open or wanted first: it reads everything, whatever `--since` says");
     }
     let mut tries = Tries::default();
+    let mut before = None;
     loop {
-        let next = match go_on(context, reading, resumable.take()).await {
+        before = if tries.goes_on {
+            // A walk that was opened in this run had read nothing before.
+            before.or(Some(0))
+        } else {
+            distinct_before(context, resumable.as_ref()).await?
+        };
+        let next = match go_on(context, reading, resumable.take(), before).await {
             Ok(ended) => return Ok(ended),
             Err(stopped) if stopped.fault.kind == Kind::CommitsLost => Err(stopped.fault),
             Err(stopped) => restart::decide(context, stopped, &mut tries).await,
@@ -132,6 +139,7 @@ async fn read<S: Source, T: Store>(
         resumable = match next {
             Err(lost) if lost.kind == Kind::CommitsLost && tries.restarts < RESTARTS => {
                 tries.restarts += 1;
+                tries.goes_on = false;
                 what_is_stored(context, &lost).await?
             }
             next => next?,
@@ -139,11 +147,25 @@ async fn read<S: Source, T: Store>(
     }
 }
 
-/// Reads from a position, or from the start of a new walk, to the end and sweeps.
+/// The different ids that a walk has read whose listing is to be read on; none without such a walk.
+async fn distinct_before<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Walkable>,
+    resumable: Option<&CursorPosition>,
+) -> Outcome<Option<u64>> {
+    let Some(walk) = resumable.filter(|walk| walk.finished.is_none()) else {
+        return Ok(None);
+    };
+    let _waiting = context.progress.waiting();
+    context.store.distinct(&id_hasher(walk)).await.map(Some)
+}
+
+/// Reads from a position, or from the start of a new walk, to the end and sweeps. `before`: the different ids that the walk had
+/// read before.
 async fn go_on<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     reading: ProfilesReading,
     resumable: Option<CursorPosition>,
+    before: Option<u64>,
 ) -> Result<Ended, TransferFault> {
     let resumed = resumable.is_some();
     let read_before = resumable.as_ref().map_or(0, |walk| walk.read);
@@ -157,12 +179,6 @@ async fn go_on<S: Source, T: Store>(
         }
         Some(position) => position,
         None => open(context, reading).await?,
-    };
-    let before = if resumed {
-        let _waiting = context.progress.waiting();
-        Some(context.store.distinct(&id_hasher(&start)).await?)
-    } else {
-        None
     };
     let walked = transfer(context, start).await?;
     Ok(finish(context, walked, before, reading).await?)

@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct Tries {
     /// How often it continued from what was stored, or read a listing again from its start.
     pub(super) restarts: u32,
+    /// Whether the walk goes on without a restart: what the run has counted still counts.
+    pub(super) goes_on: bool,
     refusals: Refusals,
 }
 
@@ -43,6 +45,7 @@ pub(super) async fn decide<S: Source, T: Store>(
     tries: &mut Tries,
 ) -> Outcome<Option<CursorPosition>> {
     let TransferFault { fault, unread } = stopped;
+    tries.goes_on = false;
     let Some(position) = unread.filter(|position| position.cursor != "*" && is_an_answer(&fault.kind)) else {
         return Err(fault);
     };
@@ -50,6 +53,7 @@ pub(super) async fn decide<S: Source, T: Store>(
     if let Some(stored) = &stored
         && let Some(next) = tries.refusals.next(stored, &fault.kind)
     {
+        tries.goes_on = true;
         return go_on_at(context, stored, next, &fault).await.map(Some);
     }
     tries.restarts += 1;
