@@ -12,7 +12,7 @@ use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position, Restarted, WalkHistory};
 
 use super::profiles::stored::{give_up, moved};
-use super::refusals::{self, Refusals};
+use super::refusals::{self, Again, Refusals};
 use super::run::Context;
 use super::segment;
 use super::small_pages::read_segments;
@@ -51,11 +51,12 @@ pub(super) async fn decide<S: Source, T: Store>(
     };
     let stored = stored_at(context, &position).await?;
     if let Some(stored) = &stored
-        && let Some(next) = tries.refusals.next(stored, &fault.kind)
+        && let Some(again) = tries.refusals.next(stored, &fault.kind)
     {
         tries.goes_on = true;
-        return go_on_at(context, stored, next, &fault).await.map(Some);
+        return go_on(context, stored, again, &fault).await.map(Some);
     }
+    tries.refusals = Refusals::default();
     tries.restarts += 1;
     let now = context.store.now().await?;
     let no_farther = |before: Restarted| position.read <= before.read && now - before.at < ONCE_IN;
@@ -96,22 +97,23 @@ async fn stored_at<S: Source, T: Store>(
 }
 
 /// Goes on with a walk whose cursor was refused.
-async fn go_on_at<S: Source, T: Store>(
+async fn go_on<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     refused: &CursorPosition,
-    next: CursorPosition,
+    again: Again,
     fault: &Fault,
 ) -> Outcome<CursorPosition> {
-    if next.cursor == refused.cursor {
+    let Again { position, pause } = again;
+    let _waiting = context.progress.waiting();
+    context.stop.pause(pause).await?;
+    if position.cursor == refused.cursor {
         tracing::debug!(%fault, "a cursor was refused; sending it once more");
-        return Ok(next);
+        return Ok(position);
     }
-    context.progress.notice(&format!(
-        "the tenant lists in another order now ({fault}); the walk goes on from its place in that order"
-    ));
-    let moved = moved(Some(next.clone()), None);
+    tracing::info!(%fault, "the tenant lists in another order now; the walk goes on from its place in that order");
+    let moved = moved(Some(position.clone()), None);
     context.store.advance(context.lease, &moved).await?;
-    Ok(next)
+    Ok(position)
 }
 
 /// Moves a walk back to the start of its listing.
