@@ -222,8 +222,12 @@ fn tell(resources: &[Resource]) {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(resources.iter().map(Resource::row));
     output::line(&output::table(&rows));
-    let sum: f64 = resources.iter().filter_map(|one| one.requests_per_day).sum();
-    output::line(&format!("\nabout {} requests a day in all", shown(sum)));
+    let known: Vec<f64> = resources.iter().filter_map(|one| one.requests_per_day).collect();
+    output::line(&if known.is_empty() {
+        "\nrequests a day are shown after the first runs".to_owned()
+    } else {
+        format!("\nabout {} requests a day in all", shown(known.iter().sum()))
+    });
     for resource in resources {
         if let Some(error) = &resource.error {
             output::line(&format!(
