@@ -47,7 +47,7 @@ pub enum Command {
     /// Show the whole way once: a simulated tenant, an embedded PostgreSQL, rows on the screen
     Demo(Demo),
     /// Try settings, database, token and every resource; change nothing
-    Check,
+    Check(Check),
     /// Sign in: let a person grant access on the tenant's consent page (grant `authorization_code`)
     Login(Login),
     /// Sign out: revoke the stored tokens at the tenant and forget them
@@ -86,6 +86,18 @@ pub struct Demo {
     /// Keep the database afterwards (always kept where there is no terminal)
     #[arg(long)]
     pub keep: bool,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Compare the tenant's own description of its API with what this program uses, instead; exit code 3 if the tenant lacks
+    /// something that is used
+    #[arg(long)]
+    pub drift: bool,
+    /// Print it machine-readable
+    #[arg(long, requires = "drift")]
+    pub json: bool,
 }
 
 /// `login`.

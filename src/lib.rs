@@ -13,6 +13,7 @@
 //! | where the SQL is | [`postgres`] |
 //! | when things run | [`schedule`] |
 //! | what is shown | [`web`] |
+//! | how the tenant's API differs from what is used | [`drift`] |
 //! | what can be set | [`config::settings`] |
 //! | what tests read from | the crate `simulated_tenant` |
 
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod drift;
 pub mod failpoint;
 mod json;
 pub mod memory;

@@ -26,6 +26,7 @@ mod children;
 mod clocks;
 mod distribution_rules;
 mod documented;
+mod drift;
 mod erase;
 mod every_wait_ends;
 mod few_changes;

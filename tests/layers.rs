@@ -7,12 +7,13 @@ use house::{House, code, layer};
 use crate::support::sources::{files, root};
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("failpoint", &[]),
     ("clock", &["model", "failpoint"]),
     ("model", &[]),
     ("config", &["model"]),
     ("json", &[]),
+    ("drift", &["model"]),
     ("blueconic", &["model", "config", "json"]),
     ("postgres", &["model", "config", "clock", "failpoint"]),
     ("resources", &["model", "config", "json"]),

@@ -26,7 +26,7 @@ use crate::sync::run_spec::{RunSpec, WhenHeld};
 use crate::telemetry::Terminal;
 
 use super::verification::Verified;
-use super::{output, progress};
+use super::{drift, output, progress};
 
 /// How long a shutdown takes at most. Orchestrators kill after ten seconds.
 const FAREWELL: Duration = Duration::from_secs(9);
@@ -101,6 +101,10 @@ async fn read_all(
     // A wrong secret is one clear error, not one for each resource.
     tokio::select! {
         signed_in = app.client.sign_in() => signed_in.map(|_| ())?,
+        () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
+    }
+    tokio::select! {
+        () = drift::learn(settings, &app.store) => {}
         () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
     }
     note_ignored(arguments, &app.entries);

@@ -6,6 +6,7 @@ mod child_environment;
 mod confirm;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod drift;
 pub mod erase;
 mod exit;
 pub mod healthcheck;
@@ -42,7 +43,8 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
     match cli.command {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => Box::pin(demo::run(&arguments, settings, &terminal)).await,
-        Command::Check => Box::pin(check::run(settings)).await,
+        Command::Check(arguments) if arguments.drift => Box::pin(drift::run(&settings, arguments.json)).await,
+        Command::Check(_) => Box::pin(check::run(settings)).await,
         Command::Login(arguments) => Box::pin(login::run(&arguments, &settings)).await,
         Command::Logout(arguments) => Box::pin(logout::run(&arguments, &settings)).await,
         Command::RotateKey => Box::pin(rotate_key::run(&settings)).await,

@@ -15,7 +15,7 @@ use crate::memory;
 use crate::model::Time;
 use crate::model::description::Description;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::job::{Again, ScheduledJob};
+use crate::model::job::{Again, DRIFT, ScheduledJob};
 use crate::model::ledger::RunReport;
 use crate::model::liveness::Liveness;
 use crate::model::ports::{Clock as _, RunStore, Runner};
@@ -30,7 +30,7 @@ use crate::schedule::scheduler::{self, SchedulerOptions};
 use crate::sync::run_spec::WhenHeld;
 use crate::web::server::{Health, WebServer};
 
-use super::{backfill, progress};
+use super::{backfill, drift, progress};
 
 /// When a run is retried that failed because of the database: a retry costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
@@ -109,6 +109,7 @@ async fn schedule(
         engine: app.engine(settings, None, Arc::new(progress::Lines::default())),
         entries: app.entries.clone(),
         settings: settings.clone(),
+        store: app.store.clone(),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),
@@ -174,11 +175,15 @@ struct Runs {
     engine: SyncEngine,
     entries: Vec<Entry>,
     settings: Settings,
+    store: PostgresStore,
 }
 
 impl Runner for Runs {
     async fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> Again {
         let slot = job.job.slot;
+        if slot == DRIFT {
+            return drift::run_job(&self.settings, &self.store).await;
+        }
         let Some(entry) = self.entries.iter().find(|entry| entry.name() == slot.resource) else {
             return Again::OnTime;
         };

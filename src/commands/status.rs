@@ -8,6 +8,7 @@ use crate::app::{self, App, Database, Overrides};
 use crate::cli::Status as Arguments;
 use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
+use crate::model::drift::DriftStatus;
 use crate::model::fault::Outcome;
 use crate::model::format;
 use crate::model::ports::Observer;
@@ -138,10 +139,39 @@ fn tell(status: &Status) {
     for resource in &status.resources {
         trouble(resource);
     }
+    if let Some(found) = &status.drift {
+        tell_drift(found);
+    }
     let renames = status.audit_renames.len();
     if renames > 0 {
         output::line(&format!(
             "\naudit_events: the tenant renamed {renames} value(s) of stored events, which keep the old ones; see sync.audit_renames"
+        ));
+    }
+}
+
+/// The tenant's release, and what its document lacks.
+fn tell_drift(found: &DriftStatus) {
+    let release = found.release.as_deref().unwrap_or("unknown");
+    output::line(&format!(
+        "\nrelease of the tenant: {}, as of {} UTC ({} breaks, {} loses, {} notes; see sync.drift)",
+        sanitize::line(release),
+        format::moment(found.read_at),
+        found.breaks,
+        found.loses,
+        found.notes
+    ));
+    for finding in &found.findings {
+        let line = format!(
+            "  {} {}: {} {} {}: {}",
+            finding.severity, finding.resource, finding.kind, finding.path, finding.name, finding.detail
+        );
+        output::line(&sanitize::line(&line));
+    }
+    if found.unknown_in_data > 0 {
+        output::line(&format!(
+            "\n{} field(s) or value(s) in the data are not known; nothing is lost, see sync.drift",
+            found.unknown_in_data
         ));
     }
 }

@@ -229,6 +229,8 @@ pub struct Schedule {
     /// How long a lease holds without renewal.
     #[serde(deserialize_with = "units::duration")]
     pub lease_ttl: Duration,
+    /// When the tenant's own document is compared with what is used; empty: never.
+    pub drift: String,
 }
 
 /// What is read.

@@ -66,6 +66,9 @@ fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
     add("resources.profiles.schedule", &profiles.schedule);
     add("resources.profiles.full_schedule", &profiles.full_schedule);
     add("resources.audit_events.schedule", &events.schedule);
+    if !settings.schedule.drift.is_empty() {
+        add("schedule.drift", &settings.schedule.drift);
+    }
     for scan in &events.scans {
         add("resources.audit_events.scans", &scan.schedule);
     }

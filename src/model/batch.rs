@@ -2,6 +2,7 @@
 
 use super::Time;
 use super::children::{ChildHash, Children};
+use super::drift::UnknownCounts;
 use super::event::{AlternateKeys, EventIdentity, FormerKey};
 use super::page::RejectReason;
 use super::position::Position;
@@ -60,6 +61,8 @@ pub struct Batch {
     pub former_keys: Vec<FormerKey>,
     /// The counts from reading and decoding.
     pub read_counts: ReadCounts,
+    /// How often its elements had a field or a value that is not known.
+    pub unknown: UnknownCounts,
     /// The ids are believed new, so the batch may be copied directly into the table. The loader handles an id that
     /// exists.
     pub fresh: bool,
@@ -98,6 +101,7 @@ impl Batch {
         self.events.extend(later.events);
         self.alternate_keys.extend(later.alternate_keys);
         self.former_keys.extend(later.former_keys);
+        self.unknown.merge(&later.unknown);
         self.removals = self.removals.take().or(later.removals);
     }
 

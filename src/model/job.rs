@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::position::Slot;
+use super::position::{Scope, Slot};
+
+/// The slot of the job that compares the tenant's document with what is used. It is no resource's.
+pub const DRIFT: Slot = Slot {
+    resource: "drift",
+    scope: Scope::Full,
+};
 
 /// A job as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::Time;
+use super::drift::UnknownCounts;
 use super::fault::Fault;
 use super::position::Slot;
 use super::status::RunStatus;
@@ -69,6 +70,8 @@ pub struct Counts {
     pub retries: u64,
     /// Decompressed bytes of bodies.
     pub bytes_read: u64,
+    /// How often elements had a field or a value that is not known.
+    pub unknown: UnknownCounts,
 }
 
 impl Counts {

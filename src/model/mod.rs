@@ -5,6 +5,7 @@ pub mod children;
 pub mod clocks;
 pub mod cursor;
 pub mod description;
+pub mod drift;
 pub mod event;
 pub mod fault;
 pub mod format;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Time;
+use super::drift::DriftStatus;
 use super::position::Scope;
 
 /// The state of the service.
@@ -20,6 +21,9 @@ pub struct Status {
     pub tables: Vec<TableSize>,
     /// Values of audit events that the tenant renamed.
     pub audit_renames: Vec<AuditRename>,
+    /// How the tenant's API differs from what is used; none before its document was read.
+    #[serde(default)]
+    pub drift: Option<DriftStatus>,
 }
 
 /// A resource in one scope.
@@ -121,6 +125,8 @@ pub struct Run {
     pub position_to: Option<serde_json::Value>,
     pub error: Option<String>,
     pub hint: Option<String>,
+    #[serde(default)]
+    pub tenant_release: Option<String>,
 }
 
 /// The state of a run; the words of `sync.runs.status`.

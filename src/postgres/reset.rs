@@ -96,6 +96,14 @@ async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
         .execute(&mut *connection)
         .await
         .doing(DOING)?;
+    sqlx::query!("delete from sync.tenant_document")
+        .execute(&mut *connection)
+        .await
+        .doing(DOING)?;
+    sqlx::query!("delete from sync.drift")
+        .execute(&mut *connection)
+        .await
+        .doing(DOING)?;
     sqlx::query!("delete from sync.tenant")
         .execute(&mut *connection)
         .await

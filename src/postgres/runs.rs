@@ -14,15 +14,17 @@ use crate::model::status::Run;
 use crate::postgres::bigint::from_count;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::unknown;
 
 /// Opens a run, in the transaction that takes the lease; one that is open already stays. Closes other runs of the slot, which lost
 /// their lease, and returns whether there were any. Stored positions omit the tenant's cursors, which encode ids of profiles.
 pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
     let took_over = interrupt_stale(connection, slot, run_id).await?;
     sqlx::query!(
-        "insert into sync.runs (id, resource, mode, status, started_at, position_from)
+        "insert into sync.runs (id, resource, mode, status, started_at, position_from, tenant_release)
          select $1, $2, $3, 'running', sync.clock(),
-           (select c.position - 'cursor' - 'aside' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3)
+           (select c.position - 'cursor' - 'aside' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3),
+           (select d.release from sync.tenant_document as d)
          on conflict (id) do nothing",
         run_id,
         slot.resource,
@@ -134,10 +136,10 @@ pub(crate) async fn close(
         lease.slot.resource,
         lease.slot.scope.as_str()
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .doing("closing the run")?;
-    Ok(())
+    unknown::count(connection, lease.slot.resource, &ledger.counts.unknown).await
 }
 
 /// A run, all columns of `sync.runs`, as `backfill --json` prints it.

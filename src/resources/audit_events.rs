@@ -12,14 +12,17 @@ use serde_json::value::RawValue;
 use crate::model::Time;
 use crate::model::batch::{Batch, Reject};
 use crate::model::description::{Description, Reading};
+use crate::model::drift::{DriftKind, UnknownCounts};
 use crate::model::event::{AlternateKeys, EventIdentity, EventKey, FormerKey, Rename};
 use crate::model::page::{Broken, RejectReason, Request};
 use crate::model::ports::{Clock, Feed, FeedDecoder, Resource};
 use crate::model::table::{Column, ColumnKind, Merge, Table};
 
 use super::audit_key::{self, FineDate, Values};
+use super::audit_values;
 use super::fields::{Fields, RawField, array};
 use super::identity::{self, Problem};
+use super::members::members_counting;
 use super::reject;
 
 /// The description of audit events.
@@ -32,6 +35,8 @@ pub(super) const DESCRIPTION: Description = Description {
     table: &TABLE,
     reading: Reading::Feed(()),
 };
+/// A field that the vendor spells in two ways, in its schema and in its example.
+pub(super) const SPELLINGS: [&str; 2] = ["username", "userName"];
 /// An event before this year is a reject: the product is younger.
 const FIRST_YEAR: i32 = 2000;
 /// How far ahead of our clock an event's date may lie.
@@ -111,27 +116,55 @@ impl Feed for AuditEvents {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The fields of an event, in the order of [`Event`].
+const FIELDS: [&str; 8] = [
+    "date",
+    "objectType",
+    "operation",
+    "application",
+    SPELLINGS[0],
+    SPELLINGS[1],
+    "ipAddress",
+    "objects",
+];
+
 struct Event<'a> {
-    #[serde(borrow)]
     date: RawField<'a>,
-    #[serde(borrow)]
     object_type: RawField<'a>,
-    #[serde(borrow)]
     operation: RawField<'a>,
-    #[serde(borrow)]
     application: RawField<'a>,
     /// The spelling of the vendor's schema.
-    #[serde(borrow)]
     username: RawField<'a>,
     /// The spelling of the vendor's example.
-    #[serde(borrow)]
     user_name: RawField<'a>,
-    #[serde(borrow)]
     ip_address: RawField<'a>,
-    #[serde(borrow)]
     objects: RawField<'a>,
+}
+
+impl<'a> Event<'a> {
+    fn of(element: &'a [u8], fields: &mut Fields) -> Result<Self, Problem> {
+        let found = members_counting(element, &FIELDS, &mut fields.unknown)?;
+        let [
+            date,
+            object_type,
+            operation,
+            application,
+            username,
+            user_name,
+            ip_address,
+            objects,
+        ] = found.try_into().unwrap_or([None; FIELDS.len()]);
+        Ok(Self {
+            date,
+            object_type,
+            operation,
+            application,
+            username,
+            user_name,
+            ip_address,
+            objects,
+        })
+    }
 }
 
 /// An object of an event.
@@ -155,6 +188,7 @@ impl FeedDecoder for EventDecoder {
             into.rejects.push(reject);
         }
         into.read_counts.replaced_characters += fields.replaced;
+        into.unknown.merge(&fields.unknown);
     }
 
     fn dates(&self) -> &[Time] {
@@ -171,8 +205,9 @@ impl EventDecoder {
     fn row(&mut self, element: &[u8], fields: &mut Fields, into: &mut Batch) -> Result<(), Reject> {
         let refuse = |problem: Problem| identity::reject(element, None, problem);
         identity::object(element).map_err(refuse)?;
-        let event: Event<'_> = serde_json::from_slice(element).map_err(|error| refuse(error.into()))?;
+        let event = Event::of(element, fields).map_err(refuse)?;
         let read = Read::of(&event, fields).map_err(refuse)?;
+        read.count_unknown_values(&mut fields.unknown);
         let Some(date) = read.date else {
             return Err(refuse(Problem::Shape("the event has no `date`".to_owned())));
         };
@@ -225,6 +260,18 @@ impl<'a> Read<'a> {
             ip_address: fields.text("ipAddress", event.ip_address)?,
             objects: objects(fields, event.objects)?,
         })
+    }
+
+    fn count_unknown_values(&self, unknown: &mut UnknownCounts) {
+        for known in audit_values::KNOWN {
+            let value = match known.field {
+                "objectType" => self.object_type.as_deref(),
+                _ => self.operation.as_deref(),
+            };
+            if let Some(value) = value.filter(|value| !known.knows(value)) {
+                unknown.count(DriftKind::UnknownValue, &format!("{} = {value}", known.field));
+            }
+        }
     }
 
     /// The fields whose values may be renamed.

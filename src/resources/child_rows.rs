@@ -12,7 +12,8 @@ use super::child_gaps::{GapReason, Gaps};
 use super::fields::{self, Fields, RawField, Wrong, wrong};
 use super::identity::{LONGEST_ID, Problem};
 use super::keyed_json::keyed;
-use super::list_row::{Cell, Value, below, members, raw_below};
+use super::list_row::{Cell, Value, below, raw_below};
+use super::members::members;
 
 /// The plan by which the children of each element become rows, made once per table.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::model::Time;
+use crate::model::drift::UnknownCounts;
 
 use super::dates;
 use super::json_text::{self, TooDeep};
@@ -26,6 +27,8 @@ pub(super) struct Wrong(pub(super) String);
 pub(super) struct Fields {
     /// Characters that were replaced by U+FFFD.
     pub(super) replaced: u64,
+    /// Fields and values that are not known.
+    pub(super) unknown: UnknownCounts,
 }
 
 impl Fields {

@@ -223,6 +223,7 @@ impl Decoder for ListDecoder {
             into.rejects.push(reject(element, Some(print.id), problem));
         }
         into.read_counts.replaced_characters += fields.replaced;
+        into.unknown.merge(&fields.unknown);
     }
 }
 

@@ -1,11 +1,8 @@
 //! Decodes one element of a plain list into a row. Everything follows from the columns of the list's table.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use chrono::NaiveDate;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::model::Time;
 use crate::model::rows::{RowWriter, Rows};
@@ -13,6 +10,7 @@ use crate::model::table::{Column, ColumnKind, REST, Table};
 
 use super::fields::{Fields, RawField, wrong};
 use super::identity::{Problem, id_of, object};
+use super::members::{Rest, members, members_and_rest};
 
 /// Separates an element's id from its owner or its parent.
 const OF: char = '\u{1f}';
@@ -138,7 +136,7 @@ impl Plan {
 
     /// Adds the element's row; none for an element with an owner.
     pub(super) fn row(&self, element: &[u8], fields: &mut Fields, into: &mut Rows) -> Result<(), Problem> {
-        let (found, rest) = members_and_rest(element, &self.members, &self.whole)?;
+        let (found, rest) = members_and_rest(element, &self.members, &self.whole, &mut fields.unknown)?;
         if let Some(name) = self.owner
             && owner_of(name, found.first().copied().flatten())?.is_some()
         {
@@ -305,105 +303,6 @@ impl Value<'_> {
             Self::Json(Some(json)) => row.jsonb(json.as_bytes()),
             Self::Json(None) => row.null(),
         };
-    }
-}
-
-/// A member by its name.
-type Rest<'a> = (String, &'a RawValue);
-
-/// The members of an object with these names, in the order of the names. None for absent and null; other members are
-/// skipped. A member that comes twice is an error, since either could be meant.
-pub(super) fn members<'a>(object: &'a [u8], names: &[&str]) -> Result<Vec<RawField<'a>>, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(object);
-    let found = json.deserialize_map(Members { names, whole: None })?;
-    json.end()?;
-    Ok(found.0)
-}
-
-/// The same with all members that are not among `whole`.
-fn members_and_rest<'a>(
-    object: &'a [u8],
-    names: &[&str],
-    whole: &[&str],
-) -> Result<(Vec<RawField<'a>>, Vec<Rest<'a>>), serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(object);
-    let whole = Some(whole);
-    let found = json.deserialize_map(Members { names, whole })?;
-    json.end()?;
-    Ok(found)
-}
-
-struct Members<'n> {
-    /// The members that are looked for.
-    names: &'n [&'n str],
-    /// The members that are not wanted in the rest; none: there is no rest.
-    whole: Option<&'n [&'n str]>,
-}
-
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = (Vec<RawField<'de>>, Vec<Rest<'de>>);
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found: Vec<Option<RawField<'de>>> = vec![None; self.names.len()];
-        let mut rest = Vec::new();
-        while let Some(key) = map.next_key_seed(Key(&self))? {
-            let slot = key.place.and_then(|place| found.get_mut(place));
-            if slot.is_none() && key.rest.is_none() {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let value: RawField<'de> = map.next_value()?;
-            if let (Some(name), Some(value)) = (key.rest, value) {
-                rest.push((name, value));
-            }
-            if let Some(slot) = slot
-                && slot.replace(value).is_some()
-            {
-                let name = key.place.and_then(|place| self.names.get(place)).unwrap_or(&"");
-                return Err(A::Error::custom(format!("duplicate field `{name}`")));
-            }
-        }
-        let found = found.into_iter().map(Option::flatten).collect();
-        Ok((found, rest))
-    }
-}
-
-/// What a key is.
-struct Found {
-    /// Its index among the names.
-    place: Option<usize>,
-    /// Itself, if its member is part of the rest.
-    rest: Option<String>,
-}
-
-/// Deserializes a key.
-struct Key<'m, 'n>(&'m Members<'n>);
-
-impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = Found;
-
-    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
-        key.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_, '_> {
-    type Value = Found;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        let wanted = self.0.whole.is_some_and(|whole| !whole.contains(&key));
-        Ok(Found {
-            place: self.0.names.iter().position(|name| *name == key),
-            rest: wanted.then(|| key.to_owned()),
-        })
     }
 }
 

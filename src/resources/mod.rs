@@ -4,6 +4,7 @@
 
 mod audit_events;
 mod audit_key;
+mod audit_values;
 mod child_gaps;
 mod child_rows;
 mod dates;
@@ -14,6 +15,7 @@ mod keyed_json;
 mod list;
 mod list_row;
 mod lists;
+mod members;
 mod profile_row;
 mod profiles;
 pub mod registry;
@@ -22,3 +24,4 @@ mod segment_counter;
 mod segment_profiles;
 mod segment_resolver;
 mod timeline;
+pub mod usages;

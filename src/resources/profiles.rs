@@ -36,6 +36,20 @@ pub(super) const DESCRIPTION: Description = Description {
     table: &profile_row::TABLE,
     reading: Reading::Walk(()),
 };
+/// The fields of a profile that are read beside those that its columns name, and what they fill. A check of the tenant's document
+/// looks for them.
+pub(super) const FIELDS: [(&str, &str); 6] = [
+    ("consentedObjectives", "consented_objectives"),
+    ("refusedObjectives", "refused_objectives"),
+    ("segments.id", "segment_ids"),
+    ("properties.values", "properties"),
+    ("replaces", "profile_aliases"),
+    ("replacedBy", "profile_aliases"),
+];
+/// The path of a look-up by id, with a placeholder.
+pub(super) const LOOKUP_PATH: &str = "/profiles/{profileId}";
+/// The fields without which a look-up says nothing.
+pub(super) const LOOKUP_FIELDS: [&str; 3] = ["id", "segments", "replacedBy"];
 /// The OAuth scope of a look-up by id.
 const LOOKUP_SCOPE: &str = "read:profiles";
 

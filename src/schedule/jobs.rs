@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::config::settings::{AuditEvents, List, Profiles, Settings};
 use crate::model::description::{Description, Reading};
-use crate::model::job::{Job, ScheduledJob};
+use crate::model::job::{DRIFT, Job, ScheduledJob};
 use crate::model::position::{Scope, Slot};
 
-/// The jobs of the enabled resources, in the order in which they start if several are due.
+/// The jobs of the enabled resources, in the order in which they start if several are due, and the comparison with the tenant's document.
 pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
     let resources = &settings.resources;
     let zone = settings.schedule.time_zone.name();
@@ -17,7 +17,13 @@ pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
         Reading::Walk(()) => profiles(description.name(), &resources.profiles, zone),
         Reading::Feed(()) => audit_events(description.name(), &resources.audit_events, zone),
     };
-    enabled.flat_map(of).collect()
+    enabled.flat_map(of).chain(drift(settings, zone)).collect()
+}
+
+/// The comparison with the tenant's document, unless its schedule is empty.
+fn drift(settings: &Settings, zone: &str) -> Option<ScheduledJob> {
+    let cron = &settings.schedule.drift;
+    (!cron.is_empty()).then(|| scheduled(DRIFT.resource, DRIFT, cron, zone))
 }
 
 fn list(description: &Description, settings: &List, zone: &str) -> ScheduledJob {

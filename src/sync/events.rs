@@ -169,10 +169,11 @@ async fn decode(feed: &dyn Feed, raw: &RawBatch, renames: &[Rename]) -> Dated {
 async fn load<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Feed>,
     loader: &mut OnDemandLoader<'_, T>,
-    batch: Batch,
+    mut batch: Batch,
     advance: Advance,
 ) -> Outcome<()> {
     let read_counts = batch.read_counts;
+    context.progress.unknown(&std::mem::take(&mut batch.unknown));
     let written = loader.loader().await?.load(batch, Some(advance)).await?;
     context.progress.loaded(read_counts, &written);
     context.progress.change(|counts| {

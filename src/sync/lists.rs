@@ -280,6 +280,7 @@ impl<S: Source, T: Store> ListLoader<'_, S, T> {
         let ids = batch.seen.iter().chain(readable).map(String::as_bytes);
         listing.take(ids, prepared.unidentified);
         let read_counts = batch.read_counts;
+        self.context.progress.unknown(&std::mem::take(&mut batch.unknown));
         let advance = Advance {
             position: Some(Position::Offset(self.position.clone())),
             ..Advance::default()

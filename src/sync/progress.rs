@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::batch::{ReadCounts, Written};
+use crate::model::drift::UnknownCounts;
 use crate::model::ledger::{Counts, RunReport};
 use crate::model::page::Meter;
 use crate::model::position::Slot;
@@ -109,6 +110,13 @@ impl Progress {
             counts.late_by = counts.late_by.max(written.late_by);
             counts.elsewhere += read_counts.elsewhere;
         });
+    }
+
+    /// Adds what elements had that is not known.
+    pub(super) fn unknown(&self, unknown: &UnknownCounts) {
+        if !unknown.is_empty() {
+            self.lock().unknown.merge(unknown);
+        }
     }
 
     /// Changes the counts and notifies the listener.

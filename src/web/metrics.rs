@@ -4,6 +4,7 @@
 use std::fmt::{Display, Write};
 
 use crate::model::Time;
+use crate::model::drift::{DriftStatus, Severity};
 use crate::model::position::Scope;
 use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
 
@@ -93,6 +94,9 @@ pub(super) fn render(process: Process, status: Option<&Status>) -> String {
         resources(&mut page, &status.resources);
         runs(&mut page, &status.resources);
         token(&mut page, status);
+        if let Some(found) = &status.drift {
+            drift(&mut page, found);
+        }
     }
     page.0
 }
@@ -198,6 +202,33 @@ fn token(page: &mut Page, status: &Status) {
         )
         .sample("token_expiry_timestamp_seconds", &[], seconds(expires_at));
     }
+}
+
+fn drift(page: &mut Page, found: &DriftStatus) {
+    if let Some(release) = &found.release {
+        page.family("tenant_release_info", "The release of the tenant; always 1.")
+            .sample("tenant_release_info", &[("release", release)], 1);
+    }
+    page.family(
+        "tenant_document_timestamp_seconds",
+        "When the tenant's own document was last read, in Unix time.",
+    )
+    .sample("tenant_document_timestamp_seconds", &[], seconds(found.read_at));
+    page.family(
+        "drift_findings",
+        "Differences between the tenant's document and what is used, by severity.",
+    );
+    for (severity, count) in Severity::ALL
+        .into_iter()
+        .zip([found.breaks, found.loses, found.notes])
+    {
+        page.sample("drift_findings", &[("severity", severity.as_str())], count);
+    }
+    page.family(
+        "drift_unknown_in_data",
+        "Different fields and values that elements had and neither this program nor the tenant's document knows.",
+    )
+    .sample("drift_unknown_in_data", &[], found.unknown_in_data);
 }
 
 fn duration(run: &Run) -> Option<f64> {

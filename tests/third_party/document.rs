@@ -13,10 +13,15 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads it from `BLUECONIC_OPENAPI` or from beside this repository.
-    pub(crate) fn load() -> Self {
+    /// Where it is: `BLUECONIC_OPENAPI`, or beside this repository.
+    pub(crate) fn path() -> PathBuf {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/blueconic/openapi.json");
-        let path = std::env::var_os("BLUECONIC_OPENAPI").map_or(beside, PathBuf::from);
+        std::env::var_os("BLUECONIC_OPENAPI").map_or(beside, PathBuf::from)
+    }
+
+    /// Reads it.
+    pub(crate) fn load() -> Self {
+        let path = Self::path();
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
             panic!(
                 "the vendor's document is not at {}: {error}; name it in BLUECONIC_OPENAPI",

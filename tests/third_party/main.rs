@@ -9,6 +9,7 @@ mod support;
 mod certificates;
 mod compressed_and_encrypted;
 mod document;
+mod drift;
 mod front;
 mod judge;
 mod lists;

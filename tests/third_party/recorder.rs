@@ -57,9 +57,23 @@ impl Recorder {
         Self { url, log, task }
     }
 
-    /// All requests so far, in the order of their answers' heads.
+    /// All requests of operations so far, in the order of their answers' heads. The document is none of its own operations; it is asked
+    /// for without a token.
     pub(crate) fn all(&self) -> Vec<Recorded> {
-        self.log.lock().unwrap().clone()
+        let (documents, operations): (Vec<Recorded>, Vec<Recorded>) = self
+            .log
+            .lock()
+            .unwrap()
+            .iter()
+            .cloned()
+            .partition(|request| request.path.ends_with("/openapi.json"));
+        for request in documents {
+            assert_eq!(
+                (request.method.as_str(), request.scheme.as_deref()),
+                ("GET", None)
+            );
+        }
+        operations
     }
 
     /// Method and path of all requests so far, sorted and counted.

@@ -46,7 +46,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 39] = [
+const PLACES: [(&str, Scene, u32); 40] = [
     ("migrate", First, 0),
     ("resources", First, 0),
     ("tenant", First, 0),
@@ -62,6 +62,7 @@ const PLACES: [(&str, Scene, u32); 39] = [
     ("progress", Again, 0),
     ("partitions/ahead", First, 0),
     ("partitions/staged", First, 3),
+    ("drift", First, 0),
     ("load", First, 17),
     ("load", Again, 9),
     ("advance", First, 5),

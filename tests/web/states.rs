@@ -57,6 +57,7 @@ fn run(status: RunStatus, counts: [i64; 5], error: Option<&str>, hint: Option<&s
         position_to: None,
         error: error.map(str::to_owned),
         hint: hint.map(str::to_owned),
+        tenant_release: None,
     }
 }
 

@@ -143,6 +143,7 @@ pub(super) const GROUP_TYPES: Description = Description {
     },
     reading: Reading::List(List {
         schedule: "36 */6 * * *",
+        paged: false,
         ..List::PLAIN
     }),
 };

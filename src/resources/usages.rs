@@ -1,0 +1,206 @@
+//! What the resources use of the tenant's API, for a check of the tenant's own document. All of it follows from the descriptions
+//! and from the requests that the resources make; what only code reads is described beside that code.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::config::settings::Settings;
+use crate::model::Time;
+use crate::model::description::Reading;
+use crate::model::drift::{Rest, Role, Usage, UsedField};
+use crate::model::page::Request;
+use crate::model::ports::{Clock, Walkable};
+use crate::model::position::{CursorPosition, WalkHistory};
+use crate::model::table::{Child, Column, REST, Table};
+
+use super::audit_events::SPELLINGS;
+use super::audit_values;
+use super::profiles;
+use super::registry::{self, Entry};
+
+/// The release of the vendor's document that the descriptions follow.
+pub const KNOWN_RELEASE: &str = "103.0";
+
+/// What all resources use, those that are off included.
+pub fn usages(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Usage> {
+    let entries = registry::entries(settings, clock);
+    entries
+        .iter()
+        .flat_map(|entry| of_entry(entry, clock.now()))
+        .collect()
+}
+
+fn of_entry(entry: &Entry, now: Time) -> Vec<Usage> {
+    match &entry.resource {
+        Reading::List(list) => {
+            // Where other rows name the listings of a list, only those have pages.
+            let listings = list.listings(&["id".to_owned()], None, now);
+            let request = listings
+                .first()
+                .map_or_else(|| list.trial_request(), |one| one.page(0, 0));
+            vec![Usage {
+                rest: rest(entry.description.table),
+                ..usage(entry, &request)
+            }]
+        }
+        Reading::Walk(walk) => of_profiles(entry, walk.as_ref(), now),
+        Reading::Feed(feed) => vec![Usage {
+            essential: true,
+            values: audit_values::KNOWN,
+            ..usage(entry, &feed.trial_request())
+        }],
+    }
+}
+
+/// The usage of a listing. The path is the description's: that of a request holds ids.
+fn usage(entry: &Entry, request: &Request) -> Usage {
+    let description = entry.description;
+    let mut fields = columns(description.table.columns, description.table.key);
+    fields.extend(description.table.children.iter().flat_map(children));
+    if let Reading::List(list) = &description.reading {
+        fields.extend(list.owner.map(|owner| read("", owner, Role::Owner)));
+    }
+    Usage {
+        resource: description.name(),
+        enabled: entry.enabled,
+        essential: false,
+        path: description.path.to_owned(),
+        scope: description.oauth_scope,
+        query: request.query.clone(),
+        arrays: description.arrays,
+        envelope: &[],
+        fields,
+        rest: Rest::Dropped,
+        values: &[],
+    }
+}
+
+/// The listing of a segment's profiles, the look-up by id, and the choice of the segment.
+fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
+    let mut listing = Usage {
+        essential: true,
+        envelope: &["nextCursor"],
+        ..usage(entry, &walk.page(&increment(now), 0))
+    };
+    let beside = profiles::FIELDS.iter();
+    listing
+        .fields
+        .extend(beside.map(|(field, fills)| read("", field, Role::Fills(fills))));
+    let lookup = walk.lookup("id");
+    let needed = profiles::LOOKUP_FIELDS
+        .iter()
+        .map(|field| read("", field, Role::Key));
+    let lookup = Usage {
+        path: profiles::LOOKUP_PATH.to_owned(),
+        scope: lookup.scope,
+        query: lookup.query,
+        arrays: &[],
+        envelope: &[],
+        fields: needed.collect(),
+        rest: Rest::Untold,
+        ..listing.clone()
+    };
+    let segments = walk.segment_resolver(None).request(0, 0);
+    let segments = Usage {
+        path: segments.path,
+        scope: segments.scope,
+        query: segments.query,
+        arrays: segments.arrays,
+        envelope: &[],
+        fields: vec![read("", "id", Role::Key)],
+        ..lookup.clone()
+    };
+    vec![listing, lookup, segments]
+}
+
+/// A position of an increment, whose request has every parameter.
+fn increment(now: Time) -> CursorPosition {
+    CursorPosition {
+        walk_id: Uuid::nil(),
+        segment: "id".to_owned(),
+        cursor: "*".to_owned(),
+        range: Some((now, now)),
+        began_at: now,
+        opened_at: now,
+        properties: Vec::new(),
+        pages: 0,
+        read: 0,
+        divided_at: None,
+        from_empty: false,
+        unidentified: 0,
+        total: None,
+        passed: None,
+        finished: None,
+        course: WalkHistory::default(),
+    }
+}
+
+fn rest(table: &Table) -> Rest {
+    if table.columns.iter().any(|column| column.source == REST) {
+        Rest::Kept
+    } else {
+        Rest::Dropped
+    }
+}
+
+/// The fields of columns. An element without the fields of the key cannot be read.
+fn columns(columns: &'static [Column], key: &[&str]) -> Vec<UsedField> {
+    let read_ones = columns.iter().filter(|column| is_field(column));
+    read_ones
+        .map(|column| {
+            let is_key = key.contains(&column.name);
+            let role = if is_key {
+                Role::Key
+            } else {
+                Role::Fills(column.name)
+            };
+            read("", column.source, role)
+        })
+        .collect()
+}
+
+/// Whether a column holds one field: neither what the decoder computes nor the rest of the element.
+fn is_field(column: &Column) -> bool {
+    !matches!(column.source, "" | REST)
+}
+
+/// The fields of a child table. Its first column holds the parent's key.
+fn children(child: &'static Child) -> Vec<UsedField> {
+    if child.source.is_empty() {
+        return Vec::new();
+    }
+    let columns = child
+        .table
+        .columns
+        .iter()
+        .skip(1)
+        .filter(|column| is_field(column));
+    let within = columns.map(|column| read(child.source, column.source, Role::Fills(child.table.name)));
+    std::iter::once(read("", child.source, Role::Fills(child.table.name)))
+        .chain(within)
+        .collect()
+}
+
+/// A field in each of its spellings. Paths of a document do not show arrays.
+fn read(within: &str, field: &'static str, role: Role) -> UsedField {
+    let spellings = if SPELLINGS.contains(&field) {
+        &SPELLINGS[..]
+    } else {
+        &[field]
+    };
+    let path = |name: &&str| {
+        if within.is_empty() {
+            (*name).to_owned()
+        } else {
+            format!("{within}.{name}")
+        }
+    };
+    UsedField {
+        paths: spellings
+            .iter()
+            .map(|name| path(name).replace("[]", ""))
+            .collect(),
+        role,
+    }
+}
