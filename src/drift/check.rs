@@ -14,8 +14,10 @@ pub fn check(usages: &[Usage], api: &Api, known_release: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut read = BTreeSet::new();
     for usage in usages {
+        let twin = usage.twin.and_then(|path| api.find(path));
         let mut checked = Checked {
             usage,
+            twin: twin.map(|(_, operation)| operation),
             path: &usage.path,
             is_behind,
             findings: Vec::new(),
@@ -62,6 +64,7 @@ pub(super) fn lists(operation: &Operation) -> impl Iterator<Item = &str> {
 /// A usage beside the operation that serves it.
 struct Checked<'a> {
     usage: &'a Usage,
+    twin: Option<&'a Operation>,
     path: &'a str,
     is_behind: bool,
     findings: Vec<Finding>,
@@ -133,7 +136,10 @@ impl Checked<'_> {
             }
         }
         if let Some(elements) = self.elements(operation) {
-            self.used_fields(&elements, operation.is_cut);
+            let mut described = elements.clone();
+            described.extend(self.twin.into_iter().flat_map(|twin| twin.below(None)));
+            let is_cut = operation.is_cut || self.twin.is_some_and(|twin| twin.is_cut);
+            self.used_fields(&described, is_cut);
             self.unknown_fields(&elements);
             self.unknown_values(&elements);
         }

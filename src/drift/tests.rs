@@ -30,6 +30,7 @@ fn usage() -> Usage {
         scope: "read:things",
         query: vec![("startIndex", "0".to_owned()), ("count", "10".to_owned())],
         arrays: &["things"],
+        twin: None,
         envelope: &[],
         fields: vec![
             field("id", Role::Key),
@@ -238,6 +239,23 @@ fn the_fields_of_examples_count_also_where_quotes_are_escaped_once_too_often() {
     document["paths"]["/things"]["get"]["responses"]["200"]["content"]["application/json"]["examples"] =
         json!({"one": {"value": text}, "none": {"value": "{"}});
     assert_eq!(worse(&usage(), &document), []);
+}
+
+#[test]
+fn a_field_that_only_another_operation_describes_is_there() {
+    let mut document = document("103.0", "things", &without("name"));
+    document["paths"]["/things/{thing}"] = json!({"get": {"responses": {"200": {"content": {"application/json": {
+        "schema": {"properties": {"id": {"type": "string"}, "name": {"type": "string"}}},
+    }}}}}});
+    assert_eq!(
+        worse(&usage(), &document),
+        one(Severity::Breaks, DriftKind::MissingField, "name")
+    );
+    let with_twin = Usage {
+        twin: Some("/things/{id}"),
+        ..usage()
+    };
+    assert_eq!(worse(&with_twin, &document), []);
 }
 
 #[test]

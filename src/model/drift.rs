@@ -140,6 +140,9 @@ pub struct Usage {
     pub query: Vec<(&'static str, String)>,
     /// The keys of the envelope that may hold the elements; none for a single object.
     pub arrays: &'static [&'static str],
+    /// The path of another operation that answers with the same element; its fields count, too, since the document may describe some
+    /// of them there alone.
+    pub twin: Option<&'static str>,
     /// The fields of the envelope that are needed.
     pub envelope: &'static [&'static str],
     /// The fields of an element that are read.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Wrong;
 use super::fields::{Fields, array};
-use super::list_row::members;
+use super::members::members;
 
 /// The deepest nesting that is turned into objects; what lies deeper stays as it came.
 const DEEPEST: usize = 32;

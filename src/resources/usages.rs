@@ -56,8 +56,10 @@ fn of_entry(entry: &Entry, now: Time) -> Vec<Usage> {
 /// The usage of a listing. The path is the description's: that of a request holds ids.
 fn usage(entry: &Entry, request: &Request) -> Usage {
     let description = entry.description;
-    let mut fields = columns(description.table.columns, description.table.key);
-    fields.extend(description.table.children.iter().flat_map(children));
+    // The settings may add child tables.
+    let table = entry.resource.resource().table();
+    let mut fields = columns(table.columns, table.key);
+    fields.extend(table.read_children().flat_map(children));
     if let Reading::List(list) = &description.reading {
         fields.extend(list.owner.map(|owner| read("", owner, Role::Owner)));
     }
@@ -69,6 +71,7 @@ fn usage(entry: &Entry, request: &Request) -> Usage {
         scope: description.oauth_scope,
         query: request.query.clone(),
         arrays: description.arrays,
+        twin: None,
         envelope: &[],
         fields,
         rest: Rest::Dropped,
@@ -80,8 +83,12 @@ fn usage(entry: &Entry, request: &Request) -> Usage {
 fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
     let mut listing = Usage {
         essential: true,
+        twin: Some(profiles::LOOKUP_PATH),
         envelope: &["nextCursor"],
-        ..usage(entry, &walk.page(&increment(now), 0))
+        ..usage(
+            entry,
+            &walk.page(&increment(now, walk.table().reads_children()), 0),
+        )
     };
     let beside = profiles::FIELDS.iter();
     listing
@@ -96,6 +103,7 @@ fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
         scope: lookup.scope,
         query: lookup.query,
         arrays: &[],
+        twin: None,
         envelope: &[],
         fields: needed.collect(),
         rest: Rest::Untold,
@@ -115,7 +123,7 @@ fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
 }
 
 /// A position of an increment, whose request has every parameter.
-fn increment(now: Time) -> CursorPosition {
+fn increment(now: Time, timelines: bool) -> CursorPosition {
     CursorPosition {
         walk_id: Uuid::nil(),
         segment: "id".to_owned(),
@@ -124,6 +132,7 @@ fn increment(now: Time) -> CursorPosition {
         began_at: now,
         opened_at: now,
         properties: Vec::new(),
+        timelines,
         pages: 0,
         read: 0,
         divided_at: None,

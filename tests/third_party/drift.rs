@@ -52,7 +52,11 @@ fn packed(path: &PathBuf) -> serde_json::Value {
 
 /// What this program uses where every resource is on.
 fn all_usages() -> Vec<Usage> {
-    let settings = load(None, &Variables::new(), RESOURCES).unwrap();
+    let timelines = (
+        "BLUECONIC_SYNC__RESOURCES__PROFILES__TIMELINE".to_owned(),
+        "with_profiles".into(),
+    );
+    let settings = load(None, &Variables::from([timelines]), RESOURCES).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut all = usages(&settings, &clock);
     for usage in &mut all {
@@ -463,6 +467,7 @@ fn uses_all(path: &str, operation: &Operation, array: &str) -> Usage {
             .map(|name| (&*name.clone().leak(), String::new()))
             .collect(),
         arrays: vec![array].leak(),
+        twin: None,
         envelope: &[],
         fields: operation.fields.keys().filter_map(below).map(field).collect(),
         rest: Rest::Dropped,
