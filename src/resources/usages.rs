@@ -141,6 +141,7 @@ fn increment(now: Time, timelines: bool) -> CursorPosition {
         total: None,
         passed: None,
         finished: None,
+        aside: None,
         course: WalkHistory::default(),
     }
 }
