@@ -3,9 +3,11 @@
 mod asker;
 mod audit_events;
 mod changes;
+mod deviations;
 #[cfg(feature = "third-party")]
 mod document;
 mod faults;
+mod groups;
 mod listing;
 mod read_paths;
 mod rendered;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::truth::{ConsentEvent, LifecycleStage};
+
 /// Whether a profile still exists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
@@ -43,6 +45,11 @@ pub(crate) struct Change {
     pub(crate) membership: Option<u64>,
     /// The state of the search index before each change, oldest first.
     pub(crate) indexed: Vec<Indexed>,
+    /// The groups and the lifecycle stages that a test gave it.
+    pub(crate) groups: Option<Vec<(String, String)>>,
+    pub(crate) stages: Option<Vec<LifecycleStage>>,
+    /// Events of its consent since the tenant was made.
+    pub(crate) consent_events: Vec<ConsentEvent>,
     /// Ids of profiles that were merged into this one.
     pub(crate) absorbed: Vec<String>,
 }

@@ -82,6 +82,24 @@ pub(crate) fn read(identities: Identities, text: &str) -> Option<Cursor> {
     (of_index(identities, sort, position) == text).then_some(Cursor::Index { sort, position })
 }
 
+/// The cursor of a page of groups that begins after this date and id.
+pub(crate) fn of_group(date: i64, id: &str) -> String {
+    let mut bytes = Vec::with_capacity(49);
+    bytes.extend(HEAD);
+    bytes.extend(date.to_be_bytes());
+    bytes.extend(BETWEEN);
+    bytes.extend(id.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The date and the id behind a cursor of groups; `None`: not such a cursor.
+pub(crate) fn read_group(text: &str) -> Option<(i64, String)> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let date = i64::from_be_bytes(bytes.get(3..11)?.try_into().ok()?);
+    let id = String::from_utf8(bytes.get(13..)?.to_vec()).ok()?;
+    (of_group(date, &id) == text).then_some((date, id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

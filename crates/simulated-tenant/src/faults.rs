@@ -30,6 +30,12 @@ pub enum Route {
     ProfileProperties,
     /// `GET /auditEvents`
     AuditEvents,
+    /// `GET /groups/{grouptype}`
+    Groups,
+    /// `GET /profileEvents/{profileId}`
+    ProfileEvents,
+    /// `GET /openapi.json`
+    Document,
     /// A list that the tenant was given; any other path is a 404.
     Unknown,
 }
@@ -52,6 +58,9 @@ impl Route {
             ["profiles", _] => Self::Profile,
             ["profileProperties"] => Self::ProfileProperties,
             ["auditEvents"] => Self::AuditEvents,
+            ["groups", _] => Self::Groups,
+            ["profileEvents", _] => Self::ProfileEvents,
+            ["openapi.json"] => Self::Document,
             _ => Self::Unknown,
         }
     }

@@ -183,12 +183,17 @@ fn put(members: &mut Vec<(&'static str, Node)>, path: &'static str, value: Node)
     }
 }
 
+/// An element as JSON, in the form of the document.
+pub(crate) fn json_of(node: &Node) -> serde_json::Value {
+    let written = Writer::new(Shape::default(), 0).document(node);
+    serde_json::from_slice(&written).unwrap_or_default()
+}
+
 impl ServedList {
     /// The elements as JSON, in the form of the document; those with a parent have its id as the member `parent`.
     pub(crate) fn values(&self) -> Vec<serde_json::Value> {
         let value = |listing: &Listing, node: &Node| {
-            let written = Writer::new(Shape::default(), 0).document(node);
-            let mut value: serde_json::Value = serde_json::from_slice(&written).unwrap_or_default();
+            let mut value = json_of(node);
             if !listing.parent.is_empty() {
                 value["parent"] = listing.parent.as_str().into();
             }

@@ -225,6 +225,11 @@ impl Tenant {
         properties.len() < before
     }
 
+    /// Adds a property to the catalogue; no profile has values of it.
+    pub fn add_property(&self, definition: PropertyDefinition) {
+        self.state.change_world().properties.push(definition);
+    }
+
     /// Adds audit events with any dates.
     pub fn push_audit_events(&self, events: impl IntoIterator<Item = AuditEvent>) {
         let mut world = self.state.change_world();
@@ -278,7 +283,7 @@ impl Tenant {
 
 impl World {
     /// Changes a current profile; returns whether there is one.
-    fn change(&mut self, position: u64, change: impl FnOnce(&mut Change)) -> bool {
+    pub(crate) fn change(&mut self, position: u64, change: impl FnOnce(&mut Change)) -> bool {
         let current = self
             .changes
             .get(&position)

@@ -16,7 +16,7 @@ use crate::faults::{Kind, RetryAfter, Route};
 use crate::inconsistent::inconsistent;
 use crate::query::Query;
 use crate::requests;
-use crate::settings::DateHeader;
+use crate::settings::{AbsentBody, DateHeader};
 use crate::state::State;
 
 /// The connection of a request.
@@ -44,10 +44,18 @@ pub(crate) async fn observe(
     }
     let compress =
         state.settings.compress && accepts_gzip(request.headers()) && request.method() == Method::GET;
-    let mut response = match &fault {
-        Some((kind, turn)) => faulty(&state, &connection, kind, *turn, request, next).await,
-        None => next.run(request).await,
+    let busy = state
+        .settings
+        .busy
+        .filter(|busy| state.requests.under_way() > busy.at_once);
+    let mut response = match (&fault, busy) {
+        (Some((kind, turn)), _) => faulty(&state, &connection, kind, *turn, request, next).await,
+        (None, Some(busy)) => refusal(&state, busy.status, busy.retry_after, 1),
+        (None, None) => next.run(request).await,
     };
+    if response.status() == StatusCode::NOT_FOUND && fault.is_none() {
+        response = absent(state.settings.absent_body, response);
+    }
     under_way.answered(response.status().as_u16());
     stamp(
         &state,
@@ -160,6 +168,15 @@ fn refusal(state: &State, status: u16, retry_after: Option<RetryAfter>, turn: u6
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response
+}
+
+/// A 404 with the body of the settings.
+fn absent(body: AbsentBody, response: Response) -> Response {
+    match body {
+        AbsentBody::Json => response,
+        AbsentBody::Empty => StatusCode::NOT_FOUND.into_response(),
+        AbsentBody::Html => html(StatusCode::NOT_FOUND),
+    }
 }
 
 fn foreign(status: u16, content_type: &'static str, body: &'static str) -> Response {

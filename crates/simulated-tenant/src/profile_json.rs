@@ -7,6 +7,7 @@ use crate::base::Facts;
 use crate::changes::Change;
 use crate::dates::{iso, write_iso};
 use crate::generation::{Sink, tell};
+use crate::groups::{group_node, matching_node, stages_node};
 use crate::json::{Node, Separator, Writer, write_escaped, write_number};
 use crate::shape::Shape;
 use crate::timeline;
@@ -56,6 +57,8 @@ pub(crate) struct ProfileWriter {
     wanted: Vec<bool>,
     /// By bit, the segment as in a plain answer.
     segments: Vec<Vec<u8>>,
+    /// Whether the plain form of a profile lacks nothing: it has neither groups nor stages, and `replaces` is complete.
+    has_plain_form: bool,
 }
 
 impl ProfileWriter {
@@ -84,6 +87,7 @@ impl ProfileWriter {
             writer,
             wanted,
             segments,
+            has_plain_form: world.groups.is_empty() && world.replaces_most.is_none(),
         }
     }
 
@@ -100,7 +104,7 @@ impl ProfileWriter {
         change: Option<&Change>,
         into: &mut Vec<u8>,
     ) {
-        if change.is_none() && self.writer.shape.is_plain() {
+        if change.is_none() && self.has_plain_form && self.writer.shape.is_plain() {
             self.write_plain(world, position, into);
         } else if let Some(profile) = world.profile(position) {
             let node = self.node(world, &profile);
@@ -205,14 +209,25 @@ impl ProfileWriter {
             "events",
             timeline.map(|timeline| timeline.node(profile.events.clone())),
         );
-        member("groups", detail.groups.then(|| Node::List(Vec::new())));
+        let groups = || {
+            let found = profile.groups.iter().filter_map(|key| world.groups.find(key));
+            Node::List(found.map(|group| group_node(group, None)).collect())
+        };
+        member("groups", detail.groups.then(groups));
+        let matching = || matching_node(&profile.groups);
+        member("matchingGroups", detail.matching_groups.then(matching));
+        let has_stages = world.groups.has_lifecycles();
         member(
-            "matchingGroups",
-            detail.matching_groups.then(|| Node::List(Vec::new())),
+            "lifecycleStages",
+            has_stages.then(|| stages_node(&profile.stages)),
         );
+        let told = world
+            .replaces_most
+            .unwrap_or(usize::MAX)
+            .min(profile.replaces.len());
         member(
             "replaces",
-            detail.replaces.then(|| Node::texts(&profile.replaces)),
+            detail.replaces.then(|| Node::texts(&profile.replaces[..told])),
         );
         let change = world.changes.get(&profile.position);
         let segments = || world.members(world.membership(profile.position, change));

@@ -4,9 +4,11 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
+use crate::faults::RetryAfter;
 use crate::lists::List;
 use crate::read_paths::ReadPaths;
 use crate::shape::Shape;
@@ -87,6 +89,46 @@ pub enum MergedLookup {
     NotFound,
 }
 
+/// The answer of `GET /openapi.json`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenApi {
+    /// 404.
+    Absent,
+    /// A document of this release, without any operation.
+    Release(String),
+    /// This document.
+    Document(Bytes),
+}
+
+impl Default for OpenApi {
+    fn default() -> Self {
+        Self::Release("103.0".into())
+    }
+}
+
+/// The body of a 404.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AbsentBody {
+    /// The object that every refusal has.
+    #[default]
+    Json,
+    /// None.
+    Empty,
+    /// A web page.
+    Html,
+}
+
+/// A tenant that refuses requests while it is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// So many requests at once are answered.
+    pub at_once: usize,
+    /// The status of the others.
+    pub status: u16,
+    /// Their header `Retry-After`.
+    pub retry_after: Option<RetryAfter>,
+}
+
 /// The settings of one simulated tenant.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, set by name")]
@@ -127,6 +169,10 @@ pub struct Settings {
     pub audit_hidden: Option<AuditHidden>,
     /// The key for an audit event's user.
     pub user_spelling: UserSpelling,
+    /// How late audit events show up.
+    pub audit_lag: Duration,
+    /// Whether each token that is given out is audited.
+    pub audit_tokens: bool,
     /// Some audit events have an object type or an operation of a later release.
     pub later_enums: bool,
     /// Without `groupTypeId`, lists the properties of groups among those of profiles. Against the document.
@@ -166,6 +212,24 @@ pub struct Settings {
     pub count_age: Duration,
     /// The status for a cursor that the tenant does not know.
     pub refused_cursor: u16,
+    /// How long after it was given out a cursor of profiles is accepted. `None`: for ever.
+    pub cursor_life: Option<Duration>,
+    /// The most profiles or groups of a page, whatever `count` says.
+    pub count_ceiling: Option<u64>,
+    /// The most ids in `replaces` of an answer.
+    pub replaces_most: Option<usize>,
+    /// Groups of each of the two group types at the start. 0: the tenant has neither groups nor group types.
+    pub groups: u64,
+    /// The list that serves the types of these groups, in place of one of `lists` at the same path.
+    pub group_types: Option<List>,
+    /// Lifecycles. With one or more, profiles have the field `lifecycleStages`.
+    pub lifecycles: u64,
+    /// The tenant's own document.
+    pub openapi: OpenApi,
+    /// The body of a 404.
+    pub absent_body: AbsentBody,
+    /// The refusal of requests beyond so many at once.
+    pub busy: Option<Busy>,
     /// The answer to a look-up of a merged profile.
     pub merged_lookup: MergedLookup,
     /// The form of answers, which can change while the tenant runs.
@@ -178,11 +242,12 @@ pub struct Settings {
 }
 
 /// All scopes of a read-only sync.
-const SCOPES: [&str; 4] = [
+const SCOPES: [&str; 5] = [
     "read:segments",
     "read:profiles",
     "read:profile-properties",
     "read:audit-events",
+    "read:groups",
 ];
 
 const DAY: Duration = Duration::from_hours(24);
@@ -208,6 +273,8 @@ impl Default for Settings {
             audit_cap: None,
             audit_hidden: None,
             user_spelling: UserSpelling::default(),
+            audit_lag: Duration::ZERO,
+            audit_tokens: false,
             later_enums: true,
             group_properties_listed: false,
             client_id: "simulated-client".into(),
@@ -227,6 +294,15 @@ impl Default for Settings {
             read_paths: None,
             count_age: Duration::ZERO,
             refused_cursor: 400,
+            cursor_life: None,
+            count_ceiling: None,
+            replaces_most: None,
+            groups: 0,
+            group_types: None,
+            lifecycles: 0,
+            openapi: OpenApi::default(),
+            absent_body: AbsentBody::default(),
+            busy: None,
             merged_lookup: MergedLookup::default(),
             shape: Shape::default(),
             now: None,

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 
 use crate::answer::Refusal;
 use crate::clock::{Clock, milliseconds};
+use crate::cursor_lives::CursorLives;
 use crate::dates::DAY;
 use crate::faults::Faults;
 use crate::identity::mix;
 use crate::json::Writer;
-use crate::lists::{self, ServedList};
+use crate::lists::{self, List, ServedList};
 use crate::oauth::Oauth;
 use crate::read_paths::ReadPaths;
 use crate::render_cache::RenderCaches;
@@ -38,6 +39,7 @@ pub(crate) struct State {
     shape: RwLock<Shape>,
     read_paths: RwLock<Option<ReadPaths>>,
     stale_counts: StaleCounts,
+    pub(crate) cursor_lives: CursorLives,
     /// Listings of profiles so far.
     listings: AtomicU64,
     salts: AtomicU64,
@@ -70,6 +72,7 @@ impl State {
             shape: RwLock::new(settings.shape),
             read_paths: RwLock::new(settings.read_paths),
             stale_counts: StaleCounts::new(settings.count_age),
+            cursor_lives: CursorLives::new(settings.cursor_life),
             listings: AtomicU64::new(0),
             salts: AtomicU64::new(0),
             settings,
@@ -112,6 +115,12 @@ impl State {
     /// The number of profiles in a segment, as old as the settings allow.
     pub(crate) fn count(&self, world: &World, bit: usize) -> u64 {
         self.stale_counts.count(world, bit, self.clock.now())
+    }
+
+    /// The list of the tenant's own group types, if it is the one at this path.
+    pub(crate) fn group_types_at(&self, path: &str) -> Option<&List> {
+        let list = self.settings.group_types.as_ref();
+        list.filter(|list| list.path == path)
     }
 
     /// The number of listings before this one.

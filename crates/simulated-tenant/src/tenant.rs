@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
-use crate::lists::ServedList;
+use crate::lists::{self, ServedList};
 use crate::read_paths::ReadPaths;
 use crate::requests::Requests;
 use crate::server::serve;
@@ -121,8 +121,12 @@ impl Tenant {
         self.state.oauth.set_scopes(scopes);
     }
 
-    /// The elements of a given list, by its path.
+    /// The elements of a given list, by its path, or the tenant's own group types.
     pub fn listed(&self, path: &str) -> Vec<serde_json::Value> {
+        if self.state.group_types_at(path).is_some() {
+            let types = self.state.world().groups.type_nodes();
+            return types.iter().map(lists::json_of).collect();
+        }
         let served = self.state.lists.iter().find(|served| served.list.path == path);
         served.map_or_else(Vec::new, ServedList::values)
     }

@@ -37,6 +37,60 @@ pub struct Profile {
     pub replaces: Vec<String>,
     /// The timeline, newest event first.
     pub events: Vec<TimelineEvent>,
+    /// Its groups, by type and id.
+    pub groups: Vec<(String, String)>,
+    /// Its lifecycle stages, at most one of each lifecycle.
+    pub stages: Vec<LifecycleStage>,
+}
+
+/// The stage of a lifecycle that a profile is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleStage {
+    /// The id of the lifecycle.
+    pub lifecycle_id: String,
+    /// Its name.
+    pub lifecycle_name: String,
+    /// The id of the stage.
+    pub stage_id: String,
+    /// Its name.
+    pub stage_name: String,
+}
+
+/// A type of groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupType {
+    /// The id.
+    pub id: String,
+    /// The name of one.
+    pub name: String,
+    /// The name of several.
+    pub plural_name: String,
+}
+
+/// A group, such as a household.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The id of its type.
+    pub group_type_id: String,
+    /// UUID text.
+    pub id: String,
+    /// When it was made.
+    pub creation_date: i64,
+    /// When it was last changed.
+    pub last_modified_date: i64,
+    /// Its properties, in the order of the answer.
+    pub properties: Vec<Property>,
+}
+
+/// A change of a profile's consent or permission level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentEvent {
+    /// When it happened.
+    pub date: i64,
+    /// `ConsentChanged` or `PermissionLevelChanged`.
+    pub event_type: String,
+    /// What changed, in the order of the answer.
+    pub properties: Vec<Property>,
 }
 
 impl Profile {

@@ -7,12 +7,14 @@ use crate::base::{Base, Facts};
 use crate::catalogue::group_properties;
 use crate::changes::{Change, Extra, Lifecycle};
 use crate::clock::milliseconds;
+use crate::consent;
 use crate::generation::{Collector, tell};
+use crate::groups::Groups;
 use crate::records::{audit_events, segments};
 use crate::settings::Settings;
 use crate::timeline;
 use crate::token_order::TokenOrder;
-use crate::truth::{AuditEvent, Profile, Property, PropertyDefinition, Segment};
+use crate::truth::{AuditEvent, ConsentEvent, Profile, Property, PropertyDefinition, Segment};
 use crate::vocabulary::OBJECTIVES;
 
 /// A segment, and whether it still exists.
@@ -51,10 +53,13 @@ pub(crate) struct World {
     pub(crate) present: u64,
     pub(crate) properties: Vec<PropertyDefinition>,
     pub(crate) group_properties: Vec<PropertyDefinition>,
+    pub(crate) groups: Groups,
     /// Oldest first.
     pub(crate) audit_events: Vec<AuditEvent>,
     pub(crate) extras: BTreeMap<u64, Vec<Extra>>,
     pub(crate) skipped: BTreeSet<u64>,
+    /// The most ids in `replaces` of an answer.
+    pub(crate) replaces_most: Option<usize>,
     /// The delay of the search index, in milliseconds.
     pub(crate) index_lag: i64,
     /// The tenant's time of the last change.
@@ -71,6 +76,7 @@ impl World {
             counts: count_members(&base, segments.len()),
             properties: base.slots.iter().map(|slot| slot.definition.clone()).collect(),
             group_properties: group_properties(settings.seed, now),
+            groups: Groups::new(settings, now),
             audit_events: audit_events(settings, now),
             end: base.profiles,
             current: base.profiles,
@@ -91,6 +97,7 @@ impl World {
             by_modified: BTreeSet::new(),
             extras: BTreeMap::new(),
             skipped: BTreeSet::new(),
+            replaces_most: settings.replaces_most,
             index_lag: milliseconds(settings.index_lag),
             now,
             base,
@@ -210,6 +217,12 @@ impl World {
                 .collect(),
             replaces: self.replaces(position, change),
             events: timeline::events(&facts),
+            groups: self
+                .groups
+                .of_profile(facts.key, change.and_then(|change| change.groups.as_ref())),
+            stages: change
+                .and_then(|change| change.stages.clone())
+                .unwrap_or_else(|| self.groups.stages(facts.key)),
         })
     }
 
@@ -218,6 +231,18 @@ impl World {
         let bits = self.segments.iter().enumerate();
         bits.filter(move |(bit, _)| membership >> bit & 1 == 1)
             .map(|(_, record)| record)
+    }
+
+    /// The history of a profile's consent, oldest first.
+    pub(crate) fn consent_events(&self, position: u64) -> Vec<ConsentEvent> {
+        let change = self.changes.get(&position);
+        let mut events = consent::events(&self.facts(position, change));
+        events.extend(
+            change
+                .iter()
+                .flat_map(|change| change.consent_events.iter().cloned()),
+        );
+        events
     }
 
     fn replaces(&self, position: u64, change: Option<&Change>) -> Vec<String> {

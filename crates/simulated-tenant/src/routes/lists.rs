@@ -21,10 +21,14 @@ pub(super) fn list<'state>(
     let path = uri.path().strip_prefix(&state.settings.api_path);
     let path = path.filter(|_| method == Method::GET).ok_or_else(unknown)?;
     let query = Query::of(uri);
-    let (list, elements) = state
-        .lists
-        .iter()
-        .find_map(|served| Some((&served.list, served.elements(path, &query)?)))
+    let given = || {
+        let mut lists = state.lists.iter();
+        lists.find_map(|served| Some((&served.list, served.elements(path, &query)?)))
+    };
+    let own_types = state.group_types_at(path);
+    let (list, elements) = own_types
+        .map(|list| (list, state.world().groups.type_nodes()))
+        .or_else(given)
         .ok_or_else(unknown)?;
     state.allow(headers, list.scope)?;
     let paging = if list.paged {

@@ -1,7 +1,10 @@
 //! The operations of the document, one file each, and the lists that were given as data.
 
 mod audit_events;
+mod groups;
 mod lists;
+mod openapi;
+mod profile_events;
 mod profile_properties;
 mod profiles;
 mod segments;
@@ -20,6 +23,7 @@ use crate::answer::Refusal;
 use crate::observe::observe;
 use crate::query::Query;
 use crate::state::State;
+use crate::truth::AuditEvent;
 
 /// Everything that the tenant answers.
 pub(crate) fn router(state: Arc<State>) -> Router {
@@ -33,7 +37,10 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/segments/{segment}/profiles", get(profiles::list))
         .route("/profiles/{profile}", get(profiles::one))
         .route("/profileProperties", get(profile_properties::list))
-        .route("/auditEvents", get(audit_events::list));
+        .route("/auditEvents", get(audit_events::list))
+        .route("/groups/{grouptype}", get(groups::list))
+        .route("/profileEvents/{profile}", get(profile_events::list))
+        .route("/openapi.json", get(openapi::document));
     let router = match state.settings.api_path.as_str() {
         "" => api,
         path => Router::new().nest(path, api),
@@ -45,7 +52,25 @@ pub(crate) fn router(state: Arc<State>) -> Router {
 }
 
 async fn token(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
-    state.oauth.token(&headers, &body, state.clock.now())
+    let response = state.oauth.token(&headers, &body, state.clock.now());
+    if state.settings.audit_tokens && response.status().is_success() {
+        let event = given_token(&state);
+        state.change_world().audit_events.push(event);
+    }
+    response
+}
+
+/// The audit event of a token that was given out.
+fn given_token(state: &State) -> AuditEvent {
+    AuditEvent {
+        date: state.clock.now(),
+        object_type: "OAUTH_TOKEN".to_owned(),
+        operation: "CREATE".to_owned(),
+        application: Some(state.settings.client_id.clone()),
+        user_name: None,
+        ip_address: None,
+        objects: Some(Vec::new()),
+    }
 }
 
 async fn revoke(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {

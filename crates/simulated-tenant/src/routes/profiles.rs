@@ -69,6 +69,7 @@ pub(crate) async fn list(
 
 fn page(state: &Arc<State>, segment: &str, query: &Query) -> Result<Page, Refusal> {
     let count = query.number("count", 1, MOST, DEFAULT_COUNT)?;
+    let count = state.settings.count_ceiling.map_or(count, |most| count.min(most));
     let filter = query
         .one("refinement")
         .map(|text| refinement::read(text, state.clock.now()))
@@ -113,6 +114,9 @@ fn page(state: &Arc<State>, segment: &str, query: &Query) -> Result<Page, Refusa
 /// Selects the profiles of a page.
 fn plan(state: &State, world: &World, scope: &Scope, sent: &str, count: u64) -> Result<Plan, Refusal> {
     let refused_cursor = state.settings.refused_cursor;
+    if state.cursor_lives.is_over(sent, state.clock.now()) {
+        return Err(path_pages::refused_cursor(refused_cursor));
+    }
     let plan = match state.read_paths() {
         Some(paths) => {
             let asked = Asked {
@@ -132,6 +136,9 @@ fn plan(state: &State, world: &World, scope: &Scope, sent: &str, count: u64) -> 
             scope.plan(world, start, count)
         }
     };
+    state
+        .cursor_lives
+        .give(plan.next_cursor.as_ref(), state.clock.now());
     if scope.filter.is_some() || state.settings.count_age.is_zero() {
         return Ok(plan);
     }
