@@ -61,7 +61,7 @@ const PLACES: [(&str, Scene, u32); 40] = [
     ("lease/close", Again, 3),
     ("progress", Again, 0),
     ("partitions/ahead", First, 0),
-    ("partitions/staged", First, 3),
+    ("partitions/staged", First, 0),
     ("drift", First, 0),
     ("load", First, 17),
     ("load", Again, 9),
