@@ -116,12 +116,15 @@ fn registry() -> Registry {
     RESOURCES.with_lists(lists.collect::<Vec<_>>().leak())
 }
 
+/// The parts of a gadget: ids and weights.
+type Parts = Vec<(&'static str, u32)>;
+
 /// What the tenant answers by path: a status, and the elements with the reported total.
 #[derive(Default)]
 struct Tenant {
     gadgets: Vec<&'static str>,
     /// The parts and the reported total of each gadget.
-    parts: BTreeMap<&'static str, (Vec<(&'static str, u32)>, usize)>,
+    parts: BTreeMap<&'static str, (Parts, usize)>,
     repairs: BTreeMap<&'static str, Vec<&'static str>>,
     /// In place of an answer.
     refused: BTreeMap<&'static str, u16>,

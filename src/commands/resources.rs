@@ -26,7 +26,8 @@ const DAYS: i64 = 7;
 /// A resource, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Resource {
-    resource: &'static str,
+    #[serde(rename = "resource")]
+    name: &'static str,
     title: &'static str,
     oauth_scope: &'static str,
     /// `on`, `off`, `skipped` (the tenant lacks it, or the token may not read it), or `failed`.
@@ -131,7 +132,7 @@ impl Resource {
             _ => ("on", None),
         };
         Self {
-            resource: description.table.name,
+            name: description.table.name,
             title: description.title,
             oauth_scope: description.oauth_scope,
             state,
@@ -163,7 +164,7 @@ impl Resource {
         let crons: Vec<&str> = self.schedules.iter().map(|one| one.cron.as_str()).collect();
         let last = self.last_run.as_ref();
         vec![
-            self.resource.to_owned(),
+            self.name.to_owned(),
             self.oauth_scope.to_owned(),
             self.state.to_owned(),
             if crons.is_empty() {
@@ -232,7 +233,7 @@ fn tell(resources: &[Resource]) {
         if let Some(error) = &resource.error {
             output::line(&format!(
                 "{}: {}: {}",
-                resource.resource,
+                resource.name,
                 resource.state,
                 sanitize::line(error)
             ));

@@ -1,6 +1,7 @@
 //! `serve`: the long-running service.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::model::job::{Again, DRIFT, ScheduledJob};
 use crate::model::ledger::RunReport;
 use crate::model::liveness::Liveness;
 use crate::model::ports::{Clock as _, RunStore, Runner};
-use crate::model::position::Scope;
+use crate::model::position::{Scope, Slot};
 use crate::model::status::RunStatus;
 use crate::model::window::DailyWindow;
 use crate::postgres::store::PostgresStore;
@@ -34,8 +35,9 @@ use super::{backfill, drift, progress};
 
 /// When a run is retried that failed because of the database: a retry costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
-/// When a list is tried again whose parents were not read yet.
-const PARENTS_MAY_BE_READ: Duration = Duration::from_hours(1);
+/// When a list is tried again whose parents were not read yet; twice as late each time, up to an hour.
+const PARENTS_MAY_BE_READ: Duration = Duration::from_secs(5);
+const LATEST: Duration = Duration::from_hours(1);
 /// The wait between attempts to read the schedule at the start.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for current batches. Orchestrators kill after ten seconds, and closing silent connections
@@ -110,6 +112,7 @@ async fn schedule(
         entries: app.entries.clone(),
         settings: settings.clone(),
         store: app.store.clone(),
+        waited: Mutex::default(),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),
@@ -176,6 +179,24 @@ struct Runs {
     entries: Vec<Entry>,
     settings: Settings,
     store: PostgresStore,
+    /// How long each list waited last for its parents.
+    waited: Mutex<HashMap<Slot, Duration>>,
+}
+
+impl Runs {
+    /// How long a list waits for its parents; none if it does not wait.
+    fn wait_for_parents(&self, slot: Slot, waits: bool) -> Option<Duration> {
+        let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waits {
+            waited.remove(&slot);
+            return None;
+        }
+        let wait = waited
+            .get(&slot)
+            .map_or(PARENTS_MAY_BE_READ, |last| (*last * 2).min(LATEST));
+        waited.insert(slot, wait);
+        Some(wait)
+    }
 }
 
 impl Runner for Runs {
@@ -200,10 +221,11 @@ impl Runner for Runs {
             Some(report) => {
                 let window = app::full_window(&self.settings);
                 let waits = report.ledger.status == RunStatus::Skipped && has_parents(entry.description);
-                match after_window(window, SystemClock.now(), &report) {
-                    Some(later) => later,
-                    None if waits => Again::After(PARENTS_MAY_BE_READ),
-                    None => again(&report),
+                let wait = self.wait_for_parents(slot, waits);
+                match (after_window(window, SystemClock.now(), &report), wait) {
+                    (Some(later), _) => later,
+                    (None, Some(wait)) => Again::After(wait),
+                    (None, None) => again(&report),
                 }
             }
             None => Again::OnTime,
@@ -251,7 +273,6 @@ fn web_fault(error: &crate::web::error::WebError) -> Fault {
 mod tests {
     use super::*;
     use crate::model::ledger::{Counts, Ledger};
-    use crate::model::position::Slot;
 
     fn ended(status: RunStatus, kind: Kind) -> RunReport {
         let now = chrono::Utc::now();

@@ -37,6 +37,10 @@ pub enum Reading<L, W, F> {
 
 /// The additional data of a plain list.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of a list, in any combination"
+)]
 pub struct List {
     /// The default of `resources.NAME.enabled`.
     pub enabled: bool,

@@ -124,7 +124,7 @@ impl KnownHashes {
 
     /// The bucket at a fraction of the set: `fraction` of 2³².
     fn scaled(&self, fraction: u64) -> usize {
-        let scaled = fraction * self.buckets.len() as u64 >> u32::BITS;
+        let scaled = (fraction * self.buckets.len() as u64) >> u32::BITS;
         usize::try_from(scaled).unwrap_or(0)
     }
 

@@ -149,8 +149,8 @@ impl<'a> Event<'a> {
             object_type,
             operation,
             application,
-            username,
-            user_name,
+            by_the_schema,
+            by_the_example,
             ip_address,
             objects,
         ] = found.try_into().unwrap_or([None; FIELDS.len()]);
@@ -159,8 +159,8 @@ impl<'a> Event<'a> {
             object_type,
             operation,
             application,
-            username,
-            user_name,
+            username: by_the_schema,
+            user_name: by_the_example,
             ip_address,
             objects,
         })

@@ -82,13 +82,9 @@ impl<'a> Cleaner<'a> {
         let Some(unit) = self.unit(at) else {
             return at + 2;
         };
-        match unit {
-            0 => self.replace(at, at + 6),
-            0xD800..=0xDBFF => match self.unit(at + 6) {
-                Some(0xDC00..=0xDFFF) => return at + 12,
-                _ => self.replace(at, at + 6),
-            },
-            0xDC00..=0xDFFF => self.replace(at, at + 6),
+        match (unit, self.unit(at + 6)) {
+            (0xD800..=0xDBFF, Some(0xDC00..=0xDFFF)) => return at + 12,
+            (0 | 0xD800..=0xDFFF, _) => self.replace(at, at + 6),
             _ => {}
         }
         at + 6

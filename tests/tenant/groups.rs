@@ -165,7 +165,7 @@ async fn groups_and_memberships_change() {
     assert!(tenant.change_group("household", &added, "household_size", &["7"]));
     assert!(!tenant.change_group("household", "nobody", "household_size", &["7"]));
     let key = ("household".to_owned(), added.clone());
-    assert!(tenant.set_groups(3, &[key.clone()]) && tenant.set_stages(3, &[]));
+    assert!(tenant.set_groups(3, std::slice::from_ref(&key)) && tenant.set_stages(3, &[]));
     let (groups, _) = walk(&asker, "household", "1000").await;
     let group = groups.iter().find(|group| group.id == added).unwrap();
     assert_eq!(

@@ -245,18 +245,16 @@ fn element_of<'a>(document: &'a Document, list: &Description, operation: &'a Val
     let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
     let schema = document.resolved(schema);
     let mut arrays = list.arrays.iter().map(|array| &schema["properties"][*array]);
-    match arrays.find(|array| array.is_object()) {
-        Some(array) => document.resolved(&array["items"]),
-        None => {
-            let title = schema["properties"]["id"].is_object() || schema["properties"]["runId"].is_object();
-            assert!(
-                title,
-                "{}: neither an envelope nor an element: {schema}",
-                list.path
-            );
-            schema
-        }
+    if let Some(array) = arrays.find(|array| array.is_object()) {
+        return document.resolved(&array["items"]);
     }
+    let is_element = schema["properties"]["id"].is_object() || schema["properties"]["runId"].is_object();
+    assert!(
+        is_element,
+        "{}: neither an envelope nor an element: {schema}",
+        list.path
+    );
+    schema
 }
 
 #[test]

@@ -32,9 +32,10 @@ pub(crate) async fn list(
         let world = state.world();
         let events = &world.audit_events;
         // A date that lies ahead is a test's own.
-        let shown = match state.settings.audit_lag.is_zero() {
-            true => events.len(),
-            false => events.partition_point(|event| event.date <= shown_until),
+        let shown = if state.settings.audit_lag.is_zero() {
+            events.len()
+        } else {
+            events.partition_point(|event| event.date <= shown_until)
         };
         select(&events[..shown], after, count, &state.settings)
     };

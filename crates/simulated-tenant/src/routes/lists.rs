@@ -11,8 +11,8 @@ use crate::query::{Paging, Query};
 use crate::state::State;
 
 /// Answers for the list at this path; a refusal if there is none.
-pub(super) fn list<'state>(
-    state: &'state State,
+pub(super) fn list(
+    state: &State,
     method: &Method,
     headers: &HeaderMap,
     uri: &Uri,

@@ -117,24 +117,21 @@ fn plan(state: &State, world: &World, scope: &Scope, sent: &str, count: u64) -> 
     if state.cursor_lives.is_over(sent, state.clock.now()) {
         return Err(path_pages::refused_cursor(refused_cursor));
     }
-    let plan = match state.read_paths() {
-        Some(paths) => {
-            let asked = Asked {
-                cursor: sent,
-                count,
-                turn: Turn {
-                    listings: state.next_listing(),
-                    seed: state.settings.seed,
-                },
-                refused_cursor,
-            };
-            path_pages::plan(paths, world, scope, &asked)?
-        }
-        None => {
-            let start = cursor::start(world.base.identities, sent);
-            let start = start.ok_or_else(|| path_pages::refused_cursor(refused_cursor))?;
-            scope.plan(world, start, count)
-        }
+    let plan = if let Some(paths) = state.read_paths() {
+        let asked = Asked {
+            cursor: sent,
+            count,
+            turn: Turn {
+                listings: state.next_listing(),
+                seed: state.settings.seed,
+            },
+            refused_cursor,
+        };
+        path_pages::plan(paths, world, scope, &asked)?
+    } else {
+        let start = cursor::start(world.base.identities, sent);
+        let start = start.ok_or_else(|| path_pages::refused_cursor(refused_cursor))?;
+        scope.plan(world, start, count)
     };
     state
         .cursor_lives
