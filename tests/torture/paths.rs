@@ -43,7 +43,15 @@ fn change(tenant: &Tenant) {
     }
 }
 
-/// Walks until a run succeeds, while the tenant changes. Returns the runs that it took, and those that began another walk.
+/// The open walk of the table.
+async fn open_walk(scene: &Scene) -> Option<String> {
+    let sql = "select position ->> 'walk_id' from sync.cursors
+               where resource = 'profiles' and scope = 'full' and position is not null";
+    scene.database.texts(sql).await.pop()
+}
+
+/// Walks until a run succeeds, while the tenant changes. Returns the runs that it took, and those that
+/// lost their walk to a refused cursor.
 async fn walk_while_it_changes(scene: &Scene) -> (u64, u64) {
     let over = AtomicBool::new(false);
     let walking = async {
@@ -51,14 +59,16 @@ async fn walk_while_it_changes(scene: &Scene) -> (u64, u64) {
         loop {
             runs += 1;
             let ended = scene.program.run(&["backfill", "--full", "profiles"]).await;
-            if ended.code() == 0 {
-                break;
+            match ended.code() {
+                0 => break,
+                // So many profiles changed their places that the listing was not complete: no refusal, and another walk.
+                3 => walk = None,
+                _ => {
+                    let open = open_walk(scene).await;
+                    anew += u64::from(open.is_none() || (walk.is_some() && walk != open));
+                    walk = open;
+                }
             }
-            let open = "select position ->> 'walk_id' from sync.cursors
-                        where resource = 'profiles' and scope = 'full' and position is not null";
-            let open = scene.database.texts(open).await.pop();
-            anew += u64::from(open.is_none() || (walk.is_some() && walk != open));
-            walk = open;
             assert!(runs < 8, "{}", ended.stderr);
         }
         over.store(true, Ordering::Relaxed);
@@ -67,7 +77,7 @@ async fn walk_while_it_changes(scene: &Scene) -> (u64, u64) {
     let changing = async {
         while !over.load(Ordering::Relaxed) {
             change(&scene.tenant);
-            tokio::time::sleep(Duration::from_millis(rand::random_range(5..30))).await;
+            tokio::time::sleep(Duration::from_millis(rand::random_range(30..90))).await;
         }
     };
     tokio::join!(walking, changing).0
