@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::database::Database;
 use crate::support::program::{LONG, Program};
+use crate::support::registry::names;
 use crate::support::truth::{assert_equal, assert_profiles_equal};
 use crate::support::{Scene, eventually, scene, small};
 
@@ -39,8 +40,8 @@ async fn complete(database: &Database) -> Option<()> {
         && database
             .count("blueconic.freshness where complete_as_of is not null")
             .await
-            == 4)
-        .then_some(())
+            == i64::try_from(names().len()).unwrap())
+    .then_some(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,15 +18,16 @@ $$ select coalesce(array_agg(t order by t collate \"C\"), '{}') from unnest(text
 create or replace function pg_temp.sorted(texts jsonb) returns text[] language sql immutable as
 $$ select coalesce(array_agg(t order by t collate \"C\"), '{}')
    from jsonb_array_elements_text(coalesce(nullif(texts, 'null'), '[]')) as t $$;
--- Without the fields of a later release, which `body` keeps.
-create or replace function pg_temp.known(value jsonb) returns jsonb language sql immutable as
+-- Without the fields of a later release, which `body` keeps, and with numbers as numbers where they came as texts.
+create or replace function pg_temp.known(came jsonb) returns jsonb language sql immutable as
 $$ select case jsonb_typeof(value)
      when 'object' then (
        select coalesce(jsonb_object_agg(key, case jsonb_typeof(inner_value)
            when 'object' then inner_value - 'xFutureField' else inner_value end), '{}')
        from jsonb_each(value - 'xFutureField') as e (key, inner_value))
      else value
-   end $$;
+   end
+   from (select regexp_replace(came::text, '\"(-?[0-9]+)\"(?!:)', '\\1', 'g')::jsonb as value) as plain $$;
 create or replace function pg_temp.moment(milliseconds jsonb) returns timestamptz language sql immutable as
 $$ select timestamptz 'epoch' + (nullif(milliseconds, 'null'))::bigint * interval '1 millisecond' $$;
 ";

@@ -34,7 +34,7 @@ pub(crate) fn all(document: &Document) -> Vec<VendorList> {
 }
 
 /// The path in the document, which has a name of its own for each part that is a variable.
-fn path_in(document: &Document, list: &Description) -> String {
+pub(crate) fn path_in(document: &Document, list: &Description) -> String {
     let plain = |path: &str| {
         let parts = path.split('/');
         let parts: Vec<&str> = parts
