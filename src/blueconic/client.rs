@@ -1,7 +1,6 @@
 //! The client of one tenant. Every request passes throttle, token and retries here, up to the first bytes of its
 //! answer. The meaning of the bytes is not known here.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::blueconic::auth::grant::Grant;
 use crate::blueconic::auth::manager::Tokens;
 use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::auth::token::Token;
+use crate::blueconic::denials::Denials;
 use crate::blueconic::elements::Elements;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
@@ -53,8 +53,7 @@ pub struct Client<T> {
     tenant_clock: TenantClock,
     largest: usize,
     retry_budgets: Arc<Mutex<RetryBudgets>>,
-    /// The token version that was refused per scope although it was fresh: the scope is missing, not the token invalid.
-    denied: Mutex<HashMap<&'static str, i64>>,
+    denials: Denials,
 }
 
 impl<T: TokenStore> Client<T> {
@@ -83,7 +82,7 @@ impl<T: TokenStore> Client<T> {
             tenant_clock,
             largest: settings.limits.element_size,
             retry_budgets: Arc::new(Mutex::new(RetryBudgets::new(settings.retry.give_up_after))),
-            denied: Mutex::default(),
+            denials: Denials::default(),
         })
     }
 
@@ -154,7 +153,7 @@ impl<T: TokenStore> Client<T> {
         let permit = self.throttle.enter().await;
         let (response, token) = self.authorized(request, &url, meter).await?;
         if StatusClass::of(response.status().as_u16()) == StatusClass::Content {
-            self.note_open(request.scope);
+            self.denials.forget(request.scope);
             let body = self.http.incoming(response);
             return Ok((look(body, request, &token, self.http.is_proven()).await?, permit));
         }
@@ -186,12 +185,16 @@ impl<T: TokenStore> Client<T> {
         loop {
             let response = self.send(request, url.clone(), &token, meter).await?;
             let is_refused = response.status() == StatusCode::UNAUTHORIZED;
-            if !is_refused || lacks_scope(&response) || self.is_denied(request.scope, &token) {
+            let now = self.monotonic.now();
+            if !is_refused
+                || lacks_scope(&response)
+                || self.denials.explains(request.scope, token.version, now)
+            {
                 return Ok((response, token));
             }
-            let youth = token.youth_left(self.monotonic.now());
+            let youth = token.youth_left(now);
             if youth.is_zero() && replaced {
-                self.note_denied(request.scope, &token);
+                self.denials.note(request.scope, token.version, now);
                 return Ok((response, token));
             }
             drop(response);
@@ -232,23 +235,6 @@ impl<T: TokenStore> Client<T> {
             .header(AUTHORIZATION, bearer);
         let response = sending.send().await;
         response.map_err(|error| self.http.unanswered(&call, error))
-    }
-
-    /// Whether the scope was refused with this same token before.
-    fn is_denied(&self, scope: &'static str, token: &Token) -> bool {
-        let denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.get(scope).is_some_and(|version| *version == token.version)
-    }
-
-    fn note_denied(&self, scope: &'static str, token: &Token) {
-        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.insert(scope, token.version);
-    }
-
-    /// The scope is granted: a later refusal is a new one.
-    fn note_open(&self, scope: &'static str) {
-        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.remove(scope);
     }
 
     fn retry_budgets(&self) -> MutexGuard<'_, RetryBudgets> {

@@ -6,6 +6,7 @@ mod answer;
 pub mod auth;
 pub mod client;
 mod decompress;
+mod denials;
 pub mod document;
 pub mod elements;
 pub mod error;
