@@ -85,6 +85,9 @@ async fn dying(status: u16) -> Scripted {
         if asked.path == "/segments" {
             return segments(asked);
         }
+        if !asked.path.ends_with("/profiles") {
+            return (404, json!({}));
+        }
         let cursor = asked.text("cursor");
         let (generation, start) = match cursor.split_once(':') {
             None => (generation.fetch_add(1, Ordering::SeqCst), 0),
