@@ -360,7 +360,7 @@ async fn a_walk_that_met_every_profile_ends_the_backlog() {
     app.close().await.unwrap();
 }
 
-/// Where memory has no room for all, it does not tell whether all were met.
+/// Where memory has no room for all (1,456 bytes hold 285 hashes, 1,600 hold 304), it does not tell whether all were met.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_without_room_for_all_profiles_looks_for_candidates() {
     let scene = scene(small(300)).await;
@@ -368,7 +368,7 @@ async fn a_walk_without_room_for_all_profiles_looks_for_candidates() {
     let app = App::start(&settings).await.unwrap();
     let task = full_walk(&app, &settings);
     watch_sweeps(&scene.database).await;
-    for (known_bytes, searched) in [(1 << 20, 0), (0, 1), (7 * 299, 1), (7 * 400, 0)] {
+    for (known_bytes, searched) in [(1 << 20, 0), (0, 1), (1_456, 1), (1_600, 0)] {
         let bounds = Bounds {
             known_bytes,
             ..bounds(1_000, 1_000_000)

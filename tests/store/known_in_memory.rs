@@ -73,13 +73,14 @@ async fn what_is_known_in_memory_is_not_asked_for() {
 
 #[tokio::test]
 async fn what_does_not_fit_is_looked_up() {
-    let (db, _lease, walk, mut loader) = walk_over(&["a", "b", "c", "d"]).await;
-    let read = db.store.read_known(walk, 4, 2 * 7).await.unwrap();
-    assert_eq!((read.known, read.are_all), (2, false));
-    assert_eq!(
-        same(&mut loader, &["a", "b", "c", "d", "e"]).await,
-        [true, true, true, true, false]
-    );
+    let ids: Vec<String> = (0..25).map(|number| format!("p{number:02}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (db, _lease, walk, mut loader) = walk_over(&ids).await;
+    // The smallest set.
+    let read = db.store.read_known(walk, 25, 336).await.unwrap();
+    assert_eq!((read.known, read.are_all), (19, false));
+    let answers = same(&mut loader, &[ids.as_slice(), &["q"]].concat()).await;
+    assert_eq!(answers, [vec![true; 25], vec![false]].concat());
 }
 
 #[tokio::test]

@@ -90,20 +90,15 @@ pub enum MergedLookup {
 }
 
 /// The answer of `GET /openapi.json`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OpenApi {
     /// 404.
+    #[default]
     Absent,
     /// A document of this release, without any operation.
     Release(String),
     /// This document.
     Document(Bytes),
-}
-
-impl Default for OpenApi {
-    fn default() -> Self {
-        Self::Release("103.0".into())
-    }
 }
 
 /// The body of a 404.
