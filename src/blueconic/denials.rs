@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How long a replacement in vain speaks for other scopes: an application that lacks one scope often lacks several, and each
 /// replacement takes a token request and some seconds. Later the token may have died.
-const SPEAKS_FOR: Duration = Duration::from_secs(60);
+const SPEAKS_FOR: Duration = Duration::from_mins(1);
 
 /// The scopes that were refused.
 #[derive(Debug, Default)]

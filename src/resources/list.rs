@@ -34,6 +34,15 @@ pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
     }
 }
 
+/// The smallest request for a listing.
+fn trial(of: &Description) -> Request {
+    let mut request = page(of, 0, 1);
+    if of.as_list().is_some_and(|list| !list.paged) {
+        request.query.clear();
+    }
+    request
+}
+
 /// A plain list as a resource, or the listing of one parent.
 #[derive(Clone)]
 pub(super) struct ListResource {
@@ -64,7 +73,7 @@ impl ListResource {
             page_size,
             id: list_row::id_member(description.table),
             about: None,
-            trial: page(parents.unwrap_or(description), 0, 1),
+            trial: trial(parents.unwrap_or(description)),
         }
     }
 }

@@ -18,13 +18,20 @@ $$ select coalesce(array_agg(t order by t collate \"C\"), '{}') from unnest(text
 create or replace function pg_temp.sorted(texts jsonb) returns text[] language sql immutable as
 $$ select coalesce(array_agg(t order by t collate \"C\"), '{}')
    from jsonb_array_elements_text(coalesce(nullif(texts, 'null'), '[]')) as t $$;
--- Without the fields of a later release, which `body` keeps, and with numbers as numbers where they came as texts.
+-- Without the fields of a later release, which `body` keeps, with numbers as numbers where they came as texts, and without
+-- empty arrays, which may be absent.
 create or replace function pg_temp.known(came jsonb) returns jsonb language sql immutable as
 $$ select case jsonb_typeof(value)
      when 'object' then (
-       select coalesce(jsonb_object_agg(key, case jsonb_typeof(inner_value)
-           when 'object' then inner_value - 'xFutureField' else inner_value end), '{}')
-       from jsonb_each(value - 'xFutureField') as e (key, inner_value))
+       select coalesce(jsonb_object_agg(key, plain_value) filter (where plain_value <> '{}'), '{}')
+       from jsonb_each(value - 'xFutureField') as e (key, inner_value)
+       cross join lateral (
+         select case jsonb_typeof(inner_value)
+           when 'object' then (
+             select coalesce(jsonb_object_agg(k, v) filter (where v <> '[]'), '{}')
+             from jsonb_each(inner_value - 'xFutureField') as i (k, v))
+           else inner_value
+         end) as p (plain_value))
      else value
    end
    from (select regexp_replace(came::text, '\"(-?[0-9]+)\"(?!:)', '\\1', 'g')::jsonb as value) as plain $$;

@@ -69,8 +69,10 @@ fn answers_were_as_ordered(front: &Front, kind: Kind, encoding: &str) {
         .filter(|answer| matches!(answer.status, 0 | 499))
         .count();
     assert!(given_up <= 1, "{all}");
+    // This tenant lacks the lists beside segments and properties.
+    let missing = answers.iter().filter(|answer| answer.status == 404).count();
     answers.retain(|answer| answer.status == 200);
-    assert_eq!(answers.len() + given_up, asked, "{all}");
+    assert_eq!(answers.len() + given_up + missing, asked, "{all}");
     let encodings: BTreeSet<&str> = answers.iter().map(|answer| answer.encoding.as_str()).collect();
     assert_eq!(encodings, BTreeSet::from([encoding]), "{answers:?}");
     let connections: BTreeSet<&str> = answers.iter().map(|answer| answer.connection.as_str()).collect();
