@@ -7,6 +7,7 @@ use rand::RngExt as _;
 use simulated_tenant::faults::{Fault, Inconsistency, Kind, Route, When};
 use simulated_tenant::settings::Settings;
 
+use crate::support::registry::list_names;
 use crate::support::truth::assert_lists_equal;
 use crate::support::{Scene, scene, small};
 
@@ -72,7 +73,7 @@ async fn set() -> Scene {
         .set("resources.profile_properties.page_size", &PAGE.to_string());
     scene
         .program
-        .expect(0, &["backfill", "segments", "profile_properties"])
+        .expect(0, &[&["backfill"], list_names().as_slice()].concat())
         .await;
     scene
 }
