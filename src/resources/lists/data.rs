@@ -5,6 +5,41 @@ use crate::model::description::{Description, Each, List, Named, Reading};
 use crate::model::table::ColumnKind::{Bigint, Bool, Jsonb, Text, Timestamptz};
 use crate::model::table::{Column, Table};
 
+// The columns of a run, and those of the last run of its parent.
+const RUN_ID: Column = Column::new("run_id", Text)
+    .from("runId")
+    .comment("The run's id at the tenant.");
+const STATE: Column = Column::new("state", Text)
+    .from("state")
+    .comment("STARTING, RUNNING, FINISHED, FAILED, STOPPING or STOPPED.");
+const STARTED_AT: Column = Column::new("started_at", Timestamptz)
+    .from("startDate")
+    .comment("When it started.");
+const ENDED_AT: Column = Column::new("ended_at", Timestamptz)
+    .from("endDate")
+    .comment("When it ended; null while it runs.");
+const RUN_COUNT: Column = Column::new("run_count", Bigint)
+    .from("runCount")
+    .comment("Its number among the runs.");
+const MESSAGE: Column = Column::new("message", Text)
+    .from("message")
+    .comment("What it reports, as the tenant's HTML.");
+const GOAL_STATISTICS: Column = Column::new("goal_statistics", Jsonb)
+    .from("goalStatistics")
+    .comment("What it counted: an array of {id, values}.");
+const LAST_RUN_ID: Column = Column::new("last_run_id", Text)
+    .from("lastRun.runId")
+    .comment("Id of its last run.");
+const LAST_RUN_STATE: Column = Column::new("last_run_state", Text)
+    .from("lastRun.state")
+    .comment("State of its last run.");
+const LAST_RUN_STARTED_AT: Column = Column::new("last_run_started_at", Timestamptz)
+    .from("lastRun.startDate")
+    .comment("When its last run started.");
+const LAST_RUN_ENDED_AT: Column = Column::new("last_run_ended_at", Timestamptz)
+    .from("lastRun.endDate")
+    .comment("When its last run ended; null while it runs.");
+
 pub(super) const CONNECTIONS: Description = Description {
     title: "Connections",
     holds: "Connections that bring data into the tenant or send it elsewhere, one row each.",
@@ -28,18 +63,10 @@ pub(super) const CONNECTIONS: Description = Description {
             Column::new("all_channels", Bool)
                 .from("allChannels")
                 .comment("Whether it works for all channels."),
-            Column::new("last_run_id", Text)
-                .from("lastRun.runId")
-                .comment("Id of its last run."),
-            Column::new("last_run_state", Text)
-                .from("lastRun.state")
-                .comment("State of its last run."),
-            Column::new("last_run_started_at", Timestamptz)
-                .from("lastRun.startDate")
-                .comment("When its last run started."),
-            Column::new("last_run_ended_at", Timestamptz)
-                .from("lastRun.endDate")
-                .comment("When its last run ended; null while it runs."),
+            LAST_RUN_ID,
+            LAST_RUN_STATE,
+            LAST_RUN_STARTED_AT,
+            LAST_RUN_ENDED_AT,
             CREATOR,
             CREATED_AT,
             MODIFIED_AT,
@@ -64,27 +91,13 @@ pub(super) const CONNECTION_RUNS: Description = Description {
         name: "connection_runs",
         columns: &[
             Column::new("connection_id", Text).comment("Id of the connection: see connections."),
-            Column::new("run_id", Text)
-                .from("runId")
-                .comment("The run's id at the tenant."),
-            Column::new("state", Text)
-                .from("state")
-                .comment("STARTING, RUNNING, FINISHED, FAILED, STOPPING or STOPPED."),
-            Column::new("started_at", Timestamptz)
-                .from("startDate")
-                .comment("When it started."),
-            Column::new("ended_at", Timestamptz)
-                .from("endDate")
-                .comment("When it ended; null while it runs."),
-            Column::new("run_count", Bigint)
-                .from("runCount")
-                .comment("Its number among the runs."),
-            Column::new("message", Text)
-                .from("message")
-                .comment("What it reports, as the tenant's HTML."),
-            Column::new("goal_statistics", Jsonb)
-                .from("goalStatistics")
-                .comment("What it counted: an array of {id, values}."),
+            RUN_ID,
+            STATE,
+            STARTED_AT,
+            ENDED_AT,
+            RUN_COUNT,
+            MESSAGE,
+            GOAL_STATISTICS,
             BODY,
         ],
         key: &["connection_id", "run_id"],
@@ -115,18 +128,10 @@ pub(super) const NOTEBOOKS: Description = Description {
             DESCRIPTION,
             TAGS,
             ENABLED,
-            Column::new("last_run_id", Text)
-                .from("lastRun.runId")
-                .comment("Id of its last run."),
-            Column::new("last_run_state", Text)
-                .from("lastRun.state")
-                .comment("State of its last run."),
-            Column::new("last_run_started_at", Timestamptz)
-                .from("lastRun.startDate")
-                .comment("When its last run started."),
-            Column::new("last_run_ended_at", Timestamptz)
-                .from("lastRun.endDate")
-                .comment("When its last run ended; null while it runs."),
+            LAST_RUN_ID,
+            LAST_RUN_STATE,
+            LAST_RUN_STARTED_AT,
+            LAST_RUN_ENDED_AT,
             CREATOR,
             CREATED_AT,
             MODIFIED_AT,
@@ -151,27 +156,13 @@ pub(super) const NOTEBOOK_RUNS: Description = Description {
         name: "notebook_runs",
         columns: &[
             Column::new("notebook_id", Text).comment("Id of the notebook: see notebooks."),
-            Column::new("run_id", Text)
-                .from("runId")
-                .comment("The run's id at the tenant."),
-            Column::new("state", Text)
-                .from("state")
-                .comment("STARTING, RUNNING, FINISHED, FAILED, STOPPING or STOPPED."),
-            Column::new("started_at", Timestamptz)
-                .from("startDate")
-                .comment("When it started."),
-            Column::new("ended_at", Timestamptz)
-                .from("endDate")
-                .comment("When it ended; null while it runs."),
-            Column::new("run_count", Bigint)
-                .from("runCount")
-                .comment("Its number among the runs."),
-            Column::new("message", Text)
-                .from("message")
-                .comment("What it reports, as the tenant's HTML."),
-            Column::new("goal_statistics", Jsonb)
-                .from("goalStatistics")
-                .comment("What it counted: an array of {id, values}."),
+            RUN_ID,
+            STATE,
+            STARTED_AT,
+            ENDED_AT,
+            RUN_COUNT,
+            MESSAGE,
+            GOAL_STATISTICS,
             BODY,
         ],
         key: &["notebook_id", "run_id"],
