@@ -2,6 +2,7 @@
 //! of tables with what a tenant holds. It knows the contract (commands, variables, tables), not the insides; only
 //! `client`, `fixture` and `described` use the library's own client, store and engine, and `registry` lists the resources.
 
+pub(crate) mod apart;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;

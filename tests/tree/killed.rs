@@ -3,22 +3,19 @@
 //! the program itself knows nothing of the child table.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
 
 use blueconic_sync::app::App;
 use blueconic_sync::failpoint;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
-use tokio::process::Command;
 
 use super::{World, assert_no_orphans, device, devices, profile, registry, settings, walk};
+use crate::support::apart::{given, walk_apart};
 use crate::support::cluster::Cluster;
 use crate::support::database::{Database, create};
-use crate::support::program::LONG;
 
-/// Set for a process that walks once: the tenant's address, and the database's.
-const TENANT: &str = "TREE_TENANT";
-const DATABASE: &str = "TREE_DATABASE";
+/// The test that walks in a process of its own.
+const WORKER: &str = "tree::killed::worker";
 
 /// Where it dies. At `load` and `copy` it does so at each hit.
 const PLACES: [&str; 6] = [
@@ -35,7 +32,7 @@ const MOST_HITS: u32 = 40;
 /// What a process of its own does; without its variables, nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn worker() {
-    let (Ok(tenant), Ok(database)) = (std::env::var(TENANT), std::env::var(DATABASE)) else {
+    let Some((tenant, database)) = given() else {
         return;
     };
     let _orders = failpoint::listen();
@@ -44,24 +41,6 @@ async fn worker() {
     let run = walk(&app, &settings).await;
     assert_eq!(run["status"], "succeeded", "{run}");
     app.close().await.unwrap();
-}
-
-/// Walks once in a process of its own.
-async fn walk_apart(tenant: &str, database: &str, orders: &str) -> ExitStatus {
-    let ended = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tree::killed::worker", "--test-threads=1"])
-        .env(TENANT, tenant)
-        .env(DATABASE, database)
-        .env("FAILPOINTS", orders)
-        .kill_on_drop(true)
-        .output();
-    let ended = tokio::time::timeout(LONG, ended).await.unwrap().unwrap();
-    assert!(
-        ended.status.success() || ended.status.signal() == Some(9),
-        "{}",
-        String::from_utf8_lossy(&ended.stdout)
-    );
-    ended.status
 }
 
 fn fill(world: &World) {
@@ -97,13 +76,13 @@ fn change(world: &World) {
 /// Dies at one hit of one place, and is made up for. False: it did not die, there are fewer hits.
 async fn dies(world: &World, tenant: &str, template: &str, order: &str) -> bool {
     let database = Database::copy(Cluster::shared(), template).await;
-    let ended = walk_apart(tenant, &database.url, order).await;
+    let ended = walk_apart(WORKER, tenant, &database.url, order).await;
     let died = ended.signal() == Some(9);
     assert!(died || ended.success(), "{order}: {ended:?}");
     assert_no_orphans(&database).await;
     if died {
         assert!(
-            walk_apart(tenant, &database.url, "").await.success(),
+            walk_apart(WORKER, tenant, &database.url, "").await.success(),
             "after {order}"
         );
     }
@@ -112,7 +91,7 @@ async fn dies(world: &World, tenant: &str, template: &str, order: &str) -> bool 
     let written =
         "select coalesce(sum(rows_inserted + rows_updated + rows_removed + rows_rehashed), 0)::bigint
                    from sync.runs where started_at = (select max(started_at) from sync.runs)";
-    assert!(walk_apart(tenant, &database.url, "").await.success());
+    assert!(walk_apart(WORKER, tenant, &database.url, "").await.success());
     assert_eq!(
         database.one::<i64>(written).await,
         0,
@@ -158,7 +137,7 @@ async fn a_death_at_any_commit_is_made_up_for() {
     );
 
     let filled = Database::copy(Cluster::shared(), &template).await;
-    assert!(walk_apart(&tenant.url, &filled.url, "").await.success());
+    assert!(walk_apart(WORKER, &tenant.url, &filled.url, "").await.success());
     filled.pool.close().await;
     let template = create(Cluster::shared(), &filled.name).await;
     change(&world);
