@@ -218,8 +218,9 @@ fn complaint(report: &RunReport) -> Option<Fault> {
 
 /// `{status, exit_code, runs: [the columns of sync.runs]}`, and `skipped: [{resource, why}]` if lists were skipped.
 async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Outcome<Value> {
+    let (skipped, read) = divided(reports);
     let mut runs = Vec::new();
-    for report in reports.iter().filter(|report| !is_skipped(report)) {
+    for report in read {
         runs.push(match report.run_id {
             Some(id) => json!(store.run(id).await?),
             None => json!({
@@ -233,8 +234,8 @@ async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Ou
         });
     }
     let mut summary = json!({ "status": exit.word(), "exit_code": exit.code(), "runs": runs });
-    let skipped = reports.iter().filter(|report| is_skipped(report));
     let skipped: Vec<Value> = skipped
+        .iter()
         .map(|report| json!({ "resource": report.slot.resource, "why": report.ledger.error }))
         .collect();
     if !skipped.is_empty() {
@@ -243,9 +244,11 @@ async fn summary(store: &PostgresStore, reports: &[RunReport], exit: Exit) -> Ou
     Ok(summary)
 }
 
-/// Whether the tenant lacks the list, or the token may not read it.
-fn is_skipped(report: &RunReport) -> bool {
-    report.ledger.status == RunStatus::Skipped
+/// The runs of lists that the tenant lacks or the token may not read, and the others.
+fn divided(reports: &[RunReport]) -> (Vec<&RunReport>, Vec<&RunReport>) {
+    reports
+        .iter()
+        .partition(|report| report.ledger.status == RunStatus::Skipped)
 }
 
 /// The summary for a person.
@@ -254,11 +257,11 @@ pub(super) fn tell(reports: &[RunReport]) {
         "resource", "mode", "status", "read", "new", "changed", "same", "removed", "rejected", "requests",
         "time",
     ];
+    let (skipped, read) = divided(reports);
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(reports.iter().filter(|report| !is_skipped(report)).map(row));
+    rows.extend(read.into_iter().map(row));
     output::line(&output::table(&rows));
-    let skipped = reports.iter().filter(|report| is_skipped(report));
-    let skipped: Vec<&str> = skipped.map(|report| report.slot.resource).collect();
+    let skipped: Vec<&str> = skipped.iter().map(|report| report.slot.resource).collect();
     if !skipped.is_empty() {
         output::line(&format!(
             "skipped, since the tenant has no such list or the token may not read it: {}",

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::app::Database;
 use crate::cli::Resources as Arguments;
 use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
@@ -11,17 +10,17 @@ use crate::model::description::Description;
 use crate::model::fault::{Kind, Outcome};
 use crate::model::format;
 use crate::model::job::ScheduledJob;
-use crate::model::ports::{Clock as _, Observer as _};
+use crate::model::ports::Clock as _;
 use crate::model::sanitize;
 use crate::model::status::{ResourceStatus, RunStatus, Status};
 use crate::schedule::jobs::jobs;
 use crate::schedule::plan::Timetable;
 
-use super::{check, output};
+use super::{check, output, status};
 use crate::clock::SystemClock;
 
 /// The days over which runs are counted: a schedule may name a day of the week.
-const DAYS: i64 = 7;
+const DAYS: u32 = 7;
 
 /// A resource, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -88,17 +87,7 @@ async fn stored(settings: &Settings) -> Outcome<Status> {
     if check::is_unmade(settings) {
         return Ok(Status::default());
     }
-    let database = Database::open(settings).await?;
-    let read = async {
-        let store = database.store(settings).await?;
-        store.verify_schema().await?;
-        let status = store.status().await?;
-        store.disconnect().await;
-        Outcome::Ok(status)
-    };
-    let read = read.await;
-    database.close().await?;
-    read
+    status::stored(settings).await
 }
 
 impl Resource {
@@ -197,7 +186,7 @@ fn runs_per_day(job: &ScheduledJob, now: Time) -> f64 {
     let Ok(timetable) = Timetable::of(&job.job) else {
         return 0.0;
     };
-    let end = now + chrono::Duration::days(DAYS);
+    let end = now + chrono::Duration::days(DAYS.into());
     let mut at = now;
     let mut runs = 0_u32;
     while let Ok(next) = timetable.next_after(at) {
@@ -207,7 +196,7 @@ fn runs_per_day(job: &ScheduledJob, now: Time) -> f64 {
         runs += 1;
         at = next;
     }
-    f64::from(runs) / 7.0
+    f64::from(runs) / f64::from(DAYS)
 }
 
 fn tell(resources: &[Resource]) {

@@ -26,11 +26,16 @@ pub async fn run(arguments: &Arguments, settings: &Settings, terminal: &Terminal
     if arguments.verify {
         return run_verifying(arguments, settings, terminal).await;
     }
+    show(arguments, &stored(settings).await?, None)?;
+    Ok(Exit::Done)
+}
+
+/// The state of the service, from the database.
+pub(super) async fn stored(settings: &Settings) -> Outcome<Status> {
     let database = Database::open(settings).await?;
     let read = read(&database, settings).await;
     database.close().await?;
-    show(arguments, &read?, None)?;
-    Ok(Exit::Done)
+    read
 }
 
 /// `status --verify`: the tenant's counts beside the tables'. Uses the service's token, or requests one.

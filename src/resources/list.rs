@@ -24,23 +24,19 @@ use super::segment_profiles::{encoded, is_addressable};
 /// Stands for the parent's id in a path.
 const PARENT: &str = "{parent}";
 
-/// The request for `count` elements of a listing from `start` on.
+/// The request for `count` elements of a listing from `start` on; for all of them if the listing has no pages.
 pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
+    let is_paged = of.as_list().is_none_or(|list| list.paged);
     Request {
         path: of.path.to_owned(),
-        query: vec![("startIndex", start.to_string()), ("count", count.to_string())],
+        query: if is_paged {
+            vec![("startIndex", start.to_string()), ("count", count.to_string())]
+        } else {
+            Vec::new()
+        },
         arrays: of.arrays,
         scope: of.oauth_scope,
     }
-}
-
-/// The smallest request for a listing.
-fn trial(of: &Description) -> Request {
-    let mut request = page(of, 0, 1);
-    if of.as_list().is_some_and(|list| !list.paged) {
-        request.query.clear();
-    }
-    request
 }
 
 /// A plain list as a resource, or the listing of one parent.
@@ -73,7 +69,7 @@ impl ListResource {
             page_size,
             id: list_row::id_member(description.table),
             about: None,
-            trial: trial(parents.unwrap_or(description)),
+            trial: page(parents.unwrap_or(description), 0, 1),
         }
     }
 }
@@ -117,9 +113,6 @@ impl Identified for ListResource {
 impl Listing for ListResource {
     fn page(&self, start_index: u64, shrink: u32) -> Request {
         let mut request = page(self.description, start_index, halved(self.page_size, shrink));
-        if !self.list.paged {
-            request.query.clear();
-        }
         match (self.list.each.map(|each| each.named), &self.about) {
             (Some(Named::InPath), Some(About::Parent(id))) => {
                 request.path = request.path.replace(PARENT, &encoded(id));

@@ -190,11 +190,7 @@ async fn reading<S: Source, T: Store>(
         } else {
             OffsetWalk::default()
         };
-        let empty = if listing.is_paged() {
-            empty
-        } else {
-            empty.unpaged()
-        };
+        let empty = empty.paged(listing.is_paged());
         match one_listing(context, listing, walk, empty, stored).await {
             Ok(one) => read.add(one),
             Err(fault) if fault.kind == Kind::Absent => {

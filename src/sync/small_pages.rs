@@ -188,11 +188,7 @@ pub(super) async fn read_list<S: Source>(
     stored: u64,
     mut each: impl FnMut(&RawBatch, &mut OffsetWalk) + Send,
 ) -> Outcome<OffsetWalk> {
-    let mut listing = if list.is_paged() {
-        OffsetWalk::default()
-    } else {
-        OffsetWalk::default().unpaged()
-    };
+    let mut listing = OffsetWalk::default().paged(list.is_paged());
     let (mut start_index, mut elements) = (0, 0);
     loop {
         match reader.next(&|shrink| list.page(start_index, shrink)).await? {

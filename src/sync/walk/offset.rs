@@ -71,11 +71,11 @@ impl OffsetWalk {
         }
     }
 
-    /// The same of a listing without pages, which is whole in one answer.
+    /// The same of a listing with pages, or of one that is whole in one answer.
     #[must_use]
-    pub(crate) fn unpaged(self) -> Self {
+    pub(crate) fn paged(self, is_paged: bool) -> Self {
         Self {
-            unpaged: true,
+            unpaged: !is_paged,
             ..self
         }
     }
@@ -282,11 +282,11 @@ mod tests {
     #[test]
     fn a_listing_without_pages_ends_with_its_one_answer() {
         for (total, is_complete) in [(None, true), (Some(2), true), (Some(3), false)] {
-            let mut walk = OffsetWalk::default().unpaged();
+            let mut walk = OffsetWalk::default().paged(false);
             assert_eq!(page(&mut walk, 0..2, total), Step::End);
             assert_eq!(walk.is_complete(), is_complete, "{total:?}");
         }
-        let mut empty = OffsetWalk::thorough().unpaged();
+        let mut empty = OffsetWalk::thorough().paged(false);
         assert_eq!(page(&mut empty, 0..0, None), Step::End);
         assert!(empty.is_complete());
     }
