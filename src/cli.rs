@@ -18,6 +18,9 @@ const MOST_REMOVALS: u64 = 1_000_000_000_000;
 /// The longest wait for a person.
 const LONGEST_PATIENCE: Duration = Duration::from_hours(24);
 
+/// More than the vendor says that its search index may be late.
+const LONGEST_LATENESS: Duration = Duration::from_mins(15);
+
 /// Keeps a PostgreSQL database equal to a BlueConic tenant.
 #[derive(Debug, Parser)]
 #[command(
@@ -64,6 +67,8 @@ pub enum Command {
     Status(Status),
     /// List every resource: its scope, its state, its schedule, and what it costs in requests a day
     Resources(Resources),
+    /// Ask the tenant what the vendor's document leaves open, and tell what follows; reads only, at most 200 requests
+    Probe(Probe),
     /// Forget a resource's cursor, so that its next run starts over, or move its watermark back; deletes no data
     Reset(Reset),
     /// Remove persons everywhere here and keep them from coming back; the tenant is not touched
@@ -179,6 +184,17 @@ pub struct Resources {
     pub json: bool,
 }
 
+/// `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// How long to wait for what may be late: audit events, changes in the search index, the end of a cursor
+    #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = lateness)]
+    pub patience: Duration,
+    /// Print the report machine-readable, to be sent on: it holds no ids, no names and no secrets
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `reset`.
 #[derive(Debug, Args)]
 pub struct Reset {
@@ -235,6 +251,15 @@ pub struct SimulateTenant {
     pub args: Vec<OsString>,
 }
 
+/// A time to wait for what is late, up to fifteen minutes.
+fn lateness(text: &str) -> Result<Duration, String> {
+    let given = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if given <= LONGEST_LATENESS {
+        return Ok(given);
+    }
+    Err("a time up to 15m is expected".to_owned())
+}
+
 /// A time to wait, from a second to a day.
 fn patience(text: &str) -> Result<Duration, String> {
     let given = humantime::parse_duration(text).map_err(|error| error.to_string())?;
@@ -268,6 +293,7 @@ mod tests {
             &["login", "--timeout", "0s"],
             &["login", "--timeout", "2days"],
             &["login", "--timeout", "584542046090y"],
+            &["probe", "--patience", "16m"],
             &["backfill", "--since", "0001-01-01T00:00:00Z"],
             &["backfill", "--since", "-262143-01-01T00:00:00Z"],
             &["backfill", "--since", "+262142-01-01T00:00:00Z"],

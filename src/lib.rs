@@ -14,6 +14,7 @@
 //! | when things run | [`schedule`] |
 //! | what is shown | [`web`] |
 //! | how the tenant's API differs from what is used | [`drift`] |
+//! | what a probe asks a tenant | [`probe`] |
 //! | what can be set | [`config::settings`] |
 //! | what tests read from | the crate `simulated_tenant` |
 
@@ -29,6 +30,7 @@ mod json;
 pub mod memory;
 pub mod model;
 pub mod postgres;
+pub mod probe;
 pub mod resources;
 pub mod schedule;
 pub mod shutdown;

@@ -8,6 +8,7 @@ mod support;
 mod client;
 mod embedded;
 mod oauth;
+mod probe;
 mod process;
 mod proofs;
 mod schedule;

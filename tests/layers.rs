@@ -7,13 +7,14 @@ use house::{House, code, layer};
 use crate::support::sources::{files, root};
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("failpoint", &[]),
     ("clock", &["model", "failpoint"]),
     ("model", &[]),
     ("config", &["model"]),
     ("json", &[]),
     ("drift", &["model"]),
+    ("probe", &["model", "config", "resources"]),
     ("blueconic", &["model", "config", "json"]),
     ("postgres", &["model", "config", "clock", "failpoint"]),
     ("resources", &["model", "config", "json"]),

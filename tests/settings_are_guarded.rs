@@ -11,7 +11,7 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["backfill"],
     &["check"],
     &["demo"],
@@ -20,6 +20,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["login"],
     &["logout", "--yes"],
     &["migrate"],
+    &["probe", "--json"],
     &["psql", "-c", "select 1"],
     &["reset", "profiles", "--yes"],
     &["resources", "--json"],

@@ -39,6 +39,8 @@ use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
 use crate::model::tokens::TokenName;
 
+mod examine;
+
 /// The wait before a refused new token is sent again; it doubles each time.
 const YOUNG_AGAIN: Duration = Duration::from_millis(250);
 

@@ -93,7 +93,7 @@ pub(super) async fn run(settings: &Settings, json: bool) -> Outcome<Exit> {
 }
 
 /// The settings with shorter time-outs.
-fn within(settings: &Settings, patience: Duration) -> Settings {
+pub(super) fn within(settings: &Settings, patience: Duration) -> Settings {
     let mut settings = settings.clone();
     let tenant = &mut settings.tenant;
     for timeout in [

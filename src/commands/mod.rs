@@ -15,6 +15,7 @@ pub mod logout;
 pub mod migrate;
 mod output;
 mod pace;
+pub mod probe;
 mod progress;
 pub mod psql;
 pub mod reset;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
         Command::Status(arguments) => Box::pin(status::run(&arguments, &settings, &terminal)).await,
         Command::Resources(arguments) => Box::pin(resources::run(&arguments, &settings)).await,
+        Command::Probe(arguments) => Box::pin(probe::run(&arguments, &settings)).await,
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,

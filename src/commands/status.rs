@@ -12,6 +12,7 @@ use crate::model::drift::DriftStatus;
 use crate::model::fault::Outcome;
 use crate::model::format;
 use crate::model::ports::Observer;
+use crate::model::probe::{Report, State};
 use crate::model::sanitize;
 use crate::model::status::{ResourceStatus, Run, Status, TableSize, Token, TokenStatus};
 use crate::shutdown::Shutdown;
@@ -147,6 +148,9 @@ fn tell(status: &Status) {
     if let Some(found) = &status.drift {
         tell_drift(found);
     }
+    if let Some(report) = &status.probe {
+        tell_probe(report);
+    }
     let renames = status.audit_renames.len();
     if renames > 0 {
         output::line(&format!(
@@ -178,6 +182,33 @@ fn tell_drift(found: &DriftStatus) {
             "\n{} field(s) or value(s) in the data are not known; nothing is lost, see sync.drift",
             found.unknown_in_data
         ));
+    }
+}
+
+/// What the last probe found to be otherwise than assumed.
+fn tell_probe(report: &Report) {
+    output::line(&format!(
+        "\nprobe of {} UTC: {} as assumed, {} differ, {} without an answer{}",
+        format::moment(report.started_at),
+        report.count(State::AsAssumed),
+        report.count(State::Differs),
+        report.count(State::Unanswered),
+        if report.partial.is_some() {
+            " (partial)"
+        } else {
+            ""
+        }
+    ));
+    let differing = report
+        .findings
+        .iter()
+        .filter(|finding| finding.state == State::Differs);
+    for finding in differing {
+        let found = finding.found.as_deref().unwrap_or_default();
+        output::line(&format!("  {}: {}", finding.question, sanitize::line(found)));
+    }
+    if !report.settings.is_empty() {
+        output::line("  it proposes settings: see `report ->> 'settings'` in sync.probe");
     }
 }
 

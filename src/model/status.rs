@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Time;
 use super::drift::DriftStatus;
 use super::position::Scope;
+use super::probe::Report;
 
 /// The state of the service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Status {
     /// How the tenant's API differs from what is used; none before its document was read.
     #[serde(default)]
     pub drift: Option<DriftStatus>,
+    /// The report of the last probe; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Report>,
 }
 
 /// A resource in one scope.

@@ -32,6 +32,7 @@ mod moving;
 mod own_session;
 mod partitions;
 pub mod pool;
+mod probe;
 mod profiles;
 mod refused_settings;
 mod reject_quota;

@@ -104,6 +104,10 @@ async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
         .execute(&mut *connection)
         .await
         .doing(DOING)?;
+    sqlx::query!("delete from sync.probe")
+        .execute(&mut *connection)
+        .await
+        .doing(DOING)?;
     sqlx::query!("delete from sync.tenant")
         .execute(&mut *connection)
         .await

@@ -12,7 +12,7 @@ use crate::model::status::{AuditRename, Lease, ResourceStatus, Run, Status, Time
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{drift, migrate, session, sizes};
+use crate::postgres::{drift, migrate, probe, session, sizes};
 
 const DOING: &str = "reading the status";
 const CONNECTING: &str = "connecting to the database";
@@ -70,6 +70,7 @@ pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
         tables: sizes::read(store.control()).await?,
         audit_renames: audit_renames(store).await?,
         drift: drift::status(store.control()).await?,
+        probe: probe::last(store.control()).await?,
     })
 }
 

@@ -21,7 +21,7 @@ mod profiles;
 pub mod registry;
 mod reject;
 mod segment_counter;
-mod segment_profiles;
+pub(crate) mod segment_profiles;
 mod segment_resolver;
 mod timeline;
 pub mod usages;

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// The path, with a placeholder for the segment.
 pub(super) const PATH: &str = "/segments/{segment}/profiles";
 /// The key of the envelope that holds the profiles.
-pub(super) const ARRAYS: &[&str] = &["profiles"];
+pub(crate) const ARRAYS: &[&str] = &["profiles"];
 
 /// The characters that are percent-encoded in a part of a path.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -15,7 +15,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.');
 
 /// The path of a segment's profiles.
-pub(super) fn path_of(segment: &str) -> String {
+pub(crate) fn path_of(segment: &str) -> String {
     format!("/segments/{}/profiles", encoded(segment))
 }
 

@@ -227,6 +227,7 @@ impl Harness {
         self.run(&program, &["check"]).await;
         self.run(&program, &["status"]).await;
         self.run(&program, &["resources"]).await;
+        self.run(&program, &["probe", "--patience", "0s"]).await;
         self.expect(&program, 0, &["migrate"]).await;
         if self.is_personal {
             self.signed_in(&program).await;
@@ -237,6 +238,8 @@ impl Harness {
         self.expect(&program, 0, &["backfill", "--json"]).await;
         for arguments in [
             &["backfill", "profiles", "--full", "--verify"][..],
+            &["probe", "--patience", "0s"],
+            &["probe", "--json", "--patience", "0s"],
             &["status"],
             &["status", "--json"],
             &["status", "--verify"],

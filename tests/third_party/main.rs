@@ -15,6 +15,7 @@ mod judge;
 mod lists;
 mod oidc;
 mod prism;
+mod probe;
 mod process;
 mod recorder;
 mod requests;

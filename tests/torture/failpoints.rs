@@ -98,9 +98,10 @@ const SIDES: [(&str, Scene, u32); 4] = [
 ];
 
 /// Places that need a person's authorization or a slow token: `tests/oauth` dies there. Of 100,000 rejects
-/// `tests/listings_in_the_wild/lists.rs` knows, and a failover is in `failover.rs`.
-const ELSEWHERE: [&str; 6] = [
+/// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`.
+const ELSEWHERE: [&str; 7] = [
     "lease/regain",
+    "probe",
     "rejects/room",
     "token/extend",
     "token/grant",

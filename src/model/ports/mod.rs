@@ -4,6 +4,7 @@
 
 mod any_resource;
 mod counting;
+mod examining;
 mod feed;
 mod listing;
 mod loading;
@@ -19,6 +20,7 @@ mod walkable;
 
 pub use any_resource::AnyResource;
 pub use counting::CountStore;
+pub use examining::{Examiner, Examining};
 pub use feed::{Feed, FeedDecoder};
 pub use listing::Listing;
 pub use loading::{LoadStore, Loader};
