@@ -129,12 +129,16 @@ impl Database {
         }
     }
 
-    /// Applies pending migrations, and records the resources.
+    /// Applies pending migrations, records the resources, and switches the feed of changes.
     pub async fn migrate(&self, settings: &Settings) -> Outcome<Vec<Pending>> {
         self.warn_of_exposure();
         let applied = migrate::apply(&self.options).await?;
         let store = self.store(settings).await?;
-        let recorded = store.record_resources(settings.registry).await;
+        let recorded = async {
+            store.record_resources(settings.registry).await?;
+            store.switch_changes().await
+        };
+        let recorded = recorded.await;
         store.disconnect().await;
         recorded?;
         Ok(applied)
@@ -227,6 +231,7 @@ fn limits(settings: &Settings) -> pool::Limits {
         load_connections: settings.database.loading(),
         lease_ttl: settings.schedule.lease_ttl,
         retention: settings.resources.audit_events.retention,
+        changes_kept: settings.changes.enabled.then_some(settings.changes.keep),
     }
 }
 

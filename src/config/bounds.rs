@@ -75,6 +75,7 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("retry.give_up_after", Time(1), Time(7 * DAY), "a run that never gives up is never reported"),
     from("schedule.heartbeat", Time(SECOND), Time(HOUR), "jobs are looked for once a second at the most"),
     from("schedule.lease_ttl", Time(SECOND), Time(HOUR), "a killed process keeps others away for so long"),
+    from("changes.keep", Time(HOUR), Time(366 * DAY), "a consumer reads the feed between two runs, and copies whole tables after a year"),
     from("resources.LIST.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
     from("resources.profiles.page_size", Count(1), Count(1_000_000), "the tenant answers with at most 1000000"),
     from("resources.profiles.overlap", Time(0), Time(366 * DAY), "`backfill --full` reads everything"),

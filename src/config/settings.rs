@@ -30,6 +30,8 @@ pub struct Settings {
     pub retry: Retry,
     /// When things run.
     pub schedule: Schedule,
+    /// The feed of changes.
+    pub changes: Changes,
     /// What is read.
     pub resources: Resources,
     /// The registry that the settings were checked against.
@@ -231,6 +233,16 @@ pub struct Schedule {
     pub lease_ttl: Duration,
     /// When the tenant's own document is compared with what is used; empty: never.
     pub drift: String,
+}
+
+/// The feed of changes.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Changes {
+    /// Whether changes are recorded.
+    pub enabled: bool,
+    /// How long they are kept.
+    #[serde(deserialize_with = "units::duration")]
+    pub keep: Duration,
 }
 
 /// What is read.

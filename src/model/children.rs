@@ -141,6 +141,18 @@ impl Children {
         self.tables.iter().map(|table| &table.rows)
     }
 
+    /// The ids of the parents that have rows in each child table, in the order of the description.
+    pub fn owners(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.tables.iter().map(|table| {
+            let mut owners = table.parents.clone();
+            owners.dedup();
+            owners
+                .into_iter()
+                .map(|parent| self.parents[parent].id.as_str())
+                .collect()
+        })
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.tables().map(Rows::len).sum()
@@ -284,6 +296,7 @@ mod tests {
         add(&mut children, same, &[(0, "c")]);
         add(&mut children, parent("r", 1, true), &[(0, "d")]);
         assert_eq!(keys(&children), [vec!["z", "d"], vec!["a"]]);
+        assert_eq!(children.owners().collect::<Vec<_>>(), [vec!["p", "r"], vec!["p"]]);
         let sizes: usize = children.tables().flat_map(Rows::tuples).map(<[u8]>::len).sum();
         assert_eq!(children.size(), sizes, "no byte of a dropped row is left");
     }
@@ -302,5 +315,6 @@ mod tests {
         assert_eq!((first.parents().len(), first.alone()), (2, 0));
         assert_eq!(first.retain(|id| id == "q"), 0);
         assert_eq!(keys(&first), [vec![], vec!["q3"]]);
+        assert_eq!(first.owners().collect::<Vec<_>>(), [vec![], vec!["q"]]);
     }
 }

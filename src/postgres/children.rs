@@ -9,6 +9,7 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Written};
 use crate::model::children::{CHILDLESS, Parent};
 use crate::postgres::bigint::from_length;
+use crate::postgres::changes::Changes;
 use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
@@ -39,7 +40,7 @@ pub(crate) async fn merge(
     batch: &Batch,
     now: Time,
     rows: impl Iterator<Item = &str>,
-    written: &mut Written,
+    (written, changes): (&mut Written, &mut Changes),
 ) -> Result<(), Error> {
     let Some(hashes) = sql.hashes.as_ref().filter(|_| !batch.children.is_empty()) else {
         return Ok(());
@@ -48,13 +49,13 @@ pub(crate) async fn merge(
     let rows: HashSet<&str> = rows.collect();
     let taken = judge(connection, hashes, parents, &rows, now).await?;
     let ids: Vec<&str> = taken.iter().map(String::as_str).collect();
-    replace(connection, sql, &ids, now).await?;
+    replace(connection, sql, &ids, now, changes).await?;
     let taken: HashSet<&str> = ids.into_iter().collect();
     // An element without a row of its own in the batch is counted here and nowhere else.
     let alone = parents.iter().filter(|parent| !parent.has_row);
-    let changed = from_length(alone.filter(|parent| taken.contains(parent.id.as_str())).count());
-    written.updated += changed;
-    written.unchanged += from_length(batch.children.alone()) - changed;
+    let replaced = from_length(alone.filter(|parent| taken.contains(parent.id.as_str())).count());
+    written.updated += replaced;
+    written.unchanged += from_length(batch.children.alone()) - replaced;
     Ok(())
 }
 
@@ -95,17 +96,19 @@ pub(crate) async fn replace(
     sql: &Statements,
     parents: &[&str],
     now: Time,
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     if parents.is_empty() {
         return Ok(());
     }
     for child in &sql.children {
-        sqlx::query(AssertSqlSafe(child.merge.as_str()))
+        let differing: Vec<String> = sqlx::query_scalar(AssertSqlSafe(child.merge.as_str()))
             .bind(now)
             .bind(parents)
-            .execute(&mut *connection)
+            .fetch_all(&mut *connection)
             .await
             .doing(DOING)?;
+        changes.updated(child.changed, None, differing);
     }
     Ok(())
 }
@@ -116,6 +119,7 @@ pub(crate) async fn insert(
     sql: &Statements,
     batch: &Batch,
     now: Time,
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     let Some(hashes) = sql.hashes.as_ref().filter(|_| !batch.children.is_empty()) else {
         return Ok(());
@@ -126,6 +130,9 @@ pub(crate) async fn insert(
             let sent = copy::send_with_times(connection, &child.copy_direct, tuples, None);
             sent.await.doing("copying children")?;
         }
+    }
+    for (child, owners) in sql.children.iter().zip(batch.children.owners()) {
+        changes.inserted(child.changed, owners);
     }
     let parents = batch.children.parents().iter();
     let parents: Vec<&Parent> = parents.filter(|parent| parent.children != CHILDLESS).collect();

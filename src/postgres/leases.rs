@@ -11,7 +11,7 @@ use crate::model::lease::{Acquired, Holder, Lease};
 use crate::model::ledger::Ledger;
 use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::{boundary, rejects, runs};
+use crate::postgres::{boundary, feed, rejects, runs};
 
 /// A lease that lasts more than this many times our time to live cannot come from a replica with other settings.
 const LONGER_THAN_ANY: u32 = 10;
@@ -80,6 +80,7 @@ async fn take(pool: &PgPool, slot: Slot, holder: &str, ttl: Duration) -> Result<
     };
     let lease = Lease { slot, fence, run_id };
     let took_over = open_run(&mut transaction, &lease).await?;
+    feed::restart_if_lost(&mut transaction).await?;
     boundary::cross("lease/take", DOING, transaction.commit()).await?;
     if took_over && former != holder {
         end_sessions(pool, &former).await;
@@ -122,7 +123,8 @@ async fn open_run(connection: &mut PgConnection, lease: &Lease) -> Result<bool, 
 }
 
 /// Goes on with a lease after [`Error::CommitsLost`]: what is stored now is the state from which its run goes on. A standby that
-/// lagged may not know the lease or the run. The lease is taken back unless another process has taken it meanwhile.
+/// lagged may not know the lease or the run. The lease is taken back unless another process has taken it meanwhile. Whoever follows the
+/// feed of changes may have read changes that are lost, so it starts again.
 pub(crate) async fn regain(pool: &PgPool, lease: &Lease, holder: &str, ttl: Duration) -> Result<(), Error> {
     const DOING: &str = "taking the lease back";
     let name = lease.slot.lease_name();
@@ -145,6 +147,7 @@ pub(crate) async fn regain(pool: &PgPool, lease: &Lease, holder: &str, ttl: Dura
         return Err(Error::Fenced { name });
     }
     open_run(&mut transaction, lease).await?;
+    feed::restart(&mut transaction).await?;
     boundary::cross("lease/regain", DOING, transaction.commit()).await
 }
 
@@ -264,12 +267,21 @@ pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Resu
     }
 }
 
-/// Closes the run and releases the lease. The fence stays, so that late transactions of this run fail.
-pub(crate) async fn close(pool: &PgPool, lease: &Lease, ledger: &Ledger) -> Result<(), Error> {
+/// Closes the run and releases the lease. The fence stays, so that late transactions of this run fail. Removes old rejects, and changes
+/// that are older than `changes_kept`.
+pub(crate) async fn close(
+    pool: &PgPool,
+    lease: &Lease,
+    ledger: &Ledger,
+    changes_kept: Option<Duration>,
+) -> Result<(), Error> {
     const DOING: &str = "closing the run";
     let mut transaction = pool.begin().await.doing(DOING)?;
     runs::close(&mut transaction, lease, ledger).await?;
     rejects::forget_old(&mut transaction, lease.slot.resource).await?;
+    if let Some(keep) = changes_kept {
+        feed::forget_old(&mut transaction, keep).await?;
+    }
     sqlx::query!(
         "update sync.leases set expires_at = 'epoch' where name = $1 and fence = $2 and run_id = $3",
         lease.slot.lease_name(),

@@ -4,6 +4,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::table::{Merge, Table};
+use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::sql::{quoted, relation, staging};
 
@@ -96,6 +97,28 @@ pub(crate) fn stages(table: &Table) -> Vec<Place> {
 /// The statements that delete what leaves with the rows `$1`, which were deleted already; none for a table without children.
 pub(crate) fn deletes_below(table: &Table) -> Vec<String> {
     below(table).iter().map(Place::delete).collect()
+}
+
+/// Notes in which child tables rows left with their parents: `deleted` has the number of rows by table, as [`delete`] returned it. `parents`
+/// are the parents that may be named; `has_unnamed` says that there were others.
+pub(crate) fn note_below(
+    changes: &mut Changes,
+    table: &Table,
+    deleted: &[u64],
+    parents: &[&str],
+    has_unnamed: bool,
+) {
+    let children = table.children.iter().zip(deleted);
+    for (child, _) in children.filter(|(_, rows)| **rows > 0) {
+        changes.removed(
+            ChangedTable::of(child.table),
+            Reason::ParentRemoved,
+            parents.iter().copied(),
+        );
+        if has_unnamed {
+            changes.erased(child.table.name);
+        }
+    }
 }
 
 /// Runs statements over ids, and returns the number of rows that each of them deleted.

@@ -22,6 +22,8 @@ pub(crate) struct Opening {
     pub(crate) hasher: Option<Hasher>,
     pub(crate) now: Time,
     pub(crate) other_walks: Vec<Uuid>,
+    /// Whether the feed of changes is on.
+    pub(crate) records_changes: bool,
 }
 
 /// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
@@ -45,6 +47,7 @@ pub(crate) async fn open(
                where id > $4 and resource = $1 and resolved_at is null and element_id is not null
              ) as "new_rejects!",
              sync.open_walks($1, $2) as "other_walks!",
+             sync.records_changes() as "records_changes!",
              case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         lease.slot.resource,
         walk.map(|walk| walk.id),
@@ -59,6 +62,7 @@ pub(crate) async fn open(
         hasher: row.erasure_key.map(Hasher::of),
         now: row.now,
         other_walks: row.other_walks,
+        records_changes: row.records_changes,
     })
 }
 

@@ -17,6 +17,7 @@ use crate::model::position::Scope;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
 use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::changes::Changes;
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::known::{self, LOOKING, LookedUp};
@@ -311,13 +312,14 @@ impl PostgresLoader {
             passed: self.walk.and_then(|walk| walk.passed),
             compared: &compared,
         };
+        let mut changes = Changes::collect(opening.records_changes);
         let mut written = match self.table.merge {
             Merge::Profile if method == LoadMethod::Direct => {
-                profiles::insert(&mut transaction, batch, context).await?
+                profiles::insert(&mut transaction, batch, context, &mut changes).await?
             }
-            Merge::Profile => profiles::merge(&mut transaction, batch, context).await?,
+            Merge::Profile => profiles::merge(&mut transaction, batch, context, &mut changes).await?,
             Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory => {
-                merge_plainly(&mut transaction, batch, context).await?
+                merge_plainly(&mut transaction, batch, context, &mut changes).await?
             }
         };
         self.taken = removals::take(&mut transaction, loading, written).await?;
@@ -333,6 +335,7 @@ impl PostgresLoader {
             gaps::apply(&mut transaction, &self.lease, advance, opening.now).await?;
             cursors::advance(&mut transaction, self.lease.slot, advance, opening.now).await?;
         }
+        changes.record(&mut transaction, opening.now).await?;
         leases::assert(&mut transaction, &self.lease).await?;
         boundary::cross("load", "committing a batch", transaction.commit()).await?;
         Ok(written)
@@ -393,29 +396,36 @@ async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
         .doing("reading the database's clock")
 }
 
+/// How many rows a merge inserted and updated, and which.
+type Merged = (i64, i64, Vec<String>, Vec<String>);
+
 /// Merges tables that need nothing else around the merge. All rows of a list are staged, so its children are compared row by
 /// row.
 async fn merge_plainly(
     connection: &mut PgConnection,
     batch: &Batch,
     context: MergeContext<'_>,
+    changes: &mut Changes,
 ) -> Result<Written, Error> {
     if batch.rows.is_empty() {
         return Ok(Written::default());
     }
-    renames::reconcile(&mut *connection, batch).await?;
-    let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(context.sql.merge.as_str()))
-        .bind(context.now)
-        .fetch_one(&mut *connection)
-        .await
-        .doing("merging rows")?;
+    renames::reconcile(&mut *connection, batch, (context.sql.changed, &mut *changes)).await?;
+    let (inserted, updated, inserted_keys, updated_keys): Merged =
+        sqlx::query_as(AssertSqlSafe(context.sql.merge.as_str()))
+            .bind(context.now)
+            .fetch_one(&mut *connection)
+            .await
+            .doing("merging rows")?;
     let parents: Vec<&str> = batch
         .children
         .parents()
         .iter()
         .map(|parent| parent.id.as_str())
         .collect();
-    children::replace(connection, context.sql, &parents, context.now).await?;
+    changes.inserted(context.sql.changed, inserted_keys);
+    changes.updated(context.sql.changed, None, updated_keys);
+    children::replace(connection, context.sql, &parents, context.now, changes).await?;
     let (inserted, updated) = (to_count(inserted), to_count(updated));
     Ok(Written {
         inserted,

@@ -5,13 +5,14 @@
 //! stay the same. [`the_later_reading`] decides which of two readings of a profile stays.
 
 use crate::model::table::{Merge, Table};
+use crate::postgres::changes::ChangedTable;
 use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::leaving::{self, Place};
-use crate::postgres::moving;
+use crate::postgres::moving::{self, Move};
 use crate::postgres::partitions::Months;
 use crate::postgres::sql::{
-    SYNCED_AT, create_staging, element_id, insert_or_update, key, key_in_order, names, nothing, quoted,
-    relation, sql_type, staging,
+    SYNCED_AT, change_key, create_staging, element_id, insert_or_update, key, key_in_order, names, nothing,
+    quoted, relation, sql_type, staging,
 };
 
 /// The column with the time of the request for a profile's page. The decoder does not fill it.
@@ -36,6 +37,8 @@ const LATE: &str = ",
 /// The statements of one table, generated once per loader.
 #[derive(Debug)]
 pub(crate) struct Statements {
+    /// The table in the feed of changes.
+    pub(crate) changed: ChangedTable,
     /// The staging table's name.
     pub(crate) staging_name: String,
     /// Creates the staging table.
@@ -51,9 +54,9 @@ pub(crate) struct Statements {
     /// Copies rows directly into the table; the last columns are the time of their request and the current time.
     pub(crate) copy_direct: String,
     /// Merges the staging table. `$1` is the current time. For profiles, `$2` are further ids to lock, and `$3` is the time
-    /// that an increment has passed, or null. Returns one row: the numbers of inserted and updated rows; for profiles also
-    /// the inserted ids, the number of late rows, the seconds of the latest one, and with children the updated ids. For a child
-    /// table, `$2` are the parents whose children are replaced, and nothing is returned.
+    /// that an increment has passed, or null. Returns one row: the numbers of inserted and updated rows; the inserted and the
+    /// updated ones as the feed of changes names them; for profiles also the number of late rows and the seconds of the latest one.
+    /// For a child table, `$2` are the parents whose children are replaced; returns those whose children were others.
     pub(crate) merge: String,
     /// For a partitioned table: what its partitions follow from.
     pub(crate) months: Option<Months>,
@@ -66,7 +69,7 @@ pub(crate) struct Statements {
     /// Delete what leaves with deleted rows: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
     /// Move the history of merged rows to their survivors: [`moving::moves`].
-    pub(crate) moves: Vec<String>,
+    pub(crate) moves: Vec<Move>,
     /// Delete the ids `$1` from staging.
     pub(crate) unstage: Vec<String>,
 }
@@ -87,6 +90,7 @@ impl Statements {
             ("", &[])
         };
         Self {
+            changed: ChangedTable::of(table),
             asked,
             create_staging: create_staging(table, asked_type),
             empty_staging: format!("truncate {staging_name}"),
@@ -131,10 +135,14 @@ fn upsert(table: &Table, staging: &str) -> String {
         "with merged as (
            {insert}
            where {changed}
-           returning xmax = 0 as inserted
+           returning xmax = 0 as inserted, {name} as name
          )
-         select count(*) filter (where inserted), count(*) filter (where not inserted) from merged",
+         select count(*) filter (where inserted), count(*) filter (where not inserted),
+           coalesce(array_agg(name) filter (where inserted), '{{}}'),
+           coalesce(array_agg(name) filter (where not inserted), '{{}}')
+         from merged",
         insert = insert_or_update(table, &[], &incoming),
+        name = change_key(table, ""),
     )
 }
 
@@ -146,13 +154,24 @@ fn child(table: &Table, staging: &str) -> String {
         "select {} from {staging} where {parent} = any ($2::text[])",
         names(table, "")
     );
-    let gone = match table.merge {
-        Merge::ChildHistory => String::new(),
-        _ => format!("with gone as ({}) ", delete_unlisted(table, staging, &parent)),
+    let (gone, and_gone) = match table.merge {
+        Merge::ChildHistory => (String::new(), ""),
+        _ => (
+            format!(
+                "gone as ({} returning stored.{parent}),",
+                delete_unlisted(table, staging, &parent)
+            ),
+            " union select * from gone",
+        ),
     };
     format!(
-        "{gone}{insert}
-         where ({stored}) is distinct from ({excluded})",
+        "with {gone}
+         written as (
+           {insert}
+           where ({stored}) is distinct from ({excluded})
+           returning {parent}
+         )
+         select {parent} from written group by {parent}{and_gone}",
         insert = insert_or_update(table, &[], &incoming),
         stored = names(table, "stored."),
         excluded = names(table, "excluded."),
@@ -214,15 +233,11 @@ fn profile(table: &Table, staging: &str) -> String {
            count(*) filter (where inserted and not locked),
            count(*) filter (where not inserted),
            coalesce(array_agg(id) filter (where inserted and not locked), '{{}}'),
+           coalesce(array_agg(id) filter (where not inserted), '{{}}'),
            (select count(*) from late),
-           (select max(seconds) from late){updated}
+           (select max(seconds) from late)
          from merged",
         insert = insert_or_update(table, &[ASKED_AT], &incoming),
-        updated = if table.reads_children() {
-            ", coalesce(array_agg(id) filter (where not inserted), '{}')"
-        } else {
-            ""
-        },
         later = the_later_reading(),
         key = quoted(table.key[0]),
     )
@@ -235,10 +250,11 @@ fn occurrence(table: &Table, staging: &str) -> String {
            insert into blueconic.{name} ({columns}, {SYNCED_AT})
            select {columns}, $1 from {staging} order by {order}
            on conflict ({key}) do nothing
-           returning 1
+           returning {change_key} as name
          )
-         select count(*), 0::bigint from merged",
+         select count(*), 0::bigint, coalesce(array_agg(name), '{{}}'), '{{}}'::text[] from merged",
         name = quoted(table.name),
+        change_key = change_key(table, ""),
         columns = names(table, ""),
         order = key_in_order(table),
         key = key(table),
@@ -302,16 +318,20 @@ union all
 select t.profile_id, false
 from blueconic.profile_tombstones as t where t.profile_id = any ($1)";
 
-/// Deletes the tombstones and aliases of the loaded profiles `$1` that exist now.
+/// Deletes the tombstones and aliases of the loaded profiles `$1` that exist now. Returns their ids, and whether it was an alias.
 pub(crate) const FORGET_RETURNED: &str = "
 with unburied as (
   delete from blueconic.profile_tombstones as t
   where t.profile_id = any ($1)
     and exists (select from blueconic.profiles as stored where stored.id = t.profile_id)
+  returning t.profile_id
+), unmerged as (
+  delete from blueconic.profile_aliases as a
+  where a.profile_id = any ($1)
+    and exists (select from blueconic.profiles as stored where stored.id = a.profile_id)
+  returning a.profile_id
 )
-delete from blueconic.profile_aliases as a
-where a.profile_id = any ($1)
-  and exists (select from blueconic.profiles as stored where stored.id = a.profile_id)";
+select profile_id, false from unburied union all select profile_id, true from unmerged";
 
 /// A stored row takes the `source_hash` of a staged profile with the same content, so that the next walk need not decode
 /// that profile.
@@ -345,10 +365,20 @@ with incoming as (
   where e.event_key = s.event_key and e.occurrence = s.occurrence and e.occurred_at = s.occurred_at
   returning e.*, i.event_key as new_key, i.occurrence as new_occurrence
 )
-insert into blueconic.audit_events
-  (occurred_at, event_key, occurrence, user_name, application, object_type, operation, ip_address, objects, synced_at)
-select g.occurred_at, g.new_key, g.new_occurrence, g.user_name, g.application, g.object_type, g.operation, g.ip_address,
-  g.objects, sync.clock()
+, renewed as (
+  insert into blueconic.audit_events
+    (occurred_at, event_key, occurrence, user_name, application, object_type, operation, ip_address, objects, synced_at)
+  select g.occurred_at, g.new_key, g.new_occurrence, g.user_name, g.application, g.object_type, g.operation, g.ip_address,
+    g.objects, sync.clock()
+  from gone as g
+)
+select
+  jsonb_build_object(
+    'event_key', '\\x' || encode(g.event_key, 'hex'), 'occurrence', g.occurrence, 'occurred_at', g.occurred_at
+  )::text,
+  jsonb_build_object(
+    'event_key', '\\x' || encode(g.new_key, 'hex'), 'occurrence', g.new_occurrence, 'occurred_at', g.occurred_at
+  )::text
 from gone as g";
 
 /// Staged audit events with the key `$1` and number `$2` get the key `$3` and number `$4`.

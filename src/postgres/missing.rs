@@ -8,8 +8,8 @@ use crate::model::position::Slot;
 use crate::model::table::Table;
 use crate::model::walk::Walk;
 use crate::postgres::bigint::to_count;
-use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::load_lock;
 use crate::postgres::sweep_sql::SweepStatements;
 use crate::postgres::{boundary, leases, seen};
 
@@ -29,7 +29,7 @@ pub(crate) async fn note(
     }
     let sql = SweepStatements::of(table);
     let mut transaction = connection.begin().await.doing(DOING)?;
-    let (now, _) = suppress::begin(&mut transaction).await?;
+    let now = load_lock::begin(&mut transaction).await?.now;
     sqlx::query!(
         "delete from sync.walk_missing as m
          where m.resource = $1

@@ -2,6 +2,7 @@
 //! the merge, under the survivor's id, so that a child always belongs to its parent's own id. The survivor may not be stored yet:
 //! then its history waits for it, until a complete walk that began after the merge has not brought it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -10,8 +11,10 @@ use crate::model::Time;
 use crate::model::lease::Lease;
 use crate::model::table::{Child, Merge, Table};
 use crate::model::walk::Walk;
+use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
+use crate::postgres::load_lock::{self, Opened};
 use crate::postgres::sql::{SYNCED_AT, key, key_in_order, names, quoted, relation};
 use crate::postgres::{boundary, leases};
 
@@ -27,10 +30,22 @@ fn histories(table: &Table) -> impl Iterator<Item = &'static Child> {
     children.filter(|child| child.table.merge == Merge::ChildHistory)
 }
 
-/// The statements that move the history of the merged ids `$1` to the ends of their chains of aliases; `$2` is the current time. A
-/// row that the survivor has already stays as the survivor has it. The history of an id without a survivor stays where it is.
-pub(crate) fn moves(table: &Table) -> Vec<String> {
-    histories(table).map(|child| move_rows(child.table)).collect()
+/// A statement that moves the history of the merged ids `$1` to the ends of their chains of aliases; `$2` is the current time. A
+/// row that the survivor has already stays as the survivor has it. The history of an id without a survivor stays where it is. Returns
+/// the ids that had history, with their survivors.
+#[derive(Debug)]
+pub(crate) struct Move {
+    changed: ChangedTable,
+    statement: String,
+}
+
+/// The moves of a table, one for each of its histories.
+pub(crate) fn moves(table: &Table) -> Vec<Move> {
+    let of = |child: &Child| Move {
+        changed: ChangedTable::of(child.table),
+        statement: move_rows(child.table),
+    };
+    histories(table).map(of).collect()
 }
 
 fn move_rows(table: &Table) -> String {
@@ -59,11 +74,14 @@ fn move_rows(table: &Table) -> String {
            delete from {relation} as stored
            using survivors as s
            where stored.{parent} = s.loser
-           returning s.survivor as {parent}, {stored}
+           returning s.loser, s.survivor as {parent}, {stored}
+         ),
+         moved as (
+           insert into {relation} ({names}, {SYNCED_AT})
+           select {names}, $2::timestamptz from gone order by {order}
+           on conflict ({key}) do nothing
          )
-         insert into {relation} ({names}, {SYNCED_AT})
-         select {names}, $2::timestamptz from gone order by {order}
-         on conflict ({key}) do nothing",
+         select distinct loser, {parent} from gone",
         relation = relation(table),
         stored = others
             .iter()
@@ -79,20 +97,28 @@ fn move_rows(table: &Table) -> String {
 /// Moves the history of merged ids to their survivors, once the merges are recorded.
 pub(crate) async fn to_survivors(
     connection: &mut PgConnection,
-    moves: &[String],
+    moves: &[Move],
     losers: &[&str],
     now: Time,
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     if losers.is_empty() {
         return Ok(());
     }
-    for statement in moves {
-        sqlx::query(AssertSqlSafe(statement.as_str()))
+    for Move {
+        changed: history,
+        statement,
+    } in moves
+    {
+        let pairs: Vec<(String, String)> = sqlx::query_as(AssertSqlSafe(statement.as_str()))
             .bind(losers)
             .bind(now)
-            .execute(&mut *connection)
+            .fetch_all(&mut *connection)
             .await
             .doing(MOVING)?;
+        let (losers, survivors): (BTreeSet<String>, BTreeSet<String>) = pairs.into_iter().unzip();
+        changes.removed(*history, Reason::Merged, losers);
+        changes.updated(*history, Some(Reason::Merged), survivors);
     }
     Ok(())
 }
@@ -105,13 +131,12 @@ pub(crate) async fn forget_waiting(
     lease: &Lease,
     walk: Walk,
 ) -> Result<(), Error> {
-    let deletes: Vec<String> = histories(table)
+    let deletes: Vec<(ChangedTable, String)> = histories(table)
         .map(|child| {
-            format!(
-                "delete from {} where {} = any ($1::text[])",
-                relation(child.table),
-                quoted(child.parent())
-            )
+            let parent = quoted(child.parent());
+            let of = relation(child.table);
+            let delete = format!("delete from {of} where {parent} = any ($1::text[]) returning {parent}");
+            (ChangedTable::of(child.table), delete)
         })
         .collect();
     if deletes.is_empty() {
@@ -124,13 +149,20 @@ pub(crate) async fn forget_waiting(
             return Ok(());
         };
         let mut transaction = connection.begin().await.doing(FORGETTING)?;
-        for delete in &deletes {
-            sqlx::query(AssertSqlSafe(delete.as_str()))
+        let Opened { now, mut changes, .. } = load_lock::begin(&mut transaction).await?;
+        for (history, delete) in &deletes {
+            let gone: Vec<String> = sqlx::query_scalar(AssertSqlSafe(delete.as_str()))
                 .bind(&away)
-                .execute(&mut *transaction)
+                .fetch_all(&mut *transaction)
                 .await
                 .doing(FORGETTING)?;
+            changes.removed(
+                *history,
+                Reason::ParentRemoved,
+                gone.into_iter().collect::<BTreeSet<_>>(),
+            );
         }
+        changes.record(&mut transaction, now).await?;
         leases::assert(&mut transaction, lease).await?;
         boundary::cross("sweep", FORGETTING, transaction.commit()).await?;
         after.clone_from(last);
@@ -189,10 +221,8 @@ mod tests {
         };
         let moves = moves(&PARENT);
         assert_eq!(moves.len(), 1);
-        assert!(
-            moves[0].contains(r#"returning s.survivor as "parent_id", stored."at", stored."text""#),
-            "{}",
-            moves[0]
-        );
+        let returning = r#"returning s.loser, s.survivor as "parent_id", stored."at", stored."text""#;
+        let statement = &moves[0].statement;
+        assert!(statement.contains(returning), "{statement}");
     }
 }

@@ -31,6 +31,8 @@ pub struct Limits {
     pub lease_ttl: Duration,
     /// How long the tenant keeps audit events: no scan closes a gap that lies further back.
     pub retention: Duration,
+    /// How long the feed keeps changes; none: the feed is off.
+    pub changes_kept: Option<Duration>,
 }
 
 /// The pools over one database.

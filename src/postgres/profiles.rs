@@ -2,7 +2,7 @@
 //! hashes. The first statement takes all locks on profiles, in order; aliases and tombstones of an id are changed only
 //! under the lock on that id.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::postgres::PgQueryResult;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -14,8 +14,10 @@ use crate::model::lease::Lease;
 use crate::model::rows::Rows;
 use crate::model::table::{ColumnKind, Table};
 use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::changes::{Changes, Reason};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::{ADOPT_SOURCE_HASH, FORGET_RETURNED, GONE_BEFORE, Statements};
+use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
+use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
 use crate::postgres::{children, copy, leaving, moving};
 
 /// The context of a merge.
@@ -41,6 +43,13 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) compared: &'load [&'load str],
 }
 
+impl MergeContext<'_> {
+    /// Whether a loser was merged into an erased person, so that nothing may name it.
+    fn is_departing(&self, id: &str) -> bool {
+        self.departing.iter().any(|departing| departing == id)
+    }
+}
+
 /// The content hashes of an element's row and of its children at the comparison.
 pub(crate) type Contents = ([u8; 16], ChildHash);
 
@@ -49,6 +58,7 @@ pub(crate) async fn merge(
     connection: &mut PgConnection,
     batch: &Batch,
     context: MergeContext<'_>,
+    changes: &mut Changes,
 ) -> Result<Written, Error> {
     let departures = Departures::of(batch, context);
     let locked = locked(batch, &departures.ids, context.compared);
@@ -59,10 +69,13 @@ pub(crate) async fn merge(
     let (inserted, updated) = merge_rows(connection, batch, &locked, context, &mut written).await?;
     // The children are written before losers leave, so that their history moves along.
     let rows = inserted.iter().chain(&updated).map(String::as_str);
-    children::merge(connection, context.sql, batch, context.now, rows, &mut written).await?;
+    let into = (&mut written, &mut *changes);
+    children::merge(connection, context.sql, batch, context.now, rows, into).await?;
     let fresh = inserted.iter().map(String::as_str).collect();
+    changes.inserted(context.sql.changed, inserted.iter().map(String::as_str));
+    changes.updated(context.sql.changed, None, updated);
     departures
-        .apply(connection, batch, context, &fresh, &mut written)
+        .apply(connection, batch, context, &fresh, (&mut written, changes))
         .await?;
     refresh_hashes(connection, batch, context, &mut written).await?;
     if !batch.rehash.is_empty() || !context.compared.is_empty() || batch.children.alone() > 0 {
@@ -80,6 +93,7 @@ pub(crate) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
     context: MergeContext<'_>,
+    changes: &mut Changes,
 ) -> Result<Written, Error> {
     let departures = Departures::of(batch, context);
     let mut placeholders = Rows::default();
@@ -102,10 +116,11 @@ pub(crate) async fn insert(
         ..Written::default()
     };
     // The children are inserted before losers leave and take their children along.
-    children::insert(connection, context.sql, batch, context.now).await?;
+    children::insert(connection, context.sql, batch, context.now, changes).await?;
     let inserted = batch.rows.ids().collect();
+    changes.inserted(context.sql.changed, batch.rows.ids());
     departures
-        .apply(connection, batch, context, &inserted, &mut written)
+        .apply(connection, batch, context, &inserted, (&mut written, changes))
         .await?;
     Ok(written)
 }
@@ -148,22 +163,26 @@ impl<'load> Departures<'load> {
         batch: &Batch,
         context: MergeContext<'_>,
         inserted: &BTreeSet<&str>,
-        written: &mut Written,
+        (written, changes): (&mut Written, &mut Changes),
     ) -> Result<(), Error> {
-        record_aliases(connection, &self.losers, context.now).await?;
+        record_aliases(connection, &self.losers, context.now, changes).await?;
         let met = find_gone(connection, batch, context.since).await?;
         let merged = met
             .iter()
             .filter(|(_, merged)| *merged)
             .map(|(id, _)| id.as_str());
         let gone: BTreeSet<&str> = self.ids.iter().copied().chain(merged).collect();
-        drop_losers(connection, context.sql, &gone, inserted, written).await?;
-        write_merge_tombstones(connection, &self.losers, context).await?;
-        forget_returned(connection, &met).await?;
+        let into = (&mut *written, &mut *changes);
+        drop_losers(connection, context, &gone, inserted, into).await?;
+        write_merge_tombstones(connection, &self.losers, context, changes).await?;
+        forget_returned(connection, &met, changes).await?;
         // An alias of a profile that returned is gone by now, so that no history follows it.
         let gone: Vec<&str> = gone.into_iter().collect();
-        moving::to_survivors(connection, &context.sql.moves, &gone, context.now).await?;
-        leaving::delete(connection, &context.sql.deletes_below, &gone, REMOVING).await?;
+        moving::to_survivors(connection, &context.sql.moves, &gone, context.now, changes).await?;
+        let named = gone.iter().copied().filter(|id| !context.is_departing(id));
+        let named: Vec<&str> = named.collect();
+        let below = leaving::delete(connection, &context.sql.deletes_below, &gone, REMOVING).await?;
+        leaving::note_below(changes, context.table, &below, &named, gone.len() > named.len());
         Ok(())
     }
 }
@@ -205,7 +224,7 @@ fn locked<'batch>(
         .collect()
 }
 
-/// Merges the staged rows. Returns the inserted ids and, for a table with children, the updated ids.
+/// Merges the staged rows. Returns the inserted and the updated ids.
 async fn merge_rows(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -224,63 +243,11 @@ async fn merge_rows(
     let column = |place: usize| row.try_get::<i64, _>(place).map(to_count).doing(DOING);
     written.inserted = column(0)?;
     written.updated = column(1)?;
-    written.late = column(3)?;
-    let late_by: Option<i64> = row.try_get(4).doing(DOING)?;
+    written.late = column(4)?;
+    let late_by: Option<i64> = row.try_get(5).doing(DOING)?;
     written.late_by = late_by.map(to_count);
     written.unchanged = from_length(batch.rows.len()).saturating_sub(written.inserted + written.updated);
-    let inserted = row.try_get(2).doing(DOING)?;
-    let updated = if context.sql.children.is_empty() {
-        Vec::new()
-    } else {
-        row.try_get(5).doing(DOING)?
-    };
-    Ok((inserted, updated))
-}
-
-/// Writes aliases in order. An alias with the same survivor keeps its time.
-pub(crate) async fn record_aliases(
-    connection: &mut PgConnection,
-    losers: &BTreeMap<&str, &str>,
-    now: Time,
-) -> Result<(), Error> {
-    if losers.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<&str> = losers.keys().copied().collect();
-    let survivors: Vec<&str> = losers.values().copied().collect();
-    sqlx::query!(
-        "insert into blueconic.profile_aliases as stored (profile_id, survivor_id, noticed_at)
-         select merged.loser, merged.survivor, $3
-         from unnest($1::text[], $2::text[]) as merged (loser, survivor)
-         on conflict (profile_id) do update set
-           survivor_id = excluded.survivor_id, noticed_at = excluded.noticed_at
-         where stored.survivor_id <> excluded.survivor_id",
-        &ids as &[&str],
-        &survivors as &[&str],
-        now
-    )
-    .execute(connection)
-    .await
-    .doing("recording merged profiles")?;
-    Ok(())
-}
-
-/// Loaded ids with an alias (true: noticed since the walk began) or a tombstone.
-async fn find_gone(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    since: Time,
-) -> Result<Vec<(String, bool)>, Error> {
-    let ids: Vec<&str> = batch.rows.ids().collect();
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    sqlx::query_as(GONE_BEFORE)
-        .bind(ids)
-        .bind(since)
-        .fetch_all(connection)
-        .await
-        .doing("looking for profiles that were gone")
+    Ok((row.try_get(2).doing(DOING)?, row.try_get(3).doing(DOING)?))
 }
 
 const REFRESHING: &str = "refreshing hashes";
@@ -289,24 +256,33 @@ const REMOVING: &str = "removing merged profiles";
 /// Removes losers. A row that this transaction inserted does not count as removed.
 async fn drop_losers(
     connection: &mut PgConnection,
-    sql: &Statements,
+    context: MergeContext<'_>,
     losers: &BTreeSet<&str>,
     inserted: &BTreeSet<&str>,
-    written: &mut Written,
+    (written, changes): (&mut Written, &mut Changes),
 ) -> Result<(), Error> {
     if losers.is_empty() {
         return Ok(());
     }
     let losers: Vec<&str> = losers.iter().copied().collect();
-    let gone: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.drop_losers.as_str()))
+    let gone: Vec<String> = sqlx::query_scalar(AssertSqlSafe(context.sql.drop_losers.as_str()))
         .bind(&losers)
         .fetch_one(&mut *connection)
         .await
         .doing(REMOVING)?;
-    let fresh = gone.iter().filter(|id| inserted.contains(id.as_str())).count();
-    written.inserted -= from_length(fresh);
-    written.unchanged += from_length(fresh);
-    written.removed = from_length(gone.len() - fresh);
+    let ids = gone.iter().map(String::as_str);
+    let (fresh, stored): (HashSet<&str>, HashSet<&str>) = ids.partition(|id| inserted.contains(id));
+    written.inserted -= from_length(fresh.len());
+    written.unchanged += from_length(fresh.len());
+    written.removed = from_length(stored.len());
+    changes.not_inserted(context.sql.changed, &fresh);
+    let (departing, named): (Vec<&str>, Vec<&str>) =
+        stored.into_iter().partition(|id| context.is_departing(id));
+    changes.removed(context.sql.changed, Reason::Merged, named);
+    if !departing.is_empty() {
+        changes.erased(context.table.name);
+        changes.withdraw(&departing);
+    }
     Ok(())
 }
 
@@ -314,6 +290,7 @@ async fn write_merge_tombstones(
     connection: &mut PgConnection,
     losers: &BTreeMap<&str, &str>,
     context: MergeContext<'_>,
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     let tombstones: Vec<Tombstone<'_>> = losers
         .iter()
@@ -323,66 +300,7 @@ async fn write_merge_tombstones(
             survivor: Some(survivor),
         })
         .collect();
-    write_tombstones(connection, &tombstones, context.lease, context.now).await
-}
-
-/// A row of `blueconic.profile_tombstones`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Tombstone<'load> {
-    /// The profile that is gone.
-    pub(crate) id: &'load str,
-    /// `deleted`, `merged` or `out_of_scope`.
-    pub(crate) reason: &'static str,
-    /// For `merged`.
-    pub(crate) survivor: Option<&'load str>,
-}
-
-/// Writes tombstones. An equal tombstone stays as it is.
-pub(crate) async fn write_tombstones(
-    connection: &mut PgConnection,
-    tombstones: &[Tombstone<'_>],
-    lease: &Lease,
-    now: Time,
-) -> Result<(), Error> {
-    if tombstones.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<&str> = tombstones.iter().map(|tombstone| tombstone.id).collect();
-    let reasons: Vec<&str> = tombstones.iter().map(|tombstone| tombstone.reason).collect();
-    let survivors: Vec<Option<&str>> = tombstones.iter().map(|tombstone| tombstone.survivor).collect();
-    sqlx::query!(
-        "insert into blueconic.profile_tombstones as stored
-           (profile_id, reason, survivor_id, noticed_at, run_id)
-         select gone.id, gone.reason, gone.survivor, $4, $5
-         from unnest($1::text[], $2::text[], $3::text[]) as gone (id, reason, survivor)
-         on conflict (profile_id) do update set
-           reason = excluded.reason, survivor_id = excluded.survivor_id,
-           noticed_at = excluded.noticed_at, run_id = excluded.run_id
-         where (stored.reason, stored.survivor_id) is distinct from (excluded.reason, excluded.survivor_id)",
-        &ids as &[&str],
-        &reasons as &[&str],
-        &survivors as &[Option<&str>],
-        now,
-        lease.run_id
-    )
-    .execute(connection)
-    .await
-    .doing("writing tombstones")?;
-    Ok(())
-}
-
-async fn forget_returned(connection: &mut PgConnection, met: &[(String, bool)]) -> Result<(), Error> {
-    if met.is_empty() {
-        return Ok(());
-    }
-    let ids: BTreeSet<&str> = met.iter().map(|(id, _)| id.as_str()).collect();
-    let ids: Vec<&str> = ids.into_iter().collect();
-    sqlx::query(FORGET_RETURNED)
-        .bind(ids)
-        .execute(connection)
-        .await
-        .doing("taking back tombstones")?;
-    Ok(())
+    write_tombstones(connection, &tombstones, context.lease, context.now, changes).await
 }
 
 /// Refreshes hashes of rows whose content is still the one that was compared, since another run may have changed it.

@@ -9,6 +9,7 @@ use crate::model::batch::Batch;
 use crate::model::event::{AlternateKeys, EventIdentity, EventKey, FIELDS, FormerKey, Rename};
 use crate::model::lease::Lease;
 use crate::postgres::bigint::to_count;
+use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::{REKEY_STAGED, REKEY_STORED};
 use crate::postgres::{boundary, leases};
@@ -126,9 +127,16 @@ pub(crate) async fn similar_events(
 
 /// Aligns the keys of staged and stored events, in the transaction that merges them. Stored rows with the key of an
 /// earlier release get the key of this one; staged events with renamed values get the key under which they are stored.
-pub(crate) async fn reconcile(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
+pub(crate) async fn reconcile(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    (events, changes): (ChangedTable, &mut Changes),
+) -> Result<(), Error> {
     if !batch.former_keys.is_empty() {
-        rekey_stored(connection, &batch.former_keys).await?;
+        let renewed = rekey_stored(connection, &batch.former_keys).await?;
+        let (former, new): (Vec<String>, Vec<String>) = renewed.into_iter().unzip();
+        changes.removed(events, Reason::Renamed, former);
+        changes.inserted(events, new);
     }
     if !batch.alternate_keys.is_empty() {
         rekey_staged(connection, &batch.alternate_keys).await?;
@@ -136,20 +144,23 @@ pub(crate) async fn reconcile(connection: &mut PgConnection, batch: &Batch) -> R
     Ok(())
 }
 
-async fn rekey_stored(connection: &mut PgConnection, former_keys: &[FormerKey]) -> Result<(), Error> {
+/// Returns the former and the new keys of the events, as the feed of changes has them.
+async fn rekey_stored(
+    connection: &mut PgConnection,
+    former_keys: &[FormerKey],
+) -> Result<Vec<(String, String)>, Error> {
     let former: Vec<&[u8]> = former_keys.iter().map(|event| event.former.as_slice()).collect();
     let keys: Vec<&[u8]> = former_keys.iter().map(|event| event.key.as_slice()).collect();
     let occurrences: Vec<i32> = former_keys.iter().map(|event| event.occurrence).collect();
     let dates: Vec<crate::model::Time> = former_keys.iter().map(|event| event.at).collect();
-    sqlx::query(REKEY_STORED)
+    sqlx::query_as(REKEY_STORED)
         .bind(former)
         .bind(keys)
         .bind(occurrences)
         .bind(dates)
-        .execute(connection)
+        .fetch_all(connection)
         .await
-        .doing("renewing the keys of audit events")?;
-    Ok(())
+        .doing("renewing the keys of audit events")
 }
 
 async fn rekey_staged(connection: &mut PgConnection, alternate_keys: &[AlternateKeys]) -> Result<(), Error> {

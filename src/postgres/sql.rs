@@ -63,6 +63,39 @@ pub(crate) fn element_id(table: &Table, prefix: &str) -> String {
     }
 }
 
+/// The column whose values name rows in the feed of changes: the key's only column, or the parent's key in a child table. None: the key
+/// has several columns.
+pub(crate) fn key_column(table: &Table) -> Option<&'static str> {
+    match (table.merge, table.key) {
+        (Merge::Child | Merge::ChildHistory, [name, ..]) | (_, [name]) => Some(name),
+        _ => None,
+    }
+}
+
+/// The name of a row in the feed of changes, as SQL: [`key_column`], or all columns of the key as a JSON object.
+pub(crate) fn change_key(table: &Table, prefix: &str) -> String {
+    if let Some(name) = key_column(table) {
+        return format!("{prefix}{}", quoted(name));
+    }
+    let kind = |name: &str| {
+        table
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .map(|column| column.kind)
+    };
+    let member = |name: &&str| {
+        let value = format!("{prefix}{}", quoted(name));
+        match kind(name) {
+            // The form of bytes in JSON would follow `bytea_output`.
+            Some(ColumnKind::Bytea) => format!("'{name}', '\\x' || encode({value}, 'hex')"),
+            _ => format!("'{name}', {value}"),
+        }
+    };
+    let members: Vec<String> = table.key.iter().map(member).collect();
+    format!("jsonb_build_object({})::text", members.join(", "))
+}
+
 /// Quotes a name, since some names are SQL keywords (`precision`).
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

@@ -21,7 +21,7 @@ use crate::postgres::reject_quota::RejectQuotas;
 use crate::postgres::tenant::{self, Tenant};
 use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
-use crate::postgres::{leases, resources, runs};
+use crate::postgres::{feed, leases, resources, runs};
 
 mod counting;
 mod loading;
@@ -45,6 +45,7 @@ struct Own {
     holder: String,
     lease_ttl: Duration,
     retention: Duration,
+    changes_kept: Option<Duration>,
     slots: Vec<Slot>,
     rejects: RejectQuotas,
     /// The hashes of stored profiles for full walks.
@@ -69,6 +70,7 @@ impl PostgresStore {
                 holder,
                 lease_ttl: limits.lease_ttl,
                 retention: limits.retention,
+                changes_kept: limits.changes_kept,
                 slots,
                 rejects: RejectQuotas::default(),
                 known: WalksInMemory::default(),
@@ -174,6 +176,16 @@ impl PostgresStore {
         self.moment(
             "recording the resources",
             resources::record(self.control(), registry),
+        )
+        .await
+    }
+
+    /// Switches the feed of changes on or off, as this program is set.
+    pub async fn switch_changes(&self) -> Result<(), Error> {
+        let is_on = self.own.changes_kept.is_some();
+        self.minutes(
+            "switching the feed of changes",
+            feed::switch(self.control(), is_on),
         )
         .await
     }

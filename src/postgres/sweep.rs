@@ -1,6 +1,6 @@
 //! Finds and removes rows that a complete walk did not see. The engine decides whether they may be removed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -11,13 +11,15 @@ use crate::model::table::{Merge, Table};
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 use crate::postgres::bigint::from_length;
+use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::profiles::{Tombstone, write_tombstones};
+use crate::postgres::gone::{Tombstone, record_aliases, write_tombstones};
+use crate::postgres::load_lock::{self, Opened};
 use crate::postgres::retry::Attempts;
 use crate::postgres::seen::HashRange;
 use crate::postgres::sweep_sql::SweepStatements;
-use crate::postgres::{boundary, leases, leaving, missing, moving, profiles, seen};
+use crate::postgres::{boundary, leases, leaving, missing, moving, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -140,7 +142,11 @@ async fn remove_once(
     verdicts: &[(String, Verdict)],
 ) -> Result<u64, Error> {
     let mut transaction = connection.begin().await.doing(REMOVING)?;
-    let (now, hasher) = suppress::begin(&mut transaction).await?;
+    let Opened {
+        now,
+        hasher,
+        mut changes,
+    } = load_lock::begin(&mut transaction).await?;
     let erased = match hasher {
         Some(hasher) => Erased::among(&mut transaction, &hasher, suppress::judged(verdicts)).await?,
         None => Erased::default(),
@@ -151,17 +157,21 @@ async fn remove_once(
             Verdict::Deleted | Verdict::Merged { .. } | Verdict::OutOfScope
         )
     });
-    let gone = delete(&mut transaction, sql, walk, &leaving).await?;
+    let removed = delete(&mut transaction, sql, walk, &leaving).await?;
+    let named = note_removed(&mut changes, table, &removed, verdicts, &erased);
+    let gone: Vec<String> = removed.into_iter().map(|(id, _)| id).collect();
     if table.merge == Merge::Profile {
         let tombstones = tombstones(verdicts, &gone, &erased);
-        write_sweep_tombstones(&mut transaction, &tombstones, lease, now).await?;
+        write_sweep_tombstones(&mut transaction, &tombstones, lease, now, &mut changes).await?;
         let losers = tombstones.iter().filter(|tombstone| tombstone.survivor.is_some());
         let losers: Vec<&str> = losers.map(|tombstone| tombstone.id).collect();
-        moving::to_survivors(&mut transaction, &sql.moves, &losers, now).await?;
+        moving::to_survivors(&mut transaction, &sql.moves, &losers, now, &mut changes).await?;
     }
     if !sql.deletes_below.is_empty() {
         let left: Vec<&str> = gone.iter().map(String::as_str).collect();
-        leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
+        let below = leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        leaving::note_below(&mut changes, table, &below, &named, left.len() > named.len());
     }
     let mut missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
     missed.retain(|id| !erased.has(id));
@@ -174,6 +184,7 @@ async fn remove_once(
         decided.extend(gone.iter().map(String::as_str));
         missing::decide(&mut transaction, table, &decided, &unclear).await?;
     }
+    changes.record(&mut transaction, now).await?;
     leases::assert(&mut transaction, lease).await?;
     boundary::cross("sweep", REMOVING, transaction.commit()).await?;
     Ok(from_length(gone.len()))
@@ -198,7 +209,7 @@ async fn delete(
     sql: &SweepStatements,
     walk: Walk,
     leaving: &[&str],
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<(String, String)>, Error> {
     if leaving.is_empty() {
         return Ok(Vec::new());
     }
@@ -210,13 +221,58 @@ async fn delete(
         .await
         .doing(REMOVING)?;
     seen::keep_unprotected(connection, walk.id, &mut locked).await?;
-    sqlx::query_scalar(AssertSqlSafe(sql.remove.as_str()))
+    sqlx::query_as(AssertSqlSafe(sql.remove.as_str()))
         .bind(walk.id)
         .bind(walk.opened_at)
         .bind(locked)
         .fetch_all(connection)
         .await
         .doing(REMOVING)
+}
+
+/// Notes removed rows with the reason, as their tombstones have it. Returns the ids that may be named: nothing may name an erased person,
+/// nor who was merged into one.
+fn note_removed(
+    changes: &mut Changes,
+    table: &Table,
+    removed: &[(String, String)],
+    verdicts: &[(String, Verdict)],
+    erased: &Erased,
+) -> Vec<String> {
+    let by_id: HashMap<&str, &Verdict> = verdicts
+        .iter()
+        .map(|(id, verdict)| (id.as_str(), verdict))
+        .collect();
+    let mut named = Vec::with_capacity(removed.len());
+    let mut unnamed = Vec::new();
+    let mut by_reason: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
+    for (id, key) in removed {
+        let verdict = by_id.get(id.as_str());
+        let survivor = verdict.and_then(|verdict| match verdict {
+            Verdict::Merged { survivor } => Some(survivor),
+            _ => None,
+        });
+        if erased.has(id) || survivor.is_some_and(|survivor| erased.has(survivor)) {
+            unnamed.push(id.as_str());
+            continue;
+        }
+        let reason = match verdict {
+            _ if table.merge != Merge::Profile => Reason::NotListed,
+            Some(Verdict::Merged { .. }) => Reason::Merged,
+            Some(Verdict::OutOfScope) => Reason::OutOfScope,
+            _ => Reason::Deleted,
+        };
+        by_reason.entry(reason).or_default().push(key);
+        named.push(id.clone());
+    }
+    for (reason, keys) in by_reason {
+        changes.removed(ChangedTable::of(table), reason, keys);
+    }
+    if !unnamed.is_empty() {
+        changes.erased(table.name);
+        changes.withdraw(&unnamed);
+    }
+    named
 }
 
 /// The tombstones of the rows that went, in order; none that would name an erased person.
@@ -245,14 +301,15 @@ async fn write_sweep_tombstones(
     tombstones: &[Tombstone<'_>],
     lease: &Lease,
     now: Time,
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     let losers = tombstones
         .iter()
         .filter_map(|tombstone| Some((tombstone.id, tombstone.survivor?)))
         .filter(|(loser, survivor)| loser != survivor)
         .collect();
-    profiles::record_aliases(connection, &losers, now).await?;
-    write_tombstones(connection, tombstones, lease, now).await
+    record_aliases(connection, &losers, now, changes).await?;
+    write_tombstones(connection, tombstones, lease, now, changes).await
 }
 
 fn tombstone<'sweep>(id: &'sweep str, verdict: &'sweep Verdict) -> Option<Tombstone<'sweep>> {

@@ -2,8 +2,8 @@
 
 use crate::model::table::Table;
 use crate::postgres::leaving;
-use crate::postgres::moving;
-use crate::postgres::sql::{SYNCED_AT, element_id, relation};
+use crate::postgres::moving::{self, Move};
+use crate::postgres::sql::{SYNCED_AT, change_key, element_id, relation};
 
 /// What a sweep asks of a table.
 #[derive(Debug)]
@@ -23,12 +23,12 @@ pub(crate) struct SweepStatements {
     pub(crate) sample: String,
     /// Locks those of the ids `$3` that may be removed, in order.
     pub(crate) lock: String,
-    /// Deletes those of the ids `$3` that may still be removed, and returns their ids.
+    /// Deletes those of the ids `$3` that may still be removed. Returns their ids, and the names of their rows in the feed of changes.
     pub(crate) remove: String,
     /// Delete what leaves with them: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
     /// Move the history of merged rows: [`moving::moves`].
-    pub(crate) moves: Vec<String>,
+    pub(crate) moves: Vec<Move>,
 }
 
 impl SweepStatements {
@@ -89,7 +89,8 @@ impl SweepStatements {
                  order by {stored_id} for update"
             ),
             remove: format!(
-                "delete from {name} as stored where {stored_id} = any ($3) and {may_go} returning {stored_id}"
+                "delete from {name} as stored where {stored_id} = any ($3) and {may_go} returning {stored_id}, {}",
+                change_key(table, "stored.")
             ),
             deletes_below: leaving::deletes_below(table),
             moves: moving::moves(table),

@@ -15,6 +15,7 @@ const LIMITS: Limits = Limits {
     load_connections: 2,
     lease_ttl: Duration::from_secs(30),
     retention: Duration::from_hours(30 * 24),
+    changes_kept: Some(Duration::from_hours(7 * 24)),
 };
 
 async fn fault(options: PgConnectOptions) -> Fault {

@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, reason = "a test may, and is no library")]
 
 mod audit_names;
+mod changes;
+mod changes_with_dbt;
 mod connection;
 mod erasures;
 mod gaps;

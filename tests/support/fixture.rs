@@ -97,6 +97,14 @@ pub(crate) async fn another_store(options: &PgConnectOptions, lease_ttl: Duratio
     connect(options, limits).await
 }
 
+/// A store as a process with other settings has it.
+pub(crate) async fn store_with(
+    options: &PgConnectOptions,
+    change: impl FnOnce(Limits) -> Limits,
+) -> PostgresStore {
+    connect(options, change(LIMITS)).await
+}
+
 /// A store as a process has it whose tenant keeps audit events for so long.
 pub(crate) async fn store_with_retention(options: &PgConnectOptions, retention: Duration) -> PostgresStore {
     let limits = Limits { retention, ..LIMITS };
@@ -108,6 +116,7 @@ const LIMITS: Limits = Limits {
     load_connections: 4,
     lease_ttl: Duration::from_secs(30),
     retention: Duration::from_hours(30 * 24),
+    changes_kept: Some(Duration::from_hours(7 * 24)),
 };
 
 async fn connect(options: &PgConnectOptions, limits: Limits) -> PostgresStore {

@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::business::Business;
 use super::table::{Case, in_full};
 use crate::support::cluster::Cluster;
+use crate::support::copies::Copies;
 use crate::support::database::{Database, create};
 use crate::support::program::{Ended, LONG, Program};
 use crate::support::sources::files;
@@ -46,9 +47,10 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 40] = [
+const PLACES: [(&str, Scene, u32); 41] = [
     ("migrate", First, 0),
     ("resources", First, 0),
+    ("changes/switch", First, 0),
     ("tenant", First, 0),
     ("token/open", First, 0),
     ("token/claim", First, 0),
@@ -280,6 +282,10 @@ fn change(tenant: &Tenant, profiles: u64) {
 async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
     let database = Database::copy(Cluster::shared(), &world.template).await;
     let program = program(&world.tenant, &database);
+    let copies = match death.scene {
+        First => None,
+        _ => Some(Copies::of(&database).await),
+    };
     let order = format!("{}={}*off->return(kill)", death.place, death.hit - 1);
     let dying = program.with("FAILPOINTS", &order);
     let alone = match death.scene {
@@ -313,6 +319,10 @@ async fn one(world: &World, death: &Death, case: &AsyncMutex<Case>) {
     case.tried(1);
     case.recovered(recovered);
     world.expected.compare(&database, &mut case).await;
+    // Whoever followed the feed of changes all the while has every table as it is.
+    if let Some(copies) = copies {
+        copies.assert_follow().await;
+    }
     let open = "sync.runs where status = 'running'";
     assert_eq!(database.count(open).await, 0, "after {order}");
     assert_eq!(

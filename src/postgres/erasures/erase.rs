@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::model::Time;
 use crate::model::table::Table;
-use crate::postgres::bigint::to_count;
+use crate::postgres::bigint::{from_length, to_count};
+use crate::postgres::changes::{self, ChangedTable, Changes, Reason};
 use crate::postgres::erasures::hash::{Hasher, hasher};
 use crate::postgres::erasures::{ids_in_text, merged_ids, statistics};
 use crate::postgres::error::{Doing, Error};
@@ -104,7 +105,9 @@ async fn erase_once(
         hashes.extend(keep(&mut transaction, &keyed, chain, receipt_id, at).await?);
     }
     let all: Vec<String> = chains.iter().flatten().cloned().collect();
-    let removed = remove(&mut transaction, tables, &all, at).await?;
+    let mut changes = Changes::begin(&mut transaction).await?;
+    let removed = remove(&mut transaction, tables, &all, at, &mut changes).await?;
+    changes.record(&mut transaction, at).await?;
     known_in_memory::notice_all(&mut transaction).await?;
     boundary::cross("erase", DOING, transaction.commit()).await?;
     Ok(Receipt {
@@ -173,6 +176,7 @@ async fn remove(
     tables: &[&'static Table],
     ids: &[String],
     at: Time,
+    changes: &mut Changes,
 ) -> Result<Vec<(String, u64)>, Error> {
     let mut removed = Vec::new();
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -180,18 +184,24 @@ async fn remove(
         let places = [leaving::leaves(table), leaving::remembers(table)].concat();
         let statements: Vec<String> = places.iter().map(Place::delete).collect();
         let gone = leaving::delete(connection, &statements, &all, DOING).await?;
+        for (place, _) in places.iter().zip(&gone).filter(|(_, rows)| **rows > 0) {
+            if let Some(table) = place.name.strip_prefix("blueconic.") {
+                changes.erased(table.to_owned());
+            }
+        }
         removed.extend(places.into_iter().map(|place| place.name).zip(gone));
     }
     let spellings: Vec<String> = ids.iter().flat_map(|id| ids_in_text::spellings(id)).collect();
     let others = [
         (
             "blueconic.audit_events",
-            audit_objects(connection, ids, at).await?,
+            audit_objects(connection, ids, at, changes).await?,
         ),
         ("sync.rejects", rejects(connection, ids, &spellings).await?),
         ("sync.walk_seen", seen::forget_witnesses(connection, ids).await?),
         ("sync.walk_unseen", seen::withdraw(connection, ids).await?),
         ("sync.walk_missing", missing::withdraw(connection, ids).await?),
+        ("sync.changes", changes::withdraw(connection, ids).await?),
         ("sync.runs", runs(connection, &spellings).await?),
     ];
     removed.extend(others.map(|(table, rows)| (table.to_owned(), rows)));
@@ -199,9 +209,14 @@ async fn remove(
 }
 
 /// Removes objects from audit events. The events stay, since their keys prevent a later load from bringing the objects back.
-async fn audit_objects(connection: &mut PgConnection, ids: &[String], at: Time) -> Result<u64, Error> {
-    let changed = sqlx::query!(
-        "update blueconic.audit_events as e
+async fn audit_objects(
+    connection: &mut PgConnection,
+    ids: &[String],
+    at: Time,
+    changes: &mut Changes,
+) -> Result<u64, Error> {
+    let redacted = sqlx::query_scalar!(
+        r#"update blueconic.audit_events as e
          set synced_at = $2, objects = (
            select coalesce(jsonb_agg(one.object order by one.place), '[]')
            from jsonb_array_elements(e.objects) with ordinality as one (object, place)
@@ -213,14 +228,19 @@ async fn audit_objects(connection: &mut PgConnection, ids: &[String], at: Time) 
              case jsonb_typeof(e.objects) when 'array' then e.objects else '[]' end
            ) as object
            where object ->> 'id' = any ($1) or object ->> 'name' = any ($1)
-         )",
+         )
+         returning jsonb_build_object(
+           'event_key', '\x' || encode(e.event_key, 'hex'), 'occurrence', e.occurrence, 'occurred_at', e.occurred_at
+         )::text as "key!""#,
         ids,
         at
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await
     .doing(DOING)?;
-    Ok(changed.rows_affected())
+    let rows = from_length(redacted.len());
+    changes.updated(ChangedTable::AUDIT_EVENTS, Some(Reason::Erased), redacted);
+    Ok(rows)
 }
 
 /// Removes rejects, also those of other persons' elements that name one of the ids. An element that still cannot be loaded

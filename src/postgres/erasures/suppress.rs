@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
-use crate::model::Time;
 use crate::model::batch::{Batch, Reject};
 use crate::model::table::{Merge, Table};
 use crate::model::verdict::Verdict;
@@ -29,15 +28,6 @@ pub(crate) struct FilteredBatch {
     pub(crate) departing: Vec<String>,
     /// Elements that were left out and are counted nowhere else. Events that lost an object do not count, since they are stored.
     pub(crate) suppressed: u64,
-}
-
-/// The first statement of a transaction that writes the tenant's data, unless another statement takes the lock as well.
-pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(Time, Option<Hasher>), Error> {
-    let row = sqlx::query!(r#"select sync.load_beside_erasures() as "key?", sync.clock() as "now!""#)
-        .fetch_one(connection)
-        .await
-        .doing(DOING)?;
-    Ok((row.now, row.key.map(Hasher::of)))
 }
 
 /// The erased ids among those of a batch.

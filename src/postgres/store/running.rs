@@ -57,7 +57,10 @@ impl RunStore for PostgresStore {
     async fn close(&self, lease: &Lease, ledger: &Ledger) -> Outcome<()> {
         self.own.rejects.forget(lease.run_id);
         Ok(self
-            .moment("closing the run", leases::close(self.control(), lease, ledger))
+            .moment(
+                "closing the run",
+                leases::close(self.control(), lease, ledger, self.own.changes_kept),
+            )
             .await?)
     }
 

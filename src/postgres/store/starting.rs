@@ -10,15 +10,15 @@ use crate::model::position::Slot;
 use crate::postgres::error::Error;
 use crate::postgres::pool::Limits;
 use crate::postgres::waits::WaitLimit;
-use crate::postgres::{migrate, resources, tenant};
+use crate::postgres::{feed, migrate, resources, tenant};
 
 use super::PostgresStore;
 
 const LOOKING: &str = "looking at the database";
 
 impl PostgresStore {
-    /// Connects, and tells whether the database is ready: it can be loaded, no migration is pending, and the resources and this
-    /// tenant are recorded. Refuses another tenant's database.
+    /// Connects, and tells whether the database is ready: it can be loaded, no migration is pending, the resources and this
+    /// tenant are recorded, and the feed of changes is on or off as the settings say. Refuses another tenant's database.
     pub async fn connect_and_look(
         options: PgConnectOptions,
         limits: Limits,
@@ -46,7 +46,7 @@ impl PostgresStore {
     ) -> Result<bool, Error> {
         let mut first = self.pools.first(options, limits).await?;
         first.server.refuse_unwritable(options)?;
-        let looking = is_recorded(&mut first.inner, registry, url);
+        let looking = is_recorded(&mut first.inner, registry, url, limits.changes_kept.is_some());
         let is_ready = first
             .monitor
             .watch(LOOKING, WaitLimit::Short, Some(first.pid), looking)
@@ -56,8 +56,14 @@ impl PostgresStore {
     }
 }
 
-async fn is_recorded(connection: &mut PgConnection, registry: Registry, url: &Url) -> Result<bool, Error> {
+async fn is_recorded(
+    connection: &mut PgConnection,
+    registry: Registry,
+    url: &Url,
+    has_changes: bool,
+) -> Result<bool, Error> {
     Ok(migrate::pending(connection).await?.is_empty()
         && resources::are_recorded(&mut *connection, registry).await?
+        && feed::is_as_set(&mut *connection, has_changes).await?
         && tenant::is_recorded(&mut *connection, url).await?)
 }
