@@ -32,6 +32,8 @@ pub enum Route {
     AuditEvents,
     /// `GET /groups/{grouptype}`
     Groups,
+    /// `GET /groups/{grouptype}/{group}`
+    Group,
     /// `GET /profileEvents/{profileId}`
     ProfileEvents,
     /// `GET /openapi.json`
@@ -59,6 +61,7 @@ impl Route {
             ["profileProperties"] => Self::ProfileProperties,
             ["auditEvents"] => Self::AuditEvents,
             ["groups", _] => Self::Groups,
+            ["groups", _, _] => Self::Group,
             ["profileEvents", _] => Self::ProfileEvents,
             ["openapi.json"] => Self::Document,
             _ => Self::Unknown,

@@ -7,6 +7,7 @@ use crate::base::signed;
 use crate::dates::{DAY, iso};
 use crate::identity::{mix, pick, uuid_text, word};
 use crate::json::Node;
+use crate::lists::json_of;
 use crate::settings::Settings;
 use crate::truth::{Group, GroupType, LifecycleStage, Property};
 use crate::vocabulary as words;
@@ -77,6 +78,23 @@ impl Groups {
             ])
         };
         self.types.iter().map(node).collect()
+    }
+
+    /// All groups as JSON, each with its type as the member `parent`; none for another path than that of their listings.
+    pub(crate) fn listed(&self, path: &str) -> Vec<serde_json::Value> {
+        let is_own = |path: &str| {
+            path.strip_prefix("/groups/")
+                .is_some_and(|rest| !rest.contains('/'))
+        };
+        let groups = self.types.iter().filter(|_| is_own(path));
+        let groups = groups.flat_map(|of_type| of_type.groups.values());
+        groups
+            .map(|group| {
+                let mut value = json_of(&group_node(group, None));
+                value["parent"] = group.group_type_id.as_str().into();
+                value
+            })
+            .collect()
     }
 
     pub(crate) fn of_type(&self, id: &str) -> Option<&OfType> {

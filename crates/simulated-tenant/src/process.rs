@@ -62,6 +62,9 @@ pub struct Arguments {
     pub distinct: Option<u64>,
 }
 
+/// The groups of each type.
+const GROUPS: u64 = 100;
+
 impl Arguments {
     fn settings(&self) -> Settings {
         let mut settings = Settings {
@@ -69,6 +72,7 @@ impl Arguments {
             seed: self.seed,
             profiles: self.profiles,
             audit_events: count(self.audit_events),
+            groups: GROUPS,
             latency: Duration::from_millis(self.latency),
             rendered: self.rendered,
             distinct: self.distinct,

@@ -82,12 +82,14 @@ impl ProfileWriter {
             .iter()
             .map(|slot| wants(&slot.definition.id))
             .collect();
+        let tells_groups = (detail.groups || detail.matching_groups) && !world.groups.is_empty();
+        let has_plain_form = !tells_groups && !world.groups.has_lifecycles() && world.replaces_most.is_none();
         Self {
             detail,
             writer,
             wanted,
             segments,
-            has_plain_form: world.groups.is_empty() && world.replaces_most.is_none(),
+            has_plain_form,
         }
     }
 

@@ -245,6 +245,9 @@ const SCOPES: [&str; 5] = [
     "read:groups",
 ];
 
+/// The scope of the list with the types of groups.
+const GROUP_TYPES: &str = "read:group-types";
+
 const DAY: Duration = Duration::from_hours(24);
 
 impl Default for Settings {
@@ -307,13 +310,17 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds these lists, and their scopes to the application.
+    /// Adds these lists, and their scopes to the application. If the tenant has groups, one of the lists may serve their types.
     #[must_use]
     pub fn with_lists(mut self, lists: Vec<List>) -> Self {
         for list in &lists {
             if !self.scopes.iter().any(|scope| scope == list.scope) {
                 self.scopes.push(list.scope.to_owned());
             }
+        }
+        if self.groups > 0 {
+            let types = lists.iter().find(|list| list.scope == GROUP_TYPES);
+            self.group_types = types.cloned().or(self.group_types);
         }
         self.lists = lists;
         self

@@ -121,11 +121,16 @@ impl Tenant {
         self.state.oauth.set_scopes(scopes);
     }
 
-    /// The elements of a given list, by its path, or the tenant's own group types.
+    /// The elements of a given list, by its path, or the tenant's own group types or groups. An element of a list with parents has its
+    /// parent's id as the member `parent`.
     pub fn listed(&self, path: &str) -> Vec<serde_json::Value> {
         if self.state.group_types_at(path).is_some() {
             let types = self.state.world().groups.type_nodes();
             return types.iter().map(lists::json_of).collect();
+        }
+        let own: Vec<serde_json::Value> = self.state.world().groups.listed(path);
+        if !own.is_empty() {
+            return own;
         }
         let served = self.state.lists.iter().find(|served| served.list.path == path);
         served.map_or_else(Vec::new, ServedList::values)

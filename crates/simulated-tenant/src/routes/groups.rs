@@ -1,4 +1,4 @@
-//! `GET /groups/{grouptype}`
+//! `GET /groups/{grouptype}` and `GET /groups/{grouptype}/{group}`
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use crate::answer::{Refusal, json};
 use crate::cursor;
-use crate::groups::group_node;
+use crate::groups::{GroupKey, group_node};
 use crate::json::{Node, Writer};
 use crate::page::link;
 use crate::path_pages::refused_cursor;
@@ -66,12 +66,7 @@ pub(crate) async fn list(
         .filter(|_| start + page.len() < groups.len())
         .map(|last| cursor::of_group(last.creation_date, &last.id));
     let address = format!("{}{}/groups/{group_type}", state.url, state.settings.api_path);
-    let wanted: HashSet<String> = query
-        .all("properties")
-        .flat_map(|list| list.split(','))
-        .map(str::to_owned)
-        .collect();
-    let wanted = (!wanted.is_empty()).then_some(wanted);
+    let wanted = wanted(&query);
     let nodes = page
         .iter()
         .map(|group| group_node(group, wanted.as_ref()))
@@ -86,6 +81,31 @@ pub(crate) async fn list(
     let writer = state.writer();
     let body = envelope.node(nodes, &writer);
     Ok(json(writer.document(&body).into()))
+}
+
+/// One group.
+pub(crate) async fn one(
+    Shared(state): Shared<Arc<State>>,
+    Path(key): Path<GroupKey>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    state.allow(&headers, "read:groups")?;
+    let wanted = wanted(&Query::of(&uri));
+    let found = state.world().groups.find(&key).cloned();
+    let group = found.ok_or_else(|| Refusal::not_found("Group not found."))?;
+    let node = group_node(&group, wanted.as_ref());
+    Ok(json(state.writer().document(&node).into()))
+}
+
+/// The ids of the requested properties; `None`: all of them.
+fn wanted(query: &Query) -> Option<HashSet<String>> {
+    let wanted: HashSet<String> = query
+        .all("properties")
+        .flat_map(|list| list.split(','))
+        .map(str::to_owned)
+        .collect();
+    (!wanted.is_empty()).then_some(wanted)
 }
 
 fn key(group: &Group) -> (i64, &str) {

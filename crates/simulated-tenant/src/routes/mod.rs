@@ -39,6 +39,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/profileProperties", get(profile_properties::list))
         .route("/auditEvents", get(audit_events::list))
         .route("/groups/{grouptype}", get(groups::list))
+        .route("/groups/{grouptype}/{group}", get(groups::one))
         .route("/profileEvents/{profile}", get(profile_events::list))
         .route("/openapi.json", get(openapi::document));
     let router = match state.settings.api_path.as_str() {
