@@ -7,6 +7,8 @@ mod support;
 
 mod client;
 mod embedded;
+mod groups;
+mod memberships;
 mod oauth;
 mod probe;
 mod process;

@@ -407,7 +407,7 @@ async fn an_envelope_without_a_known_array_is_a_fault_and_no_empty_list() {
 }
 
 /// Objects of each list of the program that has no parents and is no parent.
-const MANY: usize = 3_100;
+const MANY: usize = 3_400;
 /// Objects of each parent's list, and of each listing of a parent.
 const FEW: usize = 25;
 
@@ -416,15 +416,20 @@ fn elements(list: &Description, parent: &str, count: usize) -> Vec<Value> {
     let id = list.table.key.last().unwrap();
     let mut columns = list.table.columns.iter();
     let id = columns.find(|column| column.name == *id).unwrap().source;
+    let owner = list.as_list().unwrap().owner.filter(|_| !parent.is_empty());
     let element = |number: usize| {
-        json!({
+        let mut element = json!({
             id: format!("{}-{number:05}", list.name()),
             "name": format!("Number {number} of {parent}"),
             "description": "An object.",
             "creationDate": "2026-01-01T00:00:00.000Z",
             "pluginId": "plugin",
             "lastRun": {"runId": "r", "state": "FINISHED"},
-        })
+        });
+        if let Some(owner) = owner {
+            element[owner] = parent.into();
+        }
+        element
     };
     (0..count).map(element).collect()
 }
@@ -436,7 +441,10 @@ fn of_many_objects(asked: &Asked) -> (u16, Value) {
         let mut lists = RESOURCES.lists();
         lists.any(|(other, _)| each(other).is_some_and(|each| each.parent.name == list.name()))
     };
-    for (described, _) in RESOURCES.lists() {
+    // Of two lists at one path, the one with parents is named by its parameter.
+    let mut lists: Vec<&Description> = RESOURCES.lists().map(|(list, _)| list).collect();
+    lists.sort_by_key(|list| each(list).is_none());
+    for described in lists {
         let (before, after) = described
             .path
             .split_once("{parent}")
@@ -449,7 +457,9 @@ fn of_many_objects(asked: &Asked) -> (u16, Value) {
             (Some(Named::InPath), Some(parent)) if !parent.is_empty() && !parent.contains('/') => {
                 (parent, FEW)
             }
-            (Some(Named::ByParameter(name)), Some("")) => (asked.text(name), FEW),
+            (Some(Named::ByParameter(name)), Some("")) if !asked.text(name).is_empty() => {
+                (asked.text(name), FEW)
+            }
             (Some(Named::ByDay(by)), Some("")) => (asked.text(by.days[0]), FEW),
             (None, Some("")) if is_parent(described) => ("", FEW),
             (None, Some("")) => ("", MANY),

@@ -30,6 +30,9 @@ use crate::telemetry::Terminal;
 use super::psql::demo_dir;
 use super::{backfill, child_environment, output, progress, simulated_lists};
 
+/// The groups of each type of the simulated tenant.
+const GROUPS: u64 = 100;
+
 /// The first questions of an analyst.
 const QUERIES: [(&str, &str); 4] = [
     (
@@ -88,6 +91,7 @@ fn is_watched() -> bool {
 async fn simulated(arguments: &Demo, registry: Registry) -> Outcome<Tenant> {
     let wanted = TenantSettings {
         profiles: arguments.profiles,
+        groups: GROUPS,
         ..TenantSettings::default()
     };
     let tenant = tenant::start(wanted.with_lists(simulated_lists::of(registry)))

@@ -326,15 +326,19 @@ pub struct Profiles {
     #[serde(default, deserialize_with = "units::removals")]
     pub max_removals: Option<Removals>,
     /// Whether their timelines are read.
-    pub timeline: Timeline,
+    pub timeline: Expansion,
     /// The events of a timeline that are requested with each profile.
     pub timeline_count: NonZeroU32,
+    /// Whether the groups are read that they belong to.
+    pub groups: Expansion,
+    /// Whether the lifecycle stages are read that they are in.
+    pub lifecycle_stages: Expansion,
 }
 
-/// How timelines are read.
+/// How something is read that profiles have beside their properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Timeline {
+pub enum Expansion {
     /// Not at all.
     Off,
     /// With each profile.

@@ -56,6 +56,9 @@ pub struct List {
     pub optional: bool,
     /// Whether the listing is paged by `startIndex` and `count`; otherwise one answer holds all of it.
     pub paged: bool,
+    /// Whether the listing is paged by `cursor` instead. A walk continues at the page where it stopped, and each row that it missed is
+    /// looked up by id, below the listing's path, before it is removed.
+    pub by_cursor: bool,
     /// Whether rows stay that the tenant no longer lists.
     pub keeps: bool,
     /// The list whose elements have a listing of their own each; none: there is one listing.
@@ -71,6 +74,7 @@ impl List {
         owner: None,
         optional: true,
         paged: true,
+        by_cursor: false,
         keeps: false,
         each: None,
     };

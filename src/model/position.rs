@@ -54,6 +54,8 @@ pub enum Position {
     Offset(OffsetPosition),
     /// A listing paged by `cursor`.
     Cursor(CursorPosition),
+    /// Listings paged by `cursor`, one after the other.
+    Listings(ListingsPosition),
     /// A listing read by `fromDate`.
     Since(SincePosition),
 }
@@ -64,6 +66,7 @@ impl Position {
         match self {
             Self::Offset(place) => Some(place.walk_id),
             Self::Cursor(place) => Some(place.walk_id),
+            Self::Listings(place) => Some(place.walk_id),
             Self::Since(_) => None,
         }
     }
@@ -76,6 +79,32 @@ pub struct OffsetPosition {
     pub walk_id: Uuid,
     /// The next index to request.
     pub start_index: u64,
+}
+
+/// A place in the listings of a list that is paged by `cursor`: one listing for each parent, or one in all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingsPosition {
+    /// Names this walk in `sync.walk_seen`.
+    pub walk_id: Uuid,
+    /// The database's time at the walk's start. Rows that were loaded since then are never swept.
+    pub opened_at: Time,
+    /// What its listings are about, in order. A walk over others starts over.
+    pub listings: Vec<String>,
+    /// The index of the listing that is read; behind the last one, only the sweep is left.
+    pub place: usize,
+    /// The cursor to send next; `*` at the start of a listing.
+    #[serde(with = "opaque")]
+    pub cursor: String,
+    /// Elements read in whole pages, repeats included.
+    pub read: u64,
+    /// Those of the current listing.
+    pub read_here: u64,
+    /// Rejected elements in those pages whose id could not be read.
+    pub unidentified: u64,
+    /// `totalResults` of the listings that have ended; none if one of them had no total.
+    pub total: Option<u64>,
+    /// `totalResults` of the last page of the current listing.
+    pub total_here: Option<u64>,
 }
 
 /// A place in a cursor listing, with the parameters of its walk.

@@ -19,7 +19,8 @@ impl Row {
         Self {
             name: description.name().to_owned(),
             has_watermark: match description.reading {
-                Reading::List(_) => false,
+                // A resumed walk has several runs.
+                Reading::List(list) => list.by_cursor,
                 Reading::Walk(()) | Reading::Feed(()) => true,
             },
             by_default: description.is_by_default(),

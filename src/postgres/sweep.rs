@@ -178,12 +178,10 @@ async fn remove_once(
     if !missed.is_empty() {
         seen::protect(&mut transaction, walk.id, &missed).await?;
     }
-    if table.merge == Merge::Profile {
-        let unclear = ids(verdicts, |verdict| matches!(verdict, Verdict::Kept));
-        let mut decided = missed;
-        decided.extend(gone.iter().map(String::as_str));
-        missing::decide(&mut transaction, table, &decided, &unclear).await?;
-    }
+    let unclear = ids(verdicts, |verdict| matches!(verdict, Verdict::Kept));
+    let mut decided = missed;
+    decided.extend(gone.iter().map(String::as_str));
+    missing::decide(&mut transaction, table, &decided, &unclear).await?;
     changes.record(&mut transaction, now).await?;
     leases::assert(&mut transaction, lease).await?;
     boundary::cross("sweep", REMOVING, transaction.commit()).await?;

@@ -11,7 +11,6 @@ use crate::model::table::{Child, Table};
 use super::child_gaps::{GapReason, Gaps};
 use super::fields::{self, Fields, RawField, Wrong, wrong};
 use super::identity::{LONGEST_ID, Problem};
-use super::keyed_json::keyed;
 use super::list_row::{Cell, Value, below, raw_below};
 use super::members::members;
 
@@ -218,12 +217,7 @@ impl ChildPlan {
         let mut values = Vec::with_capacity(self.cells.len());
         for cell in &self.cells {
             let raw = cell.raw(found.get(cell.member).copied().flatten())?;
-            values.push(match raw {
-                Some(raw) if cell.column.keyed => {
-                    Value::Json(Some(keyed(cell.column.source, raw, fields)?.into()))
-                }
-                raw => cell.value(raw, fields)?,
-            });
+            values.push(cell.value(raw, fields)?);
         }
         let key = self.key(&values)?;
         let count = u16::try_from(values.len() + 1).unwrap_or(u16::MAX);

@@ -1,5 +1,5 @@
-//! Plain lists as the engine reads them: paged by `startIndex`, with an id for each element. The name, path and columns of a
-//! list are in its [`Description`]; `list_row.rs` turns an element into a row.
+//! Plain lists as the engine reads them: paged by `startIndex` or by `cursor`, with an id for each element. The name, path and
+//! columns of a list are in its [`Description`]; `list_row.rs` turns an element into a row.
 
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::children::Parent;
 use crate::model::description::{ByDay, Description, List, Named, Registry};
-use crate::model::page::{Broken, Request, halved};
+use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Decoder, Identified, Listing, Resource};
 use crate::model::table::Table;
+use crate::model::verdict::Verdict;
 
 use super::child_rows::ChildPlans;
 use super::fields::Fields;
@@ -24,16 +25,21 @@ use super::segment_profiles::{encoded, is_addressable};
 /// Stands for the parent's id in a path.
 const PARENT: &str = "{parent}";
 
-/// The request for `count` elements of a listing from `start` on; for all of them if the listing has no pages.
+/// The parameter with the place of a page, and its value for the first one.
+const CURSOR: (&str, &str) = ("cursor", "*");
+
+/// The request for `count` elements of a listing from `start` on; for all of them if the listing has no pages, for the first ones if
+/// it is paged by cursor.
 pub(super) fn page(of: &Description, start: u64, count: u32) -> Request {
-    let is_paged = of.as_list().is_none_or(|list| list.paged);
+    let place = match of.as_list() {
+        Some(list) if list.by_cursor => Some((CURSOR.0, CURSOR.1.to_owned())),
+        Some(list) if !list.paged => None,
+        _ => Some(("startIndex", start.to_string())),
+    };
+    let count = place.is_some().then(|| ("count", count.to_string()));
     Request {
         path: of.path.to_owned(),
-        query: if is_paged {
-            vec![("startIndex", start.to_string()), ("count", count.to_string())]
-        } else {
-            Vec::new()
-        },
+        query: place.into_iter().chain(count).collect(),
         arrays: of.arrays,
         scope: of.oauth_scope,
     }
@@ -90,7 +96,8 @@ impl Resource for ListResource {
 
 impl Identified for ListResource {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
-        match list_row::identity(element, self.id, self.list.owner) {
+        let wanted = self.about.as_ref().and_then(About::owner);
+        match list_row::identity(element, self.id, self.list.owner, wanted) {
             Ok(id) => Ok(Fingerprint {
                 id: match &self.about {
                     Some(about) => list_row::of(&about.text(), &id),
@@ -133,6 +140,10 @@ impl Listing for ListResource {
         self.list.paged
     }
 
+    fn is_by_cursor(&self) -> bool {
+        self.list.by_cursor
+    }
+
     fn keeps(&self) -> bool {
         self.list.keeps
     }
@@ -169,6 +180,57 @@ impl Listing for ListResource {
                     .collect()
             }
         }
+    }
+
+    fn about(&self) -> String {
+        self.about.as_ref().map(About::text).unwrap_or_default()
+    }
+
+    fn page_at(&self, cursor: &str, shrink: u32) -> Request {
+        let mut request = self.page(0, shrink);
+        for (name, value) in &mut request.query {
+            if *name == CURSOR.0 {
+                cursor.clone_into(value);
+            }
+        }
+        request
+    }
+
+    fn listing_of(&self, id: &str) -> Arc<dyn Listing> {
+        let parent = list_row::parts(id).filter(|_| self.list.each.is_some());
+        Arc::new(Self {
+            about: parent.map(|(parent, _)| About::Parent(parent.to_owned())),
+            ..self.clone()
+        })
+    }
+
+    fn lookup(&self, id: &str) -> Request {
+        let listing = self.listing_of(id).page(0, 0);
+        Request {
+            path: format!("{}/{}", listing.path, encoded(self.own_id(id))),
+            query: Vec::new(),
+            arrays: &[],
+            scope: listing.scope,
+        }
+    }
+
+    fn verdict(&self, id: &str, found: &Lookup) -> Verdict {
+        match found {
+            Lookup::Gone => Verdict::Deleted,
+            Lookup::Unclear(_) => Verdict::Kept,
+            Lookup::Found(bytes) => match list_row::identity(bytes, self.id, None, None) {
+                Ok(answered) if answered == self.own_id(id) => Verdict::Missed(bytes.clone()),
+                _ => Verdict::Kept,
+            },
+        }
+    }
+}
+
+impl ListResource {
+    /// An element's own id, without that of its parent.
+    fn own_id<'id>(&self, id: &'id str) -> &'id str {
+        let parts = list_row::parts(id).filter(|_| self.list.each.is_some());
+        parts.map_or(id, |(_, own)| own)
     }
 }
 

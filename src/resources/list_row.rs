@@ -10,6 +10,7 @@ use crate::model::table::{Column, ColumnKind, REST, Table};
 
 use super::fields::{Fields, RawField, wrong};
 use super::identity::{Problem, id_of, object};
+use super::keyed_json::keyed;
 use super::members::{Rest, members, members_and_rest};
 
 /// Separates an element's id from its owner or its parent.
@@ -17,30 +18,37 @@ const OF: char = '\u{1f}';
 /// The column that shows which of two readings of an element is the later one.
 const MODIFIED_AT: &str = "modified_at";
 
-/// The id under which an element counts as read; nothing else is decoded. If the element has an `owner`, the id contains the
-/// owner's name.
+/// The id under which an element counts as read; nothing else is decoded. If the element has another `owner` than `wanted`, the id
+/// contains the owner's name.
 pub(super) fn identity(
     element: &[u8],
     id: &'static str,
     owner: Option<&'static str>,
+    wanted: Option<&str>,
 ) -> Result<String, Problem> {
     object(element)?;
     let names: Vec<&'static str> = [id].into_iter().chain(owner).collect();
     let found = members(element, &names)?;
     let id = id_of(found.first().copied().flatten())?;
-    let owned_by = match owner {
-        Some(name) => owner_of(name, found.get(1).copied().flatten())?,
-        None => None,
+    let Some(name) = owner else {
+        return Ok(id);
     };
-    Ok(match owned_by {
-        Some(owner) => of(&owner, &id),
-        None => id,
+    let owned_by = owner_of(name, found.get(1).copied().flatten())?;
+    Ok(if owned_by.as_deref() == wanted {
+        id
+    } else {
+        of(&owned_by.unwrap_or_default(), &id)
     })
 }
 
 /// The id of an element together with that of its owner or its parent.
 pub(super) fn of(outer: &str, id: &str) -> String {
     format!("{outer}{OF}{id}")
+}
+
+/// The parts of such an id.
+pub(super) fn parts(id: &str) -> Option<(&str, &str)> {
+    id.split_once(OF)
 }
 
 /// The member that holds an element's id: the source of the last column of the key.
@@ -89,6 +97,14 @@ impl About {
             Self::Day(day, _) => day.to_string(),
         }
     }
+
+    /// The owner of the elements of this listing.
+    pub(super) fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Parent(id) => Some(id),
+            Self::Day(..) => None,
+        }
+    }
 }
 
 /// A column and the place of its value in the element.
@@ -113,8 +129,8 @@ pub(super) enum Value<'a> {
 }
 
 impl Plan {
-    /// The plan for `table`. `owner` is the member that names the owner of elements that do not belong to the list; `about` is what
-    /// the first column holds, if the list has several listings.
+    /// The plan for `table`. `owner` is the member that names the owner of an element; `about` is what the first column holds, if the
+    /// list has several listings.
     pub(super) fn of(table: &'static Table, owner: Option<&'static str>, about: Option<About>) -> Self {
         let mut members: Vec<&'static str> = owner.into_iter().collect();
         let columns = table.columns.iter().skip(usize::from(about.is_some()));
@@ -134,13 +150,14 @@ impl Plan {
         }
     }
 
-    /// Adds the element's row; none for an element with an owner.
+    /// Adds the element's row; none for an element with another owner than the listing.
     pub(super) fn row(&self, element: &[u8], fields: &mut Fields, into: &mut Rows) -> Result<(), Problem> {
         let (found, rest) = members_and_rest(element, &self.members, &self.whole, &mut fields.unknown)?;
-        if let Some(name) = self.owner
-            && owner_of(name, found.first().copied().flatten())?.is_some()
-        {
-            return Ok(());
+        if let Some(name) = self.owner {
+            let wanted = self.about.as_ref().and_then(About::owner);
+            if owner_of(name, found.first().copied().flatten())?.as_deref() != wanted {
+                return Ok(());
+            }
         }
         let mut values = Vec::with_capacity(self.columns.len());
         let (mut id, mut modified_at) = (String::new(), None);
@@ -221,7 +238,10 @@ impl Cell {
             ColumnKind::Int => Value::Int(small(name, fields.integer(name, raw)?)?),
             ColumnKind::Bool => Value::Bool(fields.boolean(name, raw)?),
             ColumnKind::Timestamptz => Value::Moment(fields.date(name, raw)?),
-            ColumnKind::Jsonb => Value::Json(fields.json(name, raw)?),
+            ColumnKind::Jsonb => Value::Json(match raw {
+                Some(raw) if self.column.keyed => Some(keyed(name, raw, fields)?.into()),
+                raw => fields.json(name, raw)?,
+            }),
             // No plain list has such a column in its elements, as a test of `lists.rs` checks.
             ColumnKind::Date | ColumnKind::Bytea => Value::Text(None),
         })

@@ -1,4 +1,4 @@
-//! The plain lists, one description each. A plain list is paged by `startIndex`, its elements have an id, and their fields
+//! The plain lists, one description each. A plain list is paged by `startIndex` or by `cursor`, its elements have an id, and their fields
 //! become columns. It may have a listing for each row of another list.
 //!
 //! A new plain list is an entry of [`LISTS`] with its description beside the others, and a migration that makes its table;
@@ -15,7 +15,10 @@ mod data;
 
 use administration::{PLUGINS, ROLES, USERS};
 pub(super) use audience::SEGMENTS;
-use audience::{GROUP_TYPES, OBJECTIVES, PROFILE_PROPERTIES, TIMELINE_EVENT_ROLLUPS, TIMELINE_EVENT_TYPES};
+use audience::{
+    GROUP_PROPERTIES, GROUP_TYPES, GROUPS, OBJECTIVES, PROFILE_PROPERTIES, TIMELINE_EVENT_ROLLUPS,
+    TIMELINE_EVENT_TYPES,
+};
 use campaigns::{CHANNELS, DIALOGUE_STATISTICS, DIALOGUES, INTERACTIONS, LIFECYCLES, LISTENERS};
 use data::{
     CONNECTION_RUNS, CONNECTIONS, CONTENT_STORE_ITEMS, CONTENT_STORES, MODELS, NOTEBOOK_RUNS, NOTEBOOKS,
@@ -35,6 +38,8 @@ pub(super) const LISTS: &[Description] = &[
     LIFECYCLES,
     OBJECTIVES,
     GROUP_TYPES,
+    GROUP_PROPERTIES,
+    GROUPS,
     TIMELINE_EVENT_TYPES,
     TIMELINE_EVENT_ROLLUPS,
     ROLES,

@@ -16,6 +16,7 @@ mod list;
 mod list_row;
 mod lists;
 mod members;
+mod memberships;
 mod profile_row;
 mod profiles;
 pub mod registry;

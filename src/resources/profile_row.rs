@@ -16,7 +16,7 @@ use crate::model::table::{Child, Column, ColumnKind, Merge, Table};
 use super::child_rows::ChildPlans;
 use super::fields::Fields;
 use super::identity::Problem;
-use super::timeline;
+use super::{memberships, timeline};
 use crate::json::bitmap::Bitmap;
 
 use draft::{CompleteProfile, Draft, jsonb_order};
@@ -37,6 +37,50 @@ const COLUMNS: &[Column] = &[
     Column::new("content_hash", ColumnKind::Bytea).comment("Hash over its meaning: equal content needs no writing."),
 ];
 
+/// Which child tables of profiles are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ReadChildren {
+    /// Those of timelines.
+    pub(super) timelines: bool,
+    /// That of groups.
+    pub(super) groups: bool,
+    /// That of lifecycle stages.
+    pub(super) lifecycle_stages: bool,
+}
+
+impl ReadChildren {
+    const fn at(place: usize) -> Self {
+        Self {
+            timelines: place & 1 != 0,
+            groups: place & 2 != 0,
+            lifecycle_stages: place & 4 != 0,
+        }
+    }
+
+    /// Whether none are read.
+    pub(super) const fn is_none(self) -> bool {
+        !(self.timelines || self.groups || self.lifecycle_stages)
+    }
+
+    /// The table of profiles of which these children are read.
+    pub(super) fn table(self) -> &'static Table {
+        let bits = [self.timelines, self.groups, self.lifecycle_stages];
+        let place = bits
+            .iter()
+            .rev()
+            .fold(0, |place, is_read| place * 2 + usize::from(*is_read));
+        &TABLES[place]
+    }
+}
+
+const fn children(read: ReadChildren) -> [Child; 4] {
+    // A gap names its table by its index among those that are read, so timelines come first.
+    let [events, gaps] = timeline::children(read.timelines);
+    let groups = memberships::groups(read.groups);
+    let stages = memberships::lifecycle_stages(read.lifecycle_stages);
+    [events, gaps, groups, stages]
+}
+
 const fn table(children: &'static [Child]) -> Table {
     Table {
         name: "profiles",
@@ -47,10 +91,32 @@ const fn table(children: &'static [Child]) -> Table {
     }
 }
 
-/// The table of profiles whose timelines are not read.
-pub(super) static TABLE: Table = table(&timeline::UNREAD);
-/// The table of profiles whose timelines are read.
-pub(super) static TABLE_WITH_TIMELINES: Table = table(&timeline::READ);
+/// The child tables, for each choice of those that are read: the index is its number in [`ReadChildren::at`].
+static CHILDREN: [[Child; 4]; 8] = [
+    children(ReadChildren::at(0)),
+    children(ReadChildren::at(1)),
+    children(ReadChildren::at(2)),
+    children(ReadChildren::at(3)),
+    children(ReadChildren::at(4)),
+    children(ReadChildren::at(5)),
+    children(ReadChildren::at(6)),
+    children(ReadChildren::at(7)),
+];
+
+/// The table of profiles, for each choice of child tables.
+static TABLES: [Table; 8] = [
+    table(&CHILDREN[0]),
+    table(&CHILDREN[1]),
+    table(&CHILDREN[2]),
+    table(&CHILDREN[3]),
+    table(&CHILDREN[4]),
+    table(&CHILDREN[5]),
+    table(&CHILDREN[6]),
+    table(&CHILDREN[7]),
+];
+
+/// The table of profiles of which no children are read.
+pub(super) static TABLE: Table = table(&CHILDREN[0]);
 
 /// The seeds of the hashes. They follow from the decoder's version and from every setting that changes what is stored.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +134,8 @@ pub(super) struct ProfileRows {
     wanted: Vec<String>,
     seeds: HashSeeds,
     children: ChildPlans,
+    /// The elements answer look-ups that do not bring all children: theirs stay as they are stored.
+    without_children: bool,
     draft: Draft,
     bitmap: Bitmap,
     /// Profiles that the fast reader did not support.
@@ -82,6 +150,7 @@ impl ProfileRows {
             wanted,
             seeds,
             children: ChildPlans::of(table),
+            without_children: false,
             draft: Draft::default(),
             bitmap: Bitmap::default(),
             slow_reads: 0,
@@ -92,6 +161,14 @@ impl ProfileRows {
     pub(super) fn asking_for(self, items: Option<usize>) -> Self {
         Self {
             children: self.children.asking_for(items),
+            ..self
+        }
+    }
+
+    /// The same for answers to look-ups. What a look-up does not bring is not known to be gone.
+    pub(super) fn looked_up(self, table: &'static Table) -> Self {
+        Self {
+            without_children: table.read_children().any(memberships::is_listed_only),
             ..self
         }
     }
@@ -109,17 +186,24 @@ impl ProfileRows {
         let profile = self.draft.complete(element, &self.wanted);
         into.read_counts.unreadable_dates += profile.unreadable_dates;
         let id = profile.id.ok_or(Problem::NoId)?;
-        let children = if self.children.is_empty() || survivor(&profile, id).is_some() {
-            None
-        } else {
-            let mut fields = Fields::default();
-            let hash = self
-                .children
-                .read(element.as_bytes(), id, &mut fields, &mut into.children);
-            into.read_counts.replaced_characters += fields.replaced;
-            Some(hash?)
-        };
+        let children =
+            if self.children.is_empty() || self.without_children || survivor(&profile, id).is_some() {
+                None
+            } else {
+                let mut fields = Fields::default();
+                let hash = self
+                    .children
+                    .read(element.as_bytes(), id, &mut fields, &mut into.children);
+                into.read_counts.replaced_characters += fields.replaced;
+                Some(hash?)
+            };
         if write_aliases(&profile, id, into) {
+            // The next walk has to compare the children, even if it brings the same bytes.
+            let source = if self.without_children {
+                source.map(|byte| !byte)
+            } else {
+                source
+            };
             write(&profile, id, self.seeds, (source, known), children, into);
         }
         Ok(())

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::config::settings::{Profiles as Settings, Timeline};
+use crate::config::settings::{Expansion, Profiles as Settings};
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
@@ -18,7 +18,7 @@ use crate::model::verdict::Verdict;
 use super::fields::Fields;
 use super::identity;
 use super::lists::SEGMENTS;
-use super::profile_row::{self, HashSeeds, ProfileRows};
+use super::profile_row::{self, HashSeeds, ProfileRows, ReadChildren};
 use super::reject;
 use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
@@ -62,6 +62,8 @@ pub(super) struct Profiles {
     table: &'static Table,
     /// How many events of each timeline are requested; none: no timeline.
     event_count: Option<u32>,
+    /// Whether groups are requested.
+    groups: bool,
     page_size: u32,
     segment: String,
     properties: Vec<String>,
@@ -76,13 +78,18 @@ impl Profiles {
         properties.dedup();
         let fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
         let seed = xxh3_64(fingerprint.as_bytes());
-        let (table, event_count) = match settings.timeline {
-            Timeline::Off => (description.table, None),
-            Timeline::WithProfiles => (
-                &profile_row::TABLE_WITH_TIMELINES,
-                Some(settings.timeline_count.get()),
-            ),
+        let is_read = |expansion: Expansion| expansion == Expansion::WithProfiles;
+        let read = ReadChildren {
+            timelines: is_read(settings.timeline),
+            groups: is_read(settings.groups),
+            lifecycle_stages: is_read(settings.lifecycle_stages),
         };
+        let table = if read.is_none() {
+            description.table
+        } else {
+            read.table()
+        };
+        let event_count = read.timelines.then_some(settings.timeline_count.get());
         let seeds = HashSeeds {
             // A changed child table means that every element is decoded again, while no row of a profile changes. So does another
             // number of requested events, since it decides whether a timeline may be cut off.
@@ -97,11 +104,19 @@ impl Profiles {
         Self {
             table,
             event_count,
+            groups: read.groups,
             page_size: settings.page_size.get(),
             segment: settings.segment.clone(),
             seeds,
             properties,
         }
+    }
+
+    /// Turns profiles into rows.
+    fn rows(&self) -> ProfileRows {
+        let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table);
+        let asked_for = self.event_count.and_then(|count| usize::try_from(count).ok());
+        rows.asking_for(asked_for)
     }
 }
 
@@ -152,9 +167,11 @@ impl Identified for Profiles {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table);
-        let asked_for = self.event_count.and_then(|count| usize::try_from(count).ok());
-        Box::new(ProfileDecoder(rows.asking_for(asked_for)))
+        Box::new(ProfileDecoder(self.rows()))
+    }
+
+    fn lookup_decoder(&self) -> Box<dyn Decoder> {
+        Box::new(ProfileDecoder(self.rows().looked_up(self.table)))
     }
 }
 
@@ -169,6 +186,8 @@ impl Walkable for Profiles {
             ("expand", "profiles.profile.replace".to_owned()),
         ];
         query.extend(timeline("profiles.profile.timeline", self.event_count));
+        let groups = self.groups.then(|| "profiles.profile.groups".to_owned());
+        query.extend(groups.map(|expansion| ("expand", expansion)));
         query.extend(selected(&position.properties));
         if let Some((from, to)) = position.range {
             query.push(("refinement", modified_within(from, to)));

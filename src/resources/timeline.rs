@@ -32,7 +32,8 @@ static GAPS: Table = Table {
     children: &[],
 };
 
-const fn children(is_read: bool) -> [Child; 2] {
+/// The child tables: the events, then the gaps. Where they are not read, rows of an earlier time leave with their profiles.
+pub(super) const fn children(is_read: bool) -> [Child; 2] {
     [
         Child {
             table: &EVENTS,
@@ -48,8 +49,3 @@ const fn children(is_read: bool) -> [Child; 2] {
         },
     ]
 }
-
-/// The child tables of profiles whose timelines are read.
-pub(super) static READ: [Child; 2] = children(true);
-/// The child tables of profiles whose timelines are not read. Rows of an earlier time leave with their profiles.
-pub(super) static UNREAD: [Child; 2] = children(false);

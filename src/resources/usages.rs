@@ -39,10 +39,13 @@ fn of_entry(entry: &Entry, now: Time) -> Vec<Usage> {
             let request = listings
                 .first()
                 .map_or_else(|| list.trial_request(), |one| one.page(0, 0));
-            vec![Usage {
+            let listing = Usage {
                 rest: rest(entry.description.table),
+                envelope: if list.is_by_cursor() { &["nextCursor"] } else { &[] },
                 ..usage(entry, &request)
-            }]
+            };
+            let lookup = list.is_by_cursor().then(|| element(&listing));
+            std::iter::once(listing).chain(lookup).collect()
         }
         Reading::Walk(walk) => of_profiles(entry, walk.as_ref(), now),
         Reading::Feed(feed) => vec![Usage {
@@ -50,6 +53,19 @@ fn of_entry(entry: &Entry, now: Time) -> Vec<Usage> {
             values: audit_values::KNOWN,
             ..usage(entry, &feed.trial_request())
         }],
+    }
+}
+
+/// The look-up of an element below its listing.
+fn element(listing: &Usage) -> Usage {
+    Usage {
+        path: format!("{}/{{id}}", listing.path),
+        query: Vec::new(),
+        arrays: &[],
+        envelope: &[],
+        fields: vec![read("", "id", Role::Key)],
+        rest: Rest::Untold,
+        ..listing.clone()
     }
 }
 

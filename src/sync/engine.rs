@@ -18,7 +18,7 @@ use super::lease::{self, Stop};
 use super::progress::{Progress, RunListener};
 use super::run::{Context, Ended};
 use super::run_spec::{Bounds, RunSpec};
-use super::{events, lists, profiles};
+use super::{cursor_lists, events, lists, profiles};
 
 /// How long the start of a run may take once a shutdown is requested.
 const OPENING: Duration = Duration::from_secs(1);
@@ -133,6 +133,10 @@ impl<S: Source, T: Store> Engine<S, T> {
         };
         // A stop request ends each wait of the run.
         let outcome = match &spec.wanted {
+            Reading::List(list) if list.is_by_cursor() => {
+                let context = self.context(open, list);
+                stop.or_drop(Box::pin(cursor_lists::run(&context))).await
+            }
             Reading::List(list) => {
                 let context = self.context(open, list);
                 stop.or_drop(Box::pin(lists::run(&context))).await

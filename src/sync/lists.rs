@@ -106,7 +106,7 @@ async fn forget_abandoned_reading<S: Source, T: Store>(
 }
 
 /// The listings of the list: itself, or those that follow from the stored parents.
-async fn listings<S: Source, T: Store>(
+pub(super) async fn listings<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Listing>,
 ) -> Outcome<Vec<Arc<dyn Listing>>> {
     let Some(parents) = context.resource.parents() else {

@@ -1,25 +1,56 @@
-//! Looks up single profiles before a sweep removes them. Only a clear answer of the tenant counts. A proxy or a cache
+//! Looks up single profiles, or elements of a list, before a sweep removes them. Only a clear answer of the tenant counts. A proxy or a cache
 //! may answer in the tenant's place, so profiles that the walk itself read are looked up as a check (the witnesses). No
 //! message contains an id, since it would stay in the log after the person is erased.
 
 use futures_util::{StreamExt, stream};
 
 use crate::model::fault::{Kind, Outcome};
-use crate::model::page::Lookup;
-use crate::model::ports::{Identified, Source, Store, Walkable};
+use crate::model::page::{Lookup, Request};
+use crate::model::ports::{Identified, Listing, Source, Store, Walkable};
 use crate::model::verdict::Verdict;
 
 use super::run::Context;
 
-/// The resource whose profiles are looked up, and the segment in which they should be.
-pub(super) struct LookedUp<'a> {
-    pub(super) resource: &'a dyn Walkable,
-    pub(super) segment: String,
+/// What is looked up by id.
+pub(super) enum LookedUp<'a> {
+    /// Profiles, which should be in a segment.
+    Profiles {
+        resource: &'a dyn Walkable,
+        segment: String,
+    },
+    /// The elements of a list.
+    Elements(&'a dyn Listing),
 }
 
 impl LookedUp<'_> {
+    fn request(&self, id: &str) -> Request {
+        match self {
+            Self::Profiles { resource, .. } => resource.lookup(id),
+            Self::Elements(list) => list.lookup(id),
+        }
+    }
+
     fn verdict(&self, id: &str, found: &Lookup) -> Verdict {
-        self.resource.verdict(id, &self.segment, found)
+        match self {
+            Self::Profiles { resource, segment } => resource.verdict(id, segment, found),
+            Self::Elements(list) => list.verdict(id, found),
+        }
+    }
+
+    /// What they are called.
+    pub(super) fn plural(&self) -> &'static str {
+        match self {
+            Self::Profiles { .. } => "profiles",
+            Self::Elements(list) => list.name(),
+        }
+    }
+
+    /// Where their requests lead, without an id.
+    fn path(&self) -> String {
+        match self {
+            Self::Profiles { .. } => "/profiles/".to_owned(),
+            Self::Elements(list) => format!("{}/", list.page(0, 0).path),
+        }
     }
 }
 
@@ -121,7 +152,7 @@ async fn look_up<S: Source, T: Store, R: Identified + ?Sized>(
 ) -> Lookup {
     let meter = context.progress.meter();
     let _waiting = context.progress.waiting();
-    context.source.one(&profiles.resource.lookup(id), meter).await
+    context.source.one(&profiles.request(id), meter).await
 }
 
 /// Why a candidate is kept. An unreachable tenant ends the run as everywhere else: the walk is stored as finished, and
@@ -135,7 +166,7 @@ fn doubt(lookup: Lookup) -> Outcome<Doubt> {
             hint: fault.hint,
         }),
         Lookup::Gone | Lookup::Found(_) => Ok(Doubt {
-            why: "an answer is not about the profile that was asked for".to_owned(),
+            why: "an answer is not about what was asked for".to_owned(),
             for_all: false,
             hint: None,
         }),
@@ -167,17 +198,21 @@ async fn doubt_of_all<S: Source, T: Store, R: Identified + ?Sized>(
                 first.get_or_insert(doubt(lookup)?);
                 continue;
             }
-            Verdict::Deleted => "the tenant also denies profiles that it listed a while ago",
-            Verdict::Merged { .. } | Verdict::Redirected { .. } | Verdict::OutOfScope => {
-                "profiles that it listed a while ago are not found there either"
-            }
-        };
-        first.get_or_insert(Doubt {
-            why: why.to_owned(),
-            hint: Some(
-                "see whether a proxy leads the requests for `/profiles/` elsewhere; nothing was removed"
-                    .to_owned(),
+            Verdict::Deleted => format!(
+                "the tenant also denies {} that it listed a while ago",
+                profiles.plural()
             ),
+            Verdict::Merged { .. } | Verdict::Redirected { .. } | Verdict::OutOfScope => format!(
+                "{} that it listed a while ago are not found there either",
+                profiles.plural()
+            ),
+        };
+        first.get_or_insert_with(|| Doubt {
+            why,
+            hint: Some(format!(
+                "see whether a proxy leads the requests for `{}` elsewhere; nothing was removed",
+                profiles.path()
+            )),
             for_all: true,
         });
     }

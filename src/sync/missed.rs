@@ -1,5 +1,5 @@
-//! Loads profiles that a walk missed although they are in the segment. Otherwise their rows would stay outdated until a
-//! walk meets them.
+//! Loads what a walk missed although it is there: profiles of the segment, elements of a list. Otherwise their rows would stay
+//! outdated until a walk meets them.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use crate::model::batch::{ReadCounts, Written};
 use crate::model::fault::Outcome;
 use crate::model::page::Block;
 use crate::model::ports::{Identified, Loader, Source, Store};
-use crate::model::verdict::Verdict;
 
 use super::batch::{self, RawBatch, TableState};
 use super::run::Context;
@@ -19,25 +18,24 @@ use super::run::Context;
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Loads missed profiles as of the time before their look-up. A row that another run has stored since, with a newer
-/// date, stays as it is. A row that disappears meanwhile is compared again.
-pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
+/// Loads missed elements as of the time before their look-up; `of` decodes them. A row that another run has stored since, with a
+/// newer date, stays as it is. A row that disappears meanwhile is compared again.
+pub(super) async fn load<S: Source, T: Store, R: ?Sized, I: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
-    verdicts: &[(String, Verdict)],
+    of: &I,
+    missed: &[&Bytes],
     asked_at: Time,
 ) -> Outcome<()> {
-    let mut raw = RawBatch::asked_at(Some(asked_at));
-    for (_, verdict) in verdicts {
-        if let Verdict::Missed(element) = verdict {
-            raw.push(block(element));
-        }
-    }
-    if raw.elements().next().is_none() {
+    if missed.is_empty() {
         return Ok(());
+    }
+    let mut raw = RawBatch::asked_at(Some(asked_at));
+    for element in missed {
+        raw.push(block(element));
     }
     let mut tries = 1;
     let (noticed, written) = loop {
-        match compare_and_load(context, &raw).await {
+        match compare_and_load(context, of, &raw).await {
             Err(fault) if fault.is_transient() && tries < TRIES => {
                 tries += 1;
                 context.stop.pause(PAUSE).await?;
@@ -63,15 +61,15 @@ pub(super) async fn load<S: Source, T: Store, R: Identified + ?Sized>(
 }
 
 /// Returns the counts from decoding and from loading.
-async fn compare_and_load<S: Source, T: Store, R: Identified + ?Sized>(
+async fn compare_and_load<S: Source, T: Store, R: ?Sized, I: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
+    resource: &I,
     raw: &RawBatch,
 ) -> Outcome<(ReadCounts, Written)> {
-    let resource = context.resource.as_ref();
     // The ids are not recorded for the walk, which did not read them: its completeness rests on its own count.
     let store = context.store;
     let mut loader = store.loader(resource.table(), context.lease, None).await?;
-    let mut decoder = resource.decoder();
+    let mut decoder = resource.lookup_decoder();
     let table_state = TableState::of(0).within(context.removals);
     let (mut noticed, mut all, mut from) = (ReadCounts::default(), Written::default(), Some(0));
     while let Some(place) = from {

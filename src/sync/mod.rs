@@ -2,6 +2,7 @@
 
 mod batch;
 mod clocks;
+mod cursor_lists;
 mod dispatcher;
 pub mod engine;
 mod events;

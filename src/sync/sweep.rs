@@ -8,6 +8,7 @@ use crate::model::status::RunStatus;
 use crate::model::verdict::Verdict;
 use crate::model::walk::{Candidates, Walk};
 
+use super::lookups::LookedUp;
 use super::run::{Context, Ended};
 use super::walk::cursor;
 
@@ -56,9 +57,10 @@ pub(super) async fn run<S: Source, T: Store, R: Identified + ?Sized>(
     }
     let swept = judge_all(context, &sweep, missed_again).await?;
     if swept.missed > cursor::tolerance(candidates.stored) {
+        let plural = sweep.looked_up.as_ref().map_or("rows", LookedUp::plural);
         return Ok(Ended::partial(
             format!(
-                "the listing left {} profiles out that are there: it may have left out new ones, too",
+                "the listing left {} {plural} out that are there: it may have left out new ones, too",
                 swept.missed
             ),
             "those that were known are loaded all the same; the next full walk reads everything again",

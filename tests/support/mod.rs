@@ -53,6 +53,7 @@ pub(crate) fn small(profiles: u64) -> Settings {
         profiles,
         properties: 8,
         audit_events: 200,
+        groups: 12,
         // Data is as of midnight, retention as of now: in the evening 29 days would exceed it.
         audit_history: Duration::from_hours(28 * 24),
         ..Settings::default()

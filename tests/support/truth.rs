@@ -35,6 +35,9 @@ $$ select case jsonb_typeof(value)
      else value
    end
    from (select regexp_replace(came::text, '\"(-?[0-9]+)\"(?!:)', '\\1', 'g')::jsonb as value) as plain $$;
+-- An array of {id, values} as an object.
+create or replace function pg_temp.keyed(listed jsonb) returns jsonb language sql immutable as
+$$ select coalesce(jsonb_object_agg(one ->> 'id', one -> 'values'), '{}') from jsonb_array_elements(listed) as one $$;
 create or replace function pg_temp.moment(milliseconds jsonb) returns timestamptz language sql immutable as
 $$ select timestamptz 'epoch' + (nullif(milliseconds, 'null'))::bigint * interval '1 millisecond' $$;
 ";
@@ -57,6 +60,16 @@ const PROPERTIES: (&str, &str) = (
         j->>'data_sensitivity', j->>'permission_level', j->>'merge_strategy', (j->>'indexed')::bool,
         pg_temp.sorted(j->'tags'), (j->>'profile_count')::bigint, pg_temp.moment(j->'created'),
         pg_temp.moment(j->'modified')
+     from truth",
+);
+
+const GROUP_PROPERTIES: (&str, &str) = (
+    "select group_type_id, id, name, description, filter_type, \"precision\", data_sensitivity, permission_level, indexed,
+        pg_temp.sorted(tags), created_at, modified_at
+     from blueconic.group_properties",
+    "select j->>'type', j->>'id', j->>'name', j->>'description', j->>'filter_type', (j->>'precision')::int,
+        j->>'data_sensitivity', j->>'permission_level', (j->>'indexed')::bool, pg_temp.sorted(j->'tags'),
+        pg_temp.moment(j->'created'), pg_temp.moment(j->'modified')
      from truth",
 );
 
@@ -84,6 +97,16 @@ const EVENTS: (&str, &str) = (
         (select coalesce(jsonb_agg(o order by o), '[]')
          from jsonb_array_elements(coalesce(nullif(j->'objects', 'null'), '[]')) as o)
      from truth",
+);
+
+const PROFILE_GROUPS: (&str, &str) = (
+    "select profile_id, group_type_id, group_id from blueconic.profile_groups",
+    "select j->>'profile', j->>'type', j->>'id' from truth",
+);
+
+const STAGES: (&str, &str) = (
+    "select profile_id, lifecycle_id, stage_id from blueconic.profile_lifecycle_stages",
+    "select j->>'profile', j->>'lifecycle', j->>'stage' from truth",
 );
 
 const TIMELINES: (&str, &str) = (
@@ -143,8 +166,25 @@ pub(crate) async fn assert_lists_equal(database: &Database, tenant: &Tenant) {
         })
     });
     assert_same(database, "profile_properties", PROPERTIES, properties).await;
+    let of_groups = tenant.group_properties().into_iter();
+    // A tenant without groups has properties of group types that it does not list.
+    let of_groups = of_groups.filter(|_| !tenant.group_types().is_empty());
+    let of_groups = of_groups.map(|property| {
+        json!({
+            "type": property.group_type_id, "id": property.id, "name": property.name,
+            "description": property.description, "filter_type": property.filter_type,
+            "precision": property.precision, "data_sensitivity": property.data_sensitivity,
+            "permission_level": property.permission_level, "indexed": property.indexed,
+            "tags": property.tags, "created": property.creation_date, "modified": property.last_modified_date,
+        })
+    });
+    assert_same(database, "group_properties", GROUP_PROPERTIES, of_groups).await;
     for description in by_default() {
-        let is_other = !["segments", "profile_properties"].contains(&description.name());
+        let mut by_hand = vec!["segments", "profile_properties", "group_properties"];
+        if tenant.group_types().is_empty() {
+            by_hand.push("groups");
+        }
+        let is_other = !by_hand.contains(&description.name());
         if description.as_list().is_some() && is_other && !is_by_day(description) {
             assert_list_equal(database, tenant, description).await;
         }
@@ -173,6 +213,9 @@ pub(crate) async fn assert_list_equal(database: &Database, tenant: &Tenant, list
                 _ => {}
             }
             let place = format!("'{{{}}}'", column.source.replace('.', ","));
+            if column.keyed {
+                return format!("pg_temp.known(pg_temp.keyed(j #> {place}))");
+            }
             match column.kind {
                 ColumnKind::TextArray => format!("pg_temp.sorted(j #> {place})"),
                 ColumnKind::Bigint => format!("(j #>> {place})::bigint"),
@@ -209,6 +252,24 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
 /// [`assert_timelines_hold`].
 pub(crate) async fn assert_timelines_equal(database: &Database, tenant: &Tenant) {
     assert_same(database, "timeline_events", TIMELINES, timelines(tenant)).await;
+}
+
+/// The groups and lifecycle stages of profiles equal the tenant's.
+pub(crate) async fn assert_memberships_equal(database: &Database, tenant: &Tenant) {
+    let groups = tenant.profiles().flat_map(|profile| {
+        let id = profile.id;
+        let groups = profile.groups.into_iter();
+        groups.map(move |(group_type, group)| json!({ "profile": id, "type": group_type, "id": group }))
+    });
+    assert_same(database, "profile_groups", PROFILE_GROUPS, groups).await;
+    let stages = tenant.profiles().flat_map(|profile| {
+        let id = profile.id;
+        let stages = profile.stages.into_iter();
+        stages.map(
+            move |stage| json!({ "profile": id, "lifecycle": stage.lifecycle_id, "stage": stage.stage_id }),
+        )
+    });
+    assert_same(database, "profile_lifecycle_stages", STAGES, stages).await;
 }
 
 /// The tables hold every event of the tenant, and perhaps others.

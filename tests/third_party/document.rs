@@ -62,6 +62,17 @@ impl Document {
         self.example(path, "get", title.unwrap())
     }
 
+    /// The example of a 200 with elements of an owner.
+    pub(crate) fn example_of(&self, path: &str, array: &str, owner: &str) -> Value {
+        let content = &self.value["paths"][path]["get"]["responses"]["200"]["content"]["application/json"];
+        let titles = content["examples"].as_object().unwrap().keys();
+        let mut examples = titles.map(|title| self.example(path, "get", title));
+        let is_owned = |example: &Value| example[array][0][owner].is_string();
+        examples
+            .find(is_owned)
+            .unwrap_or_else(|| panic!("{path}: no example has `{owner}`"))
+    }
+
     /// A schema, or the one that it refers to.
     pub(crate) fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
         match schema["$ref"].as_str() {

@@ -52,11 +52,11 @@ fn packed(path: &PathBuf) -> serde_json::Value {
 
 /// What this program uses where every resource is on.
 fn all_usages() -> Vec<Usage> {
-    let timelines = (
-        "BLUECONIC_SYNC__RESOURCES__PROFILES__TIMELINE".to_owned(),
-        "with_profiles".into(),
-    );
-    let settings = load(None, &Variables::from([timelines]), RESOURCES).unwrap();
+    let expansions = ["TIMELINE", "GROUPS", "LIFECYCLE_STAGES"].map(|name| {
+        let name = format!("BLUECONIC_SYNC__RESOURCES__PROFILES__{name}");
+        (name, "with_profiles".into())
+    });
+    let settings = load(None, &Variables::from(expansions), RESOURCES).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut all = usages(&settings, &clock);
     for usage in &mut all {
@@ -106,6 +106,22 @@ const LACKED: &[(u32, &str)] = &[
         89,
         "loses missing_option profiles /profiles/{profileId} expand = profile.segments",
     ),
+    (
+        89,
+        "loses missing_option profiles /segments/{segment}/profiles expand = profiles.profile.groups",
+    ),
+    (
+        89,
+        "loses missing_field profiles /segments/{segment}/profiles groups",
+    ),
+    (
+        89,
+        "loses missing_field profiles /segments/{segment}/profiles groups.groupTypeId",
+    ),
+    (
+        89,
+        "loses missing_field profiles /segments/{segment}/profiles groups.id",
+    ),
     (89, "loses missing_field segments /segments profileCount"),
     (
         90,
@@ -114,6 +130,22 @@ const LACKED: &[(u32, &str)] = &[
     (
         90,
         "loses missing_option profiles /profiles/{profileId} expand = profile.segments",
+    ),
+    (
+        90,
+        "loses missing_option profiles /segments/{segment}/profiles expand = profiles.profile.groups",
+    ),
+    (
+        90,
+        "loses missing_field profiles /segments/{segment}/profiles groups",
+    ),
+    (
+        90,
+        "loses missing_field profiles /segments/{segment}/profiles groups.groupTypeId",
+    ),
+    (
+        90,
+        "loses missing_field profiles /segments/{segment}/profiles groups.id",
     ),
     (90, "loses missing_field segments /segments profileCount"),
     (
@@ -124,15 +156,63 @@ const LACKED: &[(u32, &str)] = &[
         91,
         "loses missing_option profiles /profiles/{profileId} expand = profile.segments",
     ),
+    (
+        91,
+        "loses missing_option profiles /segments/{segment}/profiles expand = profiles.profile.groups",
+    ),
+    (
+        91,
+        "loses missing_field profiles /segments/{segment}/profiles groups",
+    ),
+    (
+        91,
+        "loses missing_field profiles /segments/{segment}/profiles groups.groupTypeId",
+    ),
+    (
+        91,
+        "loses missing_field profiles /segments/{segment}/profiles groups.id",
+    ),
     (91, "loses missing_field segments /segments profileCount"),
     (
         92,
         "loses missing_option profiles /profiles/{profileId} expand = profile.segments",
     ),
+    (
+        92,
+        "loses missing_option profiles /segments/{segment}/profiles expand = profiles.profile.groups",
+    ),
+    (
+        92,
+        "loses missing_field profiles /segments/{segment}/profiles groups",
+    ),
+    (
+        92,
+        "loses missing_field profiles /segments/{segment}/profiles groups.groupTypeId",
+    ),
+    (
+        92,
+        "loses missing_field profiles /segments/{segment}/profiles groups.id",
+    ),
     (92, "loses missing_field segments /segments profileCount"),
     (
         93,
         "loses missing_option profiles /profiles/{profileId} expand = profile.segments",
+    ),
+    (
+        93,
+        "loses missing_option profiles /segments/{segment}/profiles expand = profiles.profile.groups",
+    ),
+    (
+        93,
+        "loses missing_field profiles /segments/{segment}/profiles groups",
+    ),
+    (
+        93,
+        "loses missing_field profiles /segments/{segment}/profiles groups.groupTypeId",
+    ),
+    (
+        93,
+        "loses missing_field profiles /segments/{segment}/profiles groups.id",
     ),
     (93, "loses missing_field segments /segments profileCount"),
     (94, "loses missing_field segments /segments profileCount"),

@@ -63,7 +63,13 @@ impl VendorList {
         let each = description.as_list().unwrap().each;
         Self {
             description,
-            example: document.first_example(&path_in(document, description)),
+            example: match (description.as_list().unwrap().owner, each) {
+                // A request that names the owner has an example of its own, which the mock is asked for.
+                (Some(owner), Some(_)) => {
+                    document.example_of(&path_in(document, description), description.arrays[0], owner)
+                }
+                _ => document.first_example(&path_in(document, description)),
+            },
             parents: each.map(|each| {
                 let parents = Self::of(document, RESOURCES.named(each.parent.name).unwrap());
                 let ids = parents.elements().into_iter();
@@ -99,9 +105,12 @@ impl VendorList {
         let mut arrays = self.description.arrays.iter();
         let elements = arrays.find_map(|array| self.example[*array].as_array()).unwrap();
         let list = self.description.as_list().unwrap();
-        let wanted = elements
-            .iter()
-            .filter(|element| list.owner.is_none_or(|owner| element[owner].is_null()));
+        let is_own = |element: &&Value| match (list.owner, &self.parents) {
+            (None, _) => true,
+            (Some(owner), None) => element[owner].is_null(),
+            (Some(owner), Some(parents)) => parents.iter().any(|parent| element[owner] == parent.as_str()),
+        };
+        let wanted = elements.iter().filter(is_own);
         let by_id: BTreeMap<&str, &Value> = wanted
             .map(|element| (element[self.id()].as_str().unwrap(), element))
             .collect();
@@ -134,7 +143,12 @@ impl VendorList {
     pub(crate) fn calls(&self) -> Vec<(String, usize)> {
         let path = self.description.path;
         let each = self.description.as_list().unwrap().each;
-        let requests = if self.is_complete() { 1 } else { 4 };
+        let requests = match self.description.as_list() {
+            // The second page has the cursor that was sent as its next one.
+            Some(list) if list.by_cursor => 2,
+            _ if self.is_complete() => 1,
+            _ => 4,
+        };
         match (each.map(|each| each.named), &self.parents) {
             (Some(Named::InPath), Some(parents)) => {
                 let path = |parent: &String| format!("GET {}", path.replace("{parent}", parent));
@@ -182,10 +196,13 @@ impl VendorList {
         self.description.table.key.join(", ")
     }
 
-    /// The stored rows, in the order of their keys.
+    /// The stored rows, in the order of their keys, without columns that the database computes.
     pub(crate) fn query(&self) -> String {
+        let columns = self.description.table.columns.iter();
+        let columns: Vec<String> = columns.map(|column| format!("\"{}\"", column.name)).collect();
         format!(
-            "select * from blueconic.{} order by {}",
+            "select {}, synced_at from blueconic.{} order by {}",
+            columns.join(", "),
             self.description.name(),
             self.key()
         )
@@ -235,9 +252,17 @@ fn cell(column: &Column, element: &Value) -> Cell {
         ColumnKind::Bool => Cell::Bool(value.as_bool()),
         ColumnKind::Timestamptz => Cell::date(value),
         ColumnKind::Jsonb if value.is_null() => Cell::NoJson,
+        ColumnKind::Jsonb if column.keyed => Cell::Json(keyed(value)),
         ColumnKind::Jsonb => Cell::Json(plain(value)),
         ColumnKind::Date | ColumnKind::Bytea => panic!("`{}` is no column of a plain list", column.name),
     }
+}
+
+/// An array of {id, values} as an object.
+fn keyed(listed: &Value) -> Value {
+    let listed = listed.as_array().unwrap().iter();
+    let entries = listed.map(|one| (one["id"].as_str().unwrap().to_owned(), one["values"].clone()));
+    entries.collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The type of a column in the words of the document's schemas.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -112,6 +112,15 @@ async fn pass(State(passage): State<Passage>, request: Request) -> Response {
     let target = parts.uri.path_and_query().unwrap();
     let mut headers = parts.headers.clone();
     headers.remove(header::HOST);
+    // A mock follows no filter: it answers with the example that this header names.
+    if parts
+        .uri
+        .query()
+        .is_some_and(|query| query.contains("groupTypeId="))
+    {
+        let example = HeaderValue::from_static("example=\"Response body (group properties)\"");
+        headers.insert("prefer", example);
+    }
     let answer = passage
         .client
         .request(parts.method.clone(), format!("{}{target}", passage.upstream))

@@ -128,8 +128,8 @@ fn only_the_requests_that_are_needed_were_sent(document: &Document, recorder: &R
         ("POST /oauth/token", 1),
         // The list, and the choice of the segment to walk: twice, since the one that is set is not there.
         ("GET /segments", 3),
-        // One page with the two, one with nothing new, and both again.
-        ("GET /profileProperties", 4),
+        // One page with the two, one with nothing new, and both again; one page with those of a group type.
+        ("GET /profileProperties", 5),
         // There is no `allvisitors`; this one has the largest `profileCount`. A page with the one profile, and one
         // that lists it again with the cursor that was just sent.
         ("GET /segments/aa9c3c86-edec-4ac5-8521-a1be602eb7c6/profiles", 2),

@@ -1,11 +1,12 @@
-//! The port to a plain list: read whole by `startIndex`.
+//! The port to a plain list: read whole by `startIndex`, or walked by `cursor`.
 
 use std::sync::Arc;
 
 use super::resource::Identified;
 use crate::model::Time;
-use crate::model::page::Request;
+use crate::model::page::{Lookup, Request};
 use crate::model::table::Table;
+use crate::model::verdict::Verdict;
 
 /// A list that is read whole each time: one listing, or a listing for each row of another list, its parent.
 pub trait Listing: Identified {
@@ -14,6 +15,8 @@ pub trait Listing: Identified {
     fn page(&self, start_index: u64, shrink: u32) -> Request;
     /// Whether the listing has pages; otherwise one answer holds all of it.
     fn is_paged(&self) -> bool;
+    /// Whether the listing is paged by `cursor`: see the methods below.
+    fn is_by_cursor(&self) -> bool;
     /// Whether rows stay that the tenant no longer lists.
     fn keeps(&self) -> bool;
     /// Whether a tenant may lack the list.
@@ -23,4 +26,14 @@ pub trait Listing: Identified {
     /// The listings that follow from the parents with these ids. `complete` is when the list was last read completely, `now` the
     /// current time. A parent that no request can name has none.
     fn listings(&self, parents: &[String], complete: Option<Time>, now: Time) -> Vec<Arc<dyn Listing>>;
+    /// What this listing is about; empty where the list has one listing.
+    fn about(&self) -> String;
+    /// Of a listing that is paged by `cursor`: the request for the page at a cursor, as [`Listing::page`] otherwise.
+    fn page_at(&self, cursor: &str, shrink: u32) -> Request;
+    /// Of a list that is paged by `cursor`: the listing of an element, by the id under which a walk saw it.
+    fn listing_of(&self, id: &str) -> Arc<dyn Listing>;
+    /// Of a list that is paged by `cursor`: the request for one element, by the id under which a walk saw it.
+    fn lookup(&self, id: &str) -> Request;
+    /// The verdict from a look-up of `id`.
+    fn verdict(&self, id: &str, found: &Lookup) -> Verdict;
 }

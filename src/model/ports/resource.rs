@@ -25,6 +25,10 @@ pub trait Identified: Resource {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
     /// A decoder; one per lane, since it keeps state between elements.
     fn decoder(&self) -> Box<dyn Decoder>;
+    /// A decoder of elements that were looked up by id. Such an answer may lack what a listing brings.
+    fn lookup_decoder(&self) -> Box<dyn Decoder> {
+        self.decoder()
+    }
 }
 
 /// Turns identified elements into rows.

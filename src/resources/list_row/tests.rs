@@ -77,7 +77,7 @@ fn what_has_an_owner_is_no_element_of_the_list_and_counts_under_its_owner() {
     let owned = r#"{"id":"a","group":"g"}"#;
     assert_eq!(read(owned).unwrap().len(), 0);
     assert_eq!(read(r#"{"id":"a","group":""}"#).unwrap().len(), 1);
-    let id = |element: &str, owner| identity(element.as_bytes(), "id", owner).ok().unwrap();
+    let id = |element: &str, owner| identity(element.as_bytes(), "id", owner, None).ok().unwrap();
     assert_eq!(id(owned, Some("group")), "g\u{1f}a");
     assert_eq!(id(owned, None), "a");
     assert_eq!(id(r#"{"id":"a","group":null}"#, Some("group")), "a");
@@ -117,7 +117,10 @@ fn the_rest_keeps_what_no_column_holds_as_a_whole_and_a_parent_comes_first() {
     wanted.deduplicate();
     assert_eq!(rows.tuples().next().unwrap(), wanted.tuples().next().unwrap());
     assert_eq!(id_member(&OF_PARENT), "runId");
-    assert_eq!(identity(element.as_bytes(), "runId", None).ok().unwrap(), "r");
+    assert_eq!(
+        identity(element.as_bytes(), "runId", None, None).ok().unwrap(),
+        "r"
+    );
 }
 
 #[test]
@@ -144,4 +147,21 @@ fn an_element_that_contradicts_itself_or_its_columns_is_reported() {
         let message = read(element).unwrap_err();
         assert!(message.contains(says), "{element}: {message}");
     }
+}
+
+#[test]
+fn a_listing_of_a_parent_keeps_the_elements_of_that_owner_alone() {
+    let id = |element: &str| {
+        identity(element.as_bytes(), "id", Some("owner"), Some("o"))
+            .ok()
+            .unwrap()
+    };
+    let (own, others, nobodys) = (
+        r#"{"id": "a", "owner": "o"}"#,
+        r#"{"id": "a", "owner": "p"}"#,
+        r#"{"id": "a"}"#,
+    );
+    assert_eq!(id(own), "a");
+    assert_eq!(id(others), of("p", "a"));
+    assert_eq!(id(nobodys), of("", "a"));
 }

@@ -1,7 +1,7 @@
 //! What the tenant knows of profiles: their segments, properties, objectives, groups and events.
 
 use super::common::{BODY, CREATED_AT, CREATOR, DESCRIPTION, ENABLED, ID, MODIFIED_AT, NAME, TABLE, TAGS};
-use crate::model::description::{Description, List, Reading};
+use crate::model::description::{Description, Each, List, Named, Reading};
 use crate::model::table::ColumnKind::{Bigint, Bool, Int, Jsonb, Text, TextArray, Timestamptz};
 use crate::model::table::{Column, Merge, Table};
 
@@ -144,6 +144,92 @@ pub(super) const GROUP_TYPES: Description = Description {
     reading: Reading::List(List {
         schedule: "36 */6 * * *",
         paged: false,
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const GROUPS: Description = Description {
+    title: "Groups",
+    holds: "Groups of the tenant, such as households or companies, one row each. See profile_groups for their profiles.",
+    path: "/groups/{parent}",
+    arrays: &["groups"],
+    oauth_scope: "read:groups",
+    table: &Table {
+        name: "groups",
+        columns: &[
+            Column::new("group_type_id", Text).comment("Id of its type: see group_types."),
+            ID,
+            Column::new("properties", Jsonb)
+                .from("properties")
+                .keyed()
+                .comment("Property id to its values, an array of texts: {\"company_name\": [\"Acme\"]}. See group_properties for the ids."),
+            CREATED_AT,
+            MODIFIED_AT,
+            BODY,
+        ],
+        key: &["group_type_id", "id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "48 */6 * * *",
+        by_cursor: true,
+        each: Some(Each {
+            parent: GROUP_TYPES.table,
+            named: Named::InPath,
+        }),
+        ..List::PLAIN
+    }),
+};
+
+pub(super) const GROUP_PROPERTIES: Description = Description {
+    title: "Properties of groups",
+    holds: "The catalogue of group properties: which keys groups.properties may have, and of what type their values are.",
+    path: "/profileProperties",
+    arrays: &["profileProperties"],
+    oauth_scope: "read:profile-properties",
+    table: &Table {
+        name: "group_properties",
+        columns: &[
+            Column::new("group_type_id", Text).comment("Id of the type of groups that has it: see group_types."),
+            Column::new("id", Text)
+                .from("id")
+                .comment("The property's id, which is its key in groups.properties."),
+            NAME,
+            DESCRIPTION,
+            Column::new("filter_type", Text)
+                .from("filterType")
+                .comment("Its type as the tenant filters it: RANGE, CURRENCY, DECIMAL, SELECT, EMAIL, DATETIME or None."),
+            Column::new("precision", Int)
+                .from("precision")
+                .comment("Decimal places of a DECIMAL or CURRENCY."),
+            Column::new("currency", Text)
+                .from("currency.isoCode")
+                .comment("ISO 4217 code of a CURRENCY."),
+            Column::new("data_sensitivity", Text)
+                .from("dataSensitivity")
+                .comment("PII or NON_PII; a property may become PII at any time."),
+            Column::new("permission_level", Text)
+                .from("permissionLevel")
+                .comment("The consent that storing it takes: DO_NOT_TRACK, ANONYMOUS or PERSONAL."),
+            Column::new("indexed", Bool)
+                .from("indexed")
+                .comment("Whether the tenant indexes it."),
+            TAGS,
+            CREATOR,
+            CREATED_AT,
+            MODIFIED_AT,
+            BODY,
+        ],
+        key: &["group_type_id", "id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "50 */6 * * *",
+        owner: Some("groupTypeId"),
+        each: Some(Each {
+            parent: GROUP_TYPES.table,
+            named: Named::ByParameter("groupTypeId"),
+        }),
         ..List::PLAIN
     }),
 };

@@ -223,7 +223,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
             WALKS_AGAIN,
         ));
     }
-    let profiles = LookedUp {
+    let profiles = LookedUp::Profiles {
         resource: context.resource.as_ref(),
         segment: choice.segment,
     };
@@ -231,7 +231,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         0 => LookupBudget::default(),
         _ => LookupBudget::of(context.bounds, store.now().await?, reading.next_full_at),
     };
-    let ended = sweep::run(context, Sweep::of_profiles(walk, profiles, budget), candidates).await?;
+    let ended = sweep::run(context, Sweep::by_look_ups(walk, profiles, budget), candidates).await?;
     if ended.status == RunStatus::NeedsApproval {
         let mut kept = position;
         if let Some(finished) = &mut kept.finished {

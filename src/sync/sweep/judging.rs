@@ -1,8 +1,13 @@
 //! Judges a chunk of candidates and carries the verdicts out.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::ports::{Identified, Source, Store};
+use crate::model::ports::{Identified, Listing, Source, Store};
 use crate::model::verdict::Verdict;
 use crate::model::walk::Walk;
 use crate::sync::lookups::{self, Doubt, LookedUp};
@@ -36,11 +41,11 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Of the profiles in a segment: each candidate is asked for by id.
-    pub(in crate::sync) fn of_profiles(walk: Walk, profiles: LookedUp<'a>, budget: LookupBudget) -> Self {
+    /// Of profiles, or of a list that is walked: each candidate is asked for by id.
+    pub(in crate::sync) fn by_look_ups(walk: Walk, looked_up: LookedUp<'a>, budget: LookupBudget) -> Self {
         Self {
             walk,
-            looked_up: Some(profiles),
+            looked_up: Some(looked_up),
             budget,
         }
     }
@@ -65,7 +70,7 @@ impl SweepOutcome {
     }
 }
 
-/// Judges candidates. A row that is no longer in a list is gone; profiles are looked up.
+/// Judges candidates. A row that is no longer in a list that is read whole is gone; others are looked up.
 pub(super) async fn judged<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: &Sweep<'_>,
@@ -95,7 +100,7 @@ pub(super) fn count(verdicts: &[(String, Verdict)], wanted: impl Fn(&Verdict) ->
     verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count() as u64
 }
 
-/// Removes rows that are gone, loads profiles that the walk missed, and counts both.
+/// Removes rows that are gone, loads what the walk missed, and counts both.
 pub(super) async fn carry_out<S: Source, T: Store, R: Identified + ?Sized>(
     context: &Context<'_, S, T, R>,
     sweep: &Sweep<'_>,
@@ -112,5 +117,37 @@ pub(super) async fn carry_out<S: Source, T: Store, R: Identified + ?Sized>(
         counts.removed += removed;
         counts.missed += missed;
     });
-    missed::load(context, verdicts, asked_at).await
+    if let Some(LookedUp::Elements(list)) = &sweep.looked_up {
+        for (listing, found) in by_listing(*list, verdicts) {
+            missed::load(context, listing.as_ref(), &found, asked_at).await?;
+        }
+        return Ok(());
+    }
+    let found: Vec<&Bytes> = found_ones(verdicts).map(|(_, element)| element).collect();
+    missed::load(context, context.resource.as_ref(), &found, asked_at).await
+}
+
+/// What look-ups have found although the walk missed it.
+fn found_ones(verdicts: &[(String, Verdict)]) -> impl Iterator<Item = (&str, &Bytes)> {
+    verdicts.iter().filter_map(|(id, verdict)| match verdict {
+        Verdict::Missed(element) => Some((id.as_str(), element)),
+        _ => None,
+    })
+}
+
+/// The same by the listing that it belongs to.
+fn by_listing<'v>(
+    list: &dyn Listing,
+    verdicts: &'v [(String, Verdict)],
+) -> Vec<(Arc<dyn Listing>, Vec<&'v Bytes>)> {
+    let mut all: BTreeMap<String, (Arc<dyn Listing>, Vec<&Bytes>)> = BTreeMap::new();
+    for (id, element) in found_ones(verdicts) {
+        let listing = list.listing_of(id);
+        let of_listing = all.entry(listing.about());
+        of_listing
+            .or_insert_with(|| (listing, Vec::new()))
+            .1
+            .push(element);
+    }
+    all.into_values().collect()
 }

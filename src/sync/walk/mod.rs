@@ -4,6 +4,7 @@
 pub(super) mod cursor;
 pub(super) mod limit;
 pub(super) mod list_reading;
+pub(super) mod listings;
 pub(super) mod offset;
 pub(super) mod page_fill;
 pub(super) mod seen_filter;
