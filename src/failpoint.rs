@@ -70,3 +70,13 @@ pub const fn clock_error() -> TimeDelta {
 pub fn listen() -> fail::FailScenario<'static> {
     fail::FailScenario::setup()
 }
+
+/// Orders what happens at one side of a place of this process, in the syntax of `FAILPOINTS`; `off` ends it.
+///
+/// # Errors
+///
+/// An order that is not understood.
+#[cfg(feature = "failpoints")]
+pub fn order(place: &str, actions: &str) -> Result<(), String> {
+    fail::cfg(place, actions)
+}

@@ -191,7 +191,8 @@ pub struct Limits {
     /// The size at which a batch is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
     pub batch_size: usize,
-    /// The memory of the process, in bytes. What reading and loading leave free holds the hashes of stored profiles.
+    /// The memory of the process, in bytes. What reading and loading leave free holds the hashes of stored profiles; a larger table
+    /// has them in a temporary file (`TMPDIR`), of 8 bytes a profile.
     #[serde(deserialize_with = "units::size")]
     pub memory: usize,
 }

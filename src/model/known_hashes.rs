@@ -1,9 +1,51 @@
 //! A compact set of hashes of 128 bits, as a cuckoo filter: four bytes each, so that memory holds four times as many profiles as
 //! with whole hashes.
 //!
-//! Each hash is mixed with keys that are drawn for the set. The result gives a mark of 32 bits and two buckets of four places; the
+//! Each hash is mixed with keys that are drawn for the set ([`HashKeys`]). The result gives a mark of 32 bits and two buckets of four places; the
 //! mark is kept in one of these eight places. Another hash is taken for a known one if it has the same mark and the same buckets:
 //! once in five hundred million hashes, however large the set is. The next set has other keys, so that no such case lasts.
+
+use std::io;
+
+/// A set of hashes, each of which has a place of its own.
+pub trait HashPlaces: std::fmt::Debug + Send + Sync {
+    /// The number of hashes in the set.
+    fn held(&self) -> usize;
+
+    /// Whether each added hash has a place of its own.
+    fn is_complete(&self) -> bool;
+
+    /// One more than the highest place.
+    fn places(&self) -> usize;
+
+    /// The place of a hash; none if the hash is not in the set.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, if the set is in a file that cannot be read.
+    fn place(&self, hash: u128) -> io::Result<Option<usize>>;
+
+    /// Whether a look-up may wait for a disk.
+    fn may_wait(&self) -> bool;
+}
+
+/// Keys that are drawn for one set, so that what two hashes have in common by chance ends with the set.
+#[derive(Debug, Clone, Copy)]
+pub struct HashKeys([u64; 2]);
+
+impl HashKeys {
+    /// New keys.
+    pub fn drawn() -> Self {
+        Self(rand::random())
+    }
+
+    /// Mixes both halves of a hash with the keys: the product of two numbers, folded.
+    pub fn mixed(&self, hash: u128) -> u64 {
+        let [high, low] = halves(hash);
+        let [high, low] = halves(u128::from(high ^ self.0[0]) * u128::from(low ^ self.0[1]));
+        high ^ low
+    }
+}
 
 /// The places of a bucket.
 const BUCKET: usize = 4;
@@ -19,7 +61,7 @@ const FREE: u32 = 0;
 /// The set. Hashes are added first, then looked up.
 #[derive(Debug)]
 pub struct KnownHashes {
-    keys: [u64; 2],
+    keys: HashKeys,
     buckets: Vec<[u32; BUCKET]>,
     held: usize,
     /// The hashes that it was made for.
@@ -38,7 +80,7 @@ impl KnownHashes {
     pub fn with_room_for(hashes: usize) -> Self {
         let places = hashes + hashes.div_ceil(SPARE);
         Self {
-            keys: rand::random(),
+            keys: HashKeys::drawn(),
             buckets: vec![[FREE; BUCKET]; places.div_ceil(BUCKET) + LEAST],
             held: 0,
             room: hashes,
@@ -72,31 +114,6 @@ impl KnownHashes {
         self.is_complete = false;
     }
 
-    /// The number of hashes in the set.
-    pub fn held(&self) -> usize {
-        self.held
-    }
-
-    /// Whether each added hash has a place of its own.
-    pub fn is_complete(&self) -> bool {
-        self.is_complete
-    }
-
-    /// One more than the highest place.
-    pub fn places(&self) -> usize {
-        self.buckets.len() * BUCKET
-    }
-
-    /// The place of a hash; none if the hash is not in the set.
-    pub fn place(&self, hash: u128) -> Option<usize> {
-        let (mark, bucket) = self.marked(hash);
-        let within = |bucket: usize| {
-            let place = self.buckets[bucket].iter().position(|kept| *kept == mark)?;
-            Some(bucket * BUCKET + place)
-        };
-        within(bucket).or_else(|| within(self.other(bucket, mark)))
-    }
-
     /// Puts a mark into a free place of the bucket, if it has one.
     fn put(&mut self, bucket: usize, mark: u32) -> bool {
         let free = self.buckets[bucket].iter_mut().find(|place| **place == FREE);
@@ -105,7 +122,7 @@ impl KnownHashes {
 
     /// The mark of a hash, and its first bucket.
     fn marked(&self, hash: u128) -> (u32, usize) {
-        let mixed = self.mixed(hash);
+        let mixed = self.keys.mixed(hash);
         let [high, low] = [mixed >> u32::BITS, mixed & u64::from(u32::MAX)];
         let mark = u32::try_from(low).unwrap_or(FREE).max(FREE + 1);
         (mark, self.scaled(high))
@@ -127,12 +144,32 @@ impl KnownHashes {
         let scaled = (fraction * self.buckets.len() as u64) >> u32::BITS;
         usize::try_from(scaled).unwrap_or(0)
     }
+}
 
-    /// Mixes both halves of a hash with the keys: the product of two numbers, folded.
-    fn mixed(&self, hash: u128) -> u64 {
-        let [high, low] = halves(hash);
-        let [high, low] = halves(u128::from(high ^ self.keys[0]) * u128::from(low ^ self.keys[1]));
-        high ^ low
+impl HashPlaces for KnownHashes {
+    fn held(&self) -> usize {
+        self.held
+    }
+
+    fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    fn places(&self) -> usize {
+        self.buckets.len() * BUCKET
+    }
+
+    fn place(&self, hash: u128) -> io::Result<Option<usize>> {
+        let (mark, bucket) = self.marked(hash);
+        let within = |bucket: usize| {
+            let place = self.buckets[bucket].iter().position(|kept| *kept == mark)?;
+            Some(bucket * BUCKET + place)
+        };
+        Ok(within(bucket).or_else(|| within(self.other(bucket, mark))))
+    }
+
+    fn may_wait(&self) -> bool {
+        false
     }
 }
 
@@ -169,10 +206,10 @@ mod tests {
             let set = set(size, 0..size);
             assert!(set.is_complete() && set.held() == size, "of {size}");
             let places: std::collections::HashSet<usize> =
-                (0..size).filter_map(|number| set.place(hash(number))).collect();
+                (0..size).filter_map(|number| set.place(hash(number)).unwrap()).collect();
             assert_eq!(places.len(), size, "of {size}");
             assert!(places.iter().all(|place| *place < set.places()), "of {size}");
-            let others = (size..size + 20_000).filter(|number| set.place(hash(*number)).is_some());
+            let others = (size..size + 20_000).filter(|number| set.place(hash(*number)).unwrap().is_some());
             assert_eq!(others.count(), 0, "of {size}");
         }
     }
@@ -181,7 +218,7 @@ mod tests {
     fn what_has_no_room_is_left_out_and_said() {
         let set = set(10_000, 0..20_000);
         assert!(!set.is_complete() && set.held() == 10_000);
-        let found = (0..20_000).filter(|number| set.place(hash(*number)).is_some());
+        let found = (0..20_000).filter(|number| set.place(hash(*number)).unwrap().is_some());
         assert_eq!(found.count(), set.held());
     }
 
@@ -189,7 +226,7 @@ mod tests {
     fn two_hashes_that_are_the_same_are_said() {
         let mut twice = KnownHashes::with_room_for(3);
         twice.extend([1, 2, 1].map(hash));
-        assert!(!twice.is_complete() && twice.place(hash(1)).is_some());
+        assert!(!twice.is_complete() && twice.place(hash(1)).unwrap().is_some());
         assert_eq!(twice.held(), 2);
     }
 
@@ -198,7 +235,7 @@ mod tests {
         let mut set = KnownHashes::with_room_for(128);
         set.extend((0..128).map(|bit| 1 << bit));
         assert!(set.is_complete() && set.held() == 128);
-        assert!((0..127).all(|bit| set.place(3 << bit).is_none()));
+        assert!((0..127).all(|bit| set.place(3 << bit).unwrap().is_none()));
     }
 
     #[test]

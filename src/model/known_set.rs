@@ -1,30 +1,33 @@
-//! A set of hashes of stored profiles in memory. An element whose hash is in the set is stored unchanged, so that no look-up in
-//! the database is needed. The hash covers the element's bytes and so its id. No I/O: the store reads the hashes and learns of
-//! changes.
+//! A set of hashes of stored profiles, in memory or in a file. An element whose hash is in the set is stored unchanged, so that no look-up in
+//! the database is needed. The hash covers the element's bytes and so its id. The store reads the hashes and learns of changes.
 //!
 //! The set also notes which of its profiles the walk has met. A walk that met every profile of a complete set missed none of them.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::known_hashes::KnownHashes;
+use super::known_hashes::{HashPlaces, KnownHashes};
 
 /// The most changed ids since the hashes were read; with more, the set is no longer worth its memory.
 pub const MOST_CHANGED: usize = 100_000;
 
-/// How many stored profiles are known in memory.
+/// How many stored profiles are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownRows {
     /// Their number.
     pub known: usize,
     /// Whether these are all.
     pub are_all: bool,
+    /// Whether their hashes are in a file, since memory has no room for them.
+    pub in_file: bool,
 }
 
 /// The hashes, and what has happened to their profiles since they were read.
 #[derive(Debug)]
 pub struct KnownSet {
-    hashes: KnownHashes,
+    hashes: Box<dyn HashPlaces>,
+    has_all: bool,
     since: Mutex<Since>,
 }
 
@@ -45,7 +48,7 @@ struct Met {
 }
 
 impl Met {
-    fn none_of(hashes: &KnownHashes) -> Self {
+    fn none_of(hashes: &dyn HashPlaces) -> Self {
         Self {
             words: vec![0; hashes.places().div_ceil(u64::BITS as usize)],
             missing: hashes.held(),
@@ -61,24 +64,33 @@ impl Met {
 }
 
 impl KnownSet {
-    /// The number of hashes that fit into `bytes`. The bits of what was met are left out: they take a thirtieth of it.
+    /// The number of hashes that fit into `bytes` of memory. The bits of what was met are left out: they take a thirtieth of it.
     pub fn room(bytes: usize) -> usize {
         KnownHashes::most(bytes)
     }
 
-    /// The set of these hashes. `has_all`: each stored profile was among them.
-    pub fn of(hashes: KnownHashes, has_all: bool) -> Self {
-        let met = (has_all && hashes.is_complete()).then(|| Met::none_of(&hashes));
+    /// The set of these hashes. `has_all`: each stored profile was among them. Whether the walk met them all is noted in at most
+    /// `bytes` of memory, a bit each.
+    pub fn of(hashes: Box<dyn HashPlaces>, has_all: bool, bytes: usize) -> Self {
+        let has_all = has_all && hashes.is_complete();
+        let has_room = hashes.places() / 8 <= bytes;
+        let met = (has_all && has_room).then(|| Met::none_of(&*hashes));
         let changed = HashSet::new();
         Self {
             hashes,
+            has_all,
             since: Mutex::new(Since { changed, met }),
         }
     }
 
     /// Whether each stored profile had its hash in the set when it was made.
     pub fn is_complete(&self) -> bool {
-        self.since().met.is_some()
+        self.has_all
+    }
+
+    /// Whether a look-up may wait for a disk.
+    pub fn may_wait(&self) -> bool {
+        self.hashes.may_wait()
     }
 
     /// The number of hashes in the set.
@@ -89,27 +101,39 @@ impl KnownSet {
 
     /// Whether each of these `(hash of the element, hash of the id)` is stored unchanged, in order. False: not known. The walk has
     /// met the elements.
-    pub fn which(&self, asked: impl Iterator<Item = ([u8; 16], u64)>) -> Vec<bool> {
+    ///
+    /// # Errors
+    ///
+    /// A file of hashes that cannot be read. The set is of no more use.
+    pub fn which(&self, asked: &[([u8; 16], u64)]) -> io::Result<Vec<bool>> {
+        let place = |(hash, _): &([u8; 16], u64)| self.hashes.place(u128::from_be_bytes(*hash));
+        let places: Vec<Option<usize>> = asked.iter().map(place).collect::<io::Result<_>>()?;
         let mut since = self.since();
         let Since { changed, met } = &mut *since;
-        asked
-            .map(|(hash, id)| {
-                let place = self.hashes.place(u128::from_be_bytes(hash));
-                if let (Some(place), Some(met)) = (place, &mut *met) {
-                    met.note(place);
-                }
-                place.is_some() && !changed.contains(&id)
-            })
-            .collect()
+        if let Some(met) = met {
+            places.iter().flatten().for_each(|place| met.note(*place));
+        }
+        let ids = asked.iter().map(|(_, id)| id);
+        let known = ids.zip(&places);
+        Ok(known
+            .map(|(id, place)| place.is_some() && !changed.contains(id))
+            .collect())
     }
 
     /// Notes that the walk has met the profiles whose rows have these hashes. A hash that is not in the set says nothing.
-    pub fn meet(&self, stored: impl Iterator<Item = u128>) {
-        if let Some(met) = &mut self.since().met {
-            stored
-                .filter_map(|hash| self.hashes.place(hash))
-                .for_each(|place| met.note(place));
+    ///
+    /// # Errors
+    ///
+    /// A file of hashes that cannot be read. The set is of no more use.
+    pub fn meet(&self, stored: impl Iterator<Item = u128>) -> io::Result<()> {
+        if self.since().met.is_none() {
+            return Ok(());
         }
+        let places: Vec<Option<usize>> = stored.map(|hash| self.hashes.place(hash)).collect::<io::Result<_>>()?;
+        if let Some(met) = &mut self.since().met {
+            places.into_iter().flatten().for_each(|place| met.note(place));
+        }
+        Ok(())
     }
 
     /// Whether the walk has certainly met every profile that was stored when the hashes were read.
@@ -140,7 +164,7 @@ mod tests {
 
     fn set(numbers: std::ops::Range<u64>) -> KnownSet {
         let numbers: Vec<u64> = numbers.collect();
-        KnownSet::of(hashes(&numbers), true)
+        KnownSet::of(Box::new(hashes(&numbers)), true, 1 << 20)
     }
 
     fn hashes(numbers: &[u64]) -> KnownHashes {
@@ -150,7 +174,8 @@ mod tests {
     }
 
     fn knows(set: &KnownSet, numbers: impl Iterator<Item = u64>) -> Vec<bool> {
-        set.which(numbers.map(|number| (hash(number), number)))
+        let asked: Vec<_> = numbers.map(|number| (hash(number), number)).collect();
+        set.which(&asked).unwrap()
     }
 
     #[test]
@@ -171,11 +196,11 @@ mod tests {
         let edges = [u128::MAX, 0, 1, u128::MAX - 1];
         let mut hashes = KnownHashes::with_room_for(edges.len());
         hashes.extend(edges);
-        let set = KnownSet::of(hashes, true);
+        let set = KnownSet::of(Box::new(hashes), true, 1 << 20);
         for hash in edges {
-            assert_eq!(set.which([(hash.to_be_bytes(), 0)].into_iter()), [true]);
+            assert_eq!(set.which(&[(hash.to_be_bytes(), 0)]).unwrap(), [true]);
         }
-        assert_eq!(set.which([(2_u128.to_be_bytes(), 0)].into_iter()), [false]);
+        assert_eq!(set.which(&[(2_u128.to_be_bytes(), 0)]).unwrap(), [false]);
     }
 
     #[test]
@@ -200,9 +225,9 @@ mod tests {
                 "of {size}: one is left, however often the others came"
             );
             // A row that differs from its element is met by its own hash, and by no other.
-            set.meet([u128::from_be_bytes(hash(size + 7))].into_iter());
+            set.meet([u128::from_be_bytes(hash(size + 7))].into_iter()).unwrap();
             assert!(!set.all_met(), "of {size}");
-            set.meet([u128::from_be_bytes(hash(0))].into_iter());
+            set.meet([u128::from_be_bytes(hash(0))].into_iter()).unwrap();
             assert!(set.all_met(), "of {size}");
         }
         assert!(set(0..0).all_met(), "of nothing, all is met");
@@ -218,11 +243,19 @@ mod tests {
 
     #[test]
     fn a_set_that_lacks_profiles_never_says_that_all_were_met() {
-        let cut = KnownSet::of(hashes(&[0, 1]), false);
-        let twice = KnownSet::of(hashes(&[0, 1, 1]), true);
+        let cut = KnownSet::of(Box::new(hashes(&[0, 1])), false, 1 << 20);
+        let twice = KnownSet::of(Box::new(hashes(&[0, 1, 1])), true, 1 << 20);
         for set in [cut, twice] {
             assert_eq!(knows(&set, 0..2), [true, true]);
             assert!(!set.all_met());
         }
+    }
+
+    #[test]
+    fn a_set_without_memory_for_its_bits_knows_all_and_never_says_that_all_were_met() {
+        let set = KnownSet::of(Box::new(hashes(&[0, 1])), true, 1);
+        assert!(set.is_complete());
+        assert_eq!(knows(&set, 0..2), [true, true]);
+        assert!(!set.all_met());
     }
 }

@@ -1,5 +1,5 @@
-//! The hashes of stored profiles in memory, so that a full walk need not look up each element. They are read in one pass while
-//! the first page is requested, and the loading connections of the walk share them.
+//! The hashes of stored profiles in memory or in a file, so that a full walk need not look up each element in the database. They
+//! are read in one pass while the first page is requested, and the loading connections of the walk share them.
 //!
 //! Rows that other transactions change meanwhile must not be compared with these hashes. Every transaction that loads or erases
 //! profiles while a full walk is open writes a notice into `sync.walk_notices`, and the walk reads new notices before it
@@ -12,28 +12,23 @@
 //! `sync.cursors`, so that its id is protected. Whatever is not noted counts as not met, and the sweep reads the stored ids.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::TryStreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::batch::{Batch, Fingerprint, Known};
-use crate::model::known_hashes::KnownHashes;
 use crate::model::known_set::{KnownRows, KnownSet, MOST_CHANGED};
-use crate::postgres::copy::HEADER;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::hash_reading;
 use crate::postgres::load_lock::wait_for_loads;
 
 pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
 /// The most profiles that are noted as met before the hashes are there: 1 MiB.
 const MOST_MET_EARLY: usize = 65_536;
-/// The fewest hashes that there is room for: the planner may know nothing of a small table.
-const LEAST_ROOM: usize = 10_000;
-/// The bytes before a tuple's only field: the number of fields, and the field's length.
-const FRAME_BYTES: usize = 2 + 4;
 
 /// The hashes in memory for one walk.
 #[derive(Debug, Default)]
@@ -117,17 +112,17 @@ impl InMemory {
         *self.state() = State::Reading(Early::default());
     }
 
-    /// Reads the hashes of about `rows` rows, at most `most`.
+    /// Reads the hashes of about `rows` rows, into memory if they fit into `bytes`, otherwise into a file.
     pub(crate) async fn read(
         &self,
         connection: &mut PgConnection,
         rows: usize,
-        most: usize,
+        bytes: usize,
     ) -> Result<KnownRows, Error> {
         if !self.is_expected() {
             self.expect();
         }
-        let read = self.read_at_once(connection, rows, most).await;
+        let read = self.read_at_once(connection, rows, bytes).await;
         if read.is_err() {
             self.forget();
         }
@@ -138,29 +133,32 @@ impl InMemory {
         &self,
         connection: &mut PgConnection,
         rows: usize,
-        most: usize,
+        bytes: usize,
     ) -> Result<KnownRows, Error> {
         let mut transaction = connection.begin().await.doing(READING)?;
         wait_for_loads(&mut transaction).await?;
         // The rollback only releases the lock.
         transaction.rollback().await.doing(READING)?;
         let noticed_before = now(connection).await?;
-        // The number of rows is an estimate.
-        let room = (rows + rows / 4).max(LEAST_ROOM).min(most);
-        let (hashes, has_all) = hashes(connection, most, room).await?;
-        let set = KnownSet::of(hashes, has_all);
+        let set = hash_reading::read(connection, rows, bytes).await?;
         let read = KnownRows {
             known: set.len(),
             are_all: set.is_complete(),
+            in_file: set.may_wait(),
         };
         let mut state = self.state();
         *state = match std::mem::take(&mut *state) {
             State::Reading(Early { changed, met }) if set.changed_since(changed.iter().copied()) => {
-                set.meet(met.into_iter());
-                State::Ready(Ready {
-                    set: Arc::new(set),
-                    noticed_before,
-                })
+                match set.meet(met.into_iter()) {
+                    Ok(()) => State::Ready(Ready {
+                        set: Arc::new(set),
+                        noticed_before,
+                    }),
+                    Err(error) => {
+                        report(&error);
+                        State::Unknown
+                    }
+                }
             }
             _ => State::Unknown,
         };
@@ -202,10 +200,24 @@ impl InMemory {
         if let State::Ready(ready) = &mut *self.state() {
             ready.noticed_before = row.noticed_before;
         }
-        let asked = prints
+        let asked: Vec<_> = prints
             .iter()
-            .map(|print| (print.source, xxh3_64(print.id.as_bytes())));
-        Ok(Some(ready.set.which(asked)))
+            .map(|print| (print.source, xxh3_64(print.id.as_bytes())))
+            .collect();
+        let set = ready.set;
+        let known = if set.may_wait() {
+            let looking = tokio::task::spawn_blocking(move || set.which(&asked));
+            looking.await.map_err(io::Error::other).flatten()
+        } else {
+            set.which(&asked)
+        };
+        Ok(known.inspect_err(|error| self.give_up(error)).ok())
+    }
+
+    /// Looks up each element in the database from now on, since the file cannot be read.
+    fn give_up(&self, error: &io::Error) {
+        report(error);
+        self.forget();
     }
 
     /// Notes that the walk itself changes the rows of these ids.
@@ -228,10 +240,13 @@ impl InMemory {
     /// Notes that the walk has met the profiles whose rows have these hashes, as the database told.
     pub(crate) fn meet(&self, stored: impl Iterator<Item = [u8; 16]>) {
         let stored = stored.map(u128::from_be_bytes);
-        match &mut *self.state() {
-            State::Unknown => {}
-            State::Reading(early) => early.meet(stored),
-            State::Ready(ready) => ready.set.meet(stored),
+        let set = match &mut *self.state() {
+            State::Unknown => return,
+            State::Reading(early) => return early.meet(stored),
+            State::Ready(ready) => Arc::clone(&ready.set),
+        };
+        if let Err(error) = set.meet(stored) {
+            self.give_up(&error);
         }
     }
 
@@ -256,53 +271,12 @@ impl InMemory {
     }
 }
 
-/// The hashes of at most `most` stored rows, as far as there is room, and whether every stored row gave one.
-async fn hashes(
-    connection: &mut PgConnection,
-    most: usize,
-    room: usize,
-) -> Result<(KnownHashes, bool), Error> {
-    let statement =
-        format!("copy (select source_hash from blueconic.profiles limit {most}) to stdout (format binary)");
-    let mut stream = connection.copy_out_raw(&statement).await.doing(READING)?;
-    let mut hashes = KnownHashes::with_room_for(room);
-    let (mut rows, mut has_all) = (0, true);
-    let mut rest = Vec::new();
-    let mut is_in_header = true;
-    while let Some(chunk) = stream.try_next().await.doing(READING)? {
-        rest.extend_from_slice(&chunk);
-        let mut at = 0;
-        if is_in_header {
-            if rest.len() < HEADER.len() {
-                continue;
-            }
-            at = HEADER.len();
-            is_in_header = false;
-        }
-        while let Some(field) = tuple(&rest, &mut at) {
-            rows += 1;
-            // A placeholder has no hash. This program writes no hash of another length.
-            match field.try_into() {
-                Ok(hash) => hashes.add(u128::from_be_bytes(hash)),
-                Err(_) => has_all = false,
-            }
-        }
-        rest.drain(..at);
-    }
-    Ok((hashes, has_all && rows < most))
-}
-
-/// The next whole tuple, whose field may have any length; none at the end of the stream or of its received part.
-fn tuple<'bytes>(bytes: &'bytes [u8], at: &mut usize) -> Option<&'bytes [u8]> {
-    let (count, behind) = bytes.get(*at..)?.split_first_chunk::<2>()?;
-    if i16::from_be_bytes(*count) < 1 {
-        return None;
-    }
-    let (length, behind) = behind.split_first_chunk::<4>()?;
-    let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
-    let field = behind.get(..length)?;
-    *at += FRAME_BYTES + length;
-    Some(field)
+/// Reports that the file of a set cannot be read.
+fn report(error: &io::Error) {
+    tracing::warn!(
+        %error,
+        "the file of hashes cannot be read: profiles are looked up in the database for the rest of this walk"
+    );
 }
 
 /// The oldest transaction that has not ended.

@@ -21,6 +21,8 @@ mod failure_class;
 mod feed;
 mod gaps;
 mod gone;
+mod hash_file;
+mod hash_reading;
 mod known;
 mod known_in_memory;
 mod leases;

@@ -1,4 +1,4 @@
-//! What a full walk knows of stored profiles in memory, while others change them.
+//! What a full walk knows of stored profiles, in memory or from a file, while others change them.
 
 use blueconic_sync::model::batch::{Batch, Known};
 use blueconic_sync::model::lease::Lease;
@@ -71,16 +71,68 @@ async fn what_is_known_in_memory_is_not_asked_for() {
     assert_eq!(same(&mut loader, &["a"]).await, [false]);
 }
 
+/// The smallest set that memory can hold: 19 hashes.
+const LITTLE_ROOM: usize = 336;
+
+/// A walk over 25 profiles.
+async fn walk_over_25() -> (Fixture, Lease, Walk, PostgresLoader, Vec<String>) {
+    let ids: Vec<String> = (0..25).map(|number| format!("p{number:02}")).collect();
+    let borrowed: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (db, lease, walk, loader) = walk_over(&borrowed).await;
+    (db, lease, walk, loader, ids)
+}
+
+/// Whether each of the 25 is known to be stored, and one more is not.
+async fn all_are_known(loader: &mut PostgresLoader, ids: &[String]) -> bool {
+    let asked: Vec<&str> = ids.iter().map(String::as_str).chain(["q"]).collect();
+    same(loader, &asked).await == [vec![true; 25], vec![false]].concat()
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_looked_up() {
-    let ids: Vec<String> = (0..25).map(|number| format!("p{number:02}")).collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let (db, _lease, walk, mut loader) = walk_over(&ids).await;
-    // The smallest set.
-    let read = db.store.read_known(walk, 25, 336).await.unwrap();
-    assert_eq!((read.known, read.are_all), (19, false));
-    let answers = same(&mut loader, &[ids.as_slice(), &["q"]].concat()).await;
-    assert_eq!(answers, [vec![true; 25], vec![false]].concat());
+    let (db, _lease, walk, mut loader, ids) = walk_over_25().await;
+    // There were no statistics when the walk began.
+    let read = db.store.read_known(walk, 0, LITTLE_ROOM).await.unwrap();
+    assert_eq!((read.known, read.are_all, read.in_file), (19, false, false));
+    assert!(all_are_known(&mut loader, &ids).await);
+}
+
+/// One test, since failpoints are those of the process.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn a_file_holds_what_memory_cannot_and_a_disk_that_fails_costs_look_ups() {
+    use blueconic_sync::failpoint::order;
+
+    let (db, lease, walk, mut loader, ids) = walk_over_25().await;
+    let read = db.store.read_known(walk, 25, LITTLE_ROOM).await.unwrap();
+    assert_eq!((read.known, read.are_all, read.in_file), (25, true, true));
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    assert_eq!(same(&mut loader, &all[1..]).await, [true; 24]);
+    assert!(!db.store.all_known_met(walk));
+    assert_eq!(same(&mut loader, &all[..1]).await, [true]);
+    assert!(db.store.all_known_met(walk));
+    // What the walk or another transaction changes is not judged by the file.
+    load(&mut loader, batch(&["p03"], "changed")).await;
+    load(&mut incrementing(&db).await, batch(&["p04"], "changed")).await;
+    assert_eq!(same(&mut loader, &["p02", "p03", "p04"]).await, [true, false, false]);
+    change_unnoticed(&db).await;
+    let mut lane = db.profiles(&lease, Some(walk)).await;
+    assert_eq!(same(&mut lane, &["p02", "p24", "q"]).await, [true, true, false]);
+
+    // A file that cannot be read is given up, and the database answers.
+    order("hash_file/read/before", "return(error)").unwrap();
+    assert_eq!(same(&mut lane, &["p02"]).await, [false]);
+    order("hash_file/read/before", "off").unwrap();
+    assert_eq!(same(&mut lane, &["p02"]).await, [false], "it is given up for this walk");
+
+    // A file that cannot be written leaves what memory holds.
+    order("hash_file/write/before", "return(error)").unwrap();
+    let (db, _lease, walk, mut loader, ids_2) = walk_over_25().await;
+    assert_eq!(ids, ids_2);
+    let read = db.store.read_known(walk, 25, LITTLE_ROOM).await.unwrap();
+    order("hash_file/write/before", "off").unwrap();
+    assert_eq!((read.known, read.are_all, read.in_file), (19, false, false));
+    assert!(all_are_known(&mut loader, &ids).await);
 }
 
 #[tokio::test]

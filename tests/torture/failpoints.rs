@@ -100,8 +100,11 @@ const SIDES: [(&str, Scene, u32); 4] = [
 ];
 
 /// Places that need a person's authorization or a slow token: `tests/oauth` dies there. Of 100,000 rejects
-/// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`.
-const ELSEWHERE: [&str; 7] = [
+/// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`. The disk under a file of
+/// hashes fails in `tests/store/known_in_memory.rs`.
+const ELSEWHERE: [&str; 9] = [
+    "hash_file/read",
+    "hash_file/write",
     "lease/regain",
     "probe",
     "rejects/room",

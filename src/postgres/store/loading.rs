@@ -1,7 +1,7 @@
 //! Loading connections and the upkeep of tables, by the port [`LoadStore`].
 
 use crate::model::fault::Outcome;
-use crate::model::known_set::{KnownRows, KnownSet};
+use crate::model::known_set::KnownRows;
 use crate::model::lease::Lease;
 use crate::model::ports::LoadStore;
 use crate::model::position::Scope;
@@ -55,9 +55,9 @@ impl LoadStore for PostgresStore {
         let watch = session.work();
         let known = self.own.known.of(walk.id);
         let rows = usize::try_from(rows).unwrap_or(usize::MAX / 2);
-        let read = known.read(&mut session, rows, KnownSet::room(bytes));
+        let read = known.read(&mut session, rows, bytes);
         Ok(watch
-            .wait(known_in_memory::READING, WaitLimit::Minutes, read)
+            .wait(known_in_memory::READING, WaitLimit::None, read)
             .await?)
     }
 

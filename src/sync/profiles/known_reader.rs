@@ -1,4 +1,4 @@
-//! Reads the hashes of stored profiles into memory while a full walk reads its first pages.
+//! Reads the hashes of stored profiles, into memory or a file, while a full walk reads its first pages.
 
 use std::time::Duration;
 
@@ -34,18 +34,18 @@ impl<T: Store> KnownReader<T> {
         let own = store.clone();
         let reading = async move {
             match own.read_known(walk, rows, bytes).await {
-                Ok(KnownRows { known, are_all: true }) => {
-                    tracing::debug!(known, "all stored profiles are known in memory");
+                Ok(KnownRows { known, are_all: true, in_file }) => {
+                    tracing::debug!(known, in_file, "the hashes of all stored profiles are known");
                 }
                 Ok(KnownRows { known, .. }) => tracing::info!(
                     known,
-                    "{} of about {} stored profiles are known in memory, the others are looked up; `limits.memory` says how many",
+                    "{} of about {} stored profiles are known by their hashes, the others are looked up",
                     format::count(known as u64),
                     format::count(rows)
                 ),
                 Err(fault) => {
                     own.forget_known(walk);
-                    tracing::info!(%fault, "stored profiles are looked up, batch by batch, instead of being known in memory");
+                    tracing::info!(%fault, "stored profiles are looked up, batch by batch, instead of being known by their hashes");
                 }
             }
         };
