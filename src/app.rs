@@ -36,7 +36,7 @@ use crate::sync::run_spec::{
 };
 
 /// The share of `limits.memory` for reading, loading and the program itself; measured (docs/benchmarks.md).
-const WORKING_BYTES: usize = 42 * 1024 * 1024;
+const WORKING_BYTES: usize = 45 * 1024 * 1024;
 /// The most elements of a batch, if its bytes do not end it earlier.
 const BATCH_ELEMENTS: usize = 4000;
 /// How often an embedded cluster is checked. Loading waits two minutes for an unreachable database.

@@ -69,7 +69,7 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("limits.concurrent_requests", Count(1), Count(1000), "each one holds a connection"),
     from("limits.element_size", Bytes(KIB), Bytes(255 * MIB), "an element is held in memory, and PostgreSQL takes no larger JSON"),
     from("limits.batch_size", Bytes(KIB), Bytes(256 * MIB), "each load connection holds batches of this size in memory"),
-    from("limits.memory", Bytes(48 * MIB), Bytes(64 * 1024 * MIB), "reading and loading take 42 MiB themselves, and no tenant has as many profiles"),
+    from("limits.memory", Bytes(48 * MIB), Bytes(64 * 1024 * MIB), "reading and loading take 45 MiB themselves, and no tenant has as many profiles"),
     from("retry.initial_delay", Time(1), Time(HOUR), "without a delay a fault is repeated in a tight loop"),
     from("retry.max_delay", Time(1), Time(DAY), "without a delay a fault is repeated in a tight loop"),
     from("retry.give_up_after", Time(1), Time(7 * DAY), "a run that never gives up is never reported"),

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 /// Whole ids that are kept beside the hashes of a record: a sweep looks some of them up, as a check of the tenant's answers.
 pub const WITNESSES: usize = 3;
-/// Hashes that are read into memory at once: 20 MB, so that a part that is somewhat larger than the others is read in one go.
-const AT_ONCE: u64 = 2_500_000;
+/// Hashes that are read into memory at once: 12 MB, so that a part that is somewhat larger than the others is read in one go.
+const AT_ONCE: u64 = 1_500_000;
 
-/// Rows of one part of a large table, about: their hashes take 16 MB.
-pub const PART_ROWS: u64 = 2_000_000;
+/// Rows of one part of a large table, about: their hashes take 10 MB.
+pub const PART_ROWS: u64 = 1_200_000;
 /// Ids of the sample for each part, so that the largest part is hardly larger than the others.
 pub const SAMPLED: u64 = 100;
 

@@ -24,7 +24,7 @@ use crate::postgres::{boundary, leases, leaving, missing, moving, seen};
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
 /// Stored ids that are compared at once.
-const IDS_AT_ONCE: i64 = 50_000;
+const IDS_AT_ONCE: i64 = 20_000;
 
 /// Finds the rows that a sweep may remove, and writes them down for its steps: each stored id is looked for among the hashes that
 /// the walk recorded, part by part of the table.

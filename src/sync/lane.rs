@@ -222,6 +222,8 @@ impl<S: Source, T: Store> Lane<S, T> {
         queue: Arc<Mutex<mpsc::Receiver<QueuedBatch>>>,
         mut flush: watch::Receiver<bool>,
     ) {
+        // Not before: reading the hashes takes one of the loading connections.
+        self.transfer.hashes_are_read().await;
         // The connection is opened while the first page is on its way. A failure is reported with the first batch, if
         // there is one.
         if let Err(fault) = self.loader().await {

@@ -12,7 +12,7 @@ use crate::model::position::{CursorPosition, Position, Scope};
 use crate::model::status::RunStatus;
 
 use closing::{FullWalk, after_full_walk, finish};
-use known_reader::KnownReader;
+use known_reader::{KnownReader, nothing_to_read};
 use opening::open;
 use stored::{give_up, id_hasher, walk_of};
 
@@ -284,6 +284,9 @@ async fn transfer<S: Source, T: Store>(
     } else {
         TableState::of(stored)
     };
+    let bytes = context.bounds.known_bytes;
+    let is_worth_it = start.range.is_none() && !table.reads_children() && stored > 0 && bytes > 0;
+    let known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
     let transfer = Transfer {
         source: Arc::clone(context.source),
         store: store.clone(),
@@ -297,10 +300,8 @@ async fn transfer<S: Source, T: Store>(
         id_hasher: id_hasher(&start),
         seen_filter: SeenFilter::default(),
         stored,
+        hashes_read: known.as_ref().map_or_else(nothing_to_read, KnownReader::is_done),
     };
-    let bytes = context.bounds.known_bytes;
-    let is_worth_it = start.range.is_none() && !table.reads_children() && stored > 0 && bytes > 0;
-    let known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
     let mut walked = Box::pin(pipeline::run(Arc::new(transfer), start)).await?;
     if let Some(mut known) = known {
         walked.all_met = known.all_met().await;

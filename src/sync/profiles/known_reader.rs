@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::format;
@@ -19,11 +20,20 @@ pub(super) struct KnownReader<T: Store> {
     store: T,
     walk: Walk,
     reading: AbortOnDropHandle<()>,
+    /// Cancelled once the task has ended, however it ended.
+    is_done: CancellationToken,
+}
+
+/// The token of a walk without hashes to read.
+pub(super) fn nothing_to_read() -> CancellationToken {
+    let done = CancellationToken::new();
+    done.cancel();
+    done
 }
 
 impl<T: Store> KnownReader<T> {
-    /// Starts to read about `rows` rows, as far as they fit into `bytes`. Until the task is done, or if it fails, each profile is
-    /// looked up in the database.
+    /// Starts to read about `rows` rows, as far as they fit into `bytes`. If the task fails or takes long, each profile is
+    /// looked up in the database meanwhile.
     pub(super) fn read(store: &T, walk: Walk, rows: u64, bytes: usize) -> Self {
         let bytes = if rows > KnownSet::room(bytes) as u64 {
             bytes.saturating_sub(LOOKUP_BYTES)
@@ -32,7 +42,10 @@ impl<T: Store> KnownReader<T> {
         };
         store.expect_known(walk);
         let own = store.clone();
+        let is_done = CancellationToken::new();
+        let done = is_done.clone().drop_guard();
         let reading = async move {
+            let _done = done;
             match own.read_known(walk, rows, bytes).await {
                 Ok(KnownRows { known, are_all: true, in_file }) => {
                     tracing::debug!(known, in_file, "the hashes of all stored profiles are known");
@@ -53,7 +66,13 @@ impl<T: Store> KnownReader<T> {
             store: store.clone(),
             walk,
             reading: AbortOnDropHandle::new(tokio::spawn(reading)),
+            is_done,
         }
+    }
+
+    /// A token that is cancelled once the hashes are read, or are not going to be.
+    pub(super) fn is_done(&self) -> CancellationToken {
+        self.is_done.clone()
     }
 
     /// Whether the walk, whose batches are all loaded, has certainly met every stored profile.
