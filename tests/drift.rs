@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::database::Database;
 use crate::support::eventually;
+use crate::support::ports::free;
 use crate::support::program::{Ended, Program};
 use crate::support::scripted::{Asked, Scripted, list, scripted, segments};
 
@@ -206,10 +207,7 @@ async fn a_backfill_notes_the_release_and_what_differs_once_a_day() {
 async fn the_service_compares_by_its_schedule_and_shows_what_breaks() {
     let database = Database::empty().await;
     let tenant = tenant(vec![(200, document("104.0", "entries"))]).await;
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = free();
     let program = program(&tenant.url, &database.url);
     let mut service = program.start(&["serve", "--bind", &address.to_string()]);
     let metrics = eventually("the metrics show the drift", Duration::from_mins(1), async || {

@@ -6,15 +6,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::support::database::Database;
+use crate::support::ports::free;
 use crate::support::program::{LONG, Program};
 use crate::support::registry::names;
 use crate::support::truth::{assert_equal, assert_profiles_equal};
 use crate::support::{Scene, eventually, scene, small};
-
-/// An address that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;

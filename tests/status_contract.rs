@@ -2,12 +2,12 @@
 //! reads is still there, of the same kind. `tests/golden/status.json` holds the document with kinds in place of values that
 //! differ from run to run.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use simulated_tenant::settings::{AuditOrder, Settings};
 
+use crate::support::ports::free;
 use crate::support::{Scene, eventually, scene, small};
 
 const GOLDEN: &str = include_str!("golden/status.json");
@@ -98,7 +98,7 @@ async fn the_status_has_the_keys_and_kinds_of_the_contract() {
     assert_eq!(found, wanted, "found:\n{found:#}");
 
     // The service tells the same.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free();
     let mut service = program.start(&["serve", "--bind", &address.to_string()]);
     let served = eventually("it serves", Duration::from_mins(1), async || {
         assert!(!service.has_ended(), "it has ended:\n{}", service.stderr());

@@ -187,6 +187,7 @@ fn halves(number: u128) -> [u64; 2] {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -205,8 +206,9 @@ mod tests {
         for size in [0, 1, 2, 3, 40, 1000, 2047, 2048, 4095, 4096, 100_003] {
             let set = set(size, 0..size);
             assert!(set.is_complete() && set.held() == size, "of {size}");
-            let places: std::collections::HashSet<usize> =
-                (0..size).filter_map(|number| set.place(hash(number)).unwrap()).collect();
+            let places: std::collections::HashSet<usize> = (0..size)
+                .filter_map(|number| set.place(hash(number)).unwrap())
+                .collect();
             assert_eq!(places.len(), size, "of {size}");
             assert!(places.iter().all(|place| *place < set.places()), "of {size}");
             let others = (size..size + 20_000).filter(|number| set.place(hash(*number)).unwrap().is_some());

@@ -129,7 +129,9 @@ impl KnownSet {
         if self.since().met.is_none() {
             return Ok(());
         }
-        let places: Vec<Option<usize>> = stored.map(|hash| self.hashes.place(hash)).collect::<io::Result<_>>()?;
+        let places: Vec<Option<usize>> = stored
+            .map(|hash| self.hashes.place(hash))
+            .collect::<io::Result<_>>()?;
         if let Some(met) = &mut self.since().met {
             places.into_iter().flatten().for_each(|place| met.note(place));
         }
@@ -155,6 +157,7 @@ impl KnownSet {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -225,7 +228,8 @@ mod tests {
                 "of {size}: one is left, however often the others came"
             );
             // A row that differs from its element is met by its own hash, and by no other.
-            set.meet([u128::from_be_bytes(hash(size + 7))].into_iter()).unwrap();
+            set.meet([u128::from_be_bytes(hash(size + 7))].into_iter())
+                .unwrap();
             assert!(!set.all_met(), "of {size}");
             set.meet([u128::from_be_bytes(hash(0))].into_iter()).unwrap();
             assert!(set.all_met(), "of {size}");

@@ -142,7 +142,11 @@ impl HashPlaces for HashFile {
     fn place(&self, hash: u128) -> io::Result<Option<usize>> {
         failpoint::at("hash_file/read", Side::Before)?;
         let wanted = self.keys.mixed(hash);
-        let Some(block) = self.firsts.partition_point(|first| *first <= wanted).checked_sub(1) else {
+        let Some(block) = self
+            .firsts
+            .partition_point(|first| *first <= wanted)
+            .checked_sub(1)
+        else {
             return Ok(None);
         };
         let start = block * BLOCK;
@@ -174,6 +178,7 @@ fn numbers_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::collections::HashSet;
 
@@ -197,7 +202,9 @@ mod tests {
         for size in [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 100_003, 600_000] {
             let file = file(0..size);
             assert!(file.is_complete() && file.held() == size, "of {size}");
-            let places: HashSet<usize> = (0..size).filter_map(|number| file.place(hash(number)).unwrap()).collect();
+            let places: HashSet<usize> = (0..size)
+                .filter_map(|number| file.place(hash(number)).unwrap())
+                .collect();
             assert_eq!(places.len(), size, "of {size}");
             assert!(places.iter().all(|place| *place < file.places()), "of {size}");
             let others = (size..size + 20_000).filter(|number| file.place(hash(*number)).unwrap().is_some());

@@ -20,7 +20,11 @@ const FRAME_BYTES: usize = 2 + 4;
 const AT_ONCE: usize = 8192;
 
 /// Reads the hashes of about `rows` rows. Where they do not fit into `bytes` and no file can be written, the set has those that fit.
-pub(crate) async fn read(connection: &mut PgConnection, rows: usize, bytes: usize) -> Result<KnownSet, Error> {
+pub(crate) async fn read(
+    connection: &mut PgConnection,
+    rows: usize,
+    bytes: usize,
+) -> Result<KnownSet, Error> {
     let most = KnownSet::room(bytes);
     if rows > most {
         let read = match HashFileBuilder::new() {
@@ -58,7 +62,9 @@ impl Kept {
                 kept.extend(hashes);
                 Self::Memory(kept)
             }
-            Self::File(Ok(mut file)) => Self::File(at_the_disk(move || file.add(&hashes).map(|()| file)).await),
+            Self::File(Ok(mut file)) => {
+                Self::File(at_the_disk(move || file.add(&hashes).map(|()| file)).await)
+            }
             failed @ Self::File(Err(_)) => failed,
         }
     }

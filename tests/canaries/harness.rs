@@ -1,7 +1,6 @@
 //! Runs every command with each grant and each log format, and searches everything that they leave behind.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,6 +21,7 @@ use super::searcher::Searcher;
 use super::wrong;
 use crate::support::oauth::browser::Browser;
 use crate::support::oauth::server::redirect_url;
+use crate::support::ports::free;
 use crate::support::program::{Ended, LONG, Program, Running};
 use crate::support::{eventually, small};
 
@@ -36,10 +36,6 @@ fn unique(marks: &str) -> String {
 fn key() -> String {
     let bytes = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()];
     STANDARD.encode(bytes.concat())
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// What the program is given, and nobody else may learn.

@@ -1,7 +1,6 @@
 //! nginx and Caddy before a tenant: they end TLS, compress, chunk and buffer as they do at companies all over, and
 //! not as our simulated tenant does.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,6 +8,7 @@ use tempfile::TempDir;
 
 use super::certificates::{Certificate, HOST, shown};
 use super::process::Process;
+use crate::support::ports::free;
 
 /// Which server, and how it compresses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,8 @@ impl Front {
     pub(crate) async fn start(kind: Kind, upstream: &str, certificate: &Certificate) -> Self {
         let folder = TempDir::new().unwrap();
         let log = folder.path().join("access.log");
-        let port = free_port();
+        // Neither server tells which port it got.
+        let port = free().port();
         let settings = match kind {
             Kind::NginxGzip => nginx(folder.path(), port, upstream, certificate, GZIP, ""),
             Kind::NginxBrotli => {
@@ -82,12 +83,6 @@ impl Front {
         };
         log.lines().map(read).collect()
     }
-}
-
-/// A port that was free a moment ago: neither server tells which one it got.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((HOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 const GZIP: &str = "gzip on; gzip_types application/json; gzip_min_length 1;";

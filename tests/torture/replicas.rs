@@ -1,12 +1,12 @@
 //! Two services on one database, while the tenant changes: no job overlaps itself or runs twice for one time, and when
 //! one is killed the other takes over.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use simulated_tenant::settings::Settings;
 
+use crate::support::ports::free;
 use crate::support::program::{LONG, Program, Running};
 use crate::support::truth::assert_profiles_equal;
 use crate::support::{Scene, eventually, scene, small};
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A replica with a schedule of its own.
 fn replica(program: &Program, number: u64) -> Running {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free();
     let (increments, walks) = if number.is_multiple_of(2) {
         ("* * * * * *", "*/3 * * * * *")
     } else {

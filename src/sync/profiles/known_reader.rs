@@ -47,7 +47,11 @@ impl<T: Store> KnownReader<T> {
         let reading = async move {
             let _done = done;
             match own.read_known(walk, rows, bytes).await {
-                Ok(KnownRows { known, are_all: true, in_file }) => {
+                Ok(KnownRows {
+                    known,
+                    are_all: true,
+                    in_file,
+                }) => {
                     tracing::debug!(known, in_file, "the hashes of all stored profiles are known");
                 }
                 Ok(KnownRows { known, .. }) => tracing::info!(

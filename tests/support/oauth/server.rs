@@ -1,7 +1,5 @@
 //! An authorization server as the scenarios need it, and the simulated tenant as one.
 
-use std::net::TcpListener;
-
 use serde_json::Value;
 use simulated_tenant::faults::Route;
 use simulated_tenant::settings::Settings;
@@ -9,6 +7,7 @@ use simulated_tenant::tenant::{Tenant, start};
 
 use super::browser::Browser;
 use crate::support::database::Database;
+use crate::support::ports::free;
 use crate::support::program::Program;
 use crate::support::small;
 
@@ -39,14 +38,9 @@ pub(crate) async fn is_active(server: &impl AuthorizationServer, token: &str) ->
     answer["active"].as_bool().unwrap()
 }
 
-/// An address for `login` to listen on: a port that was free a moment ago.
+/// An address for `login` to listen on.
 pub(crate) fn redirect_url() -> String {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    format!("http://127.0.0.1:{port}/callback")
+    format!("http://{}/callback", free())
 }
 
 /// The binary, before or after a person signed in.
