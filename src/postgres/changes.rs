@@ -188,10 +188,11 @@ impl Changes {
     /// Takes back that rows were inserted: this transaction has removed them again.
     pub(crate) fn not_inserted(&mut self, table: ChangedTable, keys: &HashSet<&str>) {
         for change in &mut self.found {
-            if change.table == table.name && change.operation == INSERTED {
-                if let Some(inserted) = &mut change.keys {
-                    inserted.retain(|key| !keys.contains(key.as_str()));
-                }
+            if change.table == table.name
+                && change.operation == INSERTED
+                && let Some(inserted) = &mut change.keys
+            {
+                inserted.retain(|key| !keys.contains(key.as_str()));
             }
         }
         self.found
