@@ -164,7 +164,7 @@ async fn ask_with<T: TokenStore>(
         Outcome::Ok(())
     };
     tokio::select! {
-        begun = begin => begun?,
+        signed_in = begin => signed_in?,
         () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first question")),
     }
     Ok(run::run(client, Arc::clone(&clock), &subject, &shutdown.token()).await)
@@ -224,20 +224,16 @@ fn text(report: &Report) -> String {
 }
 
 fn block(finding: &Finding) -> String {
-    let mut text = format!(
-        "\n{}: {}\n  {}\n  assumed  {}",
+    let (found, follows) = match &finding.found {
+        Some(found) => (format!("\n  found    {found}"), "follows"),
+        None => (String::new(), "why not"),
+    };
+    format!(
+        "\n{}: {}\n  {}\n  assumed  {}{found}\n  {follows}  {}",
         finding.question,
         finding.state.words(),
         finding.asks,
-        finding.assumed
-    );
-    let follows = match &finding.found {
-        Some(found) => {
-            text.push_str(&format!("\n  found    {found}"));
-            "follows"
-        }
-        None => "why not",
-    };
-    text.push_str(&format!("\n  {follows}  {}", finding.follows));
-    text
+        finding.assumed,
+        finding.follows
+    )
 }

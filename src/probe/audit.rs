@@ -156,13 +156,11 @@ async fn fullness(prober: &mut Prober<'_>) -> Answer {
     if direction(&came) == Direction::OldestFirst && number < asked {
         let last = came.last().copied().unwrap_or(from);
         more = dates(prober, last, asked).await?.len() as u64;
-        found.push_str(&format!(
-            "; after the last one of the short answer {}",
-            match more {
-                0 => "none follows".to_owned(),
-                more => format!("{} follow", format::count(more)),
-            }
-        ));
+        let follow = match more {
+            0 => "none follows".to_owned(),
+            more => format!("{} follow", format::count(more)),
+        };
+        found = format!("{found}; after the last one of the short answer {follow}");
     }
     if more > 0 {
         let page_size = number.to_string();

@@ -180,7 +180,7 @@ async fn scopes(prober: &mut Prober<'_>) -> Answer {
         ("no clear answer", unclear),
     ] {
         if !scopes.is_empty() {
-            found.push_str(&format!("; {what}: {}", words::list(&scopes)));
+            found = format!("{found}; {what}: {}", words::list(&scopes));
         }
     }
     if !is_missed {

@@ -154,10 +154,11 @@ async fn refused(prober: &mut Prober<'_>) -> Answer {
         .cloned();
     if let Some(other) = other {
         let request = requests::profiles(scope, &walked.id, &other.cursor, COUNT);
-        found.push_str(&match prober.ask(&request).await?.status {
-            200 => "; a cursor of the other read path is taken".to_owned(),
-            status => format!("; a cursor of the other read path: HTTP {status}"),
-        });
+        let taken = match prober.ask(&request).await?.status {
+            200 => " is taken".to_owned(),
+            status => format!(": HTTP {status}"),
+        };
+        found = format!("{found}; a cursor of the other read path{taken}");
     }
     Ok(match status {
         400 => Found::as_assumed(found).so("nothing: the walk starts over"),

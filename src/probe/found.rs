@@ -12,7 +12,7 @@ pub(super) struct Found {
     /// Whether the tenant is as assumed.
     pub(super) is_as_assumed: bool,
     /// What was found.
-    pub(super) found: String,
+    pub(super) answer: String,
     /// What follows.
     pub(super) follows: String,
     /// The settings that it proposes.
@@ -24,7 +24,7 @@ impl Found {
     pub(super) fn as_assumed(found: impl Into<String>) -> Self {
         Self {
             is_as_assumed: true,
-            found: found.into(),
+            answer: found.into(),
             follows: "nothing: the program works so".to_owned(),
             proposals: Vec::new(),
         }

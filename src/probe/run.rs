@@ -91,7 +91,7 @@ fn finding(question: &Question, answer: Answer) -> Finding {
             } else {
                 State::Differs
             },
-            found: Some(found.found),
+            found: Some(found.answer),
             follows: found.follows,
             proposals: found.proposals,
             ..base

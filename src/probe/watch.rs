@@ -125,7 +125,7 @@ mod tests {
         let lateness = watch.lateness();
         assert_eq!(
             (lateness.measured, lateness.at_least, lateness.bound()),
-            (2, Some(Duration::from_secs(60)), Some(Duration::from_secs(70)))
+            (2, Some(Duration::from_mins(1)), Some(Duration::from_secs(70)))
         );
         // After an answer that was cut nothing is known to be late.
         watch.take(at(30), false, [dated(4, -500)]);
