@@ -45,10 +45,6 @@ impl Slot {
 /// The position of a walk, by the kind of its listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "walk", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few of them for each page, and most are the large one"
-)]
 pub enum Position {
     /// A listing paged by `startIndex` and `count`.
     Offset(OffsetPosition),
