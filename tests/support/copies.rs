@@ -13,7 +13,7 @@ pub(crate) struct Copies<'database>(&'database Database);
 impl<'database> Copies<'database> {
     /// Copies every table, and remembers the newest change.
     pub(crate) async fn of(database: &'database Database) -> Self {
-        eventually("the feed has begun", Duration::from_secs(60), async || {
+        eventually("the feed has begun", Duration::from_mins(1), async || {
             (database.count("blueconic.changes").await > 0).then_some(())
         })
         .await;
@@ -39,15 +39,15 @@ impl<'database> Copies<'database> {
            )";
         eventually(
             "the feed shows every change",
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             async || (self.0.count(last).await == 0).then_some(()),
         )
         .await;
         let mut differing = Vec::new();
-        let lost = "kept.place as p where not exists (
+        let gone = "kept.place as p where not exists (
              select from blueconic.changes as c where (c.changed_by, c.change_id) = (p.changed_by, p.change_id)
            )";
-        assert_eq!(self.0.count(lost).await, 0, "the feed does not lead here");
+        assert_eq!(self.0.count(gone).await, 0, "the feed does not lead here");
         for table in tables() {
             self.0.run(&follow(table)).await;
             let differences = self.0.count(&differences(table)).await;
