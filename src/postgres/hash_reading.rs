@@ -10,8 +10,8 @@ use crate::model::known_set::KnownSet;
 use crate::postgres::copy::HEADER;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::hash_file::HashFileBuilder;
-use crate::postgres::known_in_memory::READING;
 
+pub(crate) const READING: &str = "reading what is known of the profiles";
 /// The fewest hashes that there is room for in memory: the planner may know nothing of a small table.
 const LEAST_ROOM: usize = 10_000;
 /// The bytes before a tuple's only field: the number of fields, and the field's length.

@@ -22,10 +22,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::model::batch::{Batch, Fingerprint, Known};
 use crate::model::known_set::{KnownRows, KnownSet, MOST_CHANGED};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::hash_reading;
+use crate::postgres::hash_reading::{self, READING};
 use crate::postgres::load_lock::wait_for_loads;
 
-pub(crate) const READING: &str = "reading what is known of the profiles";
 const NOTICING: &str = "telling open walks of changes";
 /// The most profiles that are noted as met before the hashes are there: 1 MiB.
 const MOST_MET_EARLY: usize = 65_536;

@@ -80,7 +80,7 @@ impl Follower {
 
     /// Follows until the copy is the table. Transactions of other tests' databases delay the feed. Never copies everything.
     async fn catches_up(&self) {
-        eventually("the copy is the table", Duration::from_secs(60), async || {
+        eventually("the copy is the table", Duration::from_mins(1), async || {
             assert_eq!(self.step().await, "followed");
             (self.differences().await == 0).then_some(())
         })
@@ -89,7 +89,7 @@ impl Follower {
 
     /// Copies everything once the feed has a row to stand at.
     async fn begins(&self) {
-        eventually("the feed has begun", Duration::from_secs(60), async || {
+        eventually("the feed has begun", Duration::from_mins(1), async || {
             (self.step().await == "followed").then_some(())
         })
         .await;

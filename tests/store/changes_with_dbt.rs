@@ -85,7 +85,7 @@ async fn differences(db: &Fixture) -> i64 {
 }
 
 async fn catches_up(db: &Fixture) {
-    eventually("the model is the table", Duration::from_secs(60), async || {
+    eventually("the model is the table", Duration::from_mins(1), async || {
         dbt_run(db, true).await;
         (differences(db).await == 0).then_some(())
     })
@@ -124,7 +124,7 @@ async fn an_incremental_model_follows_the_feed_and_reads_everything_where_it_mus
     )
     .await;
     load(&mut loader, batch(&[("d", 2)])).await;
-    eventually("the change is followed", Duration::from_secs(60), async || {
+    eventually("the change is followed", Duration::from_mins(1), async || {
         dbt_run(&db, true).await;
         (differences(&db).await == 1).then_some(())
     })

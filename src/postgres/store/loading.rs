@@ -7,7 +7,7 @@ use crate::model::ports::LoadStore;
 use crate::model::position::Scope;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
-use crate::postgres::known_in_memory;
+use crate::postgres::hash_reading;
 use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::Pools;
 use crate::postgres::upkeep::{self, Build};
@@ -56,9 +56,7 @@ impl LoadStore for PostgresStore {
         let known = self.own.known.of(walk.id);
         let rows = usize::try_from(rows).unwrap_or(usize::MAX / 2);
         let read = known.read(&mut session, rows, bytes);
-        Ok(watch
-            .wait(known_in_memory::READING, WaitLimit::None, read)
-            .await?)
+        Ok(watch.wait(hash_reading::READING, WaitLimit::None, read).await?)
     }
 
     fn all_known_met(&self, walk: Walk) -> bool {
