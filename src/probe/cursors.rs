@@ -166,9 +166,10 @@ async fn refused(prober: &mut Prober<'_>) -> Answer {
             found,
             "a cursor that is lost cannot be told from one that is known: the totals of a walk show it",
         ),
+        402 | 404..=428 => Found::differs(found, "nothing: the walk starts over after such a refusal, too"),
         _ => Found::differs(
             found,
-            "a walk whose cursor is refused fails in place of starting over: `reset profiles` helps; report this",
+            "it looks like a failure of the tenant: two runs end at that page before the walk starts over",
         ),
     })
 }
