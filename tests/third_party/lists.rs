@@ -169,7 +169,7 @@ impl VendorList {
             let cells = cells.map(|column| {
                 let cell = match column.source {
                     "" => Cell::Text(parent.cloned()),
-                    REST => Cell::Json(rest(columns, element)),
+                    REST => Cell::Json(self.rest(element)),
                     _ => cell(column, element),
                 };
                 (column.name, cell)
@@ -189,6 +189,17 @@ impl VendorList {
                 .flat_map(|parent| -> Vec<Expected> { of(Some(parent)) })
                 .collect(),
         }
+    }
+
+    /// The members that neither a column nor the list's owner holds as a whole.
+    fn rest(&self, element: &Value) -> Value {
+        let columns = self.description.table.columns.iter();
+        let owner = self.description.as_list().unwrap().owner;
+        let whole: Vec<&str> = columns.map(|column| column.source).chain(owner).collect();
+        let members = element.as_object().unwrap().iter();
+        let rest = members.filter(|(name, value)| !value.is_null() && !whole.contains(&name.as_str()));
+        let rest = rest.map(|(name, value)| (name.clone(), plain(value)));
+        rest.collect::<serde_json::Map<_, _>>().into()
     }
 
     /// The columns of its key.
@@ -224,16 +235,6 @@ pub(crate) fn plain(value: &Value) -> Value {
         }
         other => other.clone(),
     }
-}
-
-/// The members that no column holds as a whole.
-fn rest(columns: &[Column], element: &Value) -> Value {
-    let members = element.as_object().unwrap().iter();
-    let rest = members.filter(|(name, value)| {
-        !value.is_null() && !columns.iter().any(|column| column.source == name.as_str())
-    });
-    let rest = rest.map(|(name, value)| (name.clone(), plain(value)));
-    rest.collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The value at a path.
