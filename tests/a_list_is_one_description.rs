@@ -335,10 +335,12 @@ fn names(list: &Description) -> Vec<String> {
 const KNOWN_BY_HEART: [&str; 4] = ["segments", "profile_properties", "groups", "group_properties"];
 
 /// Some are more than a list in the source, too: profiles have a member of that name, and so has the answer of `--verify`; the demo
-/// asks a question of the table of segments.
-const IN_THE_SOURCE: [(&str, &str); 5] = [
+/// asks a question of the table of segments, and a probe asks the tenant for segments and for the catalogue of properties.
+const IN_THE_SOURCE: [(&str, &str); 7] = [
     ("segments", "src/commands/demo.rs"),
     ("segments", "src/commands/verification.rs"),
+    ("segments", "src/probe/"),
+    ("profile_properties", "src/probe/profiles.rs"),
     ("segments", "src/resources/profile_row"),
     ("segments", "src/resources/profiles.rs"),
     ("groups", "src/resources/memberships.rs"),
