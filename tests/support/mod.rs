@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod copies;
 pub(crate) mod database;
+pub(crate) mod deaths;
 pub(crate) mod described;
 pub(crate) mod fixture;
 pub(crate) mod gateway;
