@@ -42,7 +42,7 @@ const BATCH_ELEMENTS: usize = 4000;
 /// How often an embedded cluster is checked. Loading waits two minutes for an unreachable database.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of a command waits for a token request: a lost answer may mean a lost authorization.
-const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
+pub const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// Look-ups by id that each sweep may make, also where the next full walk is close. At half of the default rate: about an hour.
 const LOOKUPS: u64 = 10_000;
 /// The share of the rate that a sweep looks up at: half of it is left to increments and lists.

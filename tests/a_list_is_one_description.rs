@@ -334,8 +334,8 @@ fn names(list: &Description) -> Vec<String> {
 /// that the simulated tenant, the tests and the queries of the documents know them.
 const KNOWN_BY_HEART: [&str; 4] = ["segments", "profile_properties", "groups", "group_properties"];
 
-/// Some are more than a list in the source, too: profiles have a member of that name, and so has the answer of `--verify`; the demo
-/// asks a question of the table of segments, and a probe asks the tenant for segments and for the catalogue of properties.
+/// Some are more than a list in the source, too. Profiles have a member of that name, and so has the answer of `--verify`. The demo
+/// asks a question of the table of segments. A probe asks the tenant for segments and for the catalogue of properties.
 const IN_THE_SOURCE: [(&str, &str); 7] = [
     ("segments", "src/commands/demo.rs"),
     ("segments", "src/commands/verification.rs"),

@@ -29,8 +29,6 @@ use super::{backfill, check, output};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a token request may go on after the probe.
-const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
 
 /// A database that keeps the report.
 struct Kept {
@@ -137,7 +135,7 @@ async fn ask(
             let store = kept.as_ref().map_err(Clone::clone)?.store.clone();
             let client = Client::new(&settings, store, Arc::clone(&clock))?;
             let asked = ask_with(&client, &settings, subject, false, shutdown).await;
-            if !client.close_token(TOKEN_ON_ITS_WAY).await {
+            if !client.close_token(app::TOKEN_ON_ITS_WAY).await {
                 tracing::warn!("a token request was under way; its result is lost");
             }
             asked

@@ -1,5 +1,5 @@
-//! How late something appears: the same question is asked again and again, and what an answer has that the one before had not was
-//! late by no more than the time since its date, and by no less than that of the answer before.
+//! How late something appears. The same question is asked again and again. What an answer has for the first time was late by no more
+//! than the time since its date. At the answer before it was missing, which bounds its lateness from below.
 
 use std::collections::HashSet;
 use std::time::Duration;

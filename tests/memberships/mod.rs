@@ -6,7 +6,6 @@ mod leaving;
 mod loading;
 mod tenant;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use blueconic_sync::app::{App, Overrides};
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::support::database::Database;
 use crate::support::described::{run, variables};
-use crate::support::scripted::{Answer, Asked, Scripted, scripted, segments};
+use crate::support::scripted::{Answer, Asked, Profiles, Scripted, scripted};
 
 /// The settings of groups and stages.
 const BOTH: [&str; 2] = [
@@ -58,15 +57,7 @@ fn profile(id: &str, name: &str, groups: &[(&str, &str)], stages: &[(&str, &str)
 
 /// What a tenant holds.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<Held>>);
-
-#[derive(Default)]
-struct Held {
-    /// The profiles of its segment.
-    profiles: BTreeMap<String, Value>,
-    /// Answers to look-ups of ids that it does not list.
-    unlisted: BTreeMap<String, Value>,
-}
+struct World(Arc<Mutex<Profiles>>);
 
 impl World {
     fn put(&self, id: &str, groups: &[(&str, &str)], stages: &[(&str, &str)]) {
@@ -74,12 +65,11 @@ impl World {
     }
 
     fn put_raw(&self, profile: Value) {
-        let id = profile["id"].as_str().unwrap().to_owned();
-        self.0.lock().unwrap().profiles.insert(id, profile);
+        self.0.lock().unwrap().put(profile);
     }
 
     fn remove(&self, id: &str) {
-        self.0.lock().unwrap().profiles.remove(id).unwrap();
+        self.0.lock().unwrap().remove(id);
     }
 
     fn answers(&self, id: &str, profile: Value) {
@@ -87,10 +77,6 @@ impl World {
     }
 
     fn answer(&self, asked: &Asked) -> Answer {
-        let held = self.0.lock().unwrap();
-        if asked.path == "/segments" {
-            return segments(asked);
-        }
         // No look-up brings groups.
         let expanded = |mut profile: Value| {
             if asked.text("expand") != "profiles.profile.groups" {
@@ -98,19 +84,7 @@ impl World {
             }
             profile
         };
-        if let Some(id) = asked.path.strip_prefix("/profiles/") {
-            let found = held.profiles.get(id).or_else(|| held.unlisted.get(id)).cloned();
-            return found.map_or((404, json!({})), |profile| (200, expanded(profile)));
-        }
-        let start: usize = asked.text("cursor").parse().unwrap_or(0);
-        let end = (start + asked.number("count")).min(held.profiles.len());
-        let page = held.profiles.values().skip(start).take(end - start).cloned();
-        let page: Vec<Value> = page.map(expanded).collect();
-        let next = (end < held.profiles.len()).then(|| end.to_string());
-        (
-            200,
-            json!({"totalResults": held.profiles.len(), "profiles": page, "nextCursor": next}),
-        )
+        self.0.lock().unwrap().answer(asked, expanded)
     }
 
     async fn tenant(&self) -> Scripted {

@@ -108,3 +108,43 @@ pub(crate) fn segments(asked: &Asked) -> Answer {
         &1.into(),
     )
 }
+
+/// The profiles of a tenant, whose pages go on by number.
+#[derive(Default)]
+pub(crate) struct Profiles {
+    /// Those of its segment.
+    pub(crate) listed: BTreeMap<String, Value>,
+    /// Answers to look-ups of ids that it does not list.
+    pub(crate) unlisted: BTreeMap<String, Value>,
+}
+
+impl Profiles {
+    pub(crate) fn put(&mut self, profile: Value) {
+        let id = profile["id"].as_str().unwrap().to_owned();
+        self.listed.insert(id, profile);
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.listed.remove(id).unwrap();
+    }
+
+    /// Answers a request for the segments, for a page or for one profile. `expanded` leaves out what the request did not ask for.
+    pub(crate) fn answer(&self, asked: &Asked, expanded: impl Fn(Value) -> Value) -> Answer {
+        if asked.path == "/segments" {
+            return segments(asked);
+        }
+        if let Some(id) = asked.path.strip_prefix("/profiles/") {
+            let found = self.listed.get(id).or_else(|| self.unlisted.get(id)).cloned();
+            return found.map_or((404, json!({})), |profile| (200, expanded(profile)));
+        }
+        let start: usize = asked.text("cursor").parse().unwrap_or(0);
+        let end = (start + asked.number("count")).min(self.listed.len());
+        let page = self.listed.values().skip(start).take(end - start).cloned();
+        let page: Vec<Value> = page.map(expanded).collect();
+        let next = (end < self.listed.len()).then(|| end.to_string());
+        (
+            200,
+            json!({"totalResults": self.listed.len(), "profiles": page, "nextCursor": next}),
+        )
+    }
+}

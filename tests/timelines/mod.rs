@@ -11,7 +11,6 @@ mod merges;
 mod switching;
 mod tenant;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use blueconic_sync::app::{App, Overrides};
@@ -24,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::support::database::Database;
 use crate::support::described::{run, variables};
-use crate::support::scripted::{Answer, Asked, Scripted, scripted, segments};
+use crate::support::scripted::{Answer, Asked, Profiles, Scripted, scripted};
 
 /// The variables that name the settings of timelines.
 const TIMELINE: &str = "BLUECONIC_SYNC__RESOURCES__PROFILES__TIMELINE";
@@ -60,10 +59,7 @@ struct World(Arc<Mutex<Held>>);
 
 #[derive(Default)]
 struct Held {
-    /// The profiles of its segment.
-    profiles: BTreeMap<String, Value>,
-    /// Answers to look-ups of ids that it does not list.
-    unlisted: BTreeMap<String, Value>,
+    profiles: Profiles,
     /// It sends more events than a request asks for.
     ignores_counts: bool,
 }
@@ -74,16 +70,16 @@ impl World {
     }
 
     fn put_raw(&self, profile: Value) {
-        let id = profile["id"].as_str().unwrap().to_owned();
-        self.0.lock().unwrap().profiles.insert(id, profile);
+        self.0.lock().unwrap().profiles.put(profile);
     }
 
     fn remove(&self, id: &str) {
-        self.0.lock().unwrap().profiles.remove(id).unwrap();
+        self.0.lock().unwrap().profiles.remove(id);
     }
 
     fn answers(&self, id: &str, profile: Value) {
-        self.0.lock().unwrap().unlisted.insert(id.to_owned(), profile);
+        let unlisted = &mut self.0.lock().unwrap().profiles.unlisted;
+        unlisted.insert(id.to_owned(), profile);
     }
 
     fn ignores_counts(&self) {
@@ -92,9 +88,6 @@ impl World {
 
     fn answer(&self, asked: &Asked) -> Answer {
         let held = self.0.lock().unwrap();
-        if asked.path == "/segments" {
-            return segments(asked);
-        }
         let expanded = |mut profile: Value| {
             let has_events = profile["events"].is_array();
             if asked.text("eventCount").is_empty() {
@@ -105,19 +98,7 @@ impl World {
             }
             profile
         };
-        if let Some(id) = asked.path.strip_prefix("/profiles/") {
-            let found = held.profiles.get(id).or_else(|| held.unlisted.get(id)).cloned();
-            return found.map_or((404, json!({})), |profile| (200, expanded(profile)));
-        }
-        let start: usize = asked.text("cursor").parse().unwrap_or(0);
-        let end = (start + asked.number("count")).min(held.profiles.len());
-        let page = held.profiles.values().skip(start).take(end - start).cloned();
-        let page: Vec<Value> = page.map(expanded).collect();
-        let next = (end < held.profiles.len()).then(|| end.to_string());
-        (
-            200,
-            json!({"totalResults": held.profiles.len(), "profiles": page, "nextCursor": next}),
-        )
+        held.profiles.answer(asked, expanded)
     }
 
     async fn tenant(&self) -> Scripted {

@@ -9,7 +9,6 @@ mod loading;
 mod readings;
 mod wide;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use blueconic_sync::app::{App, Overrides};
@@ -23,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::support::database::Database;
 use crate::support::described::{run, variables};
-use crate::support::scripted::{Answer, Asked, Scripted, scripted, segments};
+use crate::support::scripted::{Answer, Asked, Profiles, Scripted, scripted};
 
 /// The description of the child table.
 static DEVICES: Table = Table {
@@ -115,7 +114,7 @@ fn profile(id: &str, name: &str, devices: &[Value]) -> Value {
 
 /// What a tenant holds.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<BTreeMap<String, Value>>>);
+struct World(Arc<Mutex<Profiles>>);
 
 impl World {
     fn put(&self, id: &str, name: &str, devices: &[(&str, &str)]) {
@@ -124,17 +123,16 @@ impl World {
     }
 
     fn put_raw(&self, profile: Value) {
-        let id = profile["id"].as_str().unwrap().to_owned();
-        self.0.lock().unwrap().insert(id, profile);
+        self.0.lock().unwrap().put(profile);
     }
 
     fn remove(&self, id: &str) {
-        self.0.lock().unwrap().remove(id).unwrap();
+        self.0.lock().unwrap().remove(id);
     }
 
     /// Its devices as the table should have them.
     fn devices(&self) -> Vec<String> {
-        let profiles = self.0.lock().unwrap();
+        let profiles = &self.0.lock().unwrap().listed;
         let of = |(id, profile): (&String, &Value)| {
             let devices = profile["devices"].as_array().cloned().unwrap_or_default();
             let rows = devices.into_iter().map(|one| {
@@ -149,22 +147,7 @@ impl World {
     }
 
     fn answer(&self, asked: &Asked) -> Answer {
-        let profiles = self.0.lock().unwrap();
-        if asked.path == "/segments" {
-            return segments(asked);
-        }
-        if let Some(id) = asked.path.strip_prefix("/profiles/") {
-            let found = profiles.get(id).cloned();
-            return found.map_or((404, json!({})), |profile| (200, profile));
-        }
-        let start: usize = asked.text("cursor").parse().unwrap_or(0);
-        let end = (start + asked.number("count")).min(profiles.len());
-        let page: Vec<Value> = profiles.values().skip(start).take(end - start).cloned().collect();
-        let next = (end < profiles.len()).then(|| end.to_string());
-        (
-            200,
-            json!({"totalResults": profiles.len(), "profiles": page, "nextCursor": next}),
-        )
+        self.0.lock().unwrap().answer(asked, |profile| profile)
     }
 
     /// A tenant that holds this.
