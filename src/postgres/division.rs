@@ -2,16 +2,20 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::model::seen::{PART_ROWS, SAMPLED, bounds_of};
+use crate::model::seen::{SAMPLED, bounds_of};
 use crate::model::table::Table;
 use crate::postgres::counts;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::sql::{quoted, relation};
 
-/// The first ids of all parts but the first one; none for a table that is one part.
-pub(crate) async fn of(connection: &mut PgConnection, table: &Table) -> Result<Vec<String>, Error> {
+/// The ids at which a table is divided into parts of about so many rows; none for a table that is one part.
+pub(crate) async fn of(
+    connection: &mut PgConnection,
+    table: &Table,
+    part_rows: u64,
+) -> Result<Vec<String>, Error> {
     let rows = counts::rows_estimated(&mut *connection, table).await?;
-    let parts = rows.div_ceil(PART_ROWS);
+    let parts = rows.div_ceil(part_rows);
     if parts < 2 {
         return Ok(Vec::new());
     }

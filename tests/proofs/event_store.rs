@@ -211,7 +211,7 @@ impl LoadStore for EventStore {
 }
 
 impl SweepStore for EventStore {
-    async fn divide(&self, _table: &'static Table) -> Outcome<Vec<String>> {
+    async fn divide(&self, _table: &'static Table, _part_rows: u64) -> Outcome<Vec<String>> {
         Err(not_for_events())
     }
 

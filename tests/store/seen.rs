@@ -3,7 +3,7 @@
 use blueconic_sync::model::batch::Batch;
 use blueconic_sync::model::fault::Kind;
 use blueconic_sync::model::ports::{Loader as _, RunStore as _, SweepStore as _};
-use blueconic_sync::model::seen::{IdHasher, SeenIds};
+use blueconic_sync::model::seen::{IdHasher, PART_ROWS, SeenIds};
 use blueconic_sync::model::walk::Candidates;
 
 use crate::support::fixture::{
@@ -137,7 +137,10 @@ async fn a_divided_table_is_compared_part_by_part() {
         ["b", "c", "e"]
     );
     // A small table is one part.
-    assert_eq!(db.store.divide(&PROFILES).await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        db.store.divide(&PROFILES, PART_ROWS).await.unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
@@ -152,13 +155,32 @@ async fn a_large_table_is_divided_by_a_sample_of_its_ids() {
         }
         loader.load(batch, None).await.unwrap();
     }
-    // The planner believes that there are six million of them.
-    sqlx::query("update pg_class set reltuples = 6e6 where oid = 'blueconic.profiles'::regclass")
+    sqlx::query("analyze blueconic.profiles")
         .execute(&db.look)
         .await
         .unwrap();
-    let bounds = db.store.divide(&PROFILES).await.unwrap();
-    assert!(bounds.is_sorted() && bounds.len() <= 2, "{bounds:?}");
+    // Its sample is half of the blocks of the table.
+    let bounds = db.store.divide(&PROFILES, 200).await.unwrap();
+    assert_eq!(bounds.len(), 29, "{bounds:?}");
+    let mut ascending = bounds.windows(2);
+    assert!(ascending.all(|pair| pair[0] < pair[1]), "{bounds:?}");
+    // A bound is the start of an id, and separates ids.
+    let (before, after): (i64, i64) = sqlx::query_as(
+        "select count(*) filter (where id <= $1), count(*) filter (where id > $2) from blueconic.profiles",
+    )
+    .bind(&bounds[0])
+    .bind(&bounds[28])
+    .fetch_one(&db.look)
+    .await
+    .unwrap();
+    assert!(
+        before > 0 && after > 0,
+        "{before} ids before {bounds:?}, {after} after"
+    );
+    assert!(
+        before + after < 3_000,
+        "{before} ids before {bounds:?}, {after} after"
+    );
 }
 
 #[tokio::test]

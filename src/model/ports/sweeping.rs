@@ -13,9 +13,13 @@ use crate::model::walk::{Candidates, Walk};
 
 /// Removes what a complete walk no longer saw.
 pub trait SweepStore: Send + Sync + 'static {
-    /// The ids at which a large table is divided into parts of about equal size, so that a sweep takes the same memory however
-    /// large the table is. Empty for all others.
-    fn divide(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// The ids at which a table is divided into parts of about so many rows, so that a sweep takes the same memory however
+    /// large the table is. Empty for a table that is no larger than one part.
+    fn divide(
+        &self,
+        table: &'static Table,
+        part_rows: u64,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
     /// How many different ids the walk itself read.
     fn distinct(&self, walk: &IdHasher) -> impl Future<Output = Outcome<u64>> + Send;
     /// At most so many ids that the walk itself read: things that the tenant had a while ago.

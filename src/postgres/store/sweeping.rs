@@ -20,9 +20,11 @@ const SWEEPING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
 
 impl SweepStore for PostgresStore {
-    async fn divide(&self, table: &'static Table) -> Outcome<Vec<String>> {
-        self.watch(DIVIDING, async |session| division::of(session, table).await)
-            .await
+    async fn divide(&self, table: &'static Table, part_rows: u64) -> Outcome<Vec<String>> {
+        self.watch(DIVIDING, async |session| {
+            division::of(session, table, part_rows).await
+        })
+        .await
     }
 
     async fn distinct(&self, walk: &IdHasher) -> Outcome<u64> {

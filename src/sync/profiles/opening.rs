@@ -9,6 +9,7 @@ use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::ports::{Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Scope, WalkHistory};
+use crate::model::seen::PART_ROWS;
 use crate::sync::clocks::{self, WalkTimes};
 use crate::sync::run::Context;
 use crate::sync::run_spec::ProfilesReading;
@@ -35,7 +36,8 @@ pub(super) async fn open<S: Source, T: Store>(
     let (range, passed, from_empty, divided_at) = match context.lease.slot.scope {
         Scope::Full => {
             let from_empty = store.is_empty(table).await?;
-            (None, watermarks.increment, from_empty, store.divide(table).await?)
+            let divided_at = store.divide(table, PART_ROWS).await?;
+            (None, watermarks.increment, from_empty, divided_at)
         }
         Scope::Increment => {
             let range = range(reading, overlap, times.asked, &watermarks);
