@@ -6,6 +6,7 @@
 mod support;
 
 mod client;
+mod consent;
 mod embedded;
 mod groups;
 mod memberships;

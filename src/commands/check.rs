@@ -299,6 +299,10 @@ async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &S
         .await
     {
         Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
+        // It asks for the history of nobody.
+        Err(fault) if fault.kind == Kind::Absent && has_histories(entry) => {
+            Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope))
+        }
         Err(fault) if fault.kind == Kind::Absent && matches!(entry.resource, Reading::Walk(_)) => {
             let segment = &settings.resources.profiles.segment;
             Line::ok(
@@ -320,6 +324,10 @@ async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &S
             line
         }
     }
+}
+
+fn has_histories(entry: &Entry) -> bool {
+    matches!(&entry.resource, Reading::List(list) if list.history().is_some())
 }
 
 fn tell(lines: &[Line]) {

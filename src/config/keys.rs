@@ -17,7 +17,7 @@ pub(super) fn for_each_list(key: &'static str, registry: Registry) -> Vec<Cow<'s
     if !is_of_lists {
         return vec![Cow::Borrowed(key)];
     }
-    let names = registry.lists().map(|(description, _)| description.name());
+    let names = registry.described().map(|(description, _)| description.name());
     names.map(|name| Cow::Owned(key.replace(LIST, name))).collect()
 }
 
@@ -34,7 +34,7 @@ impl Keys {
             ..Given::default()
         };
         let mut keys = defaults.keys::<Settings>("");
-        let lists = registry.lists().flat_map(|(description, _)| {
+        let lists = registry.described().flat_map(|(description, _)| {
             defaults.keys::<GivenList>(&format!("resources.{}", description.name()))
         });
         let first = keys.iter().position(|key| key.starts_with("resources."));

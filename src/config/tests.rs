@@ -93,7 +93,7 @@ fn written_sections() -> Vec<Section> {
 
 /// The sections of the plain lists, which follow from their descriptions.
 fn sections_of_lists(registry: Registry) -> impl Iterator<Item = Section> {
-    registry.lists().map(|(description, list)| {
+    registry.described().map(|(description, list)| {
         let setting = |key: &str, default: Value, meaning: &str| Setting {
             key: format!("resources.{}.{key}", description.name()),
             default: format!("`{}`", written(&default)),
@@ -259,7 +259,7 @@ fn scopes(registry: Registry) -> String {
 /// The table of each plain list.
 fn lists(registry: Registry) -> String {
     let mut out = "\n| table | holds | read by default |\n|---|---|---|\n".to_owned();
-    for (description, _) in registry.lists() {
+    for (description, _) in registry.described() {
         let holds = description.holds;
         writeln!(
             out,

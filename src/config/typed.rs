@@ -11,7 +11,7 @@ use crate::model::description::Registry;
 pub(super) fn typed(given: &Given, registry: Registry) -> Result<Settings, SettingsError> {
     let bad = |wrong| bad_value(given, wrong);
     let mut settings: Settings = given.read("").map_err(bad)?;
-    for (description, _) in registry.lists() {
+    for (description, _) in registry.described() {
         let name = description.name();
         let list: GivenList = given.read(&format!("resources.{name}")).map_err(bad)?;
         settings.resources.lists.insert(name.to_owned(), list);

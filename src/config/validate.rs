@@ -60,7 +60,7 @@ fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
         let key = format!("resources.{}.schedule", description.name());
         (key, resources.list(description, list).schedule)
     };
-    let mut expressions: Vec<(String, String)> = settings.registry.lists().map(of_list).collect();
+    let mut expressions: Vec<(String, String)> = settings.registry.described().map(of_list).collect();
     let mut add = |key: &str, expression: &String| expressions.push((key.to_owned(), expression.clone()));
     let (profiles, events) = (&resources.profiles, &resources.audit_events);
     add("resources.profiles.schedule", &profiles.schedule);

@@ -2,6 +2,7 @@
 //! the command line, the status page and `freshness` follow from descriptions. `resources::registry` holds those of this
 //! program.
 
+use super::history::History;
 use super::position::{Scope, Slot};
 use super::table::Table;
 
@@ -63,6 +64,9 @@ pub struct List {
     pub keeps: bool,
     /// The list whose elements have a listing of their own each; none: there is one listing.
     pub each: Option<Each>,
+    /// Of listings of parents: what reads each of them as a whole, once its parent has changed. The table has a row for each parent with the
+    /// parent's hash at that time, in the column `source_hash`, and a child table for the items.
+    pub history: Option<&'static dyn History>,
 }
 
 impl List {
@@ -77,6 +81,7 @@ impl List {
         by_cursor: false,
         keeps: false,
         each: None,
+        history: None,
     };
 }
 
@@ -200,6 +205,11 @@ impl Registry {
     /// The plain lists.
     pub fn lists(self) -> impl Iterator<Item = (&'static Description, &'static List)> {
         self.lists.iter().filter_map(|one| Some((one, one.as_list()?)))
+    }
+
+    /// The resources whose settings follow from their descriptions: plain lists, and histories of profiles.
+    pub fn described(self) -> impl Iterator<Item = (&'static Description, &'static List)> {
+        self.iter().filter_map(|one| Some((one, one.as_list()?)))
     }
 
     /// Every name.

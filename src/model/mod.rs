@@ -10,6 +10,7 @@ pub mod event;
 pub mod examined;
 pub mod fault;
 pub mod format;
+pub mod history;
 pub mod job;
 pub mod known_hashes;
 pub mod known_set;

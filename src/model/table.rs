@@ -38,7 +38,7 @@ impl Table {
 #[derive(Debug)]
 pub struct Child {
     /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`] or
-    /// [`Merge::ChildHistory`].
+    /// [`Merge::ChildHistory`], or [`Merge::OfProfile`] for rows that a resource of their own brings.
     pub table: &'static Table,
     /// The path of its rows in the parent's element: an array of objects. The sources of its columns are paths within such an object.
     /// Empty: the rows come from elsewhere.
@@ -154,6 +154,9 @@ pub enum Merge {
     /// As `Upsert`, but compares `content_hash` and keeps the later reading; aliases, tombstones and the walk's seen ids are
     /// written in the same transaction.
     Profile,
+    /// As `Upsert`, for rows that belong to profiles: the row of a profile that is not stored is left out. The table has one row for each
+    /// profile at most.
+    OfProfile,
     /// Insert what is missing; a row is never changed. For audit events.
     Occurrence,
     /// Of each parent whose children differ: delete the rows that it no longer has, insert or update the rows that differ. For

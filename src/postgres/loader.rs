@@ -30,8 +30,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, gaps, known_in_memory, leases, load_opening, partitions, profiles, rejects,
-    removals, renames, staging,
+    boundary, children, cursors, gaps, known_in_memory, leases, load_opening, owners, partitions, profiles,
+    rejects, removals, renames, staging,
 };
 
 /// The most conflicts of direct loads; after them all batches go through staging.
@@ -318,6 +318,10 @@ impl PostgresLoader {
                 profiles::insert(&mut transaction, batch, context, &mut changes).await?
             }
             Merge::Profile => profiles::merge(&mut transaction, batch, context, &mut changes).await?,
+            Merge::OfProfile => {
+                owners::hold(&mut transaction, &self.sql, batch).await?;
+                merge_plainly(&mut transaction, batch, context, &mut changes).await?
+            }
             Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory => {
                 merge_plainly(&mut transaction, batch, context, &mut changes).await?
             }

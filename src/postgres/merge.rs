@@ -105,7 +105,7 @@ impl Statements {
                 names(table, "")
             ),
             merge: match table.merge {
-                Merge::Upsert => upsert(table, &staging_name),
+                Merge::Upsert | Merge::OfProfile => upsert(table, &staging_name),
                 Merge::Profile => profile(table, &staging_name),
                 Merge::Occurrence => occurrence(table, &staging_name),
                 Merge::Child | Merge::ChildHistory => child(table, &staging_name),

@@ -35,6 +35,7 @@ pub mod migrate;
 mod missing;
 mod moving;
 mod own_session;
+mod owners;
 mod partitions;
 pub mod pool;
 mod probe;

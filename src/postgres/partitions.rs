@@ -46,7 +46,7 @@ impl Months {
         let years = match table.merge {
             Merge::Occurrence => None,
             Merge::ChildHistory => Some(YEARS),
-            Merge::Upsert | Merge::Profile | Merge::Child => return None,
+            Merge::Upsert | Merge::Profile | Merge::OfProfile | Merge::Child => return None,
         };
         let mut columns = table.columns.iter();
         let column = columns

@@ -47,13 +47,9 @@ struct ItemProblem {
 
 impl From<Problem> for ItemProblem {
     fn from(problem: Problem) -> Self {
-        let said = match problem {
-            Problem::Shape(said) => said,
-            Problem::NoId => "an item has no `id`".to_owned(),
-        };
         Self {
             reason: GapReason::WrongShape,
-            said,
+            said: problem.said(),
         }
     }
 }

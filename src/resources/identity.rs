@@ -20,6 +20,16 @@ pub(super) enum Problem {
     NoId,
 }
 
+impl Problem {
+    /// What is wrong, of a part of an element.
+    pub(super) fn said(self) -> String {
+        match self {
+            Self::Shape(said) => said,
+            Self::NoId => "an item has no `id`".to_owned(),
+        }
+    }
+}
+
 impl From<Wrong> for Problem {
     fn from(wrong: Wrong) -> Self {
         Self::Shape(wrong.0)

@@ -10,6 +10,7 @@ use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::children::Parent;
 use crate::model::description::{ByDay, Description, List, Named, Registry};
+use crate::model::history::History;
 use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Decoder, Identified, Listing, Resource};
 use crate::model::table::Table;
@@ -24,6 +25,9 @@ use super::segment_profiles::{encoded, is_addressable};
 
 /// Stands for the parent's id in a path.
 const PARENT: &str = "{parent}";
+
+/// An id that no row has.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The parameter with the place of a page, and its value for the first one.
 const CURSOR: (&str, &str) = ("cursor", "*");
@@ -69,13 +73,22 @@ impl ListResource {
     ) -> Self {
         // A listing of each parent has the scope of the parents, and can be requested only by somebody who has read them.
         let parents = list.each.and_then(|each| registry.named(each.parent.name));
+        let trial = match list.history {
+            // No profile has this id: a tenant that allows the request answers 404.
+            Some(_) => {
+                let listing = page(description, 0, 1);
+                let path = listing.path.replace(PARENT, NOBODY);
+                Request { path, ..listing }
+            }
+            None => page(parents.unwrap_or(description), 0, 1),
+        };
         Self {
             description,
             list,
             page_size,
             id: list_row::id_member(description.table),
             about: None,
-            trial: page(parents.unwrap_or(description), 0, 1),
+            trial,
         }
     }
 }
@@ -212,6 +225,20 @@ impl Listing for ListResource {
             arrays: &[],
             scope: listing.scope,
         }
+    }
+
+    fn history(&self) -> Option<&'static dyn History> {
+        self.list.history
+    }
+
+    fn history_of(&self, parent: &str, start_index: u64) -> Option<Request> {
+        let listings = self.listings(&[parent.to_owned()], None, Time::UNIX_EPOCH);
+        // The answer is taken as a single object, so that no message names the parent, which may be a person.
+        let request = listings.first()?.page(start_index, 0);
+        Some(Request {
+            arrays: &[],
+            ..request
+        })
     }
 
     fn verdict(&self, id: &str, found: &Lookup) -> Verdict {

@@ -7,6 +7,8 @@ mod audit_key;
 mod audit_values;
 mod child_gaps;
 mod child_rows;
+mod consent_history;
+mod consent_tables;
 mod dates;
 mod fields;
 mod identity;

@@ -16,7 +16,7 @@ use crate::model::table::{Child, Column, ColumnKind, Merge, Table};
 use super::child_rows::ChildPlans;
 use super::fields::Fields;
 use super::identity::Problem;
-use super::{memberships, timeline};
+use super::{consent_tables, memberships, timeline};
 use crate::json::bitmap::Bitmap;
 
 use draft::{CompleteProfile, Draft, jsonb_order};
@@ -73,12 +73,13 @@ impl ReadChildren {
     }
 }
 
-const fn children(read: ReadChildren) -> [Child; 4] {
+const fn children(read: ReadChildren) -> [Child; 6] {
     // A gap names its table by its index among those that are read, so timelines come first.
     let [events, gaps] = timeline::children(read.timelines);
     let groups = memberships::groups(read.groups);
     let stages = memberships::lifecycle_stages(read.lifecycle_stages);
-    [events, gaps, groups, stages]
+    let [consent_events, consent_history] = consent_tables::children();
+    [events, gaps, groups, stages, consent_events, consent_history]
 }
 
 const fn table(children: &'static [Child]) -> Table {
@@ -92,7 +93,7 @@ const fn table(children: &'static [Child]) -> Table {
 }
 
 /// The child tables, for each choice of those that are read: the index is its number in [`ReadChildren::at`].
-static CHILDREN: [[Child; 4]; 8] = [
+static CHILDREN: [[Child; 6]; 8] = [
     children(ReadChildren::at(0)),
     children(ReadChildren::at(1)),
     children(ReadChildren::at(2)),

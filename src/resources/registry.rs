@@ -7,13 +7,20 @@ use crate::model::description::{Description, Reading, Registry};
 use crate::model::ports::{AnyResource, Clock};
 
 use super::audit_events::{self, AuditEvents};
+use super::consent_history;
 use super::list::ListResource;
 use super::lists;
 use super::profiles::{self, Profiles};
 
 /// All resources.
-pub static RESOURCES: Registry =
-    Registry::new(lists::LISTS, &[profiles::DESCRIPTION, audit_events::DESCRIPTION]);
+pub static RESOURCES: Registry = Registry::new(
+    lists::LISTS,
+    &[
+        profiles::DESCRIPTION,
+        consent_history::DESCRIPTION,
+        audit_events::DESCRIPTION,
+    ],
+);
 
 /// A resource with its settings.
 #[derive(Clone)]

@@ -16,6 +16,7 @@ use crate::model::table::{Child, Column, REST, Table};
 
 use super::audit_events::SPELLINGS;
 use super::audit_values;
+use super::consent_history::VALUES;
 use super::profiles;
 use super::registry::{self, Entry};
 
@@ -74,8 +75,14 @@ fn usage(entry: &Entry, request: &Request) -> Usage {
     let description = entry.description;
     // The settings may add child tables.
     let table = entry.resource.resource().table();
+    let is_history = description.as_list().is_some_and(|list| list.history.is_some());
     let mut fields = columns(table.columns, table.key);
-    fields.extend(table.read_children().flat_map(children));
+    if is_history {
+        // Its children are the elements themselves.
+        fields.extend(table.read_children().flat_map(items));
+    } else {
+        fields.extend(table.read_children().flat_map(children));
+    }
     if let Reading::List(list) = &description.reading {
         fields.extend(list.owner.map(|owner| read("", owner, Role::Owner)));
     }
@@ -208,6 +215,26 @@ fn children(child: &'static Child) -> Vec<UsedField> {
         .collect()
 }
 
+/// The fields of the elements that are children themselves.
+fn items(child: &'static Child) -> Vec<UsedField> {
+    let of = |column: &'static Column| {
+        let is_key = child.table.key.contains(&column.name);
+        let role = if is_key {
+            Role::Key
+        } else {
+            Role::Fills(column.name)
+        };
+        let spellings = if column.source == VALUES[0] {
+            &VALUES[..]
+        } else {
+            &[column.source]
+        };
+        spelled("", spellings, role)
+    };
+    let columns = child.table.columns.iter();
+    columns.filter(|column| is_field(column)).map(of).collect()
+}
+
 /// A field in each of its spellings. Paths of a document do not show arrays.
 fn read(within: &str, field: &'static str, role: Role) -> UsedField {
     let spellings = if SPELLINGS.contains(&field) {
@@ -215,6 +242,11 @@ fn read(within: &str, field: &'static str, role: Role) -> UsedField {
     } else {
         &[field]
     };
+    spelled(within, spellings, role)
+}
+
+/// A field in any of these spellings.
+fn spelled(within: &str, spellings: &[&'static str], role: Role) -> UsedField {
     let path = |name: &&str| {
         if within.is_empty() {
             (*name).to_owned()

@@ -18,7 +18,7 @@ use super::lease::{self, Stop};
 use super::progress::{Progress, RunListener};
 use super::run::{Context, Ended};
 use super::run_spec::{Bounds, RunSpec};
-use super::{cursor_lists, events, lists, profiles};
+use super::{cursor_lists, events, histories, lists, profiles};
 
 /// How long the start of a run may take once a shutdown is requested.
 const OPENING: Duration = Duration::from_secs(1);
@@ -139,7 +139,10 @@ impl<S: Source, T: Store> Engine<S, T> {
             }
             Reading::List(list) => {
                 let context = self.context(open, list);
-                stop.or_drop(Box::pin(lists::run(&context))).await
+                match list.history() {
+                    Some(history) => stop.or_drop(Box::pin(histories::run(&context, history))).await,
+                    None => stop.or_drop(Box::pin(lists::run(&context))).await,
+                }
             }
             Reading::Walk((walk, reading)) => {
                 let context = self.context(open, walk);

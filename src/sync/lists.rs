@@ -112,6 +112,20 @@ pub(super) async fn listings<S: Source, T: Store>(
     let Some(parents) = context.resource.parents() else {
         return Ok(vec![Arc::clone(context.resource)]);
     };
+    check_parents(context).await?;
+    let ids = context.store.ids(parents).await?;
+    let complete = context.store.cursor(context.lease.slot).await?.watermark;
+    let now = context.store.now().await?;
+    Ok(context.resource.listings(&ids, complete, now))
+}
+
+/// A fault if the listings follow from rows that were not read completely yet.
+pub(super) async fn check_parents<S: Source, T: Store>(
+    context: &Context<'_, S, T, dyn Listing>,
+) -> Outcome<()> {
+    let Some(parents) = context.resource.parents() else {
+        return Ok(());
+    };
     let slot = Slot {
         resource: parents.name,
         scope: Scope::Full,
@@ -119,10 +133,7 @@ pub(super) async fn listings<S: Source, T: Store>(
     if context.store.cursor(slot).await?.watermark.is_none() {
         return Err(without_parents(parents));
     }
-    let ids = context.store.ids(parents).await?;
-    let complete = context.store.cursor(context.lease.slot).await?.watermark;
-    let now = context.store.now().await?;
-    Ok(context.resource.listings(&ids, complete, now))
+    Ok(())
 }
 
 /// The list is skipped until its parents were read.

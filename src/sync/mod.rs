@@ -6,6 +6,7 @@ mod cursor_lists;
 mod dispatcher;
 pub mod engine;
 mod events;
+mod histories;
 mod lane;
 mod lease;
 mod lists;

@@ -295,6 +295,19 @@ impl CountStore for EventStore {
         Err(not_for_events())
     }
 
+    async fn changed_profiles(
+        &self,
+        _table: &'static Table,
+        _after: &str,
+        _limit: u32,
+    ) -> Outcome<Vec<Fingerprint>> {
+        Err(not_for_events())
+    }
+
+    async fn count_changed_profiles(&self, _table: &'static Table) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+
     async fn erased(&self) -> Outcome<u64> {
         Err(not_for_events())
     }

@@ -40,6 +40,8 @@ pub(crate) fn tables() -> Vec<&'static str> {
     let children = children.map(|child| child.table.name);
     let mut tables: Vec<&str> = RESOURCES.names().chain(beside_profiles).chain(children).collect();
     tables.sort_unstable();
+    // Events of histories are children of the history, and of the profile.
+    tables.dedup();
     tables
 }
 

@@ -109,6 +109,11 @@ const STAGES: (&str, &str) = (
     "select j->>'profile', j->>'lifecycle', j->>'stage' from truth",
 );
 
+const CONSENT: (&str, &str) = (
+    "select profile_id, occurred_at, event_type, properties from blueconic.consent_events",
+    "select j->>'profile', pg_temp.moment(j->'date'), j->>'type', j->'values' from truth",
+);
+
 const TIMELINES: (&str, &str) = (
     "select profile_id, event_type_id, event_id, occurred_at, source, data from blueconic.timeline_events",
     "select j->>'profile', j->>'type', j->>'id', pg_temp.moment(j->'date'), j->>'source', j->'data' from truth",
@@ -252,6 +257,24 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
 /// [`assert_timelines_hold`].
 pub(crate) async fn assert_timelines_equal(database: &Database, tenant: &Tenant) {
     assert_same(database, "timeline_events", TIMELINES, timelines(tenant)).await;
+}
+
+/// The histories of consent equal the tenant's.
+pub(crate) async fn assert_consent_equal(database: &Database, tenant: &Tenant) {
+    let events =
+        (0..tenant.positions()).filter_map(|position| tenant.profile(position).map(|one| (position, one.id)));
+    let events = events.flat_map(|(position, id)| {
+        let events = tenant.consent_events(position).into_iter();
+        events.map(move |event| {
+            let values = event
+                .properties
+                .into_iter()
+                .map(|one| (one.id, json!(one.values)));
+            let values: Map<String, Value> = values.collect();
+            json!({ "profile": id, "date": event.date, "type": event.event_type, "values": values })
+        })
+    });
+    assert_same(database, "consent_events", CONSENT, events).await;
 }
 
 /// The groups and lifecycle stages of profiles equal the tenant's.

@@ -33,6 +33,8 @@ async fn all_that_is_asked() -> Vec<Recorded> {
     let recorder = Recorder::before(tenant.url()).await;
     let mut service = Service::before(&recorder.url).await;
     lists::enable_all(&mut service, "4");
+    service.set("BLUECONIC_SYNC__RESOURCES__CONSENT_HISTORY__ENABLED", "true");
+    service.set("BLUECONIC_SYNC__RESOURCES__CONSENT_HISTORY__PAGE_SIZE", "2");
     service.set("BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE", "90");
     service.set("BLUECONIC_SYNC__RESOURCES__AUDIT_EVENTS__PAGE_SIZE", "50");
 
@@ -87,6 +89,7 @@ async fn every_request_is_one_that_the_document_knows() {
         "getAuditEvents",
         "getOneGroupOfGroupType",
         "getOneProfile",
+        "getProfileEvents",
         "getProfilesInSegment",
         "getToken",
     ];

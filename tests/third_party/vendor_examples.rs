@@ -75,6 +75,7 @@ async fn the_vendors_examples_are_in_the_tables_value_for_value() {
         assert_eq!(written, [Some(0); 3], "{run}");
     }
     assert_eq!(versions(&stage.document, database).await, before);
+    histories_are_equal(&stage).await;
     stage.service.stop().await;
 }
 
@@ -110,6 +111,53 @@ fn statuses_are_as_the_counts_of_the_examples_want_them(document: &Document, end
     let summary = ended.json();
     assert_eq!(summary["status"], "partial");
     assert_eq!(summary["exit_code"], PARTIAL);
+}
+
+/// The mock's walk over profiles never ends, since it counts 100 and lists one. Histories follow only a walk that ended.
+async fn histories_are_equal(stage: &Stage) {
+    let database = &stage.service.database;
+    let ended = "update sync.cursors set watermark = now() where resource = 'profiles' and scope = 'full'";
+    assert_eq!(
+        sqlx::query(ended)
+            .execute(database)
+            .await
+            .unwrap()
+            .rows_affected(),
+        1
+    );
+    stage
+        .service
+        .run(&["backfill", "consent_history"])
+        .await
+        .expect(0);
+    let example = stage.document.first_example("/profileEvents/{profileId}");
+    let expected: Vec<(DateTime<Utc>, String, Value)> = example["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let values = event["properties"].as_array().unwrap().iter();
+            let values: Map<String, Value> = values
+                .map(|value| (value["id"].as_str().unwrap().to_owned(), value["values"].clone()))
+                .collect();
+            let text = |name: &str| event[name].as_str().unwrap().to_owned();
+            (text("date").parse().unwrap(), text("type"), Value::Object(values))
+        })
+        .collect();
+    assert!(expected.len() > 3, "{expected:#?}");
+    let stored: Vec<(DateTime<Utc>, String, Value)> = sqlx::query_as(
+        "select occurred_at, event_type, properties from blueconic.consent_events order by occurred_at",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap();
+    assert_eq!(stored, expected);
+    let columns = "select count(*) from blueconic.consent_events
+                   where from_level is distinct from properties #>> '{FromLevel,0}'
+                     or to_legislation is distinct from properties #>> '{ToLegislation,0}'
+                     or to_jsonb(to_consented) is distinct from properties -> 'ToConsented'";
+    let other: i64 = sqlx::query_scalar(columns).fetch_one(database).await.unwrap();
+    assert_eq!(other, 0);
 }
 
 /// Each request brings the same seven events; a run inserts those that are not stored.

@@ -61,13 +61,15 @@ async fn those_of_an_erased_person_who_stays_away_until_the_erasure_is_lifted() 
         .map(|(table, rows)| (table.as_str(), *rows))
         .collect();
     assert_eq!(
-        removed[..6],
+        removed[..8],
         [
             ("blueconic.profiles", 1),
             ("blueconic.timeline_events", 2),
             ("blueconic.timeline_gaps", 0),
             ("blueconic.profile_groups", 0),
             ("blueconic.profile_lifecycle_stages", 0),
+            ("blueconic.consent_events", 0),
+            ("blueconic.consent_history", 0),
             ("sync.child_hashes", 1),
         ]
     );

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::model::batch::Fingerprint;
 use crate::model::fault::Outcome;
 use crate::model::table::Table;
 
@@ -15,6 +16,15 @@ pub trait CountStore: Send + Sync + 'static {
     fn rows_estimated(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
     /// The ids of all rows of a small table, in order.
     fn ids(&self, table: &'static Table) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    /// The profiles after the id `after` of which `table` has no row with their current hash, at most `limit`, in order.
+    fn changed_profiles(
+        &self,
+        table: &'static Table,
+        after: &str,
+        limit: u32,
+    ) -> impl Future<Output = Outcome<Vec<Fingerprint>>> + Send;
+    /// How many such profiles there are in all.
+    fn count_changed_profiles(&self, table: &'static Table) -> impl Future<Output = Outcome<u64>> + Send;
     /// The number of erased ids, which are kept out.
     fn erased(&self) -> impl Future<Output = Outcome<u64>> + Send;
     /// The number of profiles in the tables by segment id; segments without profiles are left out.

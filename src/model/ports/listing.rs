@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::resource::Identified;
 use crate::model::Time;
+use crate::model::history::History;
 use crate::model::page::{Lookup, Request};
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
@@ -36,4 +37,8 @@ pub trait Listing: Identified {
     fn lookup(&self, id: &str) -> Request;
     /// The verdict from a look-up of `id`.
     fn verdict(&self, id: &str, found: &Lookup) -> Verdict;
+    /// Of a list that reads each parent's listing as a whole: what reads an answer.
+    fn history(&self) -> Option<&'static dyn History>;
+    /// Of such a list: the request for the listing of a parent from an item on; none for a parent that no request can name.
+    fn history_of(&self, parent: &str, start_index: u64) -> Option<Request>;
 }

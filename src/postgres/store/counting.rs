@@ -1,13 +1,16 @@
 //! Counts of rows, by the port [`CountStore`].
 
+use crate::model::batch::Fingerprint;
 use crate::model::fault::Outcome;
 use crate::model::ports::CountStore;
 use crate::model::table::Table;
-use crate::postgres::counts;
+use crate::postgres::bigint::to_count;
+use crate::postgres::{counts, owners};
 
 use super::PostgresStore;
 
 const COUNTING: &str = "counting rows";
+const COMPARING: &str = "looking for profiles that have changed";
 
 impl CountStore for PostgresStore {
     async fn is_empty(&self, table: &'static Table) -> Outcome<bool> {
@@ -32,6 +35,25 @@ impl CountStore for PostgresStore {
         Ok(self
             .moment("reading ids", counts::ids(self.control(), table))
             .await?)
+    }
+
+    async fn changed_profiles(
+        &self,
+        table: &'static Table,
+        after: &str,
+        limit: u32,
+    ) -> Outcome<Vec<Fingerprint>> {
+        self.watch(COMPARING, async |session| {
+            owners::changed(session, table, after, limit).await
+        })
+        .await
+    }
+
+    async fn count_changed_profiles(&self, table: &'static Table) -> Outcome<u64> {
+        self.watch(COMPARING, async |session| {
+            Ok(to_count(owners::count_changed(session, table).await?))
+        })
+        .await
     }
 
     async fn erased(&self) -> Outcome<u64> {

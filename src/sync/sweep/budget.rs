@@ -41,13 +41,22 @@ impl LookupBudget {
         }
     }
 
+    /// No bound but the share of the rate: for what is looked up outside of sweeps.
+    pub(in crate::sync) fn at_the_rate(bounds: &Bounds) -> Self {
+        Self {
+            most: u64::MAX,
+            per_second: bounds.lookups_per_second,
+            ..Self::default()
+        }
+    }
+
     /// The most look-ups.
     pub(super) fn most(&self) -> u64 {
         self.most
     }
 
     /// How long to wait before the next look-ups, after `asked` of them.
-    pub(super) fn pause(&self, asked: u64) -> Duration {
+    pub(in crate::sync) fn pause(&self, asked: u64) -> Duration {
         if self.per_second == 0 {
             return Duration::ZERO;
         }
