@@ -175,7 +175,7 @@ impl OneReading {
             Some(raw) => Some(keyed(VALUES[0], raw, &mut self.fields)?),
             None => None,
         };
-        let values = Values::of(raw, &mut self.fields)?;
+        let values = Values::of(raw)?;
         let ordinal = self
             .ordinals
             .entry((occurred_at, event_type.clone()))
@@ -217,7 +217,9 @@ fn missing(member: &str) -> Problem {
 struct Values<'a>(HashMap<String, Vec<Cow<'a, str>>>);
 
 impl<'a> Values<'a> {
-    fn of(raw: RawField<'a>, fields: &mut Fields) -> Result<Self, Problem> {
+    fn of(raw: RawField<'a>) -> Result<Self, Problem> {
+        // The characters that are replaced are counted with the values as JSON.
+        let mut fields = Fields::default();
         let mut values: HashMap<String, Vec<Cow<'a, str>>> = HashMap::new();
         for entry in array(VALUES[0], raw)? {
             object(entry.get().as_bytes())?;

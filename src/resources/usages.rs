@@ -181,16 +181,17 @@ fn rest(table: &Table) -> Rest {
 fn columns(columns: &'static [Column], key: &[&str]) -> Vec<UsedField> {
     let read_ones = columns.iter().filter(|column| is_field(column));
     read_ones
-        .map(|column| {
-            let is_key = key.contains(&column.name);
-            let role = if is_key {
-                Role::Key
-            } else {
-                Role::Fills(column.name)
-            };
-            read("", column.source, role)
-        })
+        .map(|column| read("", column.source, role(column, key)))
         .collect()
+}
+
+/// What the field of a column is for.
+fn role(column: &Column, key: &[&str]) -> Role {
+    if key.contains(&column.name) {
+        Role::Key
+    } else {
+        Role::Fills(column.name)
+    }
 }
 
 /// Whether a column holds one field: neither what the decoder computes nor the rest of the element.
@@ -218,18 +219,12 @@ fn children(child: &'static Child) -> Vec<UsedField> {
 /// The fields of the elements that are children themselves.
 fn items(child: &'static Child) -> Vec<UsedField> {
     let of = |column: &'static Column| {
-        let is_key = child.table.key.contains(&column.name);
-        let role = if is_key {
-            Role::Key
-        } else {
-            Role::Fills(column.name)
-        };
         let spellings = if column.source == VALUES[0] {
             &VALUES[..]
         } else {
             &[column.source]
         };
-        spelled("", spellings, role)
+        spelled("", spellings, role(column, child.table.key))
     };
     let columns = child.table.columns.iter();
     columns.filter(|column| is_field(column)).map(of).collect()

@@ -77,9 +77,7 @@ fn values_have_the_name_of_the_example_or_of_the_schema() {
         let body = format!(r#"{{"{name}":{raw}}}"#);
         let found = members(body.as_bytes(), &VALUES).unwrap();
         let raw = found[0].or(found[1]);
-        let values = Values::of(raw, &mut Fields::default())
-            .map_err(Problem::said)
-            .unwrap();
+        let values = Values::of(raw).map_err(Problem::said).unwrap();
         assert_eq!(values.one("ToLevel"), Some("PERSONAL"));
         assert_eq!(values.all("ToConsented").map(<[_]>::len), Some(0));
         assert_eq!(values.all("ToRefused").map(<[_]>::len), None);
