@@ -35,6 +35,9 @@ pub enum Known {
     },
 }
 
+/// The memory that an alias takes while it is loaded, about: its two ids, in several lists.
+const BYTES_OF_ALIAS: usize = 512;
+
 /// Rows for one table and its child tables, with all that commits with them.
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
@@ -111,10 +114,10 @@ impl Batch {
         self.children.asked_at(asked_at);
     }
 
-    /// The size of its rows and rejects, in bytes.
+    /// The size of its rows, rejects and aliases, in bytes.
     pub fn size(&self) -> usize {
         let rejects: usize = self.rejects.iter().map(|reject| reject.raw.len()).sum();
-        self.rows.size() + self.children.size() + rejects
+        self.rows.size() + self.children.size() + rejects + self.aliases.len() * BYTES_OF_ALIAS
     }
 
     /// Whether the batch has nothing to load.

@@ -75,9 +75,9 @@ impl Prepared {
     pub(super) fn has_few(&self, bytes: usize) -> bool {
         let batch = &self.batch;
         let has_any = !(batch.rows.is_empty() && batch.children.is_empty() && batch.rejects.is_empty());
-        // A removed profile and its survivor belong into one transaction, and a refreshed hash into the one of the ids
-        // that it was compared with.
-        let is_plain = !batch.fresh && batch.aliases.is_empty() && batch.rehash.is_empty();
+        // A refreshed hash belongs into the transaction of the ids that it was compared with. Aliases stay with the rows of their
+        // survivors: both are of elements that differ.
+        let is_plain = !batch.fresh && batch.rehash.is_empty();
         has_any && is_plain && batch.size() <= bytes
     }
 
