@@ -330,6 +330,8 @@ pub struct Profiles {
     pub timeline: Expansion,
     /// The events of a timeline that are requested with each profile.
     pub timeline_count: NonZeroU32,
+    /// How long events of timelines stay.
+    pub timeline_keep: TimelineKeep,
     /// Whether the groups are read that they belong to.
     pub groups: Expansion,
     /// Whether the lifecycle stages are read that they are in.
@@ -344,6 +346,16 @@ pub enum Expansion {
     Off,
     /// With each profile.
     WithProfiles,
+}
+
+/// How long the events of a profile's timeline stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineKeep {
+    /// As long as the profile.
+    Always,
+    /// Until a reading of the whole timeline does not bring them.
+    WhileListed,
 }
 
 /// Audit events.

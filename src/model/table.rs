@@ -37,8 +37,8 @@ impl Table {
 /// A table whose rows belong to the rows of another one, its parent.
 #[derive(Debug)]
 pub struct Child {
-    /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`] or
-    /// [`Merge::ChildHistory`], or [`Merge::OfProfile`] for rows that a resource of their own brings.
+    /// The table. Its first column holds the parent's key and is the first of its own key; its rule is [`Merge::Child`],
+    /// [`Merge::ChildHistory`] or [`Merge::ListedHistory`], or [`Merge::OfProfile`] for rows that a resource of their own brings.
     pub table: &'static Table,
     /// The path of its rows in the parent's element: an array of objects. The sources of its columns are paths within such an object.
     /// Empty: the rows come from elsewhere.
@@ -165,4 +165,7 @@ pub enum Merge {
     /// As `Child`, but a row that the parent no longer has stays, and where parents merge, the loser's rows move to the survivor. The
     /// table is partitioned by month of the timestamp in its key. For child tables that are kept beyond the tenant's horizon.
     ChildHistory,
+    /// As `Child`, with the partitions of `ChildHistory`. Where the reading of the parent has a gap ([`Child::gaps`]), no row leaves:
+    /// the rows that did not come may be in the gap. For what `ChildHistory` would keep and a setting does not want kept.
+    ListedHistory,
 }

@@ -7,11 +7,14 @@
 //!
 //! [`Merge::Profile`]: crate::model::table::Merge::Profile
 
-use crate::model::table::Table;
-use crate::postgres::sql::relation;
+use crate::model::table::{Merge, Table};
+use crate::postgres::sql::{quoted, relation};
 
 /// The hash of a parent without children.
 const CHILDLESS: &str = r"'\x00000000000000000000000000000000'::bytea";
+
+/// A hash that no children have: those that are stored are compared with nothing.
+const NEVER: &str = r"'\xffffffffffffffffffffffffffffffff'::bytea";
 
 /// The statements for one table.
 #[derive(Debug)]
@@ -41,13 +44,13 @@ impl HashStatements {
             "left join sync.child_hashes as former on former.parent_id = i.id and former.parent_table = '{name}'"
         );
         Self {
-            known: known(&parent, name),
+            known: known(&parent, table),
             insert: format!(
                 "insert into sync.child_hashes (parent_id, parent_table, hash, asked_at)
                  select i.id, '{name}', i.hash, i.asked_at
                  from unnest($1::text[], $2::bytea[], $3::timestamptz[]) as i (id, hash, asked_at)"
             ),
-            judge: judge(&parent, name, &former),
+            judge: judge(&parent, table, &former),
             refresh: format!(
                 "insert into sync.child_hashes as stored
                    (parent_id, parent_table, hash, source_hash, instead_of, asked_at)
@@ -65,13 +68,34 @@ impl HashStatements {
     }
 }
 
-fn known(parent: &str, name: &str) -> String {
+/// The hash over the stored children of the row `id`, as SQL over `former`. History that a former setting kept has no hash: a
+/// parent may have it without listing any child.
+fn stored_hash(table: &Table, id: &str) -> String {
+    let hash = format!("coalesce(former.hash, {CHILDLESS})");
+    let listed = table
+        .read_children()
+        .filter(|child| child.table.merge == Merge::ListedHistory);
+    listed.fold(hash, |hash, child| {
+        format!(
+            "case
+               when {hash} = {CHILDLESS}
+                 and exists (select from {} as kept where kept.{} = {id}) then {NEVER}
+               else {hash}
+             end",
+            relation(child.table),
+            quoted(child.parent())
+        )
+    })
+}
+
+fn known(parent: &str, table: &Table) -> String {
+    let (name, hash) = (table.name, stored_hash(table, "asked.id"));
     format!(
         "select asked.place,
            case when stored.source_hash is not null then
              (select row.content_hash from {parent} as row where row.id = asked.id)
            end,
-           coalesce(former.hash, {CHILDLESS})
+           {hash}
          from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
          left join {parent} as stored on stored.id = asked.id
          left join sync.child_hashes as former on former.parent_id = asked.id and former.parent_table = '{name}'
@@ -88,12 +112,13 @@ fn known(parent: &str, name: &str) -> String {
 ///
 /// A written row may have children that were the same when they were compared and have changed since, or that came in another
 /// copy of the element. The table then combines parts of two elements, so an empty hash makes the next walk decode the element.
-fn judge(parent: &str, name: &str, former: &str) -> String {
+fn judge(parent: &str, table: &Table, former: &str) -> String {
+    let (name, hash) = (table.name, stored_hash(table, "i.id"));
     format!(
         "with incoming as (
            select i.*, parent.source_hash as row_source,
              parent.content_hash = i.content_hash as is_same_row,
-             coalesce(former.hash, {CHILDLESS}) as former_hash,
+             {hash} as former_hash,
              coalesce(former.asked_at > i.asked_at and former.asked_at <= $8, false) as is_older
            from unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[], $5::timestamptz[], $6::boolean[], $7::boolean[])
              as i (id, content_hash, source_hash, hash, asked_at, differs, written)

@@ -82,9 +82,12 @@ pub(crate) fn remembers(table: &Table) -> Vec<Place> {
             let tables = ["blueconic.profile_aliases", "blueconic.profile_tombstones"];
             tables.map(|name| Place::new(name, &columns)).into()
         }
-        Merge::Upsert | Merge::OfProfile | Merge::Occurrence | Merge::Child | Merge::ChildHistory => {
-            Vec::new()
-        }
+        Merge::Upsert
+        | Merge::OfProfile
+        | Merge::Occurrence
+        | Merge::Child
+        | Merge::ChildHistory
+        | Merge::ListedHistory => Vec::new(),
     }
 }
 

@@ -322,7 +322,7 @@ impl PostgresLoader {
                 owners::hold(&mut transaction, &self.sql, batch).await?;
                 merge_plainly(&mut transaction, batch, context, &mut changes).await?
             }
-            Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory => {
+            Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory | Merge::ListedHistory => {
                 merge_plainly(&mut transaction, batch, context, &mut changes).await?
             }
         };

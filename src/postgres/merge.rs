@@ -4,7 +4,7 @@
 //! Every rule reads rows in the order of their keys, so that all merges lock in the same order, and writes no row that would
 //! stay the same. [`the_later_reading`] decides which of two readings of a profile stays.
 
-use crate::model::table::{Merge, Table};
+use crate::model::table::{Child, Merge, Table};
 use crate::postgres::changes::ChangedTable;
 use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::leaving::{self, Place};
@@ -108,11 +108,13 @@ impl Statements {
                 Merge::Upsert | Merge::OfProfile => upsert(table, &staging_name),
                 Merge::Profile => profile(table, &staging_name),
                 Merge::Occurrence => occurrence(table, &staging_name),
-                Merge::Child | Merge::ChildHistory => child(table, &staging_name),
+                Merge::Child | Merge::ChildHistory | Merge::ListedHistory => {
+                    child(table, None, &staging_name)
+                }
             },
             months: Months::of(table),
             staging_name,
-            children: table.read_children().map(|child| Self::of(child.table)).collect(),
+            children: children(table),
             hashes: (asked && table.reads_children()).then(|| HashStatements::of(table)),
             drop_losers: drop_losers(table),
             deletes_below: leaving::deletes_below(table),
@@ -146,9 +148,28 @@ fn upsert(table: &Table, staging: &str) -> String {
     )
 }
 
+/// The statements of the child tables that are read.
+fn children(table: &Table) -> Vec<Statements> {
+    let read: Vec<&Child> = table.read_children().collect();
+    let of = |child: &&Child| {
+        let statements = Statements::of(child.table);
+        let gaps = child
+            .gaps
+            .and_then(|place| read.get(place))
+            .map(|gaps| gaps.table);
+        let merge = match child.table.merge {
+            Merge::ListedHistory => self::child(child.table, gaps, &statements.staging_name),
+            _ => statements.merge,
+        };
+        Statements { merge, ..statements }
+    };
+    read.iter().map(of).collect()
+}
+
 /// [`Merge::Child`]: for the parents `$2`, deletes children that are not staged, inserts missing ones and updates those that
-/// differ. [`Merge::ChildHistory`]: the same without the deletion.
-fn child(table: &Table, staging: &str) -> String {
+/// differ. [`Merge::ChildHistory`]: the same without the deletion. [`Merge::ListedHistory`]: no child of a parent leaves for which
+/// the table `gaps` has a staged row.
+fn child(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
     let parent = quoted(table.key[0]);
     let incoming = format!(
         "select {} from {staging} where {parent} = any ($2::text[])",
@@ -159,7 +180,7 @@ fn child(table: &Table, staging: &str) -> String {
         _ => (
             format!(
                 "gone as ({} returning stored.{parent}),",
-                delete_unlisted(table, staging, &parent)
+                delete_unlisted(table, gaps, staging)
             ),
             " union select * from gone",
         ),
@@ -178,8 +199,16 @@ fn child(table: &Table, staging: &str) -> String {
     )
 }
 
-/// Deletes the children of the parents `$2` that are not staged.
-fn delete_unlisted(table: &Table, staging: &str, parent: &str) -> String {
+/// Deletes the children of the parents `$2` that are not staged, unless a gap of the parent is.
+fn delete_unlisted(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
+    let parent = quoted(table.key[0]);
+    let and_whole = gaps.map_or_else(String::new, |gaps| {
+        format!(
+            " and not exists (select from {} as gap where gap.{} = stored.{parent})",
+            self::staging(gaps),
+            quoted(gaps.key[0])
+        )
+    });
     let same_key: Vec<String> = table
         .key
         .iter()
@@ -188,7 +217,7 @@ fn delete_unlisted(table: &Table, staging: &str, parent: &str) -> String {
     format!(
         "delete from {relation} as stored
          where stored.{parent} = any ($2)
-           and not exists (select from {staging} as incoming where {same_key})",
+           and not exists (select from {staging} as incoming where {same_key}){and_whole}",
         relation = relation(table),
         same_key = same_key.join(" and "),
     )

@@ -45,7 +45,7 @@ impl Months {
     pub(crate) fn of(table: &Table) -> Option<Self> {
         let years = match table.merge {
             Merge::Occurrence => None,
-            Merge::ChildHistory => Some(YEARS),
+            Merge::ChildHistory | Merge::ListedHistory => Some(YEARS),
             Merge::Upsert | Merge::Profile | Merge::OfProfile | Merge::Child => return None,
         };
         let mut columns = table.columns.iter();

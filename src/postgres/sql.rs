@@ -67,7 +67,7 @@ pub(crate) fn element_id(table: &Table, prefix: &str) -> String {
 /// has several columns.
 pub(crate) fn key_column(table: &Table) -> Option<&'static str> {
     match (table.merge, table.key) {
-        (Merge::Child | Merge::ChildHistory, [name, ..]) | (_, [name]) => Some(name),
+        (Merge::Child | Merge::ChildHistory | Merge::ListedHistory, [name, ..]) | (_, [name]) => Some(name),
         _ => None,
     }
 }

@@ -4,9 +4,9 @@
 use serde_json::value::RawValue;
 
 use crate::model::Time;
-use crate::model::children::{ChildHash, Children};
+use crate::model::children::{CHILDLESS, ChildHash, Children};
 use crate::model::rows::Rows;
-use crate::model::table::{Child, Table};
+use crate::model::table::{Child, Merge, Table};
 
 use super::child_gaps::{GapReason, Gaps};
 use super::fields::{self, Fields, RawField, Wrong, wrong};
@@ -23,6 +23,9 @@ pub(super) struct ChildPlans {
     plans: Vec<ChildPlan>,
     /// How many items of each array the request asks for; none: all of them.
     asked_for: Option<usize>,
+    /// Whether rows leave that would be history otherwise. The hashes are others then, so that a setting that no longer keeps
+    /// history compares the children of every parent once.
+    forgets: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +88,9 @@ impl ChildPlans {
             members,
             plans,
             asked_for: None,
+            forgets: table
+                .read_children()
+                .any(|child| child.table.merge == Merge::ListedHistory),
         }
     }
 
@@ -126,7 +132,12 @@ impl ChildPlans {
                 return Err(problem);
             }
         }
-        Ok(into.hash())
+        let hash = into.hash();
+        Ok(if self.forgets && hash != CHILDLESS {
+            hash.map(|byte| !byte)
+        } else {
+            hash
+        })
     }
 }
 

@@ -16,7 +16,8 @@ use crate::model::table::{Child, Column, ColumnKind, Merge, Table};
 use super::child_rows::ChildPlans;
 use super::fields::Fields;
 use super::identity::Problem;
-use super::{consent_tables, memberships, timeline};
+use super::timeline::{self, Timelines};
+use super::{consent_tables, memberships};
 use crate::json::bitmap::Bitmap;
 
 use draft::{CompleteProfile, Draft, jsonb_order};
@@ -38,38 +39,47 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// Which child tables of profiles are read.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct ReadChildren {
     /// Those of timelines.
-    pub(super) timelines: bool,
+    pub(super) timelines: Timelines,
     /// That of groups.
     pub(super) groups: bool,
     /// That of lifecycle stages.
     pub(super) lifecycle_stages: bool,
 }
 
+/// The number of choices.
+const CHOICES: usize = 12;
+
 impl ReadChildren {
+    const NONE: Self = Self::at(0);
+
     const fn at(place: usize) -> Self {
         Self {
-            timelines: place & 1 != 0,
-            groups: place & 2 != 0,
-            lifecycle_stages: place & 4 != 0,
+            timelines: match place % 3 {
+                0 => Timelines::Unread,
+                1 => Timelines::Kept,
+                _ => Timelines::WhileListed,
+            },
+            groups: place / 3 % 2 == 1,
+            lifecycle_stages: place / 6 % 2 == 1,
         }
     }
 
+    /// Its number among all choices.
+    fn place(self) -> usize {
+        self.timelines as usize + 3 * usize::from(self.groups) + 6 * usize::from(self.lifecycle_stages)
+    }
+
     /// Whether none are read.
-    pub(super) const fn is_none(self) -> bool {
-        !(self.timelines || self.groups || self.lifecycle_stages)
+    pub(super) fn is_none(self) -> bool {
+        self.place() == Self::NONE.place()
     }
 
     /// The table of profiles of which these children are read.
     pub(super) fn table(self) -> &'static Table {
-        let bits = [self.timelines, self.groups, self.lifecycle_stages];
-        let place = bits
-            .iter()
-            .rev()
-            .fold(0, |place, is_read| place * 2 + usize::from(*is_read));
-        &TABLES[place]
+        &TABLES[self.place()]
     }
 }
 
@@ -93,28 +103,26 @@ const fn table(children: &'static [Child]) -> Table {
 }
 
 /// The child tables, for each choice of those that are read: the index is its number in [`ReadChildren::at`].
-static CHILDREN: [[Child; 6]; 8] = [
-    children(ReadChildren::at(0)),
-    children(ReadChildren::at(1)),
-    children(ReadChildren::at(2)),
-    children(ReadChildren::at(3)),
-    children(ReadChildren::at(4)),
-    children(ReadChildren::at(5)),
-    children(ReadChildren::at(6)),
-    children(ReadChildren::at(7)),
-];
+static CHILDREN: [[Child; 6]; CHOICES] = {
+    let mut choices = [const { children(ReadChildren::NONE) }; CHOICES];
+    let mut place = 0;
+    while place < CHOICES {
+        choices[place] = children(ReadChildren::at(place));
+        place += 1;
+    }
+    choices
+};
 
 /// The table of profiles, for each choice of child tables.
-static TABLES: [Table; 8] = [
-    table(&CHILDREN[0]),
-    table(&CHILDREN[1]),
-    table(&CHILDREN[2]),
-    table(&CHILDREN[3]),
-    table(&CHILDREN[4]),
-    table(&CHILDREN[5]),
-    table(&CHILDREN[6]),
-    table(&CHILDREN[7]),
-];
+static TABLES: [Table; CHOICES] = {
+    let mut choices = [const { table(&[]) }; CHOICES];
+    let mut place = 0;
+    while place < CHOICES {
+        choices[place] = table(&CHILDREN[place]);
+        place += 1;
+    }
+    choices
+};
 
 /// The table of profiles of which no children are read.
 pub(super) static TABLE: Table = table(&CHILDREN[0]);

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::config::settings::{Expansion, Profiles as Settings};
+use crate::config::settings::{Expansion, Profiles as Settings, TimelineKeep};
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
 use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Decoder, Identified, Resource, SegmentCounter, SegmentResolver, Walkable};
 use crate::model::position::CursorPosition;
-use crate::model::table::{Child, Table};
+use crate::model::table::{Child, Merge, Table};
 use crate::model::verdict::Verdict;
 
 use super::fields::Fields;
@@ -23,6 +23,7 @@ use super::reject;
 use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
 use super::segment_resolver::ProfileSegmentResolver;
+use super::timeline::Timelines;
 
 /// The properties that hold the dates. They are always requested.
 const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
@@ -80,7 +81,11 @@ impl Profiles {
         let seed = xxh3_64(fingerprint.as_bytes());
         let is_read = |expansion: Expansion| expansion == Expansion::WithProfiles;
         let read = ReadChildren {
-            timelines: is_read(settings.timeline),
+            timelines: match settings.timeline_keep {
+                _ if !is_read(settings.timeline) => Timelines::Unread,
+                TimelineKeep::Always => Timelines::Kept,
+                TimelineKeep::WhileListed => Timelines::WhileListed,
+            },
             groups: is_read(settings.groups),
             lifecycle_stages: is_read(settings.lifecycle_stages),
         };
@@ -89,7 +94,7 @@ impl Profiles {
         } else {
             read.table()
         };
-        let event_count = read.timelines.then_some(settings.timeline_count.get());
+        let event_count = is_read(settings.timeline).then_some(settings.timeline_count.get());
         let seeds = HashSeeds {
             // A changed child table means that every element is decoded again, while no row of a profile changes. So does another
             // number of requested events, since it decides whether a timeline may be cut off.
@@ -127,7 +132,18 @@ fn described(table: &Table) -> String {
         let columns: Vec<String> = columns
             .map(|column| format!("{} {:?} {}", column.name, column.kind, column.source))
             .collect();
-        format!("{} {} {}", child.table.name, child.source, columns.join("\u{1f}"))
+        // The children are compared again, too, so that what was kept leaves.
+        let while_listed = if child.table.merge == Merge::ListedHistory {
+            " while listed"
+        } else {
+            ""
+        };
+        format!(
+            "{} {} {}{while_listed}",
+            child.table.name,
+            child.source,
+            columns.join("\u{1f}")
+        )
     };
     table.read_children().map(of).collect::<Vec<_>>().join("\u{1f}")
 }

@@ -6,6 +6,7 @@ mod gaps;
 #[cfg(feature = "failpoints")]
 mod killed;
 mod leaving;
+mod listed;
 mod loading;
 mod merges;
 mod switching;

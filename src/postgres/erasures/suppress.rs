@@ -84,7 +84,12 @@ pub(crate) async fn leave_out_erased(
         Merge::Profile => ids.extend(profiles_in(batch)),
         Merge::Occurrence if !batch.rows.is_empty() => ids.extend(staged_objects(connection).await?),
         // Rows of profiles that are not stored are left out anyway.
-        Merge::Occurrence | Merge::Upsert | Merge::OfProfile | Merge::Child | Merge::ChildHistory => {}
+        Merge::Occurrence
+        | Merge::Upsert
+        | Merge::OfProfile
+        | Merge::Child
+        | Merge::ChildHistory
+        | Merge::ListedHistory => {}
     }
     let erased = Erased::among(connection, hasher, ids).await?;
     if erased.is_empty() {
@@ -101,9 +106,12 @@ pub(crate) async fn leave_out_erased(
             unstage_objects(connection, &erased).await?;
             with_rejects_redacted(batch, &erased)
         }
-        Merge::Occurrence | Merge::Upsert | Merge::OfProfile | Merge::Child | Merge::ChildHistory => {
-            with_rejects_redacted(batch, &erased)
-        }
+        Merge::Occurrence
+        | Merge::Upsert
+        | Merge::OfProfile
+        | Merge::Child
+        | Merge::ChildHistory
+        | Merge::ListedHistory => with_rejects_redacted(batch, &erased),
     }))
 }
 

@@ -396,3 +396,10 @@ async fn a_tenants_profiles_are_read_fast() {
         assert_eq!(rows.slow_reads, 0, "{shape:?}");
     }
 }
+
+#[test]
+fn each_choice_of_child_tables_has_a_table_of_its_own() {
+    for place in 0..CHOICES {
+        assert_eq!(ReadChildren::at(place).place(), place);
+    }
+}
