@@ -78,6 +78,22 @@ group_broken() {
     done
 }
 
+# Ten events for each profile, in a database with their timelines and in one without.
+group_timelines() {
+    local database
+    local databases=(without with)
+    if ((turn % 2)); then databases=(with without); fi
+    start_tenant --timeline-events 10
+    for database in "${databases[@]}"; do
+        fresh_database "${database}_timelines"
+        if [[ $database == with ]]; then export BLUECONIC_SYNC__RESOURCES__PROFILES__TIMELINE=with_profiles; fi
+        product "${database}_timelines" "$database timelines, full" --full profiles
+        product "${database}_timelines" "$database timelines, unchanged" --full profiles
+        unset BLUECONIC_SYNC__RESOURCES__PROFILES__TIMELINE
+    done
+    say "events: $(sql 'select count(*) from blueconic.timeline_events' with_timelines)"
+}
+
 # Twice is enough: memory hardly varies.
 group_memory() {
     if ((turn > 2)); then return; fi

@@ -33,6 +33,7 @@ pub(crate) struct Base {
     shares: Vec<u64>,
     merged_per_thousand: u64,
     lacking_per_thousand: u64,
+    timeline_events: Option<u64>,
 }
 
 /// The cheap facts about one profile.
@@ -55,6 +56,8 @@ pub(crate) struct Facts {
     pub(crate) consented: Option<u64>,
     pub(crate) refused: Option<u64>,
     pub(crate) level: Option<&'static str>,
+    /// How many events its timeline has; none: as its key chooses.
+    pub(crate) timeline_events: Option<u64>,
 }
 
 impl Base {
@@ -80,6 +83,7 @@ impl Base {
             shares: shares.collect(),
             merged_per_thousand: settings.merged_per_thousand,
             lacking_per_thousand: settings.lacking_per_thousand,
+            timeline_events: settings.timeline_events,
         }
     }
 
@@ -152,6 +156,7 @@ impl Base {
             legislation: has(2).then(|| word(&words::LEGISLATIONS, choice >> 5)),
             consented: has(3).then_some(consented),
             refused: has(3).then_some(!consented & (choice >> 10) & 0x1f),
+            timeline_events: self.timeline_events,
             level: has(4).then(|| word(&words::PERMISSION_LEVELS, (choice >> 50 & 7).saturating_sub(5))),
         }
     }

@@ -92,10 +92,7 @@ pub(crate) fn link(address: String, relation: &'static str, writer: &Writer) -> 
 impl Page {
     /// Whether it is a page of all profiles in the document's form, without parts that depend on the request.
     pub(crate) fn is_plain(&self) -> bool {
-        self.scope.is_all()
-            && self.plan.listed.is_none()
-            && self.writer.shape.is_plain()
-            && !self.profiles.has_timeline()
+        self.scope.is_all() && self.plan.listed.is_none() && self.writer.shape.is_plain()
     }
 
     /// The body in pieces.

@@ -60,6 +60,9 @@ pub struct Arguments {
     /// million of them take no more memory than a few thousand
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub distinct: Option<u64>,
+    /// How many events each timeline has; else few, and now and then as many as a tenant keeps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=100_000))]
+    pub timeline_events: Option<u64>,
 }
 
 /// The groups of each type.
@@ -76,6 +79,7 @@ impl Arguments {
             latency: Duration::from_millis(self.latency),
             rendered: self.rendered,
             distinct: self.distinct,
+            timeline_events: self.timeline_events,
             as_of: self.as_of.map(instant),
             ..Settings::default()
         };

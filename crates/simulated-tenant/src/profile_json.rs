@@ -93,11 +93,6 @@ impl ProfileWriter {
         }
     }
 
-    /// Whether an answer holds events, which are generated for each profile.
-    pub(crate) fn has_timeline(&self) -> bool {
-        self.detail.timeline.is_some()
-    }
-
     /// Appends the current profile at a position.
     pub(crate) fn write(
         &mut self,

@@ -196,6 +196,8 @@ pub struct Settings {
     pub rendered: bool,
     /// So many profiles differ; all others are copies with ids and dates of their own. `None`: all of them differ.
     pub distinct: Option<u64>,
+    /// How many events each timeline has. `None`: few, and now and then as many as a tenant keeps.
+    pub timeline_events: Option<u64>,
     /// The `Date` header.
     pub date_header: DateHeader,
     /// The delay of the search index, which refined listings use to find and count profiles. With read paths the index is
@@ -287,6 +289,7 @@ impl Default for Settings {
             compress: false,
             rendered: false,
             distinct: None,
+            timeline_events: None,
             date_header: DateHeader::default(),
             index_lag: Duration::ZERO,
             read_paths: None,

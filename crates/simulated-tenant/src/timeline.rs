@@ -10,15 +10,17 @@ const TYPES: [&str; 3] = ["order", "page_view", "form_submit"];
 const SOURCES: [&str; 2] = ["notebook_9139fb0a-6e65-4e65-9dff-9dd971ac2b21", "connection_5c2d"];
 const PRODUCTS: [&str; 4] = ["987644321", "rain coat \"XL\"", "fiets", "靴"];
 
-/// All events of one profile, at most the 250 that a tenant keeps.
+/// All events of one profile: as many as the settings say, else at most the 250 that a tenant keeps.
 pub(crate) fn events(facts: &Facts) -> Vec<TimelineEvent> {
     let hash = mix(facts.key ^ 0x71e);
-    let count = if hash.is_multiple_of(64) {
+    let chosen = if hash.is_multiple_of(64) {
         21 + (hash >> 8) % 230
     } else {
         (hash >> 8) % 5
     };
-    (0..count).map(|ordinal| event(facts, ordinal)).collect()
+    (0..facts.timeline_events.unwrap_or(chosen))
+        .map(|ordinal| event(facts, ordinal))
+        .collect()
 }
 
 fn event(facts: &Facts, ordinal: u64) -> TimelineEvent {

@@ -56,6 +56,7 @@ pub(crate) fn all(results: &Results) -> Vec<Section> {
         size.storage(),
         size.latency(),
         size.broken(),
+        size.timelines(),
         size.memory(),
         size.service(),
     ];
@@ -165,7 +166,7 @@ impl<'a> Size<'a> {
 
     fn loads(self) -> Vec<Row> {
         vec![
-            self.against_reference("full load, profiles/s", "full", Some(0.9)),
+            self.against_reference("full load, profiles/s", "full", Some(0.95)),
             self.against_reference("unchanged walk, profiles/s", "unchanged", Some(0.8)),
             self.against_reference("1% changed, profiles/s", "changed", None),
             Row::new("1% changed / unchanged, time", "≤ 1.2")
@@ -198,7 +199,6 @@ impl<'a> Size<'a> {
     }
 
     fn storage(self) -> Vec<Row> {
-        let written = self.product("unchanged", "written");
         let reference = |name, measure| self.results.spread(self.case(name, REFERENCE), measure);
         let by_full = |name| {
             let (one, full) = (self.case(name, PRODUCT), self.case("full", PRODUCT));
@@ -211,11 +211,7 @@ impl<'a> Size<'a> {
             ..Row::new(what, "")
         };
         vec![
-            Row {
-                product: written.map(rate),
-                reached: written.map(|written| written.most == 0.0),
-                ..Row::new("rows written by an unchanged walk", "0")
-            },
+            self.writes_nothing("rows written by an unchanged walk", "unchanged"),
             both("WAL of a full load", "wal"),
             Row {
                 product: self.product("unchanged", "wal").map(megabytes),
@@ -279,6 +275,39 @@ impl<'a> Size<'a> {
         ]
     }
 
+    fn writes_nothing(self, what: &str, name: &'a str) -> Row {
+        let written = self.product(name, "written");
+        Row {
+            product: written.map(rate),
+            reached: written.map(|written| written.most == 0.0),
+            ..Row::new(what, "0")
+        }
+    }
+
+    fn timelines(self) -> Vec<Row> {
+        let row = |what: &str, name, without| Row {
+            product: self.rate(name, PRODUCT).map(rate),
+            ratio: self.times(name, without).map(ratio),
+            ..Row::new(what, "")
+        };
+        vec![
+            row(
+                "full load, ten events for each profile; time by that without timelines",
+                "with timelines, full",
+                "without timelines, full",
+            ),
+            row(
+                "unchanged walk, ten events for each profile; the same",
+                "with timelines, unchanged",
+                "without timelines, unchanged",
+            ),
+            self.writes_nothing(
+                "rows written by an unchanged walk with timelines",
+                "with timelines, unchanged",
+            ),
+        ]
+    }
+
     fn memory(self) -> Vec<Row> {
         let row = |what: String, name: &'a str| {
             Row::new(what, "≤ 64 MiB").below(self.product(name, "peak"), memory, MEMORY)
@@ -303,6 +332,8 @@ impl<'a> Size<'a> {
             ("1% broken, full load", "broken full"),
             ("audit events", "audit"),
             ("lists", "lists"),
+            ("full load with timelines", "with timelines, full"),
+            ("unchanged walk with timelines", "with timelines, unchanged"),
         ];
         pages
             .chain(all.map(|(what, name)| row(format!("peak memory, {what}"), name)))
