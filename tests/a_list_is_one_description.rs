@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::database::Database;
 use crate::support::described::{registry_with_list, run, variables};
-use crate::support::registry::{is_by_day, list_names};
+use crate::support::registry::{FEW_URLS, is_by_day, list_names, of_urls, urls};
 use crate::support::scripted::{Scripted, list, scripted};
 use crate::support::small;
 use crate::support::sources::files;
@@ -432,5 +432,8 @@ fn credentials(tenant: &Tenant, database: &Database) -> Variables {
         ("BLUECONIC_CLIENT_ID", simulated.client_id.as_str()),
         ("BLUECONIC_CLIENT_SECRET", simulated.client_secret.expose_secret()),
     ];
+    let urls = of_urls(&urls(FEW_URLS));
+    let urls = urls.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let more: Vec<(&str, &str)> = more.into_iter().chain(urls).collect();
     variables(tenant.url(), &database.url, &more)
 }

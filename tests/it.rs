@@ -44,6 +44,7 @@ mod layers;
 mod ledger;
 mod listings_in_the_wild;
 mod lists_of_parents;
+mod lists_of_urls;
 mod merges_are_guarded;
 mod modification_dates_go_back;
 mod no_id_in_the_log;

@@ -8,7 +8,7 @@ use blueconic_sync::app::{self, App, Overrides};
 use blueconic_sync::commands::Exit;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
-use blueconic_sync::model::description::{Description, Each, List, Named, Reading, Registry};
+use blueconic_sync::model::description::{Description, Each, List, Named, Parents, Reading, Registry};
 use blueconic_sync::model::ledger::RunReport;
 use blueconic_sync::model::status::RunStatus;
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::database::Database;
 use crate::support::described::variables;
+use crate::support::registry::{of_urls, urls};
 use crate::support::scripted::{Asked, Scripted, list, scripted};
 
 const GADGETS: Description = Description {
@@ -64,7 +65,7 @@ const PARTS: Description = Description {
         schedule: "1 * * * *",
         page_size: 10,
         each: Some(Each {
-            parent: GADGETS.table,
+            parents: Parents::Stored(GADGETS.table),
             named: Named::InPath,
         }),
         ..List::PLAIN
@@ -92,7 +93,7 @@ const REPAIRS: Description = Description {
         paged: false,
         keeps: true,
         each: Some(Each {
-            parent: GADGETS.table,
+            parents: Parents::Stored(GADGETS.table),
             named: Named::ByParameter("gadget"),
         }),
         ..List::PLAIN
@@ -439,7 +440,7 @@ fn of_many_objects(asked: &Asked) -> (u16, Value) {
     let each = |list: &Description| list.as_list().unwrap().each;
     let is_parent = |list: &Description| {
         let mut lists = RESOURCES.lists();
-        lists.any(|(other, _)| each(other).is_some_and(|each| each.parent.name == list.name()))
+        lists.any(|(_, other)| other.parents().is_some_and(|parents| parents.name == list.name()))
     };
     // Of two lists at one path, the one with parents is named by its parameter.
     let mut lists: Vec<&Description> = RESOURCES.lists().map(|(list, _)| list).collect();
@@ -479,7 +480,12 @@ fn of_many_objects(asked: &Asked) -> (u16, Value) {
 async fn forty_thousand_objects_take_a_request_a_page_and_one_a_parent_and_are_written_once() {
     let tenant = scripted(of_many_objects).await;
     let database = Database::empty().await;
-    let settings = load(None, &variables(&tenant.url, &database.url, &[]), RESOURCES).unwrap();
+    let urls = of_urls(&urls(FEW));
+    let urls: Vec<_> = urls
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let settings = load(None, &variables(&tenant.url, &database.url, &urls), RESOURCES).unwrap();
     let app = App::start(&settings).await.unwrap();
     let engine = app.engine(&settings, None, Arc::new(NoListener));
     let mut objects = 0;

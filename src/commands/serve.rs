@@ -235,7 +235,7 @@ impl Runner for Runs {
 
 /// Whether the list follows from the rows of another list, which may not be read yet.
 fn has_parents(description: &Description) -> bool {
-    description.as_list().is_some_and(|list| list.each.is_some())
+    description.as_list().is_some_and(|list| list.parents().is_some())
 }
 
 /// A full walk that stopped at the end of its hours runs again when they begin.

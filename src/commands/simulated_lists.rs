@@ -41,7 +41,10 @@ fn list(registry: Registry, description: &'static Description, of: &description:
         each: match of.each {
             None => None,
             Some(each) => Some(Each {
-                of: registry.named(each.parent.name)?.path,
+                of: match each.table() {
+                    Some(parents) => Some(registry.named(parents.name)?.path),
+                    None => None,
+                },
                 named: match each.named {
                     Named::InPath => lists::Named::InPath,
                     Named::ByParameter(name) => lists::Named::ByParameter(name),

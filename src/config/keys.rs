@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::defaults::DEFAULTS;
 use super::reader::Given;
-use super::settings::{GivenList, Settings};
+use super::settings::{GivenList, GivenUrls, Settings};
 use crate::model::description::Registry;
 
 /// The placeholder for the name of each plain list in a key of the bounds.
@@ -34,8 +34,13 @@ impl Keys {
             ..Given::default()
         };
         let mut keys = defaults.keys::<Settings>("");
-        let lists = registry.described().flat_map(|(description, _)| {
-            defaults.keys::<GivenList>(&format!("resources.{}", description.name()))
+        let lists = registry.described().flat_map(|(description, list)| {
+            let section = format!("resources.{}", description.name());
+            let mut keys = defaults.keys::<GivenList>(&section);
+            if list.is_of_urls() {
+                keys.extend(defaults.keys::<GivenUrls>(&section));
+            }
+            keys
         });
         let first = keys.iter().position(|key| key.starts_with("resources."));
         let first = first.unwrap_or(keys.len());

@@ -264,6 +264,16 @@ pub(super) struct GivenList {
     enabled: Option<bool>,
     schedule: Option<String>,
     page_size: Option<NonZeroU32>,
+    /// What [`GivenUrls`] has of the list.
+    #[serde(skip)]
+    pub(super) urls: Vec<String>,
+}
+
+/// The further settings of a list whose listings follow from URLs.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct GivenUrls {
+    #[serde(default)]
+    pub(super) urls: Vec<String>,
 }
 
 /// A plain list.
@@ -277,6 +287,8 @@ pub struct List {
     pub schedule: String,
     /// Elements per page.
     pub page_size: NonZeroU32,
+    /// The URLs that have a listing each, of a list whose listings follow from URLs.
+    pub urls: Vec<String>,
 }
 
 impl Resources {
@@ -289,6 +301,7 @@ impl Resources {
             is_named: given.enabled == Some(true),
             schedule: given.schedule.unwrap_or_else(|| list.schedule.to_owned()),
             page_size: given.page_size.unwrap_or(described),
+            urls: given.urls,
         }
     }
 

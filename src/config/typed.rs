@@ -4,16 +4,20 @@ use toml::Value;
 
 use super::error::SettingsError;
 use super::reader::{Given, TABLES, TEXTS, TRUE_OR_FALSE, WHOLE_NUMBER, Wrong, look_up};
-use super::settings::{GivenList, Settings};
+use super::settings::{GivenList, GivenUrls, Settings};
 use crate::model::description::Registry;
 
 /// Converts the merged settings to their types; the registry has the plain lists.
 pub(super) fn typed(given: &Given, registry: Registry) -> Result<Settings, SettingsError> {
     let bad = |wrong| bad_value(given, wrong);
     let mut settings: Settings = given.read("").map_err(bad)?;
-    for (description, _) in registry.described() {
+    for (description, how) in registry.described() {
         let name = description.name();
-        let list: GivenList = given.read(&format!("resources.{name}")).map_err(bad)?;
+        let section = format!("resources.{name}");
+        let mut list: GivenList = given.read(&section).map_err(bad)?;
+        if how.is_of_urls() {
+            list.urls = given.read::<GivenUrls>(&section).map_err(bad)?.urls;
+        }
         settings.resources.lists.insert(name.to_owned(), list);
     }
     Ok(settings)
@@ -73,7 +77,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// An address without user and password.
-fn without_user(text: &str) -> String {
+pub(super) fn without_user(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => text.to_owned(),

@@ -1,12 +1,22 @@
 //! Validates settings beyond their types: the vendor's bounds, addresses that keep secrets safe, cron expressions.
 
+use std::collections::HashSet;
+
 use url::Url;
 
 use super::database::OTHER_CONNECTIONS;
 use super::error::SettingsError;
 use super::loopback::is_loopback;
 use super::settings::Settings;
+use super::typed::without_user;
 use crate::model::description::{Description, List};
+
+/// The most URLs of a list.
+const MOST_URLS: usize = 1000;
+/// The longest URL in bytes: together with an id it must fit into an entry of an index, which takes 2,704 bytes.
+const LONGEST_URL: usize = 2000;
+/// The most characters of a URL in a message.
+const SHOWN: usize = 200;
 
 /// Checks rules that types cannot express.
 pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
@@ -50,6 +60,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
             "there must be at least three more than `database.load_connections`",
         );
     }
+    validate_urls(settings)?;
     validate_schedules(settings)
 }
 
@@ -78,6 +89,78 @@ fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+/// Checks the URLs of the lists whose listings follow from URLs.
+fn validate_urls(settings: &Settings) -> Result<(), SettingsError> {
+    let lists = settings.registry.described();
+    for (description, list) in lists.filter(|(_, list)| list.is_of_urls()) {
+        let given = settings.resources.list(description, list);
+        if let Err((value, why)) = urls(given.enabled, &given.urls) {
+            return Err(SettingsError::BadValue {
+                key: format!("resources.{}.urls", description.name()),
+                value,
+                why,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The value that is wrong among the URLs of a list, and why.
+fn urls(enabled: bool, urls: &[String]) -> Result<(), (String, String)> {
+    if enabled && urls.is_empty() {
+        let why = "the list is read, and each of its URLs has a listing: name one or more, such as [\"https://www.example.com/\"], or set \
+                   its `enabled` to false";
+        return Err(("[]".to_owned(), why.to_owned()));
+    }
+    if urls.len() > MOST_URLS {
+        let why = format!("at most {MOST_URLS} URLs are expected, since each takes a request");
+        return Err((format!("{} URLs", urls.len()), why));
+    }
+    let mut met = HashSet::new();
+    for text in urls {
+        let shown = || shortened(&without_user(text));
+        let url = page(text).map_err(|why| (shown(), why))?;
+        if !met.insert(url) {
+            return Err((shown(), "each URL is expected once".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The address of a page. What a URL parser corrects silently, a tenant may not.
+fn page(text: &str) -> Result<Url, String> {
+    let expected = |what: &str| Err(format!("{what} is expected, such as https://www.example.com/"));
+    if text.len() > LONGEST_URL {
+        return expected(&format!("a URL of at most {LONGEST_URL} bytes"));
+    }
+    if text.contains(|one: char| one.is_whitespace() || one.is_control()) {
+        return expected("a URL without spaces");
+    }
+    let has_host = |rest: &str| {
+        rest.strip_prefix("://")
+            .is_some_and(|rest| !rest.starts_with(['/', '\\']))
+    };
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(url) = url.filter(|url| text.get(url.scheme().len()..).is_some_and(has_host)) else {
+        return expected("an absolute URL with http or https and a host");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return expected("a URL without user name and password");
+    }
+    Ok(url)
+}
+
+/// The start of a text that is too long for a message.
+fn shortened(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN).collect();
+    if start.len() < text.len() {
+        start + "…"
+    } else {
+        start
+    }
 }
 
 /// A code that travels in the clear must not leave this machine.

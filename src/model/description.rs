@@ -62,7 +62,7 @@ pub struct List {
     pub by_cursor: bool,
     /// Whether rows stay that the tenant no longer lists.
     pub keeps: bool,
-    /// The list whose elements have a listing of their own each; none: there is one listing.
+    /// What has a listing of its own each; none: there is one listing.
     pub each: Option<Each>,
     /// Of listings of parents: what reads each of them as a whole, once its parent has changed. The table has a row for each parent with the
     /// parent's hash at that time, in the column `source_hash`, and a child table for the items.
@@ -83,15 +83,40 @@ impl List {
         each: None,
         history: None,
     };
+
+    /// The table of the stored parents, if its listings follow from some.
+    pub fn parents(&self) -> Option<&'static Table> {
+        self.each.and_then(|each| each.table())
+    }
+
+    /// Whether its listings follow from the URLs of its settings.
+    pub const fn is_of_urls(&self) -> bool {
+        matches!(
+            self.each,
+            Some(Each {
+                parents: Parents::Urls,
+                ..
+            })
+        )
+    }
 }
 
-/// Listings that follow from the rows of another list, the parents.
+/// Listings that follow from parents.
 #[derive(Debug, Clone, Copy)]
 pub struct Each {
-    /// The table of the parents.
-    pub parent: &'static Table,
+    /// What the parents are.
+    pub parents: Parents,
     /// How a request names what its listing is about.
     pub named: Named,
+}
+
+/// The parents of listings.
+#[derive(Debug, Clone, Copy)]
+pub enum Parents {
+    /// The rows of another list, by its table.
+    Stored(&'static Table),
+    /// The URLs in the list's own setting `urls`.
+    Urls,
 }
 
 /// How a request names what its listing is about. The first column of the table's key holds that.
@@ -118,6 +143,16 @@ pub struct ByDay {
     pub first: u32,
     /// How many days before the last complete reading are read again.
     pub again: u32,
+}
+
+impl Each {
+    /// The table of the stored parents; none: nothing has to be stored before.
+    pub const fn table(&self) -> Option<&'static Table> {
+        match self.parents {
+            Parents::Stored(table) => Some(table),
+            Parents::Urls => None,
+        }
+    }
 }
 
 impl Description {

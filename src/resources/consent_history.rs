@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint};
 use crate::model::children::Parent;
-use crate::model::description::{Description, Each, List, Named, Reading};
+use crate::model::description::{Description, Each, List, Named, Parents, Reading};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::history::{Answer, History};
 use crate::model::sanitize;
@@ -38,7 +38,7 @@ pub(super) const DESCRIPTION: Description = Description {
         schedule: "30 4 * * *",
         keeps: true,
         each: Some(Each {
-            parent: &profile_row::TABLE,
+            parents: Parents::Stored(&profile_row::TABLE),
             named: Named::InPath,
         }),
         history: Some(&Consent),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::config::settings;
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::children::Parent;
-use crate::model::description::{ByDay, Description, List, Named, Registry};
+use crate::model::description::{ByDay, Description, List, Named, Parents, Registry};
 use crate::model::history::History;
 use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Decoder, Identified, Listing, Resource};
@@ -57,6 +58,8 @@ pub(super) struct ListResource {
     page_size: u32,
     /// The member that holds an element's id.
     id: &'static str,
+    /// The URLs that the settings give the list.
+    urls: Arc<[String]>,
     /// What this listing is about, if the list has several.
     about: Option<About>,
     /// The request that shows whether the tenant allows the list.
@@ -64,15 +67,15 @@ pub(super) struct ListResource {
 }
 
 impl ListResource {
-    /// A list of the registry that is read in pages of `page_size`.
+    /// A list of the registry with its settings.
     pub(super) fn new(
         registry: Registry,
         description: &'static Description,
         list: &'static List,
-        page_size: u32,
+        settings: &settings::List,
     ) -> Self {
-        // A listing of each parent has the scope of the parents, and can be requested only by somebody who has read them.
-        let parents = list.each.and_then(|each| registry.named(each.parent.name));
+        // A listing of each stored parent has the scope of the parents, and can be requested only by somebody who has read them.
+        let parents = list.parents().and_then(|table| registry.named(table.name));
         let trial = match list.history {
             // No profile has this id: a tenant that allows the request answers 404.
             Some(_) => {
@@ -82,13 +85,28 @@ impl ListResource {
             }
             None => page(parents.unwrap_or(description), 0, 1),
         };
-        Self {
+        let own = Self {
             description,
             list,
-            page_size,
+            page_size: settings.page_size.get(),
             id: list_row::id_member(description.table),
+            urls: settings.urls.clone().into(),
             about: None,
             trial,
+        };
+        if !list.is_of_urls() {
+            return own;
+        }
+        let first = own.urls.first().cloned().unwrap_or_default();
+        let trial = own.of(About::Parent(first)).page(0, 0);
+        Self { trial, ..own }
+    }
+
+    /// The listing about a parent, or about parents and a day.
+    fn of(&self, about: About) -> Self {
+        Self {
+            about: Some(about),
+            ..self.clone()
         }
     }
 }
@@ -166,18 +184,17 @@ impl Listing for ListResource {
     }
 
     fn parents(&self) -> Option<&'static Table> {
-        self.list.each.map(|each| each.parent)
+        self.list.parents()
     }
 
     fn listings(&self, parents: &[String], complete: Option<Time>, now: Time) -> Vec<Arc<dyn Listing>> {
         let Some(each) = self.list.each else {
             return vec![Arc::new(self.clone())];
         };
-        let of = |about: About| -> Arc<dyn Listing> {
-            Arc::new(Self {
-                about: Some(about),
-                ..self.clone()
-            })
+        let of = |about: About| -> Arc<dyn Listing> { Arc::new(self.of(about)) };
+        let parents = match each.parents {
+            Parents::Stored(_) => parents,
+            Parents::Urls => &self.urls,
         };
         let parents = parents.iter().filter(|id| is_addressable(id));
         match each.named {

@@ -83,7 +83,7 @@ pub(super) struct Plan {
 /// What a listing is about, if its list has several.
 #[derive(Debug, Clone)]
 pub(super) enum About {
-    /// The row of another list with this id.
+    /// The row of another list with this id, or this URL.
     Parent(String),
     /// A day, and the rows of another list with these ids.
     Day(NaiveDate, Vec<String>),

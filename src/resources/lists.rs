@@ -1,5 +1,5 @@
 //! The plain lists, one description each. A plain list is paged by `startIndex` or by `cursor`, its elements have an id, and their fields
-//! become columns. It may have a listing for each row of another list.
+//! become columns. It may have a listing for each row of another list, or for each URL of its settings.
 //!
 //! A new plain list is an entry of [`LISTS`] with its description beside the others, and a migration that makes its table;
 //! nothing else names it. An optional column `modified_at` shows which of two readings of an element is the later one, and a
@@ -19,7 +19,9 @@ use audience::{
     GROUP_PROPERTIES, GROUP_TYPES, GROUPS, OBJECTIVES, PROFILE_PROPERTIES, TIMELINE_EVENT_ROLLUPS,
     TIMELINE_EVENT_TYPES,
 };
-use campaigns::{CHANNELS, DIALOGUE_STATISTICS, DIALOGUES, INTERACTIONS, LIFECYCLES, LISTENERS};
+use campaigns::{
+    CHANNELS, DIALOGUE_STATISTICS, DIALOGUES, INTERACTIONS, LIFECYCLES, LISTENERS, PAGE_INTERACTIONS,
+};
 use data::{
     CONNECTION_RUNS, CONNECTIONS, CONTENT_STORE_ITEMS, CONTENT_STORES, MODELS, NOTEBOOK_RUNS, NOTEBOOKS,
 };
@@ -51,6 +53,7 @@ pub(super) const LISTS: &[Description] = &[
     CONTENT_STORE_ITEMS,
     PLUGINS,
     INTERACTIONS,
+    PAGE_INTERACTIONS,
     DIALOGUE_STATISTICS,
 ];
 
@@ -59,6 +62,7 @@ mod tests {
     use super::*;
     use crate::model::description::Named;
     use crate::model::table::ColumnKind::Bytea;
+    use crate::model::table::Table;
 
     #[test]
     fn a_plain_list_has_only_columns_that_its_rows_can_fill() {
@@ -76,12 +80,9 @@ mod tests {
                 assert_eq!(list.table.key.len(), 1, "{}", list.table.name);
                 continue;
             };
-            let before = LISTS.iter().take(place).map(Description::name);
-            assert!(
-                before.into_iter().any(|name| name == each.parent.name),
-                "{}",
-                list.table.name
-            );
+            let mut before = LISTS.iter().take(place).map(Description::name);
+            let is_before = |parents: &Table| before.any(|name| name == parents.name);
+            assert!(each.table().is_none_or(is_before), "{}", list.table.name);
             assert_eq!(list.table.key.len(), 2, "{}", list.table.name);
             assert_eq!(list.table.columns[0].name, list.table.key[0]);
             assert_eq!(list.table.columns[0].source, "");

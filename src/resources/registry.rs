@@ -64,7 +64,7 @@ fn resource(
     match &description.reading {
         Reading::List(list) => {
             let wanted = settings.list(description, list);
-            let resource = ListResource::new(registry, description, list, wanted.page_size.get());
+            let resource = ListResource::new(registry, description, list, &wanted);
             (wanted.enabled, AnyResource::List(Arc::new(resource)))
         }
         Reading::Walk(()) => (

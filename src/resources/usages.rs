@@ -35,7 +35,7 @@ pub fn usages(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Usage> {
 fn of_entry(entry: &Entry, now: Time) -> Vec<Usage> {
     match &entry.resource {
         Reading::List(list) => {
-            // Where other rows name the listings of a list, only those have pages.
+            // Where parents name the listings of a list, only those have pages.
             let listings = list.listings(&["id".to_owned()], None, now);
             let request = listings
                 .first()

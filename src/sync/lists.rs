@@ -1,5 +1,6 @@
 //! Reads lists. A list is read whole each time, read again when the elements do not add up to the total, and swept only
-//! when they do. A list may have a listing for each row of another list, its parent; it is whole when all of them are.
+//! when they do. A list may have a listing for each parent: a row of another list, or a URL of the settings. It is whole when all of them
+//! are. A listing that the tenant refuses does not keep the others from being read.
 
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};
 use super::walk::list_reading::ListReading;
 use super::walk::offset::{OffsetWalk, Step};
+
+/// So many refused listings end a reading.
+const MOST_REFUSED: usize = 20;
 
 /// Reads a list.
 pub(super) async fn run<S: Source, T: Store>(context: &Context<'_, S, T, dyn Listing>) -> Outcome<Ended> {
@@ -105,18 +109,29 @@ async fn forget_abandoned_reading<S: Source, T: Store>(
     }
 }
 
-/// The listings of the list: itself, or those that follow from the stored parents.
+/// The listings of the list, once its parents were read.
 pub(super) async fn listings<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Listing>,
 ) -> Outcome<Vec<Arc<dyn Listing>>> {
-    let Some(parents) = context.resource.parents() else {
-        return Ok(vec![Arc::clone(context.resource)]);
-    };
     check_parents(context).await?;
-    let ids = context.store.ids(parents).await?;
     let complete = context.store.cursor(context.lease.slot).await?.watermark;
     let now = context.store.now().await?;
-    Ok(context.resource.listings(&ids, complete, now))
+    listings_of(context.resource.as_ref(), context.store, complete, now).await
+}
+
+/// The listings of the list: itself, or those that follow from its parents.
+pub(super) async fn listings_of<T: Store>(
+    list: &dyn Listing,
+    store: &T,
+    complete: Option<Time>,
+    now: Time,
+) -> Outcome<Vec<Arc<dyn Listing>>> {
+    let Some(parents) = list.parents() else {
+        let listings = Some(list.listings(&[], complete, now));
+        let some = listings.filter(|listings| !listings.is_empty());
+        return some.ok_or_else(|| without_urls(list.name()));
+    };
+    Ok(list.listings(&store.ids(parents).await?, complete, now))
 }
 
 /// A fault if the listings follow from rows that were not read completely yet.
@@ -146,6 +161,12 @@ fn without_parents(parents: &Table) -> Fault {
         ),
     )
     .hint("`backfill` reads the parents first; see whether the tenant has them and the token may read them")
+}
+
+/// A command names a list whose settings have no URL. Nothing was read, so no row may be removed.
+fn without_urls(name: &str) -> Fault {
+    Fault::new(Kind::Settings, format!("`resources.{name}.urls` names no URL"))
+        .hint("there is a listing for each URL: set the URLs that are to be read")
 }
 
 fn incomplete(read: &ListReading) -> Ended {
@@ -185,7 +206,7 @@ async fn close<S: Source, T: Store>(
 }
 
 /// Reads all listings once from their starts. A parent that the tenant no longer knows has no elements; if it knows none of them, it
-/// does not have the list.
+/// does not have the list. A refused listing is a fault once the others are read.
 async fn reading<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Listing>,
     listings: &[Arc<dyn Listing>],
@@ -194,7 +215,7 @@ async fn reading<S: Source, T: Store>(
     stored: u64,
 ) -> Outcome<ListReading> {
     let mut read = ListReading::default();
-    let mut absent: Option<(usize, Fault)> = None;
+    let (mut absent, mut refused) = (Faults::default(), Faults::default());
     for listing in listings {
         let empty = if thorough {
             OffsetWalk::thorough()
@@ -204,17 +225,56 @@ async fn reading<S: Source, T: Store>(
         let empty = empty.paged(listing.is_paged());
         match one_listing(context, listing, walk, empty, stored).await {
             Ok(one) => read.add(one),
-            Err(fault) if fault.kind == Kind::Absent => {
-                let (count, fault) = absent.map_or((1, fault), |(count, first)| (count + 1, first));
-                if count == listings.len() {
-                    return Err(fault);
-                }
-                absent = Some((count, fault));
+            Err(fault) if fault.kind == Kind::Absent => absent.add(fault),
+            Err(fault) if fault.kind == Kind::Final && !fault.of_database => {
+                refused.add(named(fault, listing.as_ref()));
+                refused.end_at(MOST_REFUSED)?;
             }
             Err(fault) => return Err(fault),
         }
     }
+    absent.end_at(listings.len())?;
+    refused.end_at(1)?;
     Ok(read)
+}
+
+/// The fault of one listing of several, with what the listing is about.
+fn named(fault: Fault, listing: &dyn Listing) -> Fault {
+    let about = listing.about();
+    if about.is_empty() {
+        return fault;
+    }
+    let what = format!("the listing of `{about}`: {}", fault.what);
+    let hint = "no row was removed; the next run reads every listing again";
+    let hint = fault.hint.unwrap_or_else(|| hint.to_owned());
+    Fault {
+        what,
+        hint: Some(hint),
+        ..fault
+    }
+}
+
+/// The faults of listings: their number, and the first of them.
+#[derive(Default)]
+pub(super) struct Faults {
+    count: usize,
+    first: Option<Fault>,
+}
+
+impl Faults {
+    /// Counts a fault.
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.count += 1;
+        self.first.get_or_insert(fault);
+    }
+
+    /// The first fault, once there are so many.
+    pub(super) fn end_at(&mut self, most: usize) -> Outcome<()> {
+        match self.first.take_if(|_| self.count >= most) {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Reads a listing once from its start.
@@ -342,7 +402,7 @@ async fn page<S: Source, T: Store>(
                 context.progress.change(|counts| {
                     counts.pages += 1;
                     // The total of one parent's listing is not that of the list.
-                    let total = end.head().total_results.filter(|_| of.parents().is_none());
+                    let total = end.head().total_results.filter(|_| of.about().is_empty());
                     counts.source_total = total.or(counts.source_total);
                 });
                 return Ok(listing.page(end.elements(), end.head().total_results));

@@ -19,6 +19,7 @@ use crate::model::verification::{Comparison, SegmentComparison, Verification};
 use super::batch::RawBatch;
 use super::engine::Engine;
 use super::lease::Stop;
+use super::lists::{self, Faults};
 use super::run_spec::RunSpec;
 use super::small_pages::{PageReader, read_list, read_segments, read_whole};
 use super::walk::cursor::tolerance;
@@ -78,15 +79,17 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
             return Ok(());
         }
         let mut by_the_tenant = 0;
-        match resource.parents() {
-            None => by_the_tenant = self.count_listing(resource, found).await?,
-            Some(parents) => {
-                let (ids, now) = (self.engine.store.ids(parents).await?, self.engine.clock.now());
-                for listing in resource.listings(&ids, None, now) {
-                    by_the_tenant += self.count_listing(listing.as_ref(), found).await?;
-                }
+        let now = self.engine.clock.now();
+        let listings = lists::listings_of(resource, &self.engine.store, None, now).await?;
+        let mut absent = Faults::default();
+        for listing in &listings {
+            match self.count_listing(listing.as_ref(), found).await {
+                // A parent that the tenant no longer knows has no elements.
+                Err(fault) if fault.kind == Kind::Absent => absent.add(fault),
+                counted => by_the_tenant += counted?,
             }
         }
+        absent.end_at(listings.len())?;
         let tolerance = if resource.is_by_cursor() {
             tolerance(by_the_tenant)
         } else {
@@ -101,13 +104,10 @@ impl<S: Source, T: Store> Counting<'_, S, T> {
         Ok(())
     }
 
-    /// Counts a listing by the total of its first page, which is as small as may be. A parent that the tenant no longer knows has none.
+    /// Counts a listing by the total of its first page, which is as small as may be.
     async fn total_of(&self, listing: &dyn Listing, found: &mut Verification) -> Outcome<u64> {
-        let total = match self.page(&listing.page(0, u32::MAX)).await {
-            Ok((end, _)) => end.head().total_results,
-            Err(fault) if fault.kind == Kind::Absent => Some(0),
-            Err(fault) => return Err(fault),
-        };
+        let (end, _) = self.page(&listing.page(0, u32::MAX)).await?;
+        let total = end.head().total_results;
         if total.is_none() {
             let name = listing.name();
             found

@@ -109,5 +109,8 @@ async fn every_list_with_names_is_among_the_named_objects() {
         )
         .await;
     // Objects that audit events do not name by type.
-    assert_eq!(unnamed, ["content_store_items", "interactions"]);
+    assert_eq!(
+        unnamed,
+        ["content_store_items", "interactions", "page_interactions"]
+    );
 }

@@ -45,6 +45,25 @@ pub(crate) fn tables() -> Vec<&'static str> {
     tables
 }
 
+/// As many URLs as a test of every list gives.
+pub(crate) const FEW_URLS: usize = 3;
+
+/// URLs of pages.
+pub(crate) fn urls(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("https://www.example.com/shop?page={number}&of=a%20b"))
+        .collect()
+}
+
+/// Variables that give these URLs to each list whose listings follow from URLs.
+pub(crate) fn of_urls(urls: &[String]) -> Vec<(String, String)> {
+    let lists = RESOURCES.lists().filter(|(_, list)| list.is_of_urls());
+    let variable = |name: &str| format!("BLUECONIC_SYNC__RESOURCES__{}__URLS", name.to_uppercase());
+    lists
+        .map(|(list, _)| (variable(list.name()), urls.join(",")))
+        .collect()
+}
+
 /// The plain lists as a simulated tenant serves them.
 pub(crate) fn lists() -> Vec<List> {
     simulated_lists::of(RESOURCES)

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::document::Document;
 use super::service::Service;
+use super::support::registry::{self, FEW_URLS};
 use super::table::{Cell, Expected};
 
 /// A list and the example that a mock answers to a request for it.
@@ -56,6 +57,9 @@ pub(crate) fn enable_all(service: &mut Service, page_size: &str) {
         service.set(&format!("{section}__ENABLED"), "true");
         service.set(&format!("{section}__PAGE_SIZE"), page_size);
     }
+    for (name, value) in registry::of_urls(&registry::urls(FEW_URLS)) {
+        service.set(&name, &value);
+    }
 }
 
 impl VendorList {
@@ -71,7 +75,10 @@ impl VendorList {
                 _ => document.first_example(&path_in(document, description)),
             },
             parents: each.map(|each| {
-                let parents = Self::of(document, RESOURCES.named(each.parent.name).unwrap());
+                let Some(parents) = each.table() else {
+                    return registry::urls(FEW_URLS);
+                };
+                let parents = Self::of(document, RESOURCES.named(parents.name).unwrap());
                 let ids = parents.elements().into_iter();
                 ids.map(|element| element["id"].as_str().unwrap().to_owned())
                     .collect()
@@ -358,6 +365,10 @@ fn every_list_is_in_the_document_with_its_path_its_scope_and_each_of_its_columns
             .iter()
             .filter(|name| !name.contains("_statistics."))
             .collect::<Vec<_>>(),
-        ["plugins.tags", "interactions.parameters"]
+        [
+            "plugins.tags",
+            "interactions.parameters",
+            "page_interactions.parameters"
+        ]
     );
 }

@@ -33,8 +33,8 @@ pub struct List {
 /// The parents of the listings of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Each {
-    /// The path of the parents' list.
-    pub of: &'static str,
+    /// The path of the parents' list; none: any text is a parent.
+    pub of: Option<&'static str>,
     /// How a request names the parent.
     pub named: Named,
 }
@@ -80,7 +80,7 @@ pub enum MemberKind {
 #[derive(Clone, Debug)]
 pub(crate) struct ServedList {
     pub(crate) list: List,
-    /// One listing, or one for each parent.
+    /// One listing, or one for each parent of another list.
     pub(crate) listings: Vec<Listing>,
 }
 
@@ -108,13 +108,16 @@ pub(crate) fn served(lists: &[List], seed: u64, made_from: i64) -> Vec<ServedLis
         let own = salt(list.path);
         let listings = match list.each {
             None => vec![listing(list, String::new(), own, ELEMENTS)],
-            Some(Each {
-                named: Named::ByDay(..),
-                ..
-            }) => Vec::new(),
-            Some(each) => (0..ELEMENTS)
+            Some(
+                Each {
+                    named: Named::ByDay(..),
+                    ..
+                }
+                | Each { of: None, .. },
+            ) => Vec::new(),
+            Some(Each { of: Some(of), .. }) => (0..ELEMENTS)
                 .map(|ordinal| {
-                    let parent = id(salt(each.of), ordinal);
+                    let parent = id(salt(of), ordinal);
                     // Some parents have no element, some more than a page of the tests.
                     listing(list, parent, mix(own ^ ordinal), ordinal % 6)
                 })
@@ -131,6 +134,12 @@ pub(crate) fn served(lists: &[List], seed: u64, made_from: i64) -> Vec<ServedLis
 /// The id of an element.
 fn id(salt: u64, ordinal: u64) -> String {
     uuid_text(mix(salt ^ ordinal))
+}
+
+/// A number that follows from a text.
+fn number(text: &str) -> u64 {
+    text.bytes()
+        .fold(GOLDEN, |hash, byte| mix(hash ^ u64::from(byte)))
 }
 
 fn element(list: &List, salt: u64, ordinal: u64, made_from: i64) -> Node {
@@ -190,8 +199,9 @@ pub(crate) fn json_of(node: &Node) -> serde_json::Value {
 }
 
 impl ServedList {
-    /// The elements as JSON, in the form of the document; those with a parent have its id as the member `parent`.
-    pub(crate) fn values(&self) -> Vec<serde_json::Value> {
+    /// The elements as JSON, in the form of the document; those with a parent have its id as the member `parent`. Of a list with any
+    /// text as a parent, those of `texts`.
+    pub(crate) fn values(&self, texts: &[String]) -> Vec<serde_json::Value> {
         let value = |listing: &Listing, node: &Node| {
             let mut value = json_of(node);
             if !listing.parent.is_empty() {
@@ -202,7 +212,29 @@ impl ServedList {
         let of = |listing: &Listing| -> Vec<serde_json::Value> {
             listing.elements.iter().map(|node| value(listing, node)).collect()
         };
-        self.listings.iter().flat_map(of).collect()
+        let about = texts.iter().map(|text| self.about(text)).collect();
+        let listings = if self.is_of_texts() {
+            &about
+        } else {
+            &self.listings
+        };
+        listings.iter().flat_map(of).collect()
+    }
+
+    /// Whether any text is a parent.
+    pub(crate) fn is_of_texts(&self) -> bool {
+        self.list.each.is_some_and(|each| each.of.is_none())
+    }
+
+    /// The listing of a text, which is the same whenever it is asked for. Some texts have no element.
+    fn about(&self, text: &str) -> Listing {
+        let salt = number(text);
+        Listing {
+            elements: (0..salt % 6)
+                .map(|ordinal| element(&self.list, salt, ordinal, 0))
+                .collect(),
+            parent: text.to_owned(),
+        }
     }
 
     /// The elements of the listing for a request with this path and these parameters.
@@ -211,6 +243,9 @@ impl ServedList {
         let named = self.list.each.map(|each| each.named);
         let parent = match named {
             None if is_here => "",
+            Some(Named::ByParameter(name)) if is_here && self.is_of_texts() => {
+                return Some(self.about(query.one(name)?).elements);
+            }
             Some(Named::ByParameter(name)) if is_here => query.one(name)?,
             Some(Named::ByDay(ids, day)) if is_here => {
                 return Some(self.of_day(query.all(ids), query.one(day)?));
@@ -227,10 +262,6 @@ impl ServedList {
 
     /// An element for each of the parents, which is the same whenever it is asked for.
     fn of_day<'id>(&self, parents: impl Iterator<Item = &'id str>, day: &str) -> Vec<Node> {
-        let number = |text: &str| {
-            text.bytes()
-                .fold(GOLDEN, |hash, byte| mix(hash ^ u64::from(byte)))
-        };
         let of = |parent: &str| {
             let salt = number(day) ^ number(parent);
             match element(&self.list, salt, 0, 0) {

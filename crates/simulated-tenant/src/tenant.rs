@@ -132,8 +132,17 @@ impl Tenant {
         if !own.is_empty() {
             return own;
         }
-        let served = self.state.lists.iter().find(|served| served.list.path == path);
-        served.map_or_else(Vec::new, ServedList::values)
+        self.listed_by(|served| served.list.path == path && !served.is_of_texts(), &[])
+    }
+
+    /// The elements of a given list, by its path, whose parents may be any texts: those of these texts, each as the member `parent`.
+    pub fn listed_about(&self, path: &str, texts: &[String]) -> Vec<serde_json::Value> {
+        self.listed_by(|served| served.list.path == path && served.is_of_texts(), texts)
+    }
+
+    fn listed_by(&self, is_wanted: impl Fn(&ServedList) -> bool, texts: &[String]) -> Vec<serde_json::Value> {
+        let served = self.state.lists.iter().find(|served| is_wanted(served));
+        served.map_or_else(Vec::new, |served| served.values(texts))
     }
 
     /// Drops all connections and frees the port.

@@ -9,7 +9,7 @@ use crate::model::page::{Lookup, Request};
 use crate::model::table::Table;
 use crate::model::verdict::Verdict;
 
-/// A list that is read whole each time: one listing, or a listing for each row of another list, its parent.
+/// A list that is read whole each time: one listing, or a listing for each parent, which is a row of another list or a URL of the settings.
 pub trait Listing: Identified {
     /// The request for the page that starts at `start_index`. `shrink` is the number of halvings of the page size, down to
     /// [`crate::model::page::SMALLEST_PAGE`]. Of a list with parents, only the listing of one parent has pages.
@@ -22,9 +22,9 @@ pub trait Listing: Identified {
     fn keeps(&self) -> bool;
     /// Whether a tenant may lack the list.
     fn is_optional(&self) -> bool;
-    /// The table of the parents; none: there is one listing.
+    /// The table of the parents; none: no listing follows from stored rows.
     fn parents(&self) -> Option<&'static Table>;
-    /// The listings that follow from the parents with these ids. `complete` is when the list was last read completely, `now` the
+    /// The list itself, or the listings that follow from its parents; `parents` has the ids of stored ones. `complete` is when the list was last read completely, `now` the
     /// current time. A parent that no request can name has none.
     fn listings(&self, parents: &[String], complete: Option<Time>, now: Time) -> Vec<Arc<dyn Listing>>;
     /// What this listing is about; empty where the list has one listing.

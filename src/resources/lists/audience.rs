@@ -1,7 +1,7 @@
 //! What the tenant knows of profiles: their segments, properties, objectives, groups and events.
 
 use super::common::{BODY, CREATED_AT, CREATOR, DESCRIPTION, ENABLED, ID, MODIFIED_AT, NAME, TABLE, TAGS};
-use crate::model::description::{Description, Each, List, Named, Reading};
+use crate::model::description::{Description, Each, List, Named, Parents, Reading};
 use crate::model::table::ColumnKind::{Bigint, Bool, Int, Jsonb, Text, TextArray, Timestamptz};
 use crate::model::table::{Column, Merge, Table};
 
@@ -174,7 +174,7 @@ pub(super) const GROUPS: Description = Description {
         schedule: "48 */6 * * *",
         by_cursor: true,
         each: Some(Each {
-            parent: GROUP_TYPES.table,
+            parents: Parents::Stored(GROUP_TYPES.table),
             named: Named::InPath,
         }),
         ..List::PLAIN
@@ -227,7 +227,7 @@ pub(super) const GROUP_PROPERTIES: Description = Description {
         schedule: "50 */6 * * *",
         owner: Some("groupTypeId"),
         each: Some(Each {
-            parent: GROUP_TYPES.table,
+            parents: Parents::Stored(GROUP_TYPES.table),
             named: Named::ByParameter("groupTypeId"),
         }),
         ..List::PLAIN

@@ -1,7 +1,7 @@
 //! What the tenant shows, to whom and where: channels, dialogues, listeners, lifecycles, interactions.
 
 use super::common::{BODY, CREATED_AT, CREATOR, DESCRIPTION, ENABLED, ID, MODIFIED_AT, NAME, TABLE, TAGS};
-use crate::model::description::{ByDay, Description, Each, List, Named, Reading};
+use crate::model::description::{ByDay, Description, Each, List, Named, Parents, Reading};
 use crate::model::table::ColumnKind::{Bigint, Bool, Date, Int, Jsonb, Text, TextArray};
 use crate::model::table::{Column, Table};
 
@@ -161,6 +161,33 @@ pub(super) const LIFECYCLES: Description = Description {
     }),
 };
 
+/// The columns of interactions: `of` says what serves them.
+const fn interaction_columns(of: Column) -> [Column; 9] {
+    [
+        of,
+        Column::new("id", Text)
+            .from("id")
+            .comment("The interaction's id at the tenant."),
+        Column::new("name", Text).from("name").comment("Its name."),
+        Column::new("type", Text)
+            .from("interactionType.type")
+            .comment("Type of the plugin behind it, such as listener."),
+        Column::new("plugin_id", Text)
+            .from("interactionType.id")
+            .comment("Id of that plugin."),
+        Column::new("position", Text)
+            .from("position")
+            .comment("Where it stands on the page."),
+        Column::new("default_locale", Text)
+            .from("defaultLocale")
+            .comment("The language of its parameters without a translation."),
+        Column::new("parameters", Jsonb)
+            .from("parameters")
+            .comment("Its parameters: an array of {id, values}."),
+        BODY,
+    ]
+}
+
 pub(super) const INTERACTIONS: Description = Description {
     title: "Interactions",
     holds: "Interactions that a channel serves, one row for each channel and interaction.",
@@ -169,29 +196,9 @@ pub(super) const INTERACTIONS: Description = Description {
     oauth_scope: "read:channels",
     table: &Table {
         name: "interactions",
-        columns: &[
+        columns: &interaction_columns(
             Column::new("channel_id", Text).comment("Id of the channel: see channels."),
-            Column::new("id", Text)
-                .from("id")
-                .comment("The interaction's id at the tenant."),
-            Column::new("name", Text).from("name").comment("Its name."),
-            Column::new("type", Text)
-                .from("interactionType.type")
-                .comment("Type of the plugin behind it, such as listener."),
-            Column::new("plugin_id", Text)
-                .from("interactionType.id")
-                .comment("Id of that plugin."),
-            Column::new("position", Text)
-                .from("position")
-                .comment("Where it stands on the page."),
-            Column::new("default_locale", Text)
-                .from("defaultLocale")
-                .comment("The language of its parameters without a translation."),
-            Column::new("parameters", Jsonb)
-                .from("parameters")
-                .comment("Its parameters: an array of {id, values}."),
-            BODY,
-        ],
+        ),
         key: &["channel_id", "id"],
         ..TABLE
     },
@@ -201,11 +208,36 @@ pub(super) const INTERACTIONS: Description = Description {
         enabled: false,
         paged: false,
         each: Some(Each {
-            parent: CHANNELS.table,
+            parents: Parents::Stored(CHANNELS.table),
             named: Named::ByParameter("channelId"),
         }),
         ..List::PLAIN
     }),
+};
+
+pub(super) const PAGE_INTERACTIONS: Description = Description {
+    title: "Interactions of pages",
+    holds: "Interactions that a page serves, one row for each listed URL and interaction.",
+    table: &Table {
+        name: "page_interactions",
+        columns: &interaction_columns(
+            Column::new("url", Text).comment("The URL of the page, as the settings list it."),
+        ),
+        key: &["url", "id"],
+        ..TABLE
+    },
+    reading: Reading::List(List {
+        schedule: "4 3 * * *",
+        // Nothing lists the pages of a tenant, so the settings do.
+        enabled: false,
+        paged: false,
+        each: Some(Each {
+            parents: Parents::Urls,
+            named: Named::ByParameter("url"),
+        }),
+        ..List::PLAIN
+    }),
+    ..INTERACTIONS
 };
 
 pub(super) const DIALOGUE_STATISTICS: Description = Description {
@@ -261,7 +293,7 @@ pub(super) const DIALOGUE_STATISTICS: Description = Description {
         paged: false,
         keeps: true,
         each: Some(Each {
-            parent: DIALOGUES.table,
+            parents: Parents::Stored(DIALOGUES.table),
             named: Named::ByDay(ByDay {
                 ids: "dialogueId",
                 at_once: 50,

@@ -1,7 +1,7 @@
 //! What brings data in, sends it elsewhere or computes it: connections, notebooks, models, content stores.
 
 use super::common::{BODY, CREATED_AT, CREATOR, DESCRIPTION, ENABLED, ID, MODIFIED_AT, NAME, TABLE, TAGS};
-use crate::model::description::{Description, Each, List, Named, Reading};
+use crate::model::description::{Description, Each, List, Named, Parents, Reading};
 use crate::model::table::ColumnKind::{Bigint, Bool, Jsonb, Text, Timestamptz};
 use crate::model::table::{Column, Table};
 
@@ -107,7 +107,7 @@ pub(super) const CONNECTION_RUNS: Description = Description {
         schedule: "26 */6 * * *",
         keeps: true,
         each: Some(Each {
-            parent: CONNECTIONS.table,
+            parents: Parents::Stored(CONNECTIONS.table),
             named: Named::InPath,
         }),
         ..List::PLAIN
@@ -172,7 +172,7 @@ pub(super) const NOTEBOOK_RUNS: Description = Description {
         schedule: "48 */6 * * *",
         keeps: true,
         each: Some(Each {
-            parent: NOTEBOOKS.table,
+            parents: Parents::Stored(NOTEBOOKS.table),
             named: Named::InPath,
         }),
         ..List::PLAIN
@@ -288,7 +288,7 @@ pub(super) const CONTENT_STORE_ITEMS: Description = Description {
         // A store may have a page of items for each of many products.
         enabled: false,
         each: Some(Each {
-            parent: CONTENT_STORES.table,
+            parents: Parents::Stored(CONTENT_STORES.table),
             named: Named::InPath,
         }),
         ..List::PLAIN
