@@ -35,9 +35,6 @@ pub enum Known {
     },
 }
 
-/// The memory that an alias takes while it is loaded, about: its two ids, in several lists.
-const BYTES_OF_ALIAS: usize = 512;
-
 /// Rows for one table and its child tables, with all that commits with them.
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
@@ -90,11 +87,23 @@ pub struct ReadCounts {
     pub unreadable_dates: u64,
 }
 
+impl ReadCounts {
+    /// Adds the counts of other elements.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.new_ids += other.new_ids;
+        self.unchanged += other.unchanged;
+        self.elsewhere += other.elsewhere;
+        self.replaced_characters += other.replaced_characters;
+        self.unreadable_dates += other.unreadable_dates;
+    }
+}
+
 impl Batch {
-    /// Appends a later batch, except for its read counts.
+    /// Appends a later batch.
     pub fn append(&mut self, later: Self) {
         self.fresh &= later.fresh || (later.rows.is_empty() && later.children.is_empty());
-        self.rows.append(&later.rows);
+        self.rows.append(later.rows);
         self.children.append(later.children);
         self.seen.extend(later.seen);
         self.recorded.append(later.recorded);
@@ -104,6 +113,7 @@ impl Batch {
         self.events.extend(later.events);
         self.alternate_keys.extend(later.alternate_keys);
         self.former_keys.extend(later.former_keys);
+        self.read_counts.add(&later.read_counts);
         self.unknown.merge(&later.unknown);
         self.removals = self.removals.take().or(later.removals);
     }
@@ -114,10 +124,10 @@ impl Batch {
         self.children.asked_at(asked_at);
     }
 
-    /// The size of its rows, rejects and aliases, in bytes.
+    /// The size of its rows and rejects, in bytes.
     pub fn size(&self) -> usize {
         let rejects: usize = self.rejects.iter().map(|reject| reject.raw.len()).sum();
-        self.rows.size() + self.children.size() + rejects + self.aliases.len() * BYTES_OF_ALIAS
+        self.rows.size() + self.children.size() + rejects
     }
 
     /// Whether the batch has nothing to load.

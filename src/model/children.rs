@@ -176,8 +176,8 @@ impl Children {
         if self.tables.len() < later.tables.len() {
             self.tables.resize_with(later.tables.len(), ChildRows::default);
         }
-        for (own, other) in self.tables.iter_mut().zip(&later.tables) {
-            own.rows.append(&other.rows);
+        for (own, other) in self.tables.iter_mut().zip(later.tables) {
+            own.rows.append(other.rows);
             own.parents
                 .extend(other.parents.iter().map(|parent| parent + moved));
         }

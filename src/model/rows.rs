@@ -137,14 +137,18 @@ impl Rows {
     }
 
     /// Appends the rows of another batch.
-    pub fn append(&mut self, later: &Self) {
+    pub fn append(&mut self, later: Self) {
+        if self.is_empty() {
+            *self = later;
+            return;
+        }
         let (tuples, keys) = (self.bytes.len(), self.keys.len());
         self.bytes.extend_from_slice(&later.bytes);
         self.keys.extend_from_slice(&later.keys);
-        let moved = later.index.iter().map(|row| Row {
+        let moved = later.index.into_iter().map(|row| Row {
             key: row.key.moved(keys),
             tuple: row.tuple.moved(tuples),
-            ..row.clone()
+            ..row
         });
         self.index.extend(moved);
     }
@@ -524,7 +528,7 @@ mod tests {
                 page.asked_at(asked);
             }
             let [mut first, second] = pages;
-            first.append(&second);
+            first.append(second);
             assert_eq!(first.deduplicate(), 1);
             assert_eq!(first.index[0].modified_at.is_none(), kept == 1, "{asked:?}");
         }
@@ -537,7 +541,7 @@ mod tests {
         let mut second = Rows::default();
         second.row(b"a", None, 1).text("2");
         second.row(b"b", Time::from_timestamp_millis(1), 1).text("3");
-        first.append(&second);
+        first.append(second);
         assert_eq!(first.deduplicate(), 1);
         let rows: Vec<_> = first.keys().zip(first.tuples()).collect();
         let expected: Vec<(&[u8], u8)> = together

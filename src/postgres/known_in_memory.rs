@@ -19,7 +19,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::model::batch::{Batch, Fingerprint, Known};
+use crate::model::batch::{Batch, Fingerprint};
 use crate::model::known_set::{KnownRows, KnownSet, MOST_CHANGED};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::hash_reading::{self, READING};
@@ -319,18 +319,4 @@ pub(crate) async fn notice_all(connection: &mut PgConnection) -> Result<(), Erro
     .await
     .doing(NOTICING)?;
     Ok(())
-}
-
-/// Merges the answers from memory with the database's answers for the other elements, in the order of the elements.
-pub(crate) fn merged(same: &[bool], others: Vec<Known>) -> Vec<Known> {
-    let mut others = others.into_iter();
-    same.iter()
-        .map(|same| {
-            if *same {
-                Known::Same
-            } else {
-                others.next().unwrap_or(Known::Absent)
-            }
-        })
-        .collect()
 }

@@ -30,8 +30,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, gaps, known_in_memory, leases, load_opening, owners, partitions, profiles,
-    rejects, removals, renames, staging,
+    boundary, children, cursors, gaps, leases, load_opening, owners, partitions, profiles, rejects, removals,
+    renames, staging,
 };
 
 /// The most conflicts of direct loads; after them all batches go through staging.
@@ -50,8 +50,8 @@ pub struct PostgresLoader {
     /// The content hashes that [`Loader::known`] returned since the last load, so that a `source_hash` is refreshed only on a row
     /// with unchanged content.
     contents: HashMap<String, Contents>,
-    /// Hashes of the ids whose rows were there when [`Loader::known`] was asked, since the last load: they are wanted
-    /// only while another walk is open.
+    /// Hashes of the ids whose rows were there when [`Loader::same_in_memory`] or [`Loader::known`] was asked, since the last
+    /// load: they are wanted only while another walk is open.
     compared: Vec<u64>,
     /// Whether staging still has rows of a failed load.
     staging_dirty: bool,
@@ -125,54 +125,38 @@ impl PostgresLoader {
         if self.table.merge != Merge::Profile {
             return Ok(vec![Known::Absent; prints.len()]);
         }
-        let known = match self.same_in_memory(prints).await? {
-            Some(same) => self.look_up_others(prints, &same).await?,
-            None => self.look_up_in_database(prints).await?,
-        };
+        let LookedUp { known, differing } =
+            known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?;
         if let Some(in_memory) = &self.in_memory {
-            let differ = |known: &Known| matches!(known, Known::Differs { .. });
-            let differing = prints.iter().zip(&known).filter(|(_, known)| differ(known));
-            in_memory.change(differing.map(|(print, _)| print.id.as_str()));
+            let answers = || prints.iter().zip(&known);
+            let differ = answers().filter(|(_, known)| matches!(known, Known::Differs { .. }));
+            in_memory.change(differ.map(|(print, _)| print.id.as_str()));
+            let same = answers().filter(|(_, known)| **known == Known::Same);
+            in_memory.meet(same.map(|(print, _)| print.source).chain(differing));
         }
         let there = prints
             .iter()
             .zip(&known)
             .filter(|(_, known)| **known != Known::Absent);
-        self.compared
-            .extend(there.map(|(print, _)| xxh3_64(print.id.as_bytes())));
+        self.note_compared(there.map(|(print, _)| print));
         Ok(known)
     }
 
-    async fn same_in_memory(&mut self, prints: &[Fingerprint]) -> Result<Option<Vec<bool>>, Error> {
-        match (&self.in_memory, self.walk) {
-            (Some(in_memory), Some(walk)) => in_memory.same(&mut self.connection, walk.id, prints).await,
-            _ => Ok(None),
-        }
-    }
-
-    /// Looks up the elements that are not known to be the same.
-    async fn look_up_others(&mut self, prints: &[Fingerprint], same: &[bool]) -> Result<Vec<Known>, Error> {
-        let others = prints.iter().zip(same).filter(|(_, same)| !**same);
-        let others: Vec<Fingerprint> = others.map(|(print, _)| print.clone()).collect();
-        let known = if others.is_empty() {
-            Vec::new()
-        } else {
-            self.look_up_in_database(&others).await?
+    async fn look_up_in_memory(&mut self, prints: &[Fingerprint]) -> Result<Option<Vec<bool>>, Error> {
+        let (Some(in_memory), Some(walk)) = (&self.in_memory, self.walk) else {
+            return Ok(None);
         };
-        Ok(known_in_memory::merged(same, known))
+        let same = in_memory.same(&mut self.connection, walk.id, prints).await?;
+        if let Some(same) = &same {
+            let there = prints.iter().zip(same).filter(|(_, same)| **same);
+            self.note_compared(there.map(|(print, _)| print));
+        }
+        Ok(same)
     }
 
-    async fn look_up_in_database(&mut self, prints: &[Fingerprint]) -> Result<Vec<Known>, Error> {
-        let LookedUp { known, differing } =
-            known::look_up(&mut self.connection, &self.sql, prints, &mut self.contents).await?;
-        if let Some(in_memory) = &self.in_memory {
-            let same = prints
-                .iter()
-                .zip(&known)
-                .filter(|(_, known)| **known == Known::Same);
-            in_memory.meet(same.map(|(print, _)| print.source).chain(differing));
-        }
-        Ok(known)
+    fn note_compared<'print>(&mut self, there: impl Iterator<Item = &'print Fingerprint>) {
+        self.compared
+            .extend(there.map(|print| xxh3_64(print.id.as_bytes())));
     }
 
     /// Whether a batch that a full walk found unchanged leaves nothing to write. An increment protects its ids from the sweep of a
@@ -347,6 +331,15 @@ impl PostgresLoader {
 }
 
 impl Loader for PostgresLoader {
+    async fn same_in_memory(&mut self, prints: &[Fingerprint]) -> Outcome<Option<Vec<bool>>> {
+        let watch = self.connection.work();
+        let same = watch
+            .wait_to_load(LOOKING, self.look_up_in_memory(prints))
+            .await?;
+        self.connection.rest();
+        Ok(same)
+    }
+
     async fn known(&mut self, prints: &[Fingerprint]) -> Outcome<Vec<Known>> {
         let watch = self.connection.work();
         let known = watch.wait_to_load(LOOKING, self.look_up(prints)).await?;

@@ -1,9 +1,10 @@
 //! Hands batches to the lanes, collects their reports, and releases the tail of a page once all earlier batches are
-//! loaded. `pipeline` reads the pages.
+//! loaded. The few changed elements that a batch leaves over are loaded with the tail: a transaction of ten statements would be
+//! too much for a handful of rows. `pipeline` reads the pages.
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::failpoint::{self, Side};
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -11,6 +12,7 @@ use crate::model::ports::Store;
 
 use super::lane::{LoadedBatch, QueuedBatch, Report};
 use super::pages::Pages;
+use super::raw_batch::RawBatch;
 use super::transfer::Transfer;
 use super::walk::cursor::PagesWithoutNewIds;
 
@@ -19,6 +21,8 @@ const OPEN_PAGES: usize = 2;
 /// The most bytes of elements that the lanes hold at once; a larger batch is loaded alone. Usual batches stay far
 /// below. The bound keeps several of the largest elements in a row within the memory of the process.
 const UNDER_WAY: u32 = 8 * 1024 * 1024;
+/// Changed elements of a page are loaded before its tail once they reach one quarter of `batch_bytes`.
+const MUCH: usize = 4;
 
 /// The bookkeeping between one reader and its lanes.
 pub(super) struct Dispatcher<S, T> {
@@ -27,8 +31,6 @@ pub(super) struct Dispatcher<S, T> {
     /// A permit for each byte of [`UNDER_WAY`].
     room: Arc<Semaphore>,
     reports: mpsc::UnboundedReceiver<Report>,
-    /// Whether the reader waits for reports, so that lanes defer nothing.
-    flush: watch::Sender<bool>,
     pub(super) pages: Pages,
     without_new_ids: PagesWithoutNewIds,
     /// Whether the listing repeats itself.
@@ -46,14 +48,12 @@ impl<S, T: Store> Dispatcher<S, T> {
         transfer: Arc<Transfer<S, T>>,
         queue: mpsc::Sender<QueuedBatch>,
         reports: mpsc::UnboundedReceiver<Report>,
-        flush: watch::Sender<bool>,
     ) -> Self {
         Self {
             transfer,
             queue,
             room: Arc::new(Semaphore::new(UNDER_WAY as usize)),
             reports,
-            flush,
             pages: Pages::default(),
             without_new_ids: PagesWithoutNewIds::default(),
             repeats_itself: false,
@@ -65,7 +65,8 @@ impl<S, T: Store> Dispatcher<S, T> {
     /// Hands over a batch of a page; waits while the lanes are busy.
     pub(super) async fn send(&mut self, mut queued: QueuedBatch) -> Outcome<()> {
         self.pages.sent(queued.page);
-        queued.read_before = self.pages.take_many_seen(queued.page);
+        let much = self.transfer.bounds.batch_bytes / MUCH;
+        queued.left_over = self.pages.take_much(queued.page, much);
         self.hand_over(queued).await
     }
 
@@ -78,12 +79,12 @@ impl<S, T: Store> Dispatcher<S, T> {
 
     /// Hands over each tail whose earlier batches are loaded.
     pub(super) async fn send_tails(&mut self) -> Outcome<()> {
-        while let Some((page, tail, counts, seen)) = self.pages.next_tail() {
+        while let Some((page, tail, counts, left_over)) = self.pages.next_tail() {
             let mut position = tail.position;
             position.unidentified += self.unidentified + counts.unidentified;
             reach("page/tail", Side::Before)?;
             let mut queued = QueuedBatch::new(page, tail.raw, Some(position));
-            queued.read_before = seen;
+            queued.left_over = left_over;
             self.hand_over(queued).await?;
             reach("page/tail", Side::After)?;
         }
@@ -112,26 +113,35 @@ impl<S, T: Store> Dispatcher<S, T> {
         self.held.take().map_or(Ok(()), Err)
     }
 
-    /// Collects reports until all batches are reported.
+    /// Collects reports until all batches are reported, and everything that was read is loaded.
     pub(super) async fn drain(&mut self) -> Outcome<()> {
-        let mut first = Ok(());
-        if let Err(fault) = self.send_tails().await {
-            first = Err(fault);
+        let sent = self.send_tails().await;
+        sent.and(self.wait_for_all().await)?;
+        if self.pages.is_broken() && self.held.is_none() {
+            return Ok(());
         }
+        // These pages have no tail, or it may not be loaded.
+        for (page, changed) in self.pages.take_changed() {
+            let mut queued = QueuedBatch::new(page, RawBatch::default(), None);
+            queued.left_over.changed = changed;
+            self.pages.sent(page);
+            self.hand_over(queued).await?;
+        }
+        self.wait_for_all().await
+    }
+
+    /// Waits until all batches are reported; returns the first fault.
+    async fn wait_for_all(&mut self) -> Outcome<()> {
+        let mut first = Ok(());
         while self.pages.under_way() > 0 {
             let outcome = self.wait_for_report().await;
-            if first.is_ok() {
-                first = outcome;
-            }
+            first = first.and(outcome);
         }
         first
     }
 
     async fn wait_for_report(&mut self) -> Outcome<()> {
-        self.flush.send_replace(true);
-        let report = self.reports.recv().await;
-        self.flush.send_replace(false);
-        let report = report.ok_or_else(broke_off)?;
+        let report = self.reports.recv().await.ok_or_else(broke_off)?;
         self.take(report)?;
         self.send_tails().await
     }
@@ -144,30 +154,29 @@ impl<S, T: Store> Dispatcher<S, T> {
         Ok(())
     }
 
-    fn take(&mut self, report: Report) -> Outcome<()> {
-        if let Err(fault) = report.outcome {
-            for batch in report.batches {
-                self.pages.failed(batch.page);
-            }
-            if fault.kind == Kind::Person {
-                self.held.get_or_insert(fault);
-                return Ok(());
-            }
-            return Err(fault);
-        }
-        for LoadedBatch { page, counts, seen } in report.batches {
-            self.pages.read(page, seen);
-            if let Some(whole) = self.pages.loaded(page, counts) {
-                self.unidentified += whole.unidentified;
-                if whole.ids + whole.unidentified == 0 {
-                    continue;
+    fn take(&mut self, Report { page, outcome }: Report) -> Outcome<()> {
+        let LoadedBatch { counts, left_over } = match outcome {
+            Ok(loaded) => loaded,
+            Err(fault) => {
+                self.pages.failed(page);
+                if fault.kind == Kind::Person {
+                    self.held.get_or_insert(fault);
+                    return Ok(());
                 }
-                let seen_filter = &self.transfer.seen_filter;
-                let new = whole.new_ids + whole.unidentified;
-                self.repeats_itself |= self
-                    .without_new_ids
-                    .page(new, whole.judged, |judged| seen_filter.is_stale(judged));
+                return Err(fault);
             }
+        };
+        self.pages.leave(page, left_over);
+        let Some(whole) = self.pages.loaded(page, counts) else {
+            return Ok(());
+        };
+        self.unidentified += whole.unidentified;
+        if whole.ids + whole.unidentified > 0 {
+            let seen_filter = &self.transfer.seen_filter;
+            let new = whole.new_ids + whole.unidentified;
+            self.repeats_itself |= self
+                .without_new_ids
+                .page(new, whole.judged, |judged| seen_filter.is_stale(judged));
         }
         Ok(())
     }

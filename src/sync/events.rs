@@ -13,9 +13,10 @@ use crate::model::page::PageEnd;
 use crate::model::ports::{Feed, Loader, Source, Store};
 use crate::model::position::{Position, SincePosition};
 
-use super::batch::{self, RawBatch};
+use super::batch;
 use super::clocks::{self, WalkTimes};
 use super::on_demand_loader::OnDemandLoader;
+use super::raw_batch::RawBatch;
 use super::renames::{self, Shown};
 use super::run::{Context, Ended, Losses};
 use super::run_spec::EventsReading;

@@ -1,33 +1,29 @@
-//! A lane takes batches of elements, compares them with the table and loads them. It defers the few changed rows of a
-//! batch that hardly changed, and loads them with those of other batches: a transaction of ten statements would be too much
-//! for a handful of rows. Batches stay small all the same, so that reading holds little memory.
+//! A lane takes batches of elements, compares them with the table and loads them. Of a batch that hardly differs it loads the
+//! unchanged elements and leaves the few others over: a later batch of the page brings them again. So batches stay small, and
+//! reading holds little memory.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use crate::model::batch::{Advance, Batch};
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::ports::{Loader, Source, Store};
+use crate::model::ports::{Loader, Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position};
 use crate::model::seen::SeenIds;
 
-use super::batch::{self, Prepared, RawBatch};
+use super::batch::Elements;
 use super::on_demand_loader::IDLE_TIME;
-use super::pages::PageCounts;
+use super::pages::{LeftOver, PageCounts};
+use super::raw_batch::RawBatch;
 use super::transfer::Transfer;
-use super::walk::seen_filter::Taken;
 
-/// A changed part of at most one eighth of `batch_bytes` is deferred.
+/// Elements that differ are left over if they take at most one eighth of `batch_bytes`.
 const FEW: usize = 8;
-/// The deferred elements are loaded once they reach one quarter of `batch_bytes`.
-const ENOUGH: usize = 4;
-/// The longest time for which elements are deferred while other batches arrive.
-const LINGER: Duration = Duration::from_millis(250);
 /// How long a lane retries while the database is unreachable; then the run fails.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(2);
 /// The pause between two attempts of a lane.
@@ -38,36 +34,10 @@ pub(super) struct QueuedBatch {
     pub(super) page: u64,
     raw: RawBatch,
     position: Option<CursorPosition>,
-    parts: StdMutex<Parts>,
-    /// Ids of earlier batches of the page, to be recorded with this one.
-    pub(super) read_before: SeenIds,
+    /// What earlier batches of the page left over, to be loaded and recorded with this one. It is counted already.
+    pub(super) left_over: LeftOver,
     /// The batch's share of the bytes that may be under way; released when the batch is dropped.
     pub(super) room: Option<OwnedSemaphorePermit>,
-}
-
-/// The progress of a batch that is loaded in parts. A batch that removes very many ids is split.
-#[derive(Default)]
-struct Parts {
-    /// The first element of the current part.
-    first: usize,
-    /// What was new in the current part, counted at its first attempt.
-    in_hand: Option<Taken>,
-    /// The counts of the parts before the current one.
-    before: PageCounts,
-    /// The counts including the current part.
-    whole: PageCounts,
-    /// Whether the batch was split.
-    cut: bool,
-    /// The ids that were read; those of a part that was tried again stand there twice.
-    seen: SeenIds,
-}
-
-impl Parts {
-    fn begin(&mut self, first: usize) {
-        self.first = first;
-        self.in_hand = None;
-        self.before = self.whole;
-    }
 }
 
 impl QueuedBatch {
@@ -77,123 +47,137 @@ impl QueuedBatch {
             page,
             raw,
             position,
-            parts: StdMutex::default(),
-            read_before: SeenIds::default(),
+            left_over: LeftOver::default(),
             room: None,
         }
     }
 
     /// The bytes of its elements.
     pub(super) fn bytes(&self) -> usize {
-        self.raw.bytes()
+        self.raw.bytes() + self.left_over.bytes()
     }
 
-    /// What is reported of it once all its parts are loaded. A tail has recorded its ids itself.
-    fn loaded(&self, counts: PageCounts) -> LoadedBatch {
-        let seen = match &self.position {
-            Some(_) => SeenIds::default(),
-            None => std::mem::take(&mut self.parts().seen),
-        };
-        LoadedBatch {
-            page: self.page,
-            counts,
-            seen,
+    /// Its own elements, after those that were left over for it.
+    fn with_left_over<'raw>(&'raw self, own: Elements<'raw>, resource: &dyn Walkable) -> Elements<'raw> {
+        let mut elements = Elements::default();
+        for raw in &self.left_over.changed {
+            elements.append(Elements::of(resource, raw));
         }
+        elements.append(own);
+        elements
     }
 
-    /// What is reported of it where it could not be loaded.
-    fn failed(&self) -> LoadedBatch {
-        LoadedBatch {
-            page: self.page,
-            counts: PageCounts::default(),
-            seen: SeenIds::default(),
-        }
+    /// Whether a later batch of the page may load elements of this one.
+    fn may_leave_over(&self) -> bool {
+        self.position.is_none() && self.left_over.changed.is_empty() && self.left_over.seen.is_empty()
     }
 
     /// What is to be recorded with its last part: ids of earlier batches, and its own if it is a tail.
-    fn recorded(&self) -> SeenIds {
-        let mut recorded = self.read_before.clone();
+    fn recorded(&self, own: &SeenIds) -> SeenIds {
+        let mut recorded = self.left_over.seen.clone();
         if self.position.is_some() {
-            recorded.append(self.parts().seen.clone());
+            recorded.append(own.clone());
         }
         recorded
     }
 
-    fn parts(&self) -> StdMutexGuard<'_, Parts> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The move of the position with its last part, if it is a tail.
+    fn advance(&self, counts: PageCounts) -> Option<Advance> {
+        let mut position = self.position.clone()?;
+        position.unidentified += counts.unidentified;
+        Some(Advance {
+            position: Some(Position::Cursor(position)),
+            ..Advance::default()
+        })
+    }
+
+    /// What is reported of it once it is loaded, except for elements that it leaves over. A tail has recorded its ids itself.
+    fn loaded(&self, counted: &mut Counted, changed: Option<RawBatch>) -> LoadedBatch {
+        let seen = match &self.position {
+            Some(_) => SeenIds::default(),
+            None => std::mem::take(&mut counted.seen),
+        };
+        LoadedBatch {
+            counts: counted.counts,
+            left_over: LeftOver {
+                seen,
+                changed: changed.into_iter().collect(),
+            },
+        }
     }
 }
 
 /// A batch that went through a lane.
 pub(super) struct LoadedBatch {
-    pub(super) page: u64,
     pub(super) counts: PageCounts,
-    /// Its ids, where a later batch of the page has to record them.
-    pub(super) seen: SeenIds,
+    /// What a later batch of the page has to load and record.
+    pub(super) left_over: LeftOver,
 }
 
-/// The report about one or several batches.
+/// The report about a batch.
 pub(super) struct Report {
-    pub(super) batches: Vec<LoadedBatch>,
-    /// Whether they are loaded.
-    pub(super) outcome: Outcome<()>,
+    pub(super) page: u64,
+    pub(super) outcome: Outcome<LoadedBatch>,
 }
 
-/// Changed elements of batches whose unchanged elements are loaded already.
+/// What was counted of a batch's own elements, once however often it is tried.
+struct Counted {
+    counts: PageCounts,
+    seen: SeenIds,
+    /// About how many ids were new, until a loaded part has reported them.
+    new_ids: u64,
+    /// Whether all ids were new, and everything so far went directly into the table.
+    are_new: bool,
+}
+
+impl Counted {
+    fn of<S, T>(own: &Elements<'_>, transfer: &Transfer<S, T>) -> Self {
+        let seen = SeenIds::of(&transfer.id_hasher, own.ids());
+        let taken = transfer.seen_filter.take(seen.hashes());
+        Self {
+            counts: PageCounts {
+                ids: own.ids().count() as u64,
+                judged: taken.judged,
+                new_ids: taken.new,
+                unidentified: own.unidentified(),
+            },
+            seen,
+            new_ids: taken.estimated,
+            are_new: taken.new == taken.judged,
+        }
+    }
+
+    /// Adds the new ids to the counts of a part, and decides whether the part goes directly into the table. A part that was tried
+    /// before may be there already.
+    fn judge<S, T>(&mut self, part: &mut Batch, was_tried: bool, transfer: &Transfer<S, T>) {
+        part.read_counts.new_ids = self.new_ids;
+        if part.fresh {
+            let losers = part.aliases.iter();
+            let losers = losers.map(|(loser, _)| transfer.id_hasher.hash(loser));
+            self.are_new = self.are_new && !was_tried && transfer.seen_filter.reserve(losers);
+            part.fresh = self.are_new;
+        }
+    }
+}
+
+/// How far a batch is loaded. A batch that removes very many ids is loaded in parts.
 #[derive(Default)]
-struct Deferred {
-    batch: Batch,
-    of: Vec<LoadedBatch>,
-    since: Option<Instant>,
+struct Parts {
+    counted: Option<Counted>,
+    /// The first element of the current part.
+    first: usize,
+    /// Whether the current part was tried before.
+    was_tried: bool,
 }
 
-impl Deferred {
-    fn is_empty(&self) -> bool {
-        self.of.is_empty()
-    }
-
-    /// The time at which the deferred elements are due; none if there are none.
-    fn due(&self, enough: usize) -> Option<Instant> {
-        let since = self.since?;
-        Some(if self.batch.size() < enough {
-            since + LINGER
-        } else {
-            since
-        })
-    }
-
-    fn add(&mut self, rest: Batch, of: LoadedBatch) {
-        self.batch.append(rest);
-        self.of.push(of);
-        self.since.get_or_insert_with(Instant::now);
-    }
-}
-
-/// The result of loading a batch or the deferred elements.
-enum Loaded {
-    /// All of a batch is loaded.
-    Whole(LoadedBatch),
-    /// The unchanged elements are loaded; the changed ones are returned, to be deferred.
-    But(Box<Batch>, LoadedBatch),
-    /// The deferred elements are loaded, and perhaps a batch with them.
-    WithDeferred(Option<LoadedBatch>),
-}
-
-/// The next batch; none when it is time to load the deferred elements, or when no batch is left.
-async fn next(
-    due: Option<Instant>,
-    queue: &Mutex<mpsc::Receiver<QueuedBatch>>,
-    flush: &mut watch::Receiver<bool>,
-) -> Option<QueuedBatch> {
-    let queued = async { queue.lock().await.recv().await };
-    let Some(due) = due else {
-        return queued.await;
-    };
-    tokio::select! {
-        biased;
-        () = tokio::time::sleep_until(due) => None,
-        queued = queued => queued,
-        _ = flush.wait_for(|flush| *flush) => None,
+impl Parts {
+    /// The current part is loaded up to its element at `rest`, where the next part begins.
+    fn next(&mut self, rest: usize) {
+        self.first += rest;
+        self.was_tried = false;
+        if let Some(counted) = &mut self.counted {
+            counted.new_ids = 0;
+        }
     }
 }
 
@@ -202,7 +186,6 @@ pub(super) struct Lane<S, T: Store> {
     transfer: Arc<Transfer<S, T>>,
     done: mpsc::UnboundedSender<Report>,
     loader: Option<T::Loader>,
-    deferred: Deferred,
 }
 
 impl<S: Source, T: Store> Lane<S, T> {
@@ -212,16 +195,11 @@ impl<S: Source, T: Store> Lane<S, T> {
             transfer,
             done,
             loader: None,
-            deferred: Deferred::default(),
         }
     }
 
-    /// Takes batches until there are no more. `flush`: the reader waits for the reports, so nothing is deferred.
-    pub(super) async fn run(
-        mut self,
-        queue: Arc<Mutex<mpsc::Receiver<QueuedBatch>>>,
-        mut flush: watch::Receiver<bool>,
-    ) {
+    /// Takes batches until there are no more.
+    pub(super) async fn run(mut self, queue: Arc<Mutex<mpsc::Receiver<QueuedBatch>>>) {
         // Not before: reading the hashes takes one of the loading connections.
         self.transfer.hashes_are_read().await;
         // The connection is opened while the first page is on its way. A failure is reported with the first batch, if
@@ -229,53 +207,38 @@ impl<S: Source, T: Store> Lane<S, T> {
         if let Err(fault) = self.loader().await {
             tracing::debug!(%fault, "no loading connection yet");
         }
-        loop {
-            let due = self.deferred.due(self.transfer.bounds.batch_bytes / ENOUGH);
-            let queued = match due {
-                Some(_) => next(due, &queue, &mut flush).await,
-                None => self.first(&queue, &mut flush).await,
-            };
-            if queued.is_none() && self.deferred.is_empty() {
-                return;
-            }
+        while let Some(queued) = self.next(&queue).await {
             // A panic must be reported, too: the dispatcher would wait for the batch for ever.
-            let loading = AssertUnwindSafe(self.load_patiently(queued.as_ref())).catch_unwind();
-            match loading.await.unwrap_or_else(|_| Err(broke_off())) {
-                Ok(Loaded::Whole(batch)) => self.tell(vec![batch], Ok(())),
-                Ok(Loaded::But(rest, batch)) => self.deferred.add(*rest, batch),
-                Ok(Loaded::WithDeferred(batch)) => self.tell_with_deferred(batch, Ok(())),
-                Err(fault) => {
-                    // A connection in an unknown state is not used again.
-                    self.loader = None;
-                    self.tell_with_deferred(queued.as_ref().map(QueuedBatch::failed), Err(fault));
-                }
+            let loading = AssertUnwindSafe(self.load_patiently(&queued)).catch_unwind();
+            let outcome = loading.await.unwrap_or_else(|_| Err(broke_off()));
+            if outcome.is_err() {
+                // A connection in an unknown state is not used again.
+                self.loader = None;
             }
+            let page = queued.page;
+            // The receiver is gone only after the walk has ended.
+            let _ = self.done.send(Report { page, outcome });
         }
     }
 
-    /// The next batch while nothing is deferred. If it takes long, the connection is given back to other resources.
-    async fn first(
-        &mut self,
-        queue: &Mutex<mpsc::Receiver<QueuedBatch>>,
-        flush: &mut watch::Receiver<bool>,
-    ) -> Option<QueuedBatch> {
-        if let Ok(queued) = tokio::time::timeout(IDLE_TIME, next(None, queue, flush)).await {
+    /// The next batch. If it takes long, the connection is given back to other resources.
+    async fn next(&mut self, queue: &Mutex<mpsc::Receiver<QueuedBatch>>) -> Option<QueuedBatch> {
+        let next = async { queue.lock().await.recv().await };
+        tokio::pin!(next);
+        if let Ok(queued) = tokio::time::timeout(IDLE_TIME, &mut next).await {
             return queued;
         }
         self.loader = None;
-        next(None, queue, flush).await
+        next.await
     }
 
-    /// Loads a batch or the deferred elements, and retries while the database is unreachable. Merges are idempotent: a
-    /// batch whose commit was not confirmed is loaded again.
-    async fn load_patiently(&mut self, queued: Option<&QueuedBatch>) -> Outcome<Loaded> {
+    /// Loads a batch, and retries while the database is unreachable. Merges are idempotent: a batch whose commit was not
+    /// confirmed is loaded again.
+    async fn load_patiently(&mut self, queued: &QueuedBatch) -> Outcome<LoadedBatch> {
         let began = Instant::now();
+        let mut parts = Parts::default();
         loop {
-            let outcome = match queued {
-                Some(queued) => self.load(queued).await,
-                None => self.load_deferred().await,
-            };
-            match outcome {
+            match self.load(queued, &mut parts).await {
                 Err(fault) if fault.is_transient() && began.elapsed() < DATABASE_PATIENCE => {
                     tracing::warn!(%fault, "a batch could not be loaded; trying again");
                     self.loader = None;
@@ -286,109 +249,36 @@ impl<S: Source, T: Store> Lane<S, T> {
         }
     }
 
-    async fn load(&mut self, queued: &QueuedBatch) -> Outcome<Loaded> {
-        loop {
-            let (mut prepared, rest) = self.prepare(queued).await?;
-            let counts = self.count(queued, &mut prepared, rest.is_some());
-            if let Some(next) = rest {
-                self.commit(prepared.batch, None).await?;
-                queued.parts().begin(next);
-                continue;
-            }
-            prepared.batch.recorded = queued.recorded();
-            return match &queued.position {
-                Some(position) => {
-                    self.load_tail(prepared.batch, counts.unidentified, position.clone())
-                        .await?;
-                    Ok(Loaded::WithDeferred(Some(queued.loaded(counts))))
-                }
-                None if prepared.has_few(self.transfer.bounds.batch_bytes / FEW) => {
-                    let (unchanged, differing) = prepared.apart();
-                    self.commit(unchanged, None).await?;
-                    Ok(Loaded::But(Box::new(differing), queued.loaded(counts)))
-                }
-                None => {
-                    self.commit(prepared.batch, None).await?;
-                    Ok(Loaded::Whole(queued.loaded(counts)))
-                }
-            };
-        }
-    }
-
-    /// Counts the elements of the current part, once however often it is tried, and returns the counts of the batch so
-    /// far.
-    fn count(&self, queued: &QueuedBatch, prepared: &mut Prepared, is_cut: bool) -> PageCounts {
-        let Transfer {
-            seen_filter,
-            id_hasher,
-            ..
-        } = self.transfer.as_ref();
-        let ids = prepared.batch.seen.len() as u64;
-        let seen = SeenIds::of(id_hasher, prepared.batch.seen.iter().map(String::as_str));
-        let mut parts = queued.parts();
-        parts.cut |= is_cut;
-        let is_first_try = parts.in_hand.is_none();
-        if !is_first_try && parts.cut {
-            // The batch may have been split at another place at the last attempt.
-            seen_filter.doubt();
-        }
-        let taken = *parts
-            .in_hand
-            .get_or_insert_with(|| seen_filter.take(seen.hashes()));
-        parts.seen.append(seen);
-        prepared.batch.read_counts.new_ids = taken.estimated;
-        if prepared.batch.fresh {
-            let aliases = prepared.batch.aliases.iter();
-            let losers = aliases.map(|(loser, _)| id_hasher.hash(loser));
-            // A batch whose commit was not confirmed may be in the table already.
-            prepared.batch.fresh = is_first_try && taken.new == taken.judged && seen_filter.reserve(losers);
-        }
-        parts.whole = PageCounts {
-            ids: parts.before.ids + ids,
-            judged: parts.before.judged + taken.judged,
-            new_ids: parts.before.new_ids + taken.new,
-            unidentified: parts.before.unidentified + prepared.unidentified,
-        };
-        parts.whole
-    }
-
-    /// Loads a page's tail. The position after the page moves with it, and only after all other batches of the page.
-    async fn load_tail(
-        &mut self,
-        mut batch: Batch,
-        unidentified: u64,
-        mut position: CursorPosition,
-    ) -> Outcome<()> {
-        position.unidentified += unidentified;
-        let advance = Advance {
-            position: Some(Position::Cursor(position)),
-            ..Advance::default()
-        };
-        // Elements that are still deferred belong to later pages; the rest of this page is loaded.
-        batch.append(self.deferred.batch.clone());
-        self.commit(batch, Some(advance)).await
-    }
-
-    async fn load_deferred(&mut self) -> Outcome<Loaded> {
-        self.commit(self.deferred.batch.clone(), None).await?;
-        Ok(Loaded::WithDeferred(None))
-    }
-
-    async fn prepare(&mut self, queued: &QueuedBatch) -> Outcome<(Prepared, Option<usize>)> {
-        let first = queued.parts().first;
+    async fn load(&mut self, queued: &QueuedBatch, parts: &mut Parts) -> Outcome<LoadedBatch> {
         let transfer = Arc::clone(&self.transfer);
-        let mut decoder = transfer.resource.decoder();
-        let resource = transfer.resource.as_ref();
-        let loader = self.loader().await?;
-        batch::prepare_from(
-            first,
-            resource,
-            decoder.as_mut(),
-            loader,
-            &queued.raw,
-            &transfer.table_state,
-        )
-        .await
+        let (resource, table_state) = (transfer.resource.as_ref(), &transfer.table_state);
+        let few = transfer.bounds.batch_bytes / FEW;
+        loop {
+            let own = Elements::of(resource, &queued.raw);
+            let counted = parts.counted.get_or_insert_with(|| Counted::of(&own, &transfer));
+            let mut elements = queued.with_left_over(own, resource).from(parts.first);
+            let loader = self.loader().await?;
+            elements.compare(loader, table_state).await?;
+            let may_leave_over = queued.may_leave_over() && parts.first == 0 && !table_state.is_empty();
+            if may_leave_over && elements.differ_in(few) {
+                let (mut unchanged, changed) = elements.apart(&queued.raw);
+                unchanged.read_counts.new_ids = counted.new_ids;
+                self.commit(unchanged, None).await?;
+                return Ok(queued.loaded(counted, Some(changed)));
+            }
+            elements.look_up(loader).await?;
+            let mut decoder = resource.decoder();
+            let (mut batch, rest) = elements.decode(decoder.as_mut(), table_state).await;
+            let was_tried = std::mem::replace(&mut parts.was_tried, true);
+            counted.judge(&mut batch, was_tried, &transfer);
+            let Some(rest) = rest else {
+                batch.recorded = queued.recorded(&counted.seen);
+                self.commit(batch, queued.advance(counted.counts)).await?;
+                return Ok(queued.loaded(counted, None));
+            };
+            self.commit(batch, None).await?;
+            parts.next(rest);
+        }
     }
 
     async fn commit(&mut self, batch: Batch, advance: Option<Advance>) -> Outcome<()> {
@@ -410,18 +300,6 @@ impl<S: Source, T: Store> Lane<S, T> {
                 .await?
         };
         Ok(self.loader.insert(connection))
-    }
-
-    /// Reports the deferred batches, and the batch that was loaded with them.
-    fn tell_with_deferred(&mut self, batch: Option<LoadedBatch>, outcome: Outcome<()>) {
-        let mut batches = std::mem::take(&mut self.deferred).of;
-        batches.extend(batch);
-        self.tell(batches, outcome);
-    }
-
-    fn tell(&self, batches: Vec<LoadedBatch>, outcome: Outcome<()>) {
-        // The receiver is gone only after the walk has ended.
-        let _ = self.done.send(Report { batches, outcome });
     }
 }
 

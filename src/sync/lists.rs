@@ -15,8 +15,9 @@ use crate::model::seen::{IdHasher, SeenIds};
 use crate::model::table::Table;
 use crate::model::walk::Walk;
 
-use super::batch::{self, RawBatch, TableState};
+use super::batch::{self, TableState};
 use super::on_demand_loader::OnDemandLoader;
+use super::raw_batch::RawBatch;
 use super::run::{Context, Ended, Losses};
 use super::small_pages::{PageReader, Piece};
 use super::sweep::{self, Sweep};

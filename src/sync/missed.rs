@@ -11,7 +11,8 @@ use crate::model::fault::Outcome;
 use crate::model::page::Block;
 use crate::model::ports::{Identified, Loader, Source, Store};
 
-use super::batch::{self, RawBatch, TableState};
+use super::batch::{self, TableState};
+use super::raw_batch::RawBatch;
 use super::run::Context;
 
 /// Attempts, while other processes load or remove the same rows.

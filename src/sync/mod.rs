@@ -17,6 +17,7 @@ mod pages;
 mod pipeline;
 mod profiles;
 pub mod progress;
+mod raw_batch;
 mod refusals;
 mod renames;
 mod restart;

@@ -1,12 +1,12 @@
 //! Tracks the pages that are being loaded. A page's tail may be loaded after all its other batches and after the tails
-//! of all earlier pages. No I/O.
+//! of all earlier pages. What those batches left over waits here for it. No I/O.
 
 use std::collections::VecDeque;
 
 use crate::model::position::CursorPosition;
 use crate::model::seen::SeenIds;
 
-use super::batch::RawBatch;
+use super::raw_batch::RawBatch;
 
 /// Ids of a page that are recorded before its tail: 512 KiB of hashes.
 const RECORDED_AT_ONCE: usize = 65_536;
@@ -18,6 +18,27 @@ pub(super) struct Tail {
     pub(super) raw: RawBatch,
     /// The position of the walk after the page.
     pub(super) position: CursorPosition,
+}
+
+/// What the batches of a page leave to a later batch of it, so that the database has less to do.
+#[derive(Debug, Default)]
+pub(super) struct LeftOver {
+    /// The ids that they read, to be recorded.
+    pub(super) seen: SeenIds,
+    /// The few elements of each that differ or may differ from what is stored, to be loaded.
+    pub(super) changed: Vec<RawBatch>,
+}
+
+impl LeftOver {
+    /// The bytes of the elements.
+    pub(super) fn bytes(&self) -> usize {
+        self.changed.iter().map(RawBatch::bytes).sum()
+    }
+
+    fn append(&mut self, mut later: Self) {
+        self.seen.append(later.seen);
+        self.changed.append(&mut later.changed);
+    }
 }
 
 /// The counts of a page's elements, complete once its tail is loaded.
@@ -40,8 +61,8 @@ struct Open {
     tail: Option<Tail>,
     tail_under_way: bool,
     counts: PageCounts,
-    /// Ids of its loaded batches that are not recorded yet.
-    seen: SeenIds,
+    /// What its loaded batches left over, and no other batch has taken over yet.
+    left_over: LeftOver,
 }
 
 /// The pages whose tails are not loaded yet, oldest first.
@@ -65,7 +86,7 @@ impl Pages {
             tail: None,
             tail_under_way: false,
             counts,
-            seen: SeenIds::default(),
+            left_over: LeftOver::default(),
         });
         number
     }
@@ -97,20 +118,35 @@ impl Pages {
         }
     }
 
-    /// Ids of a page that were read by a loaded batch, and that a later one has to record.
-    pub(super) fn read(&mut self, number: u64, seen: SeenIds) {
+    /// Keeps what a loaded batch of a page left over.
+    pub(super) fn leave(&mut self, number: u64, left_over: LeftOver) {
         if let Some(page) = self.find(number) {
-            page.seen.append(seen);
+            page.left_over.append(left_over);
         }
     }
 
-    /// The ids of a page that are to be recorded with its next batch: none until there are many of them, so that most pages
-    /// are recorded in one piece with their tails.
-    pub(super) fn take_many_seen(&mut self, number: u64) -> SeenIds {
-        self.find(number)
-            .filter(|page| page.seen.len() >= RECORDED_AT_ONCE)
-            .map(|page| std::mem::take(&mut page.seen))
-            .unwrap_or_default()
+    /// What the next batch of a page has to take over: nothing until there are many ids or so many bytes of elements, so that most
+    /// pages leave all of it to their tails. Ids are never recorded before their elements are loaded.
+    pub(super) fn take_much(&mut self, number: u64, bytes: usize) -> LeftOver {
+        let Some(page) = self.find(number) else {
+            return LeftOver::default();
+        };
+        if page.left_over.seen.len() >= RECORDED_AT_ONCE {
+            return std::mem::take(&mut page.left_over);
+        }
+        let mut taken = LeftOver::default();
+        if page.left_over.bytes() >= bytes {
+            taken.changed = std::mem::take(&mut page.left_over.changed);
+        }
+        taken
+    }
+
+    /// Removes the elements that were left over, with the numbers of their pages.
+    pub(super) fn take_changed(&mut self) -> Vec<(u64, Vec<RawBatch>)> {
+        let open = self.open.iter_mut();
+        open.map(|page| (page.number, std::mem::take(&mut page.left_over.changed)))
+            .filter(|(_, changed)| !changed.is_empty())
+            .collect()
     }
 
     /// A batch failed. No tail is released any more, since its position would skip the missing rows.
@@ -135,9 +171,13 @@ impl Pages {
         Some(all)
     }
 
-    /// The next tail that may be loaded, with its page's number, the counts of the page's other batches, and the ids of them
-    /// that are not recorded yet.
-    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, PageCounts, SeenIds)> {
+    /// Whether a batch failed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The next tail that may be loaded, with its page's number, the counts of the page's other batches, and what they left over.
+    pub(super) fn next_tail(&mut self) -> Option<(u64, Tail, PageCounts, LeftOver)> {
         if self.broken {
             return None;
         }
@@ -147,7 +187,8 @@ impl Pages {
         }
         let tail = page.tail.take()?;
         page.tail_under_way = true;
-        Some((page.number, tail, page.counts, std::mem::take(&mut page.seen)))
+        let left_over = std::mem::take(&mut page.left_over);
+        Some((page.number, tail, page.counts, left_over))
     }
 
     /// Removes the tails that may no longer be loaded.
@@ -166,6 +207,7 @@ impl Pages {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
+    use crate::model::page::Block;
     use crate::model::position::WalkHistory;
     use crate::model::seen::IdHasher;
 
@@ -243,21 +285,62 @@ mod tests {
         );
     }
 
-    #[test]
-    fn read_ids_wait_for_the_tail_unless_there_are_many() {
+    fn seen(ids: &[&str]) -> LeftOver {
         let hasher = IdHasher::new(uuid::Uuid::nil(), Vec::new());
-        let few = SeenIds::of(&hasher, ["a", "b"].into_iter());
+        LeftOver {
+            seen: SeenIds::of(&hasher, ids.iter().copied()),
+            ..LeftOver::default()
+        }
+    }
+
+    fn changed(bytes: usize) -> LeftOver {
+        let mut raw = RawBatch::default();
+        raw.push(Block {
+            bytes: vec![b' '; bytes].into(),
+            ..Block::default()
+        });
+        LeftOver {
+            changed: vec![raw],
+            ..LeftOver::default()
+        }
+    }
+
+    fn amounts(left_over: &LeftOver) -> (usize, usize) {
+        (left_over.seen.len(), left_over.bytes())
+    }
+
+    #[test]
+    fn what_is_left_over_waits_for_the_tail_unless_it_is_much() {
         let names: Vec<String> = (0..RECORDED_AT_ONCE).map(|number| number.to_string()).collect();
-        let many = SeenIds::of(&hasher, names.iter().map(String::as_str));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut pages = Pages::default();
         let page = pages.open();
-        pages.read(page, few.clone());
-        assert!(pages.take_many_seen(page).is_empty());
-        pages.read(page, many);
-        assert_eq!(pages.take_many_seen(page).len(), RECORDED_AT_ONCE + 2);
-        assert!(pages.take_many_seen(page).is_empty());
-        pages.read(page, few.clone());
+        pages.leave(page, seen(&["a", "b"]));
+        pages.leave(page, changed(9));
+        assert_eq!(amounts(&pages.take_much(page, 10)), (0, 0));
+        pages.leave(page, changed(1));
+        assert_eq!(amounts(&pages.take_much(page, 10)), (0, 10), "the ids wait");
+        assert_eq!(amounts(&pages.take_much(page, 10)), (0, 0));
+        pages.leave(page, changed(1));
+        pages.leave(page, seen(&names));
+        assert_eq!(amounts(&pages.take_much(page, 10)), (RECORDED_AT_ONCE + 2, 1));
+        assert_eq!(amounts(&pages.take_much(page, 10)), (0, 0));
+        pages.leave(page, seen(&["a", "b"]));
+        pages.leave(page, changed(3));
         pages.ended(page, tail());
-        assert_eq!(pages.next_tail().unwrap().3, few);
+        assert_eq!(amounts(&pages.next_tail().unwrap().3), (2, 3));
+        assert!(pages.take_changed().is_empty());
+    }
+
+    #[test]
+    fn elements_of_a_page_without_a_tail_are_taken_at_the_end() {
+        let mut pages = Pages::default();
+        let (_, two) = (pages.open(), pages.open());
+        pages.leave(two, changed(1));
+        pages.leave(two, changed(2));
+        let taken = pages.take_changed();
+        assert_eq!(taken.len(), 1);
+        assert_eq!((taken[0].0, taken[0].1.len()), (two, 2));
+        assert!(pages.take_changed().is_empty());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -15,10 +15,10 @@ use crate::model::page::{Block, PageEnd};
 use crate::model::ports::{Page, Source, Store};
 use crate::model::position::CursorPosition;
 
-use super::batch::RawBatch;
 use super::dispatcher::{Dispatcher, reach};
 use super::lane::{Lane, QueuedBatch};
 use super::pages::Tail;
+use super::raw_batch::RawBatch;
 use super::transfer::Transfer;
 use super::transfer_end::{EndReason, TransferEnd, TransferFault};
 use super::walk::cursor::{self, EmptyPages, EmptyPagesVerdict, Step};
@@ -37,16 +37,15 @@ pub(super) async fn run<S: Source, T: Store>(
     let mut lanes = JoinSet::new();
     let (queue, waiting) = mpsc::channel(WAITING_BATCHES);
     let (done, reports) = mpsc::unbounded_channel();
-    let (flush, flushed) = watch::channel(false);
     let waiting = Arc::new(Mutex::new(waiting));
     for _ in 0..transfer.bounds.lanes {
         let lane = Lane::new(Arc::clone(&transfer), done.clone());
-        lanes.spawn(lane.run(Arc::clone(&waiting), flushed.clone()));
+        lanes.spawn(lane.run(Arc::clone(&waiting)));
     }
     // Once all lanes have ended, queued batches are dropped and senders stop waiting.
     drop((done, waiting));
     let mut reader = CursorReader {
-        dispatcher: Dispatcher::new(Arc::clone(&transfer), queue, reports, flush),
+        dispatcher: Dispatcher::new(Arc::clone(&transfer), queue, reports),
         transfer,
         empty: EmptyPages::default(),
         size: PageSize::of(start.course.shrink),

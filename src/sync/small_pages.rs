@@ -6,8 +6,8 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::page::{Block, Meter, PageEnd, Request};
 use crate::model::ports::{Listing, Page, SegmentResolver, Source};
 
-use super::batch::RawBatch;
 use super::lease::Stop;
+use super::raw_batch::RawBatch;
 use super::walk::offset::{OffsetWalk, Step};
 use super::walk::size::PageSize;
 

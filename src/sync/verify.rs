@@ -16,10 +16,10 @@ use crate::model::position::{Scope, Slot};
 use crate::model::segment::SegmentCount;
 use crate::model::verification::{Comparison, SegmentComparison, Verification};
 
-use super::batch::RawBatch;
 use super::engine::Engine;
 use super::lease::Stop;
 use super::lists::{self, Faults};
+use super::raw_batch::RawBatch;
 use super::run_spec::RunSpec;
 use super::small_pages::{PageReader, read_list, read_segments, read_whole};
 use super::walk::cursor::tolerance;
@@ -286,7 +286,7 @@ impl ListPage {
         Self {
             ids,
             keys: batch.rows.keys().map(xxh3_128).chain(rejected).collect(),
-            unidentified: raw.count() - readable,
+            unidentified: raw.count() as u64 - readable,
         }
     }
 }

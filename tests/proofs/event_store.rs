@@ -323,6 +323,10 @@ fn date_of(tuple: &[u8]) -> i64 {
 }
 
 impl Loader for EventStore {
+    async fn same_in_memory(&mut self, _prints: &[Fingerprint]) -> Outcome<Option<Vec<bool>>> {
+        Ok(None)
+    }
+
     async fn known(&mut self, prints: &[Fingerprint]) -> Outcome<Vec<Known>> {
         Ok(vec![Known::Absent; prints.len()])
     }

@@ -9,8 +9,8 @@ use blueconic_sync::postgres::loader::PostgresLoader;
 
 use super::erasures::waiting;
 use crate::support::fixture::{
-    Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, load, position,
-    print,
+    Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, compare, fixture, load,
+    position, print,
 };
 
 const ROOM: usize = 1024 * 1024;
@@ -44,7 +44,7 @@ async fn incrementing(db: &Fixture) -> PostgresLoader {
 /// Which of these are stored as they came, as this loader knows.
 async fn same(loader: &mut PostgresLoader, ids: &[&str]) -> Vec<bool> {
     let prints: Vec<_> = ids.iter().map(|id| print(id, &format!("{id} stored"))).collect();
-    let known = loader.known(&prints).await.unwrap();
+    let known = compare(loader, &prints).await;
     known.iter().map(|known| *known == Known::Same).collect()
 }
 

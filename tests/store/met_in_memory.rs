@@ -13,8 +13,8 @@ use rand::seq::{IndexedMutRandom as _, IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::support::fixture::{
-    Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, fixture, id_hasher, load,
-    position, print, recording, run,
+    Fixture, PROFILES, PROFILES_FULL, PROFILES_INCREMENT, add_profile, advance, compare, fixture, id_hasher,
+    load, position, print, recording, run,
 };
 
 const ROOM: usize = 1024 * 1024;
@@ -43,6 +43,13 @@ fn versions<'id>(ids: &[&'id str], version: u32) -> Vec<(&'id str, u32)> {
     ids.iter().map(|id| (*id, version)).collect()
 }
 
+fn borrowed(profiles: &[(String, u32)]) -> Vec<(&str, u32)> {
+    profiles
+        .iter()
+        .map(|(id, version)| (id.as_str(), *version))
+        .collect()
+}
+
 fn content(id: &str, version: u32) -> String {
     format!("{id} v{version}")
 }
@@ -61,7 +68,7 @@ async fn read(loader: &mut PostgresLoader, walk: Walk, profiles: &[(&str, u32)])
         .iter()
         .map(|(id, version)| print(id, &content(id, *version)))
         .collect();
-    let known = loader.known(&prints).await.unwrap();
+    let known = compare(loader, &prints).await;
     let differing: Vec<_> = profiles
         .iter()
         .zip(known)
@@ -73,6 +80,28 @@ async fn read(loader: &mut PostgresLoader, walk: Walk, profiles: &[(&str, u32)])
         ..batch(&differing)
     };
     load(loader, recording(walk, read)).await;
+}
+
+/// The walk reads profiles, loads those alone that memory knows as unchanged, and returns the others, to be read later.
+async fn leave_over(
+    loader: &mut PostgresLoader,
+    walk: Walk,
+    profiles: &[(String, u32)],
+) -> Vec<(String, u32)> {
+    let prints = profiles.iter();
+    let prints: Vec<_> = prints
+        .map(|(id, version)| print(id, &content(id, *version)))
+        .collect();
+    let Some(same) = loader.same_in_memory(&prints).await.unwrap() else {
+        return profiles.to_vec();
+    };
+    let (same, others): (Vec<_>, Vec<_>) = profiles.iter().cloned().zip(same).partition(|(_, same)| *same);
+    let unchanged = Batch {
+        seen: same.into_iter().map(|((id, _), _)| id).collect(),
+        ..Batch::default()
+    };
+    load(loader, recording(walk, unchanged)).await;
+    others.into_iter().map(|(profile, _)| profile).collect()
 }
 
 async fn unseen(db: &Fixture, walk: Walk) -> u64 {
@@ -258,6 +287,7 @@ impl<'db> Story<'db> {
         db.store.expect_known(walk);
         let reads_after = self.random.random_range(0..3);
         let listed = std::mem::take(&mut self.listed);
+        let mut left_over = Vec::new();
         let mut batches = listed
             .chunks(self.random.random_range(1..5))
             .enumerate()
@@ -269,13 +299,14 @@ impl<'db> Story<'db> {
             if self.lives && self.random.random_bool(0.3) {
                 self.interfere(&mut other).await;
             }
-            let elements: Vec<_> = elements
-                .iter()
-                .map(|(id, version)| (id.as_str(), *version))
-                .collect();
             let lane = lanes.choose_mut(&mut self.random).unwrap();
-            read(lane, walk, &elements).await;
+            if self.random.random_bool(0.5) {
+                left_over.extend(leave_over(lane, walk, elements).await);
+            } else {
+                read(lane, walk, &borrowed(elements)).await;
+            }
         }
+        read(&mut lanes[0], walk, &borrowed(&left_over)).await;
         let told = (db.store.all_known_met(walk), unseen(db, walk).await);
         db.store.forget_known(walk);
         told

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Written};
+use blueconic_sync::model::batch::{Advance, Batch, Fingerprint, Known, Written};
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ports::{LoadStore, Loader, RunStore};
 use blueconic_sync::model::position::{CursorPosition, Position, Scope, Slot, WalkHistory};
@@ -203,6 +203,18 @@ pub(crate) fn id_hasher(walk: Walk) -> IdHasher {
 pub(crate) fn recording(walk: Walk, batch: Batch) -> Batch {
     let recorded = SeenIds::of(&id_hasher(walk), batch.seen.iter().map(String::as_str));
     Batch { recorded, ..batch }
+}
+
+/// Compares elements as a lane does: the database is asked about those alone that memory does not know.
+pub(crate) async fn compare(loader: &mut PostgresLoader, prints: &[Fingerprint]) -> Vec<Known> {
+    let Some(same) = loader.same_in_memory(prints).await.unwrap() else {
+        return loader.known(prints).await.unwrap();
+    };
+    let open = prints.iter().zip(&same).filter(|(_, same)| !**same);
+    let open: Vec<Fingerprint> = open.map(|(print, _)| print.clone()).collect();
+    let mut known = loader.known(&open).await.unwrap().into_iter();
+    let answer = |same: bool| if same { Known::Same } else { known.next().unwrap() };
+    same.into_iter().map(answer).collect()
 }
 
 /// Loads and unwraps.

@@ -25,7 +25,7 @@ pub trait LoadStore: Send + Sync + 'static {
     /// Announces [`LoadStore::read_known`]: from now on the loaders of this full walk note which profiles they meet.
     fn expect_known(&self, walk: Walk);
     /// Reads the hashes of stored profiles, about `rows`, into memory, as many as fit into `bytes`. The loaders of this full walk,
-    /// open already or not, then look up only elements whose hash is not among them. They are held until [`LoadStore::forget_known`].
+    /// open already or not, then compare elements with them ([`Loader::same_in_memory`]). They are held until [`LoadStore::forget_known`].
     fn read_known(
         &self,
         walk: Walk,
@@ -51,6 +51,12 @@ pub trait LoadStore: Send + Sync + 'static {
 
 /// A connection with its staging tables.
 pub trait Loader: Send + 'static {
+    /// Whether each element is certainly stored unchanged, by the hashes in memory ([`LoadStore::read_known`]); false: not known. None
+    /// if there are no hashes, so that [`Loader::known`] has to be asked.
+    fn same_in_memory(
+        &mut self,
+        prints: &[Fingerprint],
+    ) -> impl Future<Output = Outcome<Option<Vec<bool>>>> + Send;
     /// Compares each element with the table; returns the answers in the same order.
     fn known(&mut self, prints: &[Fingerprint]) -> impl Future<Output = Outcome<Vec<Known>>> + Send;
     /// The stored events at dates with differences: one of `events` is not stored, and a stored event is not among

@@ -103,7 +103,7 @@ impl SeenFilter {
     }
 
     /// Notes that ids may have been read without being added, so that the number of distinct ids is no longer certain.
-    pub(crate) fn doubt(&self) {
+    fn doubt(&self) {
         self.doubtful.fetch_add(1, Ordering::Relaxed);
     }
 
