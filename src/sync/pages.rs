@@ -125,7 +125,7 @@ impl Pages {
         }
     }
 
-    /// What the next batch of a page has to take over: nothing until there are many ids or so many bytes of elements, so that most
+    /// What the next batch of a page has to take over. Until there are many ids or so many bytes of elements, that is nothing: most
     /// pages leave all of it to their tails. Ids are never recorded before their elements are loaded.
     pub(super) fn take_much(&mut self, number: u64, bytes: usize) -> LeftOver {
         let Some(page) = self.find(number) else {
