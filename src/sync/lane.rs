@@ -2,6 +2,7 @@
 //! unchanged elements and leaves the few others over: a later batch of the page brings them again. So batches stay small, and
 //! reading holds little memory.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use crate::model::batch::{Advance, Batch};
+use crate::model::batch::{Advance, Batch, Fingerprint, Known};
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::{Loader, Source, Store, Walkable};
 use crate::model::position::{CursorPosition, Position};
@@ -126,8 +127,10 @@ struct Counted {
     seen: SeenIds,
     /// About how many ids were new, until a loaded part has reported them.
     new_ids: u64,
-    /// Whether all ids were new, and everything so far went directly into the table.
-    are_new: bool,
+    /// The hashes of ids that may have been read before.
+    doubtful: Vec<u64>,
+    /// Whether everything so far went directly into the table.
+    went_directly: bool,
 }
 
 impl Counted {
@@ -143,21 +146,54 @@ impl Counted {
             },
             seen,
             new_ids: taken.estimated,
-            are_new: taken.new == taken.judged,
+            doubtful: taken.doubtful,
+            went_directly: true,
         }
     }
 
-    /// Adds the new ids to the counts of a part, and decides whether the part goes directly into the table. A part that was tried
-    /// before may be there already.
-    fn judge<S, T>(&mut self, part: &mut Batch, was_tried: bool, transfer: &Transfer<S, T>) {
+    /// Decides whether a part goes directly into the table: if no id in it was read before, as far as can be told. An id that only
+    /// looks like one that was read (the filter takes ever more for known) is looked up. A part that was tried before may be there already.
+    async fn judge<S, T>(
+        &mut self,
+        part: &mut Batch,
+        was_tried: bool,
+        (transfer, loader): (&Transfer<S, T>, &mut impl Loader),
+    ) -> Outcome<()> {
         part.read_counts.new_ids = self.new_ids;
-        if part.fresh {
-            let losers = part.aliases.iter();
-            let losers = losers.map(|(loser, _)| transfer.id_hasher.hash(loser));
-            self.are_new = self.are_new && !was_tried && transfer.seen_filter.reserve(losers);
-            part.fresh = self.are_new;
+        if !part.fresh {
+            return Ok(());
         }
+        let hash = |id: &str| transfer.id_hasher.hash(id);
+        let losers = || part.aliases.iter().map(|(loser, _)| loser.as_str());
+        let mut doubtful: HashSet<u64> = self.doubtful.iter().copied().collect();
+        doubtful.extend(transfer.seen_filter.reserve(losers().map(hash)));
+        let fresh = self.went_directly
+            && !was_tried
+            && (doubtful.is_empty() || {
+                let ids = part.rows.ids().chain(losers());
+                let doubtful: Vec<&str> = ids.filter(|id| doubtful.contains(&hash(id))).collect();
+                are_not_stored(loader, &doubtful).await?
+            });
+        self.went_directly = fresh;
+        part.fresh = fresh;
+        Ok(())
     }
+}
+
+/// The most doubtful ids of a batch that are looked up: with more of them, the listing repeats itself.
+const MOST_DOUBTFUL: usize = 256;
+
+/// Whether none of these ids has a row.
+async fn are_not_stored(loader: &mut impl Loader, ids: &[&str]) -> Outcome<bool> {
+    if ids.len() > MOST_DOUBTFUL {
+        return Ok(false);
+    }
+    let print = |id: &&str| Fingerprint {
+        id: (*id).to_owned(),
+        source: [0; 16],
+    };
+    let known = loader.known(&ids.iter().map(print).collect::<Vec<_>>()).await?;
+    Ok(known.iter().all(|known| *known == Known::Absent))
 }
 
 /// How far a batch is loaded. A batch that removes very many ids is loaded in parts.
@@ -270,7 +306,8 @@ impl<S: Source, T: Store> Lane<S, T> {
             let mut decoder = resource.decoder();
             let (mut batch, rest) = elements.decode(decoder.as_mut(), table_state).await;
             let was_tried = std::mem::replace(&mut parts.was_tried, true);
-            counted.judge(&mut batch, was_tried, &transfer);
+            let by = (transfer.as_ref(), &mut *loader);
+            counted.judge(&mut batch, was_tried, by).await?;
             let Some(rest) = rest else {
                 batch.recorded = queued.recorded(&counted.seen);
                 self.commit(batch, queued.advance(counted.counts)).await?;

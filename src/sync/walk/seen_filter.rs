@@ -29,7 +29,7 @@ pub(crate) struct SeenFilter {
 }
 
 /// What became of ids that were taken in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// How many were looked at.
     pub(crate) judged: u64,
@@ -37,6 +37,8 @@ pub(crate) struct Taken {
     pub(crate) new: u64,
     /// About how many of all were new.
     pub(crate) estimated: u64,
+    /// The hashes of those that may have been read before.
+    pub(crate) doubtful: Vec<u64>,
 }
 
 impl Default for SeenFilter {
@@ -75,7 +77,11 @@ impl SeenFilter {
             let fresh = self.set(hash);
             set += fresh;
             taken.judged += 1;
-            taken.new += u64::from(fresh > 0);
+            if fresh > 0 {
+                taken.new += 1;
+            } else {
+                taken.doubtful.push(hash);
+            }
         }
         taken.estimated = taken.new << halvings;
         self.bits.fetch_add(set, Ordering::Relaxed);
@@ -86,20 +92,22 @@ impl SeenFilter {
         taken
     }
 
-    /// Takes in hashes of ids that are told of, though not read, and says whether all that were looked at were certainly new.
-    pub(crate) fn reserve(&self, hashes: impl Iterator<Item = u64>) -> bool {
+    /// Takes in hashes of ids that are told of, though not read. Returns those that may have been read or told of before.
+    pub(crate) fn reserve(&self, hashes: impl Iterator<Item = u64>) -> Vec<u64> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let halvings = self.halvings.load(Ordering::Relaxed);
         let hashes: BTreeSet<u64> = hashes.filter(|hash| is_judged(*hash, halvings)).collect();
-        let (mut set, mut all_new) = (0, true);
+        let (mut set, mut doubtful) = (0, Vec::new());
         for hash in hashes {
             let fresh = self.set(hash);
             set += fresh;
-            all_new &= fresh > 0;
+            if fresh == 0 {
+                doubtful.push(hash);
+            }
         }
         self.bits.fetch_add(set, Ordering::Relaxed);
         self.begin_anew_if_half_full();
-        all_new
+        doubtful
     }
 
     /// Notes that ids may have been read without being added, so that the number of distinct ids is no longer certain.
@@ -194,11 +202,12 @@ mod tests {
     #[test]
     fn an_announced_id_is_not_new_when_it_is_read_and_is_not_counted() {
         let seen_filter = SeenFilter::default();
-        assert!(seen_filter.reserve(["a", "b", "a"].map(hash).into_iter()));
-        assert!(!seen_filter.reserve(["b", "c"].map(hash).into_iter()));
+        assert!(seen_filter.reserve(["a", "b", "a"].map(hash).into_iter()).is_empty());
+        assert_eq!(seen_filter.reserve(["b", "c"].map(hash).into_iter()), [hash("b")]);
         assert_eq!(seen_filter.distinct(), Some(0));
-        assert_eq!(seen_filter.take(["a", "d"].map(hash).into_iter()).new, 1);
-        assert!(!seen_filter.reserve(["d"].map(hash).into_iter()));
+        let taken = seen_filter.take(["a", "d"].map(hash).into_iter());
+        assert_eq!((taken.new, taken.doubtful), (1, vec![hash("a")]));
+        assert_eq!(seen_filter.reserve(["d"].map(hash).into_iter()), [hash("d")]);
         let certain = SeenFilter::default();
         certain.doubt();
         assert_eq!(certain.distinct(), None);
