@@ -22,6 +22,7 @@ use super::on_demand_loader::IDLE_TIME;
 use super::pages::{LeftOver, PageCounts};
 use super::raw_batch::RawBatch;
 use super::transfer::Transfer;
+use super::under_way::OneBatch;
 
 /// Elements that differ are left over if they take at most one eighth of `batch_bytes`.
 const FEW: usize = 8;
@@ -129,6 +130,8 @@ struct Counted {
     new_ids: u64,
     /// The hashes of ids that may have been read before.
     doubtful: Vec<u64>,
+    /// Its ids while they are loaded.
+    under_way: OneBatch,
     /// Whether everything so far went directly into the table.
     went_directly: bool,
 }
@@ -136,6 +139,9 @@ struct Counted {
 impl Counted {
     fn of<S, T>(own: &Elements<'_>, transfer: &Transfer<S, T>) -> Self {
         let seen = SeenIds::of(&transfer.id_hasher, own.ids());
+        // Before they are taken in: whoever finds one of them doubtful finds it here, or stored.
+        let first_load = transfer.table_state.is_empty();
+        let under_way = transfer.under_way.add(seen.hashes().filter(|_| first_load));
         let taken = transfer.seen_filter.take(seen.hashes());
         Self {
             counts: PageCounts {
@@ -147,12 +153,14 @@ impl Counted {
             seen,
             new_ids: taken.estimated,
             doubtful: taken.doubtful,
+            under_way,
             went_directly: true,
         }
     }
 
     /// Decides whether a part goes directly into the table: if no id in it was read before, as far as can be told. An id that only
-    /// looks like one that was read (the filter takes ever more for known) is looked up. A part that was tried before may be there already.
+    /// looks like one that was read (the filter takes ever more for known) is looked for in the batches under way and in the table. A part
+    /// that was tried before may be there already.
     async fn judge<S, T>(
         &mut self,
         part: &mut Batch,
@@ -165,10 +173,12 @@ impl Counted {
         }
         let hash = |id: &str| transfer.id_hasher.hash(id);
         let losers = || part.aliases.iter().map(|(loser, _)| loser.as_str());
+        self.under_way.extend(losers().map(hash));
         let mut doubtful: HashSet<u64> = self.doubtful.iter().copied().collect();
         doubtful.extend(transfer.seen_filter.reserve(losers().map(hash)));
         let fresh = self.went_directly
             && !was_tried
+            && !self.under_way.others_have(|hash| doubtful.contains(hash))
             && (doubtful.is_empty() || {
                 let ids = part.rows.ids().chain(losers());
                 let doubtful: Vec<&str> = ids.filter(|id| doubtful.contains(&hash(id))).collect();

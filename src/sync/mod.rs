@@ -28,6 +28,7 @@ mod small_pages;
 mod sweep;
 mod transfer;
 mod transfer_end;
+mod under_way;
 mod verify;
 mod walk;
 mod watermarks;

@@ -22,6 +22,7 @@ use super::run::{Context, Ended};
 use super::run_spec::ProfilesReading;
 use super::transfer::Transfer;
 use super::transfer_end::{TransferEnd, TransferFault};
+use super::under_way::UnderWay;
 use super::walk::cursor;
 use super::walk::seen_filter::SeenFilter;
 use super::watermarks::{self, Watermarks};
@@ -299,6 +300,7 @@ async fn transfer<S: Source, T: Store>(
         table_state: table_state.within(context.removals),
         id_hasher: id_hasher(&start),
         seen_filter: SeenFilter::default(),
+        under_way: UnderWay::default(),
         stored,
         hashes_read: known.as_ref().map_or_else(nothing_to_read, KnownReader::is_done),
     };

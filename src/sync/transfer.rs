@@ -16,6 +16,7 @@ use super::batch::TableState;
 use super::lease::Stop;
 use super::progress::Progress;
 use super::run_spec::Bounds;
+use super::under_way::UnderWay;
 use super::walk::seen_filter::SeenFilter;
 
 /// How long lanes wait for the hashes of stored profiles: those of some twenty million.
@@ -36,6 +37,8 @@ pub(super) struct Transfer<S, T> {
     pub(super) id_hasher: IdHasher,
     /// What this process has read of the walk.
     pub(super) seen_filter: SeenFilter,
+    /// The ids of batches that are being loaded into an empty table.
+    pub(super) under_way: UnderWay,
     /// An estimate of the table's rows when this run began.
     pub(super) stored: u64,
     /// Cancelled once the hashes of stored profiles are read, or are not going to be.

@@ -202,7 +202,11 @@ mod tests {
     #[test]
     fn an_announced_id_is_not_new_when_it_is_read_and_is_not_counted() {
         let seen_filter = SeenFilter::default();
-        assert!(seen_filter.reserve(["a", "b", "a"].map(hash).into_iter()).is_empty());
+        assert!(
+            seen_filter
+                .reserve(["a", "b", "a"].map(hash).into_iter())
+                .is_empty()
+        );
         assert_eq!(seen_filter.reserve(["b", "c"].map(hash).into_iter()), [hash("b")]);
         assert_eq!(seen_filter.distinct(), Some(0));
         let taken = seen_filter.take(["a", "d"].map(hash).into_iter());
