@@ -336,7 +336,8 @@ const KNOWN_BY_HEART: [&str; 4] = ["segments", "profile_properties", "groups", "
 
 /// Some are more than a list in the source, too. Profiles have a member of that name, and so has the answer of `--verify`. The demo
 /// asks a question of the table of segments. A probe asks the tenant for segments and for the catalogue of properties.
-const IN_THE_SOURCE: [(&str, &str); 7] = [
+const IN_THE_SOURCE: [(&str, &str); 8] = [
+    ("profile_properties", "src/postgres/columns.rs"),
     ("segments", "src/commands/demo.rs"),
     ("segments", "src/commands/verification.rs"),
     ("segments", "src/probe/"),

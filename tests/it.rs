@@ -19,6 +19,7 @@ mod store;
 mod tenant;
 mod timelines;
 mod tree;
+mod typed_columns;
 mod web;
 
 mod a_list_is_one_description;

@@ -73,6 +73,7 @@ impl Exit {
             | Kind::CursorRefused
             | Kind::Strained
             | Kind::CommitsLost
+            | Kind::ColumnsChanged
             | Kind::Absent
             | Kind::Fenced
             | Kind::Held

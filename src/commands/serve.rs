@@ -325,6 +325,7 @@ mod tests {
             Kind::Denied { scope },
             Kind::CursorRefused,
             Kind::CommitsLost,
+            Kind::ColumnsChanged,
             Kind::Absent,
             Kind::Final,
         ] {

@@ -333,6 +333,10 @@ pub struct Profiles {
     pub segment: String,
     /// The properties that are stored; empty means all.
     pub properties: Vec<String>,
+    /// Whether properties are written into typed columns as well.
+    pub typed_columns: bool,
+    /// What the column `properties` holds.
+    pub properties_json: PropertiesJson,
     /// How far an increment reaches back before its watermark.
     #[serde(deserialize_with = "units::duration")]
     pub overlap: Duration,
@@ -349,6 +353,16 @@ pub struct Profiles {
     pub groups: Expansion,
     /// Whether the lifecycle stages are read that they are in.
     pub lifecycle_stages: Expansion,
+}
+
+/// What the column `properties` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PropertiesJson {
+    /// All properties.
+    All,
+    /// What typed columns do not hold exactly as it came.
+    Rest,
 }
 
 /// How something is read that profiles have beside their properties.

@@ -7,7 +7,7 @@ use url::Url;
 use super::database::OTHER_CONNECTIONS;
 use super::error::SettingsError;
 use super::loopback::is_loopback;
-use super::settings::Settings;
+use super::settings::{PropertiesJson, Settings};
 use super::typed::without_user;
 use crate::model::description::{Description, List};
 
@@ -50,6 +50,14 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
             "resources.profiles.segment",
             "",
             "the id of a segment is expected",
+        );
+    }
+    let profiles = &settings.resources.profiles;
+    if profiles.properties_json == PropertiesJson::Rest && !profiles.typed_columns {
+        return bad(
+            "resources.profiles.properties_json",
+            "rest",
+            "the rest is what typed columns do not hold: set `resources.profiles.typed_columns` to true, or this to all",
         );
     }
     if settings.database.max_connections.get() < settings.database.loading() + OTHER_CONNECTIONS {

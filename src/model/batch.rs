@@ -1,11 +1,14 @@
 //! A batch: encoded rows of a table and of its child tables, seen ids, and everything that commits with them.
 
+use std::sync::Arc;
+
 use super::Time;
 use super::children::{ChildHash, Children};
 use super::drift::UnknownCounts;
 use super::event::{AlternateKeys, EventIdentity, FormerKey};
 use super::page::RejectReason;
 use super::position::Position;
+use super::property_columns::PropertyColumns;
 use super::removals::Removals;
 use super::rows::Rows;
 use super::seen::SeenIds;
@@ -40,6 +43,8 @@ pub enum Known {
 pub struct Batch {
     /// Encoded rows to be merged.
     pub rows: Rows,
+    /// The typed columns that are written beside the rows ([`Rows::tuples_beside`]); none: none are.
+    pub columns: Option<Arc<PropertyColumns>>,
     /// Rows of the child tables; empty where the table has none.
     pub children: Children,
     /// Ids that were read, in any order, repeats allowed. They are protected from the sweeps of other walks, and their open rejects
@@ -104,6 +109,7 @@ impl Batch {
     pub fn append(&mut self, later: Self) {
         self.fresh &= later.fresh || (later.rows.is_empty() && later.children.is_empty());
         self.rows.append(later.rows);
+        self.columns = self.columns.take().or(later.columns);
         self.children.append(later.children);
         self.seen.extend(later.seen);
         self.recorded.append(later.recorded);

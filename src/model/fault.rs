@@ -27,6 +27,8 @@ pub enum Kind {
     Strained,
     /// The database crashed or failed over during a run and may have lost its last commits: the run goes on from what is stored.
     CommitsLost,
+    /// Another run changed the typed columns of properties: the run goes on from what is stored, with the new ones.
+    ColumnsChanged,
     /// The requested object does not exist at the tenant (404).
     Absent,
     /// The lease went to another holder: the current transaction wrote nothing.

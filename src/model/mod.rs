@@ -3,7 +3,9 @@
 pub mod batch;
 pub mod children;
 pub mod clocks;
+pub mod column_name;
 pub mod cursor;
+pub mod decimal;
 pub mod description;
 pub mod drift;
 pub mod event;
@@ -21,6 +23,7 @@ pub mod page;
 pub mod ports;
 pub mod position;
 pub mod probe;
+pub mod property_columns;
 pub mod removals;
 pub mod rows;
 pub mod sampling;

@@ -9,13 +9,13 @@ use std::cmp::Ordering;
 use chrono::{Datelike as _, NaiveDate};
 
 use super::Time;
+use super::decimal::Decimal;
+use super::property_columns::ValueKind;
 
 /// Microseconds between the Unix epoch and PostgreSQL's (2000-01-01).
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// The number of 2000-01-01, PostgreSQL's first day, when days are counted from the year 1.
 const DAYS_TO_2000: i32 = 730_120;
-/// The type oid of `text`, which arrays name for their elements.
-const TEXT_OID: u32 = 25;
 
 /// Encoded rows with their keys.
 #[derive(Debug, Default, Clone)]
@@ -33,6 +33,8 @@ struct Row {
     head: u64,
     key: ByteRange,
     tuple: ByteRange,
+    /// The end of its further tuples ([`RowWriter::beside`]), which follow its own.
+    end: usize,
     /// The time of the request for its page, if it decides which of two rows stays.
     asked_at: Option<Time>,
     modified_at: Option<Time>,
@@ -118,10 +120,14 @@ impl Rows {
                 start,
                 end: self.bytes.len(),
             },
+            end: self.bytes.len(),
             asked_at: None,
             modified_at,
         });
-        RowWriter { rows: self }
+        RowWriter {
+            rows: self,
+            beside: None,
+        }
     }
 
     /// The `modified_at` of the last row.
@@ -148,6 +154,7 @@ impl Rows {
         let moved = later.index.into_iter().map(|row| Row {
             key: row.key.moved(keys),
             tuple: row.tuple.moved(tuples),
+            end: row.end + tuples,
             ..row
         });
         self.index.extend(moved);
@@ -213,6 +220,13 @@ impl Rows {
         self.index.iter().map(|row| row.tuple.of(&self.bytes))
     }
 
+    /// The further tuples at this index, in the same order; a row with fewer of them has none.
+    pub fn tuples_beside(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        self.index
+            .iter()
+            .filter_map(move |row| beside(&self.bytes[row.tuple.end..row.end], index))
+    }
+
     /// The same, each with the time of its request.
     pub fn tuples_asked(&self) -> impl Iterator<Item = (&[u8], Option<Time>)> {
         self.index
@@ -248,10 +262,27 @@ impl Rows {
     }
 }
 
+/// One of several tuples, each with its length before it.
+fn beside(tuples: &[u8], index: usize) -> Option<&[u8]> {
+    let mut rest = tuples;
+    for place in 0..=index {
+        let (length, tuples) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (tuple, after) = tuples.split_at_checked(length)?;
+        if place == index {
+            return Some(tuple);
+        }
+        rest = after;
+    }
+    None
+}
+
 /// Writes the fields of one row, in the order of the table's columns.
 #[derive(Debug)]
 pub struct RowWriter<'rows> {
     rows: &'rows mut Rows,
+    /// Where the current further tuple begins.
+    beside: Option<usize>,
 }
 
 impl RowWriter<'_> {
@@ -263,6 +294,36 @@ impl RowWriter<'_> {
     /// The encoded fields from a place of this row on, each with its length before it.
     pub fn since(&self, place: usize) -> &[u8] {
         &self.rows.bytes[place..]
+    }
+
+    /// Begins a further tuple, for a table that has a row for each row of this one. It stays and leaves with the row. The fields that
+    /// are written from here on are its own.
+    pub fn beside(&mut self, fields: u16) -> &mut Self {
+        self.rows.bytes.extend_from_slice(&[0; 4]);
+        self.beside = Some(self.rows.bytes.len());
+        self.raw(&fields.to_be_bytes());
+        self
+    }
+
+    /// Removes the fields from a place of the row's own tuple on.
+    pub fn back_to(&mut self, place: usize) -> &mut Self {
+        self.rows.bytes.truncate(place);
+        self.end();
+        self
+    }
+
+    /// Fields that are encoded already, each with its length before it.
+    pub fn encoded(&mut self, fields: &[u8]) -> &mut Self {
+        self.raw(fields);
+        self
+    }
+
+    /// So many nulls.
+    pub fn nulls(&mut self, count: usize) -> &mut Self {
+        let end = self.rows.bytes.len() + 4 * count;
+        self.rows.bytes.resize(end, u8::MAX);
+        self.end();
+        self
     }
 
     /// Removes the row.
@@ -303,7 +364,7 @@ impl RowWriter<'_> {
         let dimensions: u32 = u32::from(values.len() > 0);
         self.raw(&dimensions.to_be_bytes());
         self.raw(&0_u32.to_be_bytes());
-        self.raw(&TEXT_OID.to_be_bytes());
+        self.raw(&ValueKind::Text.oid().to_be_bytes());
         if values.len() > 0 {
             self.raw(&length(values.len()).to_be_bytes());
             self.raw(&1_u32.to_be_bytes());
@@ -311,6 +372,37 @@ impl RowWriter<'_> {
         for value in values {
             self.field(value.as_bytes());
         }
+        self.close(place);
+        self
+    }
+
+    /// An array of values of one type, of which some may be null: `write` writes one field for each.
+    pub fn array_of<T>(
+        &mut self,
+        kind: ValueKind,
+        values: impl ExactSizeIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        let place = self.open();
+        self.raw(&u32::from(values.len() > 0).to_be_bytes());
+        // Whether there may be nulls; PostgreSQL looks itself.
+        self.raw(&1_u32.to_be_bytes());
+        self.raw(&kind.oid().to_be_bytes());
+        if values.len() > 0 {
+            self.raw(&length(values.len()).to_be_bytes());
+            self.raw(&1_u32.to_be_bytes());
+        }
+        for value in values {
+            write(self, value);
+        }
+        self.close(place);
+        self
+    }
+
+    /// `numeric`.
+    pub fn numeric(&mut self, value: &Decimal<'_>) -> &mut Self {
+        let place = self.open();
+        value.write(&mut self.rows.bytes);
         self.close(place);
         self
     }
@@ -399,8 +491,15 @@ impl RowWriter<'_> {
 
     fn end(&mut self) {
         let end = self.rows.bytes.len();
-        if let Some(row) = self.rows.index.last_mut() {
-            row.tuple.end = end;
+        let Some(row) = self.rows.index.last_mut() else {
+            return;
+        };
+        row.end = end;
+        match self.beside {
+            None => row.tuple.end = end,
+            Some(begin) => {
+                self.rows.bytes[begin - 4..begin].copy_from_slice(&length(end - begin).to_be_bytes());
+            }
         }
     }
 }

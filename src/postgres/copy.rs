@@ -6,7 +6,7 @@ use sqlx::postgres::PgCopyIn;
 
 use crate::failpoint::{self, Side};
 use crate::model::Time;
-use crate::model::rows::{self, Rows};
+use crate::model::rows;
 
 /// Signature, flags and the length of the header's extension.
 /// <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>
@@ -22,10 +22,10 @@ const MESSAGE_BYTES: usize = 256 * 1024;
 pub(crate) async fn send(
     connection: &mut PgConnection,
     statement: &str,
-    rows: &Rows,
+    tuples: impl Iterator<Item = &[u8]>,
 ) -> Result<u64, sqlx::Error> {
     let mut stream = Stream::open(connection, statement).await?;
-    for tuple in rows.tuples() {
+    for tuple in tuples {
         stream.add(&[tuple]).await?;
     }
     stream.finish().await

@@ -206,6 +206,9 @@ pub enum Error {
     /// The server crashed, or another one took its place, while a run went on: its last commits may be lost.
     #[error("PostgreSQL crashed or failed over during the run, and may have lost its last commits")]
     CommitsLost,
+    /// Another run changed the typed columns while this one loaded.
+    #[error("the typed columns of profile properties were changed during the run")]
+    ColumnsChanged,
     /// The batch's ids are not new, so it has to go through staging.
     #[error("a batch of new ids cannot be copied directly into the table")]
     NotFresh,
@@ -342,6 +345,7 @@ impl Error {
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
             Self::CommitsLost => Kind::CommitsLost,
+            Self::ColumnsChanged => Kind::ColumnsChanged,
             Self::Held { .. } | Self::TokenBusy => Kind::Held,
             Self::TooManyRemovals { .. } => Kind::Person,
             _ if self.is_transient() => Kind::Transient,

@@ -18,6 +18,8 @@ pub(crate) struct Place {
     columns: Vec<String>,
     /// A condition that selects some of its rows; empty: all.
     among: String,
+    /// Whether it holds what the tenant lists, so that the feed of changes names it.
+    pub(crate) is_in_feed: bool,
 }
 
 impl Place {
@@ -28,6 +30,7 @@ impl Place {
             relation,
             columns: columns.iter().map(|column| quoted(column)).collect(),
             among: String::new(),
+            is_in_feed: true,
         }
     }
 
@@ -38,6 +41,9 @@ impl Place {
 
     /// Deletes the rows that name one of the ids `$1`.
     pub(crate) fn delete(&self) -> String {
+        if self.relation == TYPED_COLUMNS {
+            return "select from sync.delete_profile_columns($1)".to_owned();
+        }
         let names: Vec<String> = self
             .columns
             .iter()
@@ -52,6 +58,9 @@ impl Place {
     }
 }
 
+/// The tables of typed columns, whose number grows: a function of the database deletes from all of them.
+const TYPED_COLUMNS: &str = "blueconic.profile_columns";
+
 /// What leaves with a row of a table, the row itself first.
 pub(crate) fn leaves(table: &Table) -> Vec<Place> {
     std::iter::once(Place::of_rows(table))
@@ -59,14 +68,21 @@ pub(crate) fn leaves(table: &Table) -> Vec<Place> {
         .collect()
 }
 
-/// What leaves with a row, without the row itself; nothing for a table without children.
+/// What leaves with a row, without the row itself; its child tables first.
 fn below(table: &Table) -> Vec<Place> {
     let children = table.children.iter();
     let mut places: Vec<Place> = children
         .map(|child| Place::new(relation(child.table), &[child.parent()]))
         .collect();
-    if !places.is_empty() && table.merge == Merge::Profile {
+    if table.merge == Merge::Profile {
         places.push(Place {
+            is_in_feed: false,
+            ..Place::new(TYPED_COLUMNS, &["id"])
+        });
+    }
+    if !table.children.is_empty() && table.merge == Merge::Profile {
+        places.push(Place {
+            is_in_feed: false,
             among: format!("parent_table = '{}' and ", table.name),
             ..Place::new("sync.child_hashes", &["parent_id"])
         });
@@ -99,7 +115,7 @@ pub(crate) fn stages(table: &Table) -> Vec<Place> {
     std::iter::once(own).chain(children).collect()
 }
 
-/// The statements that delete what leaves with the rows `$1`, which were deleted already; none for a table without children.
+/// The statements that delete what leaves with the rows `$1`, which were deleted already.
 pub(crate) fn deletes_below(table: &Table) -> Vec<String> {
     below(table).iter().map(Place::delete).collect()
 }
@@ -176,16 +192,24 @@ mod tests {
             [
                 r#"delete from blueconic."parents" where "id" = any ($1)"#,
                 r#"delete from blueconic."things" where "parent_id" = any ($1)"#,
+                "select from sync.delete_profile_columns($1)",
                 r#"delete from sync.child_hashes where parent_table = 'parents' and "parent_id" = any ($1)"#,
             ]
         );
         let without = table("parents", &["id"], &[]);
-        assert_eq!(of(&without).len(), 1);
-        assert_eq!(deletes_below(&without), Vec::<String>::new());
+        assert_eq!(
+            deletes_below(&without),
+            ["select from sync.delete_profile_columns($1)"]
+        );
         let lists = Table {
             merge: Merge::Upsert,
             ..PARENT
         };
         assert_eq!((leaves(&lists).len(), remembers(&lists).len()), (2, 0));
+        let childless = Table {
+            merge: Merge::Upsert,
+            ..without
+        };
+        assert_eq!(deletes_below(&childless), Vec::<String>::new());
     }
 }

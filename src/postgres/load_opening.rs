@@ -24,6 +24,8 @@ pub(crate) struct Opening {
     pub(crate) other_walks: Vec<Uuid>,
     /// Whether the feed of changes is on.
     pub(crate) records_changes: bool,
+    /// The version of the typed columns; negative while they are off.
+    pub(crate) column_version: i64,
 }
 
 /// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
@@ -47,7 +49,7 @@ pub(crate) async fn open(
                where id > $4 and resource = $1 and resolved_at is null and element_id is not null
              ) as "new_rejects!",
              sync.open_walks($1, $2) as "other_walks!",
-             sync.records_changes() as "records_changes!",
+             sync.records_changes() as "records_changes!", sync.column_version() as "column_version!",
              case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         lease.slot.resource,
         walk.map(|walk| walk.id),
@@ -63,6 +65,7 @@ pub(crate) async fn open(
         now: row.now,
         other_walks: row.other_walks,
         records_changes: row.records_changes,
+        column_version: row.column_version,
     })
 }
 

@@ -18,6 +18,7 @@ use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::changes::Changes;
+use crate::postgres::columns::statements::{BesideColumns, ColumnStatements};
 use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::known::{self, LOOKING, LookedUp};
@@ -69,6 +70,8 @@ pub struct PostgresLoader {
     in_memory: Option<Arc<InMemory>>,
     /// The partitions that are there.
     partitions: KnownPartitions,
+    /// The statements for typed columns; none before the first batch that has any.
+    columns: Option<ColumnStatements>,
 }
 
 /// How a batch is loaded into the table.
@@ -118,6 +121,7 @@ impl PostgresLoader {
             quota,
             in_memory,
             partitions: KnownPartitions::new(),
+            columns: None,
         })
     }
 
@@ -181,6 +185,7 @@ impl PostgresLoader {
         let repeated = from_length(batch.rows.deduplicate() + batch.children.deduplicate());
         let stored_rejects = self.quota.admit(&batch.rejects);
         self.make_partitions(&batch).await?;
+        self.prepare_columns(&batch).await?;
         if batch.fresh && self.table.merge == Merge::Profile && self.direct_conflicts < MOST_DIRECT_CONFLICTS
         {
             match self
@@ -195,12 +200,16 @@ impl PostgresLoader {
         }
         if self.staging_dirty {
             staging::empty(&mut self.connection, &self.sql).await?;
+            self.clear_columns(true).await?;
             self.staging_dirty = false;
         }
         if !(batch.rows.is_empty() && batch.children.is_empty()) {
             self.staging_dirty = true;
             staging::fill(&mut self.connection, &self.sql, &batch.rows).await?;
             children::stage(&mut self.connection, &self.sql, &batch).await?;
+            if let Some(columns) = self.columns.as_ref().filter(|_| batch.columns.is_some()) {
+                columns.stage(&mut self.connection, &batch.rows).await?;
+            }
         }
         let mut written = self
             .commit_persistently(&batch, advance.as_ref(), LoadMethod::Staged, stored_rejects)
@@ -211,9 +220,35 @@ impl PostgresLoader {
         if self.staging_dirty {
             let rows = batch.rows.len() + batch.children.rows();
             staging::clear(&mut self.connection, &self.sql, rows, &mut self.deleted_rows).await?;
+            let is_empty = self.deleted_rows == 0;
+            self.clear_columns(is_empty).await?;
             self.staging_dirty = false;
         }
         Ok(written)
+    }
+
+    /// Prepares for the typed columns that a batch brings.
+    async fn prepare_columns(&mut self, batch: &Batch) -> Result<(), Error> {
+        let Some(columns) = &batch.columns else {
+            return Ok(());
+        };
+        if let Some(former) = &self.columns {
+            if former.version == columns.version {
+                return Ok(());
+            }
+            former.drop(&mut self.connection).await?;
+        }
+        let statements = ColumnStatements::of(columns);
+        statements.prepare(&mut self.connection).await?;
+        self.columns = Some(statements);
+        Ok(())
+    }
+
+    async fn clear_columns(&mut self, all: bool) -> Result<(), Error> {
+        match &self.columns {
+            Some(columns) => columns.clear(&mut self.connection, all).await,
+            None => Ok(()),
+        }
     }
 
     /// Makes the partitions that the rows of a batch need.
@@ -295,6 +330,7 @@ impl PostgresLoader {
             now: opening.now,
             passed: self.walk.and_then(|walk| walk.passed),
             compared: &compared,
+            columns: BesideColumns::of(loading, opening.column_version, self.columns.as_ref())?,
         };
         let mut changes = Changes::collect(opening.records_changes);
         let mut written = match self.table.merge {

@@ -15,6 +15,7 @@ use crate::model::rows::Rows;
 use crate::model::table::{ColumnKind, Table};
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::changes::{Changes, Reason};
+use crate::postgres::columns::statements::BesideColumns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
@@ -41,6 +42,8 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) passed: Option<Time>,
     /// While another walk is open, whose sweep may remove rows at this moment: ids whose rows existed when they were compared.
     pub(crate) compared: &'load [&'load str],
+    /// What becomes of typed columns.
+    pub(crate) columns: BesideColumns<'load>,
 }
 
 impl MergeContext<'_> {
@@ -69,6 +72,8 @@ pub(crate) async fn merge(
     let (inserted, updated) = merge_rows(connection, batch, &locked, context, &mut written).await?;
     // The children are written before losers leave, so that their history moves along.
     let rows = inserted.iter().chain(&updated).map(String::as_str);
+    let ids: Vec<&str> = rows.clone().collect();
+    context.columns.merge(connection, &ids, context.now).await?;
     let into = (&mut written, &mut *changes);
     children::merge(connection, context.sql, batch, context.now, rows, into).await?;
     let fresh = inserted.iter().map(String::as_str).collect();
@@ -115,6 +120,10 @@ pub(crate) async fn insert(
         inserted: from_length(batch.rows.len()),
         ..Written::default()
     };
+    context
+        .columns
+        .insert(connection, &batch.rows, context.now)
+        .await?;
     // The children are inserted before losers leave and take their children along.
     children::insert(connection, context.sql, batch, context.now, changes).await?;
     let inserted = batch.rows.ids().collect();

@@ -38,7 +38,7 @@ pub(crate) async fn fill(connection: &mut PgConnection, sql: &Statements, rows: 
     let sent = if sql.asked {
         copy::send_with_times(connection, &sql.copy, rows.tuples_asked(), None).await
     } else {
-        copy::send(connection, &sql.copy, rows).await
+        copy::send(connection, &sql.copy, rows.tuples()).await
     };
     sent.doing("copying rows into staging")
 }

@@ -23,6 +23,7 @@ use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{feed, leases, resources, runs};
 
+mod columns;
 mod counting;
 mod loading;
 mod running;

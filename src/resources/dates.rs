@@ -36,7 +36,8 @@ fn epoch(text: &str) -> Option<Time> {
     DateTime::from_timestamp_millis(number)
 }
 
-fn iso(text: &str) -> Option<Time> {
+/// The form of ISO 8601 alone, without blanks around it.
+pub(super) fn iso(text: &str) -> Option<Time> {
     let date = NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()?;
     let rest = text.get(10..)?;
     if rest.is_empty() {

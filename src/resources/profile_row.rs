@@ -4,13 +4,18 @@
 mod draft;
 mod fast;
 mod loose;
+mod stored;
 #[cfg(test)]
 mod tests;
+mod typed;
+
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::model::batch::{Batch, Known};
 use crate::model::children::{CHILDLESS, ChildHash, Parent};
+use crate::model::property_columns::PropertyColumns;
 use crate::model::table::{Child, Column, ColumnKind, Merge, Table};
 
 use super::child_rows::ChildPlans;
@@ -22,6 +27,8 @@ use crate::json::bitmap::Bitmap;
 
 use draft::{CompleteProfile, Draft, jsonb_order};
 pub(super) use loose::segment_ids;
+pub(super) use stored::rows_of_stored;
+use typed::TypedColumns;
 
 /// The columns of the table of profiles.
 const COLUMNS: &[Column] = &[
@@ -143,6 +150,10 @@ pub(super) struct ProfileRows {
     wanted: Vec<String>,
     seeds: HashSeeds,
     children: ChildPlans,
+    /// Writes the typed columns; none: they are off.
+    typed: Option<TypedColumns>,
+    /// Whether `properties` leaves out what the typed columns hold exactly as it came.
+    stores_rest: bool,
     /// The elements answer look-ups that do not bring all children: theirs stay as they are stored.
     without_children: bool,
     draft: Draft,
@@ -159,6 +170,8 @@ impl ProfileRows {
             wanted,
             seeds,
             children: ChildPlans::of(table),
+            typed: None,
+            stores_rest: false,
             without_children: false,
             draft: Draft::default(),
             bitmap: Bitmap::default(),
@@ -170,6 +183,15 @@ impl ProfileRows {
     pub(super) fn asking_for(self, items: Option<usize>) -> Self {
         Self {
             children: self.children.asking_for(items),
+            ..self
+        }
+    }
+
+    /// The same with typed columns. With `stores_rest`, `properties` leaves out what they hold exactly as it came.
+    pub(super) fn with_columns(self, columns: Option<Arc<PropertyColumns>>, stores_rest: bool) -> Self {
+        Self {
+            stores_rest: stores_rest && columns.is_some(),
+            typed: columns.map(TypedColumns::new),
             ..self
         }
     }
@@ -213,7 +235,14 @@ impl ProfileRows {
             } else {
                 source
             };
-            write(&profile, id, self.seeds, (source, known), children, into);
+            let writer = RowsOfProfile {
+                profile: &profile,
+                id,
+                seeds: self.seeds,
+                typed: self.typed.as_mut(),
+                stores_rest: self.stores_rest,
+            };
+            writer.write((source, known), children, into);
         }
         Ok(())
     }
@@ -249,53 +278,69 @@ fn write_aliases(profile: &CompleteProfile<'_>, id: &str, into: &mut Batch) -> b
     survivor.is_none()
 }
 
-/// Adds the row and the children, as far as they differ from the stored ones. `children` is the hash over the children that
-/// were read; none if the table has no child tables.
-fn write(
-    profile: &CompleteProfile<'_>,
-    id: &str,
+/// Writes what is stored of a profile.
+struct RowsOfProfile<'p, 'a> {
+    profile: &'p CompleteProfile<'a>,
+    id: &'a str,
     seeds: HashSeeds,
-    (source, known): ([u8; 16], Known),
-    children: Option<ChildHash>,
-    into: &mut Batch,
-) {
-    let mut row = into.rows.row(id.as_bytes(), profile.modified_at, 11);
-    let content_start = row.text(id).place();
-    row.timestamp(profile.created_at)
-        .timestamp(profile.modified_at)
-        .text_or_null(profile.privacy_legislation)
-        .text_or_null(profile.permission_level)
-        .text_array_of(profile.consented_objectives())
-        .text_array_of(profile.refused_objectives())
-        .text_array_of(profile.segment_ids())
-        .jsonb_with(|json| profile.write_properties(json));
-    // Each encoded field has its length before it, so equal bytes mean equal content.
-    let content = xxh3_128_with_seed(row.since(content_start), seeds.content).to_be_bytes();
-    let (stored, stored_children) = match known {
-        Known::Differs { content, children } => (Some(content), children),
-        Known::Absent | Known::Same => (None, CHILDLESS),
-    };
-    let has_row = stored != Some(content);
-    if has_row {
-        row.bytea(&source).bytea(&content);
-    } else {
-        row.take_back();
-    }
-    let differs = children.is_some_and(|children| children != stored_children);
-    if !has_row && !differs {
-        into.children.discard();
-        into.read_counts.unchanged += 1;
-        into.rehash.push((id.to_owned(), source));
-    } else if let Some(children) = children {
-        into.children.keep(Parent {
-            id: id.to_owned(),
-            source,
-            content,
-            children,
-            differs,
-            has_row,
-            asked_at: None,
-            modified_at: profile.modified_at,
-        });
+    typed: Option<&'p mut TypedColumns>,
+    stores_rest: bool,
+}
+
+impl RowsOfProfile<'_, '_> {
+    /// Adds the row and the children, as far as they differ from the stored ones. `children` is the hash over the children that
+    /// were read; none if the table has no child tables.
+    fn write(self, (source, known): ([u8; 16], Known), children: Option<ChildHash>, into: &mut Batch) {
+        let Self { profile, id, .. } = self;
+        let mut row = into.rows.row(id.as_bytes(), profile.modified_at, 11);
+        let content_start = row.text(id).place();
+        row.timestamp(profile.created_at)
+            .timestamp(profile.modified_at)
+            .text_or_null(profile.privacy_legislation)
+            .text_or_null(profile.permission_level)
+            .text_array_of(profile.consented_objectives())
+            .text_array_of(profile.refused_objectives())
+            .text_array_of(profile.segment_ids());
+        let properties = row.place();
+        row.jsonb_with(|json| profile.write_properties(&[], json));
+        // Each encoded field has its length before it, so equal bytes mean equal content. It is the same however much of the properties
+        // is stored in typed columns.
+        let content = xxh3_128_with_seed(row.since(content_start), self.seeds.content).to_be_bytes();
+        let (stored, stored_children) = match known {
+            Known::Differs { content, children } => (Some(content), children),
+            Known::Absent | Known::Same => (None, CHILDLESS),
+        };
+        let has_row = stored != Some(content);
+        if !has_row {
+            row.take_back();
+        } else if let Some(typed) = self.typed {
+            let is_held = typed.read(profile);
+            if self.stores_rest {
+                row.back_to(properties);
+                row.jsonb_with(|json| profile.write_properties(is_held, json));
+            }
+            row.bytea(&source).bytea(&content);
+            typed.write(profile, id, &mut row);
+            into.columns.get_or_insert_with(|| Arc::clone(typed.columns()));
+        } else {
+            row.bytea(&source).bytea(&content);
+        }
+        let differs = children.is_some_and(|children| children != stored_children);
+        if !has_row && !differs {
+            into.children.discard();
+            into.read_counts.unchanged += 1;
+            into.rehash.push((id.to_owned(), source));
+        } else if let Some(children) = children {
+            into.children.keep(Parent {
+                id: id.to_owned(),
+                source,
+                content,
+                children,
+                differs,
+                has_row,
+                asked_at: None,
+                modified_at: profile.modified_at,
+            });
+        }
     }
 }

@@ -1,17 +1,22 @@
 //! Profiles: `GET /segments/{segment}/profiles`, walked by cursor, expanded by segments, permissions and merges.
 //! `profile_row.rs` turns a profile into a row.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::config::settings::{Expansion, Profiles as Settings, TimelineKeep};
+use crate::config::settings::{Expansion, Profiles as Settings, PropertiesJson, TimelineKeep};
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
+use crate::model::fault::Outcome;
 use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Decoder, Identified, Resource, SegmentCounter, SegmentResolver, Walkable};
 use crate::model::position::CursorPosition;
+use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
+use crate::model::rows::Rows;
 use crate::model::table::{Child, Merge, Table};
 use crate::model::verdict::Verdict;
 
@@ -59,6 +64,7 @@ const LOOKUP_SCOPE: &str = "read:profiles";
 const DECODER_VERSION: u32 = 3;
 
 /// Profiles as a resource.
+#[derive(Debug, Clone)]
 pub(super) struct Profiles {
     table: &'static Table,
     /// How many events of each timeline are requested; none: no timeline.
@@ -69,6 +75,12 @@ pub(super) struct Profiles {
     segment: String,
     properties: Vec<String>,
     seeds: HashSeeds,
+    /// Whether the settings want typed columns.
+    are_typed: bool,
+    /// Whether `properties` leaves out what typed columns hold.
+    stores_rest: bool,
+    /// The typed columns of the current run.
+    columns: Option<Arc<PropertyColumns>>,
 }
 
 impl Profiles {
@@ -77,7 +89,11 @@ impl Profiles {
         let mut properties = settings.properties.clone();
         properties.sort_unstable();
         properties.dedup();
-        let fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
+        let stores_rest = settings.properties_json == PropertiesJson::Rest;
+        let mut fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
+        if stores_rest {
+            fingerprint.push_str("\u{1f}\u{1f}rest");
+        }
         let seed = xxh3_64(fingerprint.as_bytes());
         let is_read = |expansion: Expansion| expansion == Expansion::WithProfiles;
         let read = ReadChildren {
@@ -114,12 +130,16 @@ impl Profiles {
             segment: settings.segment.clone(),
             seeds,
             properties,
+            are_typed: settings.typed_columns,
+            stores_rest,
+            columns: None,
         }
     }
 
     /// Turns profiles into rows.
     fn rows(&self) -> ProfileRows {
-        let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table);
+        let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table)
+            .with_columns(self.columns.clone(), self.stores_rest);
         let asked_for = self.event_count.and_then(|count| usize::try_from(count).ok());
         rows.asking_for(asked_for)
     }
@@ -244,6 +264,27 @@ impl Walkable for Profiles {
             Lookup::Gone => Verdict::Deleted,
             Lookup::Unclear(_) => Verdict::Kept,
             Lookup::Found(bytes) => judge(id, segment, bytes),
+        }
+    }
+
+    fn wanted_columns(&self) -> WantedColumns {
+        WantedColumns {
+            are_on: self.are_typed,
+            properties: self.properties.clone(),
+        }
+    }
+
+    fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable> {
+        Arc::new(Self {
+            columns,
+            ..self.clone()
+        })
+    }
+
+    fn rows_of_stored(&self, profiles: &[StoredProfile]) -> Outcome<Rows> {
+        match &self.columns {
+            Some(columns) => profile_row::rows_of_stored(columns, profiles),
+            None => Ok(Rows::default()),
         }
     }
 

@@ -29,6 +29,7 @@ use super::watermarks::{self, Watermarks};
 use super::{clocks, pipeline, window};
 
 mod closing;
+mod columns;
 mod known_reader;
 mod opening;
 pub(super) mod stored;
@@ -118,6 +119,7 @@ async fn read<S: Source, T: Store>(
     advise_on_ignored_watermark(context, &standing, own);
     let cursor = standing.of(context.lease.slot.scope).clone();
     let mut resumable = resumable(context, cursor).await?;
+    let mut with_columns = columns::bring(context).await?;
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
         context
             .progress
@@ -125,7 +127,9 @@ async fn read<S: Source, T: Store>(
     }
     let mut tries = Tries::default();
     let mut before = None;
+    let outer = context;
     loop {
+        let context = &outer.over(&with_columns.resource);
         before = if tries.goes_on {
             // A walk that was opened in this run had read nothing before.
             before.or(Some(0))
@@ -133,8 +137,13 @@ async fn read<S: Source, T: Store>(
             distinct_before(context, resumable.as_ref()).await?
         };
         let next = match go_on(context, reading, resumable.take(), before).await {
-            Ok(ended) => return Ok(ended),
-            Err(stopped) if stopped.fault.kind == Kind::CommitsLost => Err(stopped.fault),
+            Ok(ended) => {
+                columns::fill(context, &with_columns).await?;
+                return Ok(ended);
+            }
+            Err(stopped) if matches!(stopped.fault.kind, Kind::CommitsLost | Kind::ColumnsChanged) => {
+                Err(stopped.fault)
+            }
             Err(stopped) => restart::decide(context, stopped, &mut tries).await,
         };
         resumable = match next {
@@ -142,6 +151,12 @@ async fn read<S: Source, T: Store>(
                 tries.restarts += 1;
                 tries.goes_on = false;
                 what_is_stored(context, &lost).await?
+            }
+            Err(changed) if changed.kind == Kind::ColumnsChanged && tries.restarts < RESTARTS => {
+                tries.restarts += 1;
+                tries.goes_on = false;
+                with_columns = columns::bring(outer).await?;
+                what_is_stored(outer, &changed).await?
             }
             next => next?,
         };
@@ -185,7 +200,7 @@ async fn go_on<S: Source, T: Store>(
     Ok(finish(context, walked, before, reading).await?)
 }
 
-/// The position from which a walk goes on whose last commits may be lost: the one that is stored. It and the rows and seen ids
+/// The position from which a walk goes on whose last commits may be lost, or which has to load its last page anew: the one that is stored. It and the rows and seen ids
 /// that it covers were committed in one order, so that none of them is there without those before it.
 async fn what_is_stored<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
@@ -196,7 +211,9 @@ async fn what_is_stored<S: Source, T: Store>(
         .notice(&format!("{lost}; the walk goes on from its last stored page"));
     // The run counts what it reads from here on once more.
     context.progress.change(|counts| counts.distinct = 0);
-    context.store.regain(context.lease).await?;
+    if lost.kind == Kind::CommitsLost {
+        context.store.regain(context.lease).await?;
+    }
     resumable(context, context.store.cursor(context.lease.slot).await?).await
 }
 

@@ -163,7 +163,12 @@ fn is_an_answer(kind: &Kind) -> bool {
         | Kind::CursorRefused
         | Kind::Absent
         | Kind::Final => true,
-        Kind::Person | Kind::CommitsLost | Kind::Fenced | Kind::Held | Kind::Interrupted => false,
+        Kind::Person
+        | Kind::CommitsLost
+        | Kind::ColumnsChanged
+        | Kind::Fenced
+        | Kind::Held
+        | Kind::Interrupted => false,
     }
 }
 

@@ -87,6 +87,27 @@ pub(super) struct Context<'a, S, T, R: ?Sized> {
     pub(super) removals: &'a Removals,
 }
 
+impl<'a, S, T, R: ?Sized> Context<'a, S, T, R> {
+    /// The same over another form of the resource.
+    pub(super) fn over<'b>(&self, resource: &'b Arc<R>) -> Context<'b, S, T, R>
+    where
+        'a: 'b,
+    {
+        Context {
+            source: self.source,
+            store: self.store,
+            clock: self.clock,
+            bounds: self.bounds,
+            listener: self.listener,
+            resource,
+            lease: self.lease,
+            progress: self.progress,
+            stop: self.stop,
+            removals: self.removals,
+        }
+    }
+}
+
 impl<S: Source, T: Store, R: Resource + ?Sized> Context<'_, S, T, R> {
     /// The slot of a scope of the resource.
     pub(super) fn slot(&self, scope: Scope) -> Slot {

@@ -14,9 +14,10 @@ use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::known_set::KnownRows;
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{CountStore, LoadStore, Loader, RunStore, SweepStore};
+use blueconic_sync::model::ports::{ColumnStore, CountStore, LoadStore, Loader, RunStore, SweepStore};
 use blueconic_sync::model::position::{Scope, Slot};
-use blueconic_sync::model::rows::timestamp;
+use blueconic_sync::model::property_columns::{Brought, FillRange, PropertyColumns, WantedColumns};
+use blueconic_sync::model::rows::{Rows, timestamp};
 use blueconic_sync::model::seen::IdHasher;
 use blueconic_sync::model::table::Table;
 use blueconic_sync::model::verdict::Verdict;
@@ -274,6 +275,26 @@ impl SweepStore for EventStore {
         _walk: Walk,
         _verdicts: &[(String, Verdict)],
     ) -> Outcome<u64> {
+        Err(not_for_events())
+    }
+}
+
+impl ColumnStore for EventStore {
+    async fn bring_columns(&self, _wanted: &WantedColumns) -> Outcome<Brought> {
+        Err(not_for_events())
+    }
+
+    async fn range_to_fill(&self, _columns: &PropertyColumns) -> Outcome<Option<FillRange>> {
+        Err(not_for_events())
+    }
+
+    async fn fill_columns(
+        &self,
+        _lease: &Lease,
+        _columns: &PropertyColumns,
+        _range: &FillRange,
+        _rows: &Rows,
+    ) -> Outcome<()> {
         Err(not_for_events())
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod servers;
 pub(crate) mod sources;
 pub(crate) mod traces;
 pub(crate) mod truth;
+pub(crate) mod typed;
 
 use std::time::{Duration, Instant};
 

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::database::Database;
 use super::registry::{FEW_URLS, by_default, is_by_day, urls};
+use super::typed::assert_typed_columns;
 
 /// Sorted: the order of these arrays has no meaning.
 const SORTED: &str = "
@@ -255,6 +256,7 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
     let aliases = tenant.aliases().into_iter();
     let aliases = aliases.map(|(loser, survivor)| json!({ "loser": loser, "survivor": survivor }));
     assert_same(database, "profile_aliases", ALIASES, aliases).await;
+    assert_typed_columns(database).await;
 }
 
 /// The timelines equal the tenant's. What a merge moved to its survivor is more than the tenant has: see

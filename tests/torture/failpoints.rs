@@ -99,10 +99,13 @@ const SIDES: [(&str, Scene, u32); 4] = [
     ("page/tail/after", First, 12),
 ];
 
-/// Places that need a person's authorization or a slow token: `tests/oauth` dies there. Of 100,000 rejects
+/// Places that need a person's authorization or a slow token: `tests/oauth` dies there. At those of typed columns
+/// `tests/typed_columns/killed.rs` dies. Of 100,000 rejects
 /// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`. The disk under a file of
 /// hashes fails in `tests/store/known_in_memory.rs`.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 11] = [
+    "columns/change",
+    "columns/fill",
     "hash_file/read",
     "hash_file/write",
     "lease/regain",

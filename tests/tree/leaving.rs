@@ -98,10 +98,11 @@ async fn those_of_an_erased_person_who_stays_away_until_the_erasure_is_lifted() 
         .map(|(table, rows)| (table.as_str(), *rows))
         .collect();
     assert_eq!(
-        removed[..5],
+        removed[..6],
         [
             ("blueconic.profiles", 1),
             ("blueconic.devices", 2),
+            ("blueconic.profile_columns", 1),
             ("sync.child_hashes", 1),
             ("blueconic.profile_aliases", 0),
             ("blueconic.profile_tombstones", 0),

@@ -3,6 +3,7 @@
 //! folder.
 
 mod any_resource;
+mod columns;
 mod counting;
 mod examining;
 mod feed;
@@ -19,6 +20,7 @@ mod tokens;
 mod walkable;
 
 pub use any_resource::AnyResource;
+pub use columns::ColumnStore;
 pub use counting::CountStore;
 pub use examining::{Examiner, Examining};
 pub use feed::{Feed, FeedDecoder};

@@ -1,9 +1,13 @@
 //! The port to resources that are walked by cursor: profiles, which the tenant lists by segment.
 
+use std::sync::Arc;
+
 use super::resource::Identified;
 use crate::model::fault::Outcome;
 use crate::model::page::{Lookup, Request};
 use crate::model::position::CursorPosition;
+use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
+use crate::model::rows::Rows;
 use crate::model::segment::{Choice, SegmentCount};
 use crate::model::verdict::Verdict;
 
@@ -20,6 +24,12 @@ pub trait Walkable: Identified {
     fn lookup(&self, id: &str) -> Request;
     /// The verdict from a look-up of `id`, which asks whether the profile is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
+    /// The typed columns that the settings want.
+    fn wanted_columns(&self) -> WantedColumns;
+    /// The same resource, whose rows have these typed columns beside them.
+    fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable>;
+    /// The typed columns of stored profiles, beside rows without a field. An error names a profile whose properties cannot be read.
+    fn rows_of_stored(&self, profiles: &[StoredProfile]) -> Outcome<Rows>;
     /// Reads the listing of segments and chooses the one to walk. `wanted` is the segment of an open walk; none means
     /// the configured one.
     fn segment_resolver(&self, wanted: Option<&str>) -> Box<dyn SegmentResolver>;

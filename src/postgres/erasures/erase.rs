@@ -184,7 +184,8 @@ async fn remove(
         let places = [leaving::leaves(table), leaving::remembers(table)].concat();
         let statements: Vec<String> = places.iter().map(Place::delete).collect();
         let gone = leaving::delete(connection, &statements, &all, DOING).await?;
-        for (place, _) in places.iter().zip(&gone).filter(|(_, rows)| **rows > 0) {
+        let in_feed = places.iter().zip(&gone).filter(|(place, _)| place.is_in_feed);
+        for (place, _) in in_feed.filter(|(_, rows)| **rows > 0) {
             if let Some(table) = place.name.strip_prefix("blueconic.") {
                 changes.erased(table.to_owned());
             }

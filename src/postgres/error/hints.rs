@@ -72,6 +72,7 @@ impl Error {
             | Self::TooManyRemovals { .. }
             | Self::Fenced { .. }
             | Self::CommitsLost
+            | Self::ColumnsChanged
             | Self::ClaimLost { .. }
             | Self::Random { .. } => {
                 return None;

@@ -300,6 +300,15 @@ impl<'a> Texts<'a> {
     }
 }
 
+/// A property of a complete profile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadProperty<'a> {
+    /// The length and first bytes of its id, as [`head`] gives them.
+    pub(super) head: u64,
+    pub(super) id: &'a str,
+    group: &'a [Property],
+}
+
 /// A profile that is ready to be written.
 #[derive(Debug)]
 pub(super) struct CompleteProfile<'a> {
@@ -334,29 +343,64 @@ impl<'a> CompleteProfile<'a> {
         self.texts.all(&self.found.replaces)
     }
 
-    /// Appends the properties as one JSON object in the order of their ids; the values of properties with the same id are joined.
-    pub(super) fn write_properties(&self, json: &mut Vec<u8>) {
-        let same = |one: &Property, next: &Property| {
+    /// The properties in the order of their ids ([`jsonb_order`]), each id once.
+    pub(super) fn properties(&self) -> impl Iterator<Item = ReadProperty<'a>> {
+        let alike = |one: &Property, next: &Property| {
             one.head == next.head && self.texts.bytes(one.id) == self.texts.bytes(next.id)
         };
-        let mut before: Option<&Property> = None;
-        let mut separator: &[u8] = b"";
+        let groups = self.found.properties.chunk_by(alike);
+        groups.map(|group| ReadProperty {
+            head: group[0].head,
+            id: self.texts.get(group[0].id),
+            group,
+        })
+    }
+
+    /// The values of a property in order; none for null.
+    pub(super) fn values(&self, property: ReadProperty<'a>) -> impl Iterator<Item = Option<Text>> {
+        let found = self.found;
+        let values = property.group.iter().flat_map(move |one| found.values_of(one));
+        values.copied()
+    }
+
+    /// The content of a value. `meant` is used where it differs from the bytes that came.
+    pub(super) fn content<'m>(&self, value: Text, meant: &'m mut String) -> &'m str
+    where
+        'a: 'm,
+    {
+        let Text::Escaped(span) = value else {
+            return self.texts.get(value);
+        };
+        meant.clear();
+        let escaped = span.of(self.texts.element);
+        match reader::unescape(escaped, meant) {
+            Ok(()) => meant,
+            Err(_) => escaped,
+        }
+    }
+
+    /// Appends the properties as one JSON object in the order of their ids, but those of `left_out`, by their places in that order; the
+    /// values of properties with the same id are joined.
+    pub(super) fn write_properties(&self, left_out: &[bool], json: &mut Vec<u8>) {
+        let mut before: &[u8] = b"";
         json.push(b'{');
-        for property in &self.found.properties {
-            if !before.is_some_and(|before| same(before, property)) {
-                json.extend_from_slice(if before.is_some() { b"]," } else { b"" });
-                self.write(property.id, json);
-                json.extend_from_slice(b":[");
-                separator = b"";
+        for (place, property) in self.properties().enumerate() {
+            if left_out.get(place) == Some(&true) {
+                continue;
             }
-            for value in self.found.values_of(property) {
+            json.extend_from_slice(before);
+            before = b",";
+            self.write(property.group[0].id, json);
+            json.extend_from_slice(b":[");
+            let mut separator: &[u8] = b"";
+            for value in self.values(property) {
                 json.extend_from_slice(separator);
-                self.write_or_null(*value, json);
+                self.write_or_null(value, json);
                 separator = b",";
             }
-            before = Some(property);
+            json.push(b']');
         }
-        json.extend_from_slice(if before.is_some() { b"]}" } else { b"}" });
+        json.push(b'}');
     }
 
     fn write_or_null(&self, value: Option<Text>, json: &mut Vec<u8>) {
@@ -388,7 +432,7 @@ pub(super) fn jsonb_order(id: &str) -> (usize, &str) {
 }
 
 /// A number with the order of the ids: their length and first bytes. Ids with equal numbers must be compared in full.
-fn head(id: &[u8]) -> u64 {
+pub(super) fn head(id: &[u8]) -> u64 {
     let mut head = [0; 8];
     let length = u16::try_from(id.len()).unwrap_or(u16::MAX);
     head[..2].copy_from_slice(&length.to_be_bytes());

@@ -273,7 +273,14 @@ fn written(element: &str, read: impl FnOnce(&mut Draft) -> bool) -> Option<Vec<V
     let profile = draft.complete(element, &[]);
     let id = profile.id.unwrap();
     if write_aliases(&profile, id, &mut batch) {
-        write(&profile, id, SEEDS, ([0; 16], Known::Absent), None, &mut batch);
+        let rows = RowsOfProfile {
+            profile: &profile,
+            id,
+            seeds: SEEDS,
+            typed: None,
+            stores_rest: false,
+        };
+        rows.write(([0; 16], Known::Absent), None, &mut batch);
     }
     let aliases = batch.aliases.iter().flat_map(|(loser, winner)| [loser, winner]);
     let aliases = aliases.map(|id| id.clone().into_bytes());

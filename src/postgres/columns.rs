@@ -1,0 +1,317 @@
+//! Typed columns of profile properties: brings the tables and views in line with the tenant's catalogue, switches them on and off, and
+//! fills the columns of profiles that were stored before.
+//!
+//! No load is under way while the columns change, and each load checks the version that it writes, so that no row is written by an
+//! older one.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::model::property_columns::{Brought, PropertyColumn, PropertyColumns, ValueKind, WantedColumns};
+use crate::postgres::boundary;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::load_lock::wait_for_loads;
+use crate::postgres::sql::quoted;
+
+use catalogue::{CatalogueColumn, Plan, Property};
+use statements::{sql_type, table_name};
+use views::{literal, view_of_column};
+
+pub(crate) mod catalogue;
+pub(crate) mod fill;
+pub(crate) mod statements;
+mod views;
+
+const READING: &str = "reading the typed columns";
+const CHANGING: &str = "changing the typed columns";
+/// How long one attempt waits for the lock on a table or a view. A query that comes meanwhile waits behind it.
+const TRY: &str = "50ms";
+/// How long the change waits for loads that are under way.
+const LOADS: &str = "20s";
+/// The pause between two attempts, in which queries proceed.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often it is tried in one run.
+const TRIES: u32 = 20;
+
+/// The stored state.
+struct Stored {
+    version: i64,
+    is_on: bool,
+    columns: Vec<CatalogueColumn>,
+}
+
+impl Stored {
+    /// The columns for loads.
+    fn columns(&self) -> Arc<PropertyColumns> {
+        let tables = self.columns.iter().map(|one| one.table_number).max().unwrap_or(1);
+        let mut columns = PropertyColumns {
+            version: self.version,
+            tables: vec![Vec::new(); tables],
+        };
+        for one in &self.columns {
+            if let Some(table) = columns.tables.get_mut(one.table_number - 1) {
+                table.push(one.column.clone());
+            }
+        }
+        Arc::new(columns)
+    }
+}
+
+/// Brings the typed columns in line with the stored catalogue of properties.
+pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns) -> Result<Brought, Error> {
+    let mut tries = 0;
+    loop {
+        let stored = read(connection).await?;
+        if !wanted.are_on && !stored.is_on {
+            return Ok(Brought::default());
+        }
+        let plan = plan(connection, &stored, wanted).await?;
+        if wanted.are_on && stored.is_on && plan.is_empty() {
+            return Ok(Brought {
+                columns: Some(stored.columns()),
+                postponed: None,
+            });
+        }
+        match change(connection, &stored, &plan, wanted.are_on).await {
+            Ok(()) => {}
+            Err(error) if error.is_lock_not_had() && tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) if error.is_lock_not_had() => {
+                return Ok(Brought {
+                    columns: (wanted.are_on && stored.is_on).then(|| stored.columns()),
+                    postponed: Some(format!(
+                        "the typed columns could not be changed, since queries hold locks on them; the next run tries again: {error}"
+                    )),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
+    let layout = sqlx::query!("select version, is_on from sync.column_layout")
+        .fetch_one(&mut *connection)
+        .await
+        .doing(READING)?;
+    let rows = sqlx::query!(
+        "select column_name, property_id, kind, is_all, table_number, place, is_listed, description
+         from sync.property_columns order by place"
+    )
+    .fetch_all(connection)
+    .await
+    .doing(READING)?;
+    let columns = rows.into_iter().map(|row| CatalogueColumn {
+        column: PropertyColumn {
+            name: row.column_name,
+            property: row.property_id,
+            kind: ValueKind::named(&row.kind).unwrap_or(ValueKind::Text),
+            is_all: row.is_all,
+        },
+        table_number: usize::try_from(row.table_number).unwrap_or(1).max(1),
+        place: usize::try_from(row.place).unwrap_or(0),
+        is_listed: row.is_listed,
+        description: row.description,
+    });
+    Ok(Stored {
+        version: layout.version,
+        is_on: layout.is_on,
+        columns: columns.collect(),
+    })
+}
+
+/// What the stored catalogue changes; nothing while the columns are off.
+async fn plan(connection: &mut PgConnection, stored: &Stored, wanted: &WantedColumns) -> Result<Plan, Error> {
+    if !wanted.are_on {
+        return Ok(Plan::default());
+    }
+    let properties = sqlx::query_as!(
+        Property,
+        "select id, name, description, filter_type, currency, data_sensitivity, permission_level, merge_strategy
+         from blueconic.profile_properties
+         where cardinality($1::text[]) = 0 or id = any ($1)
+         order by id",
+        &wanted.properties
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .doing(READING)?;
+    let known = catalogue::plan(&stored.columns, &properties, &HashSet::new());
+    if known.added.is_empty() {
+        return Ok(known);
+    }
+    let reserved = reserved(connection).await?;
+    Ok(catalogue::plan(&stored.columns, &properties, &reserved))
+}
+
+/// The words that an unquoted name must not be: reserved ones, and the columns of the system.
+async fn reserved(connection: &mut PgConnection) -> Result<HashSet<String>, Error> {
+    let words = sqlx::query_scalar!(
+        r#"select word as "word!" from pg_get_keywords() where catcode <> 'U'
+           union all
+           select attname from pg_attribute where attrelid = 'pg_class'::regclass and attnum < 0"#
+    )
+    .fetch_all(connection)
+    .await
+    .doing(READING)?;
+    Ok(words.into_iter().collect())
+}
+
+/// Changes the columns in one transaction, while no load is under way.
+async fn change(
+    connection: &mut PgConnection,
+    stored: &Stored,
+    plan: &Plan,
+    turns_on: bool,
+) -> Result<(), Error> {
+    let mut transaction = connection.begin().await.doing(CHANGING)?;
+    wait_at_most(&mut transaction, LOADS).await?;
+    wait_for_loads(&mut transaction).await?;
+    wait_at_most(&mut transaction, TRY).await?;
+    let is_as_read = sqlx::query_scalar!(
+        r#"select version = $1 and is_on = $2 as "is_as_read!" from sync.column_layout for update"#,
+        stored.version,
+        stored.is_on
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .doing(CHANGING)?;
+    // Another process changed them meanwhile.
+    if !is_as_read {
+        return transaction.rollback().await.doing(CHANGING);
+    }
+    if turns_on {
+        alter(&mut transaction, stored, plan).await?;
+        fill::want(&mut transaction, (!stored.is_on).then_some(&[][..]), plan).await?;
+    } else {
+        empty(&mut transaction, stored).await?;
+    }
+    sqlx::query!(
+        "update sync.column_layout set version = version + 1, is_on = $1",
+        turns_on
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing(CHANGING)?;
+    boundary::cross("columns/change", CHANGING, transaction.commit()).await
+}
+
+async fn wait_at_most(connection: &mut PgConnection, time: &str) -> Result<(), Error> {
+    sqlx::query!("select set_config('lock_timeout', $1, true)", time)
+        .fetch_one(connection)
+        .await
+        .doing(CHANGING)?;
+    Ok(())
+}
+
+/// Removes all rows, since they would no longer follow the profiles.
+async fn empty(connection: &mut PgConnection, stored: &Stored) -> Result<(), Error> {
+    let tables = 1..=stored.columns().tables.len();
+    let names: Vec<String> = tables.map(table_name).collect();
+    run(connection, format!("truncate {}", names.join(", "))).await?;
+    sqlx::query!("update sync.column_layout set fill_after = null, fill_properties = null")
+        .execute(connection)
+        .await
+        .doing(CHANGING)?;
+    Ok(())
+}
+
+/// Adds tables and columns, records them, and makes the views anew.
+async fn alter(connection: &mut PgConnection, stored: &Stored, plan: &Plan) -> Result<(), Error> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let mut columns = stored.columns.clone();
+    for changed in &plan.changed {
+        if let Some(column) = columns.iter_mut().find(|one| one.place == changed.place) {
+            column.clone_from(changed);
+        }
+    }
+    let before = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
+    columns.extend(plan.added.iter().cloned());
+    let after = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
+    let mut script: Vec<String> = (before + 1..=after).map(create).collect();
+    for number in before..=after {
+        let added = plan.added.iter().filter(|one| one.table_number == number);
+        let added: Vec<String> = added
+            .map(|one| {
+                let (name, kind) = (
+                    quoted(&one.column.name),
+                    sql_type(one.column.kind, one.column.is_all),
+                );
+                format!("add column {name} {kind}")
+            })
+            .collect();
+        if !added.is_empty() {
+            script.push(format!("alter table {} {}", table_name(number), added.join(", ")));
+        }
+    }
+    script.extend(views::make(&columns));
+    for one in plan.changed.iter().chain(&plan.added) {
+        let (name, text) = (quoted(&one.column.name), literal(&one.description));
+        for relation in [table_name(one.table_number), view_of_column(one)] {
+            script.push(format!("comment on column {relation}.{name} is {text}"));
+        }
+    }
+    run(connection, script.join(";\n")).await?;
+    record(connection, plan).await
+}
+
+/// Creates a further table, with the comments that do not follow from a property.
+fn create(number: usize) -> String {
+    let table = table_name(number);
+    format!(
+        "create table {table} (id text collate \"C\" not null primary key, synced_at timestamptz not null)
+           with (toast_tuple_target = 8160);
+         comment on table {table} is 'More properties of profiles in columns with types. Read them through the views profiles_wide.';
+         comment on column {table}.id is 'The profile''s id at the tenant.';
+         comment on column {table}.synced_at is 'When the load began that last changed this row.'"
+    )
+}
+
+async fn record(connection: &mut PgConnection, plan: &Plan) -> Result<(), Error> {
+    let all: Vec<&CatalogueColumn> = plan.changed.iter().chain(&plan.added).collect();
+    let number = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let names: Vec<String> = all.iter().map(|one| one.column.name.clone()).collect();
+    let properties: Vec<String> = all.iter().map(|one| one.column.property.clone()).collect();
+    let kinds: Vec<String> = all
+        .iter()
+        .map(|one| one.column.kind.as_str().to_owned())
+        .collect();
+    let are_all: Vec<bool> = all.iter().map(|one| one.column.is_all).collect();
+    let tables: Vec<i32> = all.iter().map(|one| number(one.table_number)).collect();
+    let places: Vec<i32> = all.iter().map(|one| number(one.place)).collect();
+    let are_listed: Vec<bool> = all.iter().map(|one| one.is_listed).collect();
+    let descriptions: Vec<String> = all.iter().map(|one| one.description.clone()).collect();
+    sqlx::query!(
+        "insert into sync.property_columns
+           (column_name, property_id, kind, is_all, table_number, place, is_listed, description)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::int[], $6::int[], $7::bool[], $8::text[])
+         on conflict (column_name) do update set is_listed = excluded.is_listed, description = excluded.description",
+        &names,
+        &properties,
+        &kinds,
+        &are_all,
+        &tables,
+        &places,
+        &are_listed,
+        &descriptions
+    )
+    .execute(connection)
+    .await
+    .doing(CHANGING)?;
+    Ok(())
+}
+
+async fn run(connection: &mut PgConnection, script: String) -> Result<(), Error> {
+    sqlx::raw_sql(AssertSqlSafe(script))
+        .execute(connection)
+        .await
+        .doing(CHANGING)?;
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! The SQL that writes typed columns: rows of `profile_columns_N` beside the rows of `profiles`, in the same transaction, under the
+//! lock on the profile's row.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::Time;
+use crate::model::batch::Batch;
+use crate::model::property_columns::{FIXED_COLUMNS, PropertyColumns, ValueKind};
+use crate::model::rows::Rows;
+use crate::postgres::copy;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::sql::{SYNCED_AT, quoted};
+
+const STAGING: &str = "staging typed columns";
+const WRITING: &str = "writing typed columns";
+const REMOVING: &str = "removing typed columns";
+
+/// The statements for one version of the columns.
+#[derive(Debug)]
+pub(crate) struct ColumnStatements {
+    /// The version.
+    pub(crate) version: i64,
+    tables: Vec<TableStatements>,
+}
+
+/// The statements for one table.
+#[derive(Debug)]
+struct TableStatements {
+    staging_name: String,
+    create_staging: String,
+    /// Copies rows into staging.
+    copy: String,
+    /// Copies rows directly into the table; the last column is the current time.
+    copy_direct: String,
+    /// Inserts or updates the staged rows of the profiles `$2`; `$1` is the current time.
+    merge: String,
+}
+
+/// The name of a table of typed columns.
+pub(crate) fn table_name(number: usize) -> String {
+    format!("blueconic.profile_columns_{number}")
+}
+
+/// The type of a column in SQL.
+pub(crate) fn sql_type(kind: ValueKind, is_all: bool) -> String {
+    format!("{}{}", kind.as_str(), if is_all { "[]" } else { "" })
+}
+
+impl TableStatements {
+    fn of(columns: &PropertyColumns, index: usize) -> Self {
+        let fixed = if index == 0 {
+            &FIXED_COLUMNS[..]
+        } else {
+            &FIXED_COLUMNS[..1]
+        };
+        let fixed = fixed
+            .iter()
+            .map(|(name, kind)| (quoted(name), (*kind).to_owned()));
+        let own = columns.tables[index].iter();
+        let own = own.map(|column| (quoted(&column.name), sql_type(column.kind, column.is_all)));
+        let all: Vec<(String, String)> = fixed.chain(own).collect();
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        let typed: Vec<String> = all.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        let assignments: Vec<String> = names
+            .iter()
+            .skip(1)
+            .chain([&SYNCED_AT])
+            .map(|name| format!("{name} = excluded.{name}"))
+            .collect();
+        let (table, names) = (table_name(index + 1), names.join(", "));
+        let staging_name = format!("pg_temp.staged_profile_columns_{}_{}", index + 1, columns.version);
+        Self {
+            create_staging: format!("create temporary table {staging_name} ({})", typed.join(", ")),
+            copy: format!("copy {staging_name} ({names}) from stdin (format binary)"),
+            copy_direct: format!("copy {table} ({names}, {SYNCED_AT}) from stdin (format binary)"),
+            merge: format!(
+                "insert into {table} ({names}, {SYNCED_AT})
+                 select {names}, $1::timestamptz from {staging_name}
+                 where id = any ($2::text[]) order by id collate \"C\"
+                 on conflict (id) do update set {}",
+                assignments.join(", ")
+            ),
+            staging_name,
+        }
+    }
+}
+
+impl ColumnStatements {
+    /// The statements for these columns.
+    pub(crate) fn of(columns: &PropertyColumns) -> Self {
+        let tables = 0..columns.tables.len();
+        Self {
+            version: columns.version,
+            tables: tables.map(|index| TableStatements::of(columns, index)).collect(),
+        }
+    }
+
+    /// Creates the staging tables, or empties them.
+    pub(crate) async fn prepare(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        for table in &self.tables {
+            let exists = sqlx::query_scalar::<_, bool>("select to_regclass($1) is not null")
+                .bind(&table.staging_name)
+                .fetch_one(&mut *connection)
+                .await
+                .doing(STAGING)?;
+            let statement = if exists {
+                format!("truncate {}", table.staging_name)
+            } else {
+                table.create_staging.clone()
+            };
+            run(connection, statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops the staging tables: another version takes their place.
+    pub(crate) async fn drop(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        for table in &self.tables {
+            run(connection, format!("drop table if exists {}", table.staging_name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies what stands beside the rows into staging.
+    pub(crate) async fn stage(&self, connection: &mut PgConnection, rows: &Rows) -> Result<(), Error> {
+        for (index, table) in self.tables.iter().enumerate() {
+            let tuples = rows.tuples_beside(index);
+            let sent = copy::send(&mut *connection, &table.copy, tuples);
+            sent.await.doing(STAGING)?;
+        }
+        Ok(())
+    }
+
+    /// Empties the staging tables; `all`: frees their space as well.
+    pub(crate) async fn clear(&self, connection: &mut PgConnection, all: bool) -> Result<(), Error> {
+        let how = if all { "truncate" } else { "delete from" };
+        for table in &self.tables {
+            run(connection, format!("{how} {}", table.staging_name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Merges the staged rows of the profiles that this transaction wrote.
+    pub(crate) async fn merge(
+        &self,
+        connection: &mut PgConnection,
+        written: &[&str],
+        now: Time,
+    ) -> Result<(), Error> {
+        for table in &self.tables {
+            sqlx::query(AssertSqlSafe(table.merge.as_str()))
+                .bind(now)
+                .bind(written)
+                .execute(&mut *connection)
+                .await
+                .doing(WRITING)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what stands beside the rows directly into the tables.
+    pub(crate) async fn insert(
+        &self,
+        connection: &mut PgConnection,
+        rows: &Rows,
+        now: Time,
+    ) -> Result<(), Error> {
+        for (index, table) in self.tables.iter().enumerate() {
+            let tuples = rows.tuples_beside(index).map(|tuple| (tuple, Some(now)));
+            let sent = copy::send_with_times(&mut *connection, &table.copy_direct, tuples, None);
+            sent.await.doing(WRITING)?;
+        }
+        Ok(())
+    }
+}
+
+async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Error> {
+    sqlx::query(AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .doing(STAGING)?;
+    Ok(())
+}
+
+/// What a load does with typed columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum BesideColumns<'load> {
+    /// There are none.
+    None,
+    /// It writes them.
+    Write(&'load ColumnStatements),
+    /// It has none, and its rows lose those that another process wrote: they would be those of an earlier reading.
+    Remove {
+        /// Whether other processes still write them, and have to fill in what leaves.
+        are_on: bool,
+    },
+}
+
+impl<'load> BesideColumns<'load> {
+    /// What follows from the columns of a batch and the stored version, which is negative while they are off.
+    pub(crate) fn of(
+        batch: &Batch,
+        stored: i64,
+        prepared: Option<&'load ColumnStatements>,
+    ) -> Result<Self, Error> {
+        if batch.rows.is_empty() {
+            return Ok(Self::None);
+        }
+        match &batch.columns {
+            Some(columns) => prepared
+                .filter(|prepared| prepared.version == columns.version && stored == columns.version)
+                .map(Self::Write)
+                .ok_or(Error::ColumnsChanged),
+            None if stored == NEVER_ON => Ok(Self::None),
+            None => Ok(Self::Remove { are_on: stored >= 0 }),
+        }
+    }
+
+    /// After a merge: for the profiles that it wrote.
+    pub(crate) async fn merge(
+        self,
+        connection: &mut PgConnection,
+        written: &[&str],
+        now: Time,
+    ) -> Result<(), Error> {
+        match self {
+            Self::None => Ok(()),
+            _ if written.is_empty() => Ok(()),
+            Self::Write(columns) => columns.merge(connection, written, now).await,
+            Self::Remove { are_on } => remove(connection, written, are_on).await,
+        }
+    }
+
+    /// After new profiles were copied into the table.
+    pub(crate) async fn insert(
+        self,
+        connection: &mut PgConnection,
+        rows: &Rows,
+        now: Time,
+    ) -> Result<(), Error> {
+        match self {
+            Self::None => Ok(()),
+            Self::Write(columns) => columns.insert(connection, rows, now).await,
+            Self::Remove { are_on } => remove(connection, &rows.ids().collect::<Vec<_>>(), are_on).await,
+        }
+    }
+}
+
+/// The version while the columns are off and have never been on.
+const NEVER_ON: i64 = -1;
+
+async fn remove(connection: &mut PgConnection, written: &[&str], are_on: bool) -> Result<(), Error> {
+    sqlx::query!("select sync.delete_profile_columns($1)", written as &[&str])
+        .fetch_all(&mut *connection)
+        .await
+        .doing(REMOVING)?;
+    if are_on {
+        sqlx::query!(
+            "update sync.column_layout set fill_after = '', fill_properties = null
+             where fill_after is distinct from '' or fill_properties is not null"
+        )
+        .execute(connection)
+        .await
+        .doing(REMOVING)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The views over typed columns, and the function that deletes from their tables.
+
+use std::fmt::Write as _;
+
+use crate::model::property_columns::{FIXED_COLUMNS, ValueKind};
+use crate::postgres::sql::{SYNCED_AT, quoted};
+
+use super::catalogue::{CatalogueColumn, MOST_COLUMNS};
+use super::statements::{sql_type, table_name};
+
+/// The tables behind one view: 1,500 columns of properties. PostgreSQL's bound is 1,664 in a query, 1,600 in a table.
+const TABLES_OF_A_VIEW: usize = 1_500 / MOST_COLUMNS;
+/// The most pairs in one `jsonb_build_object`: a function has at most 100 arguments.
+const PAIRS: usize = 50;
+
+/// The number of the view that shows a table.
+fn view_of(table_number: usize) -> usize {
+    (table_number - 1) / TABLES_OF_A_VIEW + 1
+}
+
+/// The name of a view.
+pub(crate) fn view_name(number: usize) -> String {
+    match number {
+        1 => "blueconic.profiles_wide".to_owned(),
+        number => format!("blueconic.profiles_wide_{number}"),
+    }
+}
+
+/// The name of the view that shows a column.
+pub(crate) fn view_of_column(column: &CatalogueColumn) -> String {
+    view_name(view_of(column.table_number))
+}
+
+/// Makes the views and the function for these columns, in the order of their places. Only columns at the end of a view are new, so
+/// that nothing that depends on it breaks.
+pub(crate) fn make(columns: &[CatalogueColumn]) -> Vec<String> {
+    let tables = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
+    let mut statements: Vec<String> = (1..=view_of(tables))
+        .map(|number| view(number, tables, columns))
+        .collect();
+    statements.push(json(tables, columns));
+    statements.push(delete(tables));
+    statements
+}
+
+fn view(number: usize, tables: usize, columns: &[CatalogueColumn]) -> String {
+    let first = (number - 1) * TABLES_OF_A_VIEW + 1;
+    let last = tables.min(number * TABLES_OF_A_VIEW);
+    let fixed: Vec<String> = if number == 1 {
+        let names = FIXED_COLUMNS.iter().map(|(name, _)| *name);
+        names
+            .chain([SYNCED_AT])
+            .map(|name| format!("c1.{name}"))
+            .collect()
+    } else {
+        vec![format!("c{first}.id")]
+    };
+    let own = columns.iter().filter(|one| view_of(one.table_number) == number);
+    let own = own.map(|one| {
+        let name = quoted(&one.column.name);
+        if one.is_listed {
+            format!("c{}.{name}", one.table_number)
+        } else {
+            format!("null::{} as {name}", sql_type(one.column.kind, one.column.is_all))
+        }
+    });
+    let all: Vec<String> = fixed.into_iter().chain(own).collect();
+    format!(
+        "create or replace view {} as select {} from {} as c{first}{}",
+        view_name(number),
+        all.join(", "),
+        table_name(first),
+        joins(first + 1, last, &format!("c{first}"))
+    )
+}
+
+fn joins(first: usize, last: usize, with: &str) -> String {
+    let mut joins = String::new();
+    for number in first..=last {
+        let _ = write!(
+            joins,
+            " left join {} as c{number} on c{number}.id = {with}.id",
+            table_name(number)
+        );
+    }
+    joins
+}
+
+/// All properties of each profile as they came, whatever `properties` leaves out of them.
+fn json(tables: usize, columns: &[CatalogueColumn]) -> String {
+    let mut pairs = Vec::new();
+    for (place, one) in columns.iter().enumerate() {
+        let is_own = |other: &&CatalogueColumn| other.column.property == one.column.property;
+        if columns[..place].iter().any(|other| is_own(&other)) {
+            continue;
+        }
+        // Of several columns of one form, the oldest is read.
+        let own = |is_all| {
+            columns
+                .iter()
+                .filter(is_own)
+                .find(|other| other.column.is_all == is_all)
+        };
+        let mut cases = String::new();
+        for (column, values) in [
+            (own(true), all_values as fn(_, &str) -> _),
+            (own(false), one_value),
+        ] {
+            if let Some(column) = column {
+                let name = format!("c{}.{}", column.table_number, quoted(&column.column.name));
+                let _ = write!(
+                    cases,
+                    " when {name} is not null then {}",
+                    values(column.column.kind, &name)
+                );
+            }
+        }
+        pairs.push(format!("{}, case{cases} end", literal(&one.column.property)));
+    }
+    let objects: Vec<String> = pairs
+        .chunks(PAIRS)
+        .map(|pairs| format!("jsonb_strip_nulls(jsonb_build_object({})) || ", pairs.join(", ")))
+        .collect();
+    format!(
+        "create or replace view blueconic.profiles_json as select p.id, {}p.properties as properties from blueconic.profiles as p{}",
+        objects.concat(),
+        joins(1, tables, "p")
+    )
+}
+
+fn one_value(kind: ValueKind, name: &str) -> String {
+    format!("jsonb_build_array({})", shown(kind, name))
+}
+
+fn all_values(kind: ValueKind, name: &str) -> String {
+    format!(
+        "(select jsonb_agg({} order by one.place) from unnest({name}) with ordinality as one (value, place))",
+        shown(kind, "one.value")
+    )
+}
+
+/// A value as the text from which it was made, where it holds it exactly.
+fn shown(kind: ValueKind, value: &str) -> String {
+    match kind {
+        ValueKind::Text => value.to_owned(),
+        ValueKind::Bigint | ValueKind::Numeric => format!("{value}::text"),
+        ValueKind::Timestamptz => format!("(extract(epoch from {value}) * 1000)::bigint::text"),
+    }
+}
+
+/// The function that deletes profiles from all tables.
+fn delete(tables: usize) -> String {
+    let mut body = String::new();
+    for number in (2..=tables).rev() {
+        let _ = writeln!(
+            body,
+            "delete from {} as stored where stored.id = any ($1);",
+            table_name(number)
+        );
+    }
+    format!(
+        "create or replace function sync.delete_profile_columns(ids text[]) returns setof text
+         language sql volatile set search_path = pg_catalog, pg_temp
+         as $$ {body} delete from {} as stored where stored.id = any ($1) returning stored.id; $$",
+        table_name(1)
+    )
+}
+
+/// A text as a literal in SQL.
+pub(crate) fn literal(text: &str) -> String {
+    let quotes = text.replace('\'', "''");
+    if text.contains('\\') {
+        format!(" E'{}'", quotes.replace('\\', "\\\\"))
+    } else {
+        format!("'{quotes}'")
+    }
+}

@@ -1,0 +1,56 @@
+//! The typed columns of stored profiles, from their properties as they are stored.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::property_columns::{PropertyColumns, StoredProfile};
+use crate::model::rows::Rows;
+
+use super::draft::Draft;
+use super::typed::TypedColumns;
+
+/// Rows without a field, with the typed columns of each profile beside them.
+pub(in crate::resources) fn rows_of_stored(
+    columns: &Arc<PropertyColumns>,
+    profiles: &[StoredProfile],
+) -> Outcome<Rows> {
+    let mut typed = TypedColumns::new(Arc::clone(columns));
+    let (mut rows, mut draft) = (Rows::default(), Draft::default());
+    for profile in profiles {
+        draft.clear();
+        read(&profile.properties, &mut draft)?;
+        let mut complete = draft.complete("", &[]);
+        complete.created_at = profile.created_at;
+        complete.modified_at = profile.modified_at;
+        complete.privacy_legislation = profile.privacy_legislation.as_deref();
+        complete.permission_level = profile.permission_level.as_deref();
+        typed.read(&complete);
+        let mut row = rows.row(profile.id.as_bytes(), None, 0);
+        typed.write(&complete, &profile.id, &mut row);
+    }
+    Ok(rows)
+}
+
+/// Reads stored properties into an empty draft.
+fn read(properties: &str, draft: &mut Draft) -> Outcome<()> {
+    let unreadable = |what: &dyn std::fmt::Display| {
+        Fault::new(Kind::Final, "the stored properties of a profile cannot be read").because(what.to_string())
+    };
+    let stored: BTreeMap<String, Vec<Option<String>>> =
+        serde_json::from_str(properties).map_err(|error| unreadable(&error))?;
+    let too_large = || unreadable(&"they are too large");
+    for (id, values) in stored {
+        let id = draft.keep(&id).ok_or_else(too_large)?;
+        let first = draft.found.begin_values();
+        for value in values {
+            let value = match value {
+                Some(value) => Some(draft.keep(&value).ok_or_else(too_large)?),
+                None => None,
+            };
+            draft.found.value(value);
+        }
+        draft.property("", id, first);
+    }
+    Ok(())
+}

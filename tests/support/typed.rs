@@ -1,0 +1,106 @@
+//! Holds the typed columns against the JSON of the properties, by rules in SQL that share no code with the program.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+
+use super::database::Database;
+
+/// The first value that is not null, and the values of each type.
+const RULES: &str = r"
+create or replace function pg_temp.first_value(listed jsonb) returns text language sql immutable as
+$$ select one #>> '{}' from jsonb_array_elements(listed) with ordinality as e (one, place)
+   where jsonb_typeof(one) <> 'null' order by place limit 1 $$;
+create or replace function pg_temp.as_text(given text) returns text language sql immutable as $$ select given $$;
+create or replace function pg_temp.as_bigint(given text) returns bigint language sql immutable as
+$$ select case when given ~ '^[-+]?[0-9]{1,40}$' then
+     case when given::numeric between -9223372036854775808 and 9223372036854775807 then given::numeric::bigint end
+   end $$;
+create or replace function pg_temp.as_numeric(given text) returns numeric language sql immutable as
+$$ select case when given ~ '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)$' then given::numeric end $$;
+create or replace function pg_temp.as_timestamptz(given text) returns timestamptz language plpgsql stable as
+$$ begin
+   if given ~ '^[0-9]{1,14}$' then
+     return timestamptz 'epoch' + given::bigint / 1000 * interval '1 second' + given::bigint % 1000 * interval '1 millisecond';
+   end if;
+   if given ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}($|[Tt ])' then
+     return given::timestamptz;
+   end if;
+   return null;
+ exception when others then
+   return null;
+ end $$;
+";
+
+/// A row of `sync.property_columns`: name, property, type, whether it is an array, its table.
+type Column = (String, String, String, bool, i32);
+
+/// Every profile has its typed columns, and they are what its properties say. Says nothing where the columns are off.
+pub(crate) async fn assert_typed_columns(database: &Database) {
+    let mut connection = database.pool.acquire().await.unwrap();
+    let (is_on, filling): (bool, bool) =
+        sqlx::query_as("select is_on, fill_after is not null from sync.column_layout")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+    if !is_on {
+        return;
+    }
+    assert!(
+        !filling,
+        "the typed columns of stored profiles are still to be filled"
+    );
+    sqlx::raw_sql(AssertSqlSafe(format!("set timezone = 'UTC'; {RULES}")))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let columns: Vec<Column> = sqlx::query_as(
+        "select column_name, property_id, kind, is_all, table_number from sync.property_columns order by place",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let mut tables: BTreeMap<i32, Vec<String>> = BTreeMap::from([(
+        1,
+        [
+            "created_at",
+            "modified_at",
+            "privacy_legislation",
+            "permission_level",
+        ]
+        .map(|name| format!("c.{name} is distinct from p.{name}"))
+        .to_vec(),
+    )]);
+    for (name, property, kind, is_all, table) in columns {
+        let values = format!("j.properties -> '{}'", property.replace('\'', "''"));
+        let expected = if is_all {
+            format!(
+                "(select array_agg(pg_temp.as_{kind}(one #>> '{{}}') order by place)
+                  from jsonb_array_elements({values}) with ordinality as e (one, place)
+                  having count(*) filter (where jsonb_typeof(one) <> 'null') > 1)"
+            )
+        } else {
+            format!("pg_temp.as_{kind}(pg_temp.first_value({values}))")
+        };
+        let differs = format!("c.\"{name}\" is distinct from {expected}");
+        tables.entry(table).or_default().push(differs);
+    }
+    for (number, differs) in tables {
+        let wrong = format!(
+            "select coalesce(p.id, c.id) || ' ' || coalesce(j.properties::text, 'none') || ' ' || coalesce(to_jsonb(c)::text, 'none')
+             from blueconic.profiles as p
+             join blueconic.profiles_json as j on j.id = p.id
+             full join blueconic.profile_columns_{number} as c on c.id = p.id
+             where p.id is null or c.id is null or {} limit 3",
+            differs.join(" or ")
+        );
+        let wrong: Vec<String> = sqlx::query_scalar(AssertSqlSafe(wrong))
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+        assert!(
+            wrong.is_empty(),
+            "profile_columns_{number} differs from the properties: {wrong:#?}"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! Typed columns follow the catalogue of properties: what comes, goes, is renamed or gets another type. Nothing that depends on the views
+//! breaks, and queries wait for no change.
+
+use serde_json::json;
+
+use super::Scene;
+
+const WIDE: &str = "select to_jsonb(w)::text from blueconic.profiles_wide as w order by id";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_property_is_filled_in_stored_profiles() {
+    let scene = Scene::new().await;
+    for number in 0..50 {
+        scene.put(
+            &format!("p{number}"),
+            &json!({"visits": [number.to_string()], "name": ["x"]}),
+        );
+    }
+    scene.walk().await;
+    scene.lists("visits", "RANGE", "SUM").await;
+    let run = scene.walk().await;
+    assert_eq!(run["rows_unchanged"], 50, "{run}");
+    let sum: i64 = scene
+        .database
+        .one("select sum(visits)::bigint from blueconic.profiles_wide")
+        .await;
+    assert_eq!(sum, 49 * 50 / 2);
+    // A later one leaves the rows of profiles without it as they are.
+    let versions = "select id || xmin::text from blueconic.profile_columns_1 order by id";
+    let before = scene.texts(versions).await;
+    scene.put("p7", &json!({"visits": ["7"], "name": ["x"], "late": ["1"]}));
+    scene.walk().await;
+    scene.lists("late", "RANGE", "SUM").await;
+    scene.walk().await;
+    let after = scene.texts(versions).await;
+    assert_eq!(before.iter().filter(|row| !after.contains(row)).count(), 1);
+    assert_eq!(
+        scene
+            .database
+            .count("blueconic.profiles_wide where late = 1")
+            .await,
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_the_view_outlives_every_change_of_the_catalogue() {
+    let scene = Scene::new().await;
+    scene.lists("a", "None", "LATEST").await;
+    scene.lists("b", "None", "LATEST").await;
+    scene.put("p", &json!({"a": ["12"], "b": ["x", "y"]}));
+    scene.walk().await;
+    scene
+        .database
+        .run("create view public.report as select id, a, b from blueconic.profiles_wide")
+        .await;
+    let report = "select concat_ws('|', id, a, b) from public.report";
+    assert_eq!(scene.texts(report).await, ["p|12|x"]);
+
+    scene
+        .database
+        .run("delete from blueconic.profile_properties where id = 'b'")
+        .await;
+    scene.walk().await;
+    assert_eq!(scene.texts(report).await, ["p|12"]);
+    scene.lists("b", "None", "BOTH").await;
+    scene.lists("a", "RANGE", "LATEST").await;
+    scene.walk().await;
+    assert_eq!(scene.texts(report).await, ["p|12|x"]);
+    let row: serde_json::Value = serde_json::from_str(&scene.texts(WIDE).await[0]).unwrap();
+    assert_eq!(
+        (&row["a_bigint"], &row["b_all"]),
+        (&json!(12), &json!(["x", "y"]))
+    );
+
+    scene
+        .database
+        .run("update blueconic.profile_properties set name = 'Another name' where id = 'a'")
+        .await;
+    scene.walk().await;
+    let comment = "select col_description('blueconic.profiles_wide'::regclass, attnum)
+                   from pg_attribute where attrelid = 'blueconic.profiles_wide'::regclass and attname = 'a_bigint'";
+    let comment: String = scene.database.one(comment).await;
+    assert_eq!(comment, "Another name. Property a, type RANGE.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_columns_than_one_table_and_one_view_hold_are_spread() {
+    let scene = Scene::new().await;
+    scene
+        .database
+        .run(
+            "insert into blueconic.profile_properties (id, filter_type, synced_at)
+             select 'p' || n, 'RANGE', now() from generate_series(1, 1650) as n",
+        )
+        .await;
+    scene.put("few", &json!({"p1": ["1"], "p999": ["2"], "p500": ["3"]}));
+    scene.walk().await;
+    let first = "select concat_ws('|', p1, p500, p2) from blueconic.profiles_wide";
+    assert_eq!(scene.texts(first).await, ["1|3"]);
+    let second = "select concat_ws('|', id, p999, p998) from blueconic.profiles_wide_2";
+    assert_eq!(scene.texts(second).await, ["few|2"]);
+}
+
+/// A query holds the view: the run goes on with the columns that are there, and a later one adds the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_the_way_delays_the_change_and_not_the_run() {
+    let scene = Scene::new().await;
+    scene.lists("a", "None", "LATEST").await;
+    scene.put("p", &json!({"a": ["1"], "b": ["2"]}));
+    scene.walk().await;
+    let mut reader = scene.database.pool.begin().await.unwrap();
+    sqlx::query("select from blueconic.profiles_wide")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    scene.lists("b", "None", "LATEST").await;
+    scene.put("q", &json!({"a": ["3"], "b": ["4"]}));
+    scene.walk().await;
+    assert_eq!(
+        scene
+            .texts("select id || a from blueconic.profiles_wide order by id")
+            .await,
+        ["p1", "q3"]
+    );
+    reader.commit().await.unwrap();
+    scene.walk().await;
+    assert_eq!(
+        scene
+            .texts("select id || a || b from blueconic.profiles_wide order by id")
+            .await,
+        ["p12", "q34"]
+    );
+}
