@@ -187,7 +187,7 @@ async fn change(
     }
     if turns_on {
         alter(&mut transaction, stored, plan).await?;
-        fill::want(&mut transaction, (!stored.is_on).then_some(&[][..]), plan).await?;
+        fill::want(&mut transaction, !stored.is_on, plan).await?;
     } else {
         empty(&mut transaction, stored).await?;
     }

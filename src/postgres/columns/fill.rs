@@ -18,23 +18,24 @@ const FILLING: &str = "filling typed columns";
 /// The most profiles of one transaction.
 const AT_ONCE: i64 = 2_000;
 
-/// Records that stored profiles have to be filled: `all` of them, or those with a property that gets a column.
-pub(crate) async fn want(
-    connection: &mut PgConnection,
-    all: Option<&[String]>,
-    plan: &Plan,
-) -> Result<(), Error> {
-    let mut properties: Vec<String> = plan.added.iter().map(|one| one.column.property.clone()).collect();
+/// Records that stored profiles, if there are any, have to be filled: all of them, or those with a property that gets a column.
+pub(crate) async fn want(connection: &mut PgConnection, all: bool, plan: &Plan) -> Result<(), Error> {
+    let mut properties: Vec<String> = plan
+        .added
+        .iter()
+        .map(|one| one.column.property.clone())
+        .collect();
     properties.dedup();
-    if all.is_none() && properties.is_empty() {
+    if !all && properties.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "update sync.column_layout set fill_after = '', fill_properties = case
            when $1 or (fill_after is not null and fill_properties is null) then null
            else coalesce(fill_properties, '{}') || $2::text[]
-         end",
-        all.is_some(),
+         end
+         where exists (select from blueconic.profiles)",
+        all,
         &properties
     )
     .execute(connection)
