@@ -215,6 +215,13 @@ impl Rows {
         self.index.retain(|row| wanted(row.key.of(&self.keys)));
     }
 
+    /// The bytes of the last row from a place on, without the tuples beside it.
+    pub fn last_since(&self, place: usize) -> &[u8] {
+        self.index
+            .last()
+            .map_or(&[], |row| &self.bytes[place..row.tuple.end])
+    }
+
     /// The encoded tuples in the order of the last [`Rows::deduplicate`].
     pub fn tuples(&self) -> impl Iterator<Item = &[u8]> {
         self.index.iter().map(|row| row.tuple.of(&self.bytes))
@@ -343,6 +350,11 @@ impl RowWriter<'_> {
     /// `text`; the caller has removed what PostgreSQL cannot store (NUL).
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.field(value.as_bytes())
+    }
+
+    /// The same from bytes, which must be UTF-8.
+    pub fn text_bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.field(value)
     }
 
     /// `text` or null.

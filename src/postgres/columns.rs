@@ -69,6 +69,10 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
             return Ok(Brought::default());
         }
         let plan = plan(connection, &stored, wanted).await?;
+        // Without a property there is nothing to type: the columns are switched on with the first one.
+        if !stored.is_on && stored.columns.is_empty() && plan.is_empty() {
+            return Ok(Brought::default());
+        }
         if wanted.are_on && stored.is_on && plan.is_empty() {
             return Ok(Brought {
                 columns: Some(stored.columns()),

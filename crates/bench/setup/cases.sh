@@ -94,6 +94,25 @@ group_timelines() {
     say "events: $(sql 'select count(*) from blueconic.timeline_events' with_timelines)"
 }
 
+# Typed columns beside all of `properties`, with the rest of it, and none, each in a database of its own that knows the catalogue.
+group_typed() {
+    local form
+    start_tenant
+    for form in off all rest; do
+        fresh_database "typed_$form"
+        use_database "typed_$form"
+        case $form in
+            off) export BLUECONIC_SYNC__RESOURCES__PROFILES__TYPED_COLUMNS=false ;;
+            *) export BLUECONIC_SYNC__RESOURCES__PROFILES__PROPERTIES_JSON=$form ;;
+        esac
+        "$binary" backfill profile_properties >/dev/null 2>>"$out/product.log"
+        product "typed_$form" "typed $form, full" --full profiles
+        sql 'vacuum analyze blueconic.profiles' "typed_$form"
+        product "typed_$form" "typed $form, unchanged" --full profiles
+        unset BLUECONIC_SYNC__RESOURCES__PROFILES__TYPED_COLUMNS BLUECONIC_SYNC__RESOURCES__PROFILES__PROPERTIES_JSON
+    done
+}
+
 # Twice is enough: memory hardly varies.
 group_memory() {
     if ((turn > 2)); then return; fi

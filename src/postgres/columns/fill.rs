@@ -20,11 +20,7 @@ const AT_ONCE: i64 = 2_000;
 
 /// Records that stored profiles, if there are any, have to be filled: all of them, or those with a property that gets a column.
 pub(crate) async fn want(connection: &mut PgConnection, all: bool, plan: &Plan) -> Result<(), Error> {
-    let mut properties: Vec<String> = plan
-        .added
-        .iter()
-        .map(|one| one.column.property.clone())
-        .collect();
+    let mut properties: Vec<String> = plan.added.iter().map(|one| one.column.property.clone()).collect();
     properties.dedup();
     if !all && properties.is_empty() {
         return Ok(());

@@ -148,6 +148,7 @@ impl Draft {
         texts.order(&mut found.refused_objectives);
         texts.order(&mut found.segment_ids);
         texts.order_properties(&mut found.properties);
+        texts.join_repeated(found);
         let date = |id| texts.date_in(found, id);
         let created = found.creation_date.and_then(|text| dates::parse(texts.get(text)));
         let created_at = created.or_else(|| date("creationdate"));
@@ -254,6 +255,32 @@ impl<'a> Texts<'a> {
         }
     }
 
+    /// Joins adjacent properties with the same id, in order.
+    fn join_repeated(self, found: &mut ProfileTexts) {
+        let alike = |one: &Property, next: &Property| {
+            one.head == next.head && self.bytes(one.id) == self.bytes(next.id)
+        };
+        let ProfileTexts {
+            properties, values, ..
+        } = found;
+        if !properties.windows(2).any(|two| alike(&two[0], &two[1])) {
+            return;
+        }
+        let mut joined = Vec::with_capacity(properties.len());
+        for group in properties.chunk_by(alike) {
+            let mut property = group[0];
+            if group.len() > 1 {
+                property.first = u32::try_from(values.len()).unwrap_or(u32::MAX);
+                for one in group {
+                    values.extend_from_within(one.first as usize..one.end as usize);
+                }
+                property.end = u32::try_from(values.len()).unwrap_or(u32::MAX);
+            }
+            joined.push(property);
+        }
+        *properties = joined;
+    }
+
     /// Keeps the properties whose ids are wanted; both lists are sorted.
     fn keep(self, properties: &mut Vec<Property>, wanted: &[String]) {
         let mut wanted = wanted.iter().map(String::as_str).peekable();
@@ -286,6 +313,7 @@ impl<'a> Texts<'a> {
         found.properties[place..]
             .iter()
             .take_while(move |property| self.get(property.id) == id)
+            .take(1)
             .flat_map(|property| found.values_of(property))
             .filter_map(|value| *value)
     }
@@ -305,8 +333,10 @@ impl<'a> Texts<'a> {
 pub(super) struct ReadProperty<'a> {
     /// The length and first bytes of its id, as [`head`] gives them.
     pub(super) head: u64,
-    pub(super) id: &'a str,
-    group: &'a [Property],
+    pub(super) id: &'a [u8],
+    /// Its values in order; none for null.
+    pub(super) values: &'a [Option<Text>],
+    text: Text,
 }
 
 /// A profile that is ready to be written.
@@ -345,25 +375,27 @@ impl<'a> CompleteProfile<'a> {
 
     /// The properties in the order of their ids ([`jsonb_order`]), each id once.
     pub(super) fn properties(&self) -> impl Iterator<Item = ReadProperty<'a>> {
-        let alike = |one: &Property, next: &Property| {
-            one.head == next.head && self.texts.bytes(one.id) == self.texts.bytes(next.id)
-        };
-        let groups = self.found.properties.chunk_by(alike);
-        groups.map(|group| ReadProperty {
-            head: group[0].head,
-            id: self.texts.get(group[0].id),
-            group,
+        let (texts, found) = (self.texts, self.found);
+        found.properties.iter().map(move |property| ReadProperty {
+            head: property.head,
+            id: texts.bytes(property.id),
+            values: found.values_of(property),
+            text: property.id,
         })
     }
 
-    /// The values of a property in order; none for null.
-    pub(super) fn values(&self, property: ReadProperty<'a>) -> impl Iterator<Item = Option<Text>> {
-        let found = self.found;
-        let values = property.group.iter().flat_map(move |one| found.values_of(one));
-        values.copied()
+    /// The bytes of a value's content. `meant` is used where they differ from the bytes that came.
+    pub(super) fn bytes<'m>(&self, value: Text, meant: &'m mut String) -> &'m [u8]
+    where
+        'a: 'm,
+    {
+        match value {
+            Text::Escaped(_) => self.content(value, meant).as_bytes(),
+            _ => self.texts.bytes(value),
+        }
     }
 
-    /// The content of a value. `meant` is used where it differs from the bytes that came.
+    /// The content of a value, as [`Self::bytes`].
     pub(super) fn content<'m>(&self, value: Text, meant: &'m mut String) -> &'m str
     where
         'a: 'm,
@@ -379,8 +411,7 @@ impl<'a> CompleteProfile<'a> {
         }
     }
 
-    /// Appends the properties as one JSON object in the order of their ids, but those of `left_out`, by their places in that order; the
-    /// values of properties with the same id are joined.
+    /// Appends the properties as one JSON object in the order of their ids, but those of `left_out`, by their places in that order.
     pub(super) fn write_properties(&self, left_out: &[bool], json: &mut Vec<u8>) {
         let mut before: &[u8] = b"";
         json.push(b'{');
@@ -390,12 +421,12 @@ impl<'a> CompleteProfile<'a> {
             }
             json.extend_from_slice(before);
             before = b",";
-            self.write(property.group[0].id, json);
+            self.write(property.text, json);
             json.extend_from_slice(b":[");
             let mut separator: &[u8] = b"";
-            for value in self.values(property) {
+            for value in property.values {
                 json.extend_from_slice(separator);
-                self.write_or_null(value, json);
+                self.write_or_null(*value, json);
                 separator = b",";
             }
             json.push(b']');

@@ -21,8 +21,8 @@ pub(super) struct TypedColumns {
     columns: Arc<PropertyColumns>,
     /// The properties that have columns, in the order of their ids ([`jsonb_order`]).
     planned: Vec<PlannedProperty>,
-    /// The fields of the current profile, encoded one after another.
-    bytes: Vec<u8>,
+    /// One row with the fields of the current profile, encoded one after another.
+    scratch: Rows,
     fields: Vec<Field>,
     problems: Vec<String>,
     /// For each of the profile's properties: whether its columns hold exactly what came.
@@ -47,7 +47,7 @@ struct PlannedColumn {
 }
 
 /// An encoded field.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 struct Field {
     table: usize,
     place: usize,
@@ -85,7 +85,7 @@ impl TypedColumns {
         Self {
             columns,
             planned,
-            bytes: Vec::new(),
+            scratch: Rows::default(),
             fields: Vec::new(),
             problems: Vec::new(),
             is_held: Vec::new(),
@@ -99,34 +99,36 @@ impl TypedColumns {
 
     /// Reads the values of a profile. Returns which of its properties, in their order, the columns hold exactly as they came.
     pub(super) fn read(&mut self, profile: &CompleteProfile<'_>) -> &[bool] {
-        self.bytes.clear();
+        self.scratch.truncate(0);
         self.fields.clear();
         self.problems.clear();
         self.is_held.clear();
-        let mut scratch = Rows::default();
-        let mut out = scratch.row(b"", None, 0);
-        let begin = out.place();
+        let mut out = self.scratch.row(b"", None, 0);
+        let mut planned = self.planned.as_slice();
         for property in profile.properties() {
-            let found = self.planned.binary_search_by(|planned| {
-                (planned.head.cmp(&property.head))
-                    .then_with(|| jsonb_order(&planned.id).cmp(&jsonb_order(property.id)))
+            // Both are in the same order.
+            let found = planned.binary_search_by(|planned| {
+                let id = (planned.id.len(), planned.id.as_bytes());
+                (planned.head.cmp(&property.head)).then_with(|| id.cmp(&(property.id.len(), property.id)))
             });
-            let Some(planned) = found.ok().and_then(|place| self.planned.get(place)) else {
+            let (Ok(place) | Err(place)) = found;
+            planned = &planned[place..];
+            let Some(planned) = planned.first().filter(|_| found.is_ok()) else {
                 self.is_held.push(false);
                 continue;
             };
             let mut is_held = false;
             for column in &planned.columns {
-                let start = out.place() - begin;
+                let start = out.place();
                 let written = if column.is_all {
                     all(profile, property, column.kind, &mut out)
                 } else {
                     first(profile, property, column.kind, &mut out)
                 };
                 is_held |= written.is_exact && column.is_read_back;
-                let misfit = written.misfit.map(|misfit| format!("{}:{misfit}", property.id));
+                let misfit = written.misfit.map(|misfit| format!("{}:{misfit}", planned.id));
                 self.problems.extend(misfit);
-                let end = out.place() - begin;
+                let end = out.place();
                 if end > start {
                     self.fields.push(Field {
                         table: column.table,
@@ -138,8 +140,8 @@ impl TypedColumns {
             }
             self.is_held.push(is_held);
         }
-        self.bytes.extend_from_slice(out.since(begin));
-        self.fields.sort_unstable();
+        self.fields
+            .sort_unstable_by_key(|field| (field.table, field.place));
         self.problems.sort_unstable();
         self.problems.dedup();
         &self.is_held
@@ -148,6 +150,7 @@ impl TypedColumns {
     /// Writes what was read last beside the profile's row: a tuple for each table.
     pub(super) fn write(&self, profile: &CompleteProfile<'_>, id: &str, row: &mut RowWriter<'_>) {
         let mut fields = self.fields.as_slice();
+        let encoded = self.scratch.last_since(0);
         for (table, columns) in self.columns.tables.iter().enumerate() {
             let fixed = if table == 0 { FIXED_COLUMNS.len() } else { 1 };
             row.beside(u16::try_from(fixed + columns.len()).unwrap_or(u16::MAX));
@@ -168,7 +171,7 @@ impl TypedColumns {
             let mut written = 0;
             for field in own {
                 row.nulls(field.place - written);
-                row.encoded(&self.bytes[field.start..field.end]);
+                row.encoded(&encoded[field.start..field.end]);
                 written = field.place + 1;
             }
             row.nulls(columns.len() - written);
@@ -192,11 +195,11 @@ fn first(
     kind: ValueKind,
     out: &mut RowWriter<'_>,
 ) -> Written {
-    let Some(value) = profile.values(property).flatten().next() else {
+    let Some(value) = property.values.iter().flatten().next() else {
         return Written::default();
     };
-    let is_only = profile.values(property).nth(1).is_none();
-    match write(profile, value, kind, out) {
+    let is_only = property.values.len() == 1;
+    match write(profile, *value, kind, out) {
         Ok(is_same) => Written {
             is_exact: is_only && is_same,
             misfit: None,
@@ -215,16 +218,15 @@ fn all(
     kind: ValueKind,
     out: &mut RowWriter<'_>,
 ) -> Written {
-    if profile.values(property).flatten().nth(1).is_none() {
+    if property.values.len() < 2 || property.values.iter().flatten().nth(1).is_none() {
         return Written::default();
     }
-    let values: Vec<Option<Text>> = profile.values(property).collect();
     let mut written = Written {
         is_exact: true,
         misfit: None,
     };
-    out.array_of(kind, values.into_iter(), |out, value| {
-        let is_same = match value.map(|value| write(profile, value, kind, out)) {
+    out.array_of(kind, property.values.iter(), |out, value| {
+        let is_same = match value.as_ref().map(|value| write(profile, *value, kind, out)) {
             Some(Ok(is_same)) => is_same,
             Some(Err(misfit)) => {
                 written.misfit = Some(misfit);
@@ -249,6 +251,10 @@ fn write(
     out: &mut RowWriter<'_>,
 ) -> Result<bool, &'static str> {
     let mut meant = String::new();
+    if kind == ValueKind::Text {
+        out.text_bytes(profile.bytes(value, &mut meant));
+        return Ok(true);
+    }
     let text = profile.content(value, &mut meant);
     match typed(kind, text)? {
         Typed::Text => out.text(text),
@@ -314,6 +320,7 @@ fn is_shown_as(kind: ValueKind, text: &str) -> bool {
     let is_plain = || !text.starts_with('0') || text == "0";
     match kind {
         ValueKind::Text => true,
+        ValueKind::Bigint if is_plain() && text.bytes().all(|byte| byte.is_ascii_digit()) => true,
         ValueKind::Bigint | ValueKind::Numeric => {
             Decimal::parse(text).is_ok_and(|number| number.is_written_as(text))
         }

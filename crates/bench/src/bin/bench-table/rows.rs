@@ -57,6 +57,7 @@ pub(crate) fn all(results: &Results) -> Vec<Section> {
         size.latency(),
         size.broken(),
         size.timelines(),
+        size.typed(),
         size.memory(),
         size.service(),
     ];
@@ -308,6 +309,45 @@ impl<'a> Size<'a> {
         ]
     }
 
+    /// Typed columns of 40 properties: by speeds, above 1 they are faster than none.
+    fn typed(self) -> Vec<Row> {
+        let row = |what: &str, name: &'a str, without: &'a str, wanted: f64| {
+            let speed = self.times(without, name);
+            Row {
+                product: self.rate(name, PRODUCT).map(rate),
+                ratio: speed.map(ratio),
+                reached: speed.map(|speed| speed.median >= wanted),
+                ..Row::new(what, format!("≥ {wanted}"))
+            }
+        };
+        vec![
+            row(
+                "full load with typed columns beside all of `properties`",
+                "typed all, full",
+                "typed off, full",
+                0.7,
+            ),
+            row(
+                "unchanged walk, the same",
+                "typed all, unchanged",
+                "typed off, unchanged",
+                0.95,
+            ),
+            row(
+                "full load with typed columns and the rest in `properties`",
+                "typed rest, full",
+                "typed off, full",
+                1.3,
+            ),
+            row(
+                "unchanged walk, the same",
+                "typed rest, unchanged",
+                "typed off, unchanged",
+                0.95,
+            ),
+        ]
+    }
+
     fn memory(self) -> Vec<Row> {
         let row = |what: String, name: &'a str| {
             Row::new(what, "≤ 64 MiB").below(self.product(name, "peak"), memory, MEMORY)
@@ -334,6 +374,8 @@ impl<'a> Size<'a> {
             ("lists", "lists"),
             ("full load with timelines", "with timelines, full"),
             ("unchanged walk with timelines", "with timelines, unchanged"),
+            ("full load with typed columns", "typed all, full"),
+            ("full load with the rest", "typed rest, full"),
         ];
         pages
             .chain(all.map(|(what, name)| row(format!("peak memory, {what}"), name)))
