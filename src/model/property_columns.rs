@@ -21,6 +21,8 @@ pub struct PropertyColumns {
     pub version: i64,
     /// The columns of each table `profile_columns_N`, in order; N is the index plus one.
     pub tables: Vec<Vec<PropertyColumn>>,
+    /// The properties whose values are written into `profile_identifiers`.
+    pub identifiers: Vec<String>,
 }
 
 impl PropertyColumns {
@@ -107,6 +109,8 @@ pub struct WantedColumns {
     pub are_on: bool,
     /// The properties that get columns; empty: all that the tenant lists.
     pub properties: Vec<String>,
+    /// Whether `profiles.properties` leaves out what the columns hold.
+    pub stores_rest: bool,
 }
 
 /// A stored profile whose typed columns are to be filled.

@@ -17,7 +17,7 @@ use crate::postgres::load_lock::wait_for_loads;
 use crate::postgres::sql::quoted;
 
 use catalogue::{CatalogueColumn, Plan, Property};
-use statements::{sql_type, table_name};
+use statements::{IDENTIFIERS, sql_type, table_name};
 use views::{literal, view_of_column};
 
 pub(crate) mod catalogue;
@@ -40,6 +40,8 @@ const TRIES: u32 = 20;
 struct Stored {
     version: i64,
     is_on: bool,
+    /// Whether `profiles.properties` may lack what the columns hold.
+    has_rest: bool,
     columns: Vec<CatalogueColumn>,
 }
 
@@ -50,12 +52,18 @@ impl Stored {
         let mut columns = PropertyColumns {
             version: self.version,
             tables: vec![Vec::new(); tables],
+            identifiers: Vec::new(),
         };
         for one in &self.columns {
             if let Some(table) = columns.tables.get_mut(one.table_number - 1) {
                 table.push(one.column.clone());
             }
+            if one.is_identifier {
+                columns.identifiers.push(one.column.property.clone());
+            }
         }
+        columns.identifiers.sort_unstable();
+        columns.identifiers.dedup();
         Arc::new(columns)
     }
 }
@@ -73,13 +81,14 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
         if !stored.is_on && stored.columns.is_empty() && plan.is_empty() {
             return Ok(Brought::default());
         }
-        if wanted.are_on && stored.is_on && plan.is_empty() {
+        let has_rest = stored.has_rest || !wanted.stores_rest;
+        if wanted.are_on && stored.is_on && plan.is_empty() && has_rest {
             return Ok(Brought {
                 columns: Some(stored.columns()),
                 postponed: None,
             });
         }
-        match change(connection, &stored, &plan, wanted.are_on).await {
+        match change(connection, &stored, &plan, wanted).await {
             Ok(()) => {}
             Err(error) if error.is_lock_not_had() && tries < TRIES => {
                 tries += 1;
@@ -99,12 +108,12 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
 }
 
 async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
-    let layout = sqlx::query!("select version, is_on from sync.column_layout")
+    let layout = sqlx::query!("select version, is_on, has_rest from sync.column_layout")
         .fetch_one(&mut *connection)
         .await
         .doing(READING)?;
     let rows = sqlx::query!(
-        "select column_name, property_id, kind, is_all, table_number, place, is_listed, description
+        "select column_name, property_id, kind, is_all, table_number, place, is_listed, is_identifier, description
          from sync.property_columns order by place"
     )
     .fetch_all(connection)
@@ -120,11 +129,13 @@ async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
         table_number: usize::try_from(row.table_number).unwrap_or(1).max(1),
         place: usize::try_from(row.place).unwrap_or(0),
         is_listed: row.is_listed,
+        is_identifier: row.is_identifier,
         description: row.description,
     });
     Ok(Stored {
         version: layout.version,
         is_on: layout.is_on,
+        has_rest: layout.has_rest,
         columns: columns.collect(),
     })
 }
@@ -136,7 +147,8 @@ async fn plan(connection: &mut PgConnection, stored: &Stored, wanted: &WantedCol
     }
     let properties = sqlx::query_as!(
         Property,
-        "select id, name, description, filter_type, currency, data_sensitivity, permission_level, merge_strategy
+        "select id, name, description, filter_type, currency, data_sensitivity, permission_level, merge_strategy,
+           indexed
          from blueconic.profile_properties
          where cardinality($1::text[]) = 0 or id = any ($1)
          order by id",
@@ -171,7 +183,7 @@ async fn change(
     connection: &mut PgConnection,
     stored: &Stored,
     plan: &Plan,
-    turns_on: bool,
+    wanted: &WantedColumns,
 ) -> Result<(), Error> {
     let mut transaction = connection.begin().await.doing(CHANGING)?;
     wait_at_most(&mut transaction, LOADS).await?;
@@ -189,15 +201,17 @@ async fn change(
     if !is_as_read {
         return transaction.rollback().await.doing(CHANGING);
     }
-    if turns_on {
-        alter(&mut transaction, stored, plan).await?;
+    let has_rest = stored.has_rest || wanted.stores_rest;
+    if wanted.are_on {
+        alter(&mut transaction, stored, plan, has_rest).await?;
         fill::want(&mut transaction, !stored.is_on, plan).await?;
     } else {
         empty(&mut transaction, stored).await?;
     }
     sqlx::query!(
-        "update sync.column_layout set version = version + 1, is_on = $1",
-        turns_on
+        "update sync.column_layout set version = version + 1, is_on = $1, has_rest = $2",
+        wanted.are_on,
+        has_rest
     )
     .execute(&mut *transaction)
     .await
@@ -216,7 +230,7 @@ async fn wait_at_most(connection: &mut PgConnection, time: &str) -> Result<(), E
 /// Removes all rows, since they would no longer follow the profiles.
 async fn empty(connection: &mut PgConnection, stored: &Stored) -> Result<(), Error> {
     let tables = 1..=stored.columns().tables.len();
-    let names: Vec<String> = tables.map(table_name).collect();
+    let names: Vec<String> = tables.map(table_name).chain([IDENTIFIERS.to_owned()]).collect();
     run(connection, format!("truncate {}", names.join(", "))).await?;
     sqlx::query!("update sync.column_layout set fill_after = null, fill_properties = null")
         .execute(connection)
@@ -226,10 +240,12 @@ async fn empty(connection: &mut PgConnection, stored: &Stored) -> Result<(), Err
 }
 
 /// Adds tables and columns, records them, and makes the views anew.
-async fn alter(connection: &mut PgConnection, stored: &Stored, plan: &Plan) -> Result<(), Error> {
-    if plan.is_empty() {
-        return Ok(());
-    }
+async fn alter(
+    connection: &mut PgConnection,
+    stored: &Stored,
+    plan: &Plan,
+    has_rest: bool,
+) -> Result<(), Error> {
     let mut columns = stored.columns.clone();
     for changed in &plan.changed {
         if let Some(column) = columns.iter_mut().find(|one| one.place == changed.place) {
@@ -255,14 +271,19 @@ async fn alter(connection: &mut PgConnection, stored: &Stored, plan: &Plan) -> R
             script.push(format!("alter table {} {}", table_name(number), added.join(", ")));
         }
     }
-    script.extend(views::make(&columns));
+    // What stays as it is keeps its lock free.
+    let former = views::make(&stored.columns, stored.has_rest);
+    let views = views::make(&columns, has_rest).into_iter();
+    script.extend(views.filter(|statement| !former.contains(statement)));
     for one in plan.changed.iter().chain(&plan.added) {
         let (name, text) = (quoted(&one.column.name), literal(&one.description));
         for relation in [table_name(one.table_number), view_of_column(one)] {
             script.push(format!("comment on column {relation}.{name} is {text}"));
         }
     }
-    run(connection, script.join(";\n")).await?;
+    if !script.is_empty() {
+        run(connection, script.join(";\n")).await?;
+    }
     record(connection, plan).await
 }
 
@@ -291,12 +312,15 @@ async fn record(connection: &mut PgConnection, plan: &Plan) -> Result<(), Error>
     let tables: Vec<i32> = all.iter().map(|one| number(one.table_number)).collect();
     let places: Vec<i32> = all.iter().map(|one| number(one.place)).collect();
     let are_listed: Vec<bool> = all.iter().map(|one| one.is_listed).collect();
+    let are_identifiers: Vec<bool> = all.iter().map(|one| one.is_identifier).collect();
     let descriptions: Vec<String> = all.iter().map(|one| one.description.clone()).collect();
     sqlx::query!(
         "insert into sync.property_columns
-           (column_name, property_id, kind, is_all, table_number, place, is_listed, description)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::int[], $6::int[], $7::bool[], $8::text[])
-         on conflict (column_name) do update set is_listed = excluded.is_listed, description = excluded.description",
+           (column_name, property_id, kind, is_all, table_number, place, is_listed, is_identifier, description)
+         select * from unnest(
+           $1::text[], $2::text[], $3::text[], $4::bool[], $5::int[], $6::int[], $7::bool[], $8::bool[], $9::text[])
+         on conflict (column_name) do update set
+           is_listed = excluded.is_listed, is_identifier = excluded.is_identifier, description = excluded.description",
         &names,
         &properties,
         &kinds,
@@ -304,6 +328,7 @@ async fn record(connection: &mut PgConnection, plan: &Plan) -> Result<(), Error>
         &tables,
         &places,
         &are_listed,
+        &are_identifiers,
         &descriptions
     )
     .execute(connection)

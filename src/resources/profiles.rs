@@ -271,6 +271,7 @@ impl Walkable for Profiles {
         WantedColumns {
             are_on: self.are_typed,
             properties: self.properties.clone(),
+            stores_rest: self.stores_rest,
         }
     }
 

@@ -85,6 +85,25 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
         let differs = format!("c.\"{name}\" is distinct from {expected}");
         tables.entry(table).or_default().push(differs);
     }
+    let wrong: Vec<String> = sqlx::query_scalar(
+        "with listed as (
+           select distinct c.property_id, v.value, j.id as profile_id
+           from sync.property_columns as c
+           join blueconic.profiles_json as j on j.properties ? c.property_id
+           cross join lateral jsonb_array_elements_text(j.properties -> c.property_id) as v (value)
+           where c.is_identifier and octet_length(v.value) between 1 and 600
+         ),
+         stored as (select property_id, value, profile_id from blueconic.profile_identifiers)
+         select to_jsonb(d)::text
+         from ((table listed except table stored) union all (table stored except table listed)) as d limit 3",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    assert!(
+        wrong.is_empty(),
+        "profile_identifiers differs from the properties: {wrong:#?}"
+    );
     for (number, differs) in tables {
         let wrong = format!(
             "select coalesce(p.id, c.id) || ' ' || coalesce(j.properties::text, 'none') || ' ' || coalesce(to_jsonb(c)::text, 'none')

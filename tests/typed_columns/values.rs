@@ -72,6 +72,88 @@ async fn typed_columns_change_merge_and_leave_with_their_profile() {
     assert_eq!(scene.texts(rows).await, ["a other", "c c"]);
 }
 
+/// The values of an indexed property follow their profiles, also where they were stored before the property was indexed.
+#[tokio::test(flavor = "multi_thread")]
+async fn identifiers_name_their_profiles() {
+    const ALL: &str =
+        "select concat_ws(' ', property_id, value, profile_id) from blueconic.profile_identifiers order by 1";
+    let scene = Scene::new().await;
+    scene.lists("email", "EMAIL", "BOTH").await;
+    scene.lists("phone", "None", "LATEST").await;
+    let long = "x".repeat(601);
+    scene.put(
+        "a",
+        &json!({"email": ["one@x.example", "two@x.example", "one@x.example"], "phone": ["1"]}),
+    );
+    scene.put(
+        "b",
+        &json!({"email": ["one@x.example", null, "", long], "phone": ["2"]}),
+    );
+    scene.put("c", &json!({"phone": ["3"]}));
+    scene.walk().await;
+    assert_eq!(scene.texts(ALL).await, Vec::<String>::new());
+    scene
+        .database
+        .run("update blueconic.profile_properties set indexed = true where id = 'email'")
+        .await;
+    assert_eq!(scene.walk().await["rows_unchanged"], 3);
+    let before = [
+        "email one@x.example a",
+        "email one@x.example b",
+        "email two@x.example a",
+    ];
+    assert_eq!(scene.texts(ALL).await, before);
+
+    scene.put("a", &json!({"email": ["two@x.example", "three@x.example"]}));
+    scene.put("d", &json!({"email": ["four@x.example"]}));
+    scene.held.lock().unwrap().remove("b");
+    scene.walk().await;
+    assert_eq!(
+        scene.texts(ALL).await,
+        [
+            "email four@x.example d",
+            "email three@x.example a",
+            "email two@x.example a"
+        ]
+    );
+    scene
+        .database
+        .run("update blueconic.profile_properties set indexed = (id = 'phone')")
+        .await;
+    scene.put("d", &json!({"phone": ["4"], "email": ["four@x.example"]}));
+    scene.walk().await;
+    assert_eq!(scene.texts(ALL).await, ["phone 3 c", "phone 4 d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_consent_and_merges_have_rows_of_their_own() {
+    let scene = Scene::new().await;
+    let mut profile = super::profile("a", &json!({"email": ["x", null, "y"]}));
+    profile["consentedObjectives"] = json!(["mail"]);
+    profile["refusedObjectives"] = json!(["ads", "sms"]);
+    profile["privacyLegislation"] = json!("GDPR");
+    profile["replaces"] = json!(["loser"]);
+    scene.put_raw(profile);
+    scene.walk().await;
+    let values = "select concat_ws('|', profile_id, property_id, position, coalesce(value, 'null'))
+                  from blueconic.profile_values order by 1";
+    assert_eq!(
+        scene.texts(values).await,
+        ["a|email|1|x", "a|email|2|null", "a|email|3|y"]
+    );
+    let consent = "select concat_ws('|', profile_id, objective_id, state, legislation) from blueconic.profile_consent order by 1";
+    assert_eq!(
+        scene.texts(consent).await,
+        [
+            "a|ads|refused|GDPR",
+            "a|mail|consented|GDPR",
+            "a|sms|refused|GDPR"
+        ]
+    );
+    let merges = "select concat_ws('|', loser_id, survivor_id) from blueconic.profile_merges";
+    assert_eq!(scene.texts(merges).await, ["loser|a"]);
+}
+
 /// A value as tenants have it: what fits, what nearly fits, and any text.
 fn value() -> impl Strategy<Value = Option<String>> {
     let odd = prop::sample::select(vec![

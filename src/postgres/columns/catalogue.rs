@@ -23,6 +23,7 @@ pub(crate) struct Property {
     pub(crate) data_sensitivity: Option<String>,
     pub(crate) permission_level: Option<String>,
     pub(crate) merge_strategy: Option<String>,
+    pub(crate) indexed: Option<bool>,
 }
 
 /// A row of `sync.property_columns`.
@@ -35,6 +36,8 @@ pub(crate) struct CatalogueColumn {
     pub(crate) place: usize,
     /// Whether the tenant lists the property.
     pub(crate) is_listed: bool,
+    /// Whether the tenant indexes the property.
+    pub(crate) is_identifier: bool,
     /// The comment on it.
     pub(crate) description: String,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) added: Vec<CatalogueColumn>,
     /// Columns that are there with another description, or whose property came back or left.
     pub(crate) changed: Vec<CatalogueColumn>,
+    /// Properties whose values become identifiers, or are none any more.
+    pub(crate) to_fill: Vec<String>,
 }
 
 impl Plan {
@@ -70,6 +75,7 @@ pub(crate) fn plan(stored: &[CatalogueColumn], properties: &[Property], reserved
     for property in properties {
         let own = of.remove(property.id.as_str()).unwrap_or_default();
         let kind = ValueKind::of_filter_type(property.filter_type.as_deref());
+        let is_identifier = property.indexed == Some(true);
         let of_kind = |is_all: bool| {
             let mut own = own.iter();
             own.find(|one| one.column.kind == kind && one.column.is_all == is_all)
@@ -89,6 +95,7 @@ pub(crate) fn plan(stored: &[CatalogueColumn], properties: &[Property], reserved
                 table_number,
                 place,
                 is_listed: true,
+                is_identifier,
             });
             name
         };
@@ -105,20 +112,29 @@ pub(crate) fn plan(stored: &[CatalogueColumn], properties: &[Property], reserved
         }
         for one in own {
             let description = describe(property, &one.column, kind);
-            if !one.is_listed || one.description != description {
+            if one.is_identifier != is_identifier {
+                plan.to_fill.push(property.id.clone());
+            }
+            if !one.is_listed || one.is_identifier != is_identifier || one.description != description {
                 plan.changed.push(CatalogueColumn {
                     is_listed: true,
+                    is_identifier,
                     description,
                     ..one.clone()
                 });
             }
         }
     }
-    let gone = of.into_values().flatten().filter(|one| one.is_listed);
-    plan.changed.extend(gone.map(|one| CatalogueColumn {
-        is_listed: false,
-        ..one.clone()
-    }));
+    for one in of.into_values().flatten().filter(|one| one.is_listed) {
+        if one.is_identifier {
+            plan.to_fill.push(one.column.property.clone());
+        }
+        plan.changed.push(CatalogueColumn {
+            is_listed: false,
+            is_identifier: false,
+            ..one.clone()
+        });
+    }
     plan
 }
 

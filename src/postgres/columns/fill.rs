@@ -18,9 +18,16 @@ const FILLING: &str = "filling typed columns";
 /// The most profiles of one transaction.
 const AT_ONCE: i64 = 2_000;
 
-/// Records that stored profiles, if there are any, have to be filled: all of them, or those with a property that gets a column.
+/// Records that stored profiles, if there are any, have to be filled: all of them, or those with a property that gets a column or whose
+/// values become identifiers.
 pub(crate) async fn want(connection: &mut PgConnection, all: bool, plan: &Plan) -> Result<(), Error> {
-    let mut properties: Vec<String> = plan.added.iter().map(|one| one.column.property.clone()).collect();
+    let mut properties: Vec<String> = plan
+        .to_fill
+        .iter()
+        .cloned()
+        .chain(plan.added.iter().map(|one| one.column.property.clone()))
+        .collect();
+    properties.sort_unstable();
     properties.dedup();
     if !all && properties.is_empty() {
         return Ok(());
@@ -71,7 +78,7 @@ pub(crate) async fn next(
              j.properties::text as "properties!"
            from blueconic.profiles as p
            join blueconic.profiles_json as j on j.id = p.id
-           where p.id > $1 and p.id <= $2 and ($3::text[] is null or p.properties ?| $3)
+           where p.id > $1 and p.id <= $2 and ($3::text[] is null or j.properties ?| $3)
            order by p.id"#,
         layout.fill_after,
         ids.last().map_or("", String::as_str),

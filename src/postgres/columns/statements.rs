@@ -21,6 +21,8 @@ pub(crate) struct ColumnStatements {
     /// The version.
     pub(crate) version: i64,
     tables: Vec<TableStatements>,
+    /// The staged values of identifiers; none if no property is one.
+    identifiers: Option<String>,
 }
 
 /// The statements for one table.
@@ -40,6 +42,9 @@ struct TableStatements {
 pub(crate) fn table_name(number: usize) -> String {
     format!("blueconic.profile_columns_{number}")
 }
+
+/// The table of identifiers.
+pub(crate) const IDENTIFIERS: &str = "blueconic.profile_identifiers";
 
 /// The type of a column in SQL.
 pub(crate) fn sql_type(kind: ValueKind, is_all: bool) -> String {
@@ -92,31 +97,53 @@ impl ColumnStatements {
         Self {
             version: columns.version,
             tables: tables.map(|index| TableStatements::of(columns, index)).collect(),
+            identifiers: (!columns.identifiers.is_empty())
+                .then(|| format!("pg_temp.staged_profile_identifiers_{}", columns.version)),
         }
     }
 
     /// Creates the staging tables, or empties them.
     pub(crate) async fn prepare(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        for table in &self.tables {
+        let tables = self.tables.iter();
+        let tables = tables.map(|table| (&table.staging_name, table.create_staging.clone()));
+        let identifiers = self.identifiers.iter().map(|name| {
+            let columns = "id text collate \"C\", property_ids text[], vals text[]";
+            (name, format!("create temporary table {name} ({columns})"))
+        });
+        for (name, create) in tables.chain(identifiers) {
             let exists = sqlx::query_scalar::<_, bool>("select to_regclass($1) is not null")
-                .bind(&table.staging_name)
+                .bind(name)
                 .fetch_one(&mut *connection)
                 .await
                 .doing(STAGING)?;
             let statement = if exists {
-                format!("truncate {}", table.staging_name)
+                format!("truncate {name}")
             } else {
-                table.create_staging.clone()
+                create
             };
             run(connection, statement).await?;
         }
         Ok(())
     }
 
+    fn staging_names(&self) -> impl Iterator<Item = &str> {
+        let tables = self.tables.iter().map(|table| &table.staging_name);
+        tables.chain(&self.identifiers).map(String::as_str)
+    }
+
     /// Drops the staging tables: another version takes their place.
     pub(crate) async fn drop(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        for table in &self.tables {
-            run(connection, format!("drop table if exists {}", table.staging_name)).await?;
+        for name in self.staging_names() {
+            run(connection, format!("drop table if exists {name}")).await?;
+        }
+        Ok(())
+    }
+
+    /// Empties the staging tables; `all`: frees their space as well.
+    pub(crate) async fn clear(&self, connection: &mut PgConnection, all: bool) -> Result<(), Error> {
+        let how = if all { "truncate" } else { "delete from" };
+        for name in self.staging_names() {
+            run(connection, format!("{how} {name}")).await?;
         }
         Ok(())
     }
@@ -128,15 +155,17 @@ impl ColumnStatements {
             let sent = copy::send(&mut *connection, &table.copy, tuples);
             sent.await.doing(STAGING)?;
         }
-        Ok(())
+        self.stage_identifiers(connection, rows).await
     }
 
-    /// Empties the staging tables; `all`: frees their space as well.
-    pub(crate) async fn clear(&self, connection: &mut PgConnection, all: bool) -> Result<(), Error> {
-        let how = if all { "truncate" } else { "delete from" };
-        for table in &self.tables {
-            run(connection, format!("{how} {}", table.staging_name)).await?;
-        }
+    async fn stage_identifiers(&self, connection: &mut PgConnection, rows: &Rows) -> Result<(), Error> {
+        let Some(name) = &self.identifiers else {
+            return Ok(());
+        };
+        let statement = format!("copy {name} (id, property_ids, vals) from stdin (format binary)");
+        let tuples = rows.tuples_beside(self.tables.len());
+        let sent = copy::send(connection, &statement, tuples);
+        sent.await.doing(STAGING)?;
         Ok(())
     }
 
@@ -155,10 +184,37 @@ impl ColumnStatements {
                 .await
                 .doing(WRITING)?;
         }
+        let Some(name) = &self.identifiers else {
+            return Ok(());
+        };
+        let statement = format!(
+            "with incoming as (
+               select s.id as profile_id, one.property_id, one.value
+               from {name} as s cross join lateral unnest(s.property_ids, s.vals) as one (property_id, value)
+               where s.id = any ($2::text[])
+             ),
+             gone as (
+               delete from {IDENTIFIERS} as stored
+               where stored.profile_id = any ($2) and not exists (
+                 select from incoming as i
+                 where i.profile_id = stored.profile_id and i.property_id = stored.property_id and i.value = stored.value
+               )
+             )
+             insert into {IDENTIFIERS} (property_id, value, profile_id, synced_at)
+             select i.property_id, i.value, i.profile_id, $1::timestamptz from incoming as i
+             order by i.profile_id collate \"C\", i.property_id collate \"C\", i.value collate \"C\"
+             on conflict (profile_id, property_id, value) do nothing"
+        );
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(now)
+            .bind(written)
+            .execute(connection)
+            .await
+            .doing(WRITING)?;
         Ok(())
     }
 
-    /// Copies what stands beside the rows directly into the tables.
+    /// Copies what stands beside the rows directly into the tables. The identifiers go through staging.
     pub(crate) async fn insert(
         &self,
         connection: &mut PgConnection,
@@ -170,7 +226,22 @@ impl ColumnStatements {
             let sent = copy::send_with_times(&mut *connection, &table.copy_direct, tuples, None);
             sent.await.doing(WRITING)?;
         }
-        Ok(())
+        let Some(name) = &self.identifiers else {
+            return Ok(());
+        };
+        self.stage_identifiers(&mut *connection, rows).await?;
+        let statement = format!(
+            "insert into {IDENTIFIERS} (property_id, value, profile_id, synced_at)
+             select one.property_id, one.value, s.id, $1::timestamptz
+             from {name} as s cross join lateral unnest(s.property_ids, s.vals) as one (property_id, value)
+             on conflict (profile_id, property_id, value) do nothing"
+        );
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(now)
+            .execute(&mut *connection)
+            .await
+            .doing(WRITING)?;
+        run(connection, format!("delete from {name}")).await
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::property_columns::{FIXED_COLUMNS, ValueKind};
 use crate::postgres::sql::{SYNCED_AT, quoted};
 
 use super::catalogue::{CatalogueColumn, MOST_COLUMNS};
-use super::statements::{sql_type, table_name};
+use super::statements::{IDENTIFIERS, sql_type, table_name};
 
 /// The tables behind one view: 1,500 columns of properties. PostgreSQL's bound is 1,664 in a query, 1,600 in a table.
 const TABLES_OF_A_VIEW: usize = 1_500 / MOST_COLUMNS;
@@ -31,14 +31,17 @@ pub(crate) fn view_of_column(column: &CatalogueColumn) -> String {
     view_name(view_of(column.table_number))
 }
 
-/// Makes the views and the function for these columns, in the order of their places. Only columns at the end of a view are new, so
-/// that nothing that depends on it breaks.
-pub(crate) fn make(columns: &[CatalogueColumn]) -> Vec<String> {
+/// Makes the views and the functions for these columns, in the order of their places. Only columns at the end of a view are new, so
+/// that nothing that depends on it breaks. `has_rest`: `profiles.properties` may lack what the columns hold.
+pub(crate) fn make(columns: &[CatalogueColumn], has_rest: bool) -> Vec<String> {
     let tables = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
     let mut statements: Vec<String> = (1..=view_of(tables))
         .map(|number| view(number, tables, columns))
         .collect();
-    statements.push(json(tables, columns));
+    if has_rest {
+        statements.extend((1..=tables).map(|number| json_of_table(number, columns)));
+        statements.push(json(tables));
+    }
     statements.push(delete(tables));
     statements
 }
@@ -86,46 +89,72 @@ fn joins(first: usize, last: usize, with: &str) -> String {
     joins
 }
 
-/// All properties of each profile as they came, whatever `properties` leaves out of them.
-fn json(tables: usize, columns: &[CatalogueColumn]) -> String {
-    let mut pairs = Vec::new();
-    for (place, one) in columns.iter().enumerate() {
-        let is_own = |other: &&CatalogueColumn| other.column.property == one.column.property;
-        if columns[..place].iter().any(|other| is_own(&other)) {
-            continue;
-        }
-        // Of several columns of one form, the oldest is read.
-        let own = |is_all| {
-            columns
-                .iter()
-                .filter(is_own)
-                .find(|other| other.column.is_all == is_all)
-        };
-        let mut cases = String::new();
-        for (column, values) in [
-            (own(true), all_values as fn(_, &str) -> _),
-            (own(false), one_value),
-        ] {
-            if let Some(column) = column {
-                let name = format!("c{}.{}", column.table_number, quoted(&column.column.name));
-                let _ = write!(
-                    cases,
-                    " when {name} is not null then {}",
-                    values(column.column.kind, &name)
-                );
-            }
-        }
-        pairs.push(format!("{}, case{cases} end", literal(&one.column.property)));
-    }
-    let objects: Vec<String> = pairs
-        .chunks(PAIRS)
-        .map(|pairs| format!("jsonb_strip_nulls(jsonb_build_object({})) || ", pairs.join(", ")))
+/// All properties of each profile as they came, whatever `properties` leaves out of them. Of two tables, the later one has the array.
+fn json(tables: usize) -> String {
+    let objects: Vec<String> = (1..=tables)
+        .map(|number| format!("sync.profile_columns_json(c{number}) || "))
         .collect();
     format!(
         "create or replace view blueconic.profiles_json as select p.id, {}p.properties as properties from blueconic.profiles as p{}",
         objects.concat(),
         joins(1, tables, "p")
     )
+}
+
+/// A function from a row of a table to its properties as JSON. Another column changes the function and not the view.
+fn json_of_table(number: usize, columns: &[CatalogueColumn]) -> String {
+    // Of several columns of one form, the oldest is read.
+    let is_read = |one: &&CatalogueColumn| {
+        let alike = |other: &&CatalogueColumn| {
+            other.column.property == one.column.property && other.column.is_all == one.column.is_all
+        };
+        columns.iter().find(alike).map(|oldest| oldest.place) == Some(one.place)
+    };
+    let own: Vec<&CatalogueColumn> = columns
+        .iter()
+        .filter(|one| one.table_number == number)
+        .filter(is_read)
+        .collect();
+    let pair = |(place, one): (usize, &&CatalogueColumn)| {
+        let same = |other: &&&CatalogueColumn| other.column.property == one.column.property;
+        if own[..place].iter().any(|other| same(&other)) {
+            return None;
+        }
+        let mut forms: Vec<&&CatalogueColumn> = own.iter().filter(same).collect();
+        forms.sort_by_key(|form| !form.column.is_all);
+        let cases: Vec<String> = forms.into_iter().map(|form| case(form)).collect();
+        Some(format!(
+            "{}, case{} end",
+            literal(&one.column.property),
+            cases.concat()
+        ))
+    };
+    let pairs: Vec<String> = own.iter().enumerate().filter_map(pair).collect();
+    let objects: Vec<String> = pairs
+        .chunks(PAIRS)
+        .map(|pairs| format!("jsonb_strip_nulls(jsonb_build_object({}))", pairs.join(", ")))
+        .collect();
+    let value = if objects.is_empty() {
+        "'{}'::jsonb".to_owned()
+    } else {
+        objects.join(" || ")
+    };
+    format!(
+        "create or replace function sync.profile_columns_json(c {}) returns jsonb
+         language sql stable parallel safe return {value}",
+        table_name(number)
+    )
+}
+
+/// The array of a property's values where its column holds any.
+fn case(form: &CatalogueColumn) -> String {
+    let name = format!("(c).{}", quoted(&form.column.name));
+    let values = if form.column.is_all {
+        all_values(form.column.kind, &name)
+    } else {
+        one_value(form.column.kind, &name)
+    };
+    format!(" when {name} is not null then {values}")
 }
 
 fn one_value(kind: ValueKind, name: &str) -> String {
@@ -150,7 +179,7 @@ fn shown(kind: ValueKind, value: &str) -> String {
 
 /// The function that deletes profiles from all tables.
 fn delete(tables: usize) -> String {
-    let mut body = String::new();
+    let mut body = format!("delete from {IDENTIFIERS} as stored where stored.profile_id = any ($1);\n");
     for number in (2..=tables).rev() {
         let _ = writeln!(
             body,

@@ -15,6 +15,9 @@ use super::draft::{CompleteProfile, ReadProperty, Text, head, jsonb_order};
 /// The most digits of a date in milliseconds.
 const MOST_MILLISECONDS: usize = 14;
 
+/// The longest value that is an identifier, in bytes: it has to fit into an entry of an index.
+const LONGEST_IDENTIFIER: usize = 600;
+
 /// Writes the typed columns of profiles. Its buffers are reused for the next profile.
 #[derive(Debug)]
 pub(super) struct TypedColumns {
@@ -25,6 +28,8 @@ pub(super) struct TypedColumns {
     scratch: Rows,
     fields: Vec<Field>,
     problems: Vec<String>,
+    /// The identifiers of the current profile: their properties, by their places in `planned_identifiers`, and values.
+    identifiers: Vec<(usize, String)>,
     /// For each of the profile's properties: whether its columns hold exactly what came.
     is_held: Vec<bool>,
 }
@@ -34,6 +39,8 @@ struct PlannedProperty {
     head: u64,
     id: String,
     columns: Vec<PlannedColumn>,
+    /// Its place among the properties whose values are identifiers.
+    identifier: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -67,6 +74,7 @@ impl TypedColumns {
                     head: head(column.property.as_bytes()),
                     id: column.property.clone(),
                     columns: Vec::new(),
+                    identifier: columns.identifiers.binary_search(&column.property).ok(),
                 });
             }
             let Some(property) = planned.last_mut() else {
@@ -88,6 +96,7 @@ impl TypedColumns {
             scratch: Rows::default(),
             fields: Vec::new(),
             problems: Vec::new(),
+            identifiers: Vec::new(),
             is_held: Vec::new(),
         }
     }
@@ -102,6 +111,7 @@ impl TypedColumns {
         self.scratch.truncate(0);
         self.fields.clear();
         self.problems.clear();
+        self.identifiers.clear();
         self.is_held.clear();
         let mut out = self.scratch.row(b"", None, 0);
         let mut planned = self.planned.as_slice();
@@ -139,6 +149,15 @@ impl TypedColumns {
                 }
             }
             self.is_held.push(is_held);
+            if let Some(place) = planned.identifier {
+                for value in property.values.iter().flatten() {
+                    let mut meant = String::new();
+                    let value = profile.content(*value, &mut meant);
+                    if (1..=LONGEST_IDENTIFIER).contains(&value.len()) {
+                        self.identifiers.push((place, value.to_owned()));
+                    }
+                }
+            }
         }
         self.fields
             .sort_unstable_by_key(|field| (field.table, field.place));
@@ -147,7 +166,7 @@ impl TypedColumns {
         &self.is_held
     }
 
-    /// Writes what was read last beside the profile's row: a tuple for each table.
+    /// Writes what was read last beside the profile's row: a tuple for each table, and one of identifiers if there are any.
     pub(super) fn write(&self, profile: &CompleteProfile<'_>, id: &str, row: &mut RowWriter<'_>) {
         let mut fields = self.fields.as_slice();
         let encoded = self.scratch.last_since(0);
@@ -175,6 +194,14 @@ impl TypedColumns {
                 written = field.place + 1;
             }
             row.nulls(columns.len() - written);
+        }
+        let properties = &self.columns.identifiers;
+        if !properties.is_empty() {
+            let own = self.identifiers.iter();
+            row.beside(3)
+                .text(id)
+                .text_array_of(own.clone().map(|(place, _)| properties[*place].as_str()))
+                .text_array_of(own.map(|(_, value)| value.as_str()));
         }
     }
 }
