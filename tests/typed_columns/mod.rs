@@ -1,5 +1,6 @@
 //! Typed columns of profile properties: what they hold, how they follow the catalogue, and with whom they leave.
 
+mod beside;
 mod catalogue;
 #[cfg(feature = "failpoints")]
 mod killed;
