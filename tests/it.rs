@@ -46,6 +46,7 @@ mod ledger;
 mod listings_in_the_wild;
 mod lists_of_parents;
 mod lists_of_urls;
+mod members_of_segments;
 mod merges_are_guarded;
 mod modification_dates_go_back;
 mod no_id_in_the_log;

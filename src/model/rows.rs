@@ -523,19 +523,40 @@ pub fn timestamp(time: Time) -> i64 {
 
 /// The `timestamptz` in the field at this index of an encoded tuple; none if it is null.
 pub fn timestamp_at(tuple: &[u8], index: usize) -> Option<Time> {
-    let mut rest = tuple.get(2..)?;
-    for place in 0..=index {
-        let (length, fields) = rest.split_first_chunk::<4>()?;
-        let length = usize::try_from(i32::from_be_bytes(*length)).ok();
-        let (field, after) = fields.split_at_checked(length.unwrap_or(0))?;
-        if place == index {
-            length?;
-            let micros = i64::from_be_bytes(field.try_into().ok()?);
-            return Time::from_timestamp_micros(micros.checked_add(POSTGRES_EPOCH_MICROS)?);
-        }
+    let micros = i64::from_be_bytes(field_at(tuple, index)?.try_into().ok()?);
+    Time::from_timestamp_micros(micros.checked_add(POSTGRES_EPOCH_MICROS)?)
+}
+
+/// The texts in the array at this index of an encoded tuple, as bytes; none if it is null or empty.
+pub fn texts_at(tuple: &[u8], index: usize) -> impl Iterator<Item = &[u8]> {
+    // The number of dimensions, whether there are nulls, the type, and of the one dimension its length and lower bound.
+    const HEAD: usize = 20;
+    let array = field_at(tuple, index).unwrap_or_default();
+    let mut rest = array.get(HEAD..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (text, after) = first_field(rest)?;
         rest = after;
+        Some(text.unwrap_or_default())
+    })
+}
+
+/// The bytes of the field at this index of an encoded tuple; none if it is null.
+fn field_at(tuple: &[u8], index: usize) -> Option<&[u8]> {
+    let mut rest = tuple.get(2..)?;
+    for _ in 0..index {
+        (_, rest) = first_field(rest)?;
     }
-    None
+    first_field(rest)?.0
+}
+
+/// The first field, none if it is null, and what follows it.
+fn first_field(fields: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, fields) = fields.split_first_chunk::<4>()?;
+    let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+        return Some((None, fields));
+    };
+    let (field, after) = fields.split_at_checked(length)?;
+    Some((Some(field), after))
 }
 
 /// A length in COPY's format. `limits.element_size` bounds elements far below two GiB.
@@ -563,6 +584,42 @@ mod tests {
         let tuple = rows.tuples().next().unwrap_or_default();
         assert_eq!([3, 4, 5].map(|index| timestamp_at(tuple, index)), times);
         assert_eq!([0, 1, 6].map(|index| timestamp_at(tuple, index)), [None; 3]);
+    }
+
+    #[test]
+    fn texts_are_found_in_an_encoded_tuple() {
+        let mut rows = Rows::default();
+        let mut row = rows.row(b"", None, 4);
+        row.text("a text").null().text_array(&["one", "", "three"]);
+        row.text_array::<&str>(&[]);
+        let tuple = rows.tuples().next().unwrap_or_default();
+        let texts = |index| texts_at(tuple, index).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(texts(2), [b"one".to_vec(), Vec::new(), b"three".to_vec()]);
+        assert_eq!([1, 3, 4].map(texts), [const { Vec::<Vec<u8>>::new() }; 3]);
+    }
+
+    #[test]
+    fn tuples_stand_beside_a_row_and_stay_with_it() {
+        let mut rows = Rows::default();
+        for (key, newer) in [("b", 2), ("a", 1), ("b", 1)] {
+            let mut row = rows.row(key.as_bytes(), Time::from_timestamp_millis(newer), 1);
+            row.text(key);
+            row.beside(1).text(&format!("{key}{newer}"));
+            row.beside(1).nulls(1);
+        }
+        rows.row(b"c", None, 1).text("c");
+        let mut more = Rows::default();
+        let mut row = more.row(b"d", None, 1);
+        row.text("d").beside(1).text("d0");
+        rows.append(more);
+        assert_eq!(rows.deduplicate(), 1);
+        let beside = |index| rows.tuples_beside(index).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let field = |text: &str| [&[0, 1, 0, 0, 0, 2], text.as_bytes()].concat();
+        assert_eq!(beside(0), [field("a1"), field("b2"), field("d0")]);
+        assert_eq!(beside(1).len(), 2);
+        assert_eq!(rows.tuples().count(), 4);
+        rows.retain(|key| key == b"d");
+        assert_eq!(rows.tuples_beside(0).count(), 1);
     }
 
     fn batch(rows: &[(&[u8], Option<i64>)]) -> Rows {

@@ -23,6 +23,7 @@ use crate::postgres::erasures::suppress;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::known::{self, LOOKING, LookedUp};
 use crate::postgres::known_in_memory::InMemory;
+use crate::postgres::memberships::KnownSegments;
 use crate::postgres::merge::Statements;
 use crate::postgres::partitions::KnownPartitions;
 use crate::postgres::profiles::{Contents, MergeContext};
@@ -70,6 +71,8 @@ pub struct PostgresLoader {
     in_memory: Option<Arc<InMemory>>,
     /// The partitions that are there.
     partitions: KnownPartitions,
+    /// The segments that are known to be recorded.
+    segments: KnownSegments,
     /// The statements for typed columns; none before the first batch that has any.
     columns: Option<ColumnStatements>,
 }
@@ -121,6 +124,7 @@ impl PostgresLoader {
             quota,
             in_memory,
             partitions: KnownPartitions::new(),
+            segments: KnownSegments::of(table),
             columns: None,
         })
     }
@@ -346,6 +350,7 @@ impl PostgresLoader {
                 merge_plainly(&mut transaction, batch, context, &mut changes).await?
             }
         };
+        self.segments.record(&mut transaction, &batch.rows).await?;
         self.taken = removals::take(&mut transaction, loading, written).await?;
         let admitted = &batch.rejects[..stored_rejects.min(batch.rejects.len())];
         rejects::record(&mut transaction, &self.lease, admitted, opening.now).await?;
@@ -362,6 +367,7 @@ impl PostgresLoader {
         changes.record(&mut transaction, opening.now).await?;
         leases::assert(&mut transaction, &self.lease).await?;
         boundary::cross("load", "committing a batch", transaction.commit()).await?;
+        self.segments.are_stored();
         Ok(written)
     }
 }

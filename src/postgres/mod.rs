@@ -31,6 +31,7 @@ mod leaving;
 mod load_lock;
 mod load_opening;
 pub mod loader;
+mod memberships;
 mod merge;
 pub mod migrate;
 mod missing;

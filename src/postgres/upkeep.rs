@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::model::table::Table;
+use crate::model::table::{Merge, Table};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::waits::WaitLimit;
@@ -126,12 +126,34 @@ async fn index(connection: &mut PgConnection, build: Build) -> Result<Made, Erro
 const STATISTICS_ARE_OLD: &str = "
 select coalesce(greatest(last_analyze, last_autoanalyze) is null
   or n_mod_since_analyze > 50 + n_live_tup / 10, true)
-from pg_stat_user_tables where relid = to_regclass('blueconic.' || quote_ident($1))";
+from pg_stat_user_tables where relid = to_regclass($1)";
 
-/// Refreshes old statistics. Returns a sentence if the work is postponed.
-pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Result<Option<String>, Error> {
+/// The tables that loads of a table fill besides it and its children: of profiles the typed columns, the identifiers, and the segments.
+pub(crate) async fn beside(mut session: WatchedConnection, table: &Table) -> Result<Vec<String>, Error> {
+    if table.merge != Merge::Profile {
+        return Ok(Vec::new());
+    }
     let watch = session.work();
-    let work = analyze(&mut session, table);
+    let reading = sqlx::query_scalar!(
+        r#"select format('%I.%I', s.nspname, c.relname) as "name!"
+           from pg_class as c join pg_namespace as s on s.oid = c.relnamespace
+           where c.relkind = 'r' and (
+             (s.nspname = 'blueconic' and (c.relname ~ '^profile_columns_[0-9]+$' or c.relname = 'profile_identifiers'))
+             or (s.nspname = 'sync' and c.relname = 'segment_ids')
+           )
+           order by 1"#
+    )
+    .fetch_all(&mut *session);
+    let names = async { reading.await.doing(REFRESHING) };
+    let names = watch.wait(REFRESHING, WaitLimit::Short, names).await?;
+    session.rest();
+    Ok(names)
+}
+
+/// Refreshes old statistics of a table, by its quoted name with its schema. Returns a sentence if the work is postponed.
+pub(crate) async fn refresh(mut session: WatchedConnection, relation: &str) -> Result<Option<String>, Error> {
+    let watch = session.work();
+    let work = analyze(&mut session, relation);
     match watch.wait(REFRESHING, WaitLimit::None, work).await {
         Ok(()) => {
             session.rest();
@@ -139,7 +161,7 @@ pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Re
         }
         Err(error) if error.is_lock_not_had() => Ok(Some(format!(
             "the planner's statistics of `{}` are postponed until autovacuum or a later run makes them: {error}",
-            table.name
+            relation.replace('"', "")
         ))),
         Err(error) => Err(error),
     }
@@ -147,9 +169,9 @@ pub(crate) async fn refresh(mut session: WatchedConnection, table: &Table) -> Re
 
 /// Runs `analyze` with a tenth of the usual sample, which suffices until autovacuum runs. The usual sample of wide rows takes
 /// longer than a walk without changes, and is the whole table at some ten thousand pages.
-async fn analyze(connection: &mut PgConnection, table: &Table) -> Result<(), Error> {
+async fn analyze(connection: &mut PgConnection, relation: &str) -> Result<(), Error> {
     let old: Option<bool> = sqlx::query_scalar(STATISTICS_ARE_OLD)
-        .bind(table.name)
+        .bind(relation)
         .fetch_optional(&mut *connection)
         .await
         .doing(REFRESHING)?;
@@ -165,7 +187,7 @@ async fn analyze(connection: &mut PgConnection, table: &Table) -> Result<(), Err
     .fetch_one(&mut *transaction)
     .await
     .doing(REFRESHING)?;
-    sqlx::query(AssertSqlSafe(format!("analyze blueconic.\"{}\"", table.name)))
+    sqlx::query(AssertSqlSafe(format!("analyze {relation}")))
         .execute(&mut *transaction)
         .await
         .doing(REFRESHING)?;

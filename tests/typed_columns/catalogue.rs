@@ -1,6 +1,8 @@
 //! Typed columns follow the catalogue of properties: what comes, goes, is renamed or gets another type. Nothing that depends on the views
 //! breaks, and queries wait for no change.
 
+use blueconic_sync::model::ports::ColumnStore as _;
+use blueconic_sync::model::property_columns::WantedColumns;
 use serde_json::json;
 
 use super::Scene;
@@ -131,4 +133,65 @@ async fn a_reader_in_the_way_delays_the_change_and_not_the_run() {
             .await,
         ["p12", "q34"]
     );
+}
+
+/// So many changes of the catalogue, one after another.
+const CHANGES: usize = 1_000;
+
+/// Properties come, go, come back, are renamed and get other types. Readers have a view of their own over the first ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_changes_of_the_catalogue_break_nothing() {
+    let scene = Scene::new().await;
+    for id in ["first", "second"] {
+        scene.lists(id, "None", "LATEST").await;
+    }
+    scene.put(
+        "p",
+        &json!({"first": ["1"], "second": ["x"], "p7": ["7"], "p8": ["8"]}),
+    );
+    scene.walk().await;
+    scene
+        .database
+        .run("create view public.report as select id, first, second from blueconic.profiles_wide")
+        .await;
+    let wanted = WantedColumns {
+        are_on: true,
+        properties: Vec::new(),
+        stores_rest: false,
+    };
+    let kinds = ["None", "RANGE", "DECIMAL", "DATETIME"];
+    for number in 0..CHANGES {
+        let id = format!("p{}", number % 400);
+        let change = match number % 5 {
+            0 | 1 => format!(
+                "insert into blueconic.profile_properties (id, synced_at) values ('{id}', now()) on conflict do nothing"
+            ),
+            2 => format!(
+                "insert into blueconic.profile_properties (id, filter_type, merge_strategy, synced_at)
+                 values ('{id}', '{0}', 'BOTH', now()) on conflict (id) do update set filter_type = '{0}'",
+                kinds[number / 5 % kinds.len()]
+            ),
+            3 => format!(
+                "update blueconic.profile_properties set name = 'name {number}' where id = 'p{}'",
+                number % 100
+            ),
+            _ => format!(
+                "delete from blueconic.profile_properties where id = 'p{}'",
+                number % 50
+            ),
+        };
+        scene.database.run(&change).await;
+        let brought = scene.app.store.bring_columns(&wanted).await.unwrap();
+        assert_eq!(brought.postponed, None);
+        assert!(brought.columns.is_some());
+    }
+    scene.walk().await;
+    let report = "select concat_ws('|', id, first, second) from public.report";
+    assert_eq!(scene.texts(report).await, ["p|1|x"]);
+    let most: i64 = scene
+        .database
+        .one("select max(c) from (select count(*) as c from sync.property_columns group by table_number) as tables")
+        .await;
+    assert!((100..=300).contains(&most), "{most}");
+    assert_eq!(scene.database.count("blueconic.profiles_wide").await, 1);
 }

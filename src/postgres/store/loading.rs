@@ -10,6 +10,7 @@ use crate::model::walk::Walk;
 use crate::postgres::hash_reading;
 use crate::postgres::loader::PostgresLoader;
 use crate::postgres::pool::Pools;
+use crate::postgres::sql::relation;
 use crate::postgres::upkeep::{self, Build};
 use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
@@ -70,9 +71,11 @@ impl LoadStore for PostgresStore {
     async fn after_full_walk(&self, table: &'static Table, loaded: Option<u64>) -> Outcome<Vec<String>> {
         let mut put_off = self.index(table, Build::after(loaded)).await?;
         let children = table.read_children().map(|child| child.table);
-        for table in std::iter::once(table).chain(children) {
+        let mut names: Vec<String> = std::iter::once(table).chain(children).map(relation).collect();
+        names.extend(upkeep::beside(self.watched(upkeep::REFRESHING).await?, table).await?);
+        for name in names {
             let session = self.watched(upkeep::REFRESHING).await?;
-            put_off.extend(upkeep::refresh(session, table).await?);
+            put_off.extend(upkeep::refresh(session, &name).await?);
         }
         Ok(put_off)
     }
