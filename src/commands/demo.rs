@@ -47,9 +47,8 @@ from blueconic.segments as s order by s.name limit 9",
     ),
     (
         "Who are the most frequent visitors?",
-        "select id, properties->'email'->>0 as email, (properties->'visits'->>0)::int as visits,
-       modified_at::timestamptz(0), cardinality(segment_ids) as segments
-from blueconic.profiles order by visits desc nulls last, id limit 5",
+        "select id, email, visits, modified_at::timestamptz(0)
+from blueconic.profiles_wide order by visits desc nulls last, id limit 5",
     ),
     (
         "What do people do in BlueConic?",
