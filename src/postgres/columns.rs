@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -30,11 +30,11 @@ const CHANGING: &str = "changing the typed columns";
 /// How long one attempt waits for the lock on a table or a view. A query that comes meanwhile waits behind it.
 const TRY: &str = "50ms";
 /// How long the change waits for loads that are under way.
-const LOADS: &str = "20s";
+const LOADS: &str = "5s";
 /// The pause between two attempts, in which queries proceed.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often it is tried in one run.
-const TRIES: u32 = 20;
+/// How long it is tried in one run.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The stored state.
 struct Stored {
@@ -70,7 +70,7 @@ impl Stored {
 
 /// Brings the typed columns in line with the stored catalogue of properties.
 pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns) -> Result<Brought, Error> {
-    let mut tries = 0;
+    let began = Instant::now();
     loop {
         let stored = read(connection).await?;
         if !wanted.are_on && !stored.is_on {
@@ -90,15 +90,14 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
         }
         match change(connection, &stored, &plan, wanted).await {
             Ok(()) => {}
-            Err(error) if error.is_lock_not_had() && tries < TRIES => {
-                tries += 1;
+            Err(error) if error.is_lock_not_had() && began.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) if error.is_lock_not_had() => {
                 return Ok(Brought {
                     columns: (wanted.are_on && stored.is_on).then(|| stored.columns()),
                     postponed: Some(format!(
-                        "the typed columns could not be changed, since queries hold locks on them; the next run tries again: {error}"
+                        "the typed columns could not be changed, since others hold locks on them; the next run tries again: {error}"
                     )),
                 });
             }

@@ -111,8 +111,10 @@ pub(crate) async fn write(
     rows: &Rows,
 ) -> Result<(), Error> {
     let sql = ColumnStatements::of(columns);
-    sql.prepare(connection).await?;
-    sql.stage(connection, rows).await?;
+    if !rows.is_empty() {
+        sql.prepare(connection).await?;
+        sql.stage(connection, rows).await?;
+    }
     let ids: Vec<&str> = range.profiles.iter().map(|one| one.id.as_str()).collect();
     let contents: Vec<&[u8]> = range.profiles.iter().map(|one| one.content.as_slice()).collect();
     let mut transaction = connection.begin().await.doing(FILLING)?;
@@ -142,8 +144,13 @@ pub(crate) async fn write(
     .await
     .doing(FILLING)?;
     let same: Vec<&str> = same.iter().map(String::as_str).collect();
-    sql.merge(&mut transaction, &same, opened.now).await?;
+    if !same.is_empty() {
+        sql.merge(&mut transaction, &same, opened.now).await?;
+    }
     leases::assert(&mut transaction, lease).await?;
     boundary::cross("columns/fill", FILLING, transaction.commit()).await?;
-    sql.drop(connection).await
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sql.clear(connection, true).await
 }

@@ -61,13 +61,17 @@ async fn fill_all<S: Source, T: Store>(
     with: &WithColumns,
     columns: &PropertyColumns,
 ) -> Outcome<()> {
-    let mut filled = 0;
+    let (mut filled, mut is_told) = (0, false);
     loop {
         let _waiting = context.progress.waiting();
         let next = context.store.range_to_fill(columns);
         let Some(range) = context.stop.or(next).await? else {
             break;
         };
+        if !std::mem::replace(&mut is_told, true) && range.until.is_some() {
+            let sentence = "typed columns of profiles that were stored before are being filled";
+            context.progress.notice(sentence);
+        }
         let rows = with.resource.rows_of_stored(&range.profiles)?;
         let write = context.store.fill_columns(context.lease, columns, &range, &rows);
         context.stop.or(write).await?;
