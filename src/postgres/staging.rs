@@ -11,22 +11,27 @@ use crate::postgres::merge::Statements;
 /// Creates the staging tables, or empties those of an earlier loader on this connection.
 pub(crate) async fn prepare(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
     for one in sql.and_children() {
-        prepare_one(connection, one).await?;
+        prepare_one(connection, &one.staging_name, &one.create_staging).await?;
     }
     Ok(())
 }
 
-async fn prepare_one(connection: &mut PgConnection, sql: &Statements) -> Result<(), Error> {
+/// Creates a staging table by its name, or empties it.
+pub(crate) async fn prepare_one(
+    connection: &mut PgConnection,
+    name: &str,
+    create: &str,
+) -> Result<(), Error> {
     const DOING: &str = "making the staging table";
     let exists = sqlx::query_scalar::<_, bool>("select to_regclass($1) is not null")
-        .bind(&sql.staging_name)
+        .bind(name)
         .fetch_one(&mut *connection)
         .await
         .doing(DOING)?;
     if exists {
-        return run(connection, &sql.empty_staging).await;
+        return run(connection, &format!("truncate {name}")).await;
     }
-    sqlx::query(AssertSqlSafe(sql.create_staging.as_str()))
+    sqlx::query(AssertSqlSafe(create))
         .execute(connection)
         .await
         .doing(DOING)?;
@@ -74,7 +79,8 @@ pub(crate) async fn clear(
     Ok(())
 }
 
-async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Error> {
+/// Runs a statement over staging tables.
+pub(crate) async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Error> {
     sqlx::query(AssertSqlSafe(statement))
         .execute(connection)
         .await

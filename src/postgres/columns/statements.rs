@@ -10,6 +10,7 @@ use crate::model::rows::Rows;
 use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::sql::{SYNCED_AT, quoted};
+use crate::postgres::staging;
 
 const STAGING: &str = "staging typed columns";
 const WRITING: &str = "writing typed columns";
@@ -111,17 +112,7 @@ impl ColumnStatements {
             (name, format!("create temporary table {name} ({columns})"))
         });
         for (name, create) in tables.chain(identifiers) {
-            let exists = sqlx::query_scalar::<_, bool>("select to_regclass($1) is not null")
-                .bind(name)
-                .fetch_one(&mut *connection)
-                .await
-                .doing(STAGING)?;
-            let statement = if exists {
-                format!("truncate {name}")
-            } else {
-                create
-            };
-            run(connection, statement).await?;
+            staging::prepare_one(connection, name, &create).await?;
         }
         Ok(())
     }
@@ -134,7 +125,7 @@ impl ColumnStatements {
     /// Drops the staging tables: another version takes their place.
     pub(crate) async fn drop(&self, connection: &mut PgConnection) -> Result<(), Error> {
         for name in self.staging_names() {
-            run(connection, format!("drop table if exists {name}")).await?;
+            staging::run(connection, &format!("drop table if exists {name}")).await?;
         }
         Ok(())
     }
@@ -143,7 +134,7 @@ impl ColumnStatements {
     pub(crate) async fn clear(&self, connection: &mut PgConnection, all: bool) -> Result<(), Error> {
         let how = if all { "truncate" } else { "delete from" };
         for name in self.staging_names() {
-            run(connection, format!("{how} {name}")).await?;
+            staging::run(connection, &format!("{how} {name}")).await?;
         }
         Ok(())
     }
@@ -241,16 +232,8 @@ impl ColumnStatements {
             .execute(&mut *connection)
             .await
             .doing(WRITING)?;
-        run(connection, format!("delete from {name}")).await
+        staging::run(connection, &format!("delete from {name}")).await
     }
-}
-
-async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Error> {
-    sqlx::query(AssertSqlSafe(statement))
-        .execute(connection)
-        .await
-        .doing(STAGING)?;
-    Ok(())
 }
 
 /// What a load does with typed columns.
