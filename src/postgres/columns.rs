@@ -81,8 +81,8 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
         if !stored.is_on && stored.columns.is_empty() && plan.is_empty() {
             return Ok(Brought::default());
         }
-        let has_rest = stored.has_rest || !wanted.stores_rest;
-        if wanted.are_on && stored.is_on && plan.is_empty() && has_rest {
+        let knows_rest = stored.has_rest || !wanted.stores_rest;
+        if wanted.are_on && stored.is_on && plan.is_empty() && knows_rest {
             return Ok(Brought {
                 columns: Some(stored.columns()),
                 postponed: None,

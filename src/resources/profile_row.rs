@@ -15,7 +15,6 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::model::batch::{Batch, Known};
 use crate::model::children::{CHILDLESS, ChildHash, Parent};
-use crate::model::property_columns::PropertyColumns;
 use crate::model::table::{Child, Column, ColumnKind, Merge, Table};
 
 use super::child_rows::ChildPlans;
@@ -28,6 +27,7 @@ use crate::json::bitmap::Bitmap;
 use draft::{CompleteProfile, Draft, jsonb_order};
 pub(super) use loose::segment_ids;
 pub(super) use stored::rows_of_stored;
+pub(super) use typed::ColumnPlan;
 use typed::TypedColumns;
 
 /// The columns of the table of profiles.
@@ -188,10 +188,10 @@ impl ProfileRows {
     }
 
     /// The same with typed columns. With `stores_rest`, `properties` leaves out what they hold exactly as it came.
-    pub(super) fn with_columns(self, columns: Option<Arc<PropertyColumns>>, stores_rest: bool) -> Self {
+    pub(super) fn with_columns(self, plan: Option<Arc<ColumnPlan>>, stores_rest: bool) -> Self {
         Self {
-            stores_rest: stores_rest && columns.is_some(),
-            typed: columns.map(TypedColumns::new),
+            stores_rest: stores_rest && plan.is_some(),
+            typed: plan.map(TypedColumns::new),
             ..self
         }
     }

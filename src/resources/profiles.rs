@@ -23,7 +23,7 @@ use crate::model::verdict::Verdict;
 use super::fields::Fields;
 use super::identity;
 use super::lists::SEGMENTS;
-use super::profile_row::{self, HashSeeds, ProfileRows, ReadChildren};
+use super::profile_row::{self, ColumnPlan, HashSeeds, ProfileRows, ReadChildren};
 use super::reject;
 use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
@@ -80,7 +80,7 @@ pub(super) struct Profiles {
     /// Whether `properties` leaves out what typed columns hold.
     stores_rest: bool,
     /// The typed columns of the current run.
-    columns: Option<Arc<PropertyColumns>>,
+    columns: Option<Arc<ColumnPlan>>,
 }
 
 impl Profiles {
@@ -277,14 +277,14 @@ impl Walkable for Profiles {
 
     fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable> {
         Arc::new(Self {
-            columns,
+            columns: columns.map(|columns| Arc::new(ColumnPlan::new(columns))),
             ..self.clone()
         })
     }
 
     fn rows_of_stored(&self, profiles: &[StoredProfile]) -> Outcome<Rows> {
         match &self.columns {
-            Some(columns) => profile_row::rows_of_stored(columns, profiles),
+            Some(plan) => profile_row::rows_of_stored(plan, profiles),
             None => Ok(Rows::default()),
         }
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::property_columns::{PropertyColumns, StoredProfile};
+use crate::model::property_columns::StoredProfile;
 use crate::model::rows::Rows;
 
 use super::draft::Draft;
-use super::typed::TypedColumns;
+use super::typed::{ColumnPlan, TypedColumns};
 
 /// Rows without a field, with the typed columns of each profile beside them.
 pub(in crate::resources) fn rows_of_stored(
-    columns: &Arc<PropertyColumns>,
+    plan: &Arc<ColumnPlan>,
     profiles: &[StoredProfile],
 ) -> Outcome<Rows> {
-    let mut typed = TypedColumns::new(Arc::clone(columns));
+    let mut typed = TypedColumns::new(Arc::clone(plan));
     let (mut rows, mut draft) = (Rows::default(), Draft::default());
     for profile in profiles {
         draft.clear();

@@ -18,12 +18,18 @@ const MOST_MILLISECONDS: usize = 14;
 /// The longest value that is an identifier, in bytes: it has to fit into an entry of an index.
 const LONGEST_IDENTIFIER: usize = 600;
 
-/// Writes the typed columns of profiles. Its buffers are reused for the next profile.
+/// Where the values of each property go, found once for all decoders of a run.
 #[derive(Debug)]
-pub(super) struct TypedColumns {
+pub(in crate::resources) struct ColumnPlan {
     columns: Arc<PropertyColumns>,
     /// The properties that have columns, in the order of their ids ([`jsonb_order`]).
     planned: Vec<PlannedProperty>,
+}
+
+/// Writes the typed columns of profiles. Its buffers are reused for the next profile.
+#[derive(Debug)]
+pub(super) struct TypedColumns {
+    plan: Arc<ColumnPlan>,
     /// One row with the fields of the current profile, encoded one after another.
     scratch: Rows,
     fields: Vec<Field>,
@@ -62,8 +68,9 @@ struct Field {
     end: usize,
 }
 
-impl TypedColumns {
-    pub(super) fn new(columns: Arc<PropertyColumns>) -> Self {
+impl ColumnPlan {
+    /// The plan for these columns.
+    pub(in crate::resources) fn new(columns: Arc<PropertyColumns>) -> Self {
         let mut planned: Vec<PlannedProperty> = Vec::new();
         let mut sorted: Vec<_> = columns.all().collect();
         sorted
@@ -90,9 +97,14 @@ impl TypedColumns {
                 is_read_back,
             });
         }
+        Self { columns, planned }
+    }
+}
+
+impl TypedColumns {
+    pub(super) fn new(plan: Arc<ColumnPlan>) -> Self {
         Self {
-            columns,
-            planned,
+            plan,
             scratch: Rows::default(),
             fields: Vec::new(),
             problems: Vec::new(),
@@ -103,7 +115,7 @@ impl TypedColumns {
 
     /// The columns that it writes.
     pub(super) fn columns(&self) -> &Arc<PropertyColumns> {
-        &self.columns
+        &self.plan.columns
     }
 
     /// Reads the values of a profile. Returns which of its properties, in their order, the columns hold exactly as they came.
@@ -114,7 +126,7 @@ impl TypedColumns {
         self.identifiers.clear();
         self.is_held.clear();
         let mut out = self.scratch.row(b"", None, 0);
-        let mut planned = self.planned.as_slice();
+        let mut planned = self.plan.planned.as_slice();
         for property in profile.properties() {
             // Both are in the same order.
             let found = planned.binary_search_by(|planned| {
@@ -170,7 +182,7 @@ impl TypedColumns {
     pub(super) fn write(&self, profile: &CompleteProfile<'_>, id: &str, row: &mut RowWriter<'_>) {
         let mut fields = self.fields.as_slice();
         let encoded = self.scratch.last_since(0);
-        for (table, columns) in self.columns.tables.iter().enumerate() {
+        for (table, columns) in self.plan.columns.tables.iter().enumerate() {
             let fixed = if table == 0 { FIXED_COLUMNS.len() } else { 1 };
             row.beside(u16::try_from(fixed + columns.len()).unwrap_or(u16::MAX));
             row.text(id);
@@ -195,7 +207,7 @@ impl TypedColumns {
             }
             row.nulls(columns.len() - written);
         }
-        let properties = &self.columns.identifiers;
+        let properties = &self.plan.columns.identifiers;
         if !properties.is_empty() {
             let own = self.identifiers.iter();
             row.beside(3)
