@@ -51,6 +51,7 @@ impl Stored {
         let tables = self.columns.iter().map(|one| one.table_number).max().unwrap_or(1);
         let mut columns = PropertyColumns {
             version: self.version,
+            has_rest: self.has_rest,
             tables: vec![Vec::new(); tables],
             identifiers: Vec::new(),
         };
@@ -177,6 +178,20 @@ async fn reserved(connection: &mut PgConnection) -> Result<HashSet<String>, Erro
     Ok(words.into_iter().collect())
 }
 
+/// The tables of typed columns, by their quoted names with their schema.
+pub(crate) async fn tables(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar!(
+        r#"select format('%I.%I', s.nspname, c.relname) as "name!"
+           from pg_class as c join pg_namespace as s on s.oid = c.relnamespace
+           where c.relkind = 'r' and s.nspname = 'blueconic'
+             and (c.relname ~ '^profile_columns_[0-9]+$' or c.relname = 'profile_identifiers')
+           order by 1"#
+    )
+    .fetch_all(connection)
+    .await
+    .doing(READING)
+}
+
 /// Changes the columns in one transaction, while no load is under way.
 async fn change(
     connection: &mut PgConnection,
@@ -189,9 +204,8 @@ async fn change(
     wait_for_loads(&mut transaction).await?;
     wait_at_most(&mut transaction, TRY).await?;
     let is_as_read = sqlx::query_scalar!(
-        r#"select version = $1 and is_on = $2 as "is_as_read!" from sync.column_layout for update"#,
-        stored.version,
-        stored.is_on
+        r#"select version = $1 as "is_as_read!" from sync.column_layout for update"#,
+        stored.version
     )
     .fetch_one(&mut *transaction)
     .await

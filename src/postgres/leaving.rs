@@ -58,8 +58,8 @@ impl Place {
     }
 }
 
-/// The tables of typed columns, whose number grows: a function of the database deletes from all of them.
-const TYPED_COLUMNS: &str = "blueconic.profile_columns";
+/// The first table of typed columns. Their number grows: a function of the database deletes from all of them.
+const TYPED_COLUMNS: &str = "blueconic.profile_columns_1";
 
 /// What leaves with a row of a table, the row itself first.
 pub(crate) fn leaves(table: &Table) -> Vec<Place> {

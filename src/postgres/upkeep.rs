@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::model::table::{Merge, Table};
 use crate::postgres::boundary;
+use crate::postgres::columns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
@@ -134,19 +135,10 @@ pub(crate) async fn beside(mut session: WatchedConnection, table: &Table) -> Res
         return Ok(Vec::new());
     }
     let watch = session.work();
-    let reading = sqlx::query_scalar!(
-        r#"select format('%I.%I', s.nspname, c.relname) as "name!"
-           from pg_class as c join pg_namespace as s on s.oid = c.relnamespace
-           where c.relkind = 'r' and (
-             (s.nspname = 'blueconic' and (c.relname ~ '^profile_columns_[0-9]+$' or c.relname = 'profile_identifiers'))
-             or (s.nspname = 'sync' and c.relname = 'segment_ids')
-           )
-           order by 1"#
-    )
-    .fetch_all(&mut *session);
-    let names = async { reading.await.doing(REFRESHING) };
-    let names = watch.wait(REFRESHING, WaitLimit::Short, names).await?;
+    let reading = columns::tables(&mut session);
+    let mut names = watch.wait(REFRESHING, WaitLimit::Short, reading).await?;
     session.rest();
+    names.push("sync.segment_ids".to_owned());
     Ok(names)
 }
 

@@ -70,7 +70,7 @@ async fn those_of_an_erased_person_who_stays_away_until_the_erasure_is_lifted() 
             ("blueconic.profile_lifecycle_stages", 0),
             ("blueconic.consent_events", 0),
             ("blueconic.consent_history", 0),
-            ("blueconic.profile_columns", 0),
+            ("blueconic.profile_columns_1", 0),
             ("sync.child_hashes", 1),
         ]
     );

@@ -102,7 +102,7 @@ async fn those_of_an_erased_person_who_stays_away_until_the_erasure_is_lifted() 
         [
             ("blueconic.profiles", 1),
             ("blueconic.devices", 2),
-            ("blueconic.profile_columns", 0),
+            ("blueconic.profile_columns_1", 0),
             ("sync.child_hashes", 1),
             ("blueconic.profile_aliases", 0),
             ("blueconic.profile_tombstones", 0),

@@ -82,8 +82,9 @@ pub async fn erase(
             Err(error) => attempts.again(error).await?,
         }
     };
-    let touched = receipt.removed.iter().filter(|(_, rows)| *rows > 0);
-    let statistics = statistics::refresh(store, touched.map(|(table, _)| table.as_str())).await;
+    // Also where no row was removed now: a sample may hold rows that left with an earlier merge.
+    let named: Vec<&str> = receipt.removed.iter().map(|(table, _)| table.as_str()).collect();
+    let statistics = statistics::refresh(store, &named).await;
     Ok(Receipt {
         statistics,
         ..receipt

@@ -1,11 +1,13 @@
 //! Refreshes the planner's statistics after an erasure, since they hold samples of rows and readers can see them. This runs
 //! outside the erasure's transaction, which must not hold its lock for that long.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 
 use crate::postgres::boundary;
+use crate::postgres::columns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
@@ -15,8 +17,21 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Refreshes the statistics of these tables; false if that failed. The erasure holds in any case.
-pub(super) async fn refresh(store: &PostgresStore, tables: impl Iterator<Item = &str>) -> bool {
+/// Refreshes the statistics of these tables, by their names with their schemas, and of the tables of typed columns; false if
+/// that failed. The erasure holds in any case.
+pub(super) async fn refresh(store: &PostgresStore, tables: &[&str]) -> bool {
+    let typed = match typed_tables(store).await {
+        Ok(typed) => typed,
+        Err(error) => {
+            tracing::warn!(%error, "the planner's statistics of the typed columns could not be refreshed");
+            return false;
+        }
+    };
+    let tables: BTreeSet<&str> = tables
+        .iter()
+        .copied()
+        .chain(typed.iter().map(String::as_str))
+        .collect();
     let mut all = true;
     for table in tables {
         if let Err(error) = patiently(store, table).await {
@@ -25,6 +40,14 @@ pub(super) async fn refresh(store: &PostgresStore, tables: impl Iterator<Item = 
         }
     }
     all
+}
+
+async fn typed_tables(store: &PostgresStore) -> Result<Vec<String>, Error> {
+    let reading = async {
+        let mut connection = store.control().acquire().await.doing(DOING)?;
+        columns::tables(&mut connection).await
+    };
+    store.moment(DOING, reading).await
 }
 
 async fn patiently(store: &PostgresStore, table: &str) -> Result<(), Error> {
