@@ -19,6 +19,9 @@ pub const FIXED_COLUMNS: [(&str, &str); 6] = [
 pub struct PropertyColumns {
     /// Grows with each change.
     pub version: i64,
+    /// Whether the views put a profile's properties together from the columns and `profiles.properties`, which may so leave out what the
+    /// columns hold.
+    pub has_rest: bool,
     /// The columns of each table `profile_columns_N`, in order; N is the index plus one.
     pub tables: Vec<Vec<PropertyColumn>>,
     /// The properties whose values are written into `profile_identifiers`.

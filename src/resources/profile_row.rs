@@ -135,7 +135,7 @@ static TABLES: [Table; CHOICES] = {
 pub(super) static TABLE: Table = table(&CHILDREN[0]);
 
 /// The seeds of the hashes. They follow from the decoder's version and from every setting that changes what is stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct HashSeeds {
     /// The seed of the hash over an element; it also depends on the child tables.
     pub(super) source: u64,
@@ -190,7 +190,7 @@ impl ProfileRows {
     /// The same with typed columns. With `stores_rest`, `properties` leaves out what they hold exactly as it came.
     pub(super) fn with_columns(self, plan: Option<Arc<ColumnPlan>>, stores_rest: bool) -> Self {
         Self {
-            stores_rest: stores_rest && plan.is_some(),
+            stores_rest,
             typed: plan.map(TypedColumns::new),
             ..self
         }

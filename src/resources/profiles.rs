@@ -77,8 +77,8 @@ pub(super) struct Profiles {
     seeds: HashSeeds,
     /// Whether the settings want typed columns.
     are_typed: bool,
-    /// Whether `properties` leaves out what typed columns hold.
-    stores_rest: bool,
+    /// Whether the settings want `properties` without what typed columns hold.
+    wants_rest: bool,
     /// The typed columns of the current run.
     columns: Option<Arc<ColumnPlan>>,
 }
@@ -89,12 +89,6 @@ impl Profiles {
         let mut properties = settings.properties.clone();
         properties.sort_unstable();
         properties.dedup();
-        let stores_rest = settings.properties_json == PropertiesJson::Rest;
-        let mut fingerprint = format!("{DECODER_VERSION}\u{1f}{}", properties.join("\u{1f}"));
-        if stores_rest {
-            fingerprint.push_str("\u{1f}\u{1f}rest");
-        }
-        let seed = xxh3_64(fingerprint.as_bytes());
         let is_read = |expansion: Expansion| expansion == Expansion::WithProfiles;
         let read = ReadChildren {
             timelines: match settings.timeline_keep {
@@ -111,35 +105,60 @@ impl Profiles {
             read.table()
         };
         let event_count = is_read(settings.timeline).then_some(settings.timeline_count.get());
-        let seeds = HashSeeds {
-            // A changed child table means that every element is decoded again, while no row of a profile changes. So does another
-            // number of requested events, since it decides whether a timeline may be cut off.
-            source: if table.reads_children() {
-                let described = format!("{fingerprint}\u{1f}{}{event_count:?}", described(table));
-                xxh3_64(described.as_bytes())
-            } else {
-                seed
-            },
-            content: seed,
-        };
-        Self {
+        let profiles = Self {
             table,
             event_count,
             groups: read.groups,
             page_size: settings.page_size.get(),
             segment: settings.segment.clone(),
-            seeds,
+            seeds: HashSeeds::default(),
             properties,
             are_typed: settings.typed_columns,
-            stores_rest,
+            wants_rest: settings.properties_json == PropertiesJson::Rest,
             columns: None,
+        };
+        profiles.with_plan(None)
+    }
+
+    /// The same with these typed columns.
+    fn with_plan(mut self, columns: Option<Arc<ColumnPlan>>) -> Self {
+        self.columns = columns;
+        self.seeds = self.seeds();
+        self
+    }
+
+    /// Whether rows leave out what the typed columns hold: where that is wanted, and the views put both together.
+    fn stores_rest(&self) -> bool {
+        self.wants_rest && self.columns.as_ref().is_some_and(|plan| plan.has_rest())
+    }
+
+    fn seeds(&self) -> HashSeeds {
+        let mut fingerprint = format!("{DECODER_VERSION}\u{1f}{}", self.properties.join("\u{1f}"));
+        if self.stores_rest() {
+            fingerprint.push_str("\u{1f}\u{1f}rest");
+        }
+        let seed = xxh3_64(fingerprint.as_bytes());
+        HashSeeds {
+            // A changed child table means that every element is decoded again, while no row of a profile changes. So does another
+            // number of requested events, since it decides whether a timeline may be cut off.
+            source: if self.table.reads_children() {
+                let described = format!(
+                    "{fingerprint}\u{1f}{}{:?}",
+                    described(self.table),
+                    self.event_count
+                );
+                xxh3_64(described.as_bytes())
+            } else {
+                seed
+            },
+            content: seed,
         }
     }
 
     /// Turns profiles into rows.
     fn rows(&self) -> ProfileRows {
         let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table)
-            .with_columns(self.columns.clone(), self.stores_rest);
+            .with_columns(self.columns.clone(), self.stores_rest());
         let asked_for = self.event_count.and_then(|count| usize::try_from(count).ok());
         rows.asking_for(asked_for)
     }
@@ -271,15 +290,13 @@ impl Walkable for Profiles {
         WantedColumns {
             are_on: self.are_typed,
             properties: self.properties.clone(),
-            stores_rest: self.stores_rest,
+            stores_rest: self.wants_rest,
         }
     }
 
     fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable> {
-        Arc::new(Self {
-            columns: columns.map(|columns| Arc::new(ColumnPlan::new(columns))),
-            ..self.clone()
-        })
+        let plan = columns.map(|columns| Arc::new(ColumnPlan::new(columns)));
+        Arc::new(self.clone().with_plan(plan))
     }
 
     fn rows_of_stored(&self, profiles: &[StoredProfile]) -> Outcome<Rows> {

@@ -77,6 +77,29 @@ async fn the_rest_is_what_no_column_holds_and_the_view_has_all() {
     assert_eq!(scene.database.count("blueconic.profiles as p join blueconic.profiles_json as j on j.id = p.id where j.properties = p.properties").await, 31);
 }
 
+/// While a query holds the views, they cannot put the columns and the rest together: that run stores all properties.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_the_way_delays_the_rest() {
+    let scene = scene_of(30, &[]).await;
+    scene.walk().await;
+    let scene = scene.restarted(&[REST]).await;
+    let mut reader = scene.database.pool.begin().await.unwrap();
+    sqlx::query("select from blueconic.profiles_json")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    scene.put("p3", &json!({"name": ["new"], "other": ["z"]}));
+    let run = scene.walk().await;
+    assert_eq!(run["rows_updated"], 1, "{run}");
+    let whole = r#"{"name": ["new"], "other": ["z"]}"#;
+    let of_p3 = |relation: &str| format!("select properties::text from blueconic.{relation} where id = 'p3'");
+    assert_eq!(scene.texts(&of_p3("profiles_json")).await, [whole]);
+    reader.commit().await.unwrap();
+    assert_eq!(scene.walk().await["rows_updated"], 30);
+    assert_eq!(scene.texts(&of_p3("profiles_json")).await, [whole]);
+    assert_eq!(scene.texts(&of_p3("profiles")).await, [r#"{"other": ["z"]}"#]);
+}
+
 /// What a property's column holds is not lost when the property gets another type, goes, or comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_stays_whole_when_the_catalogue_changes() {

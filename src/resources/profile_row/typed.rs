@@ -99,6 +99,11 @@ impl ColumnPlan {
         }
         Self { columns, planned }
     }
+
+    /// Whether `properties` may leave out what the columns hold.
+    pub(in crate::resources) fn has_rest(&self) -> bool {
+        self.columns.has_rest
+    }
 }
 
 impl TypedColumns {
