@@ -106,6 +106,7 @@ async fn gone_everywhere_and_away_from_every_later_page() {
 
     let receipt = erase(&scene, &[&ids[0]]).await;
     assert_eq!(receipt["ids"], ids.len());
+    assert_eq!(receipt["statistics_refreshed"], true);
     assert_eq!(
         (&receipt["ids_given"], &receipt["persons"]),
         (&1.into(), &1.into())
