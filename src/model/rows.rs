@@ -2,7 +2,8 @@
 //! value needs an allocation and the loader sends the bytes unchanged.
 //!
 //! The format is the tuple part of `COPY … (FORMAT binary)`: an int16 count of fields, then for each an int32 length
-//! (-1 for null) and its bytes, all in network order. Rows know nothing of connections or SQL.
+//! (-1 for null) and its bytes, all in network order. In the tuples beside a row, a length of -n stands for n nulls ([`pieces`]), since a
+//! wide table is mostly nulls. Rows know nothing of connections or SQL.
 
 use std::cmp::Ordering;
 
@@ -12,8 +13,10 @@ use super::Time;
 use super::decimal::Decimal;
 use super::property_columns::ValueKind;
 
-/// Microseconds between the Unix epoch and PostgreSQL's (2000-01-01).
-const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub use tuples::{Piece, pieces, texts_at, timestamp, timestamp_at};
+
+mod tuples;
+
 /// The number of 2000-01-01, PostgreSQL's first day, when days are counted from the year 1.
 const DAYS_TO_2000: i32 = 730_120;
 
@@ -227,11 +230,11 @@ impl Rows {
         self.index.iter().map(|row| row.tuple.of(&self.bytes))
     }
 
-    /// The further tuples at this index, in the same order; a row with fewer of them has none.
+    /// The further tuples at this index, in the same order, with runs of nulls ([`pieces`]); a row may have none at an index.
     pub fn tuples_beside(&self, index: usize) -> impl Iterator<Item = &[u8]> {
         self.index
             .iter()
-            .filter_map(move |row| beside(&self.bytes[row.tuple.end..row.end], index))
+            .filter_map(move |row| tuples::beside(&self.bytes[row.tuple.end..row.end], index))
     }
 
     /// The same, each with the time of its request.
@@ -269,21 +272,6 @@ impl Rows {
     }
 }
 
-/// One of several tuples, each with its length before it.
-fn beside(tuples: &[u8], index: usize) -> Option<&[u8]> {
-    let mut rest = tuples;
-    for place in 0..=index {
-        let (length, tuples) = rest.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (tuple, after) = tuples.split_at_checked(length)?;
-        if place == index {
-            return Some(tuple);
-        }
-        rest = after;
-    }
-    None
-}
-
 /// Writes the fields of one row, in the order of the table's columns.
 #[derive(Debug)]
 pub struct RowWriter<'rows> {
@@ -312,6 +300,14 @@ impl RowWriter<'_> {
         self
     }
 
+    /// Leaves out the further tuple at the next index.
+    pub fn nothing_beside(&mut self) -> &mut Self {
+        self.rows.bytes.extend_from_slice(&[0; 4]);
+        self.beside = Some(self.rows.bytes.len());
+        self.end();
+        self
+    }
+
     /// Removes the fields from a place of the row's own tuple on.
     pub fn back_to(&mut self, place: usize) -> &mut Self {
         self.rows.bytes.truncate(place);
@@ -325,11 +321,11 @@ impl RowWriter<'_> {
         self
     }
 
-    /// So many nulls.
+    /// So many nulls, in a tuple beside the row.
     pub fn nulls(&mut self, count: usize) -> &mut Self {
-        let end = self.rows.bytes.len() + 4 * count;
-        self.rows.bytes.resize(end, u8::MAX);
-        self.end();
+        if count > 0 {
+            self.raw(&(-length(count)).to_be_bytes());
+        }
         self
     }
 
@@ -516,49 +512,6 @@ impl RowWriter<'_> {
     }
 }
 
-/// A `timestamptz`: microseconds since 2000.
-pub fn timestamp(time: Time) -> i64 {
-    time.timestamp_micros() - POSTGRES_EPOCH_MICROS
-}
-
-/// The `timestamptz` in the field at this index of an encoded tuple; none if it is null.
-pub fn timestamp_at(tuple: &[u8], index: usize) -> Option<Time> {
-    let micros = i64::from_be_bytes(field_at(tuple, index)?.try_into().ok()?);
-    Time::from_timestamp_micros(micros.checked_add(POSTGRES_EPOCH_MICROS)?)
-}
-
-/// The texts in the array at this index of an encoded tuple, as bytes; none if it is null or empty.
-pub fn texts_at(tuple: &[u8], index: usize) -> impl Iterator<Item = &[u8]> {
-    // The number of dimensions, whether there are nulls, the type, and of the one dimension its length and lower bound.
-    const HEAD: usize = 20;
-    let array = field_at(tuple, index).unwrap_or_default();
-    let mut rest = array.get(HEAD..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (text, after) = first_field(rest)?;
-        rest = after;
-        Some(text.unwrap_or_default())
-    })
-}
-
-/// The bytes of the field at this index of an encoded tuple; none if it is null.
-fn field_at(tuple: &[u8], index: usize) -> Option<&[u8]> {
-    let mut rest = tuple.get(2..)?;
-    for _ in 0..index {
-        (_, rest) = first_field(rest)?;
-    }
-    first_field(rest)?.0
-}
-
-/// The first field, none if it is null, and what follows it.
-fn first_field(fields: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
-    let (length, fields) = fields.split_first_chunk::<4>()?;
-    let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-        return Some((None, fields));
-    };
-    let (field, after) = fields.split_at_checked(length)?;
-    Some((Some(field), after))
-}
-
 /// A length in COPY's format. `limits.element_size` bounds elements far below two GiB.
 fn length(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
@@ -569,43 +522,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timestamp_is_found_in_an_encoded_tuple() {
-        let mut rows = Rows::default();
-        let times = [
-            Time::from_timestamp_millis(-62_135_596_800_000),
-            None,
-            Time::from_timestamp_micros(1),
-        ];
-        let mut row = rows.row(b"", None, 6);
-        row.text("a text").null().text("");
-        for time in times {
-            row.timestamp(time);
-        }
-        let tuple = rows.tuples().next().unwrap_or_default();
-        assert_eq!([3, 4, 5].map(|index| timestamp_at(tuple, index)), times);
-        assert_eq!([0, 1, 6].map(|index| timestamp_at(tuple, index)), [None; 3]);
-    }
-
-    #[test]
-    fn texts_are_found_in_an_encoded_tuple() {
-        let mut rows = Rows::default();
-        let mut row = rows.row(b"", None, 4);
-        row.text("a text").null().text_array(&["one", "", "three"]);
-        row.text_array::<&str>(&[]);
-        let tuple = rows.tuples().next().unwrap_or_default();
-        let texts = |index| texts_at(tuple, index).map(<[u8]>::to_vec).collect::<Vec<_>>();
-        assert_eq!(texts(2), [b"one".to_vec(), Vec::new(), b"three".to_vec()]);
-        assert_eq!([1, 3, 4].map(texts), [const { Vec::<Vec<u8>>::new() }; 3]);
-    }
-
-    #[test]
     fn tuples_stand_beside_a_row_and_stay_with_it() {
         let mut rows = Rows::default();
         for (key, newer) in [("b", 2), ("a", 1), ("b", 1)] {
             let mut row = rows.row(key.as_bytes(), Time::from_timestamp_millis(newer), 1);
             row.text(key);
             row.beside(1).text(&format!("{key}{newer}"));
-            row.beside(1).nulls(1);
+            row.nothing_beside().beside(1).nulls(1);
         }
         rows.row(b"c", None, 1).text("c");
         let mut more = Rows::default();
@@ -616,7 +539,7 @@ mod tests {
         let beside = |index| rows.tuples_beside(index).map(<[u8]>::to_vec).collect::<Vec<_>>();
         let field = |text: &str| [&[0, 1, 0, 0, 0, 2], text.as_bytes()].concat();
         assert_eq!(beside(0), [field("a1"), field("b2"), field("d0")]);
-        assert_eq!(beside(1).len(), 2);
+        assert_eq!([1, 2, 3].map(|index| beside(index).len()), [0, 2, 0]);
         assert_eq!(rows.tuples().count(), 4);
         rows.retain(|key| key == b"d");
         assert_eq!(rows.tuples_beside(0).count(), 1);

@@ -18,7 +18,7 @@ use crate::postgres::sql::quoted;
 
 use catalogue::{CatalogueColumn, Plan, Property};
 use statements::{IDENTIFIERS, sql_type, table_name};
-use views::{literal, view_of_column};
+use views::{VIEWS_VERSION, literal, view_of_column};
 
 pub(crate) mod catalogue;
 pub(crate) mod fill;
@@ -42,6 +42,8 @@ struct Stored {
     is_on: bool,
     /// Whether `profiles.properties` may lack what the columns hold.
     has_rest: bool,
+    /// Whether this program makes the same views.
+    has_views: bool,
     columns: Vec<CatalogueColumn>,
 }
 
@@ -83,7 +85,7 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
             return Ok(Brought::default());
         }
         let knows_rest = stored.has_rest || !wanted.stores_rest;
-        if wanted.are_on && stored.is_on && plan.is_empty() && knows_rest {
+        if wanted.are_on && stored.is_on && plan.is_empty() && knows_rest && stored.has_views {
             return Ok(Brought {
                 columns: Some(stored.columns()),
                 postponed: None,
@@ -108,7 +110,7 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
 }
 
 async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
-    let layout = sqlx::query!("select version, is_on, has_rest from sync.column_layout")
+    let layout = sqlx::query!("select version, is_on, has_rest, views_version from sync.column_layout")
         .fetch_one(&mut *connection)
         .await
         .doing(READING)?;
@@ -136,6 +138,7 @@ async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
         version: layout.version,
         is_on: layout.is_on,
         has_rest: layout.has_rest,
+        has_views: layout.views_version >= VIEWS_VERSION,
         columns: columns.collect(),
     })
 }
@@ -222,9 +225,11 @@ async fn change(
         empty(&mut transaction, stored).await?;
     }
     sqlx::query!(
-        "update sync.column_layout set version = version + 1, is_on = $1, has_rest = $2",
+        "update sync.column_layout set version = version + 1, is_on = $1, has_rest = $2,
+           views_version = case when $1 then $3 else views_version end",
         wanted.are_on,
-        has_rest
+        has_rest,
+        VIEWS_VERSION
     )
     .execute(&mut *transaction)
     .await
@@ -285,7 +290,11 @@ async fn alter(
         }
     }
     // What stays as it is keeps its lock free.
-    let former = views::make(&stored.columns, stored.has_rest);
+    let former = if stored.has_views {
+        views::make(&stored.columns, stored.has_rest)
+    } else {
+        Vec::new()
+    };
     let views = views::make(&columns, has_rest).into_iter();
     script.extend(views.filter(|statement| !former.contains(statement)));
     for one in plan.changed.iter().chain(&plan.added) {

@@ -6,7 +6,7 @@ use sqlx::postgres::PgCopyIn;
 
 use crate::failpoint::{self, Side};
 use crate::model::Time;
-use crate::model::rows;
+use crate::model::rows::{self, Piece};
 
 /// Signature, flags and the length of the header's extension.
 /// <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>
@@ -27,6 +27,33 @@ pub(crate) async fn send(
     let mut stream = Stream::open(connection, statement).await?;
     for tuple in tuples {
         stream.add(&[tuple]).await?;
+    }
+    stream.finish().await
+}
+
+/// Like [`send`], for tuples with runs of nulls ([`rows::pieces`]); appends `at` to each, if there is one.
+pub(crate) async fn send_with_runs(
+    connection: &mut PgConnection,
+    statement: &str,
+    tuples: impl Iterator<Item = &[u8]>,
+    at: Option<Time>,
+) -> Result<u64, sqlx::Error> {
+    let last = at.map(moment);
+    let last: &[u8] = last.as_ref().map_or(&[], |last| last);
+    let mut stream = Stream::open(connection, statement).await?;
+    for tuple in tuples {
+        let Some((fields, columns)) = tuple.split_first_chunk::<2>() else {
+            continue;
+        };
+        let fields = u16::from_be_bytes(*fields) + u16::from(at.is_some());
+        stream.add(&[&fields.to_be_bytes()]).await?;
+        for piece in rows::pieces(columns) {
+            match piece {
+                Piece::Bytes(bytes) => stream.add(&[bytes]).await?,
+                Piece::Nulls(count) => stream.add_nulls(count).await?,
+            }
+        }
+        stream.add(&[last]).await?;
     }
     stream.finish().await
 }
@@ -77,7 +104,7 @@ impl<'connection> Stream<'connection> {
         Ok(Self { copy, message })
     }
 
-    /// Adds a tuple that comes in parts.
+    /// Adds a tuple, or a part of one, that comes in parts.
     async fn add(&mut self, parts: &[&[u8]]) -> Result<(), sqlx::Error> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         if self.message.len() + length > MESSAGE_BYTES {
@@ -87,6 +114,17 @@ impl<'connection> Stream<'connection> {
         for part in parts {
             self.message.put_slice(part);
         }
+        Ok(())
+    }
+
+    /// Adds so many fields that are null.
+    async fn add_nulls(&mut self, count: usize) -> Result<(), sqlx::Error> {
+        let length = NULL.len() * count;
+        if self.message.len() + length > MESSAGE_BYTES {
+            self.copy.send(&self.message[..]).await?;
+            self.message.clear();
+        }
+        self.message.put_bytes(u8::MAX, length);
         Ok(())
     }
 

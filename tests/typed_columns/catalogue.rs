@@ -86,6 +86,28 @@ async fn what_depends_on_the_view_outlives_every_change_of_the_catalogue() {
     assert_eq!(comment, "Another name. Property a, type RANGE.");
 }
 
+/// A release that makes other views over the same columns makes them anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_of_an_earlier_release_are_made_anew() {
+    let scene = Scene::new().await;
+    scene.lists("a", "RANGE", "LATEST").await;
+    scene.put("p", &json!({"a": ["1"]}));
+    scene.walk().await;
+    scene
+        .database
+        .run(
+            "update sync.column_layout set views_version = 1;
+             create or replace view blueconic.profiles_wide as
+             select id, created_at, modified_at, privacy_legislation, permission_level, problems, synced_at, -a as a
+             from blueconic.profile_columns_1",
+        )
+        .await;
+    let values = "select a::text from blueconic.profiles_wide";
+    assert_eq!(scene.texts(values).await, ["-1"]);
+    scene.walk().await;
+    assert_eq!(scene.texts(values).await, ["1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_columns_than_one_table_and_one_view_hold_are_spread() {
     let scene = Scene::new().await;
@@ -100,8 +122,29 @@ async fn more_columns_than_one_table_and_one_view_hold_are_spread() {
     scene.walk().await;
     let first = "select concat_ws('|', p1, p500, p2) from blueconic.profiles_wide";
     assert_eq!(scene.texts(first).await, ["1|3"]);
-    let second = "select concat_ws('|', id, p999, p998) from blueconic.profiles_wide_2";
+    let second = "select concat_ws('|', id, p999, p998) from blueconic.profiles_wide_2 order by id";
     assert_eq!(scene.texts(second).await, ["few|2"]);
+
+    // Beyond the first table, a row comes and goes with the values.
+    let rows = "select concat_ws('|', (select count(*) from blueconic.profile_columns_1), (select count(*) from blueconic.profile_columns_2),
+                  (select count(*) from blueconic.profile_columns_6))";
+    let before = scene.texts(rows).await;
+    scene.put("few", &json!({"p1": ["1"]}));
+    scene.put("none", &json!({}));
+    scene.walk().await;
+    assert_eq!(scene.texts(rows).await, ["2|0|0"]);
+    assert_eq!(scene.texts(second).await, ["few", "none"]);
+    scene.put("few", &json!({"p1": ["1"], "p999": ["2"], "p500": ["3"]}));
+    scene.put("none", &json!({"p500": ["4"], "p998": ["5"]}));
+    scene.walk().await;
+    assert_eq!(scene.texts(second).await, ["few|2", "none|5"]);
+    assert_eq!(
+        scene
+            .texts("select count(*)::text from blueconic.profile_columns_6")
+            .await,
+        ["2"]
+    );
+    assert_ne!(before, ["2|0|0"]);
 }
 
 /// A query holds the view: the run goes on with the columns that are there, and a later one adds the new one.

@@ -35,7 +35,7 @@ struct TableStatements {
     copy: String,
     /// Copies rows directly into the table; the last column is the current time.
     copy_direct: String,
-    /// Inserts or updates the staged rows of the profiles `$2`; `$1` is the current time.
+    /// Inserts or updates the staged rows of the profiles `$2`, and deletes those of the others; `$1` is the current time.
     merge: String,
 }
 
@@ -75,12 +75,24 @@ impl TableStatements {
             .collect();
         let (table, names) = (table_name(index + 1), names.join(", "));
         let staging_name = format!("pg_temp.staged_profile_columns_{}_{}", index + 1, columns.version);
+        // Beyond the first table, a profile without a value has no row.
+        let without = if index == 0 {
+            String::new()
+        } else {
+            format!(
+                "with without as (
+                   delete from {table} as stored where stored.id = any ($2::text[])
+                     and not exists (select from {staging_name} as staged where staged.id = stored.id)
+                 )
+                 "
+            )
+        };
         Self {
             create_staging: format!("create temporary table {staging_name} ({})", typed.join(", ")),
             copy: format!("copy {staging_name} ({names}) from stdin (format binary)"),
             copy_direct: format!("copy {table} ({names}, {SYNCED_AT}) from stdin (format binary)"),
             merge: format!(
-                "insert into {table} ({names}, {SYNCED_AT})
+                "{without}insert into {table} ({names}, {SYNCED_AT})
                  select {names}, $1::timestamptz from {staging_name}
                  where id = any ($2::text[]) order by id collate \"C\"
                  on conflict (id) do update set {}",
@@ -139,11 +151,21 @@ impl ColumnStatements {
         Ok(())
     }
 
+    /// The tables in which the profiles have rows, with these rows.
+    fn with_tuples<'rows>(
+        &self,
+        rows: &'rows Rows,
+    ) -> impl Iterator<Item = (&TableStatements, impl Iterator<Item = &'rows [u8]>)> {
+        self.tables.iter().enumerate().filter_map(|(index, table)| {
+            let mut tuples = rows.tuples_beside(index).peekable();
+            tuples.peek().is_some().then_some((table, tuples))
+        })
+    }
+
     /// Copies what stands beside the rows into staging.
     pub(crate) async fn stage(&self, connection: &mut PgConnection, rows: &Rows) -> Result<(), Error> {
-        for (index, table) in self.tables.iter().enumerate() {
-            let tuples = rows.tuples_beside(index);
-            let sent = copy::send(&mut *connection, &table.copy, tuples);
+        for (table, tuples) in self.with_tuples(rows) {
+            let sent = copy::send_with_runs(&mut *connection, &table.copy, tuples, None);
             sent.await.doing(STAGING)?;
         }
         self.stage_identifiers(connection, rows).await
@@ -212,9 +234,8 @@ impl ColumnStatements {
         rows: &Rows,
         now: Time,
     ) -> Result<(), Error> {
-        for (index, table) in self.tables.iter().enumerate() {
-            let tuples = rows.tuples_beside(index).map(|tuple| (tuple, Some(now)));
-            let sent = copy::send_with_times(&mut *connection, &table.copy_direct, tuples, None);
+        for (table, tuples) in self.with_tuples(rows) {
+            let sent = copy::send_with_runs(&mut *connection, &table.copy_direct, tuples, Some(now));
             sent.await.doing(WRITING)?;
         }
         let Some(name) = &self.identifiers else {

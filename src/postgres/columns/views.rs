@@ -31,8 +31,12 @@ pub(crate) fn view_of_column(column: &CatalogueColumn) -> String {
     view_name(view_of(column.table_number))
 }
 
+/// The version of what [`make`] makes; the views of an earlier one are made anew.
+pub(crate) const VIEWS_VERSION: i32 = 2;
+
 /// Makes the views and the functions for these columns, in the order of their places. Only columns at the end of a view are new, so
 /// that nothing that depends on it breaks. `has_rest`: `profiles.properties` may lack what the columns hold.
+/// Another one of these statements for the same columns is another [`VIEWS_VERSION`].
 pub(crate) fn make(columns: &[CatalogueColumn], has_rest: bool) -> Vec<String> {
     let tables = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
     let mut statements: Vec<String> = (1..=view_of(tables))
@@ -56,7 +60,7 @@ fn view(number: usize, tables: usize, columns: &[CatalogueColumn]) -> String {
             .map(|name| format!("c1.{name}"))
             .collect()
     } else {
-        vec![format!("c{first}.id")]
+        vec!["c1.id".to_owned()]
     };
     let own = columns.iter().filter(|one| view_of(one.table_number) == number);
     let own = own.map(|one| {
@@ -69,11 +73,11 @@ fn view(number: usize, tables: usize, columns: &[CatalogueColumn]) -> String {
     });
     let all: Vec<String> = fixed.into_iter().chain(own).collect();
     format!(
-        "create or replace view {} as select {} from {} as c{first}{}",
+        "create or replace view {} as select {} from {} as c1{}",
         view_name(number),
         all.join(", "),
-        table_name(first),
-        joins(first + 1, last, &format!("c{first}"))
+        table_name(1),
+        joins(first.max(2), last, "c1")
     )
 }
 

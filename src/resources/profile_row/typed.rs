@@ -183,11 +183,18 @@ impl TypedColumns {
         &self.is_held
     }
 
-    /// Writes what was read last beside the profile's row: a tuple for each table, and one of identifiers if there are any.
+    /// Writes what was read last beside the profile's row: a tuple for each table, beyond the first one only where the profile has a value,
+    /// and one of identifiers if there are any.
     pub(super) fn write(&self, profile: &CompleteProfile<'_>, id: &str, row: &mut RowWriter<'_>) {
         let mut fields = self.fields.as_slice();
         let encoded = self.scratch.last_since(0);
         for (table, columns) in self.plan.columns.tables.iter().enumerate() {
+            let (own, others) = fields.split_at(fields.partition_point(|field| field.table <= table));
+            fields = others;
+            if table > 0 && own.is_empty() {
+                row.nothing_beside();
+                continue;
+            }
             let fixed = if table == 0 { FIXED_COLUMNS.len() } else { 1 };
             row.beside(u16::try_from(fixed + columns.len()).unwrap_or(u16::MAX));
             row.text(id);
@@ -202,8 +209,6 @@ impl TypedColumns {
                     row.text_array(&self.problems);
                 }
             }
-            let (own, others) = fields.split_at(fields.partition_point(|field| field.table <= table));
-            fields = others;
             let mut written = 0;
             for field in own {
                 row.nulls(field.place - written);
