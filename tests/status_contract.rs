@@ -85,6 +85,7 @@ async fn the_status_has_the_keys_and_kinds_of_the_contract() {
              where resource = 'profile_properties';
              update sync.leases set holder = 'a:1:b', expires_at = now() + interval '1 hour' where name = 'segments/full';
              update sync.cursors set watermark = now() + interval '1 day' where resource = 'audit_events';
+             update sync.column_layout set postponed_at = now(), postponed_why = 'it is held';
              update sync.tokens set status = 'reauth_required', last_error = 'it was revoked';
              insert into sync.audit_renames (field, old_value, new_value, run_id, noticed_at)
              values ('user_name', 'a', 'b', gen_random_uuid(), now()), ('operation', 'c', 'd', gen_random_uuid(), now());

@@ -14,7 +14,9 @@ use crate::model::format;
 use crate::model::ports::Observer;
 use crate::model::probe::{Report, State};
 use crate::model::sanitize;
-use crate::model::status::{ResourceStatus, Run, Status, TableSize, Token, TokenStatus};
+use crate::model::status::{
+    ColumnStatus, ResourceStatus, Run, StaleColumn, Status, TableSize, Token, TokenStatus,
+};
 use crate::shutdown::Shutdown;
 use crate::sync::run_spec::{RunSpec, WhenHeld};
 use crate::telemetry::Terminal;
@@ -145,6 +147,9 @@ fn tell(status: &Status) {
     for resource in &status.resources {
         trouble(resource);
     }
+    if let Some(columns) = &status.typed_columns {
+        tell_columns(columns);
+    }
     if let Some(found) = &status.drift {
         tell_drift(found);
     }
@@ -156,6 +161,35 @@ fn tell(status: &Status) {
         output::line(&format!(
             "\naudit_events: the tenant renamed {renames} value(s) of stored events, which keep the old ones; see sync.audit_renames"
         ));
+    }
+}
+
+/// Typed columns, where something is still to be done.
+fn tell_columns(columns: &ColumnStatus) {
+    if let Some(postponed) = &columns.postponed {
+        output::line(&format!(
+            "\ntyped columns: as of {} UTC, {}\n  do: nothing, if the next run changes them; else end the sessions that hold profiles_wide \
+             (`select * from pg_stat_activity`)",
+            format::moment(postponed.at),
+            sanitize::line(&postponed.why)
+        ));
+    }
+    if columns.is_filling {
+        output::line(
+            "\ntyped columns of profiles that were stored before are filled by the next run over profiles",
+        );
+    }
+    for used in &columns.stale_uses {
+        let why = match used.why {
+            StaleColumn::Gone => "is null, since the tenant no longer lists its property",
+            StaleColumn::Retyped => {
+                "has the former type of its property: the column of the new type stands beside it"
+            }
+        };
+        output::line(&sanitize::line(&format!(
+            "{} reads profiles_wide.{}, which {why}",
+            used.relation, used.column
+        )));
     }
 }
 

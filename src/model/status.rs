@@ -20,6 +20,9 @@ pub struct Status {
     pub token: Option<Token>,
     /// The tables for analysts.
     pub tables: Vec<TableSize>,
+    /// The typed columns of profile properties; absent while they are off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_columns: Option<ColumnStatus>,
     /// Values of audit events that the tenant renamed.
     pub audit_renames: Vec<AuditRename>,
     /// How the tenant's API differs from what is used; none before its document was read.
@@ -63,6 +66,51 @@ pub struct ResourceStatus {
     pub lease: Option<Lease>,
     /// When the schedule runs it next.
     pub next_run_at: Option<Time>,
+}
+
+/// The state of the typed columns of profile properties.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnStatus {
+    /// How many columns there are, with those of properties that are gone.
+    pub columns: i64,
+    /// How many tables hold them.
+    pub tables: i32,
+    /// Whether columns of profiles that were stored before are still to be filled.
+    pub is_filling: bool,
+    /// A change that was put off; none: the columns follow the tenant's catalogue.
+    pub postponed: Option<Postponed>,
+    /// What others read that no longer follows the tenant.
+    pub stale_uses: Vec<ColumnUse>,
+}
+
+/// A change that was put off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postponed {
+    /// When that was.
+    pub at: Time,
+    /// Why, as a sentence.
+    pub why: String,
+}
+
+/// A view outside the service's schemas that reads a typed column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnUse {
+    /// Its quoted name with its schema.
+    pub relation: String,
+    /// The column.
+    pub column: String,
+    /// Why the column no longer follows the tenant.
+    pub why: StaleColumn,
+}
+
+/// Why a column no longer follows the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StaleColumn {
+    /// The tenant no longer lists the property: the column is null.
+    Gone,
+    /// The property has another type by now: a column of that type has what fits it.
+    Retyped,
 }
 
 /// The state of `blueconic.timeline_events`.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::model::Time;
 use crate::model::property_columns::{Brought, PropertyColumn, PropertyColumns, ValueKind, WantedColumns};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -23,6 +24,7 @@ use views::{VIEWS_VERSION, literal, view_of_column};
 pub(crate) mod catalogue;
 pub(crate) mod fill;
 pub(crate) mod statements;
+pub(crate) mod status;
 mod views;
 
 const READING: &str = "reading the typed columns";
@@ -44,6 +46,8 @@ struct Stored {
     has_rest: bool,
     /// Whether this program makes the same views.
     has_views: bool,
+    /// When a change was put off.
+    postponed_at: Option<Time>,
     columns: Vec<CatalogueColumn>,
 }
 
@@ -86,6 +90,9 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
         }
         let knows_rest = stored.has_rest || !wanted.stores_rest;
         if wanted.are_on && stored.is_on && plan.is_empty() && knows_rest && stored.has_views {
+            if stored.postponed_at.is_some() {
+                postpone(connection, None).await?;
+            }
             return Ok(Brought {
                 columns: Some(stored.columns()),
                 postponed: None,
@@ -97,11 +104,13 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) if error.is_lock_not_had() => {
+                let why = format!(
+                    "the typed columns could not be changed, since others hold locks on them; the next run tries again: {error}"
+                );
+                postpone(connection, Some(&why)).await?;
                 return Ok(Brought {
                     columns: (wanted.are_on && stored.is_on).then(|| stored.columns()),
-                    postponed: Some(format!(
-                        "the typed columns could not be changed, since others hold locks on them; the next run tries again: {error}"
-                    )),
+                    postponed: Some(why),
                 });
             }
             Err(error) => return Err(error),
@@ -109,11 +118,23 @@ pub(crate) async fn bring(connection: &mut PgConnection, wanted: &WantedColumns)
     }
 }
 
+/// Records for `status` why the change is put off; none: there is no change any more.
+async fn postpone(connection: &mut PgConnection, why: Option<&str>) -> Result<(), Error> {
+    let statement = sqlx::query!(
+        "update sync.column_layout set postponed_why = $1::text,
+           postponed_at = case when $1::text is not null then sync.clock() end",
+        why
+    );
+    boundary::cross("columns/postpone", CHANGING, statement.execute(connection)).await?;
+    Ok(())
+}
+
 async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
-    let layout = sqlx::query!("select version, is_on, has_rest, views_version from sync.column_layout")
-        .fetch_one(&mut *connection)
-        .await
-        .doing(READING)?;
+    let layout =
+        sqlx::query!("select version, is_on, has_rest, views_version, postponed_at from sync.column_layout")
+            .fetch_one(&mut *connection)
+            .await
+            .doing(READING)?;
     let rows = sqlx::query!(
         "select column_name, property_id, kind, is_all, table_number, place, is_listed, is_identifier, description
          from sync.property_columns order by place"
@@ -138,6 +159,7 @@ async fn read(connection: &mut PgConnection) -> Result<Stored, Error> {
         version: layout.version,
         is_on: layout.is_on,
         has_rest: layout.has_rest,
+        postponed_at: layout.postponed_at,
         has_views: layout.views_version >= VIEWS_VERSION,
         columns: columns.collect(),
     })
@@ -226,7 +248,7 @@ async fn change(
     }
     sqlx::query!(
         "update sync.column_layout set version = version + 1, is_on = $1, has_rest = $2,
-           views_version = case when $1 then $3 else views_version end",
+           views_version = case when $1 then $3 else views_version end, postponed_at = null, postponed_why = null",
         wanted.are_on,
         has_rest,
         VIEWS_VERSION

@@ -1,4 +1,4 @@
-//! Reads the state of the service: one query for each slot, one for the token, one for the renames.
+//! Reads the state of the service: a query for each slot, and one or two for each of the other parts.
 
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
@@ -12,7 +12,7 @@ use crate::model::status::{AuditRename, Lease, ResourceStatus, Run, Status, Time
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{drift, migrate, probe, session, sizes};
+use crate::postgres::{columns, drift, migrate, probe, session, sizes};
 
 const DOING: &str = "reading the status";
 const CONNECTING: &str = "connecting to the database";
@@ -68,6 +68,7 @@ pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
         resources,
         token: token(store).await?,
         tables: sizes::read(store.control()).await?,
+        typed_columns: columns::status::read(store.control()).await?,
         audit_renames: audit_renames(store).await?,
         drift: drift::status(store.control()).await?,
         probe: probe::last(store.control()).await?,

@@ -103,9 +103,10 @@ const SIDES: [(&str, Scene, u32); 4] = [
 /// `tests/typed_columns/killed.rs` dies. Of 100,000 rejects
 /// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`. The disk under a file of
 /// hashes fails in `tests/store/known_in_memory.rs`.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 12] = [
     "columns/change",
     "columns/fill",
+    "columns/postpone",
     "hash_file/read",
     "hash_file/write",
     "lease/regain",

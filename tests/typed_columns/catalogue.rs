@@ -3,6 +3,7 @@
 
 use blueconic_sync::model::ports::ColumnStore as _;
 use blueconic_sync::model::property_columns::WantedColumns;
+use blueconic_sync::model::status::{ColumnUse, StaleColumn};
 use serde_json::json;
 
 use super::Scene;
@@ -58,6 +59,7 @@ async fn what_depends_on_the_view_outlives_every_change_of_the_catalogue() {
         .await;
     let report = "select concat_ws('|', id, a, b) from public.report";
     assert_eq!(scene.texts(report).await, ["p|12|x"]);
+    assert_eq!(scene.status().await.stale_uses, []);
 
     scene
         .database
@@ -65,6 +67,12 @@ async fn what_depends_on_the_view_outlives_every_change_of_the_catalogue() {
         .await;
     scene.walk().await;
     assert_eq!(scene.texts(report).await, ["p|12"]);
+    let stale = |column: &str, why| ColumnUse {
+        relation: "public.report".to_owned(),
+        column: column.to_owned(),
+        why,
+    };
+    assert_eq!(scene.status().await.stale_uses, [stale("b", StaleColumn::Gone)]);
     scene.lists("b", "None", "BOTH").await;
     scene.lists("a", "RANGE", "LATEST").await;
     scene.walk().await;
@@ -73,6 +81,10 @@ async fn what_depends_on_the_view_outlives_every_change_of_the_catalogue() {
     assert_eq!(
         (&row["a_bigint"], &row["b_all"]),
         (&json!(12), &json!(["x", "y"]))
+    );
+    assert_eq!(
+        scene.status().await.stale_uses,
+        [stale("a", StaleColumn::Retyped)]
     );
 
     scene
@@ -168,8 +180,11 @@ async fn a_reader_in_the_way_delays_the_change_and_not_the_run() {
             .await,
         ["p1", "q3"]
     );
+    let postponed = scene.status().await.postponed.unwrap();
+    assert!(postponed.why.contains("others hold locks"), "{postponed:?}");
     reader.commit().await.unwrap();
     scene.walk().await;
+    assert_eq!(scene.status().await.postponed, None);
     assert_eq!(
         scene
             .texts("select id || a || b from blueconic.profiles_wide order by id")

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex};
 use blueconic_sync::app::{App, Overrides};
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Settings;
+use blueconic_sync::model::ports::Observer as _;
 use blueconic_sync::model::position::Scope;
+use blueconic_sync::model::status::ColumnStatus;
 use blueconic_sync::resources::registry::RESOURCES;
 use serde_json::{Value, json};
 
@@ -117,6 +119,11 @@ impl Scene {
         assert_eq!(run["status"], "succeeded", "{run}");
         assert_typed_columns(&self.database).await;
         run
+    }
+
+    /// What `status` tells of the columns.
+    async fn status(&self) -> ColumnStatus {
+        self.app.store.status().await.unwrap().typed_columns.unwrap()
     }
 
     async fn texts(&self, sql: &str) -> Vec<String> {
