@@ -237,6 +237,13 @@ impl Rows {
             .filter_map(move |row| tuples::beside(&self.bytes[row.tuple.end..row.end], index))
     }
 
+    /// The further tuples from this index on, in the same order.
+    pub fn tuples_beside_from(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        self.index
+            .iter()
+            .flat_map(move |row| tuples::all_beside(&self.bytes[row.tuple.end..row.end]).skip(index))
+    }
+
     /// The same, each with the time of its request.
     pub fn tuples_asked(&self) -> impl Iterator<Item = (&[u8], Option<Time>)> {
         self.index
@@ -540,6 +547,8 @@ mod tests {
         let field = |text: &str| [&[0, 1, 0, 0, 0, 2], text.as_bytes()].concat();
         assert_eq!(beside(0), [field("a1"), field("b2"), field("d0")]);
         assert_eq!([1, 2, 3].map(|index| beside(index).len()), [0, 2, 0]);
+        let from = |index| rows.tuples_beside_from(index).filter(|tuple| !tuple.is_empty());
+        assert_eq!([0, 1, 2, 3].map(|index| from(index).count()), [5, 2, 2, 0]);
         assert_eq!(rows.tuples().count(), 4);
         rows.retain(|key| key == b"d");
         assert_eq!(rows.tuples_beside(0).count(), 1);

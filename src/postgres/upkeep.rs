@@ -1,4 +1,4 @@
-//! Upkeep after a full walk: the index over memberships and the planner's statistics. Nothing depends on them, so
+//! Upkeep after a full walk: the indexes for readers over memberships and identifiers, and the planner's statistics. Nothing depends on them, so
 //! upkeep that is blocked is postponed to a later run.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -10,15 +10,42 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::waits::WaitLimit;
 use crate::postgres::watched::WatchedConnection;
 
-/// The index for memberships of segments. A first full load is three times as fast without it.
-const MEMBERSHIP_INDEX: &str = "profiles_segment_ids";
+/// An index that no load needs and that is built after the first full one, which is faster without it.
+#[derive(Debug)]
+pub(crate) struct DeferredIndex {
+    name: &'static str,
+    /// Its table in the schema `blueconic`.
+    table: &'static str,
+    /// How it is built over what.
+    over: &'static str,
+    /// What it is over, and what is slow without it, for messages.
+    says: (&'static str, &'static str),
+}
+
+/// The indexes of `profiles` and what is written with them: members of segments, without which a first full load is three times as
+/// fast; and profiles by their identifiers.
+pub(crate) const OF_PROFILES: [DeferredIndex; 2] = [
+    DeferredIndex {
+        name: "profiles_segment_ids",
+        table: "profiles",
+        over: "using gin (segment_ids)",
+        says: ("`segment_ids`", "look-ups of members"),
+    },
+    DeferredIndex {
+        name: "profile_identifiers_value",
+        table: "profile_identifiers",
+        over: "(value, property_id)",
+        says: ("`profile_identifiers`", "look-ups by value"),
+    },
+];
+
 /// How long building the index waits for each older transaction.
 const PATIENCE: &str = "20s";
 /// The most rows of a first load for which the index is built in one pass. Five million take 7 seconds, and whoever writes waits up to
 /// a minute for a lock.
 const IN_ONE_PASS: u64 = 10_000_000;
 
-pub(crate) const INDEXING: &str = "indexing memberships";
+pub(crate) const INDEXING: &str = "building an index for readers";
 pub(crate) const REFRESHING: &str = "refreshing the planner's statistics";
 
 /// How the index is built. Readers never wait for it.
@@ -40,26 +67,27 @@ impl Build {
         }
     }
 
-    const fn statement(self) -> &'static str {
-        match self {
-            Self::InOnePass => {
-                "create index profiles_segment_ids on blueconic.profiles using gin (segment_ids)"
-            }
-            Self::Concurrently => {
-                "create index concurrently profiles_segment_ids on blueconic.profiles using gin (segment_ids)"
-            }
-        }
+    fn statement(self, index: &DeferredIndex) -> String {
+        let how = match self {
+            Self::InOnePass => "",
+            Self::Concurrently => "concurrently ",
+        };
+        let DeferredIndex {
+            name, table, over, ..
+        } = index;
+        format!("create index {how}{name} on blueconic.{table} {over}")
     }
 }
 
 /// Builds the index if it is missing or unfinished. Returns a sentence if the work is postponed.
-pub(crate) async fn index_memberships(
+pub(crate) async fn index(
     mut session: WatchedConnection,
+    index: &DeferredIndex,
     build: Build,
 ) -> Result<Option<String>, Error> {
     let watch = session.work();
     let made = watch
-        .wait(INDEXING, WaitLimit::None, index(&mut session, build))
+        .wait(INDEXING, WaitLimit::None, make(&mut session, index, build))
         .await;
     match made {
         Ok(Made::WasThere) => {
@@ -70,13 +98,14 @@ pub(crate) async fn index_memberships(
         Ok(Made::Now) => Ok(None),
         Ok(Made::ByAnother) => {
             session.rest();
-            Ok(Some(
-                "the index over `segment_ids` is being made by another session; the next run looks whether it was finished"
-                    .to_owned(),
-            ))
+            Ok(Some(format!(
+                "the index over {} is being made by another session; the next run looks whether it was finished",
+                index.says.0
+            )))
         }
         Err(error) if error.is_lock_not_had() => Ok(Some(format!(
-            "the index over `segment_ids` is postponed, look-ups of members are slow until a later run makes it: {error}"
+            "the index over {} is postponed, {} are slow until a later run makes it: {error}",
+            index.says.0, index.says.1
         ))),
         Err(error) => Err(error),
     }
@@ -89,16 +118,17 @@ enum Made {
 }
 
 /// Builds the index. The remains of a failed attempt are rebuilt.
-async fn index(connection: &mut PgConnection, build: Build) -> Result<Made, Error> {
+async fn make(connection: &mut PgConnection, index: &DeferredIndex, build: Build) -> Result<Made, Error> {
     let state = sqlx::query!(
         r#"select
              exists (
                select from pg_index as i where i.indexrelid = to_regclass('blueconic.' || $1) and i.indisvalid
              ) as "is_there!",
              exists (
-               select from pg_stat_progress_create_index as p where p.relid = to_regclass('blueconic.profiles')
+               select from pg_stat_progress_create_index as p where p.relid = to_regclass('blueconic.' || $2)
              ) as "is_being_made!""#,
-        MEMBERSHIP_INDEX
+        index.name,
+        index.table
     )
     .fetch_one(&mut *connection)
     .await
@@ -116,9 +146,10 @@ async fn index(connection: &mut PgConnection, build: Build) -> Result<Made, Erro
     .fetch_one(&mut *connection)
     .await
     .doing(INDEXING)?;
-    let drop = sqlx::query("drop index concurrently if exists blueconic.profiles_segment_ids");
+    let drop = format!("drop index concurrently if exists blueconic.{}", index.name);
+    let drop = sqlx::query(AssertSqlSafe(drop));
     boundary::cross("index/drop", INDEXING, drop.execute(&mut *connection)).await?;
-    let make = sqlx::query(build.statement());
+    let make = sqlx::query(AssertSqlSafe(build.statement(index)));
     boundary::cross("index/make", INDEXING, make.execute(connection)).await?;
     Ok(Made::Now)
 }

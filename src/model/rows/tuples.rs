@@ -48,19 +48,21 @@ fn first_field(fields: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     Some((Some(field), after))
 }
 
-/// One of several tuples, each with its length before it; none if there are fewer, or if it was left out.
-pub(super) fn beside(tuples: &[u8], index: usize) -> Option<&[u8]> {
+/// Several tuples, each with its length before it; one that was left out is empty.
+pub(super) fn all_beside(tuples: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = tuples;
-    for place in 0..=index {
+    std::iter::from_fn(move || {
         let (length, tuples) = rest.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let (tuple, after) = tuples.split_at_checked(length)?;
-        if place == index {
-            return Some(tuple).filter(|tuple| !tuple.is_empty());
-        }
         rest = after;
-    }
-    None
+        Some(tuple)
+    })
+}
+
+/// One of them; none if there are fewer, or if it was left out.
+pub(super) fn beside(tuples: &[u8], index: usize) -> Option<&[u8]> {
+    all_beside(tuples).nth(index).filter(|tuple| !tuple.is_empty())
 }
 
 /// A piece of a tuple with runs of nulls.

@@ -120,7 +120,8 @@ impl ColumnStatements {
         let tables = self.tables.iter();
         let tables = tables.map(|table| (&table.staging_name, table.create_staging.clone()));
         let identifiers = self.identifiers.iter().map(|name| {
-            let columns = "id text collate \"C\", property_ids text[], vals text[]";
+            let columns =
+                "property_id text collate \"C\", value text collate \"C\", profile_id text collate \"C\"";
             (name, format!("create temporary table {name} ({columns})"))
         });
         for (name, create) in tables.chain(identifiers) {
@@ -168,17 +169,13 @@ impl ColumnStatements {
             let sent = copy::send_with_runs(&mut *connection, &table.copy, tuples, None);
             sent.await.doing(STAGING)?;
         }
-        self.stage_identifiers(connection, rows).await
-    }
-
-    async fn stage_identifiers(&self, connection: &mut PgConnection, rows: &Rows) -> Result<(), Error> {
-        let Some(name) = &self.identifiers else {
-            return Ok(());
-        };
-        let statement = format!("copy {name} (id, property_ids, vals) from stdin (format binary)");
-        let tuples = rows.tuples_beside(self.tables.len());
-        let sent = copy::send(connection, &statement, tuples);
-        sent.await.doing(STAGING)?;
+        if let Some(name) = &self.identifiers {
+            let statement =
+                format!("copy {name} (property_id, value, profile_id) from stdin (format binary)");
+            let tuples = rows.tuples_beside_from(self.tables.len());
+            let sent = copy::send(connection, &statement, tuples);
+            sent.await.doing(STAGING)?;
+        }
         Ok(())
     }
 
@@ -202,9 +199,7 @@ impl ColumnStatements {
         };
         let statement = format!(
             "with incoming as (
-               select s.id as profile_id, one.property_id, one.value
-               from {name} as s cross join lateral unnest(s.property_ids, s.vals) as one (property_id, value)
-               where s.id = any ($2::text[])
+               select s.profile_id, s.property_id, s.value from {name} as s where s.profile_id = any ($2::text[])
              ),
              gone as (
                delete from {IDENTIFIERS} as stored
@@ -227,7 +222,7 @@ impl ColumnStatements {
         Ok(())
     }
 
-    /// Copies what stands beside the rows directly into the tables. The identifiers go through staging.
+    /// Copies what stands beside the rows directly into the tables. No profile has a row in them.
     pub(crate) async fn insert(
         &self,
         connection: &mut PgConnection,
@@ -238,22 +233,20 @@ impl ColumnStatements {
             let sent = copy::send_with_runs(&mut *connection, &table.copy_direct, tuples, Some(now));
             sent.await.doing(WRITING)?;
         }
-        let Some(name) = &self.identifiers else {
-            return Ok(());
-        };
-        self.stage_identifiers(&mut *connection, rows).await?;
-        let statement = format!(
-            "insert into {IDENTIFIERS} (property_id, value, profile_id, synced_at)
-             select one.property_id, one.value, s.id, $1::timestamptz
-             from {name} as s cross join lateral unnest(s.property_ids, s.vals) as one (property_id, value)
-             on conflict (profile_id, property_id, value) do nothing"
-        );
-        sqlx::query(AssertSqlSafe(statement))
-            .bind(now)
-            .execute(&mut *connection)
-            .await
-            .doing(WRITING)?;
-        staging::run(connection, &format!("delete from {name}")).await
+        if self.identifiers.is_some() {
+            let statement = format!(
+                "copy {IDENTIFIERS} (property_id, value, profile_id, {SYNCED_AT}) from stdin (format binary)"
+            );
+            let tuples = rows.tuples_beside_from(self.tables.len());
+            let sent = copy::send_with_times(
+                connection,
+                &statement,
+                tuples.map(|tuple| (tuple, Some(now))),
+                None,
+            );
+            sent.await.doing(WRITING)?;
+        }
+        Ok(())
     }
 }
 

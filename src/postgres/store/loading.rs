@@ -86,15 +86,16 @@ impl LoadStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Builds the index of memberships if it is missing.
+    /// Builds the indexes for readers that are missing.
     async fn index(&self, table: &'static Table, build: Build) -> Outcome<Vec<String>> {
         if table.merge != Merge::Profile {
             return Ok(Vec::new());
         }
-        let session = self.watched(upkeep::INDEXING).await?;
-        Ok(upkeep::index_memberships(session, build)
-            .await?
-            .into_iter()
-            .collect())
+        let mut put_off = Vec::new();
+        for index in &upkeep::OF_PROFILES {
+            let session = self.watched(upkeep::INDEXING).await?;
+            put_off.extend(upkeep::index(session, index, build).await?);
+        }
+        Ok(put_off)
     }
 }

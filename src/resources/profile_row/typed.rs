@@ -180,11 +180,13 @@ impl TypedColumns {
             .sort_unstable_by_key(|field| (field.table, field.place));
         self.problems.sort_unstable();
         self.problems.dedup();
+        self.identifiers.sort_unstable();
+        self.identifiers.dedup();
         &self.is_held
     }
 
     /// Writes what was read last beside the profile's row: a tuple for each table, beyond the first one only where the profile has a value,
-    /// and one of identifiers if there are any.
+    /// and then one for each identifier.
     pub(super) fn write(&self, profile: &CompleteProfile<'_>, id: &str, row: &mut RowWriter<'_>) {
         let mut fields = self.fields.as_slice();
         let encoded = self.scratch.last_since(0);
@@ -217,13 +219,11 @@ impl TypedColumns {
             }
             row.nulls(columns.len() - written);
         }
-        let properties = &self.plan.columns.identifiers;
-        if !properties.is_empty() {
-            let own = self.identifiers.iter();
+        for (place, value) in &self.identifiers {
             row.beside(3)
-                .text(id)
-                .text_array_of(own.clone().map(|(place, _)| properties[*place].as_str()))
-                .text_array_of(own.map(|(_, value)| value.as_str()));
+                .text(&self.plan.columns.identifiers[*place])
+                .text(value)
+                .text(id);
         }
     }
 }
