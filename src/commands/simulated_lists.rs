@@ -6,6 +6,9 @@ use simulated_tenant::lists::{self, Each, List, Member, MemberKind};
 use crate::model::description::{self, Description, Named, Registry};
 use crate::model::table::{Column, ColumnKind, REST};
 
+/// The member with what a run counted.
+const COUNTS: &str = "goalStatistics";
+
 /// A route for each plain list.
 pub fn of(registry: Registry) -> Vec<List> {
     registry
@@ -57,6 +60,7 @@ fn list(registry: Registry, description: &'static Description, of: &description:
 
 fn member(column: &'static Column) -> Option<Member> {
     let kind = match column.kind {
+        ColumnKind::Jsonb if column.source == COUNTS => MemberKind::Counts,
         ColumnKind::Text => MemberKind::Text,
         ColumnKind::TextArray => MemberKind::Texts,
         ColumnKind::Bigint | ColumnKind::Int => MemberKind::Number,

@@ -33,6 +33,9 @@ $$ select case jsonb_typeof(value)
              from jsonb_each(inner_value - 'xFutureField') as i (k, v))
            else inner_value
          end) as p (plain_value))
+     when 'array' then (
+       select coalesce(jsonb_agg(case jsonb_typeof(one) when 'object' then one - 'xFutureField' else one end order by place), '[]')
+       from jsonb_array_elements(value) with ordinality as e (one, place))
      else value
    end
    from (select regexp_replace(came::text, '\"(-?[0-9]+)\"(?!:)', '\\1', 'g')::jsonb as value) as plain $$;

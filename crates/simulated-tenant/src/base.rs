@@ -25,6 +25,8 @@ pub(crate) struct Base {
     /// So many profiles differ; the others are copies with ids and dates of their own.
     pub(crate) distinct: u64,
     pub(crate) zero_characters: bool,
+    /// Of 1,000 values so many are odd.
+    pub(crate) odd_values_per_thousand: u64,
     key: u64,
     oldest: i64,
     /// Milliseconds between two ranks of modification.
@@ -71,12 +73,13 @@ impl Base {
         Self {
             identities: Identities::new(settings.seed),
             profiles: settings.profiles,
-            slots: slots(settings.properties, settings.seed, now, settings.profiles),
+            slots: slots(settings, now),
             distinct: settings
                 .distinct
                 .unwrap_or(u64::MAX)
                 .clamp(1, settings.profiles.max(1)),
             zero_characters: settings.zero_characters,
+            odd_values_per_thousand: settings.odd_values_per_thousand,
             key: mix(settings.seed.wrapping_mul(GOLDEN)),
             oldest: now - history,
             step: (history / ranks).max(1),

@@ -2,6 +2,7 @@
 
 use crate::dates::DAY;
 use crate::identity::{mix, pick, word};
+use crate::settings::Settings;
 use crate::truth::{Currency, PropertyDefinition};
 use crate::vocabulary as words;
 
@@ -237,8 +238,21 @@ const NAMED: [Row; 40] = [
     ("service_notes", "Service notes", "SELECT", 200, Kind::Note),
 ];
 
+/// Properties with ids that are not of ASCII alone, which a tenant with odd values has, too.
+const UNICODE: [Row; 2] = [
+    ("größe 👟", "Shoe size", "RANGE", 200, Kind::Number(50)),
+    (
+        "好きな色",
+        "Favourite colour",
+        "SELECT",
+        200,
+        Kind::Choice(&words::CITIES),
+    ),
+];
+
 /// The first so many properties; beyond the named ones they are numbered.
-pub(crate) fn slots(count: usize, seed: u64, now: i64, profiles: u64) -> Vec<Slot> {
+pub(crate) fn slots(settings: &Settings, now: i64) -> Vec<Slot> {
+    let (seed, profiles) = (settings.seed, settings.profiles);
     let named = NAMED.iter().map(|(id, name, filter, share, kind)| {
         ((*id).to_owned(), (*name).to_owned(), *filter, *share, *kind)
     });
@@ -252,7 +266,12 @@ pub(crate) fn slots(count: usize, seed: u64, now: i64, profiles: u64) -> Vec<Slo
             kind,
         )
     });
-    let rows = named.chain(numbered).take(count);
+    let has_odd = settings.odd_values_per_thousand > 0;
+    let unicode = UNICODE.iter().filter(|_| has_odd);
+    let unicode = unicode.map(|(id, name, filter, share, kind)| {
+        ((*id).to_owned(), (*name).to_owned(), *filter, *share, *kind)
+    });
+    let rows = named.chain(numbered).take(settings.properties).chain(unicode);
     rows.map(|(id, name, filter, share, kind)| {
         let mut definition = definition(id, name, filter, seed, now);
         definition.profile_count = definition.profile_count.map(|_| profiles * share / 256);

@@ -41,7 +41,14 @@ pub(crate) fn tell(base: &Base, facts: &Facts, wanted: impl Fn(usize) -> bool, s
             continue;
         }
         sink.property(slot);
-        values(base, facts, property.kind, hash >> 8, sink);
+        let chance = mix(hash ^ 0x0dd);
+        if chance % 1000 < base.odd_values_per_thousand
+            && !matches!(property.kind, Kind::Created | Kind::Modified)
+        {
+            odd(property.definition.filter_type, chance / 1000, sink);
+        } else {
+            values(base, facts, property.kind, hash >> 8, sink);
+        }
         sink.end();
     }
 }
@@ -77,6 +84,46 @@ fn values(base: &Base, facts: &Facts, kind: Kind, hash: u64, sink: &mut impl Sin
         }
         Kind::Email | Kind::FirstName | Kind::LastName | Kind::FullName => name(facts, kind, sink),
         Kind::Several(..) | Kind::Channels => {}
+    }
+    sink.close();
+}
+
+/// Texts in place of numbers, and numbers that not every type holds.
+const ODD_NUMBERS: [&str; 9] = [
+    "n/a",
+    "12.5",
+    "12,50",
+    "",
+    "12345678901234567890",
+    "NaN",
+    "1e3",
+    " 12 ",
+    "2024-02-29",
+];
+/// Texts in place of milliseconds.
+const ODD_DATES: [&str; 5] = [
+    "2024-02-29",
+    "2024-02-29T12:00:00Z",
+    "n/a",
+    "",
+    "12345678901234567890",
+];
+/// Any text.
+const ODD_TEXTS: [&str; 3] = ["", "👩‍👩‍👧", "\u{202e}txt.exe"];
+/// The length of a long text.
+const LONG_TEXT: usize = 65_000;
+
+/// An odd value, or none.
+fn odd(filter_type: Option<&str>, hash: u64, sink: &mut impl Sink) {
+    if hash.is_multiple_of(11) {
+        return;
+    }
+    sink.open();
+    match filter_type {
+        Some("RANGE" | "DECIMAL" | "CURRENCY") => sink.text(word(&ODD_NUMBERS, hash)),
+        Some("DATETIME") => sink.text(word(&ODD_DATES, hash)),
+        _ if hash.is_multiple_of(5) => sink.plain(&"x".repeat(LONG_TEXT)),
+        _ => sink.text(word(&ODD_TEXTS, hash)),
     }
     sink.close();
 }

@@ -11,6 +11,9 @@ use crate::vocabulary::TAGS;
 /// The number of elements of each list: more than one page of the default size.
 const ELEMENTS: u64 = 23;
 
+/// What runs of connections count. The document leaves the ids open.
+const STATISTICS: [&str; 3] = ["profilesProcessed", "profilesCreated", "profilesExported"];
+
 /// A list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
@@ -74,6 +77,8 @@ pub enum MemberKind {
     Date,
     /// An object.
     Object,
+    /// An array of properties: ids with a whole number each, as a text.
+    Counts,
 }
 
 /// A list with its elements.
@@ -168,6 +173,16 @@ fn value(member: &Member, hash: u64, ordinal: u64, made_from: i64) -> Node {
             ("number", Node::count(hash % 10)),
             ("text", Node::text(tag(hash, 0))),
         ]),
+        MemberKind::Counts => {
+            let count = |statistic: u64| {
+                let values = vec![Node::text((mix(hash ^ statistic) % 100_000).to_string())];
+                Node::Object(vec![
+                    ("id", Node::text(word(&STATISTICS, statistic))),
+                    ("values", Node::List(values)),
+                ])
+            };
+            Node::List((0..=hash % 3).map(count).collect())
+        }
         MemberKind::Date => Node::text(iso(made_from + DAY * i64::try_from(ordinal).unwrap_or_default())),
     }
 }
@@ -235,6 +250,12 @@ impl ServedList {
                 .collect(),
             parent: text.to_owned(),
         }
+    }
+
+    /// The elements for these parents and this day as JSON, of a list by day.
+    pub(crate) fn values_of_day(&self, parents: &[String], day: &str) -> Vec<serde_json::Value> {
+        let nodes = self.of_day(parents.iter().map(String::as_str), day);
+        nodes.iter().map(json_of).collect()
     }
 
     /// The elements of the listing for a request with this path and these parameters.

@@ -63,6 +63,9 @@ pub struct Arguments {
     /// How many events each timeline has; else few, and now and then as many as a tenant keeps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=100_000))]
     pub timeline_events: Option<u64>,
+    /// Of 1,000 values of properties so many are odd: no number in a number, an empty text, none, 65,000 characters
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1_000))]
+    pub odd_values: u64,
 }
 
 /// The groups of each type.
@@ -76,6 +79,7 @@ impl Arguments {
             profiles: self.profiles,
             audit_events: count(self.audit_events),
             groups: GROUPS,
+            odd_values_per_thousand: self.odd_values,
             latency: Duration::from_millis(self.latency),
             rendered: self.rendered,
             distinct: self.distinct,

@@ -146,6 +146,9 @@ pub struct Settings {
     pub lacking_per_thousand: u64,
     /// Some values contain U+0000, which JSON allows and a database may not.
     pub zero_characters: bool,
+    /// Of 1,000 values so many are odd: no number in a number, an empty text, no value at all, a text of 65,000 characters. With one or
+    /// more, profiles have two more properties, whose ids are not of ASCII alone.
+    pub odd_values_per_thousand: u64,
     /// The time before `now` over which the modification dates of profiles are spread.
     pub history: Duration,
     /// Audit events at the start.
@@ -264,6 +267,7 @@ impl Default for Settings {
             merged_per_thousand: 20,
             lacking_per_thousand: 10,
             zero_characters: false,
+            odd_values_per_thousand: 0,
             history: 730 * DAY,
             audit_events: 500,
             audit_history: 29 * DAY,

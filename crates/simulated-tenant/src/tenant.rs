@@ -140,6 +140,12 @@ impl Tenant {
         self.listed_by(|served| served.list.path == path && served.is_of_texts(), texts)
     }
 
+    /// The elements of a given list by day, by its path: those of these parents and this day, as a request names it.
+    pub fn listed_on(&self, path: &str, parents: &[String], day: &str) -> Vec<serde_json::Value> {
+        let served = self.state.lists.iter().find(|served| served.list.path == path);
+        served.map_or_else(Vec::new, |served| served.values_of_day(parents, day))
+    }
+
     fn listed_by(&self, is_wanted: impl Fn(&ServedList) -> bool, texts: &[String]) -> Vec<serde_json::Value> {
         let served = self.state.lists.iter().find(|served| is_wanted(served));
         served.map_or_else(Vec::new, |served| served.values(texts))
