@@ -67,6 +67,8 @@ pub enum Command {
     Status(Status),
     /// List every resource: its scope, its state, its schedule, and what it costs in requests a day
     Resources(Resources),
+    /// Write what each table and column means: as Markdown, as a page with a picture, or as sources of dbt
+    Docs(Docs),
     /// Ask the tenant what the vendor's document leaves open, and tell what follows; reads only, at most 200 requests
     Probe(Probe),
     /// Forget a resource's cursor, so that its next run starts over, or move its watermark back; deletes no data
@@ -182,6 +184,28 @@ pub struct Resources {
     /// Print it machine-readable
     #[arg(long)]
     pub json: bool,
+}
+
+/// `docs`.
+#[derive(Debug, Args)]
+pub struct Docs {
+    /// The form: a Markdown document, one page of HTML with a picture, or `sources.yml` of dbt
+    #[arg(long, value_enum, default_value_t = DocsFormat::Markdown, value_name = "FORMAT")]
+    pub format: DocsFormat,
+    /// The folder to write into, which is made if it is missing; else the document goes to stdout
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+}
+
+/// The forms of `docs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DocsFormat {
+    /// `data-dictionary.md`, and its picture `data-dictionary.svg`
+    Markdown,
+    /// `data-dictionary.html`, with the picture
+    Html,
+    /// `sources.yml`
+    Dbt,
 }
 
 /// `probe`.

@@ -347,9 +347,12 @@ const IN_THE_SOURCE: [(&str, &str); 8] = [
     ("groups", "src/resources/memberships.rs"),
 ];
 
-/// Tests of what a list means beside its rows: names for audit events, numbers by day, walks by cursor.
-const OF_MEANING: [&str; 3] = [
+/// Tests of what a list means beside its rows: names for audit events, numbers by day, walks by cursor, views over its members, questions
+/// of an analyst.
+const OF_MEANING: [&str; 5] = [
+    "tests/dictionary/",
     "tests/groups/",
+    "tests/queries/",
     "tests/store/audit_names.rs",
     "tests/third_party/vendor_examples.rs",
 ];

@@ -7,6 +7,7 @@ mod support;
 
 mod client;
 mod consent;
+mod dictionary;
 mod embedded;
 mod groups;
 mod memberships;

@@ -11,10 +11,11 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["backfill"],
     &["check"],
     &["demo"],
+    &["docs"],
     &["erase", "somebody", "--yes"],
     &["healthcheck"],
     &["login"],

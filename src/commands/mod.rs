@@ -6,6 +6,7 @@ mod child_environment;
 mod confirm;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod docs;
 mod drift;
 pub mod erase;
 mod exit;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
         Command::Status(arguments) => Box::pin(status::run(&arguments, &settings, &terminal)).await,
         Command::Resources(arguments) => Box::pin(resources::run(&arguments, &settings)).await,
+        Command::Docs(arguments) => Box::pin(docs::run(&arguments, &settings)).await,
         Command::Probe(arguments) => Box::pin(probe::run(&arguments, &settings)).await,
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,

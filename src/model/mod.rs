@@ -7,6 +7,7 @@ pub mod column_name;
 pub mod cursor;
 pub mod decimal;
 pub mod description;
+pub mod dictionary;
 pub mod drift;
 pub mod event;
 pub mod examined;

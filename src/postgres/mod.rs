@@ -13,6 +13,7 @@ mod columns;
 mod copy;
 mod counts;
 mod cursors;
+mod dictionary;
 mod division;
 mod drift;
 pub mod embedded;
