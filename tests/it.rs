@@ -15,6 +15,7 @@ mod oauth;
 mod probe;
 mod process;
 mod proofs;
+mod queries;
 mod schedule;
 mod store;
 mod tenant;
