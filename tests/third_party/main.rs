@@ -21,4 +21,5 @@ mod recorder;
 mod requests;
 mod service;
 mod table;
+mod tools;
 mod vendor_examples;
