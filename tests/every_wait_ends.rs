@@ -3,11 +3,13 @@
 use crate::support::sources::files;
 
 /// The ports that the database stands behind.
-const PORTS: [&str; 8] = [
+const PORTS: [&str; 10] = [
     "impl RunStore for PostgresStore",
     "impl LoadStore for PostgresStore",
     "impl SweepStore for PostgresStore",
     "impl CountStore for PostgresStore",
+    "impl FactStore for PostgresStore",
+    "impl HistoryStore for PostgresStore",
     "impl JobStore for PostgresStore",
     "impl TokenStore for PostgresStore",
     "impl Observer for PostgresStore",

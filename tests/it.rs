@@ -10,6 +10,7 @@ mod consent;
 mod dictionary;
 mod embedded;
 mod groups;
+mod history;
 mod memberships;
 mod oauth;
 mod probe;

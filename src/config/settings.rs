@@ -353,6 +353,23 @@ pub struct Profiles {
     pub groups: Expansion,
     /// Whether the lifecycle stages are read that they are in.
     pub lifecycle_stages: Expansion,
+    /// Whether sizes by day are measured.
+    pub daily_facts: bool,
+    /// Which histories of them are recorded.
+    pub history: ProfileHistory,
+}
+
+/// The histories of profiles that are recorded.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ProfileHistory {
+    /// When they were in which segment.
+    pub segments: bool,
+    /// When they consented to and refused what.
+    pub consent: bool,
+    /// When they were in which lifecycle stage.
+    pub lifecycle_stages: bool,
+    /// The properties of which it is recorded when they had which values.
+    pub properties: Vec<String>,
 }
 
 /// What the column `properties` holds.

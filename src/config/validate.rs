@@ -7,7 +7,7 @@ use url::Url;
 use super::database::OTHER_CONNECTIONS;
 use super::error::SettingsError;
 use super::loopback::is_loopback;
-use super::settings::{PropertiesJson, Settings};
+use super::settings::{Expansion, Profiles, PropertiesJson, Settings};
 use super::typed::without_user;
 use crate::model::description::{Description, List};
 
@@ -60,6 +60,9 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
             "the rest is what typed columns do not hold: set `resources.profiles.typed_columns` to true, or this to all",
         );
     }
+    if let Some((key, value, why)) = wrong_history(profiles) {
+        return bad(key, &value, why);
+    }
     if settings.database.max_connections.get() < settings.database.loading() + OTHER_CONNECTIONS {
         let given = settings.database.max_connections.to_string();
         return bad(
@@ -70,6 +73,41 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
     }
     validate_urls(settings)?;
     validate_schedules(settings)
+}
+
+/// The key, the value and the fault of a history that cannot be recorded.
+fn wrong_history(profiles: &Profiles) -> Option<(&'static str, String, &'static str)> {
+    const PROPERTIES: &str = "resources.profiles.history.properties";
+    let history = &profiles.history;
+    if history.lifecycle_stages && profiles.lifecycle_stages == Expansion::Off {
+        return Some((
+            "resources.profiles.history.lifecycle_stages",
+            "true".to_owned(),
+            "lifecycle stages are not read: set `resources.profiles.lifecycle_stages` to with_profiles, or this to false",
+        ));
+    }
+    let wrong = |id: &String, why| Some((PROPERTIES, id.clone(), why));
+    if let Some(first) = history.properties.first()
+        && profiles.properties_json == PropertiesJson::Rest
+    {
+        return wrong(
+            first,
+            "a history takes its values from `properties`, which lacks them: set `resources.profiles.properties_json` to all, or this to []",
+        );
+    }
+    let mut met = HashSet::new();
+    for id in &history.properties {
+        if id.is_empty() || !met.insert(id) {
+            return wrong(id, "the ids of properties are expected, each once");
+        }
+        if !(profiles.properties.is_empty() || profiles.properties.contains(id)) {
+            return wrong(
+                id,
+                "the property is not stored: add it to `resources.profiles.properties`, or remove it from here",
+            );
+        }
+    }
+    None
 }
 
 /// Parses cron expressions at the start, so that an error does not wait for their first due time.

@@ -25,6 +25,7 @@ pub mod ports;
 pub mod position;
 pub mod probe;
 pub mod property_columns;
+pub mod recorded_histories;
 pub mod removals;
 pub mod rows;
 pub mod sampling;

@@ -14,6 +14,7 @@ use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::copy;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
+use crate::postgres::recorded::recording::Recorded;
 use crate::postgres::staging;
 
 const DOING: &str = "merging children";
@@ -36,7 +37,7 @@ pub(crate) async fn stage(
 /// wrote.
 pub(crate) async fn merge(
     connection: &mut PgConnection,
-    sql: &Statements,
+    (sql, recorded): (&Statements, &Recorded),
     batch: &Batch,
     now: Time,
     rows: impl Iterator<Item = &str>,
@@ -49,7 +50,9 @@ pub(crate) async fn merge(
     let rows: HashSet<&str> = rows.collect();
     let taken = judge(connection, hashes, parents, &rows, now).await?;
     let ids: Vec<&str> = taken.iter().map(String::as_str).collect();
+    let former = recorded.keep_stages(connection, &ids).await?;
     replace(connection, sql, &ids, now, changes).await?;
+    recorded.record(connection, &former, &ids, now).await?;
     let taken: HashSet<&str> = ids.into_iter().collect();
     // An element without a row of its own in the batch is counted here and nowhere else.
     let alone = parents.iter().filter(|parent| !parent.has_row);
@@ -116,7 +119,7 @@ pub(crate) async fn replace(
 /// Copies the children of parents that are certainly new directly into their tables.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    sql: &Statements,
+    (sql, recorded): (&Statements, &Recorded),
     batch: &Batch,
     now: Time,
     changes: &mut Changes,
@@ -140,6 +143,7 @@ pub(crate) async fn insert(
         return Ok(());
     }
     let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
+    recorded.record_new_stages(connection, &ids, now).await?;
     let children: Vec<&[u8]> = parents.iter().map(|parent| parent.children.as_slice()).collect();
     let asked: Vec<Option<Time>> = parents.iter().map(|parent| parent.asked_at).collect();
     sqlx::query(AssertSqlSafe(hashes.insert.as_str()))

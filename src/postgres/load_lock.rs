@@ -7,6 +7,7 @@ use crate::model::Time;
 use crate::postgres::changes::Changes;
 use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::recorded::recording::Recorded;
 
 const BEGINNING: &str = "taking the lock of loads";
 
@@ -17,13 +18,15 @@ pub(crate) struct Opened {
     /// Hashes ids to find erased persons; none if nobody was erased.
     pub(crate) hasher: Option<Hasher>,
     pub(crate) changes: Changes,
+    /// The histories that are recorded.
+    pub(crate) recorded: Recorded,
 }
 
 /// The first statement of a transaction that writes the tenant's data, unless another statement takes the lock as well.
 pub(crate) async fn begin(connection: &mut PgConnection) -> Result<Opened, Error> {
     let row = sqlx::query!(
         r#"select sync.load_beside_erasures() as "key?", sync.clock() as "now!",
-             sync.records_changes() as "records_changes!""#
+             sync.records_changes() as "records_changes!", sync.recorded_histories() as "recorded_histories!""#
     )
     .fetch_one(connection)
     .await
@@ -32,6 +35,7 @@ pub(crate) async fn begin(connection: &mut PgConnection) -> Result<Opened, Error
         now: row.now,
         hasher: row.key.map(Hasher::of),
         changes: Changes::collect(row.records_changes),
+        recorded: Recorded::named(&row.recorded_histories),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::model::lease::Lease;
 use crate::model::walk::Walk;
 use crate::postgres::erasures::hash::Hasher;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::recorded::recording::Recorded;
 use crate::postgres::rejects::{self, OpenRejects};
 use crate::postgres::{known_in_memory, seen};
 
@@ -26,6 +27,8 @@ pub(crate) struct Opening {
     pub(crate) records_changes: bool,
     /// The version of the typed columns; negative while they are off.
     pub(crate) column_version: i64,
+    /// The histories that are recorded.
+    pub(crate) recorded: Recorded,
 }
 
 /// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
@@ -50,6 +53,7 @@ pub(crate) async fn open(
              ) as "new_rejects!",
              sync.open_walks($1, $2) as "other_walks!",
              sync.records_changes() as "records_changes!", sync.column_version() as "column_version!",
+             sync.recorded_histories() as "recorded_histories!",
              case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         lease.slot.resource,
         walk.map(|walk| walk.id),
@@ -66,6 +70,7 @@ pub(crate) async fn open(
         other_walks: row.other_walks,
         records_changes: row.records_changes,
         column_version: row.column_version,
+        recorded: Recorded::named(&row.recorded_histories),
     })
 }
 

@@ -335,6 +335,7 @@ impl PostgresLoader {
             passed: self.walk.and_then(|walk| walk.passed),
             compared: &compared,
             columns: BesideColumns::of(loading, opening.column_version, self.columns.as_ref())?,
+            recorded: &opening.recorded,
         };
         let mut changes = Changes::collect(opening.records_changes);
         let mut written = match self.table.merge {

@@ -10,6 +10,7 @@ use crate::postgres::child_hashes::HashStatements;
 use crate::postgres::leaving::{self, Place};
 use crate::postgres::moving::{self, Move};
 use crate::postgres::partitions::Months;
+use crate::postgres::recorded::statements::{DIFFERS, FORMER_ROW};
 use crate::postgres::sql::{
     SYNCED_AT, change_key, create_staging, element_id, insert_or_update, key, key_in_order, names, nothing,
     quoted, relation, sql_type, staging,
@@ -58,6 +59,9 @@ pub(crate) struct Statements {
     /// updated ones as the feed of changes names them; for profiles also the number of late rows and the seconds of the latest one.
     /// For a child table, `$2` are the parents whose children are replaced; returns those whose children were others.
     pub(crate) merge: String,
+    /// For profiles: the same while histories are recorded that are made from rows. Returns further the ids of the updated ones that
+    /// differ in what a history is made from, and as a JSON array what these were.
+    pub(crate) merge_recorded: Option<String>,
     /// For a partitioned table: what its partitions follow from.
     pub(crate) months: Option<Months>,
     /// The statements of the child tables.
@@ -106,12 +110,13 @@ impl Statements {
             ),
             merge: match table.merge {
                 Merge::Upsert | Merge::OfProfile => upsert(table, &staging_name),
-                Merge::Profile => profile(table, &staging_name),
+                Merge::Profile => profile(table, &staging_name, false),
                 Merge::Occurrence => occurrence(table, &staging_name),
                 Merge::Child | Merge::ChildHistory | Merge::ListedHistory => {
                     child(table, None, &staging_name)
                 }
             },
+            merge_recorded: asked.then(|| profile(table, &staging_name, true)),
             months: Months::of(table),
             staging_name,
             children: children(table),
@@ -235,7 +240,10 @@ fn drop_losers(table: &Table) -> String {
 /// [`Merge::Profile`]: inserts or updates by `content_hash` and [`the_later_reading`]. Ids that must only be locked (losers
 /// of merges, rows of which only a hash changes) take part as placeholders with an empty `source_hash`, so that one
 /// statement takes all locks of the transaction in one order. Inserted placeholders are deleted before the commit.
-fn profile(table: &Table, staging: &str) -> String {
+///
+/// `records`: the statement also returns what updated rows were. It sees them as they were when it began. An update of a row that has
+/// changed since then fails, and the transaction is tried again.
+fn profile(table: &Table, staging: &str, records: bool) -> String {
     let placeholder: Vec<String> = table
         .columns
         .iter()
@@ -250,24 +258,51 @@ fn profile(table: &Table, staging: &str) -> String {
         names(table, ""),
         placeholder.join(", ")
     );
+    let is_newer = format!(
+        "excluded.source_hash <> ''::bytea
+             and stored.content_hash <> excluded.content_hash
+             and ({})",
+        the_later_reading()
+    );
+    let (is_written, returned, kept, and_kept) = if records {
+        (
+            format!(
+                "case when {is_newer}
+               then sync.is_as_read(stored.ctid, (select read.ctid from blueconic.profiles as read where read.id = stored.id))
+               else false
+             end"
+            ),
+            ", segment_ids, consented_objectives, refused_objectives, properties",
+            format!(
+                ",
+         kept as (
+           select p.id, {FORMER_ROW} as former
+           from merged as m join blueconic.profiles as p on p.id = m.id
+           where not m.inserted and {DIFFERS}
+         )"
+            ),
+            ",
+           (select coalesce(array_agg(id), '{}') from kept),
+           (select coalesce(jsonb_agg(former), '[]')::text from kept)",
+        )
+    } else {
+        (is_newer, "", String::new(), "")
+    };
     format!(
         "with merged as (
            {insert}
-           where excluded.source_hash <> ''::bytea
-             and stored.content_hash <> excluded.content_hash
-             and ({later})
-           returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked, {MODIFIED_AT}
-         ){LATE}
+           where {is_written}
+           returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked, {MODIFIED_AT}{returned}
+         ){LATE}{kept}
          select
            count(*) filter (where inserted and not locked),
            count(*) filter (where not inserted),
            coalesce(array_agg(id) filter (where inserted and not locked), '{{}}'),
            coalesce(array_agg(id) filter (where not inserted), '{{}}'),
            (select count(*) from late),
-           (select max(seconds) from late)
+           (select max(seconds) from late){and_kept}
          from merged",
         insert = insert_or_update(table, &[ASKED_AT], &incoming),
-        later = the_later_reading(),
         key = quoted(table.key[0]),
     )
 }

@@ -19,6 +19,7 @@ use crate::postgres::columns::statements::BesideColumns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
+use crate::postgres::recorded::recording::{Former, Recorded};
 use crate::postgres::{children, copy, leaving, moving};
 
 /// The context of a merge.
@@ -44,6 +45,8 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) compared: &'load [&'load str],
     /// What becomes of typed columns.
     pub(crate) columns: BesideColumns<'load>,
+    /// The histories that are recorded.
+    pub(crate) recorded: &'load Recorded,
 }
 
 impl MergeContext<'_> {
@@ -69,13 +72,24 @@ pub(crate) async fn merge(
     if batch.rows.is_empty() && locked.is_empty() {
         return Ok(written);
     }
-    let (inserted, updated) = merge_rows(connection, batch, &locked, context, &mut written).await?;
+    let Merged {
+        inserted,
+        updated,
+        kept,
+        former,
+    } = merge_rows(connection, batch, &locked, context, &mut written).await?;
     // The children are written before losers leave, so that their history moves along.
     let rows = inserted.iter().chain(&updated).map(String::as_str);
     let ids: Vec<&str> = rows.clone().collect();
     context.columns.merge(connection, &ids, context.now).await?;
+    let differing: Vec<&str> = inserted.iter().chain(&kept).map(String::as_str).collect();
+    let recorded = context.recorded;
+    recorded
+        .record(connection, &former, &differing, context.now)
+        .await?;
     let into = (&mut written, &mut *changes);
-    children::merge(connection, context.sql, batch, context.now, rows, into).await?;
+    let with = (context.sql, recorded);
+    children::merge(connection, with, batch, context.now, rows, into).await?;
     let fresh = inserted.iter().map(String::as_str).collect();
     changes.inserted(context.sql.changed, inserted.iter().map(String::as_str));
     changes.updated(context.sql.changed, None, updated);
@@ -124,9 +138,12 @@ pub(crate) async fn insert(
         .columns
         .insert(connection, &batch.rows, context.now)
         .await?;
+    let ids: Vec<&str> = batch.rows.ids().collect();
+    context.recorded.record_new(connection, &ids, context.now).await?;
     // The children are inserted before losers leave and take their children along.
-    children::insert(connection, context.sql, batch, context.now, changes).await?;
-    let inserted = batch.rows.ids().collect();
+    let with = (context.sql, context.recorded);
+    children::insert(connection, with, batch, context.now, changes).await?;
+    let inserted = ids.into_iter().collect();
     changes.inserted(context.sql.changed, batch.rows.ids());
     departures
         .apply(connection, batch, context, &inserted, (&mut written, changes))
@@ -181,18 +198,23 @@ impl<'load> Departures<'load> {
             .filter(|(_, merged)| *merged)
             .map(|(id, _)| id.as_str());
         let gone: BTreeSet<&str> = self.ids.iter().copied().chain(merged).collect();
+        let leaving: Vec<&str> = gone.iter().copied().collect();
+        let former = context.recorded.keep(connection, &leaving).await?;
         let into = (&mut *written, &mut *changes);
         drop_losers(connection, context, &gone, inserted, into).await?;
         write_merge_tombstones(connection, &self.losers, context, changes).await?;
         forget_returned(connection, &met, changes).await?;
         // An alias of a profile that returned is gone by now, so that no history follows it.
-        let gone: Vec<&str> = gone.into_iter().collect();
+        let gone = leaving;
         moving::to_survivors(connection, &context.sql.moves, &gone, context.now, changes).await?;
         let named = gone.iter().copied().filter(|id| !context.is_departing(id));
         let named: Vec<&str> = named.collect();
         let below = leaving::delete(connection, &context.sql.deletes_below, &gone, REMOVING).await?;
         leaving::note_below(changes, context.table, &below, &named, gone.len() > named.len());
-        Ok(())
+        let (recorded, now) = (context.recorded, context.now);
+        recorded.record(connection, &former, &named, now).await?;
+        let departing: Vec<&str> = context.departing.iter().map(String::as_str).collect();
+        recorded.forget(connection, &departing).await
     }
 }
 
@@ -233,16 +255,29 @@ fn locked<'batch>(
         .collect()
 }
 
-/// Merges the staged rows. Returns the inserted and the updated ids.
+/// What a merge of staged rows wrote.
+struct Merged {
+    inserted: Vec<String>,
+    updated: Vec<String>,
+    /// The updated ones that differ in what a history is made from.
+    kept: Vec<String>,
+    /// What these were.
+    former: Former,
+}
+
+/// Merges the staged rows.
 async fn merge_rows(
     connection: &mut PgConnection,
     batch: &Batch,
     locked: &[&str],
     context: MergeContext<'_>,
     written: &mut Written,
-) -> Result<(Vec<String>, Vec<String>), Error> {
+) -> Result<Merged, Error> {
     const DOING: &str = "merging profiles";
-    let row = sqlx::query(AssertSqlSafe(context.sql.merge.as_str()))
+    let records = context.recorded.has_rows();
+    let recording = context.sql.merge_recorded.as_ref().filter(|_| records);
+    let statement = recording.unwrap_or(&context.sql.merge);
+    let row = sqlx::query(AssertSqlSafe(statement.as_str()))
         .bind(context.now)
         .bind(locked)
         .bind(context.passed)
@@ -256,7 +291,18 @@ async fn merge_rows(
     let late_by: Option<i64> = row.try_get(5).doing(DOING)?;
     written.late_by = late_by.map(to_count);
     written.unchanged = from_length(batch.rows.len()).saturating_sub(written.inserted + written.updated);
-    Ok((row.try_get(2).doing(DOING)?, row.try_get(3).doing(DOING)?))
+    let (kept, former) = if recording.is_some() {
+        let former = row.try_get(7).doing(DOING)?;
+        (row.try_get(6).doing(DOING)?, Former::of_rows(former))
+    } else {
+        (Vec::new(), Former::default())
+    };
+    Ok(Merged {
+        inserted: row.try_get(2).doing(DOING)?,
+        updated: row.try_get(3).doing(DOING)?,
+        kept,
+        former,
+    })
 }
 
 const REFRESHING: &str = "refreshing hashes";

@@ -25,7 +25,9 @@ use crate::postgres::{feed, leases, resources, runs};
 
 mod columns;
 mod counting;
+mod daily_facts;
 mod loading;
+mod recorded;
 mod running;
 mod starting;
 mod sweeping;

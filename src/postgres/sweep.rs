@@ -1,6 +1,6 @@
 //! Finds and removes rows that a complete walk did not see. The engine decides whether they may be removed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -16,6 +16,7 @@ use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, record_aliases, write_tombstones};
 use crate::postgres::load_lock::{self, Opened};
+use crate::postgres::recorded::recording::{Former, Recorded};
 use crate::postgres::retry::Attempts;
 use crate::postgres::seen::HashRange;
 use crate::postgres::sweep_sql::SweepStatements;
@@ -146,6 +147,7 @@ async fn remove_once(
         now,
         hasher,
         mut changes,
+        recorded,
     } = load_lock::begin(&mut transaction).await?;
     let erased = match hasher {
         Some(hasher) => Erased::among(&mut transaction, &hasher, suppress::judged(verdicts)).await?,
@@ -157,7 +159,9 @@ async fn remove_once(
             Verdict::Deleted | Verdict::Merged { .. } | Verdict::OutOfScope
         )
     });
-    let removed = delete(&mut transaction, sql, walk, &leaving).await?;
+    let recorded = Some(recorded).filter(|_| table.merge == Merge::Profile);
+    let recorded = recorded.unwrap_or_default();
+    let (removed, former) = delete(&mut transaction, sql, &recorded, walk, &leaving).await?;
     let named = note_removed(&mut changes, table, &removed, verdicts, &erased);
     let gone: Vec<String> = removed.into_iter().map(|(id, _)| id).collect();
     if table.merge == Merge::Profile {
@@ -173,6 +177,15 @@ async fn remove_once(
         let named: Vec<&str> = named.iter().map(String::as_str).collect();
         leaving::note_below(&mut changes, table, &below, &named, left.len() > named.len());
     }
+    record_removed(
+        &mut transaction,
+        (&recorded, &former),
+        &gone,
+        verdicts,
+        &named,
+        now,
+    )
+    .await?;
     let mut missed = ids(verdicts, |verdict| matches!(verdict, Verdict::Missed(_)));
     missed.retain(|id| !erased.has(id));
     if !missed.is_empty() {
@@ -201,15 +214,16 @@ fn ids(verdicts: &[(String, Verdict)], wanted: fn(&Verdict) -> bool) -> Vec<&str
 }
 
 /// Locks in order, then looks again in a statement of its own: what was loaded or seen while the lock was waited for
-/// stays.
+/// stays. Returns the ids with the names of their rows, and what rows were that may have been removed.
 async fn delete(
     connection: &mut PgConnection,
     sql: &SweepStatements,
+    recorded: &Recorded,
     walk: Walk,
     leaving: &[&str],
-) -> Result<Vec<(String, String)>, Error> {
+) -> Result<(Vec<(String, String)>, Former), Error> {
     if leaving.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Former::default()));
     }
     let mut locked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.lock.as_str()))
         .bind(walk.id)
@@ -219,13 +233,40 @@ async fn delete(
         .await
         .doing(REMOVING)?;
     seen::keep_unprotected(connection, walk.id, &mut locked).await?;
-    sqlx::query_as(AssertSqlSafe(sql.remove.as_str()))
+    let ids: Vec<&str> = locked.iter().map(String::as_str).collect();
+    let former = recorded.keep(connection, &ids).await?;
+    let removed = sqlx::query_as(AssertSqlSafe(sql.remove.as_str()))
         .bind(walk.id)
         .bind(walk.opened_at)
         .bind(locked)
         .fetch_all(connection)
         .await
-        .doing(REMOVING)
+        .doing(REMOVING)?;
+    Ok((removed, former))
+}
+
+/// Ends what removed profiles were in the recorded histories. Of persons who may not be named nothing stays, of profiles that the tenant
+/// deleted no value.
+async fn record_removed(
+    connection: &mut PgConnection,
+    (recorded, former): (&Recorded, &Former),
+    gone: &[String],
+    verdicts: &[(String, Verdict)],
+    named: &[String],
+    now: Time,
+) -> Result<(), Error> {
+    let may_be_named: HashSet<&str> = named.iter().map(String::as_str).collect();
+    let (named, unnamed): (Vec<&str>, Vec<&str>) = gone
+        .iter()
+        .map(String::as_str)
+        .partition(|id| may_be_named.contains(id));
+    recorded.record(connection, former, &named, now).await?;
+    let deleted: HashSet<&str> = ids(verdicts, |verdict| matches!(verdict, Verdict::Deleted))
+        .into_iter()
+        .collect();
+    let deleted: Vec<&str> = named.into_iter().filter(|id| deleted.contains(id)).collect();
+    recorded.forget_values(connection, &deleted).await?;
+    recorded.forget(connection, &unnamed).await
 }
 
 /// Notes removed rows with the reason, as their tombstones have it. Returns the ids that may be named: nothing may name an erased person,

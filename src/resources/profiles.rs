@@ -16,6 +16,7 @@ use crate::model::page::{Broken, Lookup, Request, halved};
 use crate::model::ports::{Decoder, Identified, Resource, SegmentCounter, SegmentResolver, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
+use crate::model::recorded_histories::WantedHistories;
 use crate::model::rows::Rows;
 use crate::model::table::{Child, Merge, Table};
 use crate::model::verdict::Verdict;
@@ -65,6 +66,10 @@ const DECODER_VERSION: u32 = 3;
 
 /// Profiles as a resource.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, named as in the settings"
+)]
 pub(super) struct Profiles {
     table: &'static Table,
     /// How many events of each timeline are requested; none: no timeline.
@@ -79,6 +84,10 @@ pub(super) struct Profiles {
     are_typed: bool,
     /// Whether the settings want `properties` without what typed columns hold.
     wants_rest: bool,
+    /// The histories that the settings want.
+    histories: WantedHistories,
+    /// Whether sizes by day are measured.
+    daily_facts: bool,
     /// The typed columns of the current run.
     columns: Option<Arc<ColumnPlan>>,
 }
@@ -115,6 +124,13 @@ impl Profiles {
             properties,
             are_typed: settings.typed_columns,
             wants_rest: settings.properties_json == PropertiesJson::Rest,
+            histories: WantedHistories {
+                segments: settings.history.segments,
+                consent: settings.history.consent,
+                lifecycle_stages: settings.history.lifecycle_stages,
+                properties: settings.history.properties.clone(),
+            },
+            daily_facts: settings.daily_facts,
             columns: None,
         };
         profiles.with_plan(None)
@@ -292,6 +308,14 @@ impl Walkable for Profiles {
             properties: self.properties.clone(),
             stores_rest: self.wants_rest,
         }
+    }
+
+    fn wanted_histories(&self) -> WantedHistories {
+        self.histories.clone()
+    }
+
+    fn wants_daily_facts(&self) -> bool {
+        self.daily_facts
     }
 
     fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable> {

@@ -30,8 +30,10 @@ use super::{clocks, pipeline, window};
 
 mod closing;
 mod columns;
+mod daily_facts;
 mod known_reader;
 mod opening;
+mod recorded;
 pub(super) mod stored;
 
 /// How long a finished walk waits for a person to approve its removals.
@@ -120,6 +122,7 @@ async fn read<S: Source, T: Store>(
     let cursor = standing.of(context.lease.slot.scope).clone();
     let mut resumable = resumable(context, cursor).await?;
     let mut with_columns = columns::bring(context).await?;
+    recorded::bring(context).await?;
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
         context
             .progress
@@ -139,6 +142,7 @@ async fn read<S: Source, T: Store>(
         let next = match go_on(context, reading, resumable.take(), before).await {
             Ok(ended) => {
                 columns::fill(context, &with_columns).await?;
+                daily_facts::measure(context, &ended).await?;
                 return Ok(ended);
             }
             Err(stopped) if matches!(stopped.fault.kind, Kind::CommitsLost | Kind::ColumnsChanged) => {

@@ -14,9 +14,12 @@ use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::known_set::KnownRows;
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
-use blueconic_sync::model::ports::{ColumnStore, CountStore, LoadStore, Loader, RunStore, SweepStore};
+use blueconic_sync::model::ports::{
+    ColumnStore, CountStore, FactStore, HistoryStore, LoadStore, Loader, RunStore, SweepStore,
+};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::property_columns::{Brought, FillRange, PropertyColumns, WantedColumns};
+use blueconic_sync::model::recorded_histories::WantedHistories;
 use blueconic_sync::model::rows::{Rows, timestamp};
 use blueconic_sync::model::seen::IdHasher;
 use blueconic_sync::model::table::Table;
@@ -295,6 +298,22 @@ impl ColumnStore for EventStore {
         _range: &FillRange,
         _rows: &Rows,
     ) -> Outcome<()> {
+        Err(not_for_events())
+    }
+}
+
+impl HistoryStore for EventStore {
+    async fn bring_histories(&self, _wanted: &WantedHistories) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+
+    async fn begin_histories(&self, _lease: &Lease, _walk: Walk) -> Outcome<Vec<String>> {
+        Err(not_for_events())
+    }
+}
+
+impl FactStore for EventStore {
+    async fn measure_day(&self, _lease: &Lease) -> Outcome<()> {
         Err(not_for_events())
     }
 }

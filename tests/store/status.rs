@@ -57,7 +57,13 @@ async fn status_tells_of_every_slot() {
     assert_eq!(profiles.watermark, profiles.complete_as_of);
     assert!(profiles.lag_seconds.unwrap() > 1000.0);
     let names: Vec<&str> = reported.tables.iter().map(|table| table.name.as_str()).collect();
-    let beside_profiles = vec!["profile_columns_1", "profile_identifiers"];
+    let beside_profiles = vec![
+        "daily_profile_counts",
+        "daily_property_fill",
+        "daily_segment_sizes",
+        "profile_columns_1",
+        "profile_identifiers",
+    ];
     let mut expected = [tables(), beside_profiles].concat();
     expected.sort_unstable();
     assert_eq!(names, expected);

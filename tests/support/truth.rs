@@ -9,6 +9,7 @@ use simulated_tenant::truth::{AuditEvent, Profile};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::database::Database;
+use super::history::assert_history;
 use super::registry::{FEW_URLS, by_default, is_by_day, urls};
 use super::typed::assert_typed_columns;
 
@@ -260,6 +261,7 @@ pub(crate) async fn assert_profiles_equal(database: &Database, tenant: &Tenant) 
     let aliases = aliases.map(|(loser, survivor)| json!({ "loser": loser, "survivor": survivor }));
     assert_same(database, "profile_aliases", ALIASES, aliases).await;
     assert_typed_columns(database).await;
+    assert_history(database).await;
 }
 
 /// The timelines equal the tenant's. What a merge moved to its survivor is more than the tenant has: see

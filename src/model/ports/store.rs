@@ -2,11 +2,19 @@
 
 use super::columns::ColumnStore;
 use super::counting::CountStore;
+use super::daily_facts::FactStore;
+use super::histories::HistoryStore;
 use super::loading::LoadStore;
 use super::running::RunStore;
 use super::sweeping::SweepStore;
 
 /// A database: keeps the state of runs, loads, sweeps and counts.
-pub trait Store: RunStore + LoadStore + SweepStore + CountStore + ColumnStore + Clone {}
+pub trait Store:
+    RunStore + LoadStore + SweepStore + CountStore + ColumnStore + HistoryStore + FactStore + Clone
+{
+}
 
-impl<T: RunStore + LoadStore + SweepStore + CountStore + ColumnStore + Clone> Store for T {}
+impl<T: RunStore + LoadStore + SweepStore + CountStore + ColumnStore + HistoryStore + FactStore + Clone> Store
+    for T
+{
+}

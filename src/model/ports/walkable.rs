@@ -7,6 +7,7 @@ use crate::model::fault::Outcome;
 use crate::model::page::{Lookup, Request};
 use crate::model::position::CursorPosition;
 use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
+use crate::model::recorded_histories::WantedHistories;
 use crate::model::rows::Rows;
 use crate::model::segment::{Choice, SegmentCount};
 use crate::model::verdict::Verdict;
@@ -26,6 +27,10 @@ pub trait Walkable: Identified {
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
     /// The typed columns that the settings want.
     fn wanted_columns(&self) -> WantedColumns;
+    /// The histories that the settings want.
+    fn wanted_histories(&self) -> WantedHistories;
+    /// Whether sizes by day are measured.
+    fn wants_daily_facts(&self) -> bool;
     /// The same resource, whose rows have these typed columns beside them.
     fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable>;
     /// The typed columns of stored profiles, beside rows without a field. An error names a profile whose properties cannot be read.

@@ -16,6 +16,7 @@ use crate::sync::transfer_end::{EndReason, TransferEnd, WALKS_AGAIN};
 use crate::sync::walk::cursor::{self, Completeness};
 use crate::sync::{clocks, segment, watermarks};
 
+use super::recorded;
 use super::stored::{give_up, id_hasher, moved, walk_of};
 
 /// Ends a walk whose listing has ended. `before`: the number of distinct ids that earlier runs of the walk had read.
@@ -240,6 +241,7 @@ pub(super) async fn after_full_walk<S: Source, T: Store>(
         store.advance(context.lease, &moved(Some(kept), None)).await?;
         return Ok(ended);
     }
+    recorded::begin(context, walk).await?;
     store.advance(context.lease, &moved(None, None)).await?;
     watermarks::advise_on_late_changes(context.progress, reading.overlap);
     Ok(ended)

@@ -1,0 +1,177 @@
+//! Records the histories of profiles in the transaction that changes them: keeps what rows are before a change, and compares it with what
+//! they are after it. The transaction holds the locks on the profiles' rows. While no history is recorded, nothing is asked.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::Time;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::recorded::statements::{ALL, KEEP_STAGES, PROPERTIES, RecordedHistory, keep_rows};
+
+const DOING: &str = "recording histories";
+
+/// The histories that a transaction records, as they were once it had the lock of loads.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded(Vec<&'static RecordedHistory>);
+
+/// What profiles were before a change.
+#[derive(Debug, Default)]
+pub(crate) struct Former {
+    /// Their rows as a JSON array; none: no history is made from rows.
+    rows: Option<String>,
+    /// The same of their lifecycle stages.
+    stages: Option<String>,
+}
+
+impl Former {
+    /// Rows that a statement returned as a JSON array.
+    pub(crate) fn of_rows(rows: String) -> Self {
+        Self {
+            rows: Some(rows),
+            stages: None,
+        }
+    }
+}
+
+impl Recorded {
+    /// The histories with these names: what `sync.recorded_histories()` returns.
+    pub(crate) fn named(names: &[String]) -> Self {
+        let is_named = |one: &&RecordedHistory| names.iter().any(|name| name == one.name);
+        Self(ALL.iter().filter(is_named).collect())
+    }
+
+    fn of(&self, is_of_stages: bool) -> impl Iterator<Item = &RecordedHistory> {
+        let all = self.0.iter().copied();
+        all.filter(move |one| one.is_of_stages == is_of_stages)
+    }
+
+    /// Whether any history is made from the rows of profiles.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.of(false).next().is_some()
+    }
+
+    /// Keeps what these profiles are before they leave.
+    pub(crate) async fn keep(&self, connection: &mut PgConnection, ids: &[&str]) -> Result<Former, Error> {
+        let rows = if self.has_rows() && !ids.is_empty() {
+            Some(kept(&mut *connection, &keep_rows(), ids).await?)
+        } else {
+            None
+        };
+        let stages = self.keep_stages(connection, ids).await?.stages;
+        Ok(Former { rows, stages })
+    }
+
+    /// Keeps the lifecycle stages of these profiles before they are replaced.
+    pub(crate) async fn keep_stages(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[&str],
+    ) -> Result<Former, Error> {
+        let stages = if self.of(true).next().is_some() && !ids.is_empty() {
+            Some(kept(connection, KEEP_STAGES, ids).await?)
+        } else {
+            None
+        };
+        Ok(Former { rows: None, stages })
+    }
+
+    /// Records how these profiles differ from what was kept of them, at this time.
+    pub(crate) async fn record(
+        &self,
+        connection: &mut PgConnection,
+        former: &Former,
+        ids: &[&str],
+        now: Time,
+    ) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let parts = [(false, &former.rows), (true, &former.stages)];
+        for (is_of_stages, kept) in parts {
+            let Some(kept) = kept else { continue };
+            for history in self.of(is_of_stages) {
+                for statement in [history.end(), history.begin()] {
+                    sqlx::query(AssertSqlSafe(statement))
+                        .bind(now)
+                        .bind(ids)
+                        .bind(kept)
+                        .execute(&mut *connection)
+                        .await
+                        .doing(DOING)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records profiles that were not stored before.
+    pub(crate) async fn record_new(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[&str],
+        now: Time,
+    ) -> Result<(), Error> {
+        if !self.has_rows() {
+            return Ok(());
+        }
+        let none = Former::of_rows("[]".to_owned());
+        self.record(connection, &none, ids, now).await
+    }
+
+    /// Records the lifecycle stages of profiles that were not stored before.
+    pub(crate) async fn record_new_stages(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[&str],
+        now: Time,
+    ) -> Result<(), Error> {
+        if self.of(true).next().is_none() {
+            return Ok(());
+        }
+        let none = Former {
+            rows: None,
+            stages: Some("[]".to_owned()),
+        };
+        self.record(connection, &none, ids, now).await
+    }
+
+    /// Deletes all intervals of these profiles: nothing may name them any more.
+    pub(crate) async fn forget(&self, connection: &mut PgConnection, ids: &[&str]) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for history in &self.0 {
+            execute(&mut *connection, history.forget(), ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the values of these profiles: the tenant deleted them, and values may be personal data.
+    pub(crate) async fn forget_values(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[&str],
+    ) -> Result<(), Error> {
+        let values = self.0.iter().find(|history| history.table == PROPERTIES);
+        match values {
+            Some(history) if !ids.is_empty() => execute(connection, history.forget(), ids).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn kept(connection: &mut PgConnection, statement: &str, ids: &[&str]) -> Result<String, Error> {
+    sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(ids)
+        .fetch_one(connection)
+        .await
+        .doing(DOING)
+}
+
+async fn execute(connection: &mut PgConnection, statement: String, ids: &[&str]) -> Result<(), Error> {
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(ids)
+        .execute(connection)
+        .await
+        .doing(DOING)?;
+    Ok(())
+}
