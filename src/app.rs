@@ -26,6 +26,7 @@ use crate::postgres::address;
 use crate::postgres::embedded;
 use crate::postgres::migrate::{self, Pending};
 use crate::postgres::pool;
+use crate::postgres::rights;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::{self, Entry};
 use crate::schedule::plan;
@@ -136,7 +137,8 @@ impl Database {
         let store = self.store(settings).await?;
         let recorded = async {
             store.record_resources(settings.registry).await?;
-            store.switch_changes().await
+            store.switch_changes().await?;
+            rights::renew(&store).await
         };
         let recorded = recorded.await;
         store.disconnect().await;

@@ -31,7 +31,7 @@ const LONGEST_LATENESS: Duration = Duration::from_mins(15);
     after_help = "Settings come from the defaults, then the file given with --config, then variables such as\n\
         BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE, then BLUECONIC_URL, BLUECONIC_CLIENT_ID,\n\
         BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE] (and for rotate-key\n\
-        BLUECONIC_SYNC_OLD_KEY[_FILE]).\n\n\
+        BLUECONIC_SYNC_OLD_KEY[_FILE]; for hashed properties BLUECONIC_SYNC_HASH_KEY[_FILE]).\n\n\
         Exit codes: 0 done · 1 failed · 2 usage or settings · 3 partial · 4 a person must act · 130 interrupted\n\n\
         New here? `blueconic-sync demo` needs nothing but PostgreSQL's programs."
 )]
@@ -75,6 +75,8 @@ pub enum Command {
     Reset(Reset),
     /// Remove persons everywhere here and keep them from coming back; the tenant is not touched
     Erase(Erase),
+    /// Make the roles for readers and give them their rights, or check these
+    Rights(Rights),
     /// Open psql on the configured database
     Psql(Psql),
     /// Ask a running `serve` for its health; exit code 0 if it is well
@@ -248,6 +250,20 @@ pub struct Erase {
     pub yes: bool,
     /// Print the receipt machine-readable
     #[arg(long)]
+    pub json: bool,
+}
+
+/// `rights`.
+#[derive(Debug, Args)]
+pub struct Rights {
+    /// Change nothing: compare what the roles may do with what they should; exit code 3 if they differ
+    #[arg(long)]
+    pub check: bool,
+    /// Change nothing: print the statements that make the roles, for an administrator
+    #[arg(long, conflicts_with = "check")]
+    pub sql: bool,
+    /// Print what was found machine-readable
+    #[arg(long, conflicts_with = "sql")]
     pub json: bool,
 }
 

@@ -13,6 +13,7 @@ mod groups;
 mod history;
 mod memberships;
 mod oauth;
+mod personal_data;
 mod probe;
 mod process;
 mod proofs;

@@ -11,7 +11,7 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["backfill"],
     &["check"],
     &["demo"],
@@ -25,6 +25,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["psql", "-c", "select 1"],
     &["reset", "profiles", "--yes"],
     &["resources", "--json"],
+    &["rights", "--check"],
     &["rotate-key"],
     &["serve"],
     &["status", "--json"],

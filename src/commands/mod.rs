@@ -21,6 +21,7 @@ mod progress;
 pub mod psql;
 pub mod reset;
 pub mod resources;
+pub mod rights;
 pub mod rotate_key;
 pub mod serve;
 #[cfg(feature = "demo")]
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Probe(arguments) => Box::pin(probe::run(&arguments, &settings)).await,
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
+        Command::Rights(arguments) => Box::pin(rights::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
         Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
         #[cfg(feature = "demo")]

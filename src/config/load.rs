@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::bounds;
 use super::defaults::DEFAULTS;
 use super::error::SettingsError;
+use super::hash_key::{self, HashKey};
 use super::keys::Keys;
 use super::known::{self, PREFIX};
 use super::proxy::Proxies;
@@ -50,6 +51,7 @@ pub fn load(
     let mut secret = |name, named| secret_of(variables, name, named, &mut notices);
     settings.key = secret("BLUECONIC_SYNC_KEY", None)?;
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
+    let hash_key = secret(hash_key::VARIABLE, None)?;
     let named = settings.tenant.client_secret_file.clone();
     settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", named)?;
     settings.tenant.proxies = Proxies::of(variables);
@@ -61,7 +63,18 @@ pub fn load(
         .into_iter()
         .zip(sealing)
     {
-        notices.extend(key.as_ref().and_then(|key| secret::weak_key(key, name)));
+        notices.extend(
+            key.as_ref()
+                .and_then(|key| secret::weak_key(key, name, "its tokens can be unsealed")),
+        );
+    }
+    if let Some(key) = hash_key {
+        notices.extend(secret::weak_key(
+            &key,
+            hash_key::VARIABLE,
+            "its hashes can be reversed",
+        ));
+        settings.hash_key = Some(HashKey::decode(&key)?);
     }
     settings.registry = registry;
     validate(&settings)?;

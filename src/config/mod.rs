@@ -5,6 +5,7 @@ pub mod cron;
 pub mod database;
 pub mod defaults;
 pub mod error;
+pub mod hash_key;
 mod keys;
 mod known;
 pub mod load;

@@ -91,15 +91,14 @@ pub fn open_to_all(path: &Path, origin: &str) -> Option<String> {
     })
 }
 
-/// The warning about a key that is not random. Whether it is a valid key is checked elsewhere.
-pub(super) fn weak_key(key: &Secret, name: &str) -> Option<String> {
+/// The warning about a key that is not random, and what that allows. Whether it is a valid key is checked elsewhere.
+pub(super) fn weak_key(key: &Secret, name: &str, harm: &str) -> Option<String> {
     let bytes = SecretSlice::from(STANDARD.decode(key.expose().trim()).ok()?);
     let bytes = bytes.expose_secret();
     let first_step = step(*bytes.first_chunk()?);
     let counts = bytes.array_windows().all(|pair| step(*pair) == first_step);
-    (counts || variety(bytes) < KEY_VARIETY).then(|| {
-        format!("{name} is not random, so that its tokens can be unsealed: make one with `openssl rand -base64 32`")
-    })
+    (counts || variety(bytes) < KEY_VARIETY)
+        .then(|| format!("{name} is not random, so that {harm}: make one with `openssl rand -base64 32`"))
 }
 
 /// The warning about a token that can be guessed.
@@ -131,7 +130,7 @@ mod tests {
     fn a_key_that_was_not_drawn_is_weak() {
         let weak = |bytes: [u8; 32]| {
             let key = Secret::new(STANDARD.encode(bytes));
-            weak_key(&key, "BLUECONIC_SYNC_KEY").is_some()
+            weak_key(&key, "BLUECONIC_SYNC_KEY", "its tokens can be unsealed").is_some()
         };
         assert!(weak([0; 32]) && weak([255; 32]));
         assert!(weak(

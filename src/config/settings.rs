@@ -11,10 +11,12 @@ use url::Url;
 
 use super::database::Database;
 use super::error::SettingsError;
+use super::hash_key::HashKey;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
 use super::units::{self, Removals};
 use crate::model::description::{self, Description, Registry};
+use crate::model::personal_data::Rule;
 use crate::model::window::Hours;
 
 /// All settings.
@@ -47,6 +49,9 @@ pub struct Settings {
     /// The key before it, from `BLUECONIC_SYNC_OLD_KEY[_FILE]`: for `rotate-key` alone.
     #[serde(skip)]
     pub old_key: Option<Secret>,
+    /// The key of hashed values of properties, from `BLUECONIC_SYNC_HASH_KEY[_FILE]`.
+    #[serde(skip)]
+    pub hash_key: Option<HashKey>,
     /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
@@ -333,6 +338,8 @@ pub struct Profiles {
     pub segment: String,
     /// The properties that are stored; empty means all.
     pub properties: Vec<String>,
+    /// What becomes of personal data: the first rule that selects a property decides.
+    pub personal_data: Vec<Rule>,
     /// Whether properties are written into typed columns as well.
     pub typed_columns: bool,
     /// What the column `properties` holds.

@@ -6,10 +6,12 @@ use url::Url;
 
 use super::database::OTHER_CONNECTIONS;
 use super::error::SettingsError;
+use super::hash_key;
 use super::loopback::is_loopback;
 use super::settings::{Expansion, Profiles, PropertiesJson, Settings};
 use super::typed::without_user;
 use crate::model::description::{Description, List};
+use crate::model::personal_data::{Action, Rule};
 
 /// The most URLs of a list.
 const MOST_URLS: usize = 1000;
@@ -62,6 +64,14 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
     }
     if let Some((key, value, why)) = wrong_history(profiles) {
         return bad(key, &value, why);
+    }
+    let hashes = |rule: &Rule| rule.action() == Action::Hash;
+    if settings.hash_key.is_none() && profiles.personal_data.iter().any(hashes) {
+        return Err(SettingsError::Missing {
+            key: hash_key::VARIABLE,
+            how: "a rule of `resources.profiles.personal_data` hashes: set BLUECONIC_SYNC_HASH_KEY, or BLUECONIC_SYNC_HASH_KEY_FILE to \
+                  a file, to a key that `openssl rand -base64 32` makes, and keep it apart from the database",
+        });
     }
     if settings.database.max_connections.get() < settings.database.loading() + OTHER_CONNECTIONS {
         let given = settings.database.max_connections.to_string();

@@ -45,6 +45,8 @@ pub struct Batch {
     pub rows: Rows,
     /// The typed columns that are written beside the rows ([`Rows::tuples_beside`]); none: none are.
     pub columns: Option<Arc<PropertyColumns>>,
+    /// By which version of what becomes of personal data it was decoded ([`super::personal_data::Treated`]).
+    pub treatment_version: i64,
     /// Rows of the child tables; empty where the table has none.
     pub children: Children,
     /// Ids that were read, in any order, repeats allowed. They are protected from the sweeps of other walks, and their open rejects
@@ -110,6 +112,7 @@ impl Batch {
         self.fresh &= later.fresh || (later.rows.is_empty() && later.children.is_empty());
         self.rows.append(later.rows);
         self.columns = self.columns.take().or(later.columns);
+        self.treatment_version = self.treatment_version.max(later.treatment_version);
         self.children.append(later.children);
         self.seen.extend(later.seen);
         self.recorded.append(later.recorded);

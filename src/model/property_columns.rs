@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Time;
+use super::personal_data::Treatment;
 
 /// The columns of the first table before those of properties, with their types; every other table has the first of them.
 pub const FIXED_COLUMNS: [(&str, &str); 6] = [
@@ -114,6 +115,8 @@ pub struct WantedColumns {
     pub properties: Vec<String>,
     /// Whether `profiles.properties` leaves out what the columns hold.
     pub stores_rest: bool,
+    /// What becomes of values: a hashed one is a text, and a dropped property gets no column.
+    pub treatment: Arc<Treatment>,
 }
 
 /// A stored profile whose typed columns are to be filled.

@@ -28,6 +28,10 @@ impl ChangedTable {
         name: "audit_events",
         key_column: None,
     };
+    pub(crate) const PROFILES: Self = Self {
+        name: "profiles",
+        key_column: Some("id"),
+    };
     pub(crate) const ALIASES: Self = Self::of_profiles("profile_aliases");
     pub(crate) const TOMBSTONES: Self = Self::of_profiles("profile_tombstones");
 

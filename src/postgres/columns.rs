@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::model::Time;
+use crate::model::personal_data::Action;
 use crate::model::property_columns::{Brought, PropertyColumn, PropertyColumns, ValueKind, WantedColumns};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
@@ -170,18 +171,27 @@ async fn plan(connection: &mut PgConnection, stored: &Stored, wanted: &WantedCol
     if !wanted.are_on {
         return Ok(Plan::default());
     }
-    let properties = sqlx::query_as!(
+    let listed = sqlx::query_as!(
         Property,
-        "select id, name, description, filter_type, currency, data_sensitivity, permission_level, merge_strategy,
-           indexed
+        r#"select id, name, description, filter_type, currency, data_sensitivity, permission_level, merge_strategy,
+           indexed, false as "is_hashed!"
          from blueconic.profile_properties
          where cardinality($1::text[]) = 0 or id = any ($1)
-         order by id",
+         order by id"#,
         &wanted.properties
     )
     .fetch_all(&mut *connection)
     .await
     .doing(READING)?;
+    let action = |property: &Property| wanted.treatment.action(&property.id);
+    let properties: Vec<Property> = listed
+        .into_iter()
+        .filter(|property| action(property) != Action::Drop)
+        .map(|property| Property {
+            is_hashed: action(&property) == Action::Hash,
+            ..property
+        })
+        .collect();
     let known = catalogue::plan(&stored.columns, &properties, &HashSet::new());
     if known.added.is_empty() {
         return Ok(known);

@@ -7,5 +7,4 @@ pub(crate) mod hash;
 mod ids_in_text;
 pub mod lift;
 mod merged_ids;
-mod statistics;
 pub(crate) mod suppress;

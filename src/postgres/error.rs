@@ -206,9 +206,20 @@ pub enum Error {
     /// The server crashed, or another one took its place, while a run went on: its last commits may be lost.
     #[error("PostgreSQL crashed or failed over during the run, and may have lost its last commits")]
     CommitsLost,
-    /// Another run changed the typed columns while this one loaded.
-    #[error("the typed columns of profile properties were changed during the run")]
+    /// Another run changed the typed columns, or what becomes of personal data, while this one loaded.
+    #[error("the columns or the treatment of profile properties were changed during the run")]
     ColumnsChanged,
+    /// Another process has set other rules about personal data since this one did.
+    #[error(
+        "another process has set other rules in `resources.profiles.personal_data` since this one started"
+    )]
+    OtherRules,
+    /// The stored treatment of personal data cannot be read, or written.
+    #[error("the treatment of personal data in `sync.personal_data` cannot be used")]
+    Treatment {
+        /// Why.
+        source: serde_json::Error,
+    },
     /// The batch's ids are not new, so it has to go through staging.
     #[error("a batch of new ids cannot be copied directly into the table")]
     NotFresh,
@@ -342,6 +353,7 @@ impl Error {
             | Self::Altered { .. }
             | Self::OtherTenant { .. }
             | Self::NotBack { .. }
+            | Self::OtherRules
             | Self::NoHost { .. } => Kind::Settings,
             Self::Fenced { .. } | Self::ClaimLost { .. } => Kind::Fenced,
             Self::CommitsLost => Kind::CommitsLost,

@@ -29,6 +29,8 @@ pub(crate) struct Opening {
     pub(crate) column_version: i64,
     /// The histories that are recorded.
     pub(crate) recorded: Recorded,
+    /// The version of what becomes of personal data; -1 while stored profiles are scrubbed.
+    pub(crate) treatment_version: i64,
 }
 
 /// One round trip for everything that the transaction needs to know. The lock against erasures comes first, before the
@@ -54,6 +56,7 @@ pub(crate) async fn open(
              sync.open_walks($1, $2) as "other_walks!",
              sync.records_changes() as "records_changes!", sync.column_version() as "column_version!",
              sync.recorded_histories() as "recorded_histories!",
+             sync.treatment_version() as "treatment_version!",
              case when not $3 then set_config('synchronous_commit', 'off', true) end as "waits?""#,
         lease.slot.resource,
         walk.map(|walk| walk.id),
@@ -71,6 +74,7 @@ pub(crate) async fn open(
         records_changes: row.records_changes,
         column_version: row.column_version,
         recorded: Recorded::named(&row.recorded_histories),
+        treatment_version: row.treatment_version,
     })
 }
 

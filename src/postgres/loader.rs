@@ -305,6 +305,14 @@ impl PostgresLoader {
             // rows must be locked.
             return Err(Error::NotFresh);
         }
+        // Rows and rejects show what came as it was treated.
+        let shows = !(loading.rows.is_empty() && loading.rejects.is_empty());
+        if self.table.merge == Merge::Profile
+            && shows
+            && loading.treatment_version != opening.treatment_version
+        {
+            return Err(Error::ColumnsChanged);
+        }
         let filtered = match &opening.hasher {
             Some(hasher) => {
                 suppress::leave_out_erased(&mut transaction, hasher, self.table, &self.sql, loading).await?

@@ -2,6 +2,7 @@
 //! the table.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -27,6 +28,7 @@ mod columns;
 mod counting;
 mod daily_facts;
 mod loading;
+mod personal_data;
 mod recorded;
 mod running;
 mod starting;
@@ -53,6 +55,8 @@ struct Own {
     rejects: RejectQuotas,
     /// The hashes of stored profiles for full walks.
     known: WalksInMemory,
+    /// Whether this process has set its rules about personal data.
+    has_set_policy: AtomicBool,
 }
 
 impl PostgresStore {
@@ -77,6 +81,7 @@ impl PostgresStore {
                 slots,
                 rejects: RejectQuotas::default(),
                 known: WalksInMemory::default(),
+                has_set_policy: AtomicBool::new(false),
             }),
         };
         (store, options)

@@ -1,17 +1,19 @@
 //! Turns a profile into a row: its properties as one JSON object, dates, sets of ids, and the hash over its content.
 //! `fast.rs` reads the common form, `loose.rs` all others; the row is written directly into the batch.
 
+mod content;
 mod draft;
 mod fast;
 mod loose;
+mod property_order;
+mod scrubbed;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod treating;
 mod typed;
 
 use std::sync::Arc;
-
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::model::batch::{Batch, Known};
 use crate::model::children::{CHILDLESS, ChildHash, Parent};
@@ -24,9 +26,14 @@ use super::timeline::{self, Timelines};
 use super::{consent_tables, memberships};
 use crate::json::bitmap::Bitmap;
 
-use draft::{CompleteProfile, Draft, jsonb_order};
+pub(super) use content::HashSeeds;
+use content::write_content;
+use draft::{CompleteProfile, Draft, TooLarge};
 pub(super) use loose::segment_ids;
+use property_order::jsonb_order;
+pub(super) use scrubbed::rows_of_scrubbed;
 pub(super) use stored::rows_of_stored;
+pub(super) use treating::{Treating, ValueHasher};
 pub(super) use typed::ColumnPlan;
 use typed::TypedColumns;
 
@@ -134,21 +141,14 @@ static TABLES: [Table; CHOICES] = {
 /// The table of profiles of which no children are read.
 pub(super) static TABLE: Table = table(&CHILDREN[0]);
 
-/// The seeds of the hashes. They follow from the decoder's version and from every setting that changes what is stored.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct HashSeeds {
-    /// The seed of the hash over an element; it also depends on the child tables.
-    pub(super) source: u64,
-    /// The seed of the hash over the content of a row.
-    pub(super) content: u64,
-}
-
 /// Turns profiles into rows. Its buffers are reused for the next profile.
 #[derive(Debug)]
 pub(super) struct ProfileRows {
     /// The properties that are stored, in order; empty: all.
     wanted: Vec<String>,
     seeds: HashSeeds,
+    /// Hashes and drops values; none: all are stored as they came.
+    treating: Option<Arc<Treating>>,
     children: ChildPlans,
     /// Writes the typed columns; none: they are off.
     typed: Option<TypedColumns>,
@@ -169,6 +169,7 @@ impl ProfileRows {
         Self {
             wanted,
             seeds,
+            treating: None,
             children: ChildPlans::of(table),
             typed: None,
             stores_rest: false,
@@ -196,6 +197,11 @@ impl ProfileRows {
         }
     }
 
+    /// The same with values that are hashed and dropped.
+    pub(super) fn treating(self, treating: Option<Arc<Treating>>) -> Self {
+        Self { treating, ..self }
+    }
+
     /// The same for answers to look-ups. What a look-up does not bring is not known to be gone.
     pub(super) fn looked_up(self, table: &'static Table) -> Self {
         Self {
@@ -214,7 +220,9 @@ impl ProfileRows {
     ) -> Result<(), Problem> {
         let element = std::str::from_utf8(element).map_err(|error| Problem::Shape(error.to_string()))?;
         self.read(element, into)?;
-        let profile = self.draft.complete(element, &self.wanted);
+        let profile = self
+            .draft
+            .complete(element, &self.wanted, self.treating.as_deref())?;
         into.read_counts.unreadable_dates += profile.unreadable_dates;
         let id = profile.id.ok_or(Problem::NoId)?;
         let children =
@@ -229,8 +237,9 @@ impl ProfileRows {
                 Some(hash?)
             };
         if write_aliases(&profile, id, into) {
-            // The next walk has to compare the children, even if it brings the same bytes.
-            let source = if self.without_children {
+            // The next walk has to decode it again, even if it brings the same bytes: to compare the children, or because the catalogue
+            // may list a property by then.
+            let source = if self.without_children || profile.has_unknown {
                 source.map(|byte| !byte)
             } else {
                 source
@@ -258,6 +267,12 @@ impl ProfileRows {
         let read = loose::read(element, &mut fields, &mut self.draft);
         into.read_counts.replaced_characters += fields.replaced;
         read
+    }
+}
+
+impl From<TooLarge> for Problem {
+    fn from(_: TooLarge) -> Self {
+        Self::Shape("the element is larger than 4 GiB".to_owned())
     }
 }
 
@@ -293,19 +308,7 @@ impl RowsOfProfile<'_, '_> {
     fn write(self, (source, known): ([u8; 16], Known), children: Option<ChildHash>, into: &mut Batch) {
         let Self { profile, id, .. } = self;
         let mut row = into.rows.row(id.as_bytes(), profile.modified_at, 11);
-        let content_start = row.text(id).place();
-        row.timestamp(profile.created_at)
-            .timestamp(profile.modified_at)
-            .text_or_null(profile.privacy_legislation)
-            .text_or_null(profile.permission_level)
-            .text_array_of(profile.consented_objectives())
-            .text_array_of(profile.refused_objectives())
-            .text_array_of(profile.segment_ids());
-        let properties = row.place();
-        row.jsonb_with(|json| profile.write_properties(&[], json));
-        // Each encoded field has its length before it, so equal bytes mean equal content. It is the same however much of the properties
-        // is stored in typed columns.
-        let content = xxh3_128_with_seed(row.since(content_start), self.seeds.content).to_be_bytes();
+        let (properties, content) = write_content(profile, id, self.seeds, &mut row);
         let (stored, stored_children) = match known {
             Known::Differs { content, children } => (Some(content), children),
             Known::Absent | Known::Same => (None, CHILDLESS),

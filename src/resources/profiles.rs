@@ -7,24 +7,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
+use crate::config::hash_key::HashKey;
 use crate::config::settings::{Expansion, Profiles as Settings, PropertiesJson, TimelineKeep};
 use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
 use crate::model::fault::Outcome;
 use crate::model::page::{Broken, Lookup, Request, halved};
+use crate::model::personal_data::{Action, Policy, Treated, Treatment};
 use crate::model::ports::{Decoder, Identified, Resource, SegmentCounter, SegmentResolver, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
 use crate::model::recorded_histories::WantedHistories;
 use crate::model::rows::Rows;
+use crate::model::scrub::StoredContent;
 use crate::model::table::{Child, Merge, Table};
 use crate::model::verdict::Verdict;
 
 use super::fields::Fields;
 use super::identity;
 use super::lists::SEGMENTS;
-use super::profile_row::{self, ColumnPlan, HashSeeds, ProfileRows, ReadChildren};
+use super::profile_row::{self, ColumnPlan, HashSeeds, ProfileRows, ReadChildren, Treating, ValueHasher};
 use super::reject;
 use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
@@ -60,6 +63,12 @@ pub(super) const LOOKUP_FIELDS: [&str; 3] = ["id", "segments", "replacedBy"];
 /// The OAuth scope of a look-up by id.
 const LOOKUP_SCOPE: &str = "read:profiles";
 
+/// The bytes of a query parameter that names a property, beside the name.
+const PARAMETER: usize = "&profileProperty=".len();
+/// The most bytes of such parameters that do not follow from the settings. Servers take 8 KiB of an address and its headers, among which
+/// is the token.
+const MOST_NAMED: usize = 4 * 1024;
+
 /// Increase this version when the decoder stores something else for the same bytes. Equal bytes would otherwise hide the
 /// change.
 const DECODER_VERSION: u32 = 3;
@@ -90,11 +99,22 @@ pub(super) struct Profiles {
     daily_facts: bool,
     /// The typed columns of the current run.
     columns: Option<Arc<ColumnPlan>>,
+    /// The rules about personal data.
+    policy: Policy,
+    hasher: Option<ValueHasher>,
+    /// What the rules make of the properties, for the current run.
+    treated: Treated,
+    /// The same, prepared; none: all values are stored as they came.
+    treating: Option<Arc<Treating>>,
 }
 
 impl Profiles {
     /// Profiles as the settings want them.
-    pub(super) fn new(description: &'static Description, settings: &Settings) -> Self {
+    pub(super) fn new(
+        description: &'static Description,
+        settings: &Settings,
+        hash_key: Option<&HashKey>,
+    ) -> Self {
         let mut properties = settings.properties.clone();
         properties.sort_unstable();
         properties.dedup();
@@ -114,6 +134,11 @@ impl Profiles {
             read.table()
         };
         let event_count = is_read(settings.timeline).then_some(settings.timeline_count.get());
+        let hasher = hash_key.map(|key| ValueHasher::new(key.expose()));
+        let policy = Policy {
+            rules: settings.personal_data.clone(),
+            key_check: hasher.as_ref().map(ValueHasher::key_check),
+        };
         let profiles = Self {
             table,
             event_count,
@@ -132,6 +157,10 @@ impl Profiles {
             },
             daily_facts: settings.daily_facts,
             columns: None,
+            policy,
+            hasher,
+            treated: Treated::default(),
+            treating: None,
         };
         profiles.with_plan(None)
     }
@@ -154,6 +183,17 @@ impl Profiles {
             fingerprint.push_str("\u{1f}\u{1f}rest");
         }
         let seed = xxh3_64(fingerprint.as_bytes());
+        // What becomes of values changes what is stored of the same bytes. The content is hashed as it is stored.
+        if !self.treated.treatment.is_none() {
+            let actions = self.treated.treatment.actions.iter();
+            let actions = actions.map(|(id, action)| format!("\u{1f}{}:{id}", action.as_str()));
+            let key = self.hasher.as_ref().map(ValueHasher::seed).unwrap_or_default();
+            fingerprint = format!(
+                "{fingerprint}\u{1f}\u{1f}{key}\u{1f}{}{}",
+                self.treated.treatment.kept.is_some(),
+                actions.collect::<String>()
+            );
+        }
         HashSeeds {
             // A changed child table means that every element is decoded again, while no row of a profile changes. So does another
             // number of requested events, since it decides whether a timeline may be cut off.
@@ -165,7 +205,7 @@ impl Profiles {
                 );
                 xxh3_64(described.as_bytes())
             } else {
-                seed
+                xxh3_64(fingerprint.as_bytes())
             },
             content: seed,
         }
@@ -176,7 +216,51 @@ impl Profiles {
         let rows = ProfileRows::new(self.properties.clone(), self.seeds, self.table)
             .with_columns(self.columns.clone(), self.stores_rest());
         let asked_for = self.event_count.and_then(|count| usize::try_from(count).ok());
-        rows.asking_for(asked_for)
+        rows.asking_for(asked_for).treating(self.treating.clone())
+    }
+
+    fn decoder_of(&self, rows: ProfileRows) -> ProfileDecoder {
+        ProfileDecoder {
+            rows,
+            withholds: self.treating.is_some(),
+        }
+    }
+
+    /// Takes from a reject what may be a value, while values are hashed or dropped.
+    fn withheld(&self, reject: Reject) -> Reject {
+        if self.treating.is_none() {
+            return reject;
+        }
+        reject::withheld(reject)
+    }
+
+    /// The properties that are requested; empty: all. The tenant can leave out dropped ones only where all others are named, which has
+    /// to fit into an address.
+    fn requested(&self) -> Vec<String> {
+        let treatment = &self.treated.treatment;
+        let is_dropped = |id: &&String| treatment.action(id) == Action::Drop;
+        let (of_settings, listed) = (self.properties.iter(), self.treated.listed.iter());
+        let all = if self.properties.is_empty() {
+            if treatment.is_none() || !(treatment.kept.is_some() || listed.clone().any(|id| is_dropped(&id)))
+            {
+                return Vec::new();
+            }
+            listed.filter(|id| !is_dropped(id)).cloned().collect()
+        } else {
+            of_settings
+                .filter(|id| !is_dropped(id))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let length: usize = all.iter().map(|id| PARAMETER + encoded(id).len()).sum();
+        if self.properties.is_empty() && length > MOST_NAMED {
+            return Vec::new();
+        }
+        // Without a name, the tenant would send all.
+        if all.is_empty() {
+            return ALWAYS.map(str::to_owned).to_vec();
+        }
+        all
     }
 }
 
@@ -219,7 +303,7 @@ impl Resource for Profiles {
     }
 
     fn broken(&self, broken: &Broken) -> Reject {
-        reject::broken(broken)
+        self.withheld(reject::broken(broken))
     }
 }
 
@@ -227,9 +311,8 @@ impl Identified for Profiles {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
         let id = match quick_id(element) {
             Some(id) => id.to_owned(),
-            None => {
-                identity::identity(element).map_err(|problem| identity::reject(element, None, problem))?
-            }
+            None => identity::identity(element)
+                .map_err(|problem| self.withheld(identity::reject(element, None, problem)))?,
         };
         Ok(Fingerprint {
             id,
@@ -238,11 +321,15 @@ impl Identified for Profiles {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ProfileDecoder(self.rows()))
+        Box::new(self.decoder_of(self.rows()))
     }
 
     fn lookup_decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ProfileDecoder(self.rows().looked_up(self.table)))
+        Box::new(self.decoder_of(self.rows().looked_up(self.table)))
+    }
+
+    fn treatment_version(&self) -> i64 {
+        self.treated.version
     }
 }
 
@@ -272,7 +359,7 @@ impl Walkable for Profiles {
     }
 
     fn selection(&self) -> Vec<String> {
-        self.properties.clone()
+        self.requested()
     }
 
     fn reads_timelines(&self) -> bool {
@@ -285,7 +372,7 @@ impl Walkable for Profiles {
             ("expand", "profile.permissions.exceptions".to_owned()),
         ];
         query.extend(timeline("profile.timeline", self.event_count));
-        query.extend(selected(&self.properties));
+        query.extend(selected(&self.requested()));
         Request {
             path: format!("/profiles/{}", encoded(id)),
             query,
@@ -307,6 +394,7 @@ impl Walkable for Profiles {
             are_on: self.are_typed,
             properties: self.properties.clone(),
             stores_rest: self.wants_rest,
+            treatment: Arc::clone(&self.treated.treatment),
         }
     }
 
@@ -318,8 +406,29 @@ impl Walkable for Profiles {
         self.daily_facts
     }
 
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn with_treatment(&self, treated: Treated) -> Arc<dyn Walkable> {
+        let treatment = &treated.treatment;
+        let treating = (!treatment.is_none()).then(|| Treating::new(treatment, self.hasher.clone()));
+        let profiles = Self {
+            treated,
+            treating,
+            ..self.clone()
+        };
+        Arc::new(profiles.with_plan(self.columns.clone()))
+    }
+
+    fn rows_of_scrubbed(&self, scrub: &Treatment, profiles: &[StoredContent]) -> Outcome<Rows> {
+        let treating = Treating::new(scrub, self.hasher.clone());
+        let plan = self.columns.as_ref();
+        profile_row::rows_of_scrubbed(&treating, plan, self.stores_rest(), self.seeds, profiles)
+    }
+
     fn with_columns(&self, columns: Option<Arc<PropertyColumns>>) -> Arc<dyn Walkable> {
-        let plan = columns.map(|columns| Arc::new(ColumnPlan::new(columns)));
+        let plan = columns.map(|columns| Arc::new(ColumnPlan::new(columns, &self.treated.treatment)));
         Arc::new(self.clone().with_plan(plan))
     }
 
@@ -437,13 +546,21 @@ fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
     }
 }
 
-struct ProfileDecoder(ProfileRows);
+struct ProfileDecoder {
+    rows: ProfileRows,
+    /// Whether a reject may not show what came.
+    withholds: bool,
+}
 
 impl Decoder for ProfileDecoder {
     fn decode(&mut self, element: &[u8], print: Fingerprint, known: Known, into: &mut Batch) {
-        if let Err(problem) = self.0.put(element, print.source, known, into) {
-            into.rejects
-                .push(identity::reject(element, Some(print.id), problem));
+        if let Err(problem) = self.rows.put(element, print.source, known, into) {
+            let reject = identity::reject(element, Some(print.id), problem);
+            into.rejects.push(if self.withholds {
+                reject::withheld(reject)
+            } else {
+                reject
+            });
         }
     }
 }
@@ -453,6 +570,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
 
     use super::*;
+    use crate::config::load::load;
+    use crate::model::description::Registry;
+    use crate::model::personal_data::ListedProperty;
 
     #[test]
     fn the_id_at_the_head_is_read_without_parsing_and_any_other_by_parsing() {
@@ -509,6 +629,41 @@ mod tests {
         ] {
             assert_eq!(judged(unclear), Verdict::Kept, "{unclear}");
         }
+    }
+
+    /// The properties that are requested with these settings, where `rule` drops and the tenant lists so many properties.
+    fn requested(own: &str, rule: &str, listed: usize) -> Vec<String> {
+        let variables = [
+            ("BLUECONIC_SYNC__RESOURCES__PROFILES__PROPERTIES", own),
+            ("BLUECONIC_SYNC__RESOURCES__PROFILES__PERSONAL_DATA", rule),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.into()));
+        let settings = load(None, &variables.into(), Registry::default()).unwrap();
+        let profiles = Profiles::new(&DESCRIPTION, &settings.resources.profiles, None);
+        let listed: Vec<ListedProperty> = (0..listed)
+            .map(|number| ListedProperty {
+                id: format!("p{number}"),
+                ..ListedProperty::default()
+            })
+            .collect();
+        let treated = Treated {
+            version: 1,
+            treatment: Arc::new(profiles.policy.treatment(&listed)),
+            listed: listed.into_iter().map(|property| property.id).collect(),
+        };
+        profiles.with_treatment(treated).selection()
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_requested_where_all_others_can_be_named() {
+        let none: [&str; 0] = [];
+        assert_eq!(requested("", "", 3), none);
+        assert_eq!(requested("", "property:p1=keep", 3), none);
+        assert_eq!(requested("", "property:p1=drop", 3), ["p0", "p2"]);
+        assert_eq!(requested("", "property:p1=drop", 10_000), none);
+        assert_eq!(requested("p0,p1", "property:p1=drop", 10_000), ["p0"]);
+        assert_eq!(requested("p1", "property:p1=drop", 3), ALWAYS);
+        assert_eq!(requested("", "sensitivity:NON_PII=drop", 3), ALWAYS);
     }
 
     #[test]

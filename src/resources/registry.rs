@@ -59,7 +59,7 @@ fn resource(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
 ) -> (bool, AnyResource) {
-    let registry = settings.registry;
+    let (registry, hash_key) = (settings.registry, settings.hash_key.as_ref());
     let settings = &settings.resources;
     match &description.reading {
         Reading::List(list) => {
@@ -69,7 +69,7 @@ fn resource(
         }
         Reading::Walk(()) => (
             settings.profiles.enabled,
-            AnyResource::Walk(Arc::new(Profiles::new(description, &settings.profiles))),
+            AnyResource::Walk(Arc::new(Profiles::new(description, &settings.profiles, hash_key))),
         ),
         Reading::Feed(()) => {
             let events = &settings.audit_events;

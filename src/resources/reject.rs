@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::batch::Reject;
 use crate::model::page::{Broken, RejectReason};
+use crate::model::personal_data::WITHHELD;
 
 /// The most bytes of an element that are stored.
 const RAW_LIMIT: usize = 64 * 1024;
@@ -38,6 +39,15 @@ pub(super) fn broken(broken: &Broken) -> Reject {
         raw: shown(&broken.head),
         raw_bytes: broken.length,
         sha256: broken.sha256,
+    }
+}
+
+/// The reject without anything that may be a value of a property: neither the element nor the words of its error.
+pub(super) fn withheld(reject: Reject) -> Reject {
+    Reject {
+        detail: WITHHELD.to_owned(),
+        raw: String::new(),
+        ..reject
     }
 }
 

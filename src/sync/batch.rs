@@ -126,6 +126,8 @@ pub(super) struct Elements<'raw> {
     rejects: Vec<Reject>,
     /// The bytes of those rejects that could be cut off.
     rejected: Vec<&'raw [u8]>,
+    /// By which version of what becomes of personal data the resource decodes.
+    treatment_version: i64,
 }
 
 struct Element<'raw> {
@@ -141,6 +143,7 @@ impl<'raw> Elements<'raw> {
         let mut all = Self {
             identified: Vec::with_capacity(raw.count()),
             prints: Vec::with_capacity(raw.count()),
+            treatment_version: resource.treatment_version(),
             ..Self::default()
         };
         for bytes in raw.elements() {
@@ -289,6 +292,7 @@ impl<'raw> Elements<'raw> {
         batch.seen = rejected.filter_map(|reject| reject.element_id.clone()).collect();
         batch.read_counts.read = self.rejects.len() as u64;
         batch.rejects = self.rejects;
+        batch.treatment_version = self.treatment_version;
         let mut prints = self.prints.into_iter();
         let mut place = 0;
         for page in self

@@ -33,6 +33,7 @@ mod columns;
 mod daily_facts;
 mod known_reader;
 mod opening;
+mod personal_data;
 mod recorded;
 pub(super) mod stored;
 
@@ -121,7 +122,7 @@ async fn read<S: Source, T: Store>(
     advise_on_ignored_watermark(context, &standing, own);
     let cursor = standing.of(context.lease.slot.scope).clone();
     let mut resumable = resumable(context, cursor).await?;
-    let mut with_columns = columns::bring(context).await?;
+    let mut with_columns = personal_data::bring(context).await?;
     recorded::bring(context).await?;
     if context.lease.slot.scope == Scope::Full && reading.since.is_some() {
         context
@@ -159,7 +160,7 @@ async fn read<S: Source, T: Store>(
             Err(changed) if changed.kind == Kind::ColumnsChanged && tries.restarts < RESTARTS => {
                 tries.restarts += 1;
                 tries.goes_on = false;
-                with_columns = columns::bring(outer).await?;
+                with_columns = personal_data::bring(outer).await?;
                 what_is_stored(outer, &changed).await?
             }
             next => next?,

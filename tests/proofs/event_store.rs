@@ -14,13 +14,15 @@ use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::known_set::KnownRows;
 use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
+use blueconic_sync::model::personal_data::{BroughtPolicy, Policy};
 use blueconic_sync::model::ports::{
-    ColumnStore, CountStore, FactStore, HistoryStore, LoadStore, Loader, RunStore, SweepStore,
+    ColumnStore, CountStore, FactStore, HistoryStore, LoadStore, Loader, PersonalDataStore, RunStore, SweepStore,
 };
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::property_columns::{Brought, FillRange, PropertyColumns, WantedColumns};
 use blueconic_sync::model::recorded_histories::WantedHistories;
 use blueconic_sync::model::rows::{Rows, timestamp};
+use blueconic_sync::model::scrub::ScrubRange;
 use blueconic_sync::model::seen::IdHasher;
 use blueconic_sync::model::table::Table;
 use blueconic_sync::model::verdict::Verdict;
@@ -314,6 +316,34 @@ impl HistoryStore for EventStore {
 
 impl FactStore for EventStore {
     async fn measure_day(&self, _lease: &Lease) -> Outcome<()> {
+        Err(not_for_events())
+    }
+}
+
+impl PersonalDataStore for EventStore {
+    async fn bring_policy(&self, _policy: &Policy) -> Outcome<BroughtPolicy> {
+        Err(not_for_events())
+    }
+
+    async fn range_to_scrub(&self, _version: i64) -> Outcome<Option<ScrubRange>> {
+        Err(not_for_events())
+    }
+
+    async fn write_scrubbed(
+        &self,
+        _lease: &Lease,
+        _columns: Option<&PropertyColumns>,
+        _range: &ScrubRange,
+        _rows: &Rows,
+    ) -> Outcome<()> {
+        Err(not_for_events())
+    }
+
+    async fn renew_rights(&self) -> Outcome<()> {
+        Err(not_for_events())
+    }
+
+    async fn renew_statistics(&self) -> Outcome<bool> {
         Err(not_for_events())
     }
 }

@@ -128,7 +128,7 @@ async fn a_walk_goes_on_with_the_columns_that_another_run_made() {
     }
     let ended = walk.ended(Duration::from_mins(2)).await;
     ended.expect(0);
-    ended.tells(&["the typed columns of profile properties were changed during the run"]);
+    ended.tells(&["the columns or the treatment of profile properties were changed during the run"]);
     assert_typed_columns(&database).await;
     // The pages that it had read before lack the latest changes.
     program.expect(0, &["backfill", "--full", "profiles"]).await;

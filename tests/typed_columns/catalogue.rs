@@ -1,6 +1,8 @@
 //! Typed columns follow the catalogue of properties: what comes, goes, is renamed or gets another type. Nothing that depends on the views
 //! breaks, and queries wait for no change.
 
+use std::sync::Arc;
+
 use blueconic_sync::model::ports::ColumnStore as _;
 use blueconic_sync::model::property_columns::WantedColumns;
 use blueconic_sync::model::status::{ColumnUse, StaleColumn};
@@ -216,6 +218,7 @@ async fn a_thousand_changes_of_the_catalogue_break_nothing() {
         are_on: true,
         properties: Vec::new(),
         stores_rest: false,
+        treatment: Arc::default(),
     };
     let kinds = ["None", "RANGE", "DECIMAL", "DATETIME"];
     for number in 0..CHANGES {

@@ -23,6 +23,10 @@ pub trait Resource: Send + Sync + 'static {
 pub trait Identified: Resource {
     /// The id and the hash over the bytes, without decoding.
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject>;
+    /// The version of what becomes of personal data, by which it decodes: [`crate::model::personal_data::Treated`].
+    fn treatment_version(&self) -> i64 {
+        0
+    }
     /// A decoder; one per lane, since it keeps state between elements.
     fn decoder(&self) -> Box<dyn Decoder>;
     /// A decoder of elements that were looked up by id. Such an answer may lack what a listing brings.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::resource::Identified;
 use crate::model::fault::Outcome;
 use crate::model::page::{Lookup, Request};
+use crate::model::personal_data::{Policy, Treated, Treatment};
 use crate::model::position::CursorPosition;
 use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
 use crate::model::recorded_histories::WantedHistories;
 use crate::model::rows::Rows;
+use crate::model::scrub::StoredContent;
 use crate::model::segment::{Choice, SegmentCount};
 use crate::model::verdict::Verdict;
 
@@ -25,6 +27,13 @@ pub trait Walkable: Identified {
     fn lookup(&self, id: &str) -> Request;
     /// The verdict from a look-up of `id`, which asks whether the profile is still in `segment`.
     fn verdict(&self, id: &str, segment: &str, found: &Lookup) -> Verdict;
+    /// The rules about personal data.
+    fn policy(&self) -> &Policy;
+    /// The same resource, which hashes and drops values so.
+    fn with_treatment(&self, treated: Treated) -> Arc<dyn Walkable>;
+    /// Stored profiles whose values are hashed and dropped after the fact: rows of id, properties and content hash, with their typed
+    /// columns beside them.
+    fn rows_of_scrubbed(&self, scrub: &Treatment, profiles: &[StoredContent]) -> Outcome<Rows>;
     /// The typed columns that the settings want.
     fn wanted_columns(&self) -> WantedColumns;
     /// The histories that the settings want.

@@ -24,6 +24,18 @@ pub(crate) struct Property {
     pub(crate) permission_level: Option<String>,
     pub(crate) merge_strategy: Option<String>,
     pub(crate) indexed: Option<bool>,
+    /// Whether its values are hashed, so that they are texts.
+    pub(crate) is_hashed: bool,
+}
+
+impl Property {
+    /// The type of its values as they are stored.
+    fn kind(&self) -> ValueKind {
+        if self.is_hashed {
+            return ValueKind::Text;
+        }
+        ValueKind::of_filter_type(self.filter_type.as_deref())
+    }
 }
 
 /// A row of `sync.property_columns`.
@@ -74,7 +86,7 @@ pub(crate) fn plan(stored: &[CatalogueColumn], properties: &[Property], reserved
     let mut plan = Plan::default();
     for property in properties {
         let own = of.remove(property.id.as_str()).unwrap_or_default();
-        let kind = ValueKind::of_filter_type(property.filter_type.as_deref());
+        let kind = property.kind();
         let is_identifier = property.indexed == Some(true);
         let of_kind = |is_all: bool| {
             let mut own = own.iter();
@@ -199,12 +211,20 @@ fn describe(property: &Property, column: &PropertyColumn, kind: ValueKind) -> St
             .map(|level| format!("permission level {level}")),
     );
     sentences.push(facts.join(", "));
+    if property.is_hashed {
+        sentences.push("Each value is its keyed hash".to_owned());
+    }
     if column.is_all {
         sentences.push("All values, where there are at least two".to_owned());
     }
     if column.kind != kind {
         sentences.push(format!(
-            "The tenant changed its type since: the column of type {} has it",
+            "{} since: the column of type {} has it",
+            if property.is_hashed {
+                "Its values are hashed"
+            } else {
+                "The tenant changed its type"
+            },
             kind.as_str()
         ));
     }

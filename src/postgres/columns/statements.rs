@@ -195,7 +195,7 @@ impl ColumnStatements {
                 .doing(WRITING)?;
         }
         let Some(name) = &self.identifiers else {
-            return Ok(());
+            return remove_identifiers(connection, written).await;
         };
         let statement = format!(
             "with incoming as (
@@ -248,6 +248,17 @@ impl ColumnStatements {
         }
         Ok(())
     }
+}
+
+/// Removes the identifiers of profiles where no property is one any more.
+async fn remove_identifiers(connection: &mut PgConnection, written: &[&str]) -> Result<(), Error> {
+    let statement = format!("delete from {IDENTIFIERS} where profile_id = any ($1)");
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(written)
+        .execute(connection)
+        .await
+        .doing(REMOVING)?;
+    Ok(())
 }
 
 /// What a load does with typed columns.

@@ -9,10 +9,11 @@ use crate::model::table::Table;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::changes::{self, ChangedTable, Changes, Reason};
 use crate::postgres::erasures::hash::{Hasher, hasher};
-use crate::postgres::erasures::{ids_in_text, merged_ids, statistics};
+use crate::postgres::erasures::{ids_in_text, merged_ids};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving::{self, Place};
 use crate::postgres::retry::Attempts;
+use crate::postgres::statistics;
 use crate::postgres::store::PostgresStore;
 use crate::postgres::{boundary, known_in_memory, load_lock, missing, seen};
 

@@ -56,6 +56,10 @@ impl Error {
             Self::ErasureKeyLost => {
                 "restore `sync.erasure_key` from a backup, or empty `sync.erasures` and erase the persons anew"
             }
+            Self::OtherRules => {
+                "give all processes the same rules and the same BLUECONIC_SYNC_HASH_KEY, and restart those with the former ones"
+            }
+            Self::Treatment { .. } => "use the version of `blueconic-sync` that wrote it, or a newer one",
             Self::NoHost { .. } => "set `tenant.url` to https://HOST",
             Self::TokenBusy => "try again in a minute",
             Self::Held { .. } => "stop that process, or wait until its run has ended",

@@ -8,6 +8,9 @@ use crate::model::Time;
 use crate::resources::dates;
 use crate::resources::fields::MOST_ENTRIES;
 
+use super::property_order::{head, jsonb_order};
+use super::treating::{Fate, Treating};
+
 /// The most ids that one profile may replace. Each becomes an alias and a tombstone, and may remove a row. A plausible merge
 /// has some tens of ids, but an element of 8 MiB can name a million.
 pub(super) const MOST_REPLACED: usize = 10_000;
@@ -140,10 +143,18 @@ impl Draft {
     }
 
     /// Sorts what has no order of its own and drops properties that are not `wanted` (sorted; empty: all are wanted). The dates
-    /// are taken from all properties before.
-    pub(super) fn complete<'a>(&'a mut self, element: &'a str, wanted: &[String]) -> CompleteProfile<'a> {
+    /// are taken from all properties before. With `treating`, values are hashed and dropped.
+    pub(super) fn complete<'a>(
+        &'a mut self,
+        element: &'a str,
+        wanted: &[String],
+        treating: Option<&Treating>,
+    ) -> Result<CompleteProfile<'a>, TooLarge> {
         let Self { decoded, found } = self;
-        let texts = Texts { element, decoded };
+        let texts = Texts {
+            element,
+            decoded: decoded.as_str(),
+        };
         texts.order(&mut found.consented_objectives);
         texts.order(&mut found.refused_objectives);
         texts.order(&mut found.segment_ids);
@@ -165,8 +176,13 @@ impl Draft {
         if !wanted.is_empty() {
             texts.keep(&mut found.properties, wanted);
         }
+        let has_unknown = match treating {
+            Some(treating) => treat(found, element, decoded, treating)?,
+            None => false,
+        };
+        let texts = Texts { element, decoded };
         let one = |text: Option<Text>| text.map(|text| texts.get(text));
-        CompleteProfile {
+        Ok(CompleteProfile {
             id: one(found.id),
             created_at,
             modified_at,
@@ -174,10 +190,63 @@ impl Draft {
             privacy_legislation: one(found.privacy_legislation),
             permission_level: one(found.permission_level),
             replaced_by: one(found.replaced_by),
+            has_unknown,
             texts,
             found,
-        }
+        })
     }
+}
+
+/// The texts of a profile reach 4 GiB.
+#[derive(Debug)]
+pub(super) struct TooLarge;
+
+/// Hashes and drops values. Returns whether a property was dropped because nothing is known of it yet.
+fn treat(
+    found: &mut ProfileTexts,
+    element: &str,
+    decoded: &mut String,
+    treating: &Treating,
+) -> Result<bool, TooLarge> {
+    let ProfileTexts {
+        properties, values, ..
+    } = found;
+    let mut has_unknown = false;
+    let mut hashed = Vec::new();
+    properties.retain(|property| {
+        let texts = Texts { element, decoded };
+        match treating.fate(property.head, texts.get(property.id)) {
+            Fate::Keep => true,
+            Fate::Hash => {
+                hashed.push(property.first as usize..property.end as usize);
+                true
+            }
+            Fate::Drop => false,
+            Fate::DropUnknown => {
+                has_unknown = true;
+                false
+            }
+        }
+    });
+    let mut meant = String::new();
+    for value in hashed.into_iter().flatten() {
+        let Some(text) = values[value] else {
+            continue;
+        };
+        let texts = Texts { element, decoded };
+        // Without a key nothing is to be hashed: `Treating::new` drops it.
+        let Some(hash) = treating.hash(texts.content(text, &mut meant)) else {
+            continue;
+        };
+        let start = decoded.len();
+        decoded.push_str(&hash);
+        values[value] = Some(
+            ByteRange::new(start..decoded.len())
+                .map(Text::Decoded)
+                .ok_or(TooLarge)?,
+        );
+    }
+    Ok(has_unknown)
 }
 
 impl ProfileTexts {
@@ -188,6 +257,15 @@ impl ProfileTexts {
 
     fn values_of(&self, property: &Property) -> &[Option<Text>] {
         &self.values[property.first as usize..property.end as usize]
+    }
+
+    /// One of the arrays of ids, in the order of [`crate::model::scrub::StoredContent`].
+    pub(super) fn array(&mut self, place: usize) -> &mut Vec<Text> {
+        match place {
+            0 => &mut self.consented_objectives,
+            1 => &mut self.refused_objectives,
+            _ => &mut self.segment_ids,
+        }
     }
 
     /// Whether another value or property may be added. A profile has at most as many of both together as one array may have
@@ -227,6 +305,22 @@ impl<'a> Texts<'a> {
         match text {
             Text::Plain(span) | Text::Escaped(span) | Text::Bare(span) => span.of(self.element),
             Text::Decoded(span) => span.of(self.decoded),
+        }
+    }
+
+    /// The content of a value. `meant` is used where it differs from the bytes that came.
+    fn content<'m>(self, value: Text, meant: &'m mut String) -> &'m str
+    where
+        'a: 'm,
+    {
+        let Text::Escaped(span) = value else {
+            return self.get(value);
+        };
+        meant.clear();
+        let escaped = span.of(self.element);
+        match reader::unescape(escaped, meant) {
+            Ok(()) => meant,
+            Err(_) => escaped,
         }
     }
 
@@ -350,6 +444,8 @@ pub(super) struct CompleteProfile<'a> {
     pub(super) privacy_legislation: Option<&'a str>,
     pub(super) permission_level: Option<&'a str>,
     pub(super) replaced_by: Option<&'a str>,
+    /// Whether a property was dropped because nothing is known of it yet.
+    pub(super) has_unknown: bool,
     texts: Texts<'a>,
     found: &'a ProfileTexts,
 }
@@ -400,15 +496,7 @@ impl<'a> CompleteProfile<'a> {
     where
         'a: 'm,
     {
-        let Text::Escaped(span) = value else {
-            return self.texts.get(value);
-        };
-        meant.clear();
-        let escaped = span.of(self.texts.element);
-        match reader::unescape(escaped, meant) {
-            Ok(()) => meant,
-            Err(_) => escaped,
-        }
+        self.texts.content(value, meant)
     }
 
     /// Appends the properties as one JSON object in the order of their ids, but those of `left_out`, by their places in that order.
@@ -456,18 +544,4 @@ impl<'a> CompleteProfile<'a> {
             Text::Decoded(span) => drop(serde_json::to_writer(json, span.of(self.texts.decoded))),
         }
     }
-}
-/// PostgreSQL's order of keys in a `jsonb` object: shorter keys first. In this order PostgreSQL has nothing to sort.
-pub(super) fn jsonb_order(id: &str) -> (usize, &str) {
-    (id.len(), id)
-}
-
-/// A number with the order of the ids: their length and first bytes. Ids with equal numbers must be compared in full.
-pub(super) fn head(id: &[u8]) -> u64 {
-    let mut head = [0; 8];
-    let length = u16::try_from(id.len()).unwrap_or(u16::MAX);
-    head[..2].copy_from_slice(&length.to_be_bytes());
-    let first = id.len().min(6);
-    head[2..2 + first].copy_from_slice(&id[..first]);
-    u64::from_be_bytes(head)
 }

@@ -270,7 +270,7 @@ fn written(element: &str, read: impl FnOnce(&mut Draft) -> bool) -> Option<Vec<V
         return None;
     }
     let mut batch = Batch::default();
-    let profile = draft.complete(element, &[]);
+    let profile = draft.complete(element, &[], None).unwrap();
     let id = profile.id.unwrap();
     if write_aliases(&profile, id, &mut batch) {
         let rows = RowsOfProfile {

@@ -6,11 +6,13 @@ use chrono::{DateTime, Datelike as _};
 
 use crate::model::Time;
 use crate::model::decimal::{Decimal, NotDecimal};
+use crate::model::personal_data::{Action, Treatment};
 use crate::model::property_columns::{FIXED_COLUMNS, PropertyColumns, ValueKind};
 use crate::model::rows::{RowWriter, Rows};
 use crate::resources::dates;
 
-use super::draft::{CompleteProfile, ReadProperty, Text, head, jsonb_order};
+use super::draft::{CompleteProfile, ReadProperty, Text};
+use super::property_order::{head, jsonb_order};
 
 /// The most digits of a date in milliseconds.
 const MOST_MILLISECONDS: usize = 14;
@@ -69,8 +71,8 @@ struct Field {
 }
 
 impl ColumnPlan {
-    /// The plan for these columns.
-    pub(in crate::resources) fn new(columns: Arc<PropertyColumns>) -> Self {
+    /// The plan for these columns. A hashed value is written into columns of texts alone.
+    pub(in crate::resources) fn new(columns: Arc<PropertyColumns>, treatment: &Treatment) -> Self {
         let mut planned: Vec<PlannedProperty> = Vec::new();
         let mut sorted: Vec<_> = columns.all().collect();
         sorted
@@ -96,6 +98,11 @@ impl ColumnPlan {
                 is_all: column.is_all,
                 is_read_back,
             });
+        }
+        for property in &mut planned {
+            if treatment.action(&property.id) != Action::Keep {
+                property.columns.retain(|column| column.kind == ValueKind::Text);
+            }
         }
         Self { columns, planned }
     }

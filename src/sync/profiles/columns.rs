@@ -15,20 +15,25 @@ pub(super) struct WithColumns {
     columns: Option<Arc<PropertyColumns>>,
 }
 
-/// Brings the columns in line with the stored catalogue.
+impl WithColumns {
+    /// The columns.
+    pub(super) fn columns(&self) -> Option<&PropertyColumns> {
+        self.columns.as_deref()
+    }
+}
+
+/// Brings the columns in line with the stored catalogue. `resource`: as it treats personal data.
 pub(super) async fn bring<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
+    resource: &dyn Walkable,
 ) -> Outcome<WithColumns> {
     let _waiting = context.progress.waiting();
-    let brought = context
-        .store
-        .bring_columns(&context.resource.wanted_columns())
-        .await?;
+    let brought = context.store.bring_columns(&resource.wanted_columns()).await?;
     if let Some(postponed) = &brought.postponed {
         context.progress.notice(postponed);
     }
     Ok(WithColumns {
-        resource: context.resource.with_columns(brought.columns.clone()),
+        resource: resource.with_columns(brought.columns.clone()),
         columns: brought.columns,
     })
 }

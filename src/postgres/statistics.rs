@@ -1,5 +1,5 @@
-//! Refreshes the planner's statistics after an erasure, since they hold samples of rows and readers can see them. This runs
-//! outside the erasure's transaction, which must not hold its lock for that long.
+//! Refreshes the planner's statistics after an erasure or a scrub, since they hold samples of rows and readers can see them. This runs
+//! outside of their transactions, which must not hold their locks for that long.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,18 +8,25 @@ use sqlx::AssertSqlSafe;
 
 use crate::postgres::boundary;
 use crate::postgres::columns;
+use crate::postgres::columns::statements::IDENTIFIERS;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "refreshing the planner's statistics";
+/// `analyze` keeps the former samples of a table that is empty by now, as this one is once the last of its properties is dropped. So it
+/// gets a row that nobody sees.
+const PLACEHOLDER: &str =
+    "insert into blueconic.profile_identifiers (property_id, value, profile_id, synced_at)
+    select '', '', '', now() where not exists (select from blueconic.profile_identifiers)";
+const NO_PLACEHOLDER: &str = "delete from blueconic.profile_identifiers where profile_id = ''";
 /// How long other work on a table (an index build, another `analyze`) is waited for in all.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Refreshes the statistics of these tables, by their names with their schemas, and of the tables of typed columns; false if
-/// that failed. The erasure holds in any case.
-pub(super) async fn refresh(store: &PostgresStore, tables: &[&str]) -> bool {
+/// that failed. What was removed is gone in any case.
+pub(crate) async fn refresh(store: &PostgresStore, tables: &[&str]) -> bool {
     let typed = match typed_tables(store).await {
         Ok(typed) => typed,
         Err(error) => {
@@ -70,7 +77,12 @@ async fn analyze(store: &PostgresStore, table: &str) -> Result<(), Error> {
         .fetch_one(&mut *transaction)
         .await
         .doing(DOING)?;
-    sqlx::query(AssertSqlSafe(format!("analyze {table}")))
+    let script = if table == IDENTIFIERS {
+        format!("{PLACEHOLDER}; analyze {table}; {NO_PLACEHOLDER}")
+    } else {
+        format!("analyze {table}")
+    };
+    sqlx::raw_sql(AssertSqlSafe(script))
         .execute(&mut *transaction)
         .await
         .doing(DOING)?;
