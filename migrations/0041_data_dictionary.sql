@@ -91,7 +91,9 @@ select
   w.kind as column_type,
   p.profile_count as profiles_by_the_tenant,
   o.rows as profiles,
-  case when o.rows > 0 then least((1 - s.null_frac::numeric) * t.rows / o.rows, 1) end as filled_share,
+  case when o.rows > 0 and s.null_frac is not null and t.rows is not null
+    then least((1 - s.null_frac::numeric) * t.rows / o.rows, 1)
+  end as filled_share,
   case when s.n_distinct < 0 then round(-s.n_distinct::numeric * t.rows) else s.n_distinct::numeric end::bigint as distinct_values,
   case when b.null_frac is not null then (1 - b.null_frac::numeric) * coalesce(m.share, 0) end as misfit_share,
   e.minimum,

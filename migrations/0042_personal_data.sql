@@ -66,8 +66,9 @@ as $$
       -- Readers select from the parent.
       when c.relispartition then false
       -- What was typed in a failed log-in, and its hash: readers have audit_events_masked.
-      when c.relname in ('audit_events', 'audit_events_named', 'activity')
+      when c.relname ~ '^(audit_events|audit_events_named|activity)(_plain)?$'
         and a.attname in ('event_key', 'objects', 'object_id', 'name_then') then false
+      when c.relname = 'changes' and a.attname = 'key' then false
       when reader.name = 'blueconic_pii_reader' then true
       -- Hashes over elements let guesses of a value be tested; JSON holds whatever the tenant sends; the other names are of people.
       when a.atttypid in ('json'::regtype, 'jsonb'::regtype)
@@ -92,7 +93,9 @@ as $$
         'consent_history', 'freshness', 'gaps', 'changes', 'audit_events_masked', 'segments', 'profile_properties', 'channels',
         'connections', 'connection_runs', 'dialogues', 'listeners', 'lifecycles', 'objectives', 'group_types', 'group_properties',
         'timeline_event_types', 'timeline_event_rollups', 'roles', 'notebooks', 'notebook_runs', 'models', 'content_stores',
-        'plugins', 'interactions', 'page_interactions', 'dialogue_statistics'
+        'plugins', 'interactions', 'page_interactions', 'dialogue_statistics', 'recorded_histories', 'segment_membership_history',
+        'profile_consent_history', 'lifecycle_stage_history', 'daily_segment_sizes', 'daily_profile_counts', 'daily_property_fill',
+        'lifecycle_stages', 'data_dictionary'
       )
     end
   from unnest(array['blueconic_reader', 'blueconic_pii_reader']) as reader (name)

@@ -336,8 +336,10 @@ const KNOWN_BY_HEART: [&str; 4] = ["segments", "profile_properties", "groups", "
 
 /// Some are more than a list in the source, too. Profiles have a member of that name, and so has the answer of `--verify`. The demo
 /// asks a question of the table of segments. A probe asks the tenant for segments and for the catalogue of properties.
-const IN_THE_SOURCE: [(&str, &str); 8] = [
-    ("profile_properties", "src/postgres/columns.rs"),
+const IN_THE_SOURCE: [(&str, &str); 10] = [
+    ("profile_properties", "src/postgres/columns"),
+    ("profile_properties", "src/postgres/personal_data.rs"),
+    ("segments", "src/postgres/recorded"),
     ("segments", "src/commands/demo.rs"),
     ("segments", "src/commands/verification.rs"),
     ("segments", "src/probe/"),
@@ -348,10 +350,11 @@ const IN_THE_SOURCE: [(&str, &str); 8] = [
 ];
 
 /// Tests of what a list means beside its rows: names for audit events, numbers by day, walks by cursor, views over its members, questions
-/// of an analyst.
-const OF_MEANING: [&str; 5] = [
+/// of an analyst, what readers may see.
+const OF_MEANING: [&str; 6] = [
     "tests/dictionary/",
     "tests/groups/",
+    "tests/personal_data/roles.rs",
     "tests/queries/",
     "tests/store/audit_names.rs",
     "tests/third_party/vendor_examples.rs",

@@ -6,7 +6,9 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use crate::model::personal_data::{Action, BroughtPolicy, ListedProperty, Policy, Treated, Treatment, WITHHELD};
+use crate::model::personal_data::{
+    Action, BroughtPolicy, ListedProperty, Policy, Treated, Treatment, WITHHELD,
+};
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;

@@ -20,7 +20,9 @@ async fn may(database: &Database, role: &str, query: &str) -> bool {
     match run {
         Ok(_) => true,
         Err(error) => {
-            let code = error.as_database_error().and_then(|inner| inner.code());
+            let code = error
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code);
             assert_eq!(code.as_deref(), Some("42501"), "{query}: {error}");
             false
         }
@@ -96,7 +98,15 @@ async fn each_role_selects_what_it_should_and_nothing_else() {
         ("select id, name, tags from blueconic.segments", true, true),
         ("select * from blueconic.segment_members('x')", false, true),
         ("select * from blueconic.freshness", true, true),
-        ("select * from blueconic.changes", true, true),
+        (
+            "select changed_by, table_name, id from blueconic.changes",
+            true,
+            true,
+        ),
+        // The key of an audit event is the hash.
+        ("select key from blueconic.changes", false, false),
+        ("select * from blueconic.daily_segment_sizes", true, true),
+        ("select * from blueconic.profile_property_history", false, true),
         (
             "select occurred_at, operation, object_type from blueconic.audit_events_masked",
             true,
@@ -111,6 +121,8 @@ async fn each_role_selects_what_it_should_and_nothing_else() {
         ("select event_key from blueconic.audit_events", false, false),
         ("select name_then from blueconic.audit_events_named", false, false),
         ("select objects from blueconic.activity", false, false),
+        ("select objects from blueconic.audit_events_plain", false, false),
+        ("select event_key from blueconic.activity_plain", false, false),
         ("select * from sync.runs", false, false),
         ("select * from sync.rejects", false, false),
         ("delete from blueconic.profiles", false, false),

@@ -16,7 +16,8 @@ use blueconic_sync::model::lease::{Acquired, Lease};
 use blueconic_sync::model::ledger::{Counts, Ledger};
 use blueconic_sync::model::personal_data::{BroughtPolicy, Policy};
 use blueconic_sync::model::ports::{
-    ColumnStore, CountStore, FactStore, HistoryStore, LoadStore, Loader, PersonalDataStore, RunStore, SweepStore,
+    ColumnStore, CountStore, FactStore, HistoryStore, LoadStore, Loader, PersonalDataStore, RunStore,
+    SweepStore,
 };
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::property_columns::{Brought, FillRange, PropertyColumns, WantedColumns};
