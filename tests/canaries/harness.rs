@@ -243,6 +243,9 @@ impl Harness {
         ] {
             self.expect(&program, 0, arguments).await;
         }
+        self.expect(&program, 0, &["docs", "--format", "markdown"]).await;
+        // The roles may be there or not, since they are those of the whole server.
+        self.run(&program, &["rights", "--check"]).await;
         let id = self.tenant.id(3);
         self.expect(&program, 0, &["erase", &id, "--yes", "--json"]).await;
         self.expect(&program, 0, &["erase", &id, "--lift", "--yes"]).await;
