@@ -248,3 +248,65 @@ left join blueconic.profile_groups as m on m.group_type_id = g.group_type_id and
 group by g.group_type_id, g.id
 order by profiles desc, g.group_type_id, g.id
 limit 20;
+
+-- Segment over time: how large was each segment on each of the last 30 days, and how much did it grow?
+select d.day, s.name, d.profiles, d.profiles - lag(d.profiles) over (partition by s.id order by d.day) as growth
+from blueconic.daily_segment_sizes as d
+join blueconic.segments as s on s.id = d.segment_id
+where d.day > (now() at time zone 'UTC')::date - 30
+order by d.day desc, s.name;
+
+-- Segment over time: how many profiles came and went in the last 7 days? (Needs history.segments.)
+select s.name, count(*) filter (where h.valid_from > greatest(r.recorded_since, now() - interval '7 days')) as came,
+  count(*) filter (where h.valid_to > now() - interval '7 days') as went
+from blueconic.segment_membership_history as h
+join blueconic.recorded_histories as r on r.history = 'segment_membership_history'
+join blueconic.segments as s on s.id = h.segment_id
+group by s.id
+order by s.name;
+
+-- Who was in a segment an hour ago, and is no more? (Needs history.segments.)
+select h.profile_id, h.valid_from, h.valid_to
+from blueconic.segment_membership_history as h
+join blueconic.segments as s on s.id = h.segment_id
+where s.name = 'High value'
+  and h.valid_from <= now() - interval '1 hour' and h.valid_to > now() - interval '1 hour'
+order by h.valid_to desc, h.profile_id;
+
+-- Lifecycle stage transition: from which stage did how many go to which? (Needs history.lifecycle_stages.)
+select one.lifecycle_id, one.stage_id as from_stage, next.stage_id as to_stage, count(*) as profiles
+from blueconic.lifecycle_stage_history as one
+join blueconic.lifecycle_stage_history as next on next.profile_id = one.profile_id
+  and next.lifecycle_id = one.lifecycle_id and next.valid_from = one.valid_to
+group by one.lifecycle_id, from_stage, to_stage
+order by profiles desc, one.lifecycle_id, from_stage, to_stage;
+
+-- Consent over time: how many withdrew it in each month? (Needs history.consent.)
+select to_char(valid_to at time zone 'UTC', 'YYYY-MM') as month, objective_id, count(distinct profile_id) as profiles
+from blueconic.profile_consent_history
+where state = 'consented' and not is_current
+group by month, objective_id
+order by month, objective_id;
+
+-- Values over time: which values of a property became which? (Needs history.properties.)
+select one.value as was, next.value as became, count(*) as profiles
+from blueconic.profile_property_history as one
+join blueconic.profile_property_history as next on next.profile_id = one.profile_id
+  and next.property_id = one.property_id and next.valid_from = one.valid_to
+where one.property_id = 'country'
+group by was, became
+order by profiles desc, was, became;
+
+-- Profiles over time: how many were there in each month on average, and how many of them were known?
+select to_char(day, 'YYYY-MM') as month, round(avg(profiles)) as profiles, round(avg(known)) as known
+from (select day, sum(profiles) as profiles, sum(profiles) filter (where is_known) as known
+  from blueconic.daily_profile_counts group by day) as days
+group by month
+order by month;
+
+-- Profile property filling level over time: how many profiles had each property 30 days ago, and how many have it today?
+select property_id, sum(profiles) filter (where day = (now() at time zone 'UTC')::date - 30) as then,
+  sum(profiles) filter (where day = (now() at time zone 'UTC')::date) as now
+from blueconic.daily_property_fill
+group by property_id
+order by property_id;

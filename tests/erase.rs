@@ -451,3 +451,39 @@ async fn a_look_up_that_fails_names_no_id() {
         .concat();
     assert!(!reported.contains(&tenant.id(9)), "{reported}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_persons_leave_no_samples_behind() {
+    let mut scene = scene(Settings {
+        groups: 2,
+        lifecycles: 1,
+        timeline_events: Some(3),
+        ..small(3)
+    })
+    .await;
+    for name in ["timeline", "groups", "lifecycle_stages"] {
+        let setting = format!("resources.profiles.{name}");
+        scene.program = scene.program.set(&setting, "with_profiles");
+    }
+    scene.program.expect(0, &["backfill"]).await;
+    scene.database.run("analyze").await;
+    let ids: Vec<String> = (0..3).map(|position| scene.tenant.id(position)).collect();
+    let given: Vec<&str> = ids.iter().map(String::as_str).collect();
+
+    // `analyze` of a table that has become empty keeps its samples.
+    let receipt = erase(&scene, &given).await;
+    assert_eq!(receipt["statistics_refreshed"], true);
+    for table in [
+        "profiles",
+        "profile_columns_1",
+        "profile_identifiers",
+        "timeline_events",
+    ] {
+        assert_eq!(
+            scene.database.count(&format!("blueconic.{table}")).await,
+            0,
+            "{table}"
+        );
+    }
+    assert_gone(&scene.database, &ids).await;
+}

@@ -8,17 +8,50 @@ use sqlx::AssertSqlSafe;
 
 use crate::postgres::boundary;
 use crate::postgres::columns;
-use crate::postgres::columns::statements::IDENTIFIERS;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "refreshing the planner's statistics";
-/// `analyze` keeps the former samples of a table that is empty by now, as this one is once the last of its properties is dropped. So it
-/// gets a row that nobody sees.
-const PLACEHOLDER: &str =
-    "insert into blueconic.profile_identifiers (property_id, value, profile_id, synced_at)
-    select '', '', '', now() where not exists (select from blueconic.profile_identifiers)";
-const NO_PLACEHOLDER: &str = "delete from blueconic.profile_identifiers where profile_id = ''";
+/// `analyze` keeps the former samples of a table that has become empty, so each such table or partition gets a row that nobody sees: the
+/// statements that insert it, with the names of the tables. Where a value must be, it is one of a check's list, the first moment of a
+/// partition, or an empty one.
+const PLACEHOLDERS: &str = "
+with leaf as (
+  select tree.relid from pg_partition_tree($1::regclass) as tree where tree.isleaf
+  union select c.oid from pg_class as c where c.oid = $1::regclass and c.relkind = 'r'
+), needed as (
+  select c.oid, a.attnum, a.attname, case
+    when a.attname in (
+      select key.attname from pg_inherits as i
+      join pg_partitioned_table as p on p.partrelid = i.inhparent
+      join pg_attribute as key on key.attrelid = p.partrelid and key.attnum = any (p.partattrs::smallint[])
+      where i.inhrelid = c.oid
+    ) then quote_literal(
+      coalesce((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''([^'']+)''\\)'))[1], '-infinity')
+    )
+    when listed.value is not null then quote_literal(listed.value)
+    when t.typcategory = 'N' then '0'
+    when t.typcategory = 'D' then 'now()'
+    when t.typcategory = 'B' then 'false'
+    when t.typcategory = 'A' or t.typname in ('json', 'jsonb') then '''{}'''
+    when t.typname = 'uuid' then '''00000000-0000-0000-0000-000000000000'''
+    else ''''''
+  end as value
+  from leaf
+  join pg_class as c on c.oid = leaf.relid
+  join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and a.attnotnull and not a.attisdropped and not a.atthasdef
+    and a.attidentity = ''
+  join pg_type as t on t.oid = a.atttypid
+  left join lateral (
+    select (regexp_match(pg_get_constraintdef(k.oid), '''([^'']+)'''))[1] as value
+    from pg_constraint as k where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum]
+    limit 1
+  ) as listed on true
+)
+select n.oid::regclass::text,
+  format('insert into %s (%s) select %s where not exists (select from %1$s)', n.oid::regclass,
+    string_agg(quote_ident(n.attname), ', ' order by n.attnum), string_agg(n.value, ', ' order by n.attnum))
+from needed as n group by n.oid";
 /// How long other work on a table (an index build, another `analyze`) is waited for in all.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The pause between two attempts.
@@ -77,14 +110,27 @@ async fn analyze(store: &PostgresStore, table: &str) -> Result<(), Error> {
         .fetch_one(&mut *transaction)
         .await
         .doing(DOING)?;
-    let script = if table == IDENTIFIERS {
-        format!("{PLACEHOLDER}; analyze {table}; {NO_PLACEHOLDER}")
-    } else {
-        format!("analyze {table}")
-    };
-    sqlx::raw_sql(AssertSqlSafe(script))
-        .execute(&mut *transaction)
+    let placeholders: Vec<(String, String)> = sqlx::query_as(PLACEHOLDERS)
+        .bind(table)
+        .fetch_all(&mut *transaction)
         .await
         .doing(DOING)?;
+    let mut empty = Vec::new();
+    for (name, insert) in placeholders {
+        let inserted = sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction);
+        if inserted.await.doing(DOING)?.rows_affected() > 0 {
+            empty.push(name);
+        }
+    }
+    // Another transaction may have filled the table meanwhile.
+    let removals = empty
+        .iter()
+        .map(|name| format!("delete from {name} where xmin = pg_current_xact_id()::xid"));
+    for statement in std::iter::once(format!("analyze {table}")).chain(removals) {
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut *transaction)
+            .await
+            .doing(DOING)?;
+    }
     boundary::cross("erase/analyze", DOING, transaction.commit()).await
 }

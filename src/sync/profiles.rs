@@ -143,7 +143,7 @@ async fn read<S: Source, T: Store>(
         let next = match go_on(context, reading, resumable.take(), before).await {
             Ok(ended) => {
                 columns::fill(context, &with_columns).await?;
-                daily_facts::measure(context, &ended).await?;
+                daily_facts::after(context, &ended).await?;
                 return Ok(ended);
             }
             Err(stopped) if matches!(stopped.fault.kind, Kind::CommitsLost | Kind::ColumnsChanged) => {

@@ -48,6 +48,10 @@ pub(super) struct Given {
     pub(super) next_key: String,
     pub(super) wrong_key: String,
     pub(super) web_token: String,
+    pub(super) hash_key: String,
+    /// Values of properties whose values are hashed and dropped.
+    hashed: String,
+    dropped: String,
 }
 
 impl Given {
@@ -61,6 +65,9 @@ impl Given {
             next_key: key(),
             wrong_key: key(),
             web_token: unique("."),
+            hash_key: key(),
+            hashed: unique("@"),
+            dropped: unique("-"),
         }
     }
 
@@ -74,12 +81,16 @@ impl Given {
             ("next key", &self.next_key),
             ("wrong key", &self.wrong_key),
             ("token of the pages", &self.web_token),
+            ("key of hashes", &self.hash_key),
+            ("hashed value", &self.hashed),
+            ("dropped value", &self.dropped),
         ]
         .map(|(name, text)| (name, text.clone().into_bytes()))
         .to_vec();
         for (name, key) in [
             ("bytes of the key", &self.key),
             ("bytes of the next key", &self.next_key),
+            ("bytes of the key of hashes", &self.hash_key),
         ] {
             named.push((name, STANDARD.decode(key).unwrap()));
         }
@@ -111,6 +122,7 @@ impl Harness {
         })
         .await
         .unwrap();
+        assert!(tenant.touch(1, "email", &[&given.hashed]) && tenant.touch(2, "phone", &[&given.dropped]));
         let front = Front::start(tenant.url()).await;
         let guarded = Guarded::start(&given.password).await;
         // Who runs the embedded server must reach it.
@@ -127,6 +139,11 @@ impl Harness {
             .without("BLUECONIC_CLIENT_SECRET")
             .with("BLUECONIC_CLIENT_SECRET_FILE", secret.to_str().unwrap())
             .with("BLUECONIC_SYNC_KEY", &given.key)
+            .with("BLUECONIC_SYNC_HASH_KEY", &given.hash_key)
+            .set(
+                "resources.profiles.personal_data",
+                "property:email=hash,property:phone=drop",
+            )
             .with("PATH", &std::env::var("PATH").unwrap())
             .with("RUST_LOG", "trace")
             .with("RUST_BACKTRACE", "full")

@@ -6,6 +6,7 @@ mod daily_facts;
 #[cfg(feature = "failpoints")]
 mod killed;
 mod leaving;
+pub(crate) mod questions;
 mod rounds;
 mod switching;
 mod tenant;

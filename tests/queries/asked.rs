@@ -3,13 +3,13 @@
 use crate::support::sources::root;
 
 /// A question with its query.
-pub(super) struct Asked {
-    pub(super) question: String,
-    pub(super) sql: String,
+pub(crate) struct Asked {
+    pub(crate) question: String,
+    pub(crate) sql: String,
 }
 
 /// All of them, in order.
-pub(super) fn asked() -> Vec<Asked> {
+pub(crate) fn asked() -> Vec<Asked> {
     let file = std::fs::read_to_string(root().join("docs/queries.sql")).unwrap();
     let parts = file.split("\n\n").filter(|part| !part.trim().is_empty());
     let (heading, parts): (Vec<&str>, Vec<&str>) = parts.partition(|part| {

@@ -109,7 +109,9 @@ pub(super) fn as_date(text: &str) -> Result<i64, Misfit> {
     if text.is_empty() {
         return Err(Misfit::Empty);
     }
-    if text.len() <= 14 && text.chars().all(|one| one.is_ascii_digit()) {
+    let digits = text.trim_start_matches('-');
+    if text.len() - digits.len() <= 1 && digits.len() <= 14 && digits.chars().all(|one| one.is_ascii_digit())
+    {
         return Ok(text.parse().unwrap());
     }
     let day = format!("{text}T00:00:00Z");

@@ -20,8 +20,9 @@ create or replace function pg_temp.as_numeric(given text) returns numeric langua
 $$ select case when given ~ '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)$' then given::numeric end $$;
 create or replace function pg_temp.as_timestamptz(given text) returns timestamptz language plpgsql stable as
 $$ begin
-   if given ~ '^[0-9]{1,14}$' then
-     return timestamptz 'epoch' + given::bigint / 1000 * interval '1 second' + given::bigint % 1000 * interval '1 millisecond';
+   if given ~ '^-?[0-9]{1,14}$' then
+     return case when given::bigint >= -62135596800000 then
+       timestamptz 'epoch' + given::bigint / 1000 * interval '1 second' + given::bigint % 1000 * interval '1 millisecond' end;
    end if;
    if given ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}($|[Tt ])' then
      return given::timestamptz;

@@ -102,6 +102,28 @@ pub(crate) async fn next(
     }))
 }
 
+/// Locks the profiles whose content is still the one that was read, in the order of their ids, and returns these ids.
+pub(crate) async fn lock_as_read(
+    connection: &mut PgConnection,
+    profiles: impl Iterator<Item = &StoredProfile>,
+    doing: &'static str,
+) -> Result<Vec<String>, Error> {
+    let (ids, contents): (Vec<&str>, Vec<&[u8]>) = profiles
+        .map(|one| (one.id.as_str(), one.content.as_slice()))
+        .unzip();
+    sqlx::query_scalar!(
+        "select p.id from blueconic.profiles as p
+         join unnest($1::text[], $2::bytea[]) as read (id, content_hash)
+           on read.id = p.id and read.content_hash = p.content_hash
+         order by p.id for no key update of p",
+        &ids as &[&str],
+        &contents as &[&[u8]]
+    )
+    .fetch_all(connection)
+    .await
+    .doing(doing)
+}
+
 /// Writes the columns of a range: of the profiles whose content is still the one that was read. A load has written the others.
 pub(crate) async fn write(
     connection: &mut PgConnection,
@@ -115,8 +137,6 @@ pub(crate) async fn write(
         sql.prepare(connection).await?;
         sql.stage(connection, rows).await?;
     }
-    let ids: Vec<&str> = range.profiles.iter().map(|one| one.id.as_str()).collect();
-    let contents: Vec<&[u8]> = range.profiles.iter().map(|one| one.content.as_slice()).collect();
     let mut transaction = connection.begin().await.doing(FILLING)?;
     let opened = load_lock::begin(&mut transaction).await?;
     let moved = sqlx::query!(
@@ -132,17 +152,7 @@ pub(crate) async fn write(
     if moved.rows_affected() == 0 {
         return transaction.rollback().await.doing(FILLING);
     }
-    let same = sqlx::query_scalar!(
-        "select p.id from blueconic.profiles as p
-         join unnest($1::text[], $2::bytea[]) as read (id, content_hash)
-           on read.id = p.id and read.content_hash = p.content_hash
-         order by p.id for no key update of p",
-        &ids as &[&str],
-        &contents as &[&[u8]]
-    )
-    .fetch_all(&mut *transaction)
-    .await
-    .doing(FILLING)?;
+    let same = lock_as_read(&mut transaction, range.profiles.iter(), FILLING).await?;
     let same: Vec<&str> = same.iter().map(String::as_str).collect();
     if !same.is_empty() {
         sql.merge(&mut transaction, &same, opened.now).await?;

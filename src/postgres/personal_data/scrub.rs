@@ -10,6 +10,7 @@ use crate::model::rows::Rows;
 use crate::model::scrub::{ScrubRange, StoredContent};
 use crate::postgres::boundary;
 use crate::postgres::changes::ChangedTable;
+use crate::postgres::columns::fill::lock_as_read;
 use crate::postgres::columns::statements::ColumnStatements;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::{copy, leases, load_lock, staging};
@@ -181,19 +182,7 @@ async fn update(connection: &mut PgConnection, range: &ScrubRange, now: Time) ->
         return Ok(Vec::new());
     }
     let profiles = range.profiles.iter().map(|one| &one.profile);
-    let ids: Vec<&str> = profiles.clone().map(|one| one.id.as_str()).collect();
-    let contents: Vec<&[u8]> = profiles.map(|one| one.content.as_slice()).collect();
-    let same = sqlx::query_scalar!(
-        "select p.id from blueconic.profiles as p
-         join unnest($1::text[], $2::bytea[]) as read (id, content_hash)
-           on read.id = p.id and read.content_hash = p.content_hash
-         order by p.id for no key update of p",
-        &ids as &[&str],
-        &contents as &[&[u8]]
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .doing(SCRUBBING)?;
+    let same = lock_as_read(connection, profiles, SCRUBBING).await?;
     let statement = format!(
         "update blueconic.profiles as p
          set properties = s.properties, content_hash = s.content_hash, synced_at = $1

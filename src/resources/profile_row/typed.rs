@@ -363,24 +363,32 @@ fn typed(kind: ValueKind, text: &str) -> Result<Typed<'_>, &'static str> {
     }
 }
 
-/// A date: milliseconds, or the form of ISO 8601.
+/// A date: milliseconds (negative before 1970), or the form of ISO 8601. None before year 1 or after 9999.
 fn moment(text: &str) -> Option<Time> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= MOST_MILLISECONDS {
-        return DateTime::from_timestamp_millis(text.parse().ok()?);
-    }
-    dates::iso(text).filter(|time| (1..=9999).contains(&time.year()))
+    let time = match milliseconds(text) {
+        Some(number) => DateTime::from_timestamp_millis(number),
+        None => dates::iso(text),
+    };
+    time.filter(|time| (1..=9999).contains(&time.year()))
+}
+
+/// A number of milliseconds, with a sign before 1970.
+fn milliseconds(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = digits.len() <= MOST_MILLISECONDS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 /// Whether the database shows a value that fits as this text: numbers as PostgreSQL writes them, dates in milliseconds.
 fn is_shown_as(kind: ValueKind, text: &str) -> bool {
-    let is_plain = || !text.starts_with('0') || text == "0";
+    let is_plain = || text == "0" || !text.strip_prefix('-').unwrap_or(text).starts_with('0');
     match kind {
         ValueKind::Text => true,
         ValueKind::Bigint if is_plain() && text.bytes().all(|byte| byte.is_ascii_digit()) => true,
         ValueKind::Bigint | ValueKind::Numeric => {
             Decimal::parse(text).is_ok_and(|number| number.is_written_as(text))
         }
-        ValueKind::Timestamptz => text.bytes().all(|byte| byte.is_ascii_digit()) && is_plain(),
+        ValueKind::Timestamptz => milliseconds(text).is_some() && is_plain(),
     }
 }
 
@@ -413,7 +421,11 @@ mod tests {
             (Timestamptz, "2023-03-27T10:36:11.990Z", None),
             (Timestamptz, "2023-03-27", None),
             (Timestamptz, "123456789012345", Some("not_a_date")),
-            (Timestamptz, "-1", Some("not_a_date")),
+            (Timestamptz, "-1", None),
+            (Timestamptz, "-62135596800000", None),
+            (Timestamptz, "-62135596800001", Some("not_a_date")),
+            (Timestamptz, "-", Some("not_a_date")),
+            (Timestamptz, "--1", Some("not_a_date")),
             (Timestamptz, "yesterday", Some("not_a_date")),
             (Timestamptz, "", Some("empty")),
             (Text, "", None),
@@ -448,6 +460,9 @@ mod tests {
             (Timestamptz, "1679913371990", true),
             (Timestamptz, "0", true),
             (Timestamptz, "01", false),
+            (Timestamptz, "-631152000001", true),
+            (Timestamptz, "-01", false),
+            (Timestamptz, "-0", false),
             (Timestamptz, "2023-03-27", false),
             (Text, "", true),
         ] {

@@ -6,14 +6,20 @@ use crate::model::status::RunStatus;
 use crate::sync::run::{Context, Ended};
 use crate::sync::watermarks;
 
-/// Measures them if the settings want it, the run has read what it was to read, and the table was complete once. The run has ended by
-/// now: what cannot be measured is measured by the next one.
-pub(super) async fn measure<S: Source, T: Store>(
+/// Measures them if the run has read what it was to read. The run has ended by now: what cannot be measured is measured by the next one.
+pub(super) async fn after<S: Source, T: Store>(
     context: &Context<'_, S, T, dyn Walkable>,
     ended: &Ended,
 ) -> Outcome<()> {
-    let has_read = matches!(ended.status, RunStatus::Succeeded | RunStatus::Partial);
-    if !has_read || !context.resource.wants_daily_facts() || watermarks::watermark(context).await?.is_none() {
+    match ended.status {
+        RunStatus::Succeeded | RunStatus::Partial => measure(context).await,
+        _ => Ok(()),
+    }
+}
+
+/// Measures them if the settings want it and the table was complete once.
+pub(super) async fn measure<S: Source, T: Store>(context: &Context<'_, S, T, dyn Walkable>) -> Outcome<()> {
+    if !context.resource.wants_daily_facts() || watermarks::watermark(context).await?.is_none() {
         return Ok(());
     }
     let _waiting = context.progress.waiting();
