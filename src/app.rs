@@ -234,6 +234,7 @@ fn limits(settings: &Settings) -> pool::Limits {
         lease_ttl: settings.schedule.lease_ttl,
         retention: settings.resources.audit_events.retention,
         changes_kept: settings.changes.enabled.then_some(settings.changes.keep),
+        rejects_kept: settings.retention.rejects,
     }
 }
 

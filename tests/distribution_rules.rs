@@ -91,7 +91,7 @@ fn an_upsert_takes_everything_from_its_row() {
 }
 
 async fn migrated() -> Database {
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     Program::new("http://127.0.0.1:9", &database.url)
         .expect(0, &["migrate"])
         .await;

@@ -11,6 +11,7 @@ mod drift;
 pub mod erase;
 mod exit;
 pub mod healthcheck;
+mod housekeeping;
 pub mod login;
 pub mod logout;
 pub mod migrate;

@@ -16,7 +16,7 @@ use crate::memory;
 use crate::model::Time;
 use crate::model::description::Description;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::job::{Again, DRIFT, ScheduledJob};
+use crate::model::job::{Again, DRIFT, HOUSEKEEPING, ScheduledJob};
 use crate::model::ledger::RunReport;
 use crate::model::liveness::Liveness;
 use crate::model::ports::{Clock as _, RunStore, Runner};
@@ -31,7 +31,7 @@ use crate::schedule::scheduler::{self, SchedulerOptions};
 use crate::sync::run_spec::WhenHeld;
 use crate::web::server::{Health, WebServer};
 
-use super::{backfill, drift, progress};
+use super::{backfill, drift, housekeeping, progress};
 
 /// When a run is retried that failed because of the database: a retry costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
@@ -204,6 +204,9 @@ impl Runner for Runs {
         let slot = job.job.slot;
         if slot == DRIFT {
             return drift::run_job(&self.settings, &self.store).await;
+        }
+        if slot == HOUSEKEEPING {
+            return housekeeping::run_job(&self.settings, &self.store, &cancel).await;
         }
         let Some(entry) = self.entries.iter().find(|entry| entry.name() == slot.resource) else {
             return Again::OnTime;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub retry: Retry,
     /// When things run.
     pub schedule: Schedule,
+    /// How long what the service writes down is kept.
+    pub retention: Retention,
     /// The feed of changes.
     pub changes: Changes,
     /// What is read.
@@ -239,6 +241,22 @@ pub struct Schedule {
     pub lease_ttl: Duration,
     /// When the tenant's own document is compared with what is used; empty: never.
     pub drift: String,
+    /// When what is older than [`Retention`] says is removed; empty: never.
+    pub housekeeping: String,
+}
+
+/// How long what the service writes down is kept.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Retention {
+    /// Runs; the last ones and the totals of each day stay.
+    #[serde(deserialize_with = "units::duration")]
+    pub runs: Duration,
+    /// Rejects.
+    #[serde(deserialize_with = "units::duration")]
+    pub rejects: Duration,
+    /// Audit events, by whole months; none: for ever.
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pub audit_events: Option<Duration>,
 }
 
 /// The feed of changes.

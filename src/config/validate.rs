@@ -81,6 +81,17 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
             "there must be at least three more than `database.load_connections`",
         );
     }
+    let (kept, listed) = (
+        settings.retention.audit_events,
+        settings.resources.audit_events.retention,
+    );
+    if let Some(kept) = kept.filter(|kept| *kept < listed) {
+        return bad(
+            "retention.audit_events",
+            &humantime::format_duration(kept).to_string(),
+            "the tenant lists older events, which would come back: set it to no less than `resources.audit_events.retention`",
+        );
+    }
     validate_urls(settings)?;
     validate_schedules(settings)
 }
@@ -133,8 +144,13 @@ fn validate_schedules(settings: &Settings) -> Result<(), SettingsError> {
     add("resources.profiles.schedule", &profiles.schedule);
     add("resources.profiles.full_schedule", &profiles.full_schedule);
     add("resources.audit_events.schedule", &events.schedule);
-    if !settings.schedule.drift.is_empty() {
-        add("schedule.drift", &settings.schedule.drift);
+    for (key, cron) in [
+        ("schedule.drift", &settings.schedule.drift),
+        ("schedule.housekeeping", &settings.schedule.housekeeping),
+    ] {
+        if !cron.is_empty() {
+            add(key, cron);
+        }
     }
     for scan in &events.scans {
         add("resources.audit_events.scans", &scan.schedule);

@@ -10,6 +10,12 @@ pub const DRIFT: Slot = Slot {
     scope: Scope::Full,
 };
 
+/// The slot of the job that removes what is no longer kept. It is no resource's.
+pub const HOUSEKEEPING: Slot = Slot {
+    resource: "housekeeping",
+    scope: Scope::Full,
+};
+
 /// A job as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {

@@ -28,6 +28,7 @@ pub mod probe;
 pub mod property_columns;
 pub mod recorded_histories;
 pub mod removals;
+pub mod retention;
 pub mod rows;
 pub mod sampling;
 pub mod sanitize;

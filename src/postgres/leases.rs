@@ -268,17 +268,17 @@ pub(crate) async fn assert(connection: &mut PgConnection, lease: &Lease) -> Resu
 }
 
 /// Closes the run and releases the lease. The fence stays, so that late transactions of this run fail. Removes old rejects, and changes
-/// that are older than `changes_kept`.
+/// that are older than they are kept.
 pub(crate) async fn close(
     pool: &PgPool,
     lease: &Lease,
     ledger: &Ledger,
-    changes_kept: Option<Duration>,
+    (changes_kept, rejects_kept): (Option<Duration>, Duration),
 ) -> Result<(), Error> {
     const DOING: &str = "closing the run";
     let mut transaction = pool.begin().await.doing(DOING)?;
     runs::close(&mut transaction, lease, ledger).await?;
-    rejects::forget_old(&mut transaction, lease.slot.resource).await?;
+    rejects::forget_old(&mut transaction, lease.slot.resource, rejects_kept).await?;
     if let Some(keep) = changes_kept {
         feed::forget_old(&mut transaction, keep).await?;
     }

@@ -26,6 +26,7 @@ mod gaps;
 mod gone;
 mod hash_file;
 mod hash_reading;
+mod housekeeping;
 mod known;
 mod known_in_memory;
 mod leases;

@@ -33,6 +33,8 @@ pub struct Limits {
     pub retention: Duration,
     /// How long the feed keeps changes; none: the feed is off.
     pub changes_kept: Option<Duration>,
+    /// How long rejects are kept.
+    pub rejects_kept: Duration,
 }
 
 /// The pools over one database.

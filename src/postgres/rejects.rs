@@ -1,6 +1,7 @@
 //! `sync.rejects`: elements that could not be loaded, one open row each, until they load or 30 days are over.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 use xxhash_rust::xxh3::xxh3_64;
@@ -190,11 +191,16 @@ pub(crate) async fn clear_resolved(pool: &PgPool, limit: i64) -> Result<u64, Err
     Ok(cleared.rows_affected())
 }
 
-/// Deletes what is older than 30 days.
-pub(crate) async fn forget_old(connection: &mut PgConnection, resource: &str) -> Result<(), Error> {
+/// Deletes what is older than it is kept.
+pub(crate) async fn forget_old(
+    connection: &mut PgConnection,
+    resource: &str,
+    keep: Duration,
+) -> Result<(), Error> {
     sqlx::query!(
-        "delete from sync.rejects where resource = $1 and noticed_at < sync.clock() - interval '30 days'",
-        resource
+        "delete from sync.rejects where resource = $1 and noticed_at < sync.clock() - make_interval(secs => $2)",
+        resource,
+        keep.as_secs_f64()
     )
     .execute(connection)
     .await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::job::{DRIFT, Job};
+use crate::model::job::{DRIFT, HOUSEKEEPING, Job};
 use crate::model::ports::JobStore;
 use crate::model::position::Slot;
 use crate::postgres::boundary;
@@ -82,7 +82,7 @@ impl PostgresStore {
         self.slots()
             .iter()
             .copied()
-            .chain([DRIFT])
+            .chain([DRIFT, HOUSEKEEPING])
             .find(|slot| slot.resource == resource && slot.scope.as_str() == scope)
     }
 

@@ -27,6 +27,7 @@ use crate::postgres::{feed, leases, resources, runs};
 mod columns;
 mod counting;
 mod daily_facts;
+mod housekeeping;
 mod loading;
 mod personal_data;
 mod recorded;
@@ -51,6 +52,7 @@ struct Own {
     lease_ttl: Duration,
     retention: Duration,
     changes_kept: Option<Duration>,
+    rejects_kept: Duration,
     slots: Vec<Slot>,
     rejects: RejectQuotas,
     /// The hashes of stored profiles for full walks.
@@ -78,6 +80,7 @@ impl PostgresStore {
                 lease_ttl: limits.lease_ttl,
                 retention: limits.retention,
                 changes_kept: limits.changes_kept,
+                rejects_kept: limits.rejects_kept,
                 slots,
                 rejects: RejectQuotas::default(),
                 known: WalksInMemory::default(),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::config::settings::{AuditEvents, List, Profiles, Settings};
 use crate::model::description::{Description, Reading};
-use crate::model::job::{DRIFT, Job, ScheduledJob};
+use crate::model::job::{DRIFT, HOUSEKEEPING, Job, ScheduledJob};
 use crate::model::position::{Scope, Slot};
 
-/// The jobs of the enabled resources, in the order in which they start if several are due, and the comparison with the tenant's document.
+/// The jobs of the enabled resources, in the order in which they start if several are due. Behind them the comparison with the tenant's
+/// document and the housekeeping, unless their schedules are empty.
 pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
     let resources = &settings.resources;
     let zone = settings.schedule.time_zone.name();
@@ -17,13 +18,13 @@ pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
         Reading::Walk(()) => profiles(description.name(), &resources.profiles, zone),
         Reading::Feed(()) => audit_events(description.name(), &resources.audit_events, zone),
     };
-    enabled.flat_map(of).chain(drift(settings, zone)).collect()
-}
-
-/// The comparison with the tenant's document, unless its schedule is empty.
-fn drift(settings: &Settings, zone: &str) -> Option<ScheduledJob> {
-    let cron = &settings.schedule.drift;
-    (!cron.is_empty()).then(|| scheduled(DRIFT.resource, DRIFT, cron, zone))
+    let own = [
+        (DRIFT, &settings.schedule.drift),
+        (HOUSEKEEPING, &settings.schedule.housekeeping),
+    ];
+    let own = own.into_iter().filter(|(_, cron)| !cron.is_empty());
+    let own = own.map(|(slot, cron)| scheduled(slot.resource, slot, cron, zone));
+    enabled.flat_map(of).chain(own).collect()
 }
 
 fn list(description: &Description, settings: &List, zone: &str) -> ScheduledJob {

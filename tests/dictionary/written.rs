@@ -81,7 +81,7 @@ async fn what_cannot_be_written_or_read_is_told() {
         .expect(2, &["docs", "--format", "pdf"])
         .await
         .tells(&["pdf", "markdown"]);
-    let empty = crate::support::database::Database::empty().await;
+    let empty = crate::support::database::Database::bare().await;
     let unmade = scene.program.with("DATABASE_URL", &empty.url);
     unmade.expect(1, &["docs"]).await.tells(&["migrate"]);
 }

@@ -85,7 +85,7 @@ async fn a_question_whose_scope_is_missing_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_tenants_database_is_refused_and_an_empty_one_is_left_alone() {
     let (tenant, other) = (start(small(20)).await.unwrap(), start(small(20)).await.unwrap());
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url);
     let ended = program.expect(0, &["probe", "--patience", "0s"]).await;
     ended.tells(&["the report is not kept", "migrations"]);
@@ -107,7 +107,7 @@ async fn another_tenants_database_is_refused_and_an_empty_one_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_kept_whole_or_not_at_all() {
     let tenant = start(small(20)).await.unwrap();
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url);
     program.expect(0, &["migrate"]).await;
     let old = "insert into sync.probe
@@ -129,7 +129,7 @@ async fn a_report_is_kept_whole_or_not_at_all() {
 async fn a_tenant_that_fails_leaves_questions_without_an_answer() {
     use simulated_tenant::faults::{Fault, Kind, When};
     let tenant = start(small(20)).await.unwrap();
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url);
     for (route, kind) in [
         (Route::AuditEvents, Kind::Reset),

@@ -25,7 +25,7 @@ pub(super) struct Subject {
 
 async fn subject(settings: Settings) -> Subject {
     let tenant = start(settings).await.unwrap();
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url);
     program.expect(0, &["migrate"]).await;
     Subject {

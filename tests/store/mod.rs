@@ -7,6 +7,7 @@ mod changes_with_dbt;
 mod connection;
 mod erasures;
 mod gaps;
+mod housekeeping;
 mod known_in_memory;
 mod leases;
 mod merged_profiles;

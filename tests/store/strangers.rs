@@ -85,7 +85,7 @@ async fn a_foreign_key_of_an_analyst_is_named_without_the_person() {
 
 #[tokio::test]
 async fn what_depends_on_a_migration_s_table_is_named() {
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     of_an_older_version(&database).await;
     database
         .run(

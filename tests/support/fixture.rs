@@ -117,6 +117,7 @@ const LIMITS: Limits = Limits {
     lease_ttl: Duration::from_secs(30),
     retention: Duration::from_hours(30 * 24),
     changes_kept: Some(Duration::from_hours(7 * 24)),
+    rejects_kept: Duration::from_hours(30 * 24),
 };
 
 async fn connect(options: &PgConnectOptions, limits: Limits) -> PostgresStore {

@@ -83,7 +83,7 @@ impl AuthorizationServer for Oidc {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorization_is_renewed_fifty_times_and_signed_out() {
     let server = Oidc::start().await;
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = server.program(&database);
     scenario::wants_s256(&server, &server.redirect_url).await;
     scenario::sign_in(&server, &program).await;
@@ -95,7 +95,7 @@ async fn an_authorization_is_renewed_fifty_times_and_signed_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_ends_in_one_retry_and_then_a_person() {
     let server = Oidc::start().await;
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = server.program(&database);
     scenario::sign_in(&server, &program).await;
     scenario::ends_after_a_lost_answer(&server, &program, &database).await;
@@ -106,7 +106,7 @@ async fn a_lost_answer_ends_in_one_retry_and_then_a_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn client_credentials_are_given_and_revoked() {
     let server = Oidc::start().await;
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let machine = server
         .program(&database)
         .set("tenant.grant", "client_credentials");

@@ -80,7 +80,7 @@ async fn one(clocks: Clocks) {
         settings.now = Some(chrono::Utc::now() + chrono::TimeDelta::seconds(clocks.tenant));
     }
     let tenant = start(settings).await.unwrap();
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     for run in 0..4 {
         let offset = format!(
             "alter database {} set sync.clock_offset = '{} seconds'",

@@ -53,7 +53,7 @@ async fn wrong_once(number: u32) {
     })
     .await
     .unwrap();
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url)
         .set("resources.profiles.overlap", "2s")
         .set("resources.profiles.page_size", "90");
@@ -95,7 +95,7 @@ async fn late_index(number: u32) {
     })
     .await
     .unwrap();
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url).set("resources.profiles.overlap", "15s");
     program.expect(0, &["backfill", "profiles"]).await;
     for round in 0..5_u64 {

@@ -30,7 +30,7 @@ async fn a_backfill() {
         ..small(PAGES as u64 * 100)
     };
     let tenant = start(settings).await.unwrap();
-    let reference = Database::empty().await;
+    let reference = Database::bare().await;
     let program = Program::new(tenant.url(), &reference.url).set("resources.profiles.page_size", "100");
     let arguments = ["backfill"];
     program.expect(0, &arguments).await;
@@ -82,7 +82,7 @@ async fn the_service() {
     let tenant = start(settings).await.unwrap();
     let mut case = Case::new("SIGTERM or SIGINT of the service");
     let mut worst = Duration::ZERO;
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url)
         .set("resources.profiles.page_size", "100")
         .set("resources.profiles.schedule", "* * * * * *")
@@ -109,7 +109,7 @@ async fn the_service() {
     let began = std::time::Instant::now();
     program.expect(0, &["backfill", "--full"]).await;
     case.recovered(began.elapsed());
-    let reference = Database::empty().await;
+    let reference = Database::bare().await;
     let undisturbed = program.with("DATABASE_URL", &reference.url);
     undisturbed.expect(0, &["backfill", "--full"]).await;
     Business::of(&reference).await.compare(&database, &mut case).await;

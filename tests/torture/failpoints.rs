@@ -104,7 +104,7 @@ const SIDES: [(&str, Scene, u32); 4] = [
 /// `tests/history/killed.rs`, and at those of personal data `tests/personal_data/killed.rs` and `roles.rs`. Of 100,000 rejects
 /// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`. The disk under a file of
 /// hashes fails in `tests/store/known_in_memory.rs`.
-const ELSEWHERE: [&str; 20] = [
+const ELSEWHERE: [&str; 23] = [
     "columns/change",
     "columns/fill",
     "columns/postpone",
@@ -113,6 +113,9 @@ const ELSEWHERE: [&str; 20] = [
     "hash_file/write",
     "histories/begin",
     "histories/switch",
+    "housekeeping/detach",
+    "housekeeping/drop",
+    "housekeeping/runs",
     "lease/regain",
     "personal/analyzed",
     "personal/change",
@@ -241,7 +244,7 @@ async fn world(profiles: u64, filled: bool) -> World {
         ..small(profiles)
     });
     let tenant = tenant.await.unwrap();
-    let reference = Database::empty().await;
+    let reference = Database::bare().await;
     let program = program(&tenant, &reference);
     program.expect(0, &["backfill", "--full"]).await;
     let mut template = "template0".to_owned();

@@ -45,7 +45,7 @@ impl<'a> InterruptedBackfill<'a> {
         arguments: &'a [&'a str],
         route: Route,
     ) -> Self {
-        let database = Database::empty().await;
+        let database = Database::bare().await;
         let program = program.with("DATABASE_URL", &database.url);
         tenant.requests().forget();
         Self {

@@ -33,7 +33,7 @@ struct Plan {
 
 async fn kill(plan: Plan) {
     let tenant = start(plan.settings).await.unwrap();
-    let reference = Database::empty().await;
+    let reference = Database::bare().await;
     let (key, value) = plan.page_size;
     let program = Program::new(tenant.url(), &reference.url).set(key, value);
     program.expect(0, plan.arguments).await;

@@ -21,7 +21,7 @@ async fn behind_an_open_transaction() {
     let mut case = Case::new("an analyst's transaction is open during a migration");
     let (mut worst_reader, mut worst_end) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..tries(1, 10) {
-        let database = Database::empty().await;
+        let database = Database::bare().await;
         of_an_older_version(&database).await;
         let program = Program::new("https://tenant.example", &database.url);
         let mut analyst = database.pool.begin().await.unwrap();
@@ -88,7 +88,7 @@ async fn over_connections_that_fall_silent() {
     let mut case = Case::new("connections fall silent during a migration");
     let mut worst = Duration::ZERO;
     for number in 0..tries(2, 10) {
-        let database = Database::empty().await;
+        let database = Database::bare().await;
         of_an_older_version(&database).await;
         let gateway = Gateway::before(Cluster::shared().socket()).await;
         let program = Program::new("https://tenant.example", &gateway.url_of(&database.name));

@@ -65,7 +65,7 @@ fn stands_still(running: &Running) -> bool {
 }
 
 async fn one(tenant: &Tenant, expected: &Business, stop: Stop, at_the_end: bool, case: &mut Case) {
-    let database = Database::empty().await;
+    let database = Database::bare().await;
     let program = Program::new(tenant.url(), &database.url).set("resources.profiles.page_size", "100");
     tenant.requests().forget();
     let mut first = match stop {
@@ -140,7 +140,7 @@ async fn a_holder_that_stands_still_writes_nothing_after_the_takeover() {
         ..small(4_000)
     };
     let tenant = start(settings).await.unwrap();
-    let reference = Database::empty().await;
+    let reference = Database::bare().await;
     let program = Program::new(tenant.url(), &reference.url);
     program.expect(0, &ARGUMENTS).await;
     let expected = Business::of(&reference).await;

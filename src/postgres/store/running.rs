@@ -59,7 +59,12 @@ impl RunStore for PostgresStore {
         Ok(self
             .moment(
                 "closing the run",
-                leases::close(self.control(), lease, ledger, self.own.changes_kept),
+                leases::close(
+                    self.control(),
+                    lease,
+                    ledger,
+                    (self.own.changes_kept, self.own.rejects_kept),
+                ),
             )
             .await?)
     }
