@@ -38,6 +38,7 @@ mod merge;
 pub mod migrate;
 mod missing;
 mod moving;
+mod notifications;
 mod own_session;
 mod owners;
 mod partitions;

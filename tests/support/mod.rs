@@ -12,6 +12,7 @@ pub(crate) mod described;
 pub(crate) mod fixture;
 pub(crate) mod gateway;
 pub(crate) mod history;
+pub(crate) mod hook;
 pub(crate) mod oauth;
 pub(crate) mod ports;
 pub(crate) mod program;
