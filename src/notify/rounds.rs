@@ -89,7 +89,9 @@ impl<S: NotificationStore> Rounds<S> {
     /// Looks at the state once, and sends what is due.
     pub async fn tell(&self, look: &impl AsyncFn() -> Outcome<Status>) -> Outcome<()> {
         let status = look().await?;
-        self.store.judge(&verdicts(&status, &self.goals)).await?;
+        let known = status.resources.iter().map(|it| it.resource.clone());
+        let known: Vec<String> = known.collect();
+        self.store.judge(&verdicts(&status, &self.goals), &known).await?;
         let due = self.store.claim_due(HOLD).await?;
         if due.is_empty() {
             return Ok(());

@@ -19,8 +19,8 @@ const NOTING: &str = "recording a message";
 const BEATING: &str = "claiming a sign of life";
 
 impl NotificationStore for PostgresStore {
-    async fn judge(&self, verdicts: &[Verdict]) -> Outcome<()> {
-        Ok(self.moment(JUDGING, record(self, verdicts)).await?)
+    async fn judge(&self, verdicts: &[Verdict], known: &[String]) -> Outcome<()> {
+        Ok(self.moment(JUDGING, record(self, verdicts, known)).await?)
     }
 
     async fn claim_due(&self, hold: Duration) -> Outcome<Vec<Notification>> {
@@ -48,7 +48,7 @@ impl NotificationStore for PostgresStore {
     }
 }
 
-async fn record(store: &PostgresStore, verdicts: &[Verdict]) -> Result<(), Error> {
+async fn record(store: &PostgresStore, verdicts: &[Verdict], known: &[String]) -> Result<(), Error> {
     let text = |of: fn(&Subject) -> &str, verdicts: &[&Verdict]| -> Vec<String> {
         verdicts
             .iter()
@@ -91,17 +91,25 @@ async fn record(store: &PostgresStore, verdicts: &[Verdict]) -> Result<(), Error
     .execute(&mut *transaction)
     .await
     .doing(JUDGING)?;
+    // What the settings no longer have is of no concern either.
     let (concerns, resources, scopes) = columns(&not_so);
     let over = sqlx::query!(
         "select n.concern, n.resource, n.scope, n.sent, coalesce(n.claimed_until > sync.clock(), false) as \"is_claimed!\"
-         from unnest($1::text[], $2::text[], $3::text[]) as v (concern, resource, scope)
-         join sync.notifications as n on n.concern = v.concern and n.resource = v.resource and n.scope = v.scope
+         from sync.notifications as n
          where not n.is_over
+           and (
+             exists (
+               select from unnest($1::text[], $2::text[], $3::text[]) as v (concern, resource, scope)
+               where v.concern = n.concern and v.resource = n.resource and v.scope = n.scope
+             )
+             or n.resource <> '' and n.resource <> all ($4::text[])
+           )
          order by n.concern, n.resource, n.scope
          for update of n",
         &concerns,
         &resources,
-        &scopes
+        &scopes,
+        known
     )
     .fetch_all(&mut *transaction)
     .await

@@ -269,6 +269,31 @@ async fn what_is_lost_for_good_is_told_once_and_again_when_more_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_reads_any_more_is_of_no_concern() {
+    let mut day = Day::dawn().await;
+    day.ends(SEGMENTS, RunStatus::Failed).await;
+    assert_eq!(day.told().await, [["began failed segments/full 1"]]);
+    let without_segments = async || {
+        let mut status = day.db.store.status().await?;
+        status.resources.retain(|it| it.resource != "segments");
+        Ok(status)
+    };
+    for _ in 0..2 {
+        day.replicas[0].tell(&without_segments).await.unwrap();
+    }
+    assert_eq!(
+        day.hook.told()[1..],
+        [["ended failed segments/full 1"]],
+        "{:?}",
+        day.hook.told()
+    );
+    assert_eq!(
+        day.db.one::<i64>("select count(*) from sync.notifications").await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_ends_before_anybody_was_told_is_told_to_nobody() {
     let mut day = Day::dawn().await;
     day.hook.answer(500);

@@ -9,8 +9,9 @@ use crate::model::notification::Notification;
 
 /// Keeps which messages were sent and are due. All times are by the database's clock.
 pub trait NotificationStore: Send + Sync + 'static {
-    /// Records what a state says: a new concern makes a message due, and so does the end of one that was told.
-    fn judge(&self, verdicts: &[Verdict]) -> impl Future<Output = Outcome<()>> + Send;
+    /// Records what a state says: a new concern makes a message due, and so does the end of one that was told. Concerns about a resource that is not
+    /// among the `known` ones end, too.
+    fn judge(&self, verdicts: &[Verdict], known: &[String]) -> impl Future<Output = Outcome<()>> + Send;
     /// Claims all messages that are due and unclaimed, for `hold`.
     fn claim_due(&self, hold: Duration) -> impl Future<Output = Outcome<Vec<Notification>>> + Send;
     /// Records that a claimed message was sent; the next one about the same concern is due after `next`, or never.
