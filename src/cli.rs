@@ -31,7 +31,8 @@ const LONGEST_LATENESS: Duration = Duration::from_mins(15);
     after_help = "Settings come from the defaults, then the file given with --config, then variables such as\n\
         BLUECONIC_SYNC__RESOURCES__PROFILES__PAGE_SIZE, then BLUECONIC_URL, BLUECONIC_CLIENT_ID,\n\
         BLUECONIC_CLIENT_SECRET[_FILE], DATABASE_URL[_FILE] and BLUECONIC_SYNC_KEY[_FILE] (and for rotate-key\n\
-        BLUECONIC_SYNC_OLD_KEY[_FILE]; for hashed properties BLUECONIC_SYNC_HASH_KEY[_FILE]).\n\n\
+        BLUECONIC_SYNC_OLD_KEY[_FILE]; for hashed properties BLUECONIC_SYNC_HASH_KEY[_FILE]; for messages\n\
+        BLUECONIC_SYNC_WEBHOOK_URL[_FILE] and BLUECONIC_SYNC_HEARTBEAT_URL[_FILE]).\n\n\
         Exit codes: 0 done · 1 failed · 2 usage or settings · 3 partial · 4 a person must act · 130 interrupted\n\n\
         New here? `blueconic-sync demo` needs nothing but PostgreSQL's programs."
 )]
@@ -79,6 +80,8 @@ pub enum Command {
     Rights(Rights),
     /// Open psql on the configured database
     Psql(Psql),
+    /// Send a test message to the webhook, and a sign of life to the dead-man switch
+    Notify(Notify),
     /// Ask a running `serve` for its health; exit code 0 if it is well
     Healthcheck,
     /// Serve a simulated tenant until interrupted, for tests and benchmarks
@@ -265,6 +268,21 @@ pub struct Rights {
     /// Print what was found machine-readable
     #[arg(long, conflicts_with = "sql")]
     pub json: bool,
+}
+
+/// `notify`.
+#[derive(Debug, Args)]
+pub struct Notify {
+    /// What to send
+    #[arg(value_enum, value_name = "WHAT")]
+    pub what: NotifyWhat,
+}
+
+/// What `notify` sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum NotifyWhat {
+    /// A message that says that it is a test, to each address that is set
+    Test,
 }
 
 /// `psql`.

@@ -13,6 +13,7 @@
 //! | where the SQL is | [`postgres`] |
 //! | when things run | [`schedule`] |
 //! | what is shown | [`web`] |
+//! | what calls for a person | [`notify`] |
 //! | how the tenant's API differs from what is used | [`drift`] |
 //! | what a probe asks a tenant | [`probe`] |
 //! | what can be set | [`config::settings`] |
@@ -29,6 +30,7 @@ pub mod failpoint;
 mod json;
 pub mod memory;
 pub mod model;
+pub mod notify;
 pub mod postgres;
 pub mod probe;
 pub mod resources;

@@ -6,7 +6,7 @@ use simulated_tenant::faults::{Fault, Kind, Route, When};
 
 use crate::support::database::Database;
 use crate::support::program::Program;
-use crate::support::{Scene, scene, small};
+use crate::support::{Scene, scene, scene_in, small};
 
 /// A program whose tenant nobody should ask: nothing listens there.
 fn astray() -> Program {
@@ -162,7 +162,7 @@ async fn check_changes_nothing() {
         tenant,
         database,
         program,
-    } = scene(small(20)).await;
+    } = scene_in(Database::bare().await, small(20)).await;
     let fresh = program.expect(0, &["check"]).await;
     fresh.tells(&["blueconic-sync migrate"]);
     assert_eq!(

@@ -12,6 +12,7 @@ mod embedded;
 mod groups;
 mod history;
 mod memberships;
+mod notify;
 mod oauth;
 mod personal_data;
 mod probe;

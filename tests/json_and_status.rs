@@ -7,8 +7,9 @@ use blueconic_sync::model::status::Run;
 use serde_json::Value;
 use simulated_tenant::settings::{AuditOrder, Settings};
 
+use crate::support::database::Database;
 use crate::support::registry::{by_default, names};
-use crate::support::{Scene, scene, small};
+use crate::support::{Scene, scene, scene_in, small};
 
 fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -175,11 +176,14 @@ async fn the_status_is_reported_in_json_and_for_people() {
         tenant,
         database: _database,
         program,
-    } = scene(Settings {
-        // From new to old a first answer leaves a gap: nothing proves that it is whole.
-        audit_order: AuditOrder::OldestFirst,
-        ..small(120)
-    })
+    } = scene_in(
+        Database::bare().await,
+        Settings {
+            // From new to old a first answer leaves a gap: nothing proves that it is whole.
+            audit_order: AuditOrder::OldestFirst,
+            ..small(120)
+        },
+    )
     .await;
     // Before the first run there is no schema: named, not made.
     let fresh = program.run(&["status"]).await;

@@ -11,7 +11,7 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["backfill"],
     &["check"],
     &["demo"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["login"],
     &["logout", "--yes"],
     &["migrate"],
+    &["notify", "test"],
     &["probe", "--json"],
     &["psql", "-c", "select 1"],
     &["reset", "profiles", "--yes"],

@@ -34,6 +34,7 @@ use crate::blueconic::throttle::{Permit, Throttle};
 use crate::config::settings::{Access, Grant as GrantType, Settings};
 use crate::model::Time;
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::metrics::Traffic;
 use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
 use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
@@ -88,6 +89,11 @@ impl<T: TokenStore> Client<T> {
         })
     }
 
+    /// What was counted of the requests of this client.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(self.http.traffic())
+    }
+
     /// Returns the expiry of the current token; requests a token if there is none.
     pub async fn sign_in(&self) -> Outcome<Time> {
         Ok(self.tokens.get().await?.expires_at())
@@ -125,7 +131,7 @@ impl<T: TokenStore> Client<T> {
                 return Err(fault);
             }
             self.retry.pause(budget, fault).await?;
-            meter.retry();
+            self.retried(meter);
         }
     }
 
@@ -145,14 +151,14 @@ impl<T: TokenStore> Client<T> {
             };
             drop(permit);
             self.retry.pause(&budget, fault).await?;
-            meter.retry();
+            self.retried(meter);
         }
     }
 
     /// One attempt: throttle first, then the token (which must not age in the queue), then the request.
     async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Incoming, Permit), ClientError> {
         let url = self.address.of(request)?;
-        let permit = self.throttle.enter().await;
+        let permit = self.throttled(self.throttle.enter()).await;
         let (response, token) = self.authorized(request, &url, meter).await?;
         if StatusClass::of(response.status().as_u16()) == StatusClass::Content {
             self.denials.forget(request.scope);
@@ -209,8 +215,8 @@ impl<T: TokenStore> Client<T> {
                 self.monotonic.sleep(wait.min(youth)).await;
                 wait *= 2;
             }
-            self.throttle.pace().await;
-            meter.retry();
+            self.throttled(self.throttle.pace()).await;
+            self.retried(meter);
         }
     }
 
@@ -235,8 +241,27 @@ impl<T: TokenStore> Client<T> {
             // A cached answer would show an earlier state.
             .header(CACHE_CONTROL, "no-cache")
             .header(AUTHORIZATION, bearer);
+        let began = self.monotonic.now();
         let response = sending.send().await;
+        let status = response.as_ref().ok().map(|response| response.status().as_u16());
+        let took = self.monotonic.now().saturating_sub(began);
+        self.http.traffic().answered(status, took);
         response.map_err(|error| self.http.unanswered(&call, error))
+    }
+
+    /// Waits for the throttle, and counts the time.
+    async fn throttled<W>(&self, wait: impl Future<Output = W>) -> W {
+        let began = self.monotonic.now();
+        let waited = wait.await;
+        let took = self.monotonic.now().saturating_sub(began);
+        self.http.traffic().throttled.add_time(took);
+        waited
+    }
+
+    /// Counts a request that repeats an earlier one.
+    fn retried(&self, meter: &Meter) {
+        meter.retry();
+        self.http.traffic().retries.add(1);
     }
 
     fn retry_budgets(&self) -> MutexGuard<'_, RetryBudgets> {
@@ -289,7 +314,7 @@ impl<T: TokenStore> Client<T> {
             why: "its body could not be used".to_owned(),
         });
         self.retry.pause(&budget, fault).await?;
-        meter.retry();
+        self.retried(meter);
         Ok(budget)
     }
 }

@@ -12,6 +12,7 @@ use crate::blueconic::address::Address;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::incoming::{Bounds, Incoming};
 use crate::config::settings::Tenant;
+use crate::model::metrics::Traffic;
 
 /// What `unpack` understands.
 const PACKED: HeaderValue = HeaderValue::from_static("gzip, zstd, br");
@@ -28,6 +29,7 @@ pub(super) struct Http {
     accept_encoding: Option<HeaderValue>,
     proxy: Option<String>,
     proven: Arc<AtomicBool>,
+    traffic: Arc<Traffic>,
 }
 
 impl Http {
@@ -64,6 +66,7 @@ impl Http {
             accept_encoding,
             proxy: proxy.map(|proxy| format!("{} ({})", proxy.shown, proxy.variable)),
             proven: Arc::default(),
+            traffic: Arc::default(),
         })
     }
 
@@ -92,7 +95,12 @@ impl Http {
 
     /// Reads the body of an answer.
     pub(super) fn incoming(&self, response: Response) -> Incoming {
-        Incoming::new(response, self.bounds)
+        Incoming::new(response, self.bounds, Arc::clone(&self.traffic))
+    }
+
+    /// What is counted of all requests.
+    pub(super) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// The error of a request that brought no answer.

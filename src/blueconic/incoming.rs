@@ -2,6 +2,7 @@
 //! slowly. Only the time spent waiting for the tenant counts, not the time in which nobody reads (the database is
 //! busy).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use crate::blueconic::decompress::BodyDecompressor;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::inflate::DecompressError;
 use crate::config::settings::Tenant;
+use crate::model::metrics::Traffic;
 
 /// A byte order mark, which some servers send before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -45,10 +47,11 @@ pub(super) struct Incoming {
     pace: Pace,
     first: Option<Bytes>,
     over: bool,
+    traffic: Arc<Traffic>,
 }
 
 impl Incoming {
-    pub(super) fn new(response: Response, bounds: Bounds) -> Self {
+    pub(super) fn new(response: Response, bounds: Bounds, traffic: Arc<Traffic>) -> Self {
         let encodings = response.headers().get_all(CONTENT_ENCODING);
         let decompressor = BodyDecompressor::new(encodings.iter().filter_map(|value| value.to_str().ok()));
         Self {
@@ -57,6 +60,7 @@ impl Incoming {
             pace: Pace::new(bounds),
             first: None,
             over: false,
+            traffic,
         }
     }
 
@@ -76,12 +80,16 @@ impl Incoming {
                 .as_mut()
                 .map_err(|why| decompress_fault(call, why.clone()))?;
             let piece = decompressor.next().map_err(|why| decompress_fault(call, why))?;
+            if let Some(piece) = &piece {
+                self.traffic.unpacked.add(piece.len() as u64);
+            }
             if piece.is_some() || self.over {
                 return Ok(piece);
             }
             let began = Instant::now();
             let came = self.response.chunk().await;
             if let Some(chunk) = came.map_err(|error| ClientError::transport(call, error))? {
+                self.traffic.received.add(chunk.len() as u64);
                 self.pace.came(call, began.elapsed(), chunk.len())?;
                 decompressor.push(chunk);
             } else {

@@ -110,6 +110,7 @@ impl Page for StreamedPage {
     async fn finish(self) -> Outcome<PageEnd> {
         let end = self.elements.whole().map_err(|why| self.trace.malformed(why))?;
         self.trace.done();
+        self.trace.http.traffic().page.observe(end.elements());
         Ok(end)
     }
 }

@@ -15,6 +15,7 @@ mod housekeeping;
 pub mod login;
 pub mod logout;
 pub mod migrate;
+pub mod notify;
 mod output;
 mod pace;
 pub mod probe;
@@ -63,6 +64,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Rights(arguments) => Box::pin(rights::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
+        Command::Notify(arguments) => Box::pin(notify::run(&arguments, &settings)).await,
         Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
         #[cfg(feature = "demo")]
         Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments, &settings)).await,

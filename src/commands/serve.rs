@@ -19,19 +19,24 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::job::{Again, DRIFT, HOUSEKEEPING, ScheduledJob};
 use crate::model::ledger::RunReport;
 use crate::model::liveness::Liveness;
-use crate::model::ports::{Clock as _, RunStore, Runner};
+use crate::model::metrics::EndedRuns;
+use crate::model::ports::{Clock as _, Observer as _, RunStore, Runner};
 use crate::model::position::{Scope, Slot};
-use crate::model::status::RunStatus;
+use crate::model::status::{RunStatus, Status};
 use crate::model::window::DailyWindow;
+use crate::notify::rounds::{Pace, Rounds};
+use crate::notify::sender::Sender;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
 use crate::schedule::scheduler::{self, SchedulerOptions};
+use crate::shutdown::Shutdown;
 use crate::sync::run_spec::WhenHeld;
+use crate::web::metrics::Measured;
 use crate::web::server::{Health, WebServer};
 
-use super::{backfill, drift, housekeeping, progress};
+use super::{backfill, drift, housekeeping, progress, status};
 
 /// When a run is retried that failed because of the database: a retry costs the tenant nothing.
 const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
@@ -40,6 +45,8 @@ const PARENTS_MAY_BE_READ: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_hours(1);
 /// The wait between attempts to read the schedule at the start.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+/// Heartbeats of the schedule between two looks at what is wrong.
+const HEARTBEATS_OF_A_ROUND: u32 = 3;
 /// How long a shutdown waits for current batches. Orchestrators kill after ten seconds, and closing silent connections
 /// takes up to one more.
 const FAREWELL: Duration = Duration::from_secs(7);
@@ -62,6 +69,7 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     let server = WebServer::open(&settings.web)
         .await
         .map_err(|error| web_fault(&error))?;
+    let sender = Sender::new(&settings.notify, &settings.tenant.proxies)?;
     let app = backfill::start(&settings, &shutdown).await?;
     if settings.key.is_none() {
         tracing::info!(
@@ -76,17 +84,32 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     );
     let liveness = Liveness::new();
     let health = Health::new(liveness.clone(), settings.schedule.heartbeat);
-    let page = server.serve(
+    let measured = Measured {
+        traffic: app.client.traffic(),
+        goals: settings.goals(),
+        ..Measured::default()
+    };
+    let rounds = rounds(&settings, &app, sender, &health, &measured);
+    let silence = liveness.clone();
+    let telling = tell(&rounds, &settings, &app, &silence, &shutdown);
+    let telling = Box::pin(shutdown.farewell(FAREWELL, telling));
+    let page = server.measuring(measured.clone()).serve(
         Arc::new(app.store.clone()),
         settings.registry,
         health,
         shutdown.requested(),
     );
-    let work = Box::pin(schedule(&settings, &app, liveness, shutdown.token()));
+    let work = Box::pin(schedule(
+        &settings,
+        &app,
+        liveness,
+        &measured.runs,
+        shutdown.token(),
+    ));
     // A separate task refreshes the token, so that no request waits for it while the schedule is busy or idle.
     let client = Arc::clone(&app.client);
     let keeper = AbortOnDropHandle::new(tokio::spawn(async move { client.keep_token().await }));
-    let (page, work) = tokio::join!(page, work);
+    let (page, work, _told) = tokio::join!(page, work, telling);
     drop(keeper);
     app.close_within(TOKEN_ON_ITS_WAY).await?;
     work?;
@@ -95,10 +118,50 @@ async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
     Ok(Exit::Done)
 }
 
+/// The rounds that tell of what is wrong.
+fn rounds(
+    settings: &Settings,
+    app: &App,
+    sender: Sender,
+    health: &Health,
+    measured: &Measured,
+) -> Rounds<PostgresStore> {
+    let notify = &settings.notify;
+    Rounds {
+        store: Arc::new(app.store.clone()),
+        sender,
+        pace: Pace {
+            every: settings.schedule.heartbeat * HEARTBEATS_OF_A_ROUND,
+            remind_after: notify.remind_after,
+            remind_at_most: notify.remind_at_most,
+            heartbeat_every: notify.heartbeat_every,
+            longest_silence: health.longest_silence(),
+        },
+        goals: measured.goals.clone(),
+        messages: Arc::clone(&measured.messages),
+    }
+}
+
+/// Tells of what is wrong until a shutdown request, where the settings say to whom.
+async fn tell(
+    rounds: &Rounds<PostgresStore>,
+    settings: &Settings,
+    app: &App,
+    liveness: &Liveness,
+    shutdown: &Shutdown,
+) {
+    if !rounds.sender.has_webhook() && !rounds.sender.has_heartbeat() {
+        return;
+    }
+    let look = async || -> Outcome<Status> { Ok(status::with_sign_in(app.store.status().await?, settings)) };
+    rounds.run(look, liveness, &shutdown.token()).await;
+}
+
 async fn schedule(
     settings: &Settings,
     app: &App,
     liveness: Liveness,
+    ended: &Arc<EndedRuns>,
     shutdown: CancellationToken,
 ) -> Outcome<()> {
     let failed = |error: crate::schedule::error::ScheduleError| {
@@ -113,6 +176,7 @@ async fn schedule(
         settings: settings.clone(),
         store: app.store.clone(),
         waited: Mutex::default(),
+        ended: Arc::clone(ended),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),
@@ -181,6 +245,8 @@ struct Runs {
     store: PostgresStore,
     /// How long each list waited last for its parents.
     waited: Mutex<HashMap<Slot, Duration>>,
+    /// Counts the runs that have ended.
+    ended: Arc<EndedRuns>,
 }
 
 impl Runs {
@@ -222,6 +288,7 @@ impl Runner for Runs {
         memory::release();
         match report {
             Some(report) => {
+                self.ended.add(&report);
                 let window = app::full_window(&self.settings);
                 let waits = report.ledger.status == RunStatus::Skipped && has_parents(entry.description);
                 let wait = self.wait_for_parents(slot, waits);

@@ -100,8 +100,13 @@ fn show(arguments: &Arguments, status: &Status, verified: Option<&Verified>) -> 
 async fn read(database: &Database, settings: &Settings) -> Outcome<Status> {
     let store = database.store(settings).await?;
     store.verify_schema().await?;
-    let mut status = store.status().await?;
+    let status = store.status().await?;
     store.disconnect().await;
+    Ok(with_sign_in(status, settings))
+}
+
+/// The state, in which a sign-in that never was counts as an authorization that has ended.
+pub(super) fn with_sign_in(mut status: Status, settings: &Settings) -> Status {
     // If nobody has signed in, the row is missing or belongs to another grant.
     let wanted = Grant::AuthorizationCode.as_str();
     let is_another = |token: &Token| token.grant_type != wanted;
@@ -115,7 +120,7 @@ async fn read(database: &Database, settings: &Settings) -> Outcome<Status> {
             hint: Some("run `blueconic-sync login`".to_owned()),
         });
     }
-    Ok(status)
+    status
 }
 
 fn tell(status: &Status) {

@@ -79,16 +79,22 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("retention.rejects", Time(DAY), Time(36_600 * DAY), "each walk needs a day to try them again, and no service runs for longer"),
     from("retention.audit_events", Time(31 * DAY), Time(36_600 * DAY), "the tenant keeps them for 30 days, and no service runs for longer"),
     from("changes.keep", Time(HOUR), Time(366 * DAY), "a consumer reads the feed between two runs, and copies whole tables after a year"),
+    from("resources.LIST.fresh_within", Time(MINUTE), Time(366 * DAY), "no table is younger than the pause between two runs"),
     from("resources.LIST.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),
+    from("resources.profiles.fresh_within", Time(MINUTE), Time(366 * DAY), "no table is younger than the pause between two runs"),
     from("resources.profiles.page_size", Count(1), Count(1_000_000), "the tenant answers with at most 1000000"),
     from("resources.profiles.overlap", Time(0), Time(366 * DAY), "`backfill --full` reads everything"),
     from("resources.profiles.max_removals", Count(0), Count(1_000_000_000_000), "a table has fewer rows"),
     from("resources.profiles.timeline_count", Count(1), Count(100_000), "zero asks for no event, and an array of the tenant is read up to 100000 entries"),
+    from("resources.audit_events.fresh_within", Time(MINUTE), Time(366 * DAY), "no table is younger than the pause between two runs"),
     from("resources.audit_events.page_size", Count(1), Count(1000), "the tenant answers with at most 1000"),
     from("resources.audit_events.overlap", Time(0), Time(3660 * DAY), "no tenant keeps events for longer"),
     from("resources.audit_events.scans[].overlap", Time(0), Time(3660 * DAY), "no tenant keeps events for longer"),
     from("resources.audit_events.settle", Time(0), Time(DAY), "events that young are never complete"),
     from("resources.audit_events.retention", Time(HOUR), Time(3660 * DAY), "the tenant keeps events for 30 days"),
+    from("notify.remind_after", Time(SECOND), Time(30 * DAY), "a reminder each moment is read by nobody"),
+    from("notify.remind_at_most", Time(SECOND), Time(366 * DAY), "a reminder each moment is read by nobody"),
+    from("notify.heartbeat_every", Time(SECOND), Time(DAY), "a dead-man switch expects a sign of life once a day at the least"),
 ];
 
 impl Amount {

@@ -11,6 +11,7 @@ use super::error::SettingsError;
 use super::hash_key::{self, HashKey};
 use super::keys::Keys;
 use super::known::{self, PREFIX};
+use super::notify::{self, SecretUrl};
 use super::proxy::Proxies;
 use super::reader::Given;
 use super::secret::{self, Secret};
@@ -53,7 +54,23 @@ pub fn load(
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
     let hash_key = secret(hash_key::VARIABLE, None)?;
     let named = settings.tenant.client_secret_file.clone();
+    let named = named.map(|path| ("tenant.client_secret_file", path));
     settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", named)?;
+    let mut address = |name, key, named: &Option<PathBuf>| {
+        let given = secret(name, named.clone().map(|path| (key, path)))?;
+        given.map(|given| SecretUrl::parse(name, &given)).transpose()
+    };
+    let notify = &mut settings.notify;
+    notify.webhook_url = address(
+        notify::WEBHOOK,
+        "notify.webhook_url_file",
+        &notify.webhook_url_file,
+    )?;
+    notify.heartbeat_url = address(
+        notify::HEARTBEAT,
+        "notify.heartbeat_url_file",
+        &notify.heartbeat_url_file,
+    )?;
     settings.tenant.proxies = Proxies::of(variables);
     if let Some(url) = secret("DATABASE_URL", None)? {
         settings.database.url = url;
@@ -155,7 +172,7 @@ fn well_known(given: &mut Given, variables: &Variables) -> Result<(), SettingsEr
 fn secret_of(
     variables: &Variables,
     name: &str,
-    named: Option<PathBuf>,
+    named: Option<(&str, PathBuf)>,
     notices: &mut Vec<String>,
 ) -> Result<Option<Secret>, SettingsError> {
     if let Some(value) = variables.get(name).filter(|value| !value.is_empty()) {
@@ -169,7 +186,7 @@ fn secret_of(
         .map(PathBuf::from);
     let (path, origin) = match (file, named) {
         (Some(path), _) => (path, format!("`{variable}`")),
-        (None, Some(path)) => (path, "`tenant.client_secret_file`".to_owned()),
+        (None, Some((key, path))) => (path, format!("`{key}`")),
         (None, None) => return Ok(None),
     };
     let secret = Secret::read(&path, &origin)?;

@@ -10,6 +10,7 @@ mod keys;
 mod known;
 pub mod load;
 mod loopback;
+pub mod notify;
 pub mod proxy;
 mod reader;
 pub mod secret;

@@ -12,9 +12,11 @@ use url::Url;
 use super::database::Database;
 use super::error::SettingsError;
 use super::hash_key::HashKey;
+use super::notify::Notify;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
 use super::units::{self, Removals};
+use crate::model::concern::Goals;
 use crate::model::description::{self, Description, Registry};
 use crate::model::personal_data::Rule;
 use crate::model::window::Hours;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub registry: Registry,
     /// Health, metrics and status page.
     pub web: Web,
+    /// Messages about what is wrong.
+    pub notify: Notify,
     /// Logging.
     pub log: Log,
     /// The 32 bytes that seal tokens at rest, from `BLUECONIC_SYNC_KEY[_FILE]`; base64.
@@ -57,6 +61,15 @@ pub struct Settings {
     /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
+}
+
+impl Settings {
+    /// How far the table of each resource may be behind the tenant, where the settings say so.
+    pub fn goals(&self) -> Goals {
+        let enabled = self.registry.iter().filter(|it| self.resources.is_enabled(it));
+        let goals = enabled.filter_map(|it| Some((it.name(), self.resources.fresh_within(it)?)));
+        goals.collect()
+    }
 }
 
 /// The tenant that is read.
@@ -255,7 +268,7 @@ pub struct Retention {
     #[serde(deserialize_with = "units::duration")]
     pub rejects: Duration,
     /// Audit events, by whole months; none: for ever.
-    #[serde(default, deserialize_with = "units::some_duration")]
+    #[serde(default, deserialize_with = "units::optional_duration")]
     pub audit_events: Option<Duration>,
 }
 
@@ -287,6 +300,8 @@ pub(super) struct GivenList {
     enabled: Option<bool>,
     schedule: Option<String>,
     page_size: Option<NonZeroU32>,
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    fresh_within: Option<Duration>,
     /// What [`GivenUrls`] has of the list.
     #[serde(skip)]
     pub(super) urls: Vec<String>,
@@ -328,6 +343,15 @@ impl Resources {
         }
     }
 
+    /// How far the table of a resource may be behind the tenant; none: nobody said.
+    pub fn fresh_within(&self, description: &Description) -> Option<Duration> {
+        match &description.reading {
+            description::Reading::List(_) => self.lists.get(description.name())?.fresh_within,
+            description::Reading::Walk(()) => self.profiles.fresh_within,
+            description::Reading::Feed(()) => self.audit_events.fresh_within,
+        }
+    }
+
     /// Whether a resource is read.
     pub fn is_enabled(&self, description: &Description) -> bool {
         match &description.reading {
@@ -347,6 +371,9 @@ pub struct Profiles {
     pub schedule: String,
     /// When everything is read.
     pub full_schedule: String,
+    /// How far the table may be behind the tenant; none: nobody said.
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub fresh_within: Option<Duration>,
     /// Between which hours a full walk reads pages; none: at any time.
     #[serde(default, deserialize_with = "units::hours")]
     pub full_window: Option<Hours>,
@@ -434,6 +461,9 @@ pub struct AuditEvents {
     pub enabled: bool,
     /// When.
     pub schedule: String,
+    /// How far the table may be behind the tenant; none: nobody said.
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub fresh_within: Option<Duration>,
     /// Events per request; the tenant allows up to 1000.
     pub page_size: NonZeroU32,
     /// The order in which the tenant answers.

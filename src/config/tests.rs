@@ -99,22 +99,27 @@ fn written_sections() -> Vec<Section> {
 /// The sections of the plain lists, which follow from their descriptions.
 fn sections_of_lists(registry: Registry) -> impl Iterator<Item = Section> {
     registry.described().map(|(description, list)| {
-        let setting = |key: &str, default: Value, meaning: &str| Setting {
+        let setting = |key: &str, default: Option<Value>, meaning: &str| Setting {
             key: format!("resources.{}.{key}", description.name()),
-            default: format!("`{}`", written(&default)),
+            default: default.map_or_else(String::new, |value| format!("`{}`", written(&value))),
             meaning: meaning.to_owned(),
         };
         let mut settings = vec![
-            setting("enabled", list.enabled.into(), "Whether the list is read."),
-            setting("schedule", list.schedule.into(), "When it is read."),
+            setting("enabled", Some(list.enabled.into()), "Whether the list is read."),
+            setting("schedule", Some(list.schedule.into()), "When it is read."),
             setting(
                 "page_size",
-                i64::from(list.page_size).into(),
+                Some(i64::from(list.page_size).into()),
                 "The elements that one request asks for.",
+            ),
+            setting(
+                "fresh_within",
+                None,
+                "How far the table may be behind the tenant, as for profiles.",
             ),
         ];
         if list.is_of_urls() {
-            settings.push(setting("urls", Vec::<Value>::new().into(), URLS));
+            settings.push(setting("urls", Some(Vec::<Value>::new().into()), URLS));
         }
         Section {
             name: format!("resources.{}", description.name()),

@@ -23,8 +23,8 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, 
         .map_err(|_| D::Error::custom("a duration is a text such as \"500ms\", \"15m\" or \"30d\""))
 }
 
-/// Reads a duration that is given at all.
-pub(super) fn some_duration<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+/// Reads a duration that may be absent.
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
     duration(input).map(Some)
 }
 

@@ -56,6 +56,9 @@ pub struct ResourceStatus {
     pub open_gaps: i64,
     /// The open gaps that no scan can close, since the tenant no longer has the events or never returned them.
     pub lasting_gaps: i64,
+    /// Elements that could not be loaded and that no later reading has brought (`sync.rejects`).
+    #[serde(default)]
+    pub open_rejects: i64,
     /// Rows that the last complete full walk missed and about which no look-up has decided yet; in the scope `full` alone.
     #[serde(default)]
     pub sweep_backlog: i64,

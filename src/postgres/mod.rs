@@ -39,6 +39,7 @@ mod merge;
 pub mod migrate;
 mod missing;
 mod moving;
+mod notifications;
 mod own_session;
 mod owners;
 mod partitions;

@@ -108,6 +108,10 @@ async fn forget_tenant(store: &PostgresStore) -> Result<(), Error> {
         .execute(&mut *connection)
         .await
         .doing(DOING)?;
+    sqlx::query!("delete from sync.notifications")
+        .execute(&mut *connection)
+        .await
+        .doing(DOING)?;
     sqlx::query!("delete from sync.tenant")
         .execute(&mut *connection)
         .await

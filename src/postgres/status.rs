@@ -86,6 +86,8 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
               where g.resource = $1
                 and (g.reason in ('retention', 'saturated') or g.to_at < sync.clock() - $3::interval)
              ) as "lasting_gaps!",
+             (select count(*) from sync.rejects as e
+              where e.resource = $1 and e.resolved_at is null) as "open_rejects!",
              (select count(*) from sync.walk_missing as m
               where m.resource = $1 and $2 = 'full') as "sweep_backlog!",
              (select jsonb_build_object(
@@ -129,6 +131,7 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
         lag_seconds: row.lag_seconds,
         open_gaps: row.open_gaps,
         lasting_gaps: row.lasting_gaps,
+        open_rejects: row.open_rejects,
         sweep_backlog: row.sweep_backlog,
         timelines: row.timelines.map(|Json(timelines)| timelines),
         lease: row.lease.map(|Json(lease)| lease),

@@ -5,24 +5,25 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::html::Text;
-use super::severity::Severity;
+use super::severity::class;
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::format;
 use crate::model::position::Scope;
+use crate::model::severity::Severity;
 use crate::model::status::{ResourceStatus, Run, RunStatus};
 
 /// The card of a resource.
 pub(super) fn card(resource: &ResourceStatus, registry: Registry, now: Time) -> Markup {
     let of_run = Severity::of_run(resource);
     html! {
-        section class={ "card " (Severity::of(resource).class()) } {
+        section class={ "card " (class(Severity::of(resource))) } {
             div class="title" {
                 h2 {
                     bdi { (Text(title(resource, registry))) }
                     @if let Some(part) = part(resource, registry) { " " small { bdi { (part) } } }
                 }
-                p class={ "status " (of_run.class()) } { bdi { (state(resource)) } }
+                p class={ "status " (class(of_run)) } { bdi { (state(resource)) } }
             }
             @match &resource.last_run {
                 Some(run) => (ran(of_run, run, now)),
@@ -46,7 +47,7 @@ pub(super) fn full_name(resource: &ResourceStatus, registry: Registry) -> String
 pub(super) fn trouble(severity: Severity, error: Option<&str>, hint: Option<&str>) -> Markup {
     html! {
         @if error.is_some() || hint.is_some() {
-            div class={ "trouble " (severity.class()) } {
+            div class={ "trouble " (class(severity)) } {
                 @if let Some(error) = error { p { bdi { (Text(error)) } } }
                 @if let Some(hint) = hint { p class="hint" { bdi { (Text(hint)) } } }
             }
@@ -102,7 +103,7 @@ fn ran(severity: Severity, run: &Run, now: Time) -> Markup {
             (count("updated", run.rows_updated, "some"))
             (count("unchanged", run.rows_unchanged, "some"))
             (count("removed", run.rows_removed, "some"))
-            (count("rejected", run.rows_rejected, Severity::Attention.class()))
+            (count("rejected", run.rows_rejected, class(Severity::Attention)))
         }
     }
 }
@@ -169,7 +170,7 @@ fn gaps(resource: &ResourceStatus) -> Markup {
         @if open == 0 {
             dd { "none" }
         } @else if resource.has_closable_gaps() {
-            dd class=(Severity::Attention.class()) { (format::count(open)) }
+            dd class=(class(Severity::Attention)) { (format::count(open)) }
         } @else {
             dd { (format::count(open)) " for good" }
         }

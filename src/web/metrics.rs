@@ -1,15 +1,31 @@
-//! The state in Prometheus' text format (version 0.0.4). A family's samples stand together under one heading, as the
-//! format demands. A value that is not known has no sample: an alert on `absent()` can tell it from zero.
+//! The metrics: the state, which is read from the database, and what this process has counted. A value that is not known has no sample: an
+//! alert on `absent()` can tell it from zero.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+use std::sync::Arc;
 
+use super::exposition::{Format, Page};
+use super::process;
 use crate::model::Time;
+use crate::model::concern::Goals;
 use crate::model::drift::{DriftStatus, Severity};
+use crate::model::metrics::{CLASSES, EndedRuns, Messages, RESULTS, Traffic};
 use crate::model::position::Scope;
 use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
 
-/// The media type of the format.
-pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What a process counts, and what its settings say of the tables.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// The requests to the tenant.
+    pub traffic: Arc<Traffic>,
+    /// The runs that have ended.
+    pub runs: Arc<EndedRuns>,
+    /// The messages about what is wrong.
+    pub messages: Arc<Messages>,
+    /// How far each table may be behind the tenant.
+    pub goals: Goals,
+}
+
 /// The counts of rows by their results, with their labels.
 fn rows(run: &Run) -> [(&'static str, i64); 13] {
     [
@@ -77,19 +93,35 @@ pub(super) struct Process {
 }
 
 /// Renders all metrics; without a status, only those of the process.
-pub(super) fn render(process: Process, status: Option<&Status>) -> String {
-    let mut page = Page::default();
-    page.family("build_info", "The version that runs; always 1.")
-        .sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.family("start_time_seconds", "When the process began, in Unix time.")
-        .sample("start_time_seconds", &[], seconds(process.started_at));
-    page.family("heartbeat_age_seconds", "Since the schedule last came round.")
-        .sample("heartbeat_age_seconds", &[], process.heartbeat_age_seconds);
-    page.family(
+pub(super) fn render(
+    format: Format,
+    process: Process,
+    measured: &Measured,
+    status: Option<&Status>,
+) -> String {
+    let mut page = Page::new(format);
+    page.gauge("build_info", "The version that runs; always 1.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.gauge("start_time_seconds", "When the process began, in Unix time.")
+        .sample(&[], seconds(process.started_at));
+    page.gauge("heartbeat_age_seconds", "Since the schedule last came round.")
+        .sample(&[], process.heartbeat_age_seconds);
+    page.gauge(
         "database_up",
         "Whether the state could be read from the database.",
     )
-    .sample("database_up", &[], u8::from(status.is_some()));
+    .sample(&[], u8::from(status.is_some()));
+    process::add(&mut page, seconds(process.started_at));
+    traffic(&mut page, &measured.traffic);
+    ended(&mut page, &measured.runs);
+    messages(&mut page, &measured.messages);
+    let mut goals = page.gauge(
+        "fresh_within_seconds",
+        "How far the table may be behind the tenant, where the settings say so.",
+    );
+    for (resource, goal) in &measured.goals {
+        goals.sample(&[("resource", *resource)], goal.as_secs());
+    }
     if let Some(status) = status {
         resources(&mut page, &status.resources);
         runs(&mut page, &status.resources);
@@ -98,41 +130,140 @@ pub(super) fn render(process: Process, status: Option<&Status>) -> String {
             drift(&mut page, found);
         }
     }
-    page.0
+    page.end()
+}
+
+fn traffic(page: &mut Page, traffic: &Traffic) {
+    let mut requests = page.counter(
+        "requests_total",
+        "Requests to the tenant, by the class of the answer; none: nothing answered.",
+    );
+    for (class, counter) in CLASSES.into_iter().zip(&traffic.requests) {
+        requests.sample(&[("class", class)], counter.read());
+    }
+    page.counter("request_retries_total", "Requests that repeated an earlier one.")
+        .sample(&[], traffic.retries.read());
+    page.counter(
+        "throttle_wait_seconds_total",
+        "How long requests waited for the rate limit, for a free place, and for the tenant's Retry-After.",
+    )
+    .sample(&[], traffic.throttled.seconds());
+    page.counter("received_bytes_total", "Bytes of bodies as they came.")
+        .sample(&[], traffic.received.read());
+    page.counter("unpacked_bytes_total", "Bytes of bodies after unpacking.")
+        .sample(&[], traffic.unpacked.read());
+    page.histogram(
+        "request_duration_seconds",
+        "The time from a request to the headers of its answer.",
+    )
+    .buckets(&[], &traffic.duration.read());
+    page.histogram("page_elements", "Elements of each page that ended whole.")
+        .buckets(&[], &traffic.page.read());
+}
+
+fn ended(page: &mut Page, runs: &EndedRuns) {
+    let slots = runs.read();
+    let mut family = page.counter("runs_total", "Runs of this process that have ended, by status.");
+    for slot in &slots {
+        for (status, count) in RunStatus::ALL.into_iter().zip(slot.statuses) {
+            // No run ends as one that runs.
+            if status != RunStatus::Running {
+                let labels = [
+                    ("resource", slot.resource),
+                    ("scope", slot.scope),
+                    ("status", status.as_str()),
+                ];
+                family.sample(&labels, count);
+            }
+        }
+    }
+    let mut family = page.counter(
+        "rows_total",
+        "Rows of the runs of this process that have ended, by what became of them.",
+    );
+    for slot in &slots {
+        for ((result, _), count) in RESULTS.into_iter().zip(slot.rows) {
+            let labels = [
+                ("resource", slot.resource),
+                ("scope", slot.scope),
+                ("result", result),
+            ];
+            family.sample(&labels, count);
+        }
+    }
+    let mut family = page.histogram(
+        "run_duration_seconds",
+        "How long the runs of this process took that have ended.",
+    );
+    for slot in &slots {
+        family.buckets(
+            &[("resource", slot.resource), ("scope", slot.scope)],
+            &slot.duration,
+        );
+    }
+}
+
+fn messages(page: &mut Page, messages: &Messages) {
+    page.counter(
+        "messages_total",
+        "Messages to the webhook and signs of life, by outcome.",
+    )
+    .sample(&[("outcome", "sent")], messages.sent.read())
+    .sample(&[("outcome", "failed")], messages.failed.read());
 }
 
 fn resources(page: &mut Page, resources: &[ResourceStatus]) {
-    page.each(
+    each(
+        page,
         resources,
         "last_success_timestamp_seconds",
         "When a run last succeeded, in Unix time.",
         |it| it.last_success_at().map(seconds),
     );
-    page.each(
+    each(
+        page,
         resources,
         "complete_as_of_timestamp_seconds",
         "Complete through, in Unix time.",
         |it| it.complete_as_of.map(seconds),
     );
-    page.each(
+    each(
+        page,
         resources,
         "lag_seconds",
         "How far the tables are behind the tenant.",
         |it| it.lag_seconds,
     );
-    page.each(
+    each(
+        page,
         resources,
         "open_gaps",
         "Spans of time that are known to be incomplete.",
         |it| Some(it.open_gaps),
     );
-    page.each(
+    each(
+        page,
+        resources,
+        "lasting_gaps",
+        "Those among the open gaps that no scan can close.",
+        |it| Some(it.lasting_gaps),
+    );
+    each(
+        page,
+        resources,
+        "open_rejects",
+        "Elements that could not be loaded and that no later reading has brought.",
+        |it| Some(it.open_rejects),
+    );
+    each(
+        page,
         resources,
         "sweep_backlog_rows",
         "Rows that the last complete walk missed and about which no look-up has decided yet.",
         |it| (it.scope == Scope::Full).then_some(it.sweep_backlog),
     );
-    page.each(
+    each(
+        page,
         resources,
         "next_run_timestamp_seconds",
         "When it runs next, in Unix time.",
@@ -146,7 +277,7 @@ fn runs(page: &mut Page, resources: &[ResourceStatus]) {
             .iter()
             .filter_map(|it| Some((it, it.last_run.as_ref()?)))
     };
-    page.family(
+    let mut family = page.gauge(
         "last_run_status",
         "1 for the status of the last run, 0 for the others.",
     );
@@ -157,10 +288,10 @@ fn runs(page: &mut Page, resources: &[ResourceStatus]) {
                 ("scope", it.scope.as_str()),
                 ("status", status.as_str()),
             ];
-            page.sample("last_run_status", &labels, u8::from(run.status == status));
+            family.sample(&labels, u8::from(run.status == status));
         }
     }
-    page.family("last_run_rows", "Rows of the last run, by what became of them.");
+    let mut family = page.gauge("last_run_rows", "Rows of the last run, by what became of them.");
     for (it, run) in ran() {
         for (kind, rows) in rows(run) {
             let labels = [
@@ -168,13 +299,14 @@ fn runs(page: &mut Page, resources: &[ResourceStatus]) {
                 ("scope", it.scope.as_str()),
                 ("kind", kind),
             ];
-            page.sample("last_run_rows", &labels, rows);
+            family.sample(&labels, rows);
         }
     }
     for (metric, help, count) in COUNTERS {
-        page.each(resources, metric, help, |it| count(it.last_run.as_ref()?));
+        each(page, resources, metric, help, |it| count(it.last_run.as_ref()?));
     }
-    page.each(
+    each(
+        page,
         resources,
         "last_run_duration_seconds",
         "How long the last run took.",
@@ -184,37 +316,33 @@ fn runs(page: &mut Page, resources: &[ResourceStatus]) {
 
 fn token(page: &mut Page, status: &Status) {
     let Some(token) = &status.token else { return };
-    page.family(
+    let mut family = page.gauge(
         "token_status",
         "1 for the status of the tenant's token, 0 for the others.",
     );
     for status in TokenStatus::ALL {
-        page.sample(
-            "token_status",
-            &[("status", status.as_str())],
-            u8::from(token.status == status),
-        );
+        family.sample(&[("status", status.as_str())], u8::from(token.status == status));
     }
     if let Some(expires_at) = token.expires_at {
-        page.family(
+        page.gauge(
             "token_expiry_timestamp_seconds",
             "When the tenant's token expires, in Unix time.",
         )
-        .sample("token_expiry_timestamp_seconds", &[], seconds(expires_at));
+        .sample(&[], seconds(expires_at));
     }
 }
 
 fn drift(page: &mut Page, found: &DriftStatus) {
     if let Some(release) = &found.release {
-        page.family("tenant_release_info", "The release of the tenant; always 1.")
-            .sample("tenant_release_info", &[("release", release)], 1);
+        page.gauge("tenant_release_info", "The release of the tenant; always 1.")
+            .sample(&[("release", release)], 1);
     }
-    page.family(
+    page.gauge(
         "tenant_document_timestamp_seconds",
         "When the tenant's own document was last read, in Unix time.",
     )
-    .sample("tenant_document_timestamp_seconds", &[], seconds(found.read_at));
-    page.family(
+    .sample(&[], seconds(found.read_at));
+    let mut family = page.gauge(
         "drift_findings",
         "Differences between the tenant's document and what is used, by severity.",
     );
@@ -222,13 +350,13 @@ fn drift(page: &mut Page, found: &DriftStatus) {
         .into_iter()
         .zip([found.breaks, found.loses, found.notes])
     {
-        page.sample("drift_findings", &[("severity", severity.as_str())], count);
+        family.sample(&[("severity", severity.as_str())], count);
     }
-    page.family(
+    page.gauge(
         "drift_unknown_in_data",
         "Different fields and values that elements had and neither this program nor the tenant's document knows.",
     )
-    .sample("drift_unknown_in_data", &[], found.unknown_in_data);
+    .sample(&[], found.unknown_in_data);
 }
 
 fn duration(run: &Run) -> Option<f64> {
@@ -244,58 +372,21 @@ fn seconds(time: Time) -> f64 {
     time.timestamp_millis() as f64 / 1000.0
 }
 
-/// Lines in the format.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    /// Starts a family. All families are gauges, since the counts of a run start at zero with each run.
-    fn family(&mut self, name: &str, help: &str) -> &mut Self {
-        // Writing to a String cannot fail.
-        let _ = write!(
-            self.0,
-            "# HELP blueconic_sync_{name} {help}\n# TYPE blueconic_sync_{name} gauge\n"
-        );
-        self
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(label, text)| format!("{label}=\"{}\"", escaped(text)))
-            .collect();
-        let labels = if labels.is_empty() {
-            String::new()
-        } else {
-            format!("{{{}}}", labels.join(","))
-        };
-        let _ = writeln!(self.0, "blueconic_sync_{name}{labels} {value}");
-        self
-    }
-
-    /// A family with at most one sample for each resource and scope.
-    fn each<V: Display>(
-        &mut self,
-        resources: &[ResourceStatus],
-        name: &str,
-        help: &str,
-        value: impl Fn(&ResourceStatus) -> Option<V>,
-    ) {
-        self.family(name, help);
-        for it in resources {
-            if let Some(value) = value(it) {
-                self.sample(
-                    name,
-                    &[("resource", &*it.resource), ("scope", it.scope.as_str())],
-                    value,
-                );
-            }
+/// A family of gauges with at most one sample for each resource and scope.
+fn each<V: Display>(
+    page: &mut Page,
+    resources: &[ResourceStatus],
+    name: &str,
+    help: &str,
+    value: impl Fn(&ResourceStatus) -> Option<V>,
+) {
+    let mut family = page.gauge(name, help);
+    for it in resources {
+        if let Some(value) = value(it) {
+            family.sample(
+                &[("resource", &*it.resource), ("scope", it.scope.as_str())],
+                value,
+            );
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }

@@ -5,11 +5,12 @@ use maud::{Markup, html};
 
 use super::card::{self, card};
 use super::html::{Text, document};
-use super::severity::{Severity, verdict};
+use super::severity::{class, verdict};
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::fault::Fault;
 use crate::model::format;
+use crate::model::severity::Severity;
 use crate::model::status::{Status, Token, TokenStatus};
 
 /// The stylesheet; the content security policy has its hash.
@@ -40,12 +41,12 @@ pub(super) fn unreadable(fault: &Fault, now: Time) -> String {
         10,
         now,
         &html! {
-            header class=(severity.class()) {
+            header class=(class(severity)) {
                 h1 { "blueconic-sync" }
                 p class="verdict" { "The state cannot be read" }
             }
             main {
-                section class={ "card " (severity.class()) } {
+                section class={ "card " (class(severity)) } {
                     (card::trouble(severity, Some(&fault.sentence()), fault.hint.as_deref()))
                 }
             }
@@ -67,7 +68,7 @@ fn frame(refresh_seconds: u32, now: Time, body: &Markup) -> String {
 fn banner(status: &Status, registry: Registry, now: Time) -> Markup {
     let (severity, sentence) = verdict(status);
     html! {
-        header class=(severity.class()) {
+        header class=(class(severity)) {
             h1 { "blueconic-sync" }
             @if let Some(tenant) = &status.tenant {
                 p class="tenant" { bdi { (Text(tenant)) } }
@@ -75,7 +76,7 @@ fn banner(status: &Status, registry: Registry, now: Time) -> Markup {
             p class="verdict" { (sentence) }
             (culprits(status, registry))
             @if let Some(token) = &status.token {
-                p class={ "token " (Severity::of_token(token).class()) } {
+                p class={ "token " (class(Severity::of_token(token))) } {
                     (token_sentence(token, now))
                     @if let Some(hint) = &token.hint { ": " bdi { (Text(hint)) } }
                 }

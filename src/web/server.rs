@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -21,8 +21,9 @@ use tokio::net::TcpListener;
 use super::access::Access;
 use super::connections;
 use super::error::WebError;
+use super::exposition::Format;
 use super::hosts::Hosts;
-use super::metrics::{self, Process};
+use super::metrics::{self, Measured, Process};
 use super::{page, port_owner};
 use crate::clock::SystemClock;
 use crate::config::settings::Web;
@@ -53,6 +54,11 @@ impl Health {
             longest: (heartbeat * 6).max(Duration::from_mins(1)),
         }
     }
+
+    /// How old the last round of the schedule may be.
+    pub fn longest_silence(&self) -> Duration {
+        self.longest
+    }
 }
 
 /// A server that listens and does not answer yet.
@@ -62,6 +68,7 @@ pub struct WebServer {
     access: Access,
     hosts: Hosts,
     address: SocketAddr,
+    measured: Measured,
 }
 
 /// Listens and serves until `shutdown`.
@@ -96,7 +103,15 @@ impl WebServer {
             access,
             hosts: Hosts::of(&settings.hosts),
             address,
+            measured: Measured::default(),
         })
+    }
+
+    /// Shows what this process measures among the metrics.
+    #[must_use]
+    pub fn measuring(mut self, measured: Measured) -> Self {
+        self.measured = measured;
+        self
     }
 
     /// The address, with the port that the system chose for port 0.
@@ -117,6 +132,7 @@ impl WebServer {
             registry,
             health,
             started_at: SystemClock.now(),
+            measured: self.measured,
         });
         connections::serve(self.listener, router(state, self.access, self.hosts), shutdown).await;
         Ok(())
@@ -129,6 +145,7 @@ struct PageState<O> {
     registry: Registry,
     health: Health,
     started_at: Time,
+    measured: Measured,
 }
 
 impl<O: Observer> PageState<O> {
@@ -254,14 +271,15 @@ fn json(code: StatusCode, document: &impl Serialize) -> Response {
     (code, [(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 
-async fn metrics<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+async fn metrics<O: Observer>(State(state): State<Arc<PageState<O>>>, headers: HeaderMap) -> Response {
     let status = state.status().await.ok();
     let process = Process {
         started_at: state.started_at,
         heartbeat_age_seconds: state.health.liveness.age().as_secs_f64(),
     };
-    let text = metrics::render(process, status.as_ref());
-    ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response()
+    let format = Format::wanted(&headers);
+    let text = metrics::render(format, process, &state.measured, status.as_ref());
+    ([(header::CONTENT_TYPE, format.media_type())], text).into_response()
 }
 
 async fn index<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {

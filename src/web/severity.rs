@@ -1,70 +1,18 @@
-//! How urgently a state needs attention.
+//! How the status page shows a severity: the class of the stylesheet, and the sentence at the top.
 
 use std::cmp::max;
 
-use crate::model::status::{ResourceStatus, RunStatus, Status, Token, TokenStatus};
+use crate::model::severity::Severity;
+use crate::model::status::Status;
 
-/// The severity of a state, worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
-    /// Nothing has happened yet.
-    Idle,
-    /// All is well.
-    Good,
-    /// A run is open.
-    Running,
-    /// Somebody should look at it.
-    Attention,
-    /// Only a person can help.
-    Person,
-}
-
-impl Severity {
-    /// The class in the stylesheet.
-    pub(super) const fn class(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Good => "good",
-            Self::Running => "running",
-            Self::Attention => "attention",
-            Self::Person => "person",
-        }
-    }
-
-    /// The severity of a resource: that of its last run, or of its closable gaps. Gaps that can never be closed do not count.
-    pub(super) fn of(resource: &ResourceStatus) -> Self {
-        let gaps = if resource.has_closable_gaps() {
-            Self::Attention
-        } else {
-            Self::Idle
-        };
-        max(Self::of_run(resource), gaps)
-    }
-
-    /// The severity of a resource's last run.
-    pub(super) fn of_run(resource: &ResourceStatus) -> Self {
-        match resource.last_run.as_ref().map(|run| run.status) {
-            None | Some(RunStatus::Skipped) => Self::Idle,
-            Some(RunStatus::Succeeded) => Self::Good,
-            Some(RunStatus::Running) => Self::Running,
-            Some(RunStatus::Partial | RunStatus::Interrupted) => Self::Attention,
-            Some(RunStatus::Failed | RunStatus::NeedsApproval) => Self::Person,
-        }
-    }
-
-    /// The severity of the token. An expired token is not a fault, since tokens are requested when they are needed.
-    pub(super) const fn of_token(token: &Token) -> Self {
-        match token.status {
-            TokenStatus::Valid | TokenStatus::Refreshing => Self::Idle,
-            TokenStatus::Failed => Self::Attention,
-            TokenStatus::ReauthRequired => Self::Person,
-        }
-    }
-
-    /// The worst of all resources.
-    pub(super) fn worst(status: &Status) -> Self {
-        let all = status.resources.iter().map(Self::of);
-        all.max().unwrap_or(Self::Idle)
+/// The class of a severity in the stylesheet.
+pub(super) const fn class(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Idle => "idle",
+        Severity::Good => "good",
+        Severity::Running => "running",
+        Severity::Attention => "attention",
+        Severity::Person => "person",
     }
 }
 

@@ -19,6 +19,7 @@ use super::front::Front;
 use super::guarded::Guarded;
 use super::searcher::Searcher;
 use super::wrong;
+use crate::support::hook::Hook;
 use crate::support::oauth::browser::Browser;
 use crate::support::oauth::server::redirect_url;
 use crate::support::ports::free;
@@ -52,6 +53,8 @@ pub(super) struct Given {
     /// Values of properties whose values are hashed and dropped.
     hashed: String,
     dropped: String,
+    pub(super) webhook: String,
+    pub(super) heartbeat: String,
 }
 
 impl Given {
@@ -68,6 +71,8 @@ impl Given {
             hash_key: key(),
             hashed: unique("@"),
             dropped: unique("-"),
+            webhook: unique("/-_"),
+            heartbeat: unique("~."),
         }
     }
 
@@ -84,6 +89,8 @@ impl Given {
             ("key of hashes", &self.hash_key),
             ("hashed value", &self.hashed),
             ("dropped value", &self.dropped),
+            ("address of the webhook", &self.webhook),
+            ("address of the dead-man switch", &self.heartbeat),
         ]
         .map(|(name, text)| (name, text.clone().into_bytes()))
         .to_vec();
@@ -100,6 +107,7 @@ impl Given {
 
 pub(super) struct Harness {
     tenant: Tenant,
+    hook: Hook,
     pub(super) is_personal: bool,
     pub(super) front: Front,
     pub(super) guarded: Guarded,
@@ -125,6 +133,7 @@ impl Harness {
         assert!(tenant.touch(1, "email", &[&given.hashed]) && tenant.touch(2, "phone", &[&given.dropped]));
         let front = Front::start(tenant.url()).await;
         let guarded = Guarded::start(&given.password).await;
+        let hook = Hook::start().await;
         // Who runs the embedded server must reach it.
         let folder = tempfile::Builder::new().prefix("bc").tempdir_in("/tmp").unwrap();
         std::os::unix::fs::PermissionsExt::set_mode(
@@ -135,7 +144,14 @@ impl Harness {
         std::fs::write(&web_token, &given.web_token).unwrap();
         let secret = folder.path().join("client-secret");
         std::fs::write(&secret, format!("{}\n", given.client_secret)).unwrap();
+        let webhook = folder.path().join("webhook");
+        std::fs::write(&webhook, format!("{}/{}\n", hook.url, given.webhook)).unwrap();
         let program = Program::new(&front.url, &guarded.url(&given.password))
+            .with("BLUECONIC_SYNC_WEBHOOK_URL_FILE", webhook.to_str().unwrap())
+            .with(
+                "BLUECONIC_SYNC_HEARTBEAT_URL",
+                &format!("{}/{}", hook.url, given.heartbeat),
+            )
             .without("BLUECONIC_CLIENT_SECRET")
             .with("BLUECONIC_CLIENT_SECRET_FILE", secret.to_str().unwrap())
             .with("BLUECONIC_SYNC_KEY", &given.key)
@@ -158,6 +174,7 @@ impl Harness {
         Self {
             is_personal: grant == "authorization_code",
             tenant,
+            hook,
             front,
             guarded,
             program,
@@ -273,6 +290,7 @@ impl Harness {
             assert!(!ended.stdout.is_empty());
         }
         self.expect(&program, 1, &["healthcheck"]).await;
+        self.notifying(&program).await;
         self.serving(&program).await;
         let next = program
             .with("BLUECONIC_SYNC_KEY", &self.given.next_key)
@@ -302,6 +320,25 @@ impl Harness {
         let searcher = Searcher::new([("pasted code", pasted.as_bytes())].into_iter());
         assert_eq!(self.documents.search(&searcher), [""; 0]);
         self.sign_in(program, true).await.0.expect(0);
+    }
+
+    /// Messages that are taken, refused, sent elsewhere and not answered.
+    async fn notifying(&mut self, program: &Program) {
+        self.expect(program, 0, &["notify", "test"]).await;
+        for status in [302, 404, 503] {
+            self.hook.answer(status);
+            self.expect(program, 1, &["notify", "test"]).await;
+        }
+        self.hook.answer(200);
+        let nobody = format!("http://{}/{}", free(), self.given.webhook);
+        let plain = format!("http://hooks.example.com/{}", self.given.webhook);
+        for (url, code) in [(nobody, 1), (plain, 2), (self.given.webhook.clone(), 2)] {
+            let program = program.with("BLUECONIC_SYNC_WEBHOOK_URL", &url);
+            self.expect(&program, code, &["notify", "test"]).await;
+        }
+        for arrived in self.hook.arrived() {
+            self.documents.add("message", arrived.body);
+        }
     }
 
     async fn serving(&mut self, program: &Program) {

@@ -402,7 +402,11 @@ fn the_default_settings_make_these_jobs() {
         "audit_events/scan-1",
         "audit_events/scan-2",
     ];
-    let expected: Vec<&str> = list_names().into_iter().chain(others).chain(["drift"]).collect();
+    let expected: Vec<&str> = list_names()
+        .into_iter()
+        .chain(others)
+        .chain(["drift", "housekeeping"])
+        .collect();
     assert_eq!(names, expected);
     let overlap = |name: &str| {
         let task = tasks.iter().find(|task| task.job.name == name).unwrap();

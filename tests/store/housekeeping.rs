@@ -55,17 +55,17 @@ async fn old_runs_become_totals_and_the_last_of_each_kind_stays() {
         audit_events: None,
     };
     let removed = tidy(&db, kept).await;
-    assert_eq!(removed.runs, 4 * 870 + 1);
+    assert_eq!(removed.runs, 4 * 871 + 1);
     assert_eq!(db.texts(SUMS).await, before);
     let left = "select concat_ws(' ', resource, status, count(*)) from sync.runs group by resource, status order by 1";
     assert_eq!(
         db.texts(left).await,
         [
-            "profiles partial 730",
-            "profiles succeeded 730",
-            "segments failed 730",
+            "profiles partial 729",
+            "profiles succeeded 729",
+            "segments failed 729",
             "segments running 1",
-            "segments succeeded 730",
+            "segments succeeded 729",
             "users skipped 1"
         ]
     );

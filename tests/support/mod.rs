@@ -12,6 +12,7 @@ pub(crate) mod described;
 pub(crate) mod fixture;
 pub(crate) mod gateway;
 pub(crate) mod history;
+pub(crate) mod hook;
 pub(crate) mod oauth;
 pub(crate) mod ports;
 pub(crate) mod program;
@@ -41,8 +42,12 @@ pub(crate) struct Scene {
 
 /// Makes a scene.
 pub(crate) async fn scene(settings: Settings) -> Scene {
+    scene_in(Database::empty().await, settings).await
+}
+
+/// The same with a database of the test's own.
+pub(crate) async fn scene_in(database: Database, settings: Settings) -> Scene {
     let tenant = start(settings.with_lists(registry::lists())).await.unwrap();
-    let database = Database::empty().await;
     let program = Program::new(tenant.url(), &database.url);
     Scene {
         tenant,

@@ -101,10 +101,10 @@ const SIDES: [(&str, Scene, u32); 4] = [
 
 /// Places that need a person's authorization or a slow token: `tests/oauth` dies there. At those of typed columns
 /// `tests/typed_columns/killed.rs` dies, at those of histories and sizes by day
-/// `tests/history/killed.rs`, and at those of personal data `tests/personal_data/killed.rs` and `roles.rs`. Of 100,000 rejects
+/// `tests/history/killed.rs`, at those of messages `tests/notify/killed.rs`, and at those of personal data `tests/personal_data/killed.rs` and `roles.rs`. Of 100,000 rejects
 /// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`. The disk under a file of
 /// hashes fails in `tests/store/known_in_memory.rs`.
-const ELSEWHERE: [&str; 23] = [
+const ELSEWHERE: [&str; 29] = [
     "columns/change",
     "columns/fill",
     "columns/postpone",
@@ -117,6 +117,12 @@ const ELSEWHERE: [&str; 23] = [
     "housekeeping/drop",
     "housekeeping/runs",
     "lease/regain",
+    "notify/claim",
+    "notify/ended",
+    "notify/heartbeat",
+    "notify/judge",
+    "notify/sent",
+    "notify/unsent",
     "personal/analyzed",
     "personal/change",
     "personal/scrub",

@@ -13,6 +13,7 @@ use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::{Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
+use blueconic_sync::web::metrics::Measured;
 use blueconic_sync::web::server::{Health, WebServer};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +74,7 @@ fn resource(name: &str, scope: Scope, last_run: Run) -> ResourceStatus {
         lag_seconds: Some(190.4),
         open_gaps: 0,
         lasting_gaps: 0,
+        open_rejects: 0,
         sweep_backlog: 0,
         timelines: None,
         lease: None,
@@ -122,6 +124,7 @@ pub(crate) fn fresh() -> Status {
         lag_seconds: None,
         open_gaps: 0,
         lasting_gaps: 0,
+        open_rejects: 0,
         sweep_backlog: 0,
         timelines: None,
         lease: None,
@@ -296,8 +299,17 @@ impl Running {
         Self::start(&settings(0), Fixed(state), Liveness::new()).await
     }
 
+    /// Of a process that has counted something, without a database.
+    pub(crate) async fn measuring(measured: Measured) -> Self {
+        let server = WebServer::open(&settings(0)).await.unwrap();
+        Self::serving(server.measuring(measured), Fixed(Err(away())), Liveness::new())
+    }
+
     pub(crate) async fn start<O: Observer>(settings: &Web, observer: O, liveness: Liveness) -> Self {
-        let server = WebServer::open(settings).await.unwrap();
+        Self::serving(WebServer::open(settings).await.unwrap(), observer, liveness)
+    }
+
+    fn serving<O: Observer>(server: WebServer, observer: O, liveness: Liveness) -> Self {
         let (url, stop) = (format!("http://{}", server.address()), CancellationToken::new());
         let health = Health::new(liveness, Duration::from_secs(5));
         let handle = tokio::spawn(server.serve(

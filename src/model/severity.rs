@@ -1,0 +1,58 @@
+//! How urgently a state needs attention: the one judgement that the status page and the messages share.
+
+use std::cmp::max;
+
+use super::status::{ResourceStatus, RunStatus, Status, Token, TokenStatus};
+
+/// The severity of a state, worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing has happened yet.
+    Idle,
+    /// All is well.
+    Good,
+    /// A run is open.
+    Running,
+    /// Somebody should look at it.
+    Attention,
+    /// Only a person can help.
+    Person,
+}
+
+impl Severity {
+    /// The severity of a resource: that of its last run, or of its closable gaps. Gaps that can never be closed do not count.
+    pub fn of(resource: &ResourceStatus) -> Self {
+        let gaps = if resource.has_closable_gaps() {
+            Self::Attention
+        } else {
+            Self::Idle
+        };
+        max(Self::of_run(resource), gaps)
+    }
+
+    /// The severity of a resource's last run.
+    pub fn of_run(resource: &ResourceStatus) -> Self {
+        match resource.last_run.as_ref().map(|run| run.status) {
+            None | Some(RunStatus::Skipped) => Self::Idle,
+            Some(RunStatus::Succeeded) => Self::Good,
+            Some(RunStatus::Running) => Self::Running,
+            Some(RunStatus::Partial | RunStatus::Interrupted) => Self::Attention,
+            Some(RunStatus::Failed | RunStatus::NeedsApproval) => Self::Person,
+        }
+    }
+
+    /// The severity of the token. An expired token is not a fault, since tokens are requested when they are needed.
+    pub const fn of_token(token: &Token) -> Self {
+        match token.status {
+            TokenStatus::Valid | TokenStatus::Refreshing => Self::Idle,
+            TokenStatus::Failed => Self::Attention,
+            TokenStatus::ReauthRequired => Self::Person,
+        }
+    }
+
+    /// The worst of all resources.
+    pub fn worst(status: &Status) -> Self {
+        let all = status.resources.iter().map(Self::of);
+        all.max().unwrap_or(Self::Idle)
+    }
+}
