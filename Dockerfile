@@ -7,6 +7,8 @@ ARG FINAL_BASE=debian:bookworm-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e2
 FROM ${BUILD_BASE} AS build
 WORKDIR /source
 COPY . .
+# The commit, which the sources here do not tell: --build-arg BUILD_COMMIT="$(git rev-parse HEAD)". `--version` shows it.
+ARG BUILD_COMMIT=
 # `script/test` reads the build command from here, so that what it tests is what the image holds.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \

@@ -6,6 +6,7 @@
 mod support;
 
 mod client;
+mod command_line;
 mod consent;
 mod dictionary;
 mod embedded;

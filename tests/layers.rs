@@ -7,7 +7,7 @@ use house::{House, code, layer};
 use crate::support::sources::{files, root};
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 16] = [
+const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("failpoint", &[]),
     ("clock", &["model", "failpoint"]),
     ("model", &[]),
@@ -20,10 +20,11 @@ const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("resources", &["model", "config", "json"]),
     ("sync", &["model", "failpoint"]),
     ("schedule", &["model", "config"]),
-    ("web", &["model", "config", "clock"]),
+    ("web", &["model", "config", "clock", "version"]),
     ("memory", &[]),
     ("telemetry", &["config", "model"]),
     ("shutdown", &[]),
+    ("version", &[]),
 ];
 
 fn sources() -> Vec<(String, String)> {

@@ -14,6 +14,7 @@ use super::error::SettingsError;
 use super::hash_key::HashKey;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
+use super::shown::Shown;
 use super::units::{self, Removals};
 use crate::model::description::{self, Description, Registry};
 use crate::model::personal_data::Rule;
@@ -57,6 +58,9 @@ pub struct Settings {
     /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
+    /// All settings with where they came from, without secrets: what `config show` prints.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
 }
 
 /// The tenant that is read.

@@ -7,6 +7,7 @@ use crate::model::Time;
 use crate::model::drift::{DriftStatus, Severity};
 use crate::model::position::Scope;
 use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
+use crate::version::{COMMIT, TARGET, VERSION};
 
 /// The media type of the format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -79,8 +80,15 @@ pub(super) struct Process {
 /// Renders all metrics; without a status, only those of the process.
 pub(super) fn render(process: Process, status: Option<&Status>) -> String {
     let mut page = Page::default();
-    page.family("build_info", "The version that runs; always 1.")
-        .sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.family(
+        "build_info",
+        "The version that runs, its commit and its platform; always 1.",
+    )
+    .sample(
+        "build_info",
+        &[("version", VERSION), ("commit", COMMIT), ("target", TARGET)],
+        1,
+    );
     page.family("start_time_seconds", "When the process began, in Unix time.")
         .sample("start_time_seconds", &[], seconds(process.started_at));
     page.family("heartbeat_age_seconds", "Since the schedule last came round.")
