@@ -35,6 +35,7 @@ mod bad_input_is_reported;
 mod changes;
 mod children;
 mod clocks;
+mod deploy;
 mod distribution_rules;
 mod documented;
 mod drift;
