@@ -8,8 +8,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 
 use crate::resources::registry;
+use crate::version;
 
 /// The most profiles of a simulated tenant.
 const MOST_PROFILES: u64 = 100_000_000;
@@ -24,8 +26,9 @@ const LONGEST_LATENESS: Duration = Duration::from_mins(15);
 /// Keeps a PostgreSQL database equal to a BlueConic tenant.
 #[derive(Debug, Parser)]
 #[command(
-    name = "blueconic-sync",
-    version,
+    name = version::PROGRAM,
+    version = version::VERSION,
+    long_version = version::LONG,
     about,
     max_term_width = 100,
     after_help = "Settings come from the defaults, then the file given with --config, then variables such as\n\
@@ -84,6 +87,12 @@ pub enum Command {
     Notify(Notify),
     /// Ask a running `serve` for its health; exit code 0 if it is well
     Healthcheck,
+    /// Show the settings of this program
+    Config(Config),
+    /// Print a script that completes command lines in a shell
+    Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
     /// Serve a simulated tenant until interrupted, for tests and benchmarks
     #[command(hide = true)]
     SimulateTenant(SimulateTenant),
@@ -294,6 +303,48 @@ pub struct Psql {
     /// Handed to psql as they are
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The commands of `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting with its value and where it came from; secrets are hidden
+    Show(ConfigShow),
+}
+
+/// `config show`.
+#[derive(Debug, Args)]
+pub struct ConfigShow {
+    /// Only what a file or a variable sets
+    #[arg(long)]
+    pub given: bool,
+    /// Print it machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder to write all pages into, which is made if it is missing; else the first page goes to stdout
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
 }
 
 /// `simulate-tenant`, of which the simulated tenant itself says what can be ordered.

@@ -17,6 +17,7 @@
 //! | how the tenant's API differs from what is used | [`drift`] |
 //! | what a probe asks a tenant | [`probe`] |
 //! | what can be set | [`config::settings`] |
+//! | what was built, from which commit | [`version`] |
 //! | what tests read from | the crate `simulated_tenant` |
 
 pub mod app;
@@ -38,4 +39,5 @@ pub mod schedule;
 pub mod shutdown;
 pub mod sync;
 pub mod telemetry;
+pub mod version;
 pub mod web;

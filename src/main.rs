@@ -38,6 +38,9 @@ fn report(fault: &Fault) -> Exit {
 
 fn run(cli: Cli) -> Outcome<Exit> {
     let closed = close_memory();
+    if let Some(outcome) = commands::run_without_settings(&cli.command) {
+        return outcome;
+    }
     let settings = load::load(cli.config.as_deref(), &variables::of_process(), RESOURCES)
         .map_err(|error| app::settings_fault(&error))?;
     let terminal = logging(&cli, &settings)?;

@@ -6,6 +6,7 @@
 mod support;
 
 mod client;
+mod command_line;
 mod consent;
 mod dictionary;
 mod embedded;
@@ -35,6 +36,7 @@ mod bad_input_is_reported;
 mod changes;
 mod children;
 mod clocks;
+mod deploy;
 mod distribution_rules;
 mod documented;
 mod drift;

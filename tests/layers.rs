@@ -7,7 +7,7 @@ use house::{House, code, layer};
 use crate::support::sources::{files, root};
 
 /// Which layers each layer may know, besides itself. The rest (`app`, `commands`, `cli`) may know all.
-const MAY_KNOW: [(&str, &[&str]); 17] = [
+const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("failpoint", &[]),
     ("clock", &["model", "failpoint"]),
     ("model", &[]),
@@ -21,10 +21,11 @@ const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("sync", &["model", "failpoint"]),
     ("schedule", &["model", "config"]),
     ("notify", &["model", "config"]),
-    ("web", &["model", "config", "clock"]),
+    ("web", &["model", "config", "clock", "version"]),
     ("memory", &[]),
     ("telemetry", &["config", "model"]),
     ("shutdown", &[]),
+    ("version", &[]),
 ];
 
 fn sources() -> Vec<(String, String)> {

@@ -53,6 +53,10 @@ async fn every_command_fails_whose_output_cannot_be_written() {
         &["erase", "nobody", "--yes", "--json"],
         &["reset", "profiles", "--yes"],
         &["logout", "--yes"],
+        &["config", "show"],
+        &["config", "show", "--json"],
+        &["completions", "zsh"],
+        &["man"],
     ] {
         let (code, stderr) = to_full(&program, arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {stderr}");

@@ -11,9 +11,10 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["backfill"],
     &["check"],
+    &["config", "show"],
     &["demo"],
     &["docs"],
     &["erase", "somebody", "--yes"],

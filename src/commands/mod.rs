@@ -3,6 +3,8 @@
 pub mod backfill;
 pub mod check;
 mod child_environment;
+pub mod completions;
+pub mod config;
 mod confirm;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -14,6 +16,7 @@ pub mod healthcheck;
 mod housekeeping;
 pub mod login;
 pub mod logout;
+pub mod man;
 pub mod migrate;
 pub mod notify;
 mod output;
@@ -43,6 +46,15 @@ use crate::model::fault::Outcome;
 use crate::model::fault::{Fault, Kind};
 use crate::telemetry::Terminal;
 
+/// Runs a command that needs no settings, so that wrong ones do not hinder it; none for the others.
+pub fn run_without_settings(command: &Command) -> Option<Outcome<Exit>> {
+    match command {
+        Command::Completions(arguments) => Some(completions::run(arguments)),
+        Command::Man(arguments) => Some(man::run(arguments)),
+        _ => None,
+    }
+}
+
 /// Runs the command.
 pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Exit> {
     match cli.command {
@@ -65,6 +77,9 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Rights(arguments) => Box::pin(rights::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
         Command::Notify(arguments) => Box::pin(notify::run(&arguments, &settings)).await,
+        Command::Config(arguments) => config::run(&arguments, &settings),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::Healthcheck => Box::pin(healthcheck::run(&settings)).await,
         #[cfg(feature = "demo")]
         Command::SimulateTenant(arguments) => Box::pin(simulate_tenant::run(&arguments, &settings)).await,

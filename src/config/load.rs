@@ -8,14 +8,16 @@ use toml::{Table, Value};
 use super::bounds;
 use super::defaults::DEFAULTS;
 use super::error::SettingsError;
+use super::explain;
 use super::hash_key::{self, HashKey};
 use super::keys::Keys;
 use super::known::{self, PREFIX};
 use super::notify::{self, SecretUrl};
 use super::proxy::Proxies;
-use super::reader::Given;
+use super::reader::{Given, look_up};
 use super::secret::{self, Secret};
 use super::settings::Settings;
+use super::shown::{Origin, Shown};
 use super::table::{set_from_variable, set_text};
 use super::typed::typed;
 use super::validate::validate;
@@ -41,6 +43,14 @@ pub fn load(
         let text = secret::read_text(path, "`--config`", LONGEST_FILE)?;
         let own = parse(&text, path)?;
         check_keys(&keys, "", &own, &path.display().to_string())?;
+        for key in keys
+            .iter()
+            .filter(|key| look_up(&Value::Table(own.clone()), key).is_some())
+        {
+            given
+                .origins
+                .insert(key.to_owned(), Origin::File(path.to_owned()));
+        }
         merge(&mut given.table, own);
     }
     for (name, value) in variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
@@ -49,15 +59,24 @@ pub fn load(
     well_known(&mut given, variables)?;
     bounds::check(&Value::Table(given.table.clone()), registry)?;
     let mut settings = typed(&given, registry)?;
-    let mut secret = |name, named| secret_of(variables, name, named, &mut notices);
+    if let Some((url, origin)) = secret_of(variables, "DATABASE_URL", None, &mut notices)? {
+        given.origins.insert(explain::DATABASE_URL.to_owned(), origin);
+        settings.database.url = url;
+    }
+    let mut shown = explain::of_keys(&given, settings.database.is_embedded(), registry);
+    let mut secret = |name, named| {
+        let (secret, origin) = secret_of(variables, name, named, &mut notices)?.unzip();
+        shown.push(Shown::secret(name, origin));
+        Ok(secret)
+    };
+    let named = |key, path: &Option<PathBuf>| path.clone().map(|path| (key, path));
+    let file = named("tenant.client_secret_file", &settings.tenant.client_secret_file);
+    settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", file)?;
     settings.key = secret("BLUECONIC_SYNC_KEY", None)?;
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
     let hash_key = secret(hash_key::VARIABLE, None)?;
-    let named = settings.tenant.client_secret_file.clone();
-    let named = named.map(|path| ("tenant.client_secret_file", path));
-    settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", named)?;
-    let mut address = |name, key, named: &Option<PathBuf>| {
-        let given = secret(name, named.clone().map(|path| (key, path)))?;
+    let mut address = |name, key, path: &Option<PathBuf>| {
+        let given = secret(name, named(key, path))?;
         given.map(|given| SecretUrl::parse(name, &given)).transpose()
     };
     let notify = &mut settings.notify;
@@ -72,9 +91,6 @@ pub fn load(
         &notify.heartbeat_url_file,
     )?;
     settings.tenant.proxies = Proxies::of(variables);
-    if let Some(url) = secret("DATABASE_URL", None)? {
-        settings.database.url = url;
-    }
     let sealing = [&settings.key, &settings.old_key];
     for (name, key) in ["BLUECONIC_SYNC_KEY", "BLUECONIC_SYNC_OLD_KEY"]
         .into_iter()
@@ -96,6 +112,7 @@ pub fn load(
     settings.registry = registry;
     validate(&settings)?;
     settings.notices = notices;
+    settings.shown = shown;
     Ok(settings)
 }
 
@@ -161,37 +178,39 @@ fn well_known(given: &mut Given, variables: &Variables) -> Result<(), SettingsEr
     ] {
         if let Some(value) = variables.get(name) {
             let text = secret::without_newline(text_of(name, value)?);
-            set_text(given, key, text);
+            set_text(given, key, name, text);
         }
     }
     Ok(())
 }
 
-/// A secret from its variable, or from the file that its `_FILE` variable or a setting names. Weaknesses are added to the
-/// notices.
+/// A secret from its variable, or from the file that its `_FILE` variable or a setting names, and which of them it was. Weaknesses
+/// are added to the notices.
 fn secret_of(
     variables: &Variables,
     name: &str,
     named: Option<(&str, PathBuf)>,
     notices: &mut Vec<String>,
-) -> Result<Option<Secret>, SettingsError> {
+) -> Result<Option<(Secret, Origin)>, SettingsError> {
     if let Some(value) = variables.get(name).filter(|value| !value.is_empty()) {
         let text = secret::without_newline(text_of(name, value)?);
-        return Ok(Some(Secret::new(text.to_owned())));
+        let origin = Origin::Variable(name.to_owned());
+        return Ok(Some((Secret::new(text.to_owned()), origin)));
     }
     let variable = format!("{name}_FILE");
     let file = variables
         .get(&variable)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from);
-    let (path, origin) = match (file, named) {
-        (Some(path), _) => (path, format!("`{variable}`")),
-        (None, Some((key, path))) => (path, format!("`{key}`")),
+    let (path, named_by) = match (file, named) {
+        (Some(path), _) => (path, variable),
+        (None, Some((key, path))) => (path, key.to_owned()),
         (None, None) => return Ok(None),
     };
-    let secret = Secret::read(&path, &origin)?;
-    notices.extend(secret::open_to_all(&path, &origin));
-    Ok(Some(secret))
+    let quoted = format!("`{named_by}`");
+    let secret = Secret::read(&path, &quoted)?;
+    notices.extend(secret::open_to_all(&path, &quoted));
+    Ok(Some((secret, Origin::SecretFile { path, named_by })))
 }
 
 #[cfg(test)]

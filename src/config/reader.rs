@@ -2,7 +2,7 @@
 //! variable is parsed. So each key is written once, in `settings.rs`.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::de::value::SeqDeserializer;
 use serde::de::{
@@ -11,6 +11,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use toml::de::Error;
 use toml::{Table, Value};
+
+use super::shown::Origin;
 
 /// The requirement for a number.
 pub(super) const WHOLE_NUMBER: &str = "a whole number is expected";
@@ -27,8 +29,17 @@ pub(super) const TABLES: &str =
 pub(super) struct Given {
     /// Sections and values.
     pub(super) table: Table,
-    /// The keys whose value is the text of a variable.
-    pub(super) texts: BTreeSet<String>,
+    /// Where each key came from that somebody set. The value of a key from a variable is its text.
+    pub(super) origins: BTreeMap<String, Origin>,
+}
+
+/// What was told while a section was read.
+#[derive(Debug, Default)]
+struct Told {
+    /// Every key that a struct requested.
+    keys: Vec<String>,
+    /// What the texts of variables mean by the types of their keys; a text that stays a text is not in it.
+    meant: BTreeMap<String, Value>,
 }
 
 /// A value that does not fit its type: the key, and what is wrong.
@@ -46,24 +57,29 @@ impl Given {
 
     /// The keys of a section's type, with the keys of its own sections. Sections without values are skipped.
     pub(super) fn keys<T: DeserializeOwned>(&self, section: &str) -> Vec<String> {
-        let keys = RefCell::default();
-        // The keys are collected even if a value does not fit.
-        let _ = self.read_and_tell::<T>(section, &keys);
-        keys.into_inner()
+        self.told::<T>(section).keys
     }
 
-    fn read_and_tell<T: DeserializeOwned>(
-        &self,
-        section: &str,
-        keys: &RefCell<Vec<String>>,
-    ) -> Result<T, Wrong> {
+    /// What the texts of variables mean by the types of a section's keys; a text that stays a text is not in it.
+    pub(super) fn meant<T: DeserializeOwned>(&self, section: &str) -> BTreeMap<String, Value> {
+        self.told::<T>(section).meant
+    }
+
+    fn told<T: DeserializeOwned>(&self, section: &str) -> Told {
+        let told = RefCell::default();
+        // The keys are collected even if a value does not fit.
+        let _ = self.read_and_tell::<T>(section, &told);
+        told.into_inner()
+    }
+
+    fn read_and_tell<T: DeserializeOwned>(&self, section: &str, told: &RefCell<Told>) -> Result<T, Wrong> {
         let whole = Value::Table(self.table.clone());
         let empty = Value::Table(Table::new());
         let reader = Reader {
             value: look_up(&whole, section).unwrap_or(&empty),
             key: section.to_owned(),
-            texts: &self.texts,
-            keys,
+            origins: &self.origins,
+            told,
         };
         serde_path_to_error::deserialize(reader).map_err(|error| {
             let below = error.path().to_string();
@@ -101,15 +117,20 @@ fn joined(section: &str, name: &str) -> String {
 struct Reader<'a> {
     value: &'a Value,
     key: String,
-    texts: &'a BTreeSet<String>,
-    /// Every key that a struct requested.
-    keys: &'a RefCell<Vec<String>>,
+    origins: &'a BTreeMap<String, Origin>,
+    told: &'a RefCell<Told>,
 }
 
 impl<'a> Reader<'a> {
     /// The text of a variable.
     fn text(&self) -> Option<&'a str> {
-        self.value.as_str().filter(|_| self.texts.contains(&self.key))
+        let is_text = matches!(self.origins.get(&self.key), Some(Origin::Variable(_)));
+        self.value.as_str().filter(|_| is_text)
+    }
+
+    /// Tells what the text of a variable means.
+    fn tell(&self, meant: Value) {
+        self.told.borrow_mut().meant.insert(self.key.clone(), meant);
     }
 }
 
@@ -118,7 +139,10 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.text().and_then(|text| text.trim().parse().ok()) {
-            Some(number) => visitor.visit_i64(number),
+            Some(number) => {
+                self.tell(Value::Integer(number));
+                visitor.visit_i64(number)
+            }
             None => self.value.clone().deserialize_any(visitor),
         }
     }
@@ -133,7 +157,10 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.text().map(|text| text.trim().parse()) {
-            Some(Ok(truth)) => visitor.visit_bool(truth),
+            Some(Ok(truth)) => {
+                self.tell(Value::Boolean(truth));
+                visitor.visit_bool(truth)
+            }
             Some(Err(_)) => Err(Error::custom(TRUE_OR_FALSE)),
             None => self.value.clone().deserialize_bool(visitor),
         }
@@ -141,7 +168,10 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.text().map(|text| text.trim().parse()) {
-            Some(Ok(number)) => visitor.visit_i64(number),
+            Some(Ok(number)) => {
+                self.tell(Value::Integer(number));
+                visitor.visit_i64(number)
+            }
             Some(Err(_)) => Err(Error::custom(WHOLE_NUMBER)),
             None => self.value.clone().deserialize_u32(visitor),
         }
@@ -166,9 +196,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         };
         if text.trim_start().starts_with('[') {
             let list = list_in(text).ok_or_else(|| Error::custom(TEXTS))?;
+            self.tell(list.clone());
             return list.deserialize_seq(visitor);
         }
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        self.tell(parts.clone().collect::<Vec<_>>().into());
         visitor.visit_seq(SeqDeserializer::new(parts.map(Part)))
     }
 
@@ -179,7 +211,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let keys = fields.iter().map(|field| joined(&self.key, field));
-        self.keys.borrow_mut().extend(keys);
+        self.told.borrow_mut().keys.extend(keys);
         match self.value {
             Value::Table(_) => visitor.visit_map(Fields {
                 section: self,

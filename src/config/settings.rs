@@ -15,6 +15,7 @@ use super::hash_key::HashKey;
 use super::notify::Notify;
 use super::proxy::{Proxies, Proxy};
 use super::secret::Secret;
+use super::shown::Shown;
 use super::units::{self, Removals};
 use crate::model::concern::Goals;
 use crate::model::description::{self, Description, Registry};
@@ -61,6 +62,9 @@ pub struct Settings {
     /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
+    /// All settings with where they came from, without secrets: what `config show` prints.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
 }
 
 impl Settings {

@@ -6,6 +6,7 @@ use super::error::SettingsError;
 use super::keys::Keys;
 use super::known::{self, PREFIX};
 use super::reader::Given;
+use super::shown::Origin;
 
 /// Sets the key that a variable names. Its text is parsed later, by the key's type.
 pub(super) fn set_from_variable(
@@ -26,14 +27,16 @@ pub(super) fn set_from_variable(
             nearest,
         });
     }
-    set_text(given, &key, text);
+    set_text(given, &key, name, text);
     Ok(())
 }
 
-/// Sets a key to the text of a variable.
-pub(super) fn set_text(given: &mut Given, key: &str, text: &str) {
+/// Sets a key to the text of a variable with this name.
+pub(super) fn set_text(given: &mut Given, key: &str, name: &str, text: &str) {
     set(&mut given.table, key, Value::String(text.to_owned()));
-    given.texts.insert(key.to_owned());
+    given
+        .origins
+        .insert(key.to_owned(), Origin::Variable(name.to_owned()));
 }
 
 /// Sets a key in its section, and creates the section if necessary.

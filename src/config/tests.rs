@@ -15,6 +15,7 @@ use super::bounds::{Amount, BOUNDS};
 use super::defaults::DEFAULTS;
 use super::keys::{Keys, for_each_list};
 use super::known::variable_of;
+use super::shown::written;
 use crate::model::description::{Description, Registry};
 use crate::resources::registry::RESOURCES;
 
@@ -145,26 +146,6 @@ fn default_of(defaults: &Table, key: &str) -> String {
     let whole = Value::Table(defaults.clone());
     let found = key.split('.').try_fold(&whole, |value, part| value.get(part));
     found.map_or_else(String::new, |value| format!("`{}`", written(value)))
-}
-
-fn written(value: &Value) -> String {
-    match value {
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(written).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Table(table) => {
-            let keys: Vec<String> = table
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", written(value)))
-                .collect();
-            format!("{{ {} }}", keys.join(", "))
-        }
-        Value::String(text) => format!("\"{text}\""),
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(is_on) => is_on.to_string(),
-        other => panic!("no setting is written like {other:?}"),
-    }
 }
 
 /// The bounds of a key, if it has some.

@@ -12,6 +12,7 @@ use crate::model::drift::{DriftStatus, Severity};
 use crate::model::metrics::{CLASSES, EndedRuns, Messages, RESULTS, Traffic};
 use crate::model::position::Scope;
 use crate::model::status::{ResourceStatus, Run, RunStatus, Status, TokenStatus};
+use crate::version::{COMMIT, TARGET, VERSION};
 
 /// What a process counts, and what its settings say of the tables.
 #[derive(Debug, Clone, Default)]
@@ -100,8 +101,11 @@ pub(super) fn render(
     status: Option<&Status>,
 ) -> String {
     let mut page = Page::new(format);
-    page.gauge("build_info", "The version that runs; always 1.")
-        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.gauge(
+        "build_info",
+        "The version that runs, its commit and its platform; always 1.",
+    )
+    .sample(&[("version", VERSION), ("commit", COMMIT), ("target", TARGET)], 1);
     page.gauge("start_time_seconds", "When the process began, in Unix time.")
         .sample(&[], seconds(process.started_at));
     page.gauge("heartbeat_age_seconds", "Since the schedule last came round.")

@@ -274,6 +274,10 @@ impl Harness {
             &["status", "--json"],
             &["status", "--verify"],
             &["reset", "segments", "--yes"],
+            &["config", "show"],
+            &["config", "show", "--json"],
+            &["completions", "bash"],
+            &["man"],
         ] {
             self.expect(&program, 0, arguments).await;
         }

@@ -10,7 +10,7 @@ use super::document::{Code, Document, documents, shell_commands};
 const PROGRAM: &str = "blueconic-sync";
 
 /// What stands for something, and one thing that it may stand for.
-const PLACEHOLDERS: [(&str, &str); 8] = [
+const PLACEHOLDERS: [(&str, &str); 9] = [
     ("ADDR", "127.0.0.1:8080"),
     ("ARGS", "-l"),
     ("FILE", "settings.toml"),
@@ -19,6 +19,7 @@ const PLACEHOLDERS: [(&str, &str); 8] = [
     ("RESOURCE", "profiles"),
     ("TIME", "2026-11-01T00:00:00Z"),
     ("DURATION", "10m"),
+    ("SHELL", "bash"),
 ];
 
 /// The names of the commands.

@@ -62,7 +62,9 @@ fn every_command_and_flag_is_described() {
         };
         let rows: Vec<&str> = document.lines().filter(begins).collect();
         assert!(!rows.is_empty(), "`{name}` has no row in docs/commands.md");
-        let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+        let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let arguments = command.get_arguments().chain(nested);
+        let flags = arguments.filter_map(clap::Arg::get_long);
         for flag in flags.filter(|flag| !["help", "version", "config"].contains(flag)) {
             seen += 1;
             let flag = format!("--{flag}");

@@ -13,6 +13,7 @@ mod drift;
 mod front;
 mod judge;
 mod lists;
+mod manifests;
 mod monitoring;
 mod oidc;
 mod prism;

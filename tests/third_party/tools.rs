@@ -25,7 +25,7 @@ const WITH_BYTES: [&str; 6] = [
 ];
 
 /// A program of the virtual environment that `script/test --third-party` makes.
-fn tool(name: &str) -> PathBuf {
+pub(super) fn tool(name: &str) -> PathBuf {
     let path = root().join("tests/third-party/venv/bin").join(name);
     assert!(
         path.exists(),

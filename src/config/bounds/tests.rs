@@ -109,7 +109,7 @@ fn takes(key: &str, text: &str) -> Result<(), SettingsError> {
         table: DEFAULTS.parse().unwrap(),
         ..Given::default()
     };
-    set_text(&mut given, key, text);
+    set_text(&mut given, key, "BLUECONIC_SYNC__TEST", text);
     typed(&given, LISTS).map(|_| ())
 }
 
