@@ -31,6 +31,7 @@ mod a_second_backfill_writes_nothing;
 mod audit_alarm;
 mod bad_answers_are_reported;
 mod bad_input_is_reported;
+mod by_hand;
 mod changes;
 mod children;
 mod clocks;

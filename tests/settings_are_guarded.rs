@@ -11,7 +11,7 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 20] = [
     &["backfill"],
     &["check"],
     &["demo"],
@@ -21,12 +21,15 @@ const COMMANDS: [&[&str]; 17] = [
     &["login"],
     &["logout", "--yes"],
     &["migrate"],
+    &["pause", "profiles"],
     &["probe", "--json"],
     &["psql", "-c", "select 1"],
     &["reset", "profiles", "--yes"],
     &["resources", "--json"],
+    &["resume", "profiles"],
     &["rights", "--check"],
     &["rotate-key"],
+    &["run-now", "profiles"],
     &["serve"],
     &["status", "--json"],
 ];
@@ -47,6 +50,7 @@ async fn a_misspelt_variable_ends_every_command() {
 async fn absurd_amounts_end_in_two_with_their_bounds_and_at_once() {
     for (key, value, bound) in [
         ("schedule.lease_ttl", "1000y", "1h"),
+        ("schedule.jitter", "2h", "1h"),
         ("database.max_connections", "4294967295", "1000"),
         ("database.load_connections", "4294967295", "64"),
         ("limits.concurrent_requests", "1000000000", "1000"),

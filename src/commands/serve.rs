@@ -1,6 +1,6 @@
 //! `serve`: the long-running service.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,10 +113,12 @@ async fn schedule(
         settings: settings.clone(),
         store: app.store.clone(),
         waited: Mutex::default(),
+        skipped: Mutex::default(),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),
         hold: settings.schedule.lease_ttl,
+        heartbeat: settings.schedule.heartbeat,
         liveness,
     };
     let store: Arc<PostgresStore> = Arc::new(app.store.clone());
@@ -181,6 +183,8 @@ struct Runs {
     store: PostgresStore,
     /// How long each list waited last for its parents.
     waited: Mutex<HashMap<Slot, Duration>>,
+    /// The lists whose last run was skipped.
+    skipped: Mutex<HashSet<Slot>>,
 }
 
 impl Runs {
@@ -196,6 +200,18 @@ impl Runs {
             .map_or(PARENTS_MAY_BE_READ, |last| (*last * 2).min(LATEST));
         waited.insert(slot, wait);
         Some(wait)
+    }
+
+    /// Whether the run before this one was not skipped, and this one was: one wrong answer of the tenant looks the same as a list that
+    /// it does not have.
+    fn is_first_skip(&self, slot: Slot, is_skipped: bool) -> bool {
+        let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_skipped {
+            skipped.insert(slot)
+        } else {
+            skipped.remove(&slot);
+            false
+        }
     }
 }
 
@@ -217,17 +233,19 @@ impl Runner for Runs {
             overlap: job.overlap,
             is_named: false,
         };
-        let spec = app::run_spec(&self.settings, entry, overrides, WhenHeld::Leave);
+        let spec = app::run_spec(&self.settings, entry, overrides, WhenHeld::LookOn);
         let report = Box::pin(self.engine.run(&spec, &cancel)).await;
         memory::release();
         match report {
             Some(report) => {
                 let window = app::full_window(&self.settings);
-                let waits = report.ledger.status == RunStatus::Skipped && has_parents(entry.description);
-                let wait = self.wait_for_parents(slot, waits);
+                let is_skipped = report.ledger.status == RunStatus::Skipped;
+                let wait = self.wait_for_parents(slot, is_skipped && has_parents(entry.description));
+                let is_first_skip = self.is_first_skip(slot, is_skipped);
                 match (after_window(window, SystemClock.now(), &report), wait) {
                     (Some(later), _) => later,
                     (None, Some(wait)) => Again::After(wait),
+                    (None, None) if is_first_skip => Again::FAILED,
                     (None, None) => again(&report),
                 }
             }
@@ -249,10 +267,11 @@ fn after_window(window: Option<DailyWindow>, now: Time, report: &RunReport) -> O
     Some(Again::After((window.opens_after(now) - now).to_std().ok()?))
 }
 
-/// When a job runs again: an interrupted one at the next start, a failed one soon.
+/// When a job runs again: an interrupted one at the next start, a failed one soon. Nothing has failed where another process reads the same.
 fn again(report: &RunReport) -> Again {
     match (&report.fault, report.ledger.status) {
         (_, RunStatus::Interrupted) => Again::After(Duration::ZERO),
+        (Some(fault), RunStatus::Failed) if fault.kind == Kind::Held => Again::ReadByAnother,
         (Some(fault), RunStatus::Failed) if fault.is_transient() && fault.of_database => {
             Again::After(TRY_DATABASE_AGAIN)
         }
@@ -342,5 +361,6 @@ mod tests {
         for status in [RunStatus::Succeeded, RunStatus::Partial, RunStatus::NeedsApproval] {
             assert_eq!(after(status, Kind::Person), Again::OnTime);
         }
+        assert_eq!(after(RunStatus::Failed, Kind::Held), Again::ReadByAnother);
     }
 }

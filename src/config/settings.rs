@@ -239,6 +239,9 @@ pub struct Schedule {
     /// How long a lease holds without renewal.
     #[serde(deserialize_with = "units::duration")]
     pub lease_ttl: Duration,
+    /// How far the starts of jobs with the same cron expression are spread.
+    #[serde(deserialize_with = "units::duration")]
+    pub jitter: Duration,
     /// When the tenant's own document is compared with what is used; empty: never.
     pub drift: String,
     /// When what is older than [`Retention`] says is removed; empty: never.

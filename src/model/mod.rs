@@ -38,6 +38,7 @@ pub mod segment;
 pub mod sorted_hashes;
 pub mod status;
 pub mod table;
+pub mod timetable;
 pub mod tokens;
 pub mod verdict;
 pub mod verification;
