@@ -303,6 +303,21 @@ impl App {
         Self::assemble(settings, url, database, store)
     }
 
+    /// Replaces the connections and the client by those of other settings, over the same database and for the same tenant. After an
+    /// error everything is as it was.
+    pub async fn renew(&mut self, settings: &Settings) -> Outcome<()> {
+        let store = self.database.store_of(settings, &self.url).await?;
+        let client = Client::new(settings, store.clone(), Arc::clone(&self.clock))?;
+        let former = std::mem::replace(&mut self.store, store);
+        let former_client = std::mem::replace(&mut self.client, Arc::new(client));
+        self.entries = registry::entries(settings, &self.clock);
+        if !former_client.close_token(TOKEN_ON_ITS_WAY).await {
+            tracing::warn!("a token request was under way; its result is lost");
+        }
+        former.disconnect().await;
+        Ok(())
+    }
+
     fn assemble(settings: &Settings, url: Url, database: Database, store: PostgresStore) -> Outcome<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;

@@ -48,6 +48,7 @@ mod json_and_status;
 mod large_elements;
 mod layers;
 mod ledger;
+mod life_cycle;
 mod listings_in_the_wild;
 mod lists_of_parents;
 mod lists_of_urls;

@@ -93,9 +93,12 @@ async fn a_weak_secret_is_warned_of() {
         .without("BLUECONIC_CLIENT_SECRET")
         .with("BLUECONIC_CLIENT_SECRET_FILE", path)
         .set("web.token_file", path);
+    // Whoever serves waits for its database, and not for an address.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
     for (mode, open) in [(0o644, true), (0o600, false)] {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-        let ended = program.expect(1, &["serve", "--bind", "127.0.0.1:0"]).await;
+        let ended = program.expect(1, &["serve", "--bind", &taken]).await;
         ended.tells(&[
             "BLUECONIC_SYNC_KEY is not random",
             "`web.token_file` names can be guessed",

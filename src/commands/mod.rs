@@ -58,7 +58,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::RotateKey => Box::pin(rotate_key::run(&settings)).await,
         Command::Migrate => Box::pin(migrate::run(&settings)).await,
         Command::Backfill(arguments) => Box::pin(backfill::run(&arguments, &settings, &terminal)).await,
-        Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings, cli.config, &terminal)).await,
         Command::Pause(arguments) => Box::pin(pause::run(&arguments, &settings)).await,
         Command::Resume(arguments) => Box::pin(resume::run(&arguments, &settings)).await,
         Command::RunNow(arguments) => Box::pin(run_now::run(&arguments, &settings)).await,

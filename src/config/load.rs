@@ -14,7 +14,7 @@ use super::known::{self, PREFIX};
 use super::proxy::Proxies;
 use super::reader::Given;
 use super::secret::{self, Secret};
-use super::settings::Settings;
+use super::settings::{Origin, Settings};
 use super::table::{set_from_variable, set_text};
 use super::typed::typed;
 use super::validate::validate;
@@ -36,9 +36,11 @@ pub fn load(
         table: parse(DEFAULTS, Path::new("config/default.toml"))?,
         ..Given::default()
     };
-    if let Some(path) = file {
-        let text = secret::read_text(path, "`--config`", LONGEST_FILE)?;
-        let own = parse(&text, path)?;
+    let text = file
+        .map(|path| secret::read_text(path, "`--config`", LONGEST_FILE))
+        .transpose()?;
+    if let (Some(path), Some(text)) = (file, &text) {
+        let own = parse(text, path)?;
         check_keys(&keys, "", &own, &path.display().to_string())?;
         merge(&mut given.table, own);
     }
@@ -55,7 +57,19 @@ pub fn load(
     let named = settings.tenant.client_secret_file.clone();
     settings.tenant.client_secret = secret("BLUECONIC_CLIENT_SECRET", named)?;
     settings.tenant.proxies = Proxies::of(variables);
-    if let Some(url) = secret("DATABASE_URL", None)? {
+    let url = secret("DATABASE_URL", None)?;
+    let secrets = [
+        &settings.key,
+        &settings.old_key,
+        &hash_key,
+        &settings.tenant.client_secret,
+        &url,
+    ];
+    settings.origin = Origin {
+        file: text,
+        secrets: secrets.into_iter().cloned().collect(),
+    };
+    if let Some(url) = url {
         settings.database.url = url;
     }
     let sealing = [&settings.key, &settings.old_key];

@@ -54,9 +54,21 @@ pub struct Settings {
     /// The key of hashed values of properties, from `BLUECONIC_SYNC_HASH_KEY[_FILE]`.
     #[serde(skip)]
     pub hash_key: Option<HashKey>,
+    /// What the settings were read from, apart from variables.
+    #[serde(skip)]
+    pub origin: Origin,
     /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
+}
+
+/// What settings are read from besides variables, which never change while a process runs. Equal origins make equal settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The text of the file that `--config` names.
+    pub(super) file: Option<String>,
+    /// The secrets, each from its variable or file.
+    pub(super) secrets: Vec<Option<Secret>>,
 }
 
 /// The tenant that is read.
@@ -493,6 +505,8 @@ pub struct Web {
 pub struct Log {
     /// The format of log lines.
     pub format: LogFormat,
+    /// Which messages are logged; empty: the program's choice. `RUST_LOG` wins over it.
+    pub filter: String,
 }
 
 /// The format of log lines.
