@@ -14,6 +14,7 @@ mod front;
 mod judge;
 mod lists;
 mod oidc;
+mod postgres_versions;
 mod prism;
 mod probe;
 mod process;
