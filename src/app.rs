@@ -18,6 +18,7 @@ use crate::config::units::Removals;
 use crate::model::Time;
 use crate::model::description::{Description, Reading};
 use crate::model::fault::{Fault, Kind, Outcome};
+use crate::model::metrics::Traffic;
 use crate::model::ports::{AnyResource, Clock};
 use crate::model::position::{Scope, Slot};
 use crate::model::sampling::SAMPLE;
@@ -281,9 +282,16 @@ pub(crate) async fn migrate(database: &Database, settings: &Settings) -> Outcome
 impl App {
     /// Opens the database, applies migrations, verifies the tenant, and creates a client. Sends nothing to the tenant.
     pub async fn start(settings: &Settings) -> Outcome<Self> {
+        Self::start_counting(settings, Arc::default()).await
+    }
+
+    /// Like [`App::start`]; what the client sends and receives is counted in `traffic`, also after [`App::renew`].
+    pub async fn start_counting(settings: &Settings, traffic: Arc<Traffic>) -> Outcome<Self> {
         let url = tenant_url(settings)?;
         let database = Database::open(settings).await?;
-        Self::over(settings, url, database).await
+        let app = Self::over(settings, url, database).await?;
+        let client = app.client_of(settings, app.store.clone(), traffic)?;
+        Ok(Self { client, ..app })
     }
 
     /// Like [`App::start`], over an open database.
@@ -301,6 +309,31 @@ impl App {
         store.verify_schema().await?;
         store.verify_tenant(&url).await?;
         Self::assemble(settings, url, database, store)
+    }
+
+    /// Replaces the connections and the client by those of other settings, over the same database and for the same tenant. After an
+    /// error everything is as it was.
+    pub async fn renew(&mut self, settings: &Settings) -> Outcome<()> {
+        let store = self.database.store_of(settings, &self.url).await?;
+        let client = self.client_of(settings, store.clone(), self.client.traffic())?;
+        let former = std::mem::replace(&mut self.store, store);
+        let former_client = std::mem::replace(&mut self.client, client);
+        self.entries = registry::entries(settings, &self.clock);
+        if !former_client.close_token(TOKEN_ON_ITS_WAY).await {
+            tracing::warn!("a token request was under way; its result is lost");
+        }
+        former.disconnect().await;
+        Ok(())
+    }
+
+    fn client_of(
+        &self,
+        settings: &Settings,
+        store: PostgresStore,
+        traffic: Arc<Traffic>,
+    ) -> Outcome<Arc<Client<PostgresStore>>> {
+        let client = Client::counting(settings, store, Arc::clone(&self.clock), traffic)?;
+        Ok(Arc::new(client))
     }
 
     fn assemble(settings: &Settings, url: Url, database: Database, store: PostgresStore) -> Outcome<Self> {

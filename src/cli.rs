@@ -20,6 +20,8 @@ const MOST_REMOVALS: u64 = 1_000_000_000_000;
 /// The longest wait for a person.
 const LONGEST_PATIENCE: Duration = Duration::from_hours(24);
 
+/// The longest pause that ends by itself.
+const LONGEST_PAUSE: Duration = Duration::from_hours(366 * 24);
 /// More than the vendor says that its search index may be late.
 const LONGEST_LATENESS: Duration = Duration::from_mins(15);
 
@@ -67,6 +69,12 @@ pub enum Command {
     Backfill(Backfill),
     /// Keep the database current: schedule, health, metrics, status page
     Serve(Serve),
+    /// Hold the jobs of a resource in every `serve` on the database; a run that is under way goes on
+    Pause(Pause),
+    /// End a pause; a run that was due meanwhile is made up once
+    Resume(Resume),
+    /// Let a running `serve` read a resource at its next heartbeat, and tell which one and when
+    RunNow(RunNow),
     /// Show how far each resource is
     Status(Status),
     /// List every resource: its scope, its state, its schedule, and what it costs in requests a day
@@ -179,6 +187,49 @@ pub struct Serve {
     /// Where health, metrics and status page are served, instead of `web.bind`
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<SocketAddr>,
+}
+
+/// `pause`.
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// Which resource
+    #[arg(value_name = "RESOURCE", value_parser = PossibleValuesParser::new(registry::RESOURCES.names()))]
+    pub resource: String,
+    /// End it by itself at this time (RFC 3339); else it lasts until `resume`
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<DateTime<Utc>>,
+    /// End it by itself after this time, from a second to a year
+    #[arg(long = "for", value_name = "DURATION", value_parser = length, conflicts_with = "until")]
+    pub length: Option<Duration>,
+    /// Print it machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Which resource
+    #[arg(value_name = "RESOURCE", value_parser = PossibleValuesParser::new(registry::RESOURCES.names()))]
+    pub resource: String,
+    /// Print it machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `run-now`.
+#[derive(Debug, Args)]
+pub struct RunNow {
+    /// Which resource
+    #[arg(value_name = "RESOURCE", value_parser = PossibleValuesParser::new(registry::RESOURCES.names()))]
+    pub resource: String,
+    /// Walk all profiles, also where an increment would do; look back at audit events as far as the widest scan; lists are
+    /// always read whole
+    #[arg(long)]
+    pub full: bool,
+    /// Print it machine-readable
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `status`.
@@ -369,6 +420,15 @@ fn lateness(text: &str) -> Result<Duration, String> {
     Err("a time up to 15m is expected".to_owned())
 }
 
+/// The length of a pause.
+fn length(text: &str) -> Result<Duration, String> {
+    let given = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=LONGEST_PAUSE).contains(&given) {
+        return Ok(given);
+    }
+    Err("a time from 1s to 366days is expected".to_owned())
+}
+
 /// A time to wait, from a second to a day.
 fn patience(text: &str) -> Result<Duration, String> {
     let given = humantime::parse_duration(text).map_err(|error| error.to_string())?;
@@ -408,6 +468,19 @@ mod tests {
             &["backfill", "--since", "+262142-01-01T00:00:00Z"],
             &["backfill", "--approve-removals", "1000000000001"],
             &["backfill", "--approve-removals", "-1"],
+            &["pause", "profiles", "--for", "0s"],
+            &["pause", "profiles", "--for", "2y"],
+            &[
+                "pause",
+                "profiles",
+                "--for",
+                "1h",
+                "--until",
+                "2030-01-01T00:00:00Z",
+            ],
+            &["pause", "profiles", "--until", "0001-01-01T00:00:00Z"],
+            &["pause", "nothing"],
+            &["run-now"],
             &["serve", "--bind", "127.0.0.1:65536"],
             &["serve", "--bind", "0"],
         ] {

@@ -77,6 +77,6 @@ fn logging(cli: &Cli, settings: &Settings) -> Outcome<Terminal> {
         (Command::Demo(_), LogFormat::Auto) => LogFormat::Text,
         (_, format) => format,
     };
-    telemetry::init(format, std::io::stderr().is_terminal())
+    telemetry::init(format, &settings.log.filter, std::io::stderr().is_terminal())
         .map_err(|error| Fault::new(Kind::Settings, error.to_string()).hint(error.hint()))
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::MultiProgress;
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::settings::LogFormat;
 use crate::model::sanitize;
@@ -22,12 +22,18 @@ use crate::model::sanitize;
 const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn,\
                               tokio_cron_scheduler=warn";
 
+/// Where a filter comes from.
+const VARIABLE: &str = "the variable `RUST_LOG`";
+const SETTING: &str = "`log.filter`";
+
 /// An error of setting up logging.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `RUST_LOG` is invalid.
-    #[error("the variable `RUST_LOG` cannot be `{value}`: {why}")]
+    /// The filter is invalid.
+    #[error("{origin} cannot be `{value}`: {why}")]
     Filter {
+        /// Where it comes from.
+        origin: &'static str,
         /// Its value.
         value: String,
         /// What is wrong with it.
@@ -42,23 +48,22 @@ impl TelemetryError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Filter { .. } => {
-                "set `RUST_LOG` to something like `info,blueconic_sync=debug`, or unset it"
-            }
+            Self::Filter { .. } => "set it to something like `info,blueconic_sync=debug`, or unset it",
             Self::Already(_) => "this is a defect of blueconic-sync: please report it",
         }
     }
 }
 
-/// Sets up logging for the process. `terminal` says whether stderr is one.
+/// Sets up logging for the process. `given` is the filter of the settings, `terminal` says whether stderr is one.
 ///
 /// Progress bars are attached to the returned terminal.
-pub fn init(format: LogFormat, terminal: bool) -> Result<Terminal, TelemetryError> {
+pub fn init(format: LogFormat, given: &str, terminal: bool) -> Result<Terminal, TelemetryError> {
     let asked = std::env::var("RUST_LOG");
-    let for_a_person = asked.is_err();
-    let filter = filter(asked)?;
+    let for_a_person = asked.is_err() && given.is_empty();
+    let (filter, handle) = reload::Layer::new(filter(asked, given)?);
     let shared = Terminal {
         json: is_json(format, terminal),
+        filter: Some(handle),
         ..Terminal::default()
     };
     let registry = tracing_subscriber::registry().with(filter);
@@ -114,19 +119,25 @@ fn wants_colour() -> bool {
     !no && !dumb
 }
 
-fn filter(given: Result<String, VarError>) -> Result<EnvFilter, TelemetryError> {
-    let refuse = |value: String, why: String| TelemetryError::Filter { value, why };
-    let text = match given {
-        Ok(text) if !text.trim().is_empty() => text,
-        Ok(_) | Err(VarError::NotPresent) => DEFAULT_FILTER.to_owned(),
+/// The filter of the variable, else that of the settings, else the program's own.
+fn filter(asked: Result<String, VarError>, given: &str) -> Result<EnvFilter, TelemetryError> {
+    let (text, origin) = match asked {
+        Ok(text) if !text.trim().is_empty() => (text, VARIABLE),
+        Ok(_) | Err(VarError::NotPresent) if !given.trim().is_empty() => (given.to_owned(), SETTING),
+        Ok(_) | Err(VarError::NotPresent) => (DEFAULT_FILTER.to_owned(), SETTING),
         Err(VarError::NotUnicode(value)) => {
-            return Err(refuse(
-                value.to_string_lossy().into_owned(),
-                "it is no valid Unicode".to_owned(),
-            ));
+            return Err(TelemetryError::Filter {
+                origin: VARIABLE,
+                value: value.to_string_lossy().into_owned(),
+                why: "it is no valid Unicode".to_owned(),
+            });
         }
     };
-    EnvFilter::try_new(&text).map_err(|error| refuse(text, error.to_string()))
+    EnvFilter::try_new(&text).map_err(|error| TelemetryError::Filter {
+        origin,
+        value: text,
+        why: error.to_string(),
+    })
 }
 
 /// The target of log lines: stderr, with attached progress bars suspended.
@@ -135,9 +146,22 @@ pub struct Terminal {
     bars: Arc<Mutex<Option<MultiProgress>>>,
     /// Lines are JSON documents.
     json: bool,
+    /// The filter in use; none before logging is set up.
+    filter: Option<reload::Handle<EnvFilter, Registry>>,
 }
 
 impl Terminal {
+    /// Filters by this setting from now on; `RUST_LOG` wins over it.
+    pub fn refilter(&self, given: &str) -> Result<(), TelemetryError> {
+        let filter = filter(std::env::var("RUST_LOG"), given)?;
+        if let Some(handle) = &self.filter
+            && let Err(error) = handle.reload(filter)
+        {
+            tracing::debug!(%error, "the log filter could not be changed");
+        }
+        Ok(())
+    }
+
     /// Suspends these bars while log lines are written, until the returned value is dropped.
     #[must_use = "the bars are attached for as long as this lives"]
     pub fn attach(&self, bars: &MultiProgress) -> Attached {
@@ -225,19 +249,27 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_named_and_an_empty_one_is_none() {
-        let error = filter(Ok("info,blueconic_sync=loud".to_owned())).unwrap_err();
+        let error = filter(Ok("info,blueconic_sync=loud".to_owned()), "warn").unwrap_err();
         assert!(
             error.to_string().contains("`info,blueconic_sync=loud`"),
             "{error}"
         );
         for unset in [Ok(String::new()), Err(VarError::NotPresent)] {
-            assert!(filter(unset).unwrap().to_string().contains("sqlx=error"));
+            assert!(
+                filter(unset.clone(), "")
+                    .unwrap()
+                    .to_string()
+                    .contains("sqlx=error")
+            );
+            assert_eq!(filter(unset.clone(), "debug").unwrap().to_string(), "debug");
+            let error = filter(unset, "blueconic_sync=loud").unwrap_err();
+            assert!(error.to_string().starts_with("`log.filter` cannot be"), "{error}");
         }
     }
 
     #[test]
     fn the_private_cluster_is_logged_from_the_same_level_on_as_the_service() {
-        let by_default = tracing_subscriber::registry().with(filter(Err(VarError::NotPresent)).unwrap());
+        let by_default = tracing_subscriber::registry().with(filter(Err(VarError::NotPresent), "").unwrap());
         tracing::subscriber::with_default(by_default, || {
             assert!(tracing::enabled!(target: "blueconic_sync::sync", tracing::Level::INFO));
             assert!(!tracing::enabled!(target: "blueconic_sync::sync", tracing::Level::DEBUG));

@@ -11,7 +11,7 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 22] = [
     &["backfill"],
     &["check"],
     &["config", "show"],
@@ -23,12 +23,15 @@ const COMMANDS: [&[&str]; 19] = [
     &["logout", "--yes"],
     &["migrate"],
     &["notify", "test"],
+    &["pause", "profiles"],
     &["probe", "--json"],
     &["psql", "-c", "select 1"],
     &["reset", "profiles", "--yes"],
     &["resources", "--json"],
+    &["resume", "profiles"],
     &["rights", "--check"],
     &["rotate-key"],
+    &["run-now", "profiles"],
     &["serve"],
     &["status", "--json"],
 ];
@@ -49,6 +52,7 @@ async fn a_misspelt_variable_ends_every_command() {
 async fn absurd_amounts_end_in_two_with_their_bounds_and_at_once() {
     for (key, value, bound) in [
         ("schedule.lease_ttl", "1000y", "1h"),
+        ("schedule.jitter", "2h", "1h"),
         ("database.max_connections", "4294967295", "1000"),
         ("database.load_connections", "4294967295", "64"),
         ("limits.concurrent_requests", "1000000000", "1000"),
@@ -91,9 +95,12 @@ async fn a_weak_secret_is_warned_of() {
         .without("BLUECONIC_CLIENT_SECRET")
         .with("BLUECONIC_CLIENT_SECRET_FILE", path)
         .set("web.token_file", path);
+    // Whoever serves waits for its database, and not for an address.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
     for (mode, open) in [(0o644, true), (0o600, false)] {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-        let ended = program.expect(1, &["serve", "--bind", "127.0.0.1:0"]).await;
+        let ended = program.expect(1, &["serve", "--bind", &taken]).await;
         ended.tells(&[
             "BLUECONIC_SYNC_KEY is not random",
             "`web.token_file` names can be guessed",

@@ -62,6 +62,16 @@ pub struct Client<T> {
 impl<T: TokenStore> Client<T> {
     /// A client for the tenant of the settings, with its token state in `store`. Sends nothing yet.
     pub fn new(settings: &Settings, store: T, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        Self::counting(settings, store, clock, Arc::default())
+    }
+
+    /// The same; its requests are counted in `traffic`.
+    pub fn counting(
+        settings: &Settings,
+        store: T,
+        clock: Arc<dyn Clock>,
+        traffic: Arc<Traffic>,
+    ) -> Result<Self, ClientError> {
         let tenant = &settings.tenant;
         if tenant.grant == GrantType::AuthorizationCode && settings.key.is_none() {
             return Err(AuthorizationError::NoKey.into());
@@ -69,7 +79,7 @@ impl<T: TokenStore> Client<T> {
         let access = tenant.access()?;
         let address = Address::new(tenant)?;
         let monotonic = MonotonicClock::new(clock);
-        let http = Http::new(tenant, &address)?;
+        let http = Http::new(tenant, &address)?.counting(traffic);
         let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
         let tenant_clock = TenantClock::new(monotonic.clone());

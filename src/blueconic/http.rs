@@ -70,6 +70,11 @@ impl Http {
         })
     }
 
+    /// The same connections with other counters.
+    pub(super) fn counting(self, traffic: Arc<Traffic>) -> Self {
+        Self { traffic, ..self }
+    }
+
     /// The same connections for another endpoint, which has not answered yet.
     pub(super) fn aside(&self) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! One file per command. Results go to stdout, everything else to stderr.
 
 pub mod backfill;
+mod by_hand;
 pub mod check;
 mod child_environment;
 pub mod completions;
@@ -21,13 +22,16 @@ pub mod migrate;
 pub mod notify;
 mod output;
 mod pace;
+pub mod pause;
 pub mod probe;
 mod progress;
 pub mod psql;
 pub mod reset;
 pub mod resources;
+pub mod resume;
 pub mod rights;
 pub mod rotate_key;
+pub mod run_now;
 pub mod serve;
 #[cfg(feature = "demo")]
 pub mod simulate_tenant;
@@ -67,7 +71,10 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::RotateKey => Box::pin(rotate_key::run(&settings)).await,
         Command::Migrate => Box::pin(migrate::run(&settings)).await,
         Command::Backfill(arguments) => Box::pin(backfill::run(&arguments, &settings, &terminal)).await,
-        Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(&arguments, settings, cli.config, &terminal)).await,
+        Command::Pause(arguments) => Box::pin(pause::run(&arguments, &settings)).await,
+        Command::Resume(arguments) => Box::pin(resume::run(&arguments, &settings)).await,
+        Command::RunNow(arguments) => Box::pin(run_now::run(&arguments, &settings)).await,
         Command::Status(arguments) => Box::pin(status::run(&arguments, &settings, &terminal)).await,
         Command::Resources(arguments) => Box::pin(resources::run(&arguments, &settings)).await,
         Command::Docs(arguments) => Box::pin(docs::run(&arguments, &settings)).await,

@@ -233,7 +233,7 @@ fn tell(resources: &[Resource]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::job::Job;
+    use crate::model::job::{Jitter, Job};
     use crate::model::position::{Scope, Slot};
 
     fn job(cron: &str) -> ScheduledJob {
@@ -249,6 +249,7 @@ mod tests {
             },
             overlap: None,
             at_once: true,
+            jitter: Jitter::default(),
         }
     }
 

@@ -1,160 +1,216 @@
-//! `serve`: the long-running service.
+//! `serve`: the long-running service. The pages are served from the start. Behind them the schedule is kept with the settings of the
+//! moment: SIGHUP ends its runs at a safe point, and it goes on with the new ones.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::{self, App, Overrides, SyncEngine};
+use crate::app::{self, App};
 use crate::cli::Serve;
-use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
-use crate::memory;
-use crate::model::Time;
-use crate::model::description::Description;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::job::{Again, DRIFT, HOUSEKEEPING, ScheduledJob};
-use crate::model::ledger::RunReport;
+use crate::model::job::ScheduledJob;
 use crate::model::liveness::Liveness;
 use crate::model::metrics::EndedRuns;
-use crate::model::ports::{Clock as _, Observer as _, RunStore, Runner};
-use crate::model::position::{Scope, Slot};
-use crate::model::status::{RunStatus, Status};
-use crate::model::window::DailyWindow;
-use crate::notify::rounds::{Pace, Rounds};
+use crate::model::ports::RunStore;
 use crate::notify::sender::Sender;
 use crate::postgres::store::PostgresStore;
-use crate::resources::registry::Entry;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
 use crate::schedule::scheduler::{self, SchedulerOptions};
 use crate::shutdown::Shutdown;
-use crate::sync::run_spec::WhenHeld;
+use crate::telemetry::Terminal;
 use crate::web::metrics::Measured;
 use crate::web::server::{Health, WebServer};
 
-use super::{backfill, drift, housekeeping, progress, status};
+use super::{backfill, progress};
 
-/// When a run is retried that failed because of the database: a retry costs the tenant nothing.
-const TRY_DATABASE_AGAIN: Duration = Duration::from_secs(15);
-/// When a list is tried again whose parents were not read yet; twice as late each time, up to an hour.
-const PARENTS_MAY_BE_READ: Duration = Duration::from_secs(5);
-const LATEST: Duration = Duration::from_hours(1);
+mod observed;
+mod patience;
+mod reload;
+mod runs;
+mod telling;
+
+use observed::Observed;
+use reload::Reloads;
+use runs::Runs;
+
 /// The wait between attempts to read the schedule at the start.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// Heartbeats of the schedule between two looks at what is wrong.
-const HEARTBEATS_OF_A_ROUND: u32 = 3;
 /// How long a shutdown waits for current batches. Orchestrators kill after ten seconds, and closing silent connections
 /// takes up to one more.
 const FAREWELL: Duration = Duration::from_secs(7);
 /// How long the shutdown then waits for a token request.
 const TOKEN_ON_ITS_WAY: Duration = Duration::from_millis(500);
 
-/// Runs the command. A service that is asked to end has succeeded, even if it had not started yet.
-pub async fn run(arguments: &Serve, settings: Settings) -> Outcome<Exit> {
-    match Box::pin(serve(arguments, settings)).await {
+/// Runs the command. `file` holds the settings, for SIGHUP. A service that is asked to end has succeeded, even if it had not started
+/// yet.
+pub async fn run(
+    arguments: &Serve,
+    settings: Settings,
+    file: Option<PathBuf>,
+    terminal: &Terminal,
+) -> Outcome<Exit> {
+    match Box::pin(serve(arguments, settings, file, terminal)).await {
         Err(fault) if fault.kind == Kind::Interrupted => Ok(Exit::Done),
         ended => ended,
     }
 }
 
-async fn serve(arguments: &Serve, mut settings: Settings) -> Outcome<Exit> {
+async fn serve(
+    arguments: &Serve,
+    mut settings: Settings,
+    file: Option<PathBuf>,
+    terminal: &Terminal,
+) -> Outcome<Exit> {
     if let Some(bind) = arguments.bind {
         settings.web.bind = bind;
     }
     let shutdown = backfill::listen()?;
+    let reloads = Reloads::listen(file, arguments.bind, terminal.clone())?;
     let server = WebServer::open(&settings.web)
         .await
         .map_err(|error| web_fault(&error))?;
     let sender = Sender::new(&settings.notify, &settings.tenant.proxies)?;
-    let app = backfill::start(&settings, &shutdown).await?;
-    if settings.key.is_none() {
-        tracing::info!(
-            "without BLUECONIC_SYNC_KEY the token lives in this process alone; sync.tokens holds only its state"
-        );
-    }
-    tracing::info!(
-        tenant = %app.url,
-        database = app.database.address(),
-        address = %server.address(),
-        "serving: status page at http://{}/", server.address()
-    );
     let liveness = Liveness::new();
-    let health = Health::new(liveness.clone(), settings.schedule.heartbeat);
     let measured = Measured {
-        traffic: app.client.traffic(),
         goals: settings.goals(),
         ..Measured::default()
     };
-    let rounds = rounds(&settings, &app, sender, &health, &measured);
-    let silence = liveness.clone();
-    let telling = tell(&rounds, &settings, &app, &silence, &shutdown);
-    let telling = Box::pin(shutdown.farewell(FAREWELL, telling));
-    let page = server.measuring(measured.clone()).serve(
-        Arc::new(app.store.clone()),
+    let service = Service {
+        observed: Arc::new(Observed::starting()),
+        measured: measured.clone(),
+        liveness: liveness.clone(),
+        shutdown: shutdown.clone(),
+        pages: server.address().to_string(),
+    };
+    let page = server.measuring(measured).serve(
+        Arc::clone(&service.observed),
         settings.registry,
-        health,
+        Health::new(liveness, settings.schedule.heartbeat),
         shutdown.requested(),
     );
-    let work = Box::pin(schedule(
-        &settings,
-        &app,
-        liveness,
-        &measured.runs,
-        shutdown.token(),
-    ));
-    // A separate task refreshes the token, so that no request waits for it while the schedule is busy or idle.
-    let client = Arc::clone(&app.client);
-    let keeper = AbortOnDropHandle::new(tokio::spawn(async move { client.keep_token().await }));
-    let (page, work, _told) = tokio::join!(page, work, telling);
-    drop(keeper);
-    app.close_within(TOKEN_ON_ITS_WAY).await?;
-    work?;
+    let work = async {
+        let worked = service.work(settings, sender, reloads).await;
+        // The pages end with the work, also if that could not start.
+        shutdown.request();
+        worked
+    };
+    let (page, worked) = tokio::join!(page, Box::pin(work));
+    worked?;
     page.map_err(|error| web_fault(&error))?;
     tracing::info!("ended");
     Ok(Exit::Done)
 }
 
-/// The rounds that tell of what is wrong.
-fn rounds(
-    settings: &Settings,
-    app: &App,
-    sender: Sender,
-    health: &Health,
-    measured: &Measured,
-) -> Rounds<PostgresStore> {
-    let notify = &settings.notify;
-    Rounds {
-        store: Arc::new(app.store.clone()),
-        sender,
-        pace: Pace {
-            every: settings.schedule.heartbeat * HEARTBEATS_OF_A_ROUND,
-            remind_after: notify.remind_after,
-            remind_at_most: notify.remind_at_most,
-            heartbeat_every: notify.heartbeat_every,
-            longest_silence: health.longest_silence(),
-        },
-        goals: measured.goals.clone(),
-        messages: Arc::clone(&measured.messages),
-    }
+/// What outlives a change of the settings.
+struct Service {
+    observed: Arc<Observed>,
+    /// What is counted, which only grows.
+    measured: Measured,
+    liveness: Liveness,
+    shutdown: Shutdown,
+    /// The address of the pages.
+    pages: String,
 }
 
-/// Tells of what is wrong until a shutdown request, where the settings say to whom.
-async fn tell(
-    rounds: &Rounds<PostgresStore>,
-    settings: &Settings,
-    app: &App,
-    liveness: &Liveness,
-    shutdown: &Shutdown,
-) {
-    if !rounds.sender.has_webhook() && !rounds.sender.has_heartbeat() {
-        return;
+impl Service {
+    async fn work(&self, settings: Settings, sender: Sender, reloads: Reloads) -> Outcome<()> {
+        let start = async || App::start_counting(&settings, Arc::clone(&self.measured.traffic)).await;
+        let mut app = self.patiently(start).await?;
+        if settings.key.is_none() {
+            tracing::info!(
+                "without BLUECONIC_SYNC_KEY the token lives in this process alone; sync.tokens holds only its state"
+            );
+        }
+        tracing::info!(
+            tenant = %app.url,
+            database = app.database.address(),
+            address = self.pages,
+            "serving: status page at http://{}/", self.pages
+        );
+        let kept = Box::pin(self.keep(&mut app, settings, sender, reloads)).await;
+        app.close_within(TOKEN_ON_ITS_WAY).await?;
+        kept
     }
-    let look = async || -> Outcome<Status> { Ok(status::with_sign_in(app.store.status().await?, settings)) };
-    rounds.run(look, liveness, &shutdown.token()).await;
+
+    /// Waits for a database that is away; the pages tell of it.
+    async fn patiently<T>(&self, attempt: impl AsyncFnMut() -> Outcome<T>) -> Outcome<T> {
+        let note = |fault: &Fault| self.observed.set(Err(fault.clone()));
+        Box::pin(patience::attempt(&self.liveness, &self.shutdown, note, attempt)).await
+    }
+
+    /// Keeps the schedule until the end, with the settings of the moment.
+    async fn keep(
+        &self,
+        app: &mut App,
+        mut settings: Settings,
+        mut sender: Sender,
+        mut reloads: Reloads,
+    ) -> Outcome<()> {
+        loop {
+            self.observed.set(Ok(app.store.clone()));
+            let working = self.until_changed(app, &settings, sender.clone(), &mut reloads);
+            let Some(changed) = working.await? else {
+                return Ok(());
+            };
+            let renew = async || {
+                let sender = Sender::new(&changed.notify, &changed.tenant.proxies)?;
+                app.renew(&changed).await.map(|()| sender)
+            };
+            match self.patiently(renew).await {
+                Ok(changed_sender) => {
+                    tracing::info!("SIGHUP: the changed settings are in use");
+                    (settings, sender) = (changed, changed_sender);
+                }
+                Err(fault) if fault.kind == Kind::Interrupted => return Err(fault),
+                Err(fault) => {
+                    let hint = fault.hint.as_deref().unwrap_or_default();
+                    tracing::error!(hint, "SIGHUP: the former settings stay: {fault}");
+                }
+            }
+        }
+    }
+
+    /// Keeps the schedule until the end (none), or until the settings change; its runs then stop at a safe point.
+    async fn until_changed(
+        &self,
+        app: &App,
+        settings: &Settings,
+        sender: Sender,
+        reloads: &mut Reloads,
+    ) -> Outcome<Option<Settings>> {
+        // A separate task refreshes the token, so that no request waits for it while the schedule is busy or idle.
+        let client = Arc::clone(&app.client);
+        let _keeper = AbortOnDropHandle::new(tokio::spawn(async move { client.keep_token().await }));
+        let stop = self.shutdown.child();
+        let scheduled = async {
+            let (liveness, runs) = (self.liveness.clone(), &self.measured.runs);
+            let ended = schedule(settings, app, liveness, runs, stop.clone()).await;
+            stop.cancel();
+            ended
+        };
+        let own = (&self.liveness, &self.measured.messages);
+        let telling = telling::tell(settings, app, sender, own, &stop);
+        let telling = self.shutdown.farewell(FAREWELL, telling);
+        let working = async { tokio::join!(scheduled, telling).0 };
+        let mut working = Box::pin(working);
+        let changed = tokio::select! {
+            biased;
+            ended = &mut working => return ended.map(|()| None),
+            changed = reloads.next(settings) => changed,
+        };
+        tracing::info!(
+            "SIGHUP: the settings have changed; runs that are under way stop at a safe point and go on with the new ones"
+        );
+        stop.cancel();
+        working.await?;
+        Ok((!self.shutdown.is_requested()).then_some(changed))
+    }
 }
 
 async fn schedule(
@@ -176,11 +232,13 @@ async fn schedule(
         settings: settings.clone(),
         store: app.store.clone(),
         waited: Mutex::default(),
+        skipped: Mutex::default(),
         ended: Arc::clone(ended),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),
         hold: settings.schedule.lease_ttl,
+        heartbeat: settings.schedule.heartbeat,
         liveness,
     };
     let store: Arc<PostgresStore> = Arc::new(app.store.clone());
@@ -237,177 +295,10 @@ async fn due_jobs(settings: &Settings, app: &App) -> Outcome<Vec<ScheduledJob>> 
     Ok(due)
 }
 
-/// Runs due jobs with the engine.
-struct Runs {
-    engine: SyncEngine,
-    entries: Vec<Entry>,
-    settings: Settings,
-    store: PostgresStore,
-    /// How long each list waited last for its parents.
-    waited: Mutex<HashMap<Slot, Duration>>,
-    /// Counts the runs that have ended.
-    ended: Arc<EndedRuns>,
-}
-
-impl Runs {
-    /// How long a list waits for its parents; none if it does not wait.
-    fn wait_for_parents(&self, slot: Slot, waits: bool) -> Option<Duration> {
-        let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waits {
-            waited.remove(&slot);
-            return None;
-        }
-        let wait = waited
-            .get(&slot)
-            .map_or(PARENTS_MAY_BE_READ, |last| (*last * 2).min(LATEST));
-        waited.insert(slot, wait);
-        Some(wait)
-    }
-}
-
-impl Runner for Runs {
-    async fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> Again {
-        let slot = job.job.slot;
-        if slot == DRIFT {
-            return drift::run_job(&self.settings, &self.store).await;
-        }
-        if slot == HOUSEKEEPING {
-            return housekeeping::run_job(&self.settings, &self.store, &cancel).await;
-        }
-        let Some(entry) = self.entries.iter().find(|entry| entry.name() == slot.resource) else {
-            return Again::OnTime;
-        };
-        let overrides = Overrides {
-            scope: Some(slot.scope),
-            since: None,
-            overlap: job.overlap,
-            is_named: false,
-        };
-        let spec = app::run_spec(&self.settings, entry, overrides, WhenHeld::Leave);
-        let report = Box::pin(self.engine.run(&spec, &cancel)).await;
-        memory::release();
-        match report {
-            Some(report) => {
-                self.ended.add(&report);
-                let window = app::full_window(&self.settings);
-                let waits = report.ledger.status == RunStatus::Skipped && has_parents(entry.description);
-                let wait = self.wait_for_parents(slot, waits);
-                match (after_window(window, SystemClock.now(), &report), wait) {
-                    (Some(later), _) => later,
-                    (None, Some(wait)) => Again::After(wait),
-                    (None, None) => again(&report),
-                }
-            }
-            None => Again::OnTime,
-        }
-    }
-}
-
-/// Whether the list follows from the rows of another list, which may not be read yet.
-fn has_parents(description: &Description) -> bool {
-    description.as_list().is_some_and(|list| list.parents().is_some())
-}
-
-/// A full walk that stopped at the end of its hours runs again when they begin.
-fn after_window(window: Option<DailyWindow>, now: Time, report: &RunReport) -> Option<Again> {
-    let is_walk = report.slot.resource == "profiles" && report.slot.scope == Scope::Full;
-    let stopped = is_walk && report.ledger.status == RunStatus::Interrupted;
-    let window = window.filter(|window| stopped && !window.is_open(now))?;
-    Some(Again::After((window.opens_after(now) - now).to_std().ok()?))
-}
-
-/// When a job runs again: an interrupted one at the next start, a failed one soon.
-fn again(report: &RunReport) -> Again {
-    match (&report.fault, report.ledger.status) {
-        (_, RunStatus::Interrupted) => Again::After(Duration::ZERO),
-        (Some(fault), RunStatus::Failed) if fault.is_transient() && fault.of_database => {
-            Again::After(TRY_DATABASE_AGAIN)
-        }
-        (_, RunStatus::Failed) => Again::FAILED,
-        (_, RunStatus::Skipped) => Again::SKIPPED,
-        (_, RunStatus::Succeeded | RunStatus::Partial | RunStatus::NeedsApproval | RunStatus::Running) => {
-            Again::OnTime
-        }
-    }
-}
-
 fn web_fault(error: &crate::web::error::WebError) -> Fault {
     let fault = Fault::new(Kind::Final, error.to_string()).hint(error.hint());
     match app::causes(error) {
         Some(why) => fault.because(why),
         None => fault,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ledger::{Counts, Ledger};
-
-    fn ended(status: RunStatus, kind: Kind) -> RunReport {
-        let now = chrono::Utc::now();
-        RunReport {
-            run_id: None,
-            slot: Slot {
-                resource: "profiles",
-                scope: Scope::Full,
-            },
-            ledger: Ledger {
-                status,
-                counts: Counts::default(),
-                error: None,
-                hint: None,
-            },
-            fault: Some(Fault::new(kind, "it failed")),
-            started_at: now,
-            finished_at: now,
-        }
-    }
-
-    fn after(status: RunStatus, kind: Kind) -> Again {
-        again(&ended(status, kind))
-    }
-
-    #[test]
-    fn a_walk_that_its_window_stopped_runs_again_when_it_opens() {
-        let hours = "22:00-06:00".parse().ok();
-        let window = hours.map(|hours| DailyWindow::new(hours, chrono_tz::UTC));
-        let at = |time: &str| time.parse::<Time>().unwrap_or_default();
-        let stopped = ended(RunStatus::Interrupted, Kind::Interrupted);
-        assert_eq!(
-            after_window(window, at("2026-01-10T06:00:00Z"), &stopped),
-            Some(Again::After(Duration::from_hours(16)))
-        );
-        // Within the hours a shutdown stopped it; without a window, too.
-        assert_eq!(after_window(window, at("2026-01-10T05:00:00Z"), &stopped), None);
-        assert_eq!(after_window(None, at("2026-01-10T06:00:00Z"), &stopped), None);
-        let failed = ended(RunStatus::Failed, Kind::Transient);
-        assert_eq!(after_window(window, at("2026-01-10T06:00:00Z"), &failed), None);
-    }
-
-    #[test]
-    fn whatever_failed_is_tried_again_within_minutes() {
-        let scope = "read:profiles".to_owned();
-        for kind in [
-            Kind::Transient,
-            Kind::Settings,
-            Kind::Person,
-            Kind::Denied { scope },
-            Kind::CursorRefused,
-            Kind::CommitsLost,
-            Kind::ColumnsChanged,
-            Kind::Absent,
-            Kind::Final,
-        ] {
-            let again = after(RunStatus::Failed, kind);
-            assert_eq!(again, Again::After(Duration::from_mins(5)));
-        }
-        assert_eq!(
-            after(RunStatus::Interrupted, Kind::Interrupted),
-            Again::After(Duration::ZERO)
-        );
-        for status in [RunStatus::Succeeded, RunStatus::Partial, RunStatus::NeedsApproval] {
-            assert_eq!(after(status, Kind::Person), Again::OnTime);
-        }
     }
 }

@@ -24,6 +24,8 @@ use crate::telemetry::Terminal;
 use super::verification::Verified;
 use super::{backfill, output, progress};
 
+mod schedule;
+
 /// Runs the command.
 pub async fn run(arguments: &Arguments, settings: &Settings, terminal: &Terminal) -> Outcome<Exit> {
     if arguments.verify {
@@ -148,6 +150,7 @@ fn tell(status: &Status) {
     rows.extend(status.resources.iter().map(row));
     output::line(&output::table(&without_idle_columns(rows)));
     output::line("");
+    schedule::tell(status);
     output::line(&output::table(&sizes(&status.tables)));
     for resource in &status.resources {
         trouble(resource);

@@ -78,6 +78,7 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("retention.runs", Time(DAY), Time(36_600 * DAY), "`status` compares the runs of the last day, and no service runs for longer"),
     from("retention.rejects", Time(DAY), Time(36_600 * DAY), "each walk needs a day to try them again, and no service runs for longer"),
     from("retention.audit_events", Time(31 * DAY), Time(36_600 * DAY), "the tenant keeps them for 30 days, and no service runs for longer"),
+    from("schedule.jitter", Time(0), Time(HOUR), "a job that starts an hour later has another schedule"),
     from("changes.keep", Time(HOUR), Time(366 * DAY), "a consumer reads the feed between two runs, and copies whole tables after a year"),
     from("resources.LIST.fresh_within", Time(MINUTE), Time(366 * DAY), "no table is younger than the pause between two runs"),
     from("resources.LIST.page_size", Count(1), Count(10_000), "a page of a list is held in memory"),

@@ -16,7 +16,7 @@ use super::notify::{self, SecretUrl};
 use super::proxy::Proxies;
 use super::reader::{Given, look_up};
 use super::secret::{self, Secret};
-use super::settings::Settings;
+use super::settings::{Settings, Sources};
 use super::shown::{Origin, Shown};
 use super::table::{set_from_variable, set_text};
 use super::typed::typed;
@@ -39,9 +39,11 @@ pub fn load(
         table: parse(DEFAULTS, Path::new("config/default.toml"))?,
         ..Given::default()
     };
-    if let Some(path) = file {
-        let text = secret::read_text(path, "`--config`", LONGEST_FILE)?;
-        let own = parse(&text, path)?;
+    let text = file
+        .map(|path| secret::read_text(path, "`--config`", LONGEST_FILE))
+        .transpose()?;
+    if let (Some(path), Some(text)) = (file, &text) {
+        let own = parse(text, path)?;
         check_keys(&keys, "", &own, &path.display().to_string())?;
         for key in keys
             .iter()
@@ -59,14 +61,17 @@ pub fn load(
     well_known(&mut given, variables)?;
     bounds::check(&Value::Table(given.table.clone()), registry)?;
     let mut settings = typed(&given, registry)?;
+    let mut secrets = Vec::new();
     if let Some((url, origin)) = secret_of(variables, "DATABASE_URL", None, &mut notices)? {
         given.origins.insert(explain::DATABASE_URL.to_owned(), origin);
-        settings.database.url = url;
+        settings.database.url = url.clone();
+        secrets.push(Some(url));
     }
     let mut shown = explain::of_keys(&given, settings.database.is_embedded(), registry);
     let mut secret = |name, named| {
         let (secret, origin) = secret_of(variables, name, named, &mut notices)?.unzip();
         shown.push(Shown::secret(name, origin));
+        secrets.push(secret.clone());
         Ok(secret)
     };
     let named = |key, path: &Option<PathBuf>| path.clone().map(|path| (key, path));
@@ -91,6 +96,7 @@ pub fn load(
         &notify.heartbeat_url_file,
     )?;
     settings.tenant.proxies = Proxies::of(variables);
+    settings.sources = Sources { file: text, secrets };
     let sealing = [&settings.key, &settings.old_key];
     for (name, key) in ["BLUECONIC_SYNC_KEY", "BLUECONIC_SYNC_OLD_KEY"]
         .into_iter()

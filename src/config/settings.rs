@@ -59,6 +59,9 @@ pub struct Settings {
     /// The key of hashed values of properties, from `BLUECONIC_SYNC_HASH_KEY[_FILE]`.
     #[serde(skip)]
     pub hash_key: Option<HashKey>,
+    /// What the settings were read from, apart from variables.
+    #[serde(skip)]
+    pub sources: Sources,
     /// Warnings about the settings, which are logged once logging is set up.
     #[serde(skip)]
     pub notices: Vec<String>,
@@ -74,6 +77,15 @@ impl Settings {
         let goals = enabled.filter_map(|it| Some((it.name(), self.resources.fresh_within(it)?)));
         goals.collect()
     }
+}
+
+/// What settings are read from besides variables, which never change while a process runs. Equal sources make equal settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The text of the file that `--config` names.
+    pub(super) file: Option<String>,
+    /// The secrets, each from its variable or file.
+    pub(super) secrets: Vec<Option<Secret>>,
 }
 
 /// The tenant that is read.
@@ -256,6 +268,9 @@ pub struct Schedule {
     /// How long a lease holds without renewal.
     #[serde(deserialize_with = "units::duration")]
     pub lease_ttl: Duration,
+    /// How far the starts of jobs with the same cron expression are spread.
+    #[serde(deserialize_with = "units::duration")]
+    pub jitter: Duration,
     /// When the tenant's own document is compared with what is used; empty: never.
     pub drift: String,
     /// When what is older than [`Retention`] says is removed; empty: never.
@@ -524,6 +539,8 @@ pub struct Web {
 pub struct Log {
     /// The format of log lines.
     pub format: LogFormat,
+    /// Which messages are logged; empty: the program's choice. `RUST_LOG` wins over it.
+    pub filter: String,
 }
 
 /// The format of log lines.

@@ -217,6 +217,8 @@ mod tests {
             timelines: None,
             lease: None,
             next_run_at: Some("2026-01-01T00:10:00Z".parse().unwrap()),
+            jobs: Vec::new(),
+            pause: None,
         }
     }
 

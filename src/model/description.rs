@@ -53,7 +53,7 @@ pub struct List {
     /// only together with the owner.
     pub owner: Option<&'static str>,
     /// Whether a tenant may lack the list, since its release is older (404), and an application its scope. The list is then skipped and
-    /// requested again a day later; a denied list that the settings or a command name is reported as denied.
+    /// requested again after five minutes, then once a day; a denied list that the settings or a command name is reported as denied.
     pub optional: bool,
     /// Whether the listing is paged by `startIndex` and `count`; otherwise one answer holds all of it.
     pub paged: bool,

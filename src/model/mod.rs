@@ -42,6 +42,7 @@ pub mod severity;
 pub mod sorted_hashes;
 pub mod status;
 pub mod table;
+pub mod timetable;
 pub mod tokens;
 pub mod verdict;
 pub mod verification;

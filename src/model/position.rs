@@ -154,6 +154,15 @@ pub struct CursorPosition {
     pub course: WalkHistory,
 }
 
+impl CursorPosition {
+    /// Whether the walk waits only for a person's approval.
+    pub fn awaits_approval(&self) -> bool {
+        self.finished
+            .as_ref()
+            .is_some_and(|finished| finished.awaits_approval)
+    }
+}
+
 /// What the runs of a walk learned; each part may be absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -20,9 +20,14 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The severity of a resource: that of its last run, or of its closable gaps. Gaps that can never be closed do not count.
+    /// The severity of a resource: that of its last run, of its closable gaps, or of a pause that somebody has to end. Gaps that can
+    /// never be closed do not count.
     pub fn of(resource: &ResourceStatus) -> Self {
-        let gaps = if resource.has_closable_gaps() {
+        let is_held = resource
+            .pause
+            .as_ref()
+            .is_some_and(|pause| pause.ends_at.is_none());
+        let gaps = if is_held || resource.has_closable_gaps() {
             Self::Attention
         } else {
             Self::Idle

@@ -8,6 +8,7 @@ use super::Time;
 use super::drift::DriftStatus;
 use super::position::Scope;
 use super::probe::Report;
+use super::timetable::{JobStatus, Pause, Service};
 
 /// The state of the service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Status {
     /// The report of the last probe; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Report>,
+    /// The processes that keep the schedule and were seen within a day.
+    #[serde(default)]
+    pub services: Vec<Service>,
 }
 
 /// A resource in one scope.
@@ -67,8 +71,14 @@ pub struct ResourceStatus {
     pub timelines: Option<Timelines>,
     /// The lease; none before the first run.
     pub lease: Option<Lease>,
-    /// When the schedule runs it next.
+    /// When the schedule runs it next: the earliest time of its jobs, or that of a request.
     pub next_run_at: Option<Time>,
+    /// The jobs that run it, by name; empty until a service has scheduled them.
+    #[serde(default)]
+    pub jobs: Vec<JobStatus>,
+    /// The pause that holds its jobs.
+    #[serde(default)]
+    pub pause: Option<Pause>,
 }
 
 /// The state of the typed columns of profile properties.
@@ -138,6 +148,11 @@ impl ResourceStatus {
         Some(&lease.holder)
     }
 
+    /// The job that runs next.
+    pub fn next_job(&self) -> Option<&JobStatus> {
+        self.jobs.iter().min_by_key(|job| job.next_run_at)
+    }
+
     /// Whether some of the open gaps can still be closed.
     pub fn has_closable_gaps(&self) -> bool {
         self.open_gaps > self.lasting_gaps
@@ -200,7 +215,7 @@ pub enum RunStatus {
     Interrupted,
     /// A person must approve the removals.
     NeedsApproval,
-    /// The tenant has no such list, or the token may not read it; it is requested again a day later.
+    /// The tenant has no such list, or the token may not read it; it is requested again after five minutes, then once a day.
     Skipped,
 }
 

@@ -17,6 +17,7 @@ use crate::model::notification::Notification;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One address that is asked.
+#[derive(Clone)]
 struct Endpoint {
     what: &'static str,
     client: Client,
@@ -24,6 +25,7 @@ struct Endpoint {
 }
 
 /// Sends messages and signs of life.
+#[derive(Clone)]
 pub struct Sender {
     webhook: Option<Endpoint>,
     heartbeat: Option<Endpoint>,

@@ -1,16 +1,16 @@
-//! `sync.schedule`: the time of each job's next run, and its claim.
+//! `sync.schedule`: the time of each job's next run, its claim, and the request for a run.
 
 use std::time::Duration;
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::job::{DRIFT, HOUSEKEEPING, Job};
+use crate::model::job::{DRIFT, HOUSEKEEPING, Job, JobClaim, StoredJob};
 use crate::model::ports::JobStore;
 use crate::model::position::Slot;
-use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::{PostgresStore, clock};
+use crate::postgres::{boundary, services};
 
 impl JobStore for PostgresStore {
     async fn now(&self) -> Outcome<Time> {
@@ -19,7 +19,25 @@ impl JobStore for PostgresStore {
             .await?)
     }
 
-    async fn stored(&self) -> Outcome<Vec<(Job, Time)>> {
+    async fn beat(&self, holder: &str, heartbeat: Duration) -> Outcome<()> {
+        Ok(self
+            .moment(
+                "recording a heartbeat",
+                services::beat(self.control(), holder, heartbeat),
+            )
+            .await?)
+    }
+
+    async fn leave(&self, holder: &str) -> Outcome<()> {
+        Ok(self
+            .moment(
+                "leaving the list of services",
+                services::leave(self.control(), holder),
+            )
+            .await?)
+    }
+
+    async fn stored(&self) -> Outcome<Vec<StoredJob>> {
         Ok(self.moment("reading the schedule", self.jobs()).await?)
     }
 
@@ -35,7 +53,7 @@ impl JobStore for PostgresStore {
             .await?)
     }
 
-    async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<bool> {
+    async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<Option<JobClaim>> {
         Ok(self
             .moment("claiming a job", self.claim_job(name, holder, hold))
             .await?)
@@ -59,9 +77,16 @@ impl JobStore for PostgresStore {
 
 impl PostgresStore {
     /// The stored jobs. Jobs of slots that this program does not know are left out.
-    async fn jobs(&self) -> Result<Vec<(Job, Time)>, Error> {
+    async fn jobs(&self) -> Result<Vec<StoredJob>, Error> {
         let rows = sqlx::query!(
-            "select job, resource, scope, cron, time_zone, next_run_at from sync.schedule order by job"
+            r#"select s.job, s.resource, s.scope, s.cron, s.time_zone, s.next_run_at,
+                 s.requested_at is not null as "is_requested!",
+                 exists (
+                   select from sync.pauses as p
+                   where p.resource = s.resource and (p.ends_at is null or p.ends_at > sync.clock())
+                 ) as "is_paused!"
+               from sync.schedule as s
+               order by s.job"#
         )
         .fetch_all(self.control())
         .await
@@ -73,7 +98,12 @@ impl PostgresStore {
                 cron: row.cron,
                 time_zone: row.time_zone,
             };
-            Some((job, row.next_run_at))
+            Some(StoredJob {
+                job,
+                next_run_at: row.next_run_at,
+                is_requested: row.is_requested,
+                is_paused: row.is_paused,
+            })
         });
         Ok(known.collect())
     }
@@ -112,19 +142,25 @@ impl PostgresStore {
         Ok(())
     }
 
-    async fn claim_job(&self, name: &str, holder: &str, hold: Duration) -> Result<bool, Error> {
-        let statement = sqlx::query!(
-            "update sync.schedule set
-               claimed_by = $2, claimed_until = sync.clock() + $3, last_run_at = sync.clock()
-             where job = $1 and next_run_at <= sync.clock()
-               and (claimed_until is null or claimed_until <= sync.clock())",
+    async fn claim_job(&self, name: &str, holder: &str, hold: Duration) -> Result<Option<JobClaim>, Error> {
+        let statement = sqlx::query_as!(
+            JobClaim,
+            r#"update sync.schedule as s set
+                 claimed_by = $2, claimed_until = sync.clock() + $3, last_run_at = sync.clock()
+               where s.job = $1
+                 and (s.next_run_at <= sync.clock() or s.requested_at is not null)
+                 and (s.claimed_until is null or s.claimed_until <= sync.clock())
+                 and not exists (
+                   select from sync.pauses as p
+                   where p.resource = s.resource and (p.ends_at is null or p.ends_at > sync.clock())
+                 )
+               returning s.requested_at is not null as "is_requested!""#,
             name,
             holder,
             interval(hold)
         )
-        .execute(self.control());
-        let claimed = boundary::cross("schedule/claim", "claiming a job", statement).await?;
-        Ok(claimed.rows_affected() == 1)
+        .fetch_optional(self.control());
+        boundary::cross("schedule/claim", "claiming a job", statement).await
     }
 
     async fn extend_job(&self, name: &str, holder: &str, hold: Duration) -> Result<(), Error> {
@@ -146,7 +182,9 @@ impl PostgresStore {
 
     async fn job_done(&self, name: &str, holder: &str, next_run_at: Time) -> Result<(), Error> {
         let statement = sqlx::query!(
-            "update sync.schedule set next_run_at = $3, claimed_by = null, claimed_until = null
+            "update sync.schedule set
+               next_run_at = $3, claimed_by = null, claimed_until = null,
+               requested_at = case when requested_at > last_run_at then requested_at end
              where job = $1 and claimed_by = $2",
             name,
             holder,

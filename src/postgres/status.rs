@@ -9,10 +9,11 @@ use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Observer;
 use crate::model::position::Slot;
 use crate::model::status::{AuditRename, Lease, ResourceStatus, Run, Status, Timelines, Token, TokenStatus};
+use crate::model::timetable::{JobStatus, Pause};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{columns, drift, migrate, probe, session, sizes};
+use crate::postgres::{columns, drift, migrate, probe, services, session, sizes};
 
 const DOING: &str = "reading the status";
 const CONNECTING: &str = "connecting to the database";
@@ -72,6 +73,7 @@ pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
         audit_renames: audit_renames(store).await?,
         drift: drift::status(store.control()).await?,
         probe: probe::last(store.control()).await?,
+        services: services::read(store.control()).await?,
     })
 }
 
@@ -108,8 +110,17 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
                 'holder', l.holder, 'fence', l.fence, 'expires_at', l.expires_at, 'run_id', l.run_id,
                 'held', l.expires_at > sync.clock())
               from sync.leases as l where l.name = $1 || '/' || $2) as "lease?: Json<Lease>",
-             (select min(s.next_run_at) from sync.schedule as s
-              where s.resource = $1 and s.scope = $2) as next_run_at
+             (select min(least(s.next_run_at, s.requested_at)) from sync.schedule as s
+              where s.resource = $1 and s.scope = $2) as next_run_at,
+             (select jsonb_agg(jsonb_build_object(
+                'job', s.job, 'cron', s.cron, 'time_zone', s.time_zone, 'next_run_at', s.next_run_at,
+                'last_run_at', s.last_run_at, 'requested_at', s.requested_at,
+                'running_by', case when s.claimed_until > sync.clock() then s.claimed_by end) order by s.job)
+              from sync.schedule as s
+              where s.resource = $1 and s.scope = $2) as "jobs?: Json<Vec<JobStatus>>",
+             (select jsonb_build_object('since', p.paused_at, 'ends_at', p.ends_at, 'by', p.paused_by)
+              from sync.pauses as p
+              where p.resource = $1 and (p.ends_at is null or p.ends_at > sync.clock())) as "pause?: Json<Pause>"
            from (values ($1::text, $2::text)) as slot (resource, scope)
            left join blueconic.freshness as f on f.resource = slot.resource
            left join sync.cursors as c on c.resource = slot.resource and c.scope = slot.scope"#,
@@ -136,6 +147,8 @@ async fn of_slot(store: &PostgresStore, slot: Slot) -> Result<ResourceStatus, Er
         timelines: row.timelines.map(|Json(timelines)| timelines),
         lease: row.lease.map(|Json(lease)| lease),
         next_run_at: row.next_run_at,
+        jobs: row.jobs.map(|Json(jobs)| jobs).unwrap_or_default(),
+        pause: row.pause.map(|Json(pause)| pause),
     })
 }
 

@@ -96,6 +96,11 @@ impl PostgresStore {
         &self.own.holder
     }
 
+    /// The name of this host, as in [`PostgresStore::holder`].
+    pub(crate) fn host(&self) -> &str {
+        self.own.holder.split(':').next().unwrap_or_default()
+    }
+
     /// Ends all connections, in bounded time.
     pub async fn disconnect(&self) {
         let ended = async { tokio::join!(self.pools.data.close(), self.pools.control.close()) };

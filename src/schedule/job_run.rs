@@ -22,6 +22,8 @@ const CLOSING_TIME: Duration = Duration::from_secs(3);
 /// A job that is claimed.
 pub(super) struct JobRun<S, R> {
     pub(super) entry: Arc<Entry>,
+    /// Whether a person asked for the run.
+    pub(super) is_requested: bool,
     pub(super) store: Arc<S>,
     pub(super) runner: Arc<R>,
     pub(super) holder: String,
@@ -57,7 +59,7 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
             self.cancel.clone(),
         );
         let task = tokio::spawn(async move { runner.run(&entry.scheduled, cancel).await });
-        AbortOnDropHandle::new(task).await.unwrap_or_else(|error| {
+        let again = AbortOnDropHandle::new(task).await.unwrap_or_else(|error| {
             // The panic message may contain anything; the panic hook has logged it.
             let name = self.name();
             let how = if error.is_panic() {
@@ -67,7 +69,11 @@ impl<S: JobStore, R: Runner> JobRun<S, R> {
             };
             tracing::error!(job = name, "job `{name}` {how}; it runs again within minutes");
             Again::FAILED
-        })
+        });
+        match again {
+            Again::ReadByAnother if self.is_requested => Again::REQUESTED,
+            again => again,
+        }
     }
 
     /// Extends the claim until dropped.

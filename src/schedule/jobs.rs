@@ -2,29 +2,55 @@
 
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::config::settings::{AuditEvents, List, Profiles, Settings};
 use crate::model::description::{Description, Reading};
-use crate::model::job::{DRIFT, HOUSEKEEPING, Job, ScheduledJob};
+use crate::model::job::{DRIFT, HOUSEKEEPING, Jitter, Job, ScheduledJob};
 use crate::model::position::{Scope, Slot};
 
 /// The jobs of the enabled resources, in the order in which they start if several are due. Behind them the comparison with the tenant's
 /// document and the housekeeping, unless their schedules are empty.
 pub fn jobs(settings: &Settings) -> Vec<ScheduledJob> {
-    let resources = &settings.resources;
     let zone = settings.schedule.time_zone.name();
-    let enabled = settings.registry.iter().filter(|it| resources.is_enabled(it));
-    let of = |description: &Description| match &description.reading {
-        Reading::List(list) => vec![self::list(description, &resources.list(description, list), zone)],
-        Reading::Walk(()) => profiles(description.name(), &resources.profiles, zone),
-        Reading::Feed(()) => audit_events(description.name(), &resources.audit_events, zone),
-    };
+    let enabled = settings
+        .registry
+        .iter()
+        .filter(|it| settings.resources.is_enabled(it));
+    let jobs = enabled.flat_map(|description| of(description, settings));
     let own = [
         (DRIFT, &settings.schedule.drift),
         (HOUSEKEEPING, &settings.schedule.housekeeping),
     ];
     let own = own.into_iter().filter(|(_, cron)| !cron.is_empty());
     let own = own.map(|(slot, cron)| scheduled(slot.resource, slot, cron, zone));
-    enabled.flat_map(of).chain(own).collect()
+    jobs.chain(own.map(|job| spread(job, settings))).collect()
+}
+
+/// The jobs of a resource, whether it is enabled or not.
+pub fn of(description: &Description, settings: &Settings) -> Vec<ScheduledJob> {
+    let resources = &settings.resources;
+    let zone = settings.schedule.time_zone.name();
+    let jobs = match &description.reading {
+        Reading::List(list) => vec![self::list(description, &resources.list(description, list), zone)],
+        Reading::Walk(()) => profiles(description.name(), &resources.profiles, zone),
+        Reading::Feed(()) => audit_events(description.name(), &resources.audit_events, zone),
+    };
+    jobs.into_iter().map(|job| spread(job, settings)).collect()
+}
+
+/// The job with its jitter. The share follows from the tenant and the job, so that it is the same in each replica and after each
+/// restart, and differs between the jobs of a tenant and between tenants.
+fn spread(job: ScheduledJob, settings: &Settings) -> ScheduledJob {
+    let tenant = settings.tenant.url.as_ref().map_or("", |url| url.as_str());
+    let hash = xxh3_64(format!("{tenant} {}", job.job.name).as_bytes());
+    ScheduledJob {
+        jitter: Jitter {
+            most: settings.schedule.jitter,
+            share: u32::try_from(hash >> 32).unwrap_or(0),
+        },
+        ..job
+    }
 }
 
 fn list(description: &Description, settings: &List, zone: &str) -> ScheduledJob {
@@ -87,5 +113,6 @@ fn scheduled(name: &str, slot: Slot, cron: &str, zone: &str) -> ScheduledJob {
         },
         overlap: None,
         at_once: true,
+        jitter: Jitter::default(),
     }
 }

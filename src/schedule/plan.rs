@@ -9,6 +9,9 @@
 //!   hour are not made up, since the next match is near.
 //! - Any other expression names hours of the wall clock, once each: the first pass of a repeated hour, and the end of the gap
 //!   for a missing hour.
+//!
+//! With a jitter each match starts later by a delay that is shorter than the way to the next match, so each match still has
+//! exactly one start, and starts keep the order of their matches.
 
 use std::str::FromStr;
 
@@ -19,7 +22,7 @@ use croner::Cron;
 use super::error::ScheduleError;
 use crate::config::cron::parse;
 use crate::model::Time;
-use crate::model::job::{Again, Job, ScheduledJob};
+use crate::model::job::{Again, Jitter, Job, ScheduledJob, StoredJob};
 
 /// The step of the search for changes of a zone's offset. Zones change months apart, so half a day finds each change.
 const STRIDE: Duration = Duration::hours(12);
@@ -37,6 +40,7 @@ pub struct Timetable {
     cron: Cron,
     zone: Tz,
     interval: bool,
+    jitter: Jitter,
 }
 
 impl Timetable {
@@ -57,11 +61,67 @@ impl Timetable {
     /// Joins an expression and a zone.
     pub fn new(cron: Cron, zone: Tz) -> Self {
         let interval = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
-        Self { cron, zone, interval }
+        Self {
+            cron,
+            zone,
+            interval,
+            jitter: Jitter::default(),
+        }
+    }
+
+    /// The same times, each later by the jitter.
+    #[must_use]
+    pub fn spread(self, jitter: Jitter) -> Self {
+        Self { jitter, ..self }
     }
 
     /// The first time after `after` at which the job is due.
     pub fn next_after(&self, after: Time) -> Result<Time, ScheduleError> {
+        // The last match before `after` may start after it.
+        let last = self.last_match(after).map(|last| self.delayed(last));
+        match last.filter(|start| *start > after) {
+            Some(start) => Ok(start),
+            None => Ok(self.delayed(self.match_after(after)?)),
+        }
+    }
+
+    /// When the run of a match starts: whole seconds later, before the next match.
+    fn delayed(&self, due: Time) -> Time {
+        let Some(most) = self.most_delay() else {
+            return due;
+        };
+        let room = self.match_after(due).map_or(most, |next| most.min(next - due));
+        let seconds = (i128::from(room.num_seconds()) * i128::from(self.jitter.share)) >> 32;
+        due + Duration::seconds(i64::try_from(seconds).unwrap_or(0))
+    }
+
+    /// The last match of the time before `now` in which a match may not have started yet; none without a jitter.
+    fn last_match(&self, now: Time) -> Option<Time> {
+        let most = self.most_delay()?;
+        let at_most_now = |after| self.match_after(after).ok().filter(|found| *found <= now);
+        let mut last = at_most_now(now - most)?;
+        let mut end = now;
+        while end - last > Duration::seconds(1) {
+            let middle = last + (end - last) / 2;
+            match at_most_now(middle) {
+                Some(found) => last = found,
+                None => end = middle,
+            }
+        }
+        // The match at `end` itself, of which the search does not tell.
+        while let Some(found) = at_most_now(last) {
+            last = found;
+        }
+        Some(last)
+    }
+
+    fn most_delay(&self) -> Option<Duration> {
+        let most = Duration::from_std(self.jitter.most).ok()?;
+        (most >= Duration::seconds(1)).then_some(most)
+    }
+
+    /// The first match after `after`.
+    fn match_after(&self, after: Time) -> Result<Time, ScheduleError> {
         let found = if self.interval {
             self.next_of_interval(after)
         } else {
@@ -163,12 +223,12 @@ pub fn next_run(expression: &str, zone: Tz, after: Time) -> Result<Time, Schedul
 pub fn at_start(
     scheduled: &ScheduledJob,
     timetable: &Timetable,
-    stored: Option<&(Job, Time)>,
+    stored: Option<&StoredJob>,
     now: Time,
 ) -> Result<Option<Time>, ScheduleError> {
     match stored {
-        Some((job, _)) if *job == scheduled.job => Ok(None),
-        Some((_, due)) if *due <= now => Ok(Some(*due)),
+        Some(stored) if stored.job == scheduled.job => Ok(None),
+        Some(stored) if stored.next_run_at <= now => Ok(Some(stored.next_run_at)),
         None if scheduled.at_once => Ok(Some(now)),
         Some(_) | None => timetable.next_after(now).map(Some),
     }
@@ -183,7 +243,7 @@ pub fn after_run(timetable: &Timetable, again: Again, now: Time) -> Result<Time,
     };
     let on_time = timetable.next_after(now);
     let sooner = match again {
-        Again::OnTime => None,
+        Again::OnTime | Again::ReadByAnother => None,
         Again::After(wait) => later(wait),
         Again::NotBefore(wait) => return timetable.next_after(later(wait).unwrap_or(now)),
     };

@@ -16,7 +16,7 @@ use super::outage::Outage;
 use super::plan::{Entry, Timetable, at_start};
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::job::{Job, ScheduledJob};
+use crate::model::job::{ScheduledJob, StoredJob};
 use crate::model::liveness::Liveness;
 use crate::model::ports::{JobStore, Runner};
 use crate::model::position::Slot;
@@ -28,9 +28,14 @@ pub struct SchedulerOptions {
     pub holder: String,
     /// How long a claim holds without an extension (`schedule.lease_ttl`).
     pub hold: Duration,
+    /// How often it looks for due jobs (`schedule.heartbeat`), for whoever asks when a job will start.
+    pub heartbeat: Duration,
     /// Recorded at each round, for the health check.
     pub liveness: Liveness,
 }
+
+/// How long a shutdown waits for the database to take this process off the list of services.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Runs the schedule until `cancel`, then waits until the running jobs have stopped at a safe point and their claims
 /// are released. That takes as long as the runner needs; the caller sets the bound.
@@ -57,14 +62,14 @@ pub async fn run<S: JobStore, R: Runner>(
     scheduler.keep(&mut heartbeat).await;
     heartbeat.stop().await;
     scheduler.tracker.close();
-    scheduler.tracker.wait().await;
+    tokio::join!(scheduler.leave(), scheduler.tracker.wait());
     Ok(())
 }
 
 fn entries(jobs: Vec<ScheduledJob>) -> Result<Vec<Arc<Entry>>, ScheduleError> {
     jobs.into_iter()
         .map(|scheduled| {
-            let timetable = Timetable::of(&scheduled.job)?;
+            let timetable = Timetable::of(&scheduled.job)?.spread(scheduled.jitter);
             // An impossible expression (30 February) is an error at the start, not when the job would be due.
             timetable.next_after(chrono::Utc::now())?;
             Ok(Arc::new(Entry { scheduled, timetable }))
@@ -103,7 +108,19 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         }
     }
 
+    /// Starts nothing more: whoever asks for a run must not be told that this process will start it.
+    async fn leave(&self) {
+        let left = tokio::time::timeout(LEAVING, self.store.leave(&self.options.holder)).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::debug!("this process stays on the list of services until its last heartbeat is too old");
+        }
+    }
+
     async fn round(&self, reconciled: &mut bool) -> Outcome<()> {
+        let SchedulerOptions {
+            holder, heartbeat, ..
+        } = &self.options;
+        self.store.beat(holder, *heartbeat).await?;
         let now = self.store.now().await?;
         let mut stored = self.stored().await?;
         if !*reconciled {
@@ -113,7 +130,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         }
         for entry in &self.entries {
             match stored.get(&entry.scheduled.job.name) {
-                Some((_, due)) if *due <= now => self.begin(entry).await?,
+                Some(job) if job.is_due(now) => self.begin(entry).await?,
                 Some(_) => {}
                 // The table was emptied, or an older replica deleted the job as an unknown one.
                 None => self.put(entry, None, now).await?,
@@ -122,13 +139,13 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         Ok(())
     }
 
-    async fn stored(&self) -> Outcome<HashMap<String, (Job, Time)>> {
+    async fn stored(&self) -> Outcome<HashMap<String, StoredJob>> {
         let rows = self.store.stored().await?;
-        Ok(rows.into_iter().map(|row| (row.0.name.clone(), row)).collect())
+        Ok(rows.into_iter().map(|row| (row.job.name.clone(), row)).collect())
     }
 
     /// Brings the stored jobs in line with the settings, once for each start.
-    async fn reconcile(&self, stored: &HashMap<String, (Job, Time)>, now: Time) -> Outcome<()> {
+    async fn reconcile(&self, stored: &HashMap<String, StoredJob>, now: Time) -> Outcome<()> {
         let names: Vec<String> = self
             .entries
             .iter()
@@ -142,7 +159,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         Ok(())
     }
 
-    async fn put(&self, entry: &Entry, stored: Option<&(Job, Time)>, now: Time) -> Outcome<()> {
+    async fn put(&self, entry: &Entry, stored: Option<&StoredJob>, now: Time) -> Outcome<()> {
         let Entry { scheduled, timetable } = entry;
         match at_start(scheduled, timetable, stored, now) {
             Ok(Some(next)) => self.store.put(&scheduled.job, next).await,
@@ -165,10 +182,11 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         let Some(place) = self.running.take(job.slot) else {
             return Ok(());
         };
-        if !self.store.claim(&job.name, holder, *hold).await? {
+        let Some(claim) = self.store.claim(&job.name, holder, *hold).await? else {
             return Ok(());
-        }
+        };
         let job_run = JobRun {
+            is_requested: claim.is_requested,
             entry: Arc::clone(entry),
             store: Arc::clone(&self.store),
             runner: Arc::clone(&self.runner),

@@ -59,7 +59,7 @@ pub(super) async fn scope<T: Store>(
         // If the watermark is ignored, the table was complete at an unknown time: only a full walk repairs that.
         Some(Scope::Increment) => watermarks.doubted.map(|_| Scope::Full),
         None => {
-            let open = matches!(&standing.full.position, Some(Position::Cursor(walk)) if !awaits_approval(walk) || approved);
+            let open = matches!(&standing.full.position, Some(Position::Cursor(walk)) if !walk.awaits_approval() || approved);
             let wanted = if approved {
                 increment_is_open
             } else {
@@ -69,13 +69,6 @@ pub(super) async fn scope<T: Store>(
             Some(if increment { Scope::Increment } else { Scope::Full })
         }
     })
-}
-
-/// Whether the walk waits only for a person's approval.
-fn awaits_approval(walk: &CursorPosition) -> bool {
-    walk.finished
-        .as_ref()
-        .is_some_and(|finished| finished.awaits_approval)
 }
 
 /// Reads profiles in the scope of the lease, up to a page that needs approval.

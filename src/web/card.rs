@@ -148,13 +148,41 @@ fn facts(resource: &ResourceStatus, now: Time) -> Markup {
                     dt { "Timeline gaps" } dd { (format::count(timelines.profiles_with_gaps)) " profiles" }
                 }
             }
-            @if resource.next_run_at.is_some_and(|at| at <= now) {
-                dt { "Next run" } dd { "due now" }
-            } @else {
-                (fact_of("Next run", resource.next_run_at, now))
-            }
+            (next_run(resource, now))
             @if let Some(holder) = resource.holder() {
                 dt { "Held by" } dd { bdi { (Text(holder)) } }
+            }
+        }
+    }
+}
+
+/// When it runs next, also in the zone of its job; or what holds it.
+fn next_run(resource: &ResourceStatus, now: Time) -> Markup {
+    let is_requested = resource.jobs.iter().any(|job| job.requested_at.is_some());
+    html! {
+        @if let Some(pause) = &resource.pause {
+            dt { "Paused" }
+            dd class=(class(Severity::Attention)) {
+                (moment(pause.since, now)) ", "
+                @match pause.ends_at {
+                    Some(end) => { "until " (moment(end, now)) }
+                    None => { "until somebody resumes it" }
+                }
+                ", by " bdi { (Text(&pause.by)) }
+            }
+        } @else if let Some(at) = resource.next_run_at {
+            dt { "Next run" }
+            @if is_requested {
+                dd { "asked for by hand" }
+            } @else if at <= now {
+                dd { "due now" }
+            } @else {
+                dd {
+                    (moment(at, now))
+                    @if let Some(job) = resource.next_job().filter(|job| job.time_zone != "UTC") {
+                        " " small { bdi { (Text(&job.next_run())) } }
+                    }
+                }
             }
         }
     }

@@ -130,6 +130,8 @@ pub(super) fn render(
         resources(&mut page, &status.resources);
         runs(&mut page, &status.resources);
         token(&mut page, status);
+        page.gauge("services", "Processes that keep the schedule of this database.")
+            .sample(&[], status.services.iter().filter(|it| it.is_alive).count());
         if let Some(found) = &status.drift {
             drift(&mut page, found);
         }
@@ -272,6 +274,13 @@ fn resources(page: &mut Page, resources: &[ResourceStatus]) {
         "next_run_timestamp_seconds",
         "When it runs next, in Unix time.",
         |it| it.next_run_at.map(seconds),
+    );
+    each(
+        page,
+        resources,
+        "paused",
+        "1 while a person holds its jobs, else 0.",
+        |it| Some(u8::from(it.pause.is_some())),
     );
 }
 

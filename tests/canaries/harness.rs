@@ -293,6 +293,10 @@ impl Harness {
             let ended = self.expect(&program, 0, &["psql", "-c", sql]).await;
             assert!(!ended.stdout.is_empty());
         }
+        self.expect(&program, 0, &["pause", "profiles", "--json"]).await;
+        self.expect(&program, 1, &["run-now", "profiles"]).await;
+        self.expect(&program, 0, &["resume", "profiles"]).await;
+        self.expect(&program, 0, &["run-now", "profiles", "--full"]).await;
         self.expect(&program, 1, &["healthcheck"]).await;
         self.notifying(&program).await;
         self.serving(&program).await;

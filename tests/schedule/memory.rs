@@ -1,12 +1,12 @@
 //! `sync.schedule` in memory, with a clock that the tests move and faults to order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use blueconic_sync::model::Time;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
-use blueconic_sync::model::job::Job;
+use blueconic_sync::model::job::{Job, JobClaim, StoredJob};
 use blueconic_sync::model::ports::JobStore;
 use tokio::time::Instant;
 
@@ -15,11 +15,17 @@ pub(crate) struct Row {
     pub(crate) job: Job,
     pub(crate) next: Time,
     pub(crate) claim: Option<(String, Time)>,
+    pub(crate) claimed_at: Option<Time>,
+    pub(crate) requested: Option<Time>,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) rows: BTreeMap<String, Row>,
+    /// Resources that are paused.
+    pub(crate) paused: BTreeSet<&'static str>,
+    /// Processes that keep the schedule.
+    pub(crate) services: BTreeSet<String>,
     pub(crate) away: bool,
     pub(crate) calls: u64,
     pub(crate) extended: u64,
@@ -35,6 +41,8 @@ impl Memory {
     pub(crate) fn at(now: Time) -> Arc<Self> {
         Arc::new(Self(Arc::new(Mutex::new(State {
             rows: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            services: BTreeSet::new(),
             away: false,
             calls: 0,
             extended: 0,
@@ -49,6 +57,13 @@ impl Memory {
 
     pub(crate) fn forward(&self, time: chrono::Duration) {
         self.state().epoch += time;
+    }
+
+    /// Asks for a run by hand.
+    pub(crate) fn request(&self, name: &str) {
+        let mut state = self.state();
+        let now = state.now();
+        state.rows.get_mut(name).unwrap().requested = Some(now);
     }
 
     pub(crate) fn next(&self, name: &str) -> Time {
@@ -84,22 +99,36 @@ impl JobStore for Memory {
         Ok(self.open()?.now())
     }
 
-    async fn stored(&self) -> Outcome<Vec<(Job, Time)>> {
-        Ok(self
-            .open()?
-            .rows
-            .values()
-            .map(|row| (row.job.clone(), row.next))
-            .collect())
+    async fn beat(&self, holder: &str, _: Duration) -> Outcome<()> {
+        self.open()?.services.insert(holder.to_owned());
+        Ok(())
+    }
+
+    async fn leave(&self, holder: &str) -> Outcome<()> {
+        self.open()?.services.remove(holder);
+        Ok(())
+    }
+
+    async fn stored(&self) -> Outcome<Vec<StoredJob>> {
+        let state = self.open()?;
+        let jobs = state.rows.values().map(|row| StoredJob {
+            job: row.job.clone(),
+            next_run_at: row.next,
+            is_requested: row.requested.is_some(),
+            is_paused: state.paused.contains(row.job.slot.resource),
+        });
+        Ok(jobs.collect())
     }
 
     async fn put(&self, job: &Job, next_run_at: Time) -> Outcome<()> {
         let mut state = self.open()?;
-        let claim = state.rows.get(&job.name).and_then(|row| row.claim.clone());
+        let former = state.rows.get(&job.name);
         let row = Row {
             job: job.clone(),
             next: next_run_at,
-            claim,
+            claim: former.and_then(|row| row.claim.clone()),
+            claimed_at: former.and_then(|row| row.claimed_at),
+            requested: former.and_then(|row| row.requested),
         };
         state.rows.insert(job.name.clone(), row);
         Ok(())
@@ -110,18 +139,23 @@ impl JobStore for Memory {
         Ok(())
     }
 
-    async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<bool> {
+    async fn claim(&self, name: &str, holder: &str, hold: Duration) -> Outcome<Option<JobClaim>> {
         let mut state = self.open()?;
         let now = state.now();
-        let Some(row) = state.rows.get_mut(name) else {
-            return Ok(false);
+        let State { rows, paused, .. } = &mut *state;
+        let Some(row) = rows.get_mut(name) else {
+            return Ok(None);
         };
         let free = row.claim.as_ref().is_none_or(|(_, until)| *until <= now);
-        if row.next > now || !free {
-            return Ok(false);
+        let due = row.next <= now || row.requested.is_some();
+        if !due || !free || paused.contains(row.job.slot.resource) {
+            return Ok(None);
         }
         row.claim = Some((holder.to_owned(), now + hold));
-        Ok(true)
+        row.claimed_at = Some(now);
+        Ok(Some(JobClaim {
+            is_requested: row.requested.is_some(),
+        }))
     }
 
     async fn extend(&self, name: &str, holder: &str, hold: Duration) -> Outcome<()> {
@@ -137,6 +171,7 @@ impl JobStore for Memory {
         let row = state.mine(name, holder)?;
         row.next = next_run_at;
         row.claim = None;
+        row.requested = row.requested.filter(|at| Some(*at) > row.claimed_at);
         Ok(())
     }
 }

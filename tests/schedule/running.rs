@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blueconic_sync::model::Time;
-use blueconic_sync::model::job::{Again, Job, ScheduledJob};
+use blueconic_sync::model::job::{Again, Jitter, Job, ScheduledJob};
 use blueconic_sync::model::liveness::Liveness;
 use blueconic_sync::model::ports::{JobStore, Runner};
 use blueconic_sync::model::position::{Scope, Slot};
@@ -25,11 +25,11 @@ use crate::support::registry::list_names;
 
 const HOLD: Duration = Duration::from_secs(30);
 
-fn at(text: &str) -> Time {
+pub(crate) fn at(text: &str) -> Time {
     DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
 }
 
-fn task(name: &str, resource: &'static str, scope: Scope, cron: &str) -> ScheduledJob {
+pub(crate) fn task(name: &str, resource: &'static str, scope: Scope, cron: &str) -> ScheduledJob {
     ScheduledJob {
         job: Job {
             name: name.to_owned(),
@@ -39,16 +39,17 @@ fn task(name: &str, resource: &'static str, scope: Scope, cron: &str) -> Schedul
         },
         overlap: None,
         at_once: true,
+        jitter: Jitter::default(),
     }
 }
 
-fn segments() -> ScheduledJob {
+pub(crate) fn segments() -> ScheduledJob {
     task("segments", "segments", Scope::Full, "*/15 * * * *")
 }
 
 /// Counts runs, and how many of one slot were at work together at most.
 #[derive(Debug, Default)]
-struct Counting {
+pub(crate) struct Counting {
     runs: Mutex<Vec<String>>,
     busy: Mutex<BTreeMap<String, u64>>,
     most: AtomicU64,
@@ -57,14 +58,14 @@ struct Counting {
 }
 
 impl Counting {
-    fn taking(takes: Duration) -> Arc<Self> {
+    pub(crate) fn taking(takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             takes,
             ..Self::default()
         })
     }
 
-    fn count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         self.runs
             .lock()
             .unwrap()
@@ -98,7 +99,7 @@ impl Runner for Counting {
     }
 }
 
-struct Replica {
+pub(crate) struct Replica {
     hand: ManualTicks,
     cancel: CancellationToken,
     liveness: Liveness,
@@ -106,12 +107,18 @@ struct Replica {
 }
 
 impl Replica {
-    fn start<R: Runner>(name: &str, store: &Arc<Memory>, tasks: Vec<ScheduledJob>, runner: &Arc<R>) -> Self {
+    pub(crate) fn start<R: Runner>(
+        name: &str,
+        store: &Arc<Memory>,
+        tasks: Vec<ScheduledJob>,
+        runner: &Arc<R>,
+    ) -> Self {
         let (hand, heartbeat) = Heartbeat::manual();
         let (cancel, liveness) = (CancellationToken::new(), Liveness::new());
         let options = SchedulerOptions {
             holder: name.to_owned(),
             hold: HOLD,
+            heartbeat: Duration::from_secs(5),
             liveness: liveness.clone(),
         };
         let handle = tokio::spawn(run(
@@ -131,7 +138,7 @@ impl Replica {
     }
 
     /// Beats every five seconds for a while.
-    async fn beat(&self, time: Duration) {
+    pub(crate) async fn beat(&self, time: Duration) {
         for _ in 0..time.as_secs() / 5 {
             sleep(Duration::from_secs(5)).await;
             self.hand.tick();
@@ -139,14 +146,14 @@ impl Replica {
         settle().await;
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.cancel.cancel();
         self.handle.await.unwrap().unwrap();
     }
 }
 
 /// Lets everything that can go on at this moment go on (the clock is paused, so this takes no time).
-async fn settle() {
+pub(crate) async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
 
@@ -204,7 +211,7 @@ async fn a_claim_of_a_killed_process_lapses_and_the_job_runs() {
     let store = Memory::at(at("2025-06-10T12:03:00Z"));
     let task = segments();
     store.put(&task.job, at("2025-06-10T12:00:00Z")).await.unwrap();
-    assert!(store.claim("segments", "killed", HOLD).await.unwrap());
+    assert!(store.claim("segments", "killed", HOLD).await.unwrap().is_some());
     let runner = Counting::taking(Duration::from_secs(2));
     let replica = Replica::start("a", &store, vec![task], &runner);
     replica.beat(Duration::from_secs(25)).await;

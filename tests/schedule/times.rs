@@ -2,7 +2,7 @@
 
 use blueconic_sync::config::cron::parse;
 use blueconic_sync::model::Time;
-use blueconic_sync::model::job::{Again, Job, ScheduledJob};
+use blueconic_sync::model::job::{Again, Jitter, Job, ScheduledJob, StoredJob};
 use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::schedule::plan::{Timetable, after_run, at_start, next_run};
 use chrono::{DateTime, Duration, TimeZone, Timelike, Utc};
@@ -187,6 +187,16 @@ fn task(cron: &str, zone: &str) -> ScheduledJob {
         },
         overlap: None,
         at_once: true,
+        jitter: Jitter::default(),
+    }
+}
+
+fn stored(job: &Job, next_run_at: Time) -> StoredJob {
+    StoredJob {
+        job: job.clone(),
+        next_run_at,
+        is_requested: false,
+        is_paused: false,
     }
 }
 
@@ -195,7 +205,7 @@ fn a_missed_run_stays_due_and_is_made_up_once() {
     let (now, missed) = (at("2025-06-10T12:00:00Z"), at("2025-06-03T02:30:00Z"));
     let daily = task("30 2 * * *", "UTC");
     let timetable = Timetable::of(&daily.job).unwrap();
-    let stored = (daily.job.clone(), missed);
+    let stored = stored(&daily.job, missed);
     assert_eq!(
         at_start(&daily, &timetable, Some(&stored), now).unwrap(),
         None,
@@ -215,14 +225,14 @@ fn a_changed_expression_or_zone_is_planned_anew_and_a_missed_run_survives_it() {
     let daily = task("30 2 * * *", "UTC");
     for changed in [task("0 5 * * *", "UTC"), task("30 2 * * *", "Europe/Berlin")] {
         let timetable = Timetable::of(&changed.job).unwrap();
-        let waiting = (daily.job.clone(), at("2025-06-11T02:30:00Z"));
+        let waiting = stored(&daily.job, at("2025-06-11T02:30:00Z"));
         let next = at_start(&changed, &timetable, Some(&waiting), now).unwrap();
         assert_eq!(next, Some(timetable.next_after(now).unwrap()));
         assert_ne!(next, Some(at("2025-06-11T02:30:00Z")));
-        let missed = (daily.job.clone(), at("2025-06-10T02:30:00Z"));
+        let missed = stored(&daily.job, at("2025-06-10T02:30:00Z"));
         assert_eq!(
             at_start(&changed, &timetable, Some(&missed), now).unwrap(),
-            Some(missed.1)
+            Some(missed.next_run_at)
         );
     }
 }
@@ -263,6 +273,45 @@ fn a_run_that_asks_to_come_back_sooner_is_heard() {
         "never later than its time"
     );
     assert_eq!(after(u64::MAX), at("2025-06-11T02:30:00Z"));
+}
+
+#[test]
+fn a_jitter_moves_each_run_by_the_same_time_and_never_beyond_the_next_one() {
+    let spread = |cron: &str, most, share| {
+        let jitter = Jitter {
+            most: std::time::Duration::from_secs(most),
+            share,
+        };
+        Timetable::of(&task(cron, "UTC").job).unwrap().spread(jitter)
+    };
+    let half = spread("*/15 * * * *", 240, 1 << 31);
+    let mut now = at("2025-06-10T12:00:00Z");
+    let starts: Vec<String> = (0..3)
+        .map(|_| {
+            now = half.next_after(now).unwrap();
+            now.format("%H:%M:%S").to_string()
+        })
+        .collect();
+    assert_eq!(
+        starts,
+        ["12:02:00", "12:17:00", "12:32:00"],
+        "the one of 12:00 is still to come"
+    );
+    // An hour would lead beyond the next time, so the time between two runs counts instead.
+    let whole = spread("*/15 * * * *", 3600, u32::MAX);
+    assert_eq!(
+        whole.next_after(at("2025-06-10T12:00:00Z")).unwrap(),
+        at("2025-06-10T12:14:59Z")
+    );
+    assert_eq!(
+        whole.next_after(at("2025-06-10T12:14:59Z")).unwrap(),
+        at("2025-06-10T12:29:59Z")
+    );
+    // A run that a person asked for within the delay does not take the place of the one that is due.
+    assert_eq!(
+        after_run(&half, Again::OnTime, at("2025-06-10T12:01:00Z")).unwrap(),
+        at("2025-06-10T12:02:00Z")
+    );
 }
 
 const ZONES: [Tz; 8] = [
@@ -330,6 +379,42 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Each match starts exactly once, in order, before the next match, whenever the schedule is asked.
+    #[test]
+    fn with_a_jitter_each_match_starts_once(
+        expression in expression(),
+        zone in prop::sample::select(ZONES.as_slice()),
+        second in 1_577_836_800i64..2_208_988_800,
+        most in 0u64..=3600,
+        share in any::<u32>(),
+        part in 0.0f64..1.0,
+    ) {
+        let plain = Timetable::new(parse(&expression).unwrap(), zone);
+        let spread = plain.clone().spread(Jitter { most: std::time::Duration::from_secs(most), share });
+        let follow = |timetable: &Timetable, mut now: Time| -> Vec<Time> {
+            (0..13).map(|_| { now = timetable.next_after(now).unwrap(); now }).collect()
+        };
+        let matches = follow(&plain, Utc.timestamp_opt(second, 0).unwrap());
+        // The first match may start with the first search, or before.
+        let starts: Vec<Time> = follow(&spread, matches[0]).into_iter().filter(|start| *start >= matches[1]).collect();
+        for (due, start) in matches[1..].windows(2).zip(&starts) {
+            prop_assert!(*start >= due[0] && *start < due[1], "{start} for {} before {}", due[0], due[1]);
+            prop_assert!(*start - due[0] <= Duration::seconds(i64::try_from(most).unwrap()));
+        }
+        for pair in starts.windows(2) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any moment between will do")]
+            let between = pair[0] + Duration::milliseconds(((pair[1] - pair[0]).num_milliseconds() as f64 * part) as i64);
+            if between < pair[1] {
+                prop_assert_eq!(spread.next_after(between).unwrap(), pair[1], "asked at {}", between);
+            }
+        }
+        prop_assert!(starts.len() >= 11);
+    }
 }
 
 proptest! {

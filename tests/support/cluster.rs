@@ -92,12 +92,17 @@ impl Cluster {
 
     /// One more.
     pub(crate) fn start() -> Self {
+        Self::of(&binaries())
+    }
+
+    /// One of these programs, which may be those of another version.
+    pub(crate) fn of(binaries: &Path) -> Self {
         let folder = folder();
         let mut command = Command::new("sh");
         if let Some(nobody) = nobody() {
             command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
         }
-        Self::watched(command, folder, "", "4GB", None)
+        Self::watched(command, binaries, folder, "", "4GB", None)
     }
 
     /// A read-only standby of this one.
@@ -109,6 +114,7 @@ impl Cluster {
         }
         Self::watched(
             command,
+            &binaries(),
             folder,
             "",
             "4GB",
@@ -159,20 +165,22 @@ impl Cluster {
             Log::OnTheDisk => "",
             Log::Elsewhere => &elsewhere,
         };
-        Some(Self::watched(command, folder, option, "64MB", None))
+        Some(Self::watched(command, &binaries(), folder, option, "64MB", None))
     }
 
     fn watched(
         mut command: Command,
+        programs: &Path,
         folder: PathBuf,
         initdb_option: &str,
         max_wal_size: &str,
         primary: Option<&Path>,
     ) -> Self {
+        // Packages of servers alone have no `pg_isready`; any version's will do.
         let binaries = binaries();
         command
             .args(["-c", WATCHER, "sh"])
-            .arg(&binaries)
+            .arg(programs)
             .arg(&folder)
             .args([initdb_option, max_wal_size])
             .args(primary)

@@ -16,6 +16,7 @@ mod lists;
 mod manifests;
 mod monitoring;
 mod oidc;
+mod postgres_versions;
 mod prism;
 mod probe;
 mod process;

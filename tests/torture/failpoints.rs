@@ -47,7 +47,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 41] = [
+const PLACES: [(&str, Scene, u32); 42] = [
     ("migrate", First, 0),
     ("resources", First, 0),
     ("changes/switch", First, 0),
@@ -84,6 +84,7 @@ const PLACES: [(&str, Scene, u32); 41] = [
     ("erase", Erase, 0),
     ("erase/analyze", Erase, 0),
     ("lift", Lift, 0),
+    ("services/beat", Serve, 3),
     ("schedule/put", Serve, 3),
     ("schedule/keep", Serve, 0),
     ("schedule/claim", Serve, 3),
@@ -103,8 +104,8 @@ const SIDES: [(&str, Scene, u32); 4] = [
 /// `tests/typed_columns/killed.rs` dies, at those of histories and sizes by day
 /// `tests/history/killed.rs`, at those of messages `tests/notify/killed.rs`, and at those of personal data `tests/personal_data/killed.rs` and `roles.rs`. Of 100,000 rejects
 /// `tests/listings_in_the_wild/lists.rs` knows, a failover is in `failover.rs`, and a probe in `tests/probe`. The disk under a file of
-/// hashes fails in `tests/store/known_in_memory.rs`.
-const ELSEWHERE: [&str; 29] = [
+/// hashes fails in `tests/store/known_in_memory.rs`. What a person does to the schedule dies in `tests/by_hand.rs`.
+const ELSEWHERE: [&str; 33] = [
     "columns/change",
     "columns/fill",
     "columns/postpone",
@@ -123,6 +124,8 @@ const ELSEWHERE: [&str; 29] = [
     "notify/judge",
     "notify/sent",
     "notify/unsent",
+    "pauses/remove",
+    "pauses/write",
     "personal/analyzed",
     "personal/change",
     "personal/scrub",
@@ -130,6 +133,8 @@ const ELSEWHERE: [&str; 29] = [
     "readers/grant",
     "readers/make",
     "rejects/room",
+    "schedule/request",
+    "services/leave",
     "token/extend",
     "token/grant",
     "token/remove",

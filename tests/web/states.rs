@@ -79,6 +79,8 @@ fn resource(name: &str, scope: Scope, last_run: Run) -> ResourceStatus {
         timelines: None,
         lease: None,
         next_run_at: Some(at(420)),
+        jobs: Vec::new(),
+        pause: None,
     }
 }
 
@@ -129,6 +131,8 @@ pub(crate) fn fresh() -> Status {
         timelines: None,
         lease: None,
         next_run_at: Some(at(2)),
+        jobs: Vec::new(),
+        pause: None,
     };
     Status {
         resources: vec![

@@ -7,24 +7,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Time;
 use crate::model::fault::Outcome;
-use crate::model::job::{Again, Job, ScheduledJob};
+use crate::model::job::{Again, Job, JobClaim, ScheduledJob, StoredJob};
 use crate::model::status::Status;
 
 /// The rows of `sync.schedule`.
 pub trait JobStore: Send + Sync + 'static {
     /// The database's clock.
     fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
-    /// The stored jobs with what decides whether `next_run_at` still holds.
-    fn stored(&self) -> impl Future<Output = Outcome<Vec<(Job, Time)>>> + Send;
+    /// Records that `holder` looks for due jobs, and does so every `heartbeat`.
+    fn beat(&self, holder: &str, heartbeat: Duration) -> impl Future<Output = Outcome<()>> + Send;
+    /// Records that `holder` no longer does.
+    fn leave(&self, holder: &str) -> impl Future<Output = Outcome<()>> + Send;
+    /// The stored jobs with what decides whether `next_run_at` still holds, and whether they may start.
+    fn stored(&self) -> impl Future<Output = Outcome<Vec<StoredJob>>> + Send;
     /// Writes a job with its next run (new, or its cron or zone changed).
     fn put(&self, job: &Job, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
     /// Removes jobs that are not among these names.
     fn keep_only(&self, names: &[String]) -> impl Future<Output = Outcome<()>> + Send;
-    /// Claims the job if it is due and unclaimed; true if the claim was obtained for `hold`.
-    fn claim(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<bool>> + Send;
+    /// Claims the job for `hold` if it is due or requested, not paused and unclaimed; none if the claim was not obtained.
+    fn claim(
+        &self,
+        name: &str,
+        holder: &str,
+        hold: Duration,
+    ) -> impl Future<Output = Outcome<Option<JobClaim>>> + Send;
     /// Extends a claim.
     fn extend(&self, name: &str, holder: &str, hold: Duration) -> impl Future<Output = Outcome<()>> + Send;
-    /// Releases the claim and stores the time of the next run.
+    /// Releases the claim and stores the time of the next run. A request from before the claim is done with; a later one stays.
     fn done(&self, name: &str, holder: &str, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
 }
 
