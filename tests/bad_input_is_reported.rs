@@ -45,7 +45,9 @@ async fn no_database_is_reported_with_its_address_and_without_its_password() {
         &["status"],
         &["migrate"],
         &["reset", "profiles", "--yes"],
-        &["serve", "--bind", "127.0.0.1:0"],
+        &["pause", "profiles"],
+        &["resume", "profiles"],
+        &["run-now", "profiles"],
     ] {
         let ended = program.expect(1, command).await;
         ended.tells(&["127.0.0.1:9", "start PostgreSQL", "DATABASE_URL"]);

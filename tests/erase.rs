@@ -13,7 +13,7 @@ use crate::support::database::Database;
 use crate::support::program::{Ended, LONG};
 use crate::support::traces::{assert_gone, encodings, traces};
 use crate::support::truth::{assert_equal, assert_profiles_equal};
-use crate::support::{Scene, eventually, scene, small};
+use crate::support::{Scene, eventually, scene, scene_in, small};
 
 fn assert_silent(ended: &Ended, ids: &[String]) {
     for id in ids {
@@ -395,7 +395,7 @@ async fn a_load_that_is_under_way_does_not_bring_them_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_id_is_refused_and_nothing_is_asked_where_nobody_answers() {
-    let scene = scene(small(10)).await;
+    let scene = scene_in(Database::bare().await, small(10)).await;
     let program = &scene.program;
     let long = "x".repeat(5_000);
     let ended = program.expect(2, &["erase", "--yes", &long]).await;

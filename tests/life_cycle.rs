@@ -92,11 +92,14 @@ async fn it_starts_before_its_database_and_outlives_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_it_waits_for_its_database_it_ends_when_asked() {
-    let program = Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x");
+    let program = Program::new("http://127.0.0.1:9", "postgres://u:hunter2@127.0.0.1:9/x");
     let mut running = program.start(&["serve", "--bind", "127.0.0.1:0"]);
     logged(&mut running, "waiting for the database").await;
     running.signal(Signal::SIGTERM);
-    running.ended(Duration::from_secs(5)).await.expect(0);
+    let ended = running.ended(Duration::from_secs(5)).await;
+    ended.expect(0);
+    ended.tells(&["127.0.0.1:9", "start PostgreSQL"]);
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
 }
 
 /// A service with a file of settings and a file for its secret.
