@@ -289,16 +289,23 @@ impl App {
     pub async fn start_counting(settings: &Settings, traffic: Arc<Traffic>) -> Outcome<Self> {
         let url = tenant_url(settings)?;
         let database = Database::open(settings).await?;
-        let app = Self::over(settings, url, database).await?;
-        let client = app.client_of(settings, app.store.clone(), traffic)?;
-        Ok(Self { client, ..app })
+        Self::over_counting(settings, url, database, traffic).await
     }
 
     /// Like [`App::start`], over an open database.
-    pub async fn over(settings: &Settings, url: Url, mut database: Database) -> Outcome<Self> {
+    pub async fn over(settings: &Settings, url: Url, database: Database) -> Outcome<Self> {
+        Self::over_counting(settings, url, database, Arc::default()).await
+    }
+
+    async fn over_counting(
+        settings: &Settings,
+        url: Url,
+        mut database: Database,
+        traffic: Arc<Traffic>,
+    ) -> Outcome<Self> {
         database.keep_alive();
         let store = database.store_of(settings, &url).await?;
-        Self::assemble(settings, url, database, store)
+        Self::assemble(settings, url, database, store, traffic)
     }
 
     /// Opens the database without changing its schema, and verifies that it is not another tenant's.
@@ -308,16 +315,17 @@ impl App {
         let store = database.store(settings).await?;
         store.verify_schema().await?;
         store.verify_tenant(&url).await?;
-        Self::assemble(settings, url, database, store)
+        Self::assemble(settings, url, database, store, Arc::default())
     }
 
     /// Replaces the connections and the client by those of other settings, over the same database and for the same tenant. After an
     /// error everything is as it was.
     pub async fn renew(&mut self, settings: &Settings) -> Outcome<()> {
         let store = self.database.store_of(settings, &self.url).await?;
-        let client = self.client_of(settings, store.clone(), self.client.traffic())?;
+        let (clock, traffic) = (Arc::clone(&self.clock), self.client.traffic());
+        let client = Client::counting(settings, store.clone(), clock, traffic)?;
         let former = std::mem::replace(&mut self.store, store);
-        let former_client = std::mem::replace(&mut self.client, client);
+        let former_client = std::mem::replace(&mut self.client, Arc::new(client));
         self.entries = registry::entries(settings, &self.clock);
         if !former_client.close_token(TOKEN_ON_ITS_WAY).await {
             tracing::warn!("a token request was under way; its result is lost");
@@ -326,19 +334,15 @@ impl App {
         Ok(())
     }
 
-    fn client_of(
-        &self,
+    fn assemble(
         settings: &Settings,
+        url: Url,
+        database: Database,
         store: PostgresStore,
         traffic: Arc<Traffic>,
-    ) -> Outcome<Arc<Client<PostgresStore>>> {
-        let client = Client::counting(settings, store, Arc::clone(&self.clock), traffic)?;
-        Ok(Arc::new(client))
-    }
-
-    fn assemble(settings: &Settings, url: Url, database: Database, store: PostgresStore) -> Outcome<Self> {
+    ) -> Outcome<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
+        let client = Client::counting(settings, store.clone(), Arc::clone(&clock), traffic)?;
         let entries = registry::entries(settings, &clock);
         Ok(Self {
             url,

@@ -68,15 +68,8 @@ pub(super) fn refuse_unread(
 
 /// `since 2026-11-01 10:00:00 UTC, by owner on host, until 2026-11-02 10:00:00 UTC`.
 pub(super) fn paused(pause: &Pause) -> String {
-    let end = match pause.ends_at {
-        Some(end) => format!("until {} UTC", format::moment(end)),
-        None => "until `resume`".to_owned(),
-    };
-    format!(
-        "since {} UTC, by {}, {end}",
-        format::moment(pause.since),
-        pause.by
-    )
+    let since = format::moment(pause.since);
+    format!("since {since} UTC, by {}, {}", pause.by, pause.end())
 }
 
 /// When a due job will start, and which process will start it.

@@ -46,6 +46,16 @@ pub struct Pause {
     pub by: String,
 }
 
+impl Pause {
+    /// `until 2026-11-02 10:00:00 UTC`, or until what.
+    pub fn end(&self) -> String {
+        match self.ends_at {
+            Some(end) => format!("until {} UTC", format::moment(end)),
+            None => "until `resume`".to_owned(),
+        }
+    }
+}
+
 /// A process that keeps the schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {

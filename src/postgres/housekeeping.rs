@@ -6,15 +6,13 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::postgres::bigint::to_count;
-use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::{boundary, upkeep};
 
 pub(crate) const FORGETTING: &str = "removing old runs";
 pub(crate) const DROPPING: &str = "removing old audit events";
 /// The most runs of one transaction.
 const RUNS_AT_ONCE: i64 = 5_000;
-/// How long one step waits for a lock.
-const PATIENCE: &str = "20s";
 
 /// Removes some of the runs that are older than `keep`, and adds them to the totals of their days. The last run of each resource, mode and
 /// status stays, since `status` and `blueconic.freshness` read it. Returns how many left; none: there is no other.
@@ -93,13 +91,7 @@ pub(crate) async fn old_months(
 
 /// Detaches a partition, for which nobody waits, and drops its table.
 pub(crate) async fn drop_month(connection: &mut PgConnection, month: &OldMonth) -> Result<(), Error> {
-    sqlx::query!(
-        r#"select set_config('lock_timeout', $1, false) as "limit!", set_config('statement_timeout', '0', false) as "none!""#,
-        PATIENCE
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .doing(DROPPING)?;
+    upkeep::take_time(connection, DROPPING).await?;
     let name = &month.name;
     if month.is_attached {
         let how = if month.is_pending {

@@ -3,7 +3,7 @@
 use crate::model::timetable::{Held, JobStatus, Pause, Timetable};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::services;
-use crate::postgres::store::PostgresStore;
+use crate::postgres::store::{PostgresStore, clock};
 
 const DOING: &str = "reading the schedule of a resource";
 
@@ -43,12 +43,8 @@ async fn of(store: &PostgresStore, resource: &str) -> Result<Timetable, Error> {
     .fetch_optional(pool)
     .await
     .doing(DOING)?;
-    let now = sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(pool)
-        .await
-        .doing(DOING)?;
     Ok(Timetable {
-        now,
+        now: clock(pool).await?,
         jobs,
         pause,
         held,

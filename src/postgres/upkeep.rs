@@ -39,7 +39,7 @@ pub(crate) const OF_PROFILES: [DeferredIndex; 2] = [
     },
 ];
 
-/// How long building the index waits for each older transaction.
+/// How long such work waits for each older transaction.
 const PATIENCE: &str = "20s";
 /// The most rows of a first load for which the index is built in one pass. Five million take 7 seconds, and whoever writes waits up to
 /// a minute for a lock.
@@ -139,19 +139,25 @@ async fn make(connection: &mut PgConnection, index: &DeferredIndex, build: Build
     if state.is_being_made {
         return Ok(Made::ByAnother);
     }
-    sqlx::query!(
-        r#"select set_config('lock_timeout', $1, false) as "limit!", set_config('statement_timeout', '0', false) as "none!""#,
-        PATIENCE
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .doing(INDEXING)?;
+    take_time(connection, INDEXING).await?;
     let drop = format!("drop index concurrently if exists blueconic.{}", index.name);
     let drop = sqlx::query(AssertSqlSafe(drop));
     boundary::cross("index/drop", INDEXING, drop.execute(&mut *connection)).await?;
     let make = sqlx::query(AssertSqlSafe(build.statement(index)));
     boundary::cross("index/make", INDEXING, make.execute(connection)).await?;
     Ok(Made::Now)
+}
+
+/// Lets the statements of a session take their time, but wait for each older transaction only so long.
+pub(crate) async fn take_time(connection: &mut PgConnection, doing: &'static str) -> Result<(), Error> {
+    sqlx::query!(
+        r#"select set_config('lock_timeout', $1, false) as "limit!", set_config('statement_timeout', '0', false) as "none!""#,
+        PATIENCE
+    )
+    .fetch_one(connection)
+    .await
+    .doing(doing)?;
+    Ok(())
 }
 
 /// Returns whether a table has changed enough since its statistics were made, by autovacuum's rule (50 rows and a tenth).

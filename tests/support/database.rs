@@ -35,7 +35,7 @@ pub(crate) struct Database {
 }
 
 /// The migrated database on the shared server of which tests get copies: a copy takes a fraction of the time of all migrations.
-async fn migrated() -> &'static str {
+pub(crate) async fn migrated() -> &'static str {
     MIGRATED
         .get_or_init(|| async {
             let database = Database::bare().await;

@@ -11,7 +11,6 @@ use blueconic_sync::model::seen::{IdHasher, SeenIds};
 use blueconic_sync::model::table::{Column, ColumnKind, Merge, Table};
 use blueconic_sync::model::walk::Walk;
 use blueconic_sync::postgres::loader::PostgresLoader;
-use blueconic_sync::postgres::migrate;
 use blueconic_sync::postgres::pool::Limits;
 use blueconic_sync::postgres::store::PostgresStore;
 use blueconic_sync::resources::registry::RESOURCES;
@@ -22,7 +21,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::support::cluster::Cluster;
-use crate::support::database::create;
+use crate::support::database::{create, migrated};
 
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
@@ -33,8 +32,7 @@ pub(crate) async fn database() -> PgConnectOptions {
 }
 
 async fn migrated_template() -> String {
-    let options = empty_database(None).await;
-    migrate::apply(&options).await.unwrap();
+    let options = empty_database(Some(migrated().await)).await;
     let store = another_store(&options, Duration::from_secs(30)).await;
     store.record_resources(RESOURCES).await.unwrap();
     store.disconnect().await;

@@ -48,14 +48,11 @@ fn row(resource: &ResourceStatus, job: &JobStatus) -> Vec<String> {
 
 fn held(resource: &ResourceStatus) -> Option<String> {
     let pause = resource.pause.as_ref()?;
-    let end = match pause.ends_at {
-        Some(end) => format!("until {} UTC", format::moment(end)),
-        None => "until `resume`".to_owned(),
-    };
+    let since = format::moment(pause.since);
     Some(format!(
-        "paused since {} UTC by {}, {end}",
-        format::moment(pause.since),
-        pause.by
+        "paused since {since} UTC by {}, {}",
+        pause.by,
+        pause.end()
     ))
 }
 
