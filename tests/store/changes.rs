@@ -427,6 +427,17 @@ async fn old_changes_go_and_whoever_comes_too_late_copies_once() {
         load(&mut loader, batch(&[("a", second)])).await;
     }
     prompt.catches_up().await;
+    // The copy may be the table before the feed shows the newest change, where the follower has to stand.
+    eventually(
+        "the feed shows its newest change",
+        Duration::from_mins(1),
+        async || {
+            let shown = "select max(changed_by) < pg_snapshot_xmin(pg_current_snapshot()) from sync.changes";
+            db.one::<bool>(shown).await.then_some(())
+        },
+    )
+    .await;
+    assert_eq!(prompt.step().await, "followed");
     // With a time of a week nothing goes, with none all but the newest transaction.
     db.store.close(&lease, &ledger()).await.unwrap();
     assert_eq!(db.one::<i64>("select count(*) from sync.changes").await, 4);
