@@ -68,4 +68,5 @@ mod settings_are_guarded;
 mod status_contract;
 mod sweeps;
 mod the_tables_equal_the_tenant;
+mod traces;
 mod verification;

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use serde_json::value::RawValue;
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::blueconic::address::{self, Address};
@@ -20,7 +21,7 @@ use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::auth::token::Token;
 use crate::blueconic::denials::Denials;
 use crate::blueconic::elements::Elements;
-use crate::blueconic::error::ClientError;
+use crate::blueconic::error::{ClientError, Presence};
 use crate::blueconic::http::Http;
 use crate::blueconic::incoming::Incoming;
 use crate::blueconic::monotonic_clock::MonotonicClock;
@@ -38,6 +39,7 @@ use crate::model::metrics::Traffic;
 use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
 use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
+use crate::model::spans;
 use crate::model::tokens::TokenName;
 
 mod examine;
@@ -89,7 +91,7 @@ impl<T: TokenStore> Client<T> {
             http,
             address,
             tokens: Tokens::new(store, name, seal, grant, retry(), monotonic.clone()),
-            throttle: Throttle::new(&settings.limits, monotonic.clone()),
+            throttle: Throttle::new(&settings.limits, settings.retry.initial_delay, monotonic.clone()),
             retry: retry(),
             monotonic,
             tenant_clock,
@@ -132,6 +134,9 @@ impl<T: TokenStore> Client<T> {
         budget: &Mutex<Budget>,
     ) -> Result<(Incoming, Permit), ClientError> {
         loop {
+            if self.throttle.is_outage() {
+                self.retry.begin_waiting(budget);
+            }
             let fault = match self.exchange(request, meter).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
@@ -169,11 +174,31 @@ impl<T: TokenStore> Client<T> {
     async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Incoming, Permit), ClientError> {
         let url = self.address.of(request)?;
         let permit = self.throttled(self.throttle.enter()).await;
-        let (response, token) = self.authorized(request, &url, meter).await?;
+        let answer = self.attempt(request, &url, meter, &permit).await;
+        match answer
+            .as_ref()
+            .map_or_else(ClientError::presence, |_| Presence::Answers)
+        {
+            Presence::Answers => self.throttle.answered(),
+            Presence::IsAway => self.throttle.unanswered(),
+            Presence::Unknown => {}
+        }
+        Ok((answer?, permit))
+    }
+
+    /// The attempt under its permit.
+    async fn attempt(
+        &self,
+        request: &Request,
+        url: &url::Url,
+        meter: &Meter,
+        permit: &Permit,
+    ) -> Result<Incoming, ClientError> {
+        let (response, token) = self.authorized(request, url, meter).await?;
         if StatusClass::of(response.status().as_u16()) == StatusClass::Content {
             self.denials.forget(request.scope);
             let body = self.http.incoming(response);
-            return Ok((look(body, request, &token, self.http.is_proven()).await?, permit));
+            return look(body, request, &token, self.http.is_proven()).await;
         }
         let fault = answer::refusal(
             response,
@@ -184,7 +209,7 @@ impl<T: TokenStore> Client<T> {
         )
         .await;
         if fault.is_overload() {
-            self.throttle.overloaded(&permit, fault.retry_after());
+            self.throttle.overloaded(permit, fault.retry_after());
         }
         Err(fault)
     }
@@ -336,18 +361,22 @@ impl<T: TokenStore> Source for Client<T> {
     /// another one may wait for ever.
     async fn open(&self, request: &Request, attempt: u32, meter: &Meter) -> Outcome<StreamedPage> {
         let key = RetryBudgets::key(request);
-        let (body, permit) = self
-            .begin(request, &key, attempt, meter)
-            .await
-            .map_err(|fault| self.unopened(request, &key, fault))?;
+        let call = address::call(request);
+        let span = spans::page(&call);
+        let opened = self.begin(request, &key, attempt, meter);
+        let (body, permit) = opened.instrument(span.clone()).await.map_err(|fault| {
+            spans::page_failed(&span);
+            self.unopened(request, &key, fault)
+        })?;
         self.retry_budgets().body_started(&key, self.monotonic.now());
         let server_time = self.tenant_clock.answered(body.response().headers());
         let elements = Elements::new(request.arrays, self.largest, server_time);
         let trace = Trace {
-            call: address::call(request),
+            call,
             key,
             retry_budgets: Arc::clone(&self.retry_budgets),
             http: self.http.clone(),
+            span,
         };
         Ok(StreamedPage::new(body, elements, trace, meter.clone(), permit))
     }

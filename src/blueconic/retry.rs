@@ -80,6 +80,13 @@ impl Retry {
         self.quota().earn();
     }
 
+    /// Counts the time from now on against the budget, though the request has met no fault: it waits for the end of an outage.
+    pub(super) fn begin_waiting(&self, budget: &Mutex<Budget>) {
+        let now = self.monotonic.now();
+        let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.first_fault.get_or_insert(now);
+    }
+
     /// Decides about a fault: returns the wait before the next attempt, or the final error.
     pub(super) fn wait_after(
         &self,

@@ -541,6 +541,8 @@ pub struct Log {
     pub format: LogFormat,
     /// Which messages are logged; empty: the program's choice. `RUST_LOG` wins over it.
     pub filter: String,
+    /// Where traces are sent (OTLP over HTTP); none: nowhere.
+    pub traces_url: Option<Url>,
 }
 
 /// The format of log lines.

@@ -40,6 +40,7 @@ pub mod seen;
 pub mod segment;
 pub mod severity;
 pub mod sorted_hashes;
+pub mod spans;
 pub mod status;
 pub mod table;
 pub mod timetable;

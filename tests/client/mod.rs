@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod outage;
 mod passing;
 mod proxies;
 mod tokens;

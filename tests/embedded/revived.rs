@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::support::database::Database;
+use crate::support::discarded::Discarded;
 use crate::support::program::{LONG, Program};
 use crate::support::truth::{assert_ledgers_add_up, assert_profiles_equal};
 use crate::support::{self, small};
@@ -130,5 +131,6 @@ fn look_at(cluster: &Cluster) -> Database {
         name: options.get_database().unwrap().to_owned(),
         url: cluster.url(),
         pool: PgPool::connect_lazy_with(options),
+        discarded: Discarded::never(),
     }
 }

@@ -9,6 +9,7 @@ use blueconic_sync::postgres::erasures::erase;
 use blueconic_sync::postgres::{migrate, pool};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::support::discarded::Discarded;
 use crate::support::eventually;
 use crate::support::fixture::{
     Fixture, PROFILES, PROFILES_FULL, SEGMENTS, add_profile, another_store, empty_database, fixture, run,
@@ -29,7 +30,12 @@ async fn fixture_of(what: &str, defaults: &[&str]) -> Fixture {
     let options = options.username(&role);
     migrate::apply(&options).await.unwrap();
     let store = another_store(&options, Duration::from_secs(30)).await;
-    Fixture { options, store, look }
+    Fixture {
+        discarded: Discarded::with_its_test(options.get_database().unwrap()),
+        options,
+        store,
+        look,
+    }
 }
 
 async fn waiting(db: &Fixture) -> i64 {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 
+use super::discarded::Discarded;
+
 /// The cluster ends with the process, even if that is killed: the shell that supervises it reads a pipe that then closes.
 /// A line in that pipe requests a restart (immediate, like a crash, or fast), or a crash without a restart, or fills the disk,
 /// or frees it, and then starts a server that the full disk stopped. The shell ignores Ctrl-C, which ends the tests
@@ -88,6 +90,15 @@ impl Cluster {
             },
             Err(_) => Self::start(),
         })
+    }
+
+    /// What drops a database of this server with its test; one of its own goes with the server.
+    pub(crate) fn discards(&self, database: &str) -> Discarded {
+        if SHARED.get().is_some_and(|shared| std::ptr::eq(shared, self)) {
+            Discarded::with_its_test(database)
+        } else {
+            Discarded::never()
+        }
     }
 
     /// One more.

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
 use super::cluster::Cluster;
+use super::discarded::Discarded;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 static MIGRATED: OnceCell<String> = OnceCell::const_new();
@@ -32,6 +33,7 @@ pub(crate) struct Database {
     /// For `DATABASE_URL`.
     pub(crate) url: String,
     pub(crate) pool: PgPool,
+    pub(crate) discarded: Discarded,
 }
 
 /// The migrated database on the shared server of which tests get copies: a copy takes a fraction of the time of all migrations.
@@ -40,7 +42,7 @@ pub(crate) async fn migrated() -> &'static str {
         .get_or_init(|| async {
             let database = Database::bare().await;
             migrate::apply(&options_of(&database)).await.unwrap();
-            database.name
+            database.kept()
         })
         .await
 }
@@ -68,9 +70,16 @@ impl Database {
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
         Self {
             url: cluster.url_of(&name),
+            discarded: cluster.discards(&name),
             name,
             pool,
         }
+    }
+
+    /// Its name, for a template: it stays as long as its server.
+    pub(crate) fn kept(self) -> String {
+        std::mem::forget(self.discarded);
+        self.name
     }
 
     /// Its address for another role.

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::support::cluster::Cluster;
 use crate::support::database::{create, migrated};
+use crate::support::discarded::Discarded;
 
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
@@ -59,6 +60,7 @@ pub(crate) struct Fixture {
     pub(crate) options: PgConnectOptions,
     pub(crate) store: PostgresStore,
     pub(crate) look: PgPool,
+    pub(crate) discarded: Discarded,
 }
 
 pub(crate) const PROFILES_FULL: Slot = Slot {
@@ -86,7 +88,12 @@ pub(crate) async fn fixture_with_lease_of(lease_ttl: Duration) -> Fixture {
     let options = database().await;
     let store = another_store(&options, lease_ttl).await;
     let look = PgPool::connect_with(options.clone()).await.unwrap();
-    Fixture { options, store, look }
+    Fixture {
+        discarded: Discarded::with_its_test(options.get_database().unwrap()),
+        options,
+        store,
+        look,
+    }
 }
 
 /// A store as another process has it.

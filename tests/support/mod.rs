@@ -9,6 +9,7 @@ pub(crate) mod copies;
 pub(crate) mod database;
 pub(crate) mod deaths;
 pub(crate) mod described;
+pub(crate) mod discarded;
 pub(crate) mod fixture;
 pub(crate) mod gateway;
 pub(crate) mod history;

@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::cluster::Cluster;
 use super::database::Database;
+use super::discarded::Discarded;
 use super::eventually;
 use super::gateway::Gateway;
 use super::program::LONG;
@@ -35,6 +36,7 @@ impl Servers {
             name: self.database.name.clone(),
             url: self.standby.url_of(&self.database.name),
             pool: sqlx::PgPool::connect_lazy_with(options),
+            discarded: Discarded::never(),
         }
     }
 

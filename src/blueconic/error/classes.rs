@@ -5,7 +5,42 @@ use std::time::Duration;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::status::{Patience, StatusClass};
 
+/// What the outcome of a request tells about all the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::blueconic) enum Presence {
+    /// The API has answered, if only with a refusal.
+    Answers,
+    /// The tenant cannot be reached, or something else answers in its place, for now.
+    IsAway,
+    /// Nothing: the fault is of this machine, or of the way to a token.
+    Unknown,
+}
+
 impl ClientError {
+    /// What the error tells about the requests to come.
+    pub(in crate::blueconic) fn presence(&self) -> Presence {
+        match self {
+            Self::Denied { .. }
+            | Self::CursorRefused { .. }
+            | Self::Absent { .. }
+            | Self::Compressed { .. }
+            | Self::Excessive { .. }
+            | Self::Garbled { .. }
+            | Self::TooLarge { .. } => Presence::Answers,
+            Self::Status { status, .. } if !StatusClass::of(*status).is_passing() => Presence::Answers,
+            Self::Status { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Slow { .. }
+            | Self::Broken { .. }
+            | Self::Foreign { .. }
+            | Self::Blocked { .. }
+            | Self::Redirected { .. }
+            | Self::Certificate { .. } => Presence::IsAway,
+            _ => Presence::Unknown,
+        }
+    }
+
     /// Whether the error is transient.
     pub fn is_transient(&self) -> bool {
         match self {
