@@ -145,7 +145,7 @@ impl<T: TokenStore> Client<T> {
             if fault.is_too_large() || may_come_in_parts(&fault, request) {
                 return Err(fault);
             }
-            self.retry.pause(budget, fault).await?;
+            self.pause(budget, fault).await?;
             self.retried(meter);
         }
     }
@@ -165,7 +165,7 @@ impl<T: TokenStore> Client<T> {
                 Err(fault) => fault,
             };
             drop(permit);
-            self.retry.pause(&budget, fault).await?;
+            self.pause(&budget, fault).await?;
             self.retried(meter);
         }
     }
@@ -293,6 +293,12 @@ impl<T: TokenStore> Client<T> {
         waited
     }
 
+    /// Waits after a fault of a request, in an outage until a request may be sent again.
+    async fn pause(&self, budget: &Mutex<Budget>, fault: ClientError) -> Result<(), ClientError> {
+        let least = self.throttle.outage_pause();
+        self.retry.pause_at_least(least, budget, fault).await
+    }
+
     /// Counts a request that repeats an earlier one.
     fn retried(&self, meter: &Meter) {
         meter.retry();
@@ -348,7 +354,7 @@ impl<T: TokenStore> Client<T> {
             call: address::call(request),
             why: "its body could not be used".to_owned(),
         });
-        self.retry.pause(&budget, fault).await?;
+        self.pause(&budget, fault).await?;
         self.retried(meter);
         Ok(budget)
     }

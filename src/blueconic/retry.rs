@@ -87,9 +87,10 @@ impl Retry {
         budget.first_fault.get_or_insert(now);
     }
 
-    /// Decides about a fault: returns the wait before the next attempt, or the final error.
-    pub(super) fn wait_after(
+    /// Decides about a fault: returns the wait before the next attempt, of `least` at least, or the final error.
+    fn wait_after(
         &self,
+        least: Duration,
         budget: &mut Budget,
         fault: ClientError,
     ) -> Result<Duration, ClientError> {
@@ -107,7 +108,7 @@ impl Retry {
             Some(asked) => asked + delay.min(self.settings.initial_delay),
             None => delay,
         };
-        let wait = wait.max(self.quota().wait(now));
+        let wait = wait.max(self.quota().wait(now)).max(least);
         if spent + wait > self.settings.give_up_after {
             return Err(budget.give_up(spent, fault));
         }
@@ -117,11 +118,21 @@ impl Retry {
 
     /// Waits after a fault; returns the error if there is nothing to wait for.
     pub(super) async fn pause(&self, budget: &Mutex<Budget>, fault: ClientError) -> Result<(), ClientError> {
+        self.pause_at_least(Duration::ZERO, budget, fault).await
+    }
+
+    /// The same, for `least` at least.
+    pub(super) async fn pause_at_least(
+        &self,
+        least: Duration,
+        budget: &Mutex<Budget>,
+        fault: ClientError,
+    ) -> Result<(), ClientError> {
         let sentence = fault.to_string();
         let why = fault.why().unwrap_or_default();
         let (wait, tries) = {
             let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
-            (self.wait_after(&mut budget, fault)?, budget.tries)
+            (self.wait_after(least, &mut budget, fault)?, budget.tries)
         };
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(tries, wait_ms, why, "{sentence}; trying again in {wait_ms} ms");
@@ -285,7 +296,9 @@ mod tests {
             let retry = retry(monotonic.clone(), 1, 16, 10_000);
             let mut budget = retry.budget();
             for step in 0..8 {
-                let wait = retry.wait_after(&mut budget, overload(None)).unwrap();
+                let wait = retry
+                    .wait_after(Duration::ZERO, &mut budget, overload(None))
+                    .unwrap();
                 most[step] = most[step].max(wait);
                 least[step] = least[step].min(wait);
                 clock.advance(Duration::from_secs(100));
@@ -304,7 +317,7 @@ mod tests {
         let retry = retry(monotonic, 1, 60, 900);
         let asked = Duration::from_secs(30);
         let wait = retry
-            .wait_after(&mut retry.budget(), overload(Some(asked)))
+            .wait_after(Duration::ZERO, &mut retry.budget(), overload(Some(asked)))
             .unwrap();
         assert!(wait >= asked && wait <= asked + Duration::from_secs(1));
         let wall = Time::UNIX_EPOCH + Duration::from_mins(1);
@@ -340,7 +353,7 @@ mod tests {
         clock.advance(Duration::from_hours(5));
         let mut waited = Duration::ZERO;
         let gave_up = loop {
-            match retry.wait_after(&mut budget, overload(None)) {
+            match retry.wait_after(Duration::ZERO, &mut budget, overload(None)) {
                 Ok(wait) => {
                     clock.advance(wait);
                     waited += wait;
@@ -367,7 +380,10 @@ mod tests {
             clock.advance(reading);
             budget.excuse(reading);
             bodies += 1;
-            if retry.wait_after(&mut budget, overload(None)).is_err() {
+            if retry
+                .wait_after(Duration::ZERO, &mut budget, overload(None))
+                .is_err()
+            {
                 break;
             }
         }
@@ -383,7 +399,7 @@ mod tests {
         let mut retries = 0_u32;
         while monotonic.now() < Duration::from_mins(10) {
             let budget = &mut budgets[retries as usize % 100];
-            let wait = retry.wait_after(budget, overload(None)).unwrap();
+            let wait = retry.wait_after(Duration::ZERO, budget, overload(None)).unwrap();
             clock.advance(wait);
             retries += 1;
         }

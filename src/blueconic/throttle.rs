@@ -143,6 +143,16 @@ impl Throttle {
         self.gate.state().outage.is_on()
     }
 
+    /// For how long nothing is sent because of an outage.
+    pub(super) fn outage_pause(&self) -> Duration {
+        let state = self.gate.state();
+        if state.outage.is_on() {
+            state.closed_until.saturating_sub(self.monotonic.now())
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Notes that the tenant has answered. What waits for the end of an outage goes on.
     pub(super) fn answered(&self) {
         let now = self.monotonic.now();
