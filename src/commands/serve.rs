@@ -19,6 +19,7 @@ use crate::model::metrics::EndedRuns;
 use crate::model::ports::RunStore;
 use crate::notify::sender::Sender;
 use crate::postgres::store::PostgresStore;
+use crate::schedule::forecast::Forecast;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
 use crate::schedule::scheduler::{self, SchedulerOptions};
@@ -153,7 +154,8 @@ impl Service {
         mut reloads: Reloads,
     ) -> Outcome<()> {
         loop {
-            self.observed.set(Ok(app.store.clone()));
+            let forecast = Forecast::of(&jobs(&settings));
+            self.observed.set(Ok((app.store.clone(), forecast)));
             let working = self.until_changed(app, &settings, sender.clone(), &mut reloads);
             let Some(changed) = working.await? else {
                 return Ok(());

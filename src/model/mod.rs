@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod liveness;
 pub mod metrics;
 pub mod notification;
+pub mod overview;
 pub mod page;
 pub mod personal_data;
 pub mod ports;

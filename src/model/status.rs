@@ -197,6 +197,20 @@ pub struct Run {
     pub hint: Option<String>,
     #[serde(default)]
     pub tenant_release: Option<String>,
+    #[serde(default)]
+    pub cause: Option<Cause>,
+}
+
+/// What started a run; the words of `sync.runs.cause`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A job was due.
+    Schedule,
+    /// A person asked for a run (`run-now`).
+    Request,
+    /// A command, such as `backfill`.
+    Command,
 }
 
 /// The state of a run; the words of `sync.runs.status`.

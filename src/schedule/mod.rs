@@ -2,6 +2,7 @@
 //! a job, and `JobStore` keeps its times; this layer knows neither SQL nor HTTP.
 
 pub mod error;
+pub mod forecast;
 pub mod heartbeat;
 mod job_run;
 pub mod jobs;

@@ -14,6 +14,7 @@ mod merged_profiles;
 mod merges;
 mod met_in_memory;
 mod occurrences;
+mod overview;
 mod rates;
 mod readings;
 mod rejects;

@@ -16,6 +16,7 @@ mod lists;
 mod manifests;
 mod monitoring;
 mod oidc;
+mod pages;
 mod postgres_versions;
 mod prism;
 mod probe;
