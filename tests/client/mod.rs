@@ -4,5 +4,6 @@ mod answers;
 mod bodies;
 mod passing;
 mod proxies;
+mod reaching;
 mod tokens;
 mod walk;
