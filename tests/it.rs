@@ -64,6 +64,7 @@ mod odd_dates;
 mod output;
 mod read_paths;
 mod resume;
+mod rolling_upgrade;
 mod serve;
 mod settings_are_guarded;
 mod status_contract;
