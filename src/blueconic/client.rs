@@ -81,7 +81,7 @@ impl<T: TokenStore> Client<T> {
         let access = tenant.access()?;
         let address = Address::new(tenant)?;
         let monotonic = MonotonicClock::new(clock);
-        let http = Http::new(tenant, &address)?.counting(traffic);
+        let http = Http::new(tenant, &settings.network, &address)?.counting(traffic);
         let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
         let tenant_clock = TenantClock::new(monotonic.clone());
@@ -281,7 +281,10 @@ impl<T: TokenStore> Client<T> {
         let status = response.as_ref().ok().map(|response| response.status().as_u16());
         let took = self.monotonic.now().saturating_sub(began);
         self.http.traffic().answered(status, took);
-        response.map_err(|error| self.http.unanswered(&call, error))
+        match response {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.http.unanswered(&call, error).await),
+        }
     }
 
     /// Waits for the throttle, and counts the time.

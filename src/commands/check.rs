@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::{self, Database, Overrides};
+use crate::app::{self, Database};
 use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::memory::MemoryTokens;
 use crate::blueconic::client::Client;
@@ -13,74 +13,22 @@ use crate::blueconic::error::ClientError;
 use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
-use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::page::{Lookup, Meter};
-use crate::model::ports::TokenStore;
-use crate::model::ports::{Clock, Source};
+use crate::model::ports::{Clock, TokenStore};
 use crate::model::sanitize;
 use crate::postgres::error::Error;
 use crate::postgres::{address, embedded, migrate, pool};
-use crate::resources::registry::{self, Entry};
-use crate::sync::run_spec::WhenHeld;
+use crate::resources::registry;
 
 use super::output;
 
+mod line;
+mod resources;
+
+use line::Line;
+
 /// How long a check waits before it calls something unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// One line of the table.
-struct Line {
-    what: &'static str,
-    state: &'static str,
-    detail: String,
-    hint: Option<String>,
-    exit: Exit,
-}
-
-impl Line {
-    fn ok(what: &'static str, detail: String) -> Self {
-        Self {
-            what,
-            state: "ok",
-            detail,
-            hint: None,
-            exit: Exit::Done,
-        }
-    }
-
-    /// A line for something that works but deserves attention.
-    fn warning(what: &'static str, detail: String, hint: String) -> Self {
-        Self {
-            what,
-            state: "warning",
-            detail,
-            hint: Some(hint),
-            exit: Exit::Done,
-        }
-    }
-
-    fn of(what: &'static str, fault: &Fault) -> Self {
-        let state = match &fault.kind {
-            Kind::Denied { .. } => "denied",
-            Kind::Settings => "wrong",
-            Kind::Transient => "unreachable",
-            Kind::Person => "needs you",
-            _ => "failed",
-        };
-        let detail = match &fault.kind {
-            Kind::Denied { scope } => format!("the scope `{scope}` is missing"),
-            _ => fault.sentence(),
-        };
-        Self {
-            what,
-            state,
-            detail,
-            hint: fault.hint.clone(),
-            exit: Exit::of_fault(fault),
-        }
-    }
-}
 
 /// Runs the command.
 pub async fn run(mut settings: Settings) -> Outcome<Exit> {
@@ -88,8 +36,8 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
     settings.tenant.connect_timeout = settings.tenant.connect_timeout.min(PATIENCE);
     let settings_fault = |error| app::settings_fault(&error);
     let url = settings.tenant.access().map_err(settings_fault)?.url;
-    let proxy = settings.tenant.proxy().map_err(settings_fault)?;
-    let through = proxy.map(|proxy| format!(", through the proxy {} ({})", proxy.shown, proxy.variable));
+    let proxy = settings.proxy().map_err(settings_fault)?;
+    let through = proxy.map(|proxy| format!(", through the proxy {} ({})", proxy.shown, proxy.named_by));
     let mut lines = vec![Line::ok(
         "settings",
         format!(
@@ -101,9 +49,15 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
     lines.extend(database(&settings).await);
     // Another tenant's database is refused before any request.
     if lines.iter().all(|line| line.exit != Exit::Settings) {
+        let works = lines.iter().all(|line| line.exit == Exit::Done);
         let asked = match settings.tenant.grant {
             Grant::ClientCredentials => by_itself(&settings).await,
-            Grant::AuthorizationCode => Box::pin(as_authorized(&settings)).await,
+            Grant::AuthorizationCode if works => Box::pin(as_authorized(&settings)).await,
+            // What is wrong with the database has its line already.
+            Grant::AuthorizationCode => Ok(vec![Line::untried(
+                "token",
+                "it is in the database, which has to work first".to_owned(),
+            )]),
         };
         lines.extend(asked.unwrap_or_else(|fault| vec![Line::of("token", &fault)]));
     }
@@ -259,75 +213,9 @@ async fn tenant<T: TokenStore>(client: &Client<T>, settings: &Settings, clock: &
         )],
         Err(fault) => return vec![Line::of("token", &fault)],
     };
-    for entry in registry::entries(settings, clock)
-        .into_iter()
-        .filter(|entry| entry.enabled)
-    {
-        lines.push(resource(client, &entry, settings).await);
-        lines.extend(look_up(client, &entry).await);
-    }
+    let entries = registry::entries(settings, clock);
+    lines.extend(Box::pin(resources::ask(client, &entries, settings, clock.now())).await);
     lines
-}
-
-/// An id that no tenant has: a look-up of it shows whether look-ups are allowed.
-const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
-
-/// Whether the resource's elements can be looked up by id, which a sweep needs before it removes rows.
-async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Line> {
-    let Reading::Walk(walk) = &entry.resource else {
-        return None;
-    };
-    let request = walk.lookup(NOBODY);
-    match client.one(&request, &Meter::default()).await {
-        Lookup::Unclear(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
-            let line = Line::of("removals", &fault);
-            let detail = format!(
-                "{}; without it nothing is ever removed from {}",
-                line.detail,
-                entry.name()
-            );
-            Some(Line { detail, ..line })
-        }
-        Lookup::Unclear(fault) => Some(Line::of("removals", &fault)),
-        Lookup::Gone | Lookup::Found(_) => Some(Line::ok("removals", format!("scope {}", request.scope))),
-    }
-}
-
-async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
-    match client
-        .open(&entry.resource.resource().trial_request(), 0, &Meter::default())
-        .await
-    {
-        Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
-        // It asks for the history of nobody.
-        Err(fault) if fault.kind == Kind::Absent && has_histories(entry) => {
-            Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope))
-        }
-        Err(fault) if fault.kind == Kind::Absent && matches!(entry.resource, Reading::Walk(_)) => {
-            let segment = &settings.resources.profiles.segment;
-            Line::ok(
-                entry.name(),
-                format!("there is no segment `{segment}`: the largest one will be read"),
-            )
-        }
-        Err(fault) => {
-            let spec = app::run_spec(settings, entry, Overrides::default(), WhenHeld::Leave);
-            let line = Line::of(entry.name(), &fault);
-            if spec.is_skipped_by(&fault) {
-                return Line {
-                    state: "skipped",
-                    exit: Exit::Done,
-                    hint: None,
-                    ..line
-                };
-            }
-            line
-        }
-    }
-}
-
-fn has_histories(entry: &Entry) -> bool {
-    matches!(&entry.resource, Reading::List(list) if list.history().is_some())
 }
 
 fn tell(lines: &[Line]) {
@@ -338,9 +226,44 @@ fn tell(lines: &[Line]) {
             .map(|line| vec![line.what.to_owned(), line.state.to_owned(), line.detail.clone()]),
     );
     output::line(&output::table(&rows));
+    for (what, hint) in hints(lines) {
+        output::note(&format!("{what}: {}", sanitize::line(hint)));
+    }
+}
+
+/// Each hint once, with all that it is about.
+fn hints(lines: &[Line]) -> Vec<(String, &str)> {
+    let mut hints: Vec<(String, &str)> = Vec::new();
     for line in lines {
-        if let Some(hint) = &line.hint {
-            output::note(&format!("{}: {}", line.what, sanitize::line(hint)));
+        let Some(hint) = line.hint.as_deref() else {
+            continue;
+        };
+        match hints.iter_mut().find(|(_, known)| *known == hint) {
+            Some((what, _)) => {
+                what.push_str(", ");
+                what.push_str(line.what);
+            }
+            None => hints.push((line.what.to_owned(), hint)),
         }
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::Kind;
+
+    #[test]
+    fn a_hint_about_several_lines_is_printed_once() {
+        let line = |what, hint: &str| Line::of(what, &Fault::new(Kind::Transient, "away").hint(hint));
+        let lines = [
+            line("one", "wait"),
+            Line::ok("token", "valid".to_owned()),
+            line("two", "look"),
+            line("three", "wait"),
+        ];
+        let expected = [("one, three".to_owned(), "wait"), ("two".to_owned(), "look")];
+        assert_eq!(hints(&lines), expected);
     }
 }

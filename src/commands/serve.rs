@@ -76,12 +76,10 @@ async fn serve(
     let server = WebServer::open(&settings.web)
         .await
         .map_err(|error| web_fault(&error))?;
-    let sender = Sender::new(&settings.notify, &settings.tenant.proxies)?;
+    let sender = Sender::new(&settings.notify, &settings.network)?;
     let liveness = Liveness::new();
-    let measured = Measured {
-        goals: settings.goals(),
-        ..Measured::default()
-    };
+    let measured = Measured::default();
+    measured.goals.set(settings.goals());
     let service = Service {
         observed: Arc::new(Observed::starting()),
         measured: measured.clone(),
@@ -161,12 +159,13 @@ impl Service {
                 return Ok(());
             };
             let renew = async || {
-                let sender = Sender::new(&changed.notify, &changed.tenant.proxies)?;
+                let sender = Sender::new(&changed.notify, &changed.network)?;
                 app.renew(&changed).await.map(|()| sender)
             };
             match self.patiently(renew).await {
                 Ok(changed_sender) => {
                     tracing::info!("SIGHUP: the changed settings are in use");
+                    self.measured.goals.set(changed.goals());
                     (settings, sender) = (changed, changed_sender);
                 }
                 Err(fault) if fault.kind == Kind::Interrupted => return Err(fault),

@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::authorities::Authorities;
 use super::database::Database;
 use super::error::SettingsError;
 use super::hash_key::HashKey;
+use super::network::Network;
 use super::notify::Notify;
-use super::proxy::{Proxies, Proxy};
+use super::proxy::Proxy;
 use super::secret::Secret;
 use super::shown::Shown;
 use super::units::{self, Removals};
@@ -27,6 +29,8 @@ use crate::model::window::Hours;
 pub struct Settings {
     /// The tenant that is read.
     pub tenant: Tenant,
+    /// The way to the tenant and to others over HTTP.
+    pub network: Network,
     /// The database that is filled.
     pub database: Database,
     /// Rates and bounds.
@@ -77,6 +81,11 @@ impl Settings {
         let goals = enabled.filter_map(|it| Some((it.name(), self.resources.fresh_within(it)?)));
         goals.collect()
     }
+
+    /// The proxy that leads to the tenant, if there is one.
+    pub fn proxy(&self) -> Result<Option<Proxy>, SettingsError> {
+        self.network.proxies.to(&self.tenant.address()?)
+    }
 }
 
 /// What settings are read from besides variables, which never change while a process runs. Equal sources make equal settings.
@@ -86,6 +95,8 @@ pub struct Sources {
     pub(super) file: Option<String>,
     /// The secrets, each from its variable or file.
     pub(super) secrets: Vec<Option<Secret>>,
+    /// The certificates of the file that `network.ca_file` names.
+    pub(super) authorities: Authorities,
 }
 
 /// The tenant that is read.
@@ -125,9 +136,6 @@ pub struct Tenant {
     /// The client secret, from its variable or file.
     #[serde(skip)]
     pub client_secret: Option<Secret>,
-    /// The proxy variables.
-    #[serde(skip)]
-    pub proxies: Proxies,
 }
 
 /// An OAuth 2.0 grant.
@@ -196,11 +204,6 @@ impl Tenant {
             client_auth: self.client_auth,
             scopes: self.scopes.clone(),
         })
-    }
-
-    /// The proxy that leads to the tenant, if there is one.
-    pub fn proxy(&self) -> Result<Option<Proxy>, SettingsError> {
-        self.proxies.to(&self.address()?)
     }
 
     /// The tenant's address.

@@ -9,6 +9,7 @@ mod boundary;
 mod changes;
 mod child_hashes;
 mod children;
+mod client_certificate;
 mod columns;
 mod copy;
 mod counts;

@@ -55,6 +55,8 @@ pub(super) struct Given {
     dropped: String,
     pub(super) webhook: String,
     pub(super) heartbeat: String,
+    /// The password for a proxy.
+    pub(super) proxy: String,
 }
 
 impl Given {
@@ -73,6 +75,7 @@ impl Given {
             dropped: unique("-"),
             webhook: unique("/-_"),
             heartbeat: unique("~."),
+            proxy: unique("/@:%+"),
         }
     }
 
@@ -91,6 +94,7 @@ impl Given {
             ("dropped value", &self.dropped),
             ("address of the webhook", &self.webhook),
             ("address of the dead-man switch", &self.heartbeat),
+            ("password of the proxy", &self.proxy),
         ]
         .map(|(name, text)| (name, text.clone().into_bytes()))
         .to_vec();

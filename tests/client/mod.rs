@@ -5,5 +5,6 @@ mod bodies;
 mod outage;
 mod passing;
 mod proxies;
+mod reaching;
 mod tokens;
 mod walk;

@@ -5,6 +5,7 @@ mod audit_names;
 mod changes;
 mod changes_with_dbt;
 mod connection;
+mod encrypted;
 mod erasures;
 mod gaps;
 mod housekeeping;

@@ -10,6 +10,7 @@ mod certificates;
 mod compressed_and_encrypted;
 mod document;
 mod drift;
+mod forward_proxy;
 mod front;
 mod judge;
 mod lists;

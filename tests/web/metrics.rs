@@ -127,10 +127,8 @@ async fn without_a_database_the_process_still_tells_of_itself() {
 /// What is counted only grows, and its buckets hold all of it.
 #[tokio::test]
 async fn what_the_process_counted_is_shown() {
-    let measured = Measured {
-        goals: [("profiles", Duration::from_hours(1))].into(),
-        ..Measured::default()
-    };
+    let measured = Measured::default();
+    measured.goals.set([("profiles", Duration::from_hours(1))].into());
     measured.traffic.answered(Some(200), Duration::from_millis(30));
     measured.traffic.answered(None, Duration::from_mins(2));
     measured.traffic.throttled.add_time(Duration::from_millis(1500));

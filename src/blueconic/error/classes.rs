@@ -44,8 +44,8 @@ impl ClientError {
     /// Whether the error is transient.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
+            Self::Unreachable { failure, .. } => !failure.is_of_settings(),
+            Self::Timeout { .. }
             | Self::Slow { .. }
             | Self::Broken { .. }
             | Self::Compressed { .. }
