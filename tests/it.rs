@@ -33,6 +33,7 @@ mod a_second_backfill_writes_nothing;
 mod audit_alarm;
 mod bad_answers_are_reported;
 mod bad_input_is_reported;
+mod budget;
 mod by_hand;
 mod changes;
 mod children;

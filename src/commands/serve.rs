@@ -19,6 +19,7 @@ use crate::model::metrics::EndedRuns;
 use crate::model::ports::RunStore;
 use crate::notify::sender::Sender;
 use crate::postgres::store::PostgresStore;
+use crate::schedule::budget::Plan;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
 use crate::schedule::scheduler::{self, SchedulerOptions};
@@ -153,7 +154,8 @@ impl Service {
         mut reloads: Reloads,
     ) -> Outcome<()> {
         loop {
-            self.observed.set(Ok(app.store.clone()));
+            self.observed
+                .set(Ok((app.store.clone(), Arc::new(settings.clone()))));
             let working = self.until_changed(app, &settings, sender.clone(), &mut reloads);
             let Some(changed) = working.await? else {
                 return Ok(());
@@ -234,6 +236,8 @@ async fn schedule(
         waited: Mutex::default(),
         skipped: Mutex::default(),
         ended: Arc::clone(ended),
+        plan: Plan::new(jobs(settings).into_iter().map(|job| job.job), settings.registry).map_err(failed)?,
+        put_off: Mutex::default(),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),

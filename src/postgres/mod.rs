@@ -80,5 +80,6 @@ pub mod timetable;
 mod tokens;
 mod unknown;
 mod upkeep;
+mod usage;
 mod waits;
 mod watched;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::exposition::{Format, Page};
 use super::process;
+use super::usage_metrics as usage;
 use crate::model::Time;
 use crate::model::concern::Goals;
 use crate::model::drift::{DriftStatus, Severity};
@@ -134,6 +135,9 @@ pub(super) fn render(
             .sample(&[], status.services.iter().filter(|it| it.is_alive).count());
         if let Some(found) = &status.drift {
             drift(&mut page, found);
+        }
+        if let Some(found) = &status.usage {
+            usage::add(&mut page, found);
         }
     }
     page.end()

@@ -14,3 +14,5 @@ mod port_owner;
 mod process;
 pub mod server;
 mod severity;
+mod usage;
+mod usage_metrics;

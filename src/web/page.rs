@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::card::{self, card};
 use super::html::{Text, document};
 use super::severity::{class, verdict};
+use super::usage;
 use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::fault::Fault;
@@ -29,7 +30,10 @@ pub(super) fn render(status: &Status, registry: Registry, now: Time) -> String {
         now,
         &html! {
             (banner(status, registry, now))
-            main { @for resource in &status.resources { (card(resource, registry, now)) } }
+            main {
+                @for resource in &status.resources { (card(resource, registry, now)) }
+                @if let Some(usage) = &status.usage { (usage::card(usage)) }
+            }
         },
     )
 }

@@ -25,4 +25,5 @@ mod status;
 mod strangers;
 mod sweep;
 mod tokens;
+mod usage;
 mod watermarks;
