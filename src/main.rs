@@ -92,7 +92,7 @@ fn traces(settings: &Settings, runtime: &Handle) -> Outcome<Option<Exporter>> {
     let Some(url) = &settings.log.traces_url else {
         return Ok(None);
     };
-    let traces = Exporter::start(url, &settings.tenant.proxies, runtime);
+    let traces = Exporter::start(url, &settings.network, runtime);
     traces.map(Some).map_err(|error| telemetry_fault(&error))
 }
 

@@ -34,6 +34,7 @@ mod audit_alarm;
 mod bad_answers_are_reported;
 mod bad_input_is_reported;
 mod behind_a_proxy;
+mod budget;
 mod by_hand;
 mod changes;
 mod children;

@@ -24,7 +24,7 @@ const MAY_KNOW: [(&str, &[&str]); 19] = [
     ("notify", &["model", "config", "network"]),
     ("web", &["model", "config", "clock", "version"]),
     ("memory", &[]),
-    ("telemetry", &["config", "model"]),
+    ("telemetry", &["config", "model", "network"]),
     ("shutdown", &[]),
     ("version", &[]),
 ];

@@ -147,7 +147,7 @@ async fn a_collector_that_refuses_or_is_not_there_is_told_once_and_holds_nothing
             "{ended:?}"
         );
     }
-    for (wrong, why) in [
+    for (address, why) in [
         (
             "collector:4318",
             "such as http://collector.example:4318/v1/traces",
@@ -157,12 +157,12 @@ async fn a_collector_that_refuses_or_is_not_there_is_told_once_and_holds_nothing
             "OTEL_EXPORTER_OTLP_HEADERS",
         ),
     ] {
-        let refused = scene
+        let wrong = scene
             .program
-            .set("log.traces_url", wrong)
+            .set("log.traces_url", address)
             .expect(2, &["status"])
             .await;
-        refused.tells(&["log.traces_url", why]);
-        assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+        wrong.tells(&["log.traces_url", why]);
+        assert!(!wrong.stderr.contains("hunter2"), "{wrong:?}");
     }
 }

@@ -271,6 +271,8 @@ mod tests {
             requests_per_second: NonZeroU32::new(5).unwrap(),
             burst: NonZeroU32::MIN,
             concurrent_requests: NonZeroU32::MIN,
+            requests_per_month: None,
+            traffic_per_month: None,
             element_size: 1,
             batch_size: 1,
             memory: 1,

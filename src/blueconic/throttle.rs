@@ -276,6 +276,8 @@ mod tests {
             requests_per_second: NonZeroU32::new(rate).unwrap(),
             burst: NonZeroU32::new(burst).unwrap(),
             concurrent_requests: NonZeroU32::new(most).unwrap(),
+            requests_per_month: None,
+            traffic_per_month: None,
             element_size: 1,
             batch_size: 1,
             memory: 1,

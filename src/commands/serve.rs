@@ -19,6 +19,7 @@ use crate::model::metrics::EndedRuns;
 use crate::model::ports::RunStore;
 use crate::notify::sender::Sender;
 use crate::postgres::store::PostgresStore;
+use crate::schedule::budget::Plan;
 use crate::schedule::forecast::Forecast;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
@@ -36,7 +37,7 @@ mod reload;
 mod runs;
 mod telling;
 
-use observed::Observed;
+use observed::{Observed, Seen};
 use reload::Reloads;
 use runs::Runs;
 
@@ -152,8 +153,12 @@ impl Service {
         mut reloads: Reloads,
     ) -> Outcome<()> {
         loop {
-            let forecast = Forecast::of(&jobs(&settings));
-            self.observed.set(Ok((app.store.clone(), forecast)));
+            let seen = Seen {
+                store: app.store.clone(),
+                forecast: Forecast::of(&jobs(&settings)),
+                settings: Arc::new(settings.clone()),
+            };
+            self.observed.set(Ok(seen));
             let working = self.until_changed(app, &settings, sender.clone(), &mut reloads);
             let Some(changed) = working.await? else {
                 return Ok(());
@@ -235,6 +240,8 @@ async fn schedule(
         waited: Mutex::default(),
         skipped: Mutex::default(),
         ended: Arc::clone(ended),
+        plan: Plan::new(jobs(settings).into_iter().map(|job| job.job), settings.registry).map_err(failed)?,
+        put_off: Mutex::default(),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::units::{self, Removals};
 use crate::model::concern::Goals;
 use crate::model::description::{self, Description, Registry};
 use crate::model::personal_data::Rule;
+use crate::model::usage::Budget;
 use crate::model::window::Hours;
 
 /// All settings.
@@ -224,6 +225,12 @@ pub struct Limits {
     pub burst: NonZeroU32,
     /// The most concurrent requests.
     pub concurrent_requests: NonZeroU32,
+    /// Requests a month; none: as many as the schedule takes.
+    #[serde(default)]
+    pub requests_per_month: Option<NonZeroU64>,
+    /// Bytes of bodies a month as they come over the wire; none: as many as the schedule takes.
+    #[serde(default, deserialize_with = "units::optional_size")]
+    pub traffic_per_month: Option<usize>,
     /// The largest element that is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
     pub element_size: usize,
@@ -237,6 +244,14 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What a month may cost.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            requests: self.requests_per_month.map(NonZeroU64::get),
+            bytes: self.traffic_per_month.map(|bytes| bytes as u64),
+        }
+    }
+
     /// The size at which a batch is loaded, in bytes, where `lanes` connections load. More than two have smaller batches, so
     /// that all of them take the memory of two.
     pub fn batch_size_for(&self, lanes: u32) -> usize {

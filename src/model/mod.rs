@@ -46,6 +46,7 @@ pub mod status;
 pub mod table;
 pub mod timetable;
 pub mod tokens;
+pub mod usage;
 pub mod verdict;
 pub mod verification;
 pub mod walk;

@@ -9,6 +9,7 @@ use super::drift::DriftStatus;
 use super::position::Scope;
 use super::probe::Report;
 use super::timetable::{JobStatus, Pause, Service};
+use super::usage::Usage;
 
 /// The state of the service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Status {
     /// The processes that keep the schedule and were seen within a day.
     #[serde(default)]
     pub services: Vec<Service>,
+    /// What reading costs in this month.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 /// A resource in one scope.

@@ -83,5 +83,6 @@ pub mod timetable;
 mod tokens;
 mod unknown;
 mod upkeep;
+mod usage;
 mod waits;
 mod watched;

@@ -1,7 +1,9 @@
 //! Traces over OTLP (HTTP, protobuf): the spans of [`crate::model::spans`], sent by the OpenTelemetry library in the background.
 //! Standard variables add to it: `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -20,8 +22,10 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-use crate::config::proxy::Proxies;
+use crate::config::network::Network;
 use crate::model::spans;
+use crate::network::error::RouteError;
+use crate::network::route::{Route, Target};
 
 use super::TelemetryError;
 
@@ -38,16 +42,15 @@ pub struct Exporter {
 
 impl Exporter {
     /// An exporter to the address, whose requests run on the runtime. Sends nothing yet.
-    pub fn start(url: &Url, proxies: &Proxies, runtime: &Handle) -> Result<Self, TelemetryError> {
-        let setup = |why: String| TelemetryError::Traces { why };
+    pub fn start(url: &Url, network: &Network, runtime: &Handle) -> Result<Self, TelemetryError> {
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Collector::new(url, proxies, runtime)?)
+            .with_http_client(Collector::new(url, network, runtime)?)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(url.as_str())
             .with_timeout(PATIENCE)
             .build()
-            .map_err(|error| setup(error.to_string()))?;
+            .map_err(setup)?;
         let mut resource = Resource::builder();
         if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name("blueconic-sync");
@@ -82,32 +85,37 @@ impl Exporter {
     }
 }
 
+fn setup(why: impl Error) -> TelemetryError {
+    let mut line = why.to_string();
+    let mut source = why.source();
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    TelemetryError::Traces { why: line }
+}
+
 /// The HTTP client of the exporter, which calls it from a thread of its own.
 struct Collector {
     client: reqwest::Client,
+    route: Arc<Route>,
     runtime: Handle,
     /// Whether the last request failed, so that an outage is logged once.
     fails: AtomicBool,
 }
 
 impl Collector {
-    fn new(url: &Url, proxies: &Proxies, runtime: &Handle) -> Result<Self, TelemetryError> {
-        let setup = |why: String| TelemetryError::Traces { why };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
-            // Which proxy is used is decided by the settings alone.
-            .no_proxy();
-        if let Some(proxy) = proxies.to(url).map_err(|error| setup(error.to_string()))? {
-            let all = reqwest::Proxy::all(proxy.address.expose());
-            builder = builder.proxy(all.map_err(|error| setup(error.without_url().to_string()))?);
-        }
-        let client = builder
-            .build()
-            .map_err(|error| setup(error.without_url().to_string()))?;
+    fn new(url: &Url, network: &Network, runtime: &Handle) -> Result<Self, TelemetryError> {
+        let target = Target {
+            what: "the collector of traces",
+            url,
+            is_shown: true,
+        };
+        let route = Route::to(target, network, PATIENCE).map_err(setup)?;
+        let client = route.client().map_err(setup)?.timeout(PATIENCE).build();
         Ok(Self {
-            client,
+            client: client.map_err(|error| setup(RouteError::Client(error.without_url())))?,
+            route: Arc::new(route),
             runtime: runtime.clone(),
             fails: AtomicBool::new(false),
         })
@@ -134,22 +142,23 @@ impl fmt::Debug for Collector {
 #[async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let client = self.client.clone();
+        let (client, route) = (self.client.clone(), Arc::clone(&self.route));
+        let request = reqwest::Request::try_from(request)?;
         let sending = self.runtime.spawn(async move {
-            let request = request.try_into().map_err(reqwest::Error::without_url)?;
-            let answer = client
-                .execute(request)
-                .await
-                .map_err(reqwest::Error::without_url)?;
-            let status = answer.status();
             // Nobody reads what a collector says.
-            Ok::<_, reqwest::Error>(status)
+            match client.execute(request).await {
+                Ok(answer) => Ok(answer.status()),
+                Err(error) => Err(match route.explain(&error).await {
+                    Some(failure) => failure.to_string(),
+                    None => error.without_url().to_string(),
+                }),
+            }
         });
         let status = match sending.await {
             Ok(Ok(status)) => status,
-            Ok(Err(error)) => {
-                self.note(Some(&error.to_string()));
-                return Err(error.into());
+            Ok(Err(why)) => {
+                self.note(Some(&why));
+                return Err(why.into());
             }
             // The runtime has ended.
             Err(error) => return Err(error.into()),

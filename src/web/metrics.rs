@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::exposition::{Format, Page};
 use super::process;
+use super::usage_metrics as usage;
 use crate::model::Time;
 use crate::model::concern::Goals;
 use crate::model::drift::{DriftStatus, Severity};
@@ -37,7 +38,7 @@ impl CurrentGoals {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = goals;
     }
 
-    fn get(&self) -> Goals {
+    pub(super) fn get(&self) -> Goals {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -149,6 +150,9 @@ pub(super) fn render(
             .sample(&[], status.services.iter().filter(|it| it.is_alive).count());
         if let Some(found) = &status.drift {
             drift(&mut page, found);
+        }
+        if let Some(found) = &status.usage {
+            usage::add(&mut page, found);
         }
     }
     page.end()

@@ -24,4 +24,6 @@ mod runs_page;
 pub mod server;
 mod severity;
 mod sizes;
+mod usage;
+mod usage_metrics;
 mod view;

@@ -11,7 +11,7 @@ use super::frame::{Frame, section};
 use super::html::Text;
 use super::severity::{class, verdict};
 use super::view::View;
-use super::{gaps, next_day, rejects, sizes};
+use super::{gaps, next_day, rejects, sizes, usage};
 use crate::model::Time;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::format;
@@ -40,6 +40,7 @@ pub(super) fn render(status: &Status, overview: &Outcome<Overview>, reloads: boo
             @if overview.is_ok() { (legend()) }
             div class="cards" { (cards(status, overview, view)) }
         }
+        @if let Some(usage) = &status.usage { (usage::card(usage)) }
         @match overview {
             Ok(overview) => (beside(status, overview, view)),
             Err(fault) => {

@@ -30,6 +30,7 @@ use super::{frame, page, port_owner, run_page, run_query, runs_page};
 use crate::clock::SystemClock;
 use crate::config::settings::Web;
 use crate::model::Time;
+use crate::model::concern::Goals;
 use crate::model::description::Registry;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::liveness::Liveness;
@@ -167,10 +168,10 @@ impl<O: PageSource> PageState<O> {
         in_time(self.observer.overview()).await
     }
 
-    fn view(&self, now: Time) -> View<'_> {
+    fn view<'a>(&self, goals: &'a Goals, now: Time) -> View<'a> {
         View {
             registry: self.registry,
-            goals: &self.measured.goals,
+            goals,
             now,
         }
     }
@@ -310,13 +311,13 @@ async fn index<O: PageSource>(State(state): State<Arc<PageState<O>>>, RawQuery(q
     let reloads = query.is_some_and(|query| query == page::RELOADING);
     // One after the other: a page takes one connection of the few that the schedule uses, too.
     let status = state.status().await;
-    let now = SystemClock.now();
+    let (now, goals) = (SystemClock.now(), state.measured.goals.get());
     match status {
         Ok(status) => {
             let overview = state.overview().await;
             html(
                 StatusCode::OK,
-                page::render(&status, &overview, reloads, state.view(now)),
+                page::render(&status, &overview, reloads, state.view(&goals, now)),
             )
         }
         Err(fault) => html(
@@ -338,19 +339,20 @@ async fn runs<O: PageSource>(State(state): State<Arc<PageState<O>>>, RawQuery(qu
         Ok(None) => return (StatusCode::NOT_FOUND, UNKNOWN_RUN).into_response(),
         Err(fault) => return unavailable(&fault, now),
     };
+    let goals = state.measured.goals.get();
     let slot = query.resource.as_deref().zip(query.scope);
     let Some((resource, scope)) = slot else {
         return html(
             StatusCode::OK,
-            runs_page::render(&query, &list, None, state.view(now)),
+            runs_page::render(&query, &list, None, state.view(&goals, now)),
         );
     };
     match state.overview().await {
         Ok(overview) => {
-            let days = SlotDays::of(&overview.days, resource, scope, state.view(now));
+            let days = SlotDays::of(&overview.days, resource, scope, state.view(&goals, now));
             html(
                 StatusCode::OK,
-                runs_page::render(&query, &list, Some(&days), state.view(now)),
+                runs_page::render(&query, &list, Some(&days), state.view(&goals, now)),
             )
         }
         Err(fault) => unavailable(&fault, now),
@@ -358,13 +360,13 @@ async fn runs<O: PageSource>(State(state): State<Arc<PageState<O>>>, RawQuery(qu
 }
 
 async fn run<O: PageSource>(State(state): State<Arc<PageState<O>>>, Path(id): Path<String>) -> Response {
-    let now = SystemClock.now();
+    let (now, goals) = (SystemClock.now(), state.measured.goals.get());
     let id = match run_query::id(&id) {
         Ok(id) => id,
         Err(refused) => return refused.into_response(),
     };
     match in_time(state.observer.run_detail(id)).await {
-        Ok(Some(detail)) => html(StatusCode::OK, run_page::render(&detail, state.view(now))),
+        Ok(Some(detail)) => html(StatusCode::OK, run_page::render(&detail, state.view(&goals, now))),
         Ok(None) => (StatusCode::NOT_FOUND, UNKNOWN_RUN).into_response(),
         Err(fault) => unavailable(&fault, now),
     }

@@ -27,4 +27,5 @@ mod status;
 mod strangers;
 mod sweep;
 mod tokens;
+mod usage;
 mod watermarks;

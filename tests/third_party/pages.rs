@@ -112,10 +112,9 @@ impl Served {
             ("profiles", Duration::from_hours(1)),
             ("segments", Duration::from_hours(48)),
         ]);
-        let server = WebServer::open(&settings).await.unwrap().measuring(Measured {
-            goals,
-            ..Measured::default()
-        });
+        let measured = Measured::default();
+        measured.goals.set(goals);
+        let server = WebServer::open(&settings).await.unwrap().measuring(measured);
         let (url, stop) = (format!("http://{}", server.address()), CancellationToken::new());
         let health = Health::new(Liveness::new(), Duration::from_secs(5));
         let source = Arc::new(Foretold(store));

@@ -8,7 +8,7 @@ use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::status::{RunStatus, Status};
 use blueconic_sync::web::metrics::Measured;
 
-use crate::web::states::{Running, away, hostile, troubled, well};
+use crate::web::states::{Running, away, expensive, hostile, troubled, well};
 
 /// Samples by name and labels; checks the format on the way.
 fn parse(text: &str) -> BTreeMap<String, f64> {
@@ -81,6 +81,28 @@ async fn each_resource_has_its_numbers() {
     assert!((sample("token_status{status=\"valid\"}") - 1.0).abs() < f64::EPSILON);
     assert!((sample("database_up") - 1.0).abs() < f64::EPSILON);
     assert!((now - sample("start_time_seconds")).abs() < 5.0);
+}
+
+#[tokio::test]
+async fn the_month_has_its_use_its_forecast_and_its_limits() {
+    let samples = metrics(expensive()).await;
+    for (name, value) in [
+        ("month_requests", 810.0),
+        ("month_requests_forecast", 1200.0),
+        ("month_requests_limit", 1000.0),
+        ("month_received_bytes", 3_221_225_472.0),
+        ("month_profiles_read", 5_000_000.0),
+        ("put_off_jobs", 1.0),
+    ] {
+        let shown = samples[&format!("blueconic_sync_{name}")];
+        assert!((shown - value).abs() < 1e-9, "{name}: {shown}");
+    }
+    for unknown in ["month_received_bytes_forecast", "month_received_bytes_limit"] {
+        assert!(
+            !samples.contains_key(&format!("blueconic_sync_{unknown}")),
+            "{unknown}"
+        );
+    }
 }
 
 #[tokio::test]

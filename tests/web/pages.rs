@@ -2,7 +2,7 @@
 
 use blueconic_sync::model::status::{RunStatus, Status};
 
-use crate::web::states::{Running, approval, away, fresh, hostile, troubled, well};
+use crate::web::states::{Running, approval, away, expensive, fresh, hostile, troubled, well};
 
 async fn page(state: Status) -> String {
     let (code, html) = Running::with(Ok(state)).await.get("/").await;
@@ -66,6 +66,26 @@ async fn when_all_is_well_it_says_so_with_the_numbers() {
             "none",
         ],
     );
+}
+
+#[tokio::test]
+async fn what_the_month_costs_stands_beside_its_limit_and_what_waits() {
+    let html = page(expensive()).await;
+    assert_in_order(
+        &html,
+        &[
+            "Usage ",
+            "81% used",
+            "profiles/full",
+            " is put off to ",
+            "&lt;b&gt;too much",
+            "810 of 1,000",
+            "about 1,200 by the end of the month",
+            "3.0 GiB",
+            "5,000,000",
+        ],
+    );
+    assert!(!page(well()).await.contains("Usage "));
 }
 
 #[tokio::test]

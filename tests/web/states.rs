@@ -15,6 +15,7 @@ use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::{
     Cause, Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus,
 };
+use blueconic_sync::model::usage::{Measure, PutOff, Usage};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::metrics::Measured;
@@ -164,6 +165,33 @@ pub(crate) fn well() -> Status {
         succeeded("profiles", Scope::Increment, [611, 40, 571, 0, 0]),
         succeeded("audit_events", Scope::Increment, [17, 3, 0, 0, 0]),
     ])
+}
+
+/// A month of which most is used, and a walk that waits.
+pub(crate) fn expensive() -> Status {
+    let measure = |used, forecast, limit| Measure {
+        used,
+        forecast,
+        limit,
+    };
+    Status {
+        usage: Some(Usage {
+            starts_at: at(-1_000_000),
+            ends_at: at(1_000_000),
+            requests: measure(810, Some(1_200), Some(1000)),
+            bytes_received: measure(3 << 30, None, None),
+            bytes_unpacked: 12 << 30,
+            profiles_read: 5_000_000,
+            last_month: None,
+            costs: Vec::new(),
+            put_off: vec![PutOff {
+                job: "profiles/full".to_owned(),
+                until: at(500_000),
+                why: "<b>too much</b>".to_owned(),
+            }],
+        }),
+        ..well()
+    }
 }
 
 pub(crate) fn troubled() -> Status {
@@ -359,10 +387,8 @@ impl Running {
     /// Of a source with goals for its tables.
     pub(crate) async fn told(told: Told, goals: Goals) -> Self {
         let server = WebServer::open(&settings(0)).await.unwrap();
-        let measured = Measured {
-            goals,
-            ..Measured::default()
-        };
+        let measured = Measured::default();
+        measured.goals.set(goals);
         Self::serving(server.measuring(measured), told, Liveness::new())
     }
 

@@ -1,5 +1,7 @@
 //! A line of what `check` prints: what was tried, how it went, and what to do.
 
+use serde_json::{Value, json};
+
 use crate::commands::exit::Exit;
 use crate::model::fault::{Fault, Kind};
 
@@ -13,6 +15,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// As `--json` prints it.
+    pub(super) fn json(&self) -> Value {
+        json!({ "what": self.what, "state": self.state, "detail": self.detail, "hint": self.hint })
+    }
+
     /// A line for something that works.
     pub(super) fn ok(what: &'static str, detail: String) -> Self {
         Self {

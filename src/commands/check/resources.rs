@@ -22,14 +22,22 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 /// How often the page size is halved for a request that only tries: down to the least.
 const SMALLEST: u32 = 31;
 
-/// A line for each resource that is read, and one for the look-ups that removals need.
+/// What came of it.
+pub(super) struct Tried {
+    /// A line for each resource that is read, and one for the look-ups that removals need.
+    pub(super) lines: Vec<Line>,
+    /// The resources that can be read.
+    pub(super) readable: Vec<Entry>,
+}
+
+/// Asks about each resource that is read.
 pub(super) async fn ask<T: TokenStore>(
     client: &Client<T>,
     entries: &[Entry],
     settings: &Settings,
     now: Time,
-) -> Vec<Line> {
-    let mut lines = Vec::new();
+) -> Tried {
+    let (mut lines, mut readable) = (Vec::new(), Vec::new());
     for entry in entries.iter().filter(|entry| entry.enabled) {
         let tried = match &entry.resource {
             Reading::List(list) if list.history().is_none() => {
@@ -39,10 +47,14 @@ pub(super) async fn ask<T: TokenStore>(
                 .await
                 .map(|()| String::new()),
         };
-        lines.push(line(entry, tried, settings));
+        let line = line(entry, tried, settings);
+        if line.state == "ok" {
+            readable.push(entry.clone());
+        }
+        lines.push(line);
         lines.extend(look_up(client, entry).await);
     }
-    lines
+    Tried { lines, readable }
 }
 
 fn line(entry: &Entry, tried: Outcome<String>, settings: &Settings) -> Line {

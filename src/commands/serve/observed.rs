@@ -1,11 +1,13 @@
 //! What the pages show, also while the database has not answered for the first time: then `/readyz` says why. The database tells of runs
 //! and jobs, the schedule when the jobs start.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 
 use crate::clock::SystemClock;
+use crate::commands::budget;
+use crate::config::settings::Settings;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::overview::{Overview, RunDetail, RunList, RunQuery};
 use crate::model::ports::{Clock as _, Observer, RunHistory};
@@ -13,8 +15,18 @@ use crate::model::status::Status;
 use crate::postgres::store::PostgresStore;
 use crate::schedule::forecast::Forecast;
 
-/// The store with the forecast of its jobs, or why there is none yet.
-pub(super) struct Observed(RwLock<Outcome<(PostgresStore, Forecast)>>);
+/// What the pages show of a database.
+#[derive(Clone)]
+pub(super) struct Seen {
+    pub(super) store: PostgresStore,
+    /// The settings of the moment.
+    pub(super) settings: Arc<Settings>,
+    /// When the jobs start.
+    pub(super) forecast: Forecast,
+}
+
+/// What there is to see, or why there is nothing yet.
+pub(super) struct Observed(RwLock<Outcome<Seen>>);
 
 impl Observed {
     /// No store yet.
@@ -26,16 +38,16 @@ impl Observed {
     }
 
     /// Shows this from now on.
-    pub(super) fn set(&self, seen: Outcome<(PostgresStore, Forecast)>) {
+    pub(super) fn set(&self, seen: Outcome<Seen>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
-    fn seen(&self) -> Outcome<(PostgresStore, Forecast)> {
+    fn seen(&self) -> Outcome<Seen> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn store(&self) -> Outcome<PostgresStore> {
-        Ok(self.seen()?.0)
+        Ok(self.seen()?.store)
     }
 }
 
@@ -45,13 +57,15 @@ impl Observer for Observed {
     }
 
     async fn status(&self) -> Outcome<Status> {
-        self.store()?.status().await
+        let Seen { store, settings, .. } = self.seen()?;
+        let status = store.status().await?;
+        Ok(budget::with_forecast(status, &settings, SystemClock.now()))
     }
 }
 
 impl RunHistory for Observed {
     async fn overview(&self) -> Outcome<Overview> {
-        let (store, forecast) = self.seen()?;
+        let Seen { store, forecast, .. } = self.seen()?;
         let mut overview = store.overview().await?;
         forecast.fill(&mut overview.jobs, SystemClock.now());
         Ok(overview)

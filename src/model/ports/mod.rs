@@ -22,6 +22,7 @@ mod store;
 mod sweeping;
 mod time;
 mod tokens;
+mod usage;
 mod walkable;
 
 pub use any_resource::AnyResource;
@@ -44,4 +45,5 @@ pub use store::Store;
 pub use sweeping::SweepStore;
 pub use time::Clock;
 pub use tokens::TokenStore;
+pub use usage::UsageStore;
 pub use walkable::{SegmentCounter, SegmentResolver, Walkable};
