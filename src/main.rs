@@ -12,8 +12,8 @@ use blueconic_sync::config::{load, variables};
 use blueconic_sync::memory;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::resources::registry::RESOURCES;
-use blueconic_sync::telemetry::traces::Exporter;
-use blueconic_sync::telemetry::{self, TelemetryError, Terminal};
+use blueconic_sync::telemetry::traces::{Exporter, TracesError};
+use blueconic_sync::telemetry::{self, Terminal};
 use clap::Parser;
 use tokio::runtime::Handle;
 
@@ -84,7 +84,8 @@ fn logging(cli: &Cli, settings: &Settings, traces: Option<&Exporter>) -> Outcome
         (_, format) => format,
     };
     let terminal = std::io::stderr().is_terminal();
-    telemetry::init(format, &settings.log.filter, terminal, traces).map_err(|error| telemetry_fault(&error))
+    telemetry::init(format, &settings.log.filter, terminal, traces)
+        .map_err(|error| Fault::new(Kind::Settings, error.to_string()).hint(error.hint()))
 }
 
 /// The exporter of traces, if the settings name a collector. It sends on the runtime.
@@ -93,9 +94,6 @@ fn traces(settings: &Settings, runtime: &Handle) -> Outcome<Option<Exporter>> {
         return Ok(None);
     };
     let traces = Exporter::start(url, &settings.network, runtime);
-    traces.map(Some).map_err(|error| telemetry_fault(&error))
-}
-
-fn telemetry_fault(error: &TelemetryError) -> Fault {
-    Fault::new(Kind::Settings, error.to_string()).hint(error.hint())
+    let fault = |error: TracesError| Fault::new(Kind::Settings, error.to_string()).hint(error.hint());
+    traces.map(Some).map_err(fault)
 }

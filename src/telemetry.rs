@@ -43,12 +43,6 @@ pub enum TelemetryError {
         /// What is wrong with it.
         why: String,
     },
-    /// Traces cannot be sent.
-    #[error("traces cannot be sent to `log.traces_url`: {why}")]
-    Traces {
-        /// What is wrong.
-        why: String,
-    },
     /// Something else in this process logs already.
     #[error("logging is set up already")]
     Already(#[from] tracing_subscriber::util::TryInitError),
@@ -59,7 +53,6 @@ impl TelemetryError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Filter { .. } => "set it to something like `info,blueconic_sync=debug`, or unset it",
-            Self::Traces { .. } => "correct `log.traces_url`, or empty it to send none",
             Self::Already(_) => "this is a defect of blueconic-sync: please report it",
         }
     }

@@ -21,7 +21,7 @@ use crate::blueconic::auth::seal::Seal;
 use crate::blueconic::auth::token::Token;
 use crate::blueconic::denials::Denials;
 use crate::blueconic::elements::Elements;
-use crate::blueconic::error::{ClientError, Presence};
+use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
 use crate::blueconic::incoming::Incoming;
 use crate::blueconic::monotonic_clock::MonotonicClock;
@@ -29,7 +29,7 @@ use crate::blueconic::page::{StreamedPage, Trace};
 use crate::blueconic::redaction::Redaction;
 use crate::blueconic::retry::{Budget, Retry};
 use crate::blueconic::retry_budgets::RetryBudgets;
-use crate::blueconic::status::{Patience, StatusClass};
+use crate::blueconic::status::{Patience, Presence, StatusClass};
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::blueconic::throttle::{Permit, Throttle};
 use crate::config::settings::{Access, Grant as GrantType, Settings};
@@ -53,6 +53,8 @@ pub struct Client<T> {
     address: Address,
     tokens: Tokens<T>,
     throttle: Throttle,
+    /// The pause of an outage that begins.
+    first_pause: Duration,
     retry: Retry,
     monotonic: MonotonicClock,
     tenant_clock: TenantClock,
@@ -91,7 +93,8 @@ impl<T: TokenStore> Client<T> {
             http,
             address,
             tokens: Tokens::new(store, name, seal, grant, retry(), monotonic.clone()),
-            throttle: Throttle::new(&settings.limits, settings.retry.initial_delay, monotonic.clone()),
+            throttle: Throttle::new(&settings.limits, monotonic.clone()),
+            first_pause: settings.retry.initial_delay,
             retry: retry(),
             monotonic,
             tenant_clock,
@@ -104,6 +107,11 @@ impl<T: TokenStore> Client<T> {
     /// What was counted of the requests of this client.
     pub fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(self.http.traffic())
+    }
+
+    /// For a service, which asks for ever: while the tenant is away, one request at a time finds out whether it is back.
+    pub fn watch_for_outages(&self) {
+        self.throttle.watch_for_outages(self.first_pause);
     }
 
     /// Returns the expiry of the current token; requests a token if there is none.

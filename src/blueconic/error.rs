@@ -17,8 +17,6 @@ mod classes;
 mod hints;
 mod transport;
 
-pub(in crate::blueconic) use classes::Presence;
-
 /// An error of the client.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {

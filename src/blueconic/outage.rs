@@ -1,5 +1,6 @@
 //! Whether the tenant answers at all. After several faults in a row, whichever requests met them, one request at a time is sent, ever
-//! more seldom, until one is answered: an outage costs requests, which the tenant counts, and those of all jobs would fail alike.
+//! more seldom, until one is answered: an outage costs requests, which the tenant counts, and those of all jobs would fail alike. That is
+//! for a service; a command asks each thing as long as its patience lasts, and tells what came of it.
 
 use std::time::Duration;
 
@@ -11,16 +12,25 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// The faults since the last answer.
 #[derive(Debug)]
 pub(super) struct Outage {
-    /// The pause of an outage that begins; it doubles with each further fault.
-    shortest: Duration,
+    /// The pause of an outage that begins; it doubles with each further fault. None: nothing is taken for an outage.
+    shortest: Option<Duration>,
     faults: u32,
     since: Option<Duration>,
 }
 
 impl Outage {
+    /// What takes nothing for an outage.
+    pub(super) fn off() -> Self {
+        Self {
+            shortest: None,
+            faults: 0,
+            since: None,
+        }
+    }
+
     pub(super) fn new(shortest: Duration) -> Self {
         Self {
-            shortest,
+            shortest: Some(shortest),
             faults: 0,
             since: None,
         }
@@ -28,15 +38,16 @@ impl Outage {
 
     /// Whether the tenant is taken for being away.
     pub(super) fn is_on(&self) -> bool {
-        self.faults >= FAULTS
+        self.shortest.is_some() && self.faults >= FAULTS
     }
 
     /// Notes a fault. Returns the time for which nothing is to be sent, once it is an outage, and whether it begins here.
     pub(super) fn failed(&mut self, now: Duration) -> Option<(Duration, bool)> {
+        let shortest = self.shortest?;
         self.since.get_or_insert(now);
         self.faults = self.faults.saturating_add(1);
         let more = self.faults.checked_sub(FAULTS)?;
-        let pause = self.shortest.saturating_mul(1 << more.min(20)).min(LONGEST);
+        let pause = shortest.saturating_mul(1 << more.min(20)).min(LONGEST);
         Some((pause, more == 0))
     }
 

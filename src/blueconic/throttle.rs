@@ -66,8 +66,8 @@ struct State {
 }
 
 impl Throttle {
-    /// A throttle within the limits; `first_pause` is that of an outage that begins.
-    pub(super) fn new(limits: &Limits, first_pause: Duration, monotonic: MonotonicClock) -> Self {
+    /// A throttle within the limits.
+    pub(super) fn new(limits: &Limits, monotonic: MonotonicClock) -> Self {
         let quota = Quota::per_second(limits.requests_per_second).allow_burst(limits.burst);
         let most = limits.concurrent_requests.get();
         let state = State {
@@ -76,7 +76,7 @@ impl Throttle {
             changed: monotonic.now(),
             halved: None,
             closed_until: Duration::ZERO,
-            outage: Outage::new(first_pause),
+            outage: Outage::off(),
             probe: None,
             probes: 0,
         };
@@ -136,6 +136,11 @@ impl Throttle {
                 "the tenant is overloaded: at most {limit} requests at once"
             );
         }
+    }
+
+    /// Takes faults in a row for an outage from now on; `first_pause` is that of one that begins.
+    pub(super) fn watch_for_outages(&self, first_pause: Duration) {
+        self.gate.state().outage = Outage::new(first_pause);
     }
 
     /// Whether the tenant is away.
@@ -282,7 +287,7 @@ mod tests {
             batch_size: 1,
             memory: 1,
         };
-        Throttle::new(&limits, Duration::from_secs(1), monotonic.clone())
+        Throttle::new(&limits, monotonic.clone())
     }
 
     fn free(throttle: &Throttle) -> usize {
@@ -354,6 +359,7 @@ mod tests {
     async fn in_an_outage_one_at_a_time_finds_out_and_an_answer_lets_all_in() {
         let (clock, monotonic) = ManualClock::new();
         let throttle = throttle(&monotonic, 1000, 1000, 4);
+        throttle.watch_for_outages(Duration::from_secs(1));
         // Its answer is still being read.
         let reading = throttle.enter().await;
         for _ in 0..4 {

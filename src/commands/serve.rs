@@ -153,6 +153,7 @@ impl Service {
         mut reloads: Reloads,
     ) -> Outcome<()> {
         loop {
+            app.client.watch_for_outages();
             let seen = Seen {
                 store: app.store.clone(),
                 forecast: Forecast::of(&jobs(&settings)),

@@ -75,7 +75,7 @@ mod tests {
 
     fn job(cron: &str, next_run_at: &str) -> PlannedJob {
         PlannedJob {
-            job: "segments".to_owned(),
+            job: "one".to_owned(),
             cron: cron.to_owned(),
             time_zone: "Europe/Berlin".to_owned(),
             next_run_at: time(next_run_at),

@@ -27,8 +27,6 @@ use crate::model::spans;
 use crate::network::error::RouteError;
 use crate::network::route::{Route, Target};
 
-use super::TelemetryError;
-
 /// How long one request to the collector may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the end of the program waits until the last spans are sent.
@@ -42,7 +40,7 @@ pub struct Exporter {
 
 impl Exporter {
     /// An exporter to the address, whose requests run on the runtime. Sends nothing yet.
-    pub fn start(url: &Url, network: &Network, runtime: &Handle) -> Result<Self, TelemetryError> {
+    pub fn start(url: &Url, network: &Network, runtime: &Handle) -> Result<Self, TracesError> {
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(Collector::new(url, network, runtime)?)
@@ -85,14 +83,28 @@ impl Exporter {
     }
 }
 
-fn setup(why: impl Error) -> TelemetryError {
+/// Traces cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("traces cannot be sent to `log.traces_url`: {why}")]
+pub struct TracesError {
+    why: String,
+}
+
+impl TracesError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        "correct `log.traces_url`, or leave it out to send none"
+    }
+}
+
+fn setup(why: impl Error) -> TracesError {
     let mut line = why.to_string();
     let mut source = why.source();
     while let Some(cause) = source {
         line = format!("{line}: {cause}");
         source = cause.source();
     }
-    TelemetryError::Traces { why: line }
+    TracesError { why: line }
 }
 
 /// The HTTP client of the exporter, which calls it from a thread of its own.
@@ -105,7 +117,7 @@ struct Collector {
 }
 
 impl Collector {
-    fn new(url: &Url, network: &Network, runtime: &Handle) -> Result<Self, TelemetryError> {
+    fn new(url: &Url, network: &Network, runtime: &Handle) -> Result<Self, TracesError> {
         let target = Target {
             what: "the collector of traces",
             url,

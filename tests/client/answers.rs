@@ -83,10 +83,10 @@ async fn an_outage_ends_in_one_sentence_with_what_was_tried() {
         "{fault}"
     );
     assert!(fault.hint.unwrap().contains("limits.requests_per_second"));
-    // It gives up when the next pause would be too long: pauses grow to five minutes.
-    assert!(clock.slept() <= Duration::from_mins(10) && clock.slept() > Duration::from_mins(4));
+    assert!(clock.slept() <= Duration::from_mins(10) && clock.slept() > Duration::from_mins(8));
+    // Full jitter up to a minute: some twenty tries, not hundreds.
     assert!(
-        (10..20).contains(&tenant.requests()),
+        (10..80).contains(&tenant.requests()),
         "{} requests",
         tenant.requests()
     );
@@ -176,7 +176,7 @@ async fn no_server_is_an_error_that_names_the_call() {
     assert!(
         fault
             .sentence()
-            .starts_with("POST /oauth/token: the tenant (127.0.0.1:9) refuses the connection: "),
+            .starts_with("POST /oauth/token: no connection to the tenant: "),
         "{fault}"
     );
     assert!(fault.sentence().contains("gave up after"), "{fault}");

@@ -119,6 +119,7 @@ impl Service {
         let (tenant, clock) = (Tenant::start().await, EventClock::new());
         let store = MemoryTokens::new(Arc::clone(&clock) as _);
         let client = Client::new(&tenant.settings(&[]), store, Arc::clone(&clock) as _).unwrap();
+        client.watch_for_outages();
         let service = Self {
             tenant,
             clock,

@@ -3,18 +3,7 @@
 use std::time::Duration;
 
 use crate::blueconic::error::ClientError;
-use crate::blueconic::status::{Patience, StatusClass};
-
-/// What the outcome of a request tells about all the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::blueconic) enum Presence {
-    /// The API has answered, if only with a refusal.
-    Answers,
-    /// The tenant cannot be reached, or something else answers in its place, for now.
-    IsAway,
-    /// Nothing: the fault is of this machine, or of the way to a token.
-    Unknown,
-}
+use crate::blueconic::status::{Patience, Presence, StatusClass};
 
 impl ClientError {
     /// What the error tells about the requests to come.
