@@ -39,7 +39,11 @@ async fn wal(database: &Database) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_full_backfill_writes_no_row_and_hardly_any_log() {
     let cluster = crate::support::cluster::Cluster::start();
-    let Scene { tenant, program, .. } = scene(small(30_000)).await;
+    let Scene {
+        tenant,
+        program,
+        database: _database,
+    } = scene(small(30_000)).await;
     // A server of its own: its log is this test's alone.
     let database = Database::on(&cluster).await;
     // Autovacuum may begin in either run, and its log would count.

@@ -171,7 +171,11 @@ async fn log_of(cluster: &Cluster, tenant: &Tenant, program: &Program, enabled: 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_costs_a_small_part_of_what_the_changes_themselves_cost() {
     let cluster = Cluster::start();
-    let Scene { tenant, program, .. } = scene(small(10_000)).await;
+    let Scene {
+        tenant,
+        program,
+        database: _database,
+    } = scene(small(10_000)).await;
     let admin = Database::on(&cluster).await;
     // The log is that of the rows alone.
     for setting in ["autovacuum = off", "full_page_writes = off"] {

@@ -129,7 +129,11 @@ async fn asked_to_end_in_the_middle_of_a_walk_it_ends_in_time() {
 /// An address that is taken is told, and nothing is asked or written before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_taken_is_reported() {
-    let Scene { tenant, program, .. } = scene(small(1)).await;
+    let Scene {
+        tenant,
+        program,
+        database: _database,
+    } = scene(small(1)).await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     program

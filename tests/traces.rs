@@ -136,7 +136,7 @@ async fn a_collector_that_refuses_or_is_not_there_is_told_once_and_holds_nothing
     for (url, why) in [(refuses.url(), "HTTP 403"), (away, "error sending request")] {
         let program = scene.program.set("log.traces_url", &url);
         let ended = program
-            .start(&["backfill", "--full"])
+            .start(&["backfill", "segments"])
             .ended(Duration::from_mins(1))
             .await;
         ended.expect(0);

@@ -131,7 +131,11 @@ async fn what_differs_is_named_with_what_to_do() {
 /// Memberships of a segment that the tenant no longer has: nothing is asked for but the ids that the table knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_segment_that_is_gone_at_the_tenant_is_compared_too() {
-    let Scene { tenant, program, .. } = scene(small(600)).await;
+    let Scene {
+        tenant,
+        program,
+        database: _database,
+    } = scene(small(600)).await;
     program.expect(0, &["backfill"]).await;
     let segment = tenant
         .segments()
@@ -147,7 +151,11 @@ async fn a_segment_that_is_gone_at_the_tenant_is_compared_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_read_is_counted_and_a_denial_is_named() {
-    let Scene { tenant, program, .. } = scene(small(200)).await;
+    let Scene {
+        tenant,
+        program,
+        database: _database,
+    } = scene(small(200)).await;
     program.expect(0, &["backfill"]).await;
     tenant.requests().forget();
     let without = program.set("resources.profiles.enabled", "false");
@@ -205,7 +213,11 @@ async fn beside_a_smaller_walk_other_segments_need_not_agree() {
 /// The tenant still counts those who were erased here: more of them than any walk may miss are no difference.
 #[tokio::test(flavor = "multi_thread")]
 async fn erased_persons_are_no_difference() {
-    let Scene { tenant, program, .. } = scene(Settings {
+    let Scene {
+        tenant,
+        program,
+        database: _database,
+    } = scene(Settings {
         merged_per_thousand: 0,
         ..small(300)
     })
