@@ -31,11 +31,13 @@ use crate::postgres::rights;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::{self, Entry};
 use crate::schedule::plan;
+use crate::sync::count_profiles::CountProfiles;
 use crate::sync::engine::Engine;
 use crate::sync::progress::RunListener;
 use crate::sync::run_spec::{
     Bounds, EventOrder, EventsReading, ProfilesReading, RemovalBound, RunSpec, WhenHeld,
 };
+use crate::sync::usage::UsageWriter;
 
 /// The share of `limits.memory` for reading, loading and the program itself; measured (docs/benchmarks.md).
 const WORKING_BYTES: usize = 45 * 1024 * 1024;
@@ -45,6 +47,8 @@ const BATCH_ELEMENTS: usize = 4000;
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of a command waits for a token request: a lost answer may mean a lost authorization.
 pub const TOKEN_ON_ITS_WAY: Duration = Duration::from_secs(5);
+/// How often the ledger of usage is written at least while requests are sent. A process that is killed loses as much of it.
+const WRITE_USAGE_AFTER: Duration = Duration::from_secs(10);
 /// Look-ups by id that each sweep may make, also where the next full walk is close. At half of the default rate: about an hour.
 const LOOKUPS: u64 = 10_000;
 /// The share of the rate that a sweep looks up at: half of it is left to increments and lists.
@@ -258,6 +262,10 @@ pub struct App {
     pub client: Arc<Client<PostgresStore>>,
     /// What can be read.
     pub entries: Vec<Entry>,
+    /// Writes what is sent and received into the ledger.
+    usage: UsageWriter<PostgresStore>,
+    /// Does so from time to time.
+    usage_keeper: AbortOnDropHandle<()>,
     clock: Arc<dyn Clock>,
 }
 
@@ -327,6 +335,10 @@ impl App {
         let former = std::mem::replace(&mut self.store, store);
         let former_client = std::mem::replace(&mut self.client, Arc::new(client));
         self.entries = registry::entries(settings, &self.clock);
+        // A write that is under way is waited for, so that no count is written twice.
+        self.usage.close(TOKEN_ON_ITS_WAY).await;
+        self.usage = self.usage.over(self.store.clone(), settings.limits.budget());
+        self.usage_keeper = keep_usage(&self.usage, settings);
         if !former_client.close_token(TOKEN_ON_ITS_WAY).await {
             tracing::warn!("a token request was under way; its result is lost");
         }
@@ -342,14 +354,17 @@ impl App {
         traffic: Arc<Traffic>,
     ) -> Outcome<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let client = Client::counting(settings, store.clone(), Arc::clone(&clock), traffic)?;
+        let client = Client::counting(settings, store.clone(), Arc::clone(&clock), Arc::clone(&traffic))?;
         let entries = registry::entries(settings, &clock);
+        let usage = UsageWriter::new(store.clone(), traffic, settings.limits.budget());
         Ok(Self {
             url,
             database,
             store,
             client: Arc::new(client),
             entries,
+            usage_keeper: keep_usage(&usage, settings),
+            usage,
             clock,
         })
     }
@@ -366,7 +381,11 @@ impl App {
             self.store.clone(),
             Arc::clone(&self.clock),
             bounds(settings, approved),
-            listener,
+            Arc::new(CountProfiles::new(
+                listener,
+                self.client.traffic(),
+                settings.registry,
+            )),
         )
     }
 
@@ -377,12 +396,20 @@ impl App {
 
     /// Like [`App::close`], within `patience`.
     pub async fn close_within(self, patience: Duration) -> Outcome<()> {
-        if !self.client.close_token(patience).await {
+        let (is_stored, ()) = tokio::join!(self.client.close_token(patience), self.usage.close(patience));
+        if !is_stored {
             tracing::warn!("a token request was under way; its result is lost");
         }
+        drop(self.usage_keeper);
         self.store.disconnect().await;
         self.database.close().await
     }
+}
+
+/// Writes the ledger of usage from time to time, until dropped.
+fn keep_usage(usage: &UsageWriter<PostgresStore>, settings: &Settings) -> AbortOnDropHandle<()> {
+    let (usage, every) = (usage.clone(), settings.schedule.heartbeat.min(WRITE_USAGE_AFTER));
+    AbortOnDropHandle::new(tokio::spawn(async move { usage.keep(every).await }))
 }
 
 /// A settings error as a fault.

@@ -125,7 +125,7 @@ pub struct Check {
     #[arg(long)]
     pub drift: bool,
     /// Print it machine-readable
-    #[arg(long, requires = "drift")]
+    #[arg(long)]
     pub json: bool,
 }
 

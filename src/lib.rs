@@ -9,6 +9,7 @@
 //! | which part implements which port | [`app`], [`model::ports`] |
 //! | how a resource is read | [`sync::engine`] |
 //! | how the API is spoken to | [`blueconic::client`] |
+//! | how other servers are reached | [`network::route`] |
 //! | what a resource means | [`resources::registry`] |
 //! | where the SQL is | [`postgres`] |
 //! | when things run | [`schedule`] |
@@ -31,6 +32,7 @@ pub mod failpoint;
 mod json;
 pub mod memory;
 pub mod model;
+pub mod network;
 pub mod notify;
 pub mod postgres;
 pub mod probe;

@@ -12,10 +12,14 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use crate::config::settings::LogFormat;
 use crate::model::sanitize;
+
+pub mod traces;
+
+use traces::Exporter;
 
 /// What is logged unless `RUST_LOG` says otherwise: the service (`blueconic_sync`) and its private cluster (`embedded_postgres`)
 /// from `info` on.
@@ -54,10 +58,16 @@ impl TelemetryError {
     }
 }
 
-/// Sets up logging for the process. `given` is the filter of the settings, `terminal` says whether stderr is one.
+/// Sets up logging for the process. `given` is the filter of the settings, `terminal` says whether stderr is one, and `traces` takes the
+/// spans.
 ///
 /// Progress bars are attached to the returned terminal.
-pub fn init(format: LogFormat, given: &str, terminal: bool) -> Result<Terminal, TelemetryError> {
+pub fn init(
+    format: LogFormat,
+    given: &str,
+    terminal: bool,
+    traces: Option<&Exporter>,
+) -> Result<Terminal, TelemetryError> {
     let asked = std::env::var("RUST_LOG");
     let for_a_person = asked.is_err() && given.is_empty();
     let (filter, handle) = reload::Layer::new(filter(asked, given)?);
@@ -66,24 +76,25 @@ pub fn init(format: LogFormat, given: &str, terminal: bool) -> Result<Terminal, 
         filter: Some(handle),
         ..Terminal::default()
     };
-    let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(shared.clone());
-    if shared.json {
-        let json = lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false);
-        registry.with(json).try_init()?;
+    // The filter is that of the lines alone: spans go to a collector whatever is logged.
+    let lines = if shared.json {
+        let json = lines.json().flatten_event(true);
+        json.with_current_span(true)
+            .with_span_list(false)
+            .with_filter(filter)
+            .boxed()
     } else {
         let text = lines.with_target(false).with_ansi(terminal && wants_colour());
         if for_a_person {
-            registry.with(text.fmt_fields(debug_fn(sentence))).try_init()?;
+            text.fmt_fields(debug_fn(sentence)).with_filter(filter).boxed()
         } else {
             // With `RUST_LOG` set, somebody is looking for details.
-            registry.with(text.fmt_fields(debug_fn(everything))).try_init()?;
+            text.fmt_fields(debug_fn(everything)).with_filter(filter).boxed()
         }
-    }
+    };
+    let registry = tracing_subscriber::registry().with(lines);
+    registry.with(traces.map(Exporter::layer)).try_init()?;
     Ok(shared)
 }
 

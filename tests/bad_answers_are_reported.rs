@@ -1,7 +1,8 @@
 //! Whatever is wrong in the tenant's answers is told, and costs no more than what is wrong: scopes that are denied, elements and
 //! pages that are none.
 
-use blueconic_sync::model::description::Description;
+use blueconic_sync::model::description::{Description, List};
+use blueconic_sync::resources::registry::RESOURCES;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -252,4 +253,47 @@ async fn a_redirect_is_reported_and_not_followed() {
         .await
         .tells(&["302", "BLUECONIC_URL"]);
     assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+/// The listing of groups has a scope that the listing of their types does not need, and each URL of a list may be refused for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tries_what_follows_from_parents_and_each_url() {
+    let Scene {
+        tenant,
+        database: _database,
+        program,
+    } = scene(small(20)).await;
+    let list = |wanted: fn(&List) -> bool| RESOURCES.lists().find(|(_, list)| wanted(list)).unwrap();
+    let (groups, described) = list(|list| list.by_cursor);
+    let (types, pages) = (described.parents().unwrap().name, list(List::is_of_urls).0.name());
+    let urls = "https://www.example.com/a,https://www.example.com/b";
+    let program = program
+        .set(&format!("resources.{}.enabled", groups.name()), "true")
+        .set(&format!("resources.{pages}.enabled"), "true")
+        .set(&format!("resources.{pages}.urls"), urls);
+    let checked = program.expect(0, &["check"]).await;
+    let line = |text: &str, what: &str| {
+        let mut lines = text.lines();
+        let found = lines.find(|line| line.split_whitespace().next() == Some(what));
+        found.unwrap_or_default().to_owned()
+    };
+    assert!(
+        line(&checked.stdout, groups.name()).contains("scope read:groups"),
+        "{}",
+        checked.stdout
+    );
+    assert!(
+        line(&checked.stdout, pages).ends_with(", 2 URLs"),
+        "{}",
+        checked.stdout
+    );
+    without(&tenant, "read:groups");
+    let denied = program.expect(3, &["check"]).await;
+    let groups = line(&denied.stdout, groups.name());
+    assert!(
+        groups.contains("denied") && groups.contains("`read:groups`"),
+        "{}",
+        denied.stdout
+    );
+    assert!(line(&denied.stdout, types).contains("ok"), "{}", denied.stdout);
 }

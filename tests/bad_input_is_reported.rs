@@ -140,13 +140,13 @@ async fn reset_without_a_person_wants_yes() {
     );
 }
 
-/// A hash over the rows of every table.
+/// A hash over the rows of every table but the ledger of usage, to which every process adds what it sent.
 async fn state(database: &Database) -> Vec<(String, Option<String>)> {
     let tables = database
         .texts(
             "select format('%I.%I', nspname, relname)
              from pg_class join pg_namespace as s on s.oid = relnamespace
-             where nspname in ('blueconic', 'sync') and relkind = 'r'
+             where nspname in ('blueconic', 'sync') and relkind = 'r' and relname <> 'usage'
              order by 1",
         )
         .await;

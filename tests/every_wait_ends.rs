@@ -3,7 +3,7 @@
 use crate::support::sources::files;
 
 /// The ports that the database stands behind.
-const PORTS: [&str; 10] = [
+const PORTS: [&str; 12] = [
     "impl RunStore for PostgresStore",
     "impl LoadStore for PostgresStore",
     "impl SweepStore for PostgresStore",
@@ -12,7 +12,9 @@ const PORTS: [&str; 10] = [
     "impl HistoryStore for PostgresStore",
     "impl JobStore for PostgresStore",
     "impl TokenStore for PostgresStore",
+    "impl UsageStore for PostgresStore",
     "impl Observer for PostgresStore",
+    "impl RunHistory for PostgresStore",
     "impl Loader for PostgresLoader",
 ];
 

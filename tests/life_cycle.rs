@@ -206,7 +206,16 @@ async fn sighup_applies_other_settings_and_says_what_needs_a_restart() {
     let more = format!(
         "[log]\nfilter = \"info,blueconic_sync=debug\"\n[web]\nhosts = [\"elsewhere\"]\n[resources.{last}]\nenabled = false\n"
     );
-    filed.write("own.toml", &settings(&format!("{EACH_SECOND}{more}")));
+    let goal = "blueconic_sync_fresh_within_seconds{resource=\"segments\"}";
+    assert!(
+        !answers(&mut filed.running, filed.address, "/metrics", 200)
+            .await
+            .contains(goal)
+    );
+    filed.write(
+        "own.toml",
+        &settings(&format!("{EACH_SECOND}fresh_within = \"2h\"\n{more}")),
+    );
     logged(&mut filed.running, "restart the service to apply `web.hosts`").await;
     logged(&mut filed.running, "job `segments` started").await;
     eventually("the job is gone", LONG, async || {
@@ -218,11 +227,17 @@ async fn sighup_applies_other_settings_and_says_what_needs_a_restart() {
     })
     .await;
 
+    let metrics = answers(&mut filed.running, filed.address, "/metrics", 200).await;
+    assert!(metrics.contains(&format!("{goal} 7200\n")), "{metrics}");
+
     // What is wrong, or the same, changes nothing.
     filed.write("own.toml", &settings("[limits]\nbursts = 1\n"));
     logged(&mut filed.running, "the former settings stay").await;
     filed.runs_more("segments", "succeeded").await;
-    filed.write("own.toml", &settings(&format!("{EACH_SECOND}{more}")));
+    filed.write(
+        "own.toml",
+        &settings(&format!("{EACH_SECOND}fresh_within = \"2h\"\n{more}")),
+    );
     logged(&mut filed.running, "the settings are as they were").await;
     filed.running.signal(Signal::SIGTERM);
     filed.running.ended(Duration::from_secs(10)).await.expect(0);

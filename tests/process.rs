@@ -64,7 +64,7 @@ fn the_first_signal_asks_and_the_second_one_ends() {
 #[tokio::test]
 #[ignore = "started by the test above"]
 async fn child_that_lingers() {
-    telemetry::init(LogFormat::Text, "", false).unwrap();
+    telemetry::init(LogFormat::Text, "", false, None).unwrap();
     let shutdown = shutdown::listen().unwrap();
     tracing::info!("listening");
     shutdown.requested().await;
@@ -138,13 +138,13 @@ fn the_variable_decides_what_is_reported() {
 #[ignore = "started by the tests above"]
 fn child_that_logs() {
     let text = std::env::var_os("SHAPE").is_some();
-    let terminal = telemetry::init(LogFormat::Auto, "", text).unwrap();
+    let terminal = telemetry::init(LogFormat::Auto, "", text, None).unwrap();
     let bars = indicatif::MultiProgress::new();
     let attached = terminal.attach(&bars);
     tracing::info!(rows = 7, "a line of\ntwo");
     drop(attached);
     tracing::warn!("a line without bars");
     tracing::debug!("a line for the curious");
-    let twice = telemetry::init(LogFormat::Auto, "", text).unwrap_err();
+    let twice = telemetry::init(LogFormat::Auto, "", text, None).unwrap_err();
     assert!(twice.to_string().contains("already"));
 }

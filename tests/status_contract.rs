@@ -48,14 +48,14 @@ fn kinds(value: &Value, tenant: &str) -> Value {
 
 /// Without the resources and tables that the contract does not name: a list that came later is more of the same.
 fn without_others(mut found: Value, wanted: &Value) -> Value {
-    for (part, name) in [("resources", "resource"), ("tables", "name")] {
-        let known: Vec<&Value> = wanted[part]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| &one[name])
-            .collect();
-        let items = found[part].as_array_mut().unwrap();
+    for (part, name) in [
+        ("/resources", "resource"),
+        ("/tables", "name"),
+        ("/usage/costs", "resource"),
+    ] {
+        let known = wanted.pointer(part).unwrap();
+        let known: Vec<&Value> = known.as_array().unwrap().iter().map(|one| &one[name]).collect();
+        let items = found.pointer_mut(part).unwrap().as_array_mut().unwrap();
         items.retain(|item| known.contains(&&item[name]));
     }
     found
@@ -116,6 +116,9 @@ async fn the_status_has_the_keys_and_kinds_of_the_contract() {
         "/resources/0/lease",
         "/token",
         "/tables/0",
+        "/usage",
+        "/usage/requests",
+        "/usage/costs/0",
     ] {
         let (served, printed) = (served.pointer(at).unwrap(), printed.pointer(at).unwrap());
         assert_eq!(keys(served), keys(printed), "{at}");

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use serde_json::value::RawValue;
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::blueconic::address::{self, Address};
@@ -28,7 +29,7 @@ use crate::blueconic::page::{StreamedPage, Trace};
 use crate::blueconic::redaction::Redaction;
 use crate::blueconic::retry::{Budget, Retry};
 use crate::blueconic::retry_budgets::RetryBudgets;
-use crate::blueconic::status::{Patience, StatusClass};
+use crate::blueconic::status::{Patience, Presence, StatusClass};
 use crate::blueconic::tenant_clock::TenantClock;
 use crate::blueconic::throttle::{Permit, Throttle};
 use crate::config::settings::{Access, Grant as GrantType, Settings};
@@ -38,6 +39,7 @@ use crate::model::metrics::Traffic;
 use crate::model::page::{Lookup, Meter, Request, SMALLEST_PAGE};
 use crate::model::ports::TokenStore;
 use crate::model::ports::{Clock, Source};
+use crate::model::spans;
 use crate::model::tokens::TokenName;
 
 mod examine;
@@ -51,6 +53,8 @@ pub struct Client<T> {
     address: Address,
     tokens: Tokens<T>,
     throttle: Throttle,
+    /// The pause of an outage that begins.
+    first_pause: Duration,
     retry: Retry,
     monotonic: MonotonicClock,
     tenant_clock: TenantClock,
@@ -79,7 +83,7 @@ impl<T: TokenStore> Client<T> {
         let access = tenant.access()?;
         let address = Address::new(tenant)?;
         let monotonic = MonotonicClock::new(clock);
-        let http = Http::new(tenant, &address)?.counting(traffic);
+        let http = Http::new(tenant, &settings.network, &address)?.counting(traffic);
         let name = token_name(&address, &access, tenant.grant);
         let seal = settings.key.as_ref().map(Seal::new).transpose()?;
         let tenant_clock = TenantClock::new(monotonic.clone());
@@ -90,6 +94,7 @@ impl<T: TokenStore> Client<T> {
             address,
             tokens: Tokens::new(store, name, seal, grant, retry(), monotonic.clone()),
             throttle: Throttle::new(&settings.limits, monotonic.clone()),
+            first_pause: settings.retry.initial_delay,
             retry: retry(),
             monotonic,
             tenant_clock,
@@ -102,6 +107,11 @@ impl<T: TokenStore> Client<T> {
     /// What was counted of the requests of this client.
     pub fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(self.http.traffic())
+    }
+
+    /// For a service, which asks for ever: while the tenant is away, one request at a time finds out whether it is back.
+    pub fn watch_for_outages(&self) {
+        self.throttle.watch_for_outages(self.first_pause);
     }
 
     /// Returns the expiry of the current token; requests a token if there is none.
@@ -132,6 +142,9 @@ impl<T: TokenStore> Client<T> {
         budget: &Mutex<Budget>,
     ) -> Result<(Incoming, Permit), ClientError> {
         loop {
+            if self.throttle.is_outage() {
+                self.retry.begin_waiting(budget);
+            }
             let fault = match self.exchange(request, meter).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
@@ -140,7 +153,7 @@ impl<T: TokenStore> Client<T> {
             if fault.is_too_large() || may_come_in_parts(&fault, request) {
                 return Err(fault);
             }
-            self.retry.pause(budget, fault).await?;
+            self.pause(budget, fault).await?;
             self.retried(meter);
         }
     }
@@ -160,7 +173,7 @@ impl<T: TokenStore> Client<T> {
                 Err(fault) => fault,
             };
             drop(permit);
-            self.retry.pause(&budget, fault).await?;
+            self.pause(&budget, fault).await?;
             self.retried(meter);
         }
     }
@@ -169,11 +182,31 @@ impl<T: TokenStore> Client<T> {
     async fn exchange(&self, request: &Request, meter: &Meter) -> Result<(Incoming, Permit), ClientError> {
         let url = self.address.of(request)?;
         let permit = self.throttled(self.throttle.enter()).await;
-        let (response, token) = self.authorized(request, &url, meter).await?;
+        let answer = self.attempt(request, &url, meter, &permit).await;
+        match answer
+            .as_ref()
+            .map_or_else(ClientError::presence, |_| Presence::Answers)
+        {
+            Presence::Answers => self.throttle.answered(),
+            Presence::IsAway => self.throttle.unanswered(),
+            Presence::Unknown => {}
+        }
+        Ok((answer?, permit))
+    }
+
+    /// The attempt under its permit.
+    async fn attempt(
+        &self,
+        request: &Request,
+        url: &url::Url,
+        meter: &Meter,
+        permit: &Permit,
+    ) -> Result<Incoming, ClientError> {
+        let (response, token) = self.authorized(request, url, meter).await?;
         if StatusClass::of(response.status().as_u16()) == StatusClass::Content {
             self.denials.forget(request.scope);
             let body = self.http.incoming(response);
-            return Ok((look(body, request, &token, self.http.is_proven()).await?, permit));
+            return look(body, request, &token, self.http.is_proven()).await;
         }
         let fault = answer::refusal(
             response,
@@ -184,7 +217,7 @@ impl<T: TokenStore> Client<T> {
         )
         .await;
         if fault.is_overload() {
-            self.throttle.overloaded(&permit, fault.retry_after());
+            self.throttle.overloaded(permit, fault.retry_after());
         }
         Err(fault)
     }
@@ -256,7 +289,10 @@ impl<T: TokenStore> Client<T> {
         let status = response.as_ref().ok().map(|response| response.status().as_u16());
         let took = self.monotonic.now().saturating_sub(began);
         self.http.traffic().answered(status, took);
-        response.map_err(|error| self.http.unanswered(&call, error))
+        match response {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.http.unanswered(&call, error).await),
+        }
     }
 
     /// Waits for the throttle, and counts the time.
@@ -266,6 +302,12 @@ impl<T: TokenStore> Client<T> {
         let took = self.monotonic.now().saturating_sub(began);
         self.http.traffic().throttled.add_time(took);
         waited
+    }
+
+    /// Waits after a fault of a request, in an outage until a request may be sent again.
+    async fn pause(&self, budget: &Mutex<Budget>, fault: ClientError) -> Result<(), ClientError> {
+        let least = self.throttle.outage_pause();
+        self.retry.pause_at_least(least, budget, fault).await
     }
 
     /// Counts a request that repeats an earlier one.
@@ -323,7 +365,7 @@ impl<T: TokenStore> Client<T> {
             call: address::call(request),
             why: "its body could not be used".to_owned(),
         });
-        self.retry.pause(&budget, fault).await?;
+        self.pause(&budget, fault).await?;
         self.retried(meter);
         Ok(budget)
     }
@@ -336,18 +378,22 @@ impl<T: TokenStore> Source for Client<T> {
     /// another one may wait for ever.
     async fn open(&self, request: &Request, attempt: u32, meter: &Meter) -> Outcome<StreamedPage> {
         let key = RetryBudgets::key(request);
-        let (body, permit) = self
-            .begin(request, &key, attempt, meter)
-            .await
-            .map_err(|fault| self.unopened(request, &key, fault))?;
+        let call = address::call(request);
+        let span = spans::page(&call);
+        let opened = self.begin(request, &key, attempt, meter);
+        let (body, permit) = opened.instrument(span.clone()).await.map_err(|fault| {
+            spans::page_failed(&span);
+            self.unopened(request, &key, fault)
+        })?;
         self.retry_budgets().body_started(&key, self.monotonic.now());
         let server_time = self.tenant_clock.answered(body.response().headers());
         let elements = Elements::new(request.arrays, self.largest, server_time);
         let trace = Trace {
-            call: address::call(request),
+            call,
             key,
             retry_budgets: Arc::clone(&self.retry_budgets),
             http: self.http.clone(),
+            span,
         };
         Ok(StreamedPage::new(body, elements, trace, meter.clone(), permit))
     }

@@ -33,7 +33,7 @@ const SHOWN: usize = 120;
 pub async fn read(settings: &Settings, clock: &Arc<dyn Clock>) -> Outcome<Value> {
     let tenant = &settings.tenant;
     let address = Address::new(tenant)?;
-    let http = Http::new(tenant, &address)?;
+    let http = Http::new(tenant, &settings.network, &address)?;
     let request = Request {
         path: PATH.to_owned(),
         query: Vec::new(),
@@ -53,10 +53,10 @@ async fn fetch(
 ) -> Result<Value, ClientError> {
     let call = address::call(request);
     let sending = http.get(address.of(request)?).header(ACCEPT, "application/json");
-    let response = sending
-        .send()
-        .await
-        .map_err(|error| http.unanswered(&call, error))?;
+    let response = match sending.send().await {
+        Ok(response) => response,
+        Err(error) => return Err(http.unanswered(&call, error).await),
+    };
     if StatusClass::of(response.status().as_u16()) != StatusClass::Content {
         return Err(answer::refusal(response, http, request, "", clock.now()).await);
     }

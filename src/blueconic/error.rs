@@ -10,6 +10,8 @@ use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::status::Patience;
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
+use crate::network::error::RouteError;
+use crate::network::failure::Failure;
 
 mod classes;
 mod hints;
@@ -46,7 +48,7 @@ pub enum ClientError {
     Setup {
         /// Why.
         #[source]
-        source: Arc<reqwest::Error>,
+        source: Arc<RouteError>,
     },
     /// A path that would leave the API.
     #[error("{call}: the path leads out of the API")]
@@ -55,34 +57,22 @@ pub enum ClientError {
         call: String,
     },
     /// No connection came about.
-    #[error("{call}: no connection to the tenant{}", through(.proxy.as_deref()))]
+    #[error("{call}: {failure}")]
     Unreachable {
         /// The call.
         call: String,
-        /// The proxy on the way, and the variable that names it.
-        proxy: Option<String>,
-        /// Why.
-        #[source]
-        source: Arc<reqwest::Error>,
+        /// Where and why.
+        failure: Failure,
     },
-    /// The proxy refuses the credentials.
-    #[error("{call}: the proxy {proxy} refuses the credentials, or wants some (HTTP 407)")]
-    ProxyRefuses {
-        /// The call.
-        call: String,
-        /// The proxy, and the variable that names it.
-        proxy: String,
-    },
-    /// The tenant's certificate is not trusted.
-    #[error("{call}: the tenant's certificate is not trusted")]
+    /// The certificate of the tenant, or of the proxy, is not trusted.
+    #[error("{call}: {failure}")]
     Certificate {
         /// The call.
         call: String,
+        /// Whose, and why.
+        failure: Failure,
         /// Whether another certificate was trusted before: a single node may have a wrong one.
         patience: Patience,
-        /// Why.
-        #[source]
-        source: Arc<reqwest::Error>,
     },
     /// Nothing came for too long.
     #[error("{call}: no answer in time")]
@@ -284,16 +274,20 @@ impl ClientError {
                 )
             }
             Self::Settings(error) => error.source().map(chain),
+            Self::Unreachable { failure, .. } | Self::Certificate { failure, .. } => {
+                failure.detail().map(str::to_owned)
+            }
             other => other.source().map(chain),
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Settings(_) | Self::Key { .. } | Self::Insecure { .. } | Self::ProxyRefuses { .. } => {
-                Kind::Settings
-            }
-            Self::Redirected {
+            Self::Unreachable { failure, .. } if failure.is_of_settings() => Kind::Settings,
+            Self::Settings(_)
+            | Self::Key { .. }
+            | Self::Insecure { .. }
+            | Self::Redirected {
                 patience: Patience::Over,
                 ..
             } => Kind::Settings,
@@ -309,11 +303,6 @@ impl ClientError {
             _ => Kind::Final,
         }
     }
-}
-
-/// The proxy on the way, for a message.
-fn through(proxy: Option<&str>) -> String {
-    proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"))
 }
 
 /// An error and its causes on one line.
@@ -334,6 +323,17 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 impl From<SettingsError> for ClientError {
     fn from(error: SettingsError) -> Self {
         Self::Settings(Arc::new(error))
+    }
+}
+
+impl From<RouteError> for ClientError {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::Settings(error) => error.into(),
+            other => Self::Setup {
+                source: Arc::new(other),
+            },
+        }
     }
 }
 

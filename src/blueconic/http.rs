@@ -1,5 +1,5 @@
-//! The HTTP connection to one tenant: proxy, time-outs, compression, and reading answers. It knows neither the requests
-//! nor the meaning of answers.
+//! The HTTP connection to one tenant: time-outs, compression, and reading answers. It knows neither the requests nor the
+//! meaning of answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,11 @@ use url::Url;
 use crate::blueconic::address::Address;
 use crate::blueconic::error::ClientError;
 use crate::blueconic::incoming::{Bounds, Incoming};
+use crate::config::network::Network;
 use crate::config::settings::Tenant;
 use crate::model::metrics::Traffic;
+use crate::network::error::RouteError;
+use crate::network::route::{Route, Target};
 
 /// What `unpack` understands.
 const PACKED: HeaderValue = HeaderValue::from_static("gzip, zstd, br");
@@ -27,33 +30,30 @@ pub(super) struct Http {
     client: reqwest::Client,
     bounds: Bounds,
     accept_encoding: Option<HeaderValue>,
-    proxy: Option<String>,
+    route: Arc<Route>,
     proven: Arc<AtomicBool>,
     traffic: Arc<Traffic>,
 }
 
 impl Http {
     /// Sends nothing yet.
-    pub(super) fn new(tenant: &Tenant, address: &Address) -> Result<Self, ClientError> {
+    pub(super) fn new(tenant: &Tenant, network: &Network, address: &Address) -> Result<Self, ClientError> {
         let local = address.is_loopback();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(tenant.connect_timeout)
+        let url = tenant.address()?;
+        let target = Target {
+            what: "the tenant",
+            url: &url,
+            is_shown: true,
+        };
+        let route = Route::to(target, network, tenant.connect_timeout)?;
+        let builder = route
+            .client()?
             .read_timeout(tenant.read_timeout)
             .https_only(!local)
-            .http1_max_headers(MOST_HEADERS)
-            // Which proxy is used is decided by the settings alone.
-            .no_proxy()
-            // `retry.rs` counts and bounds all retries.
-            .retry(reqwest::retry::never());
-        let setup = |error: reqwest::Error| ClientError::Setup {
-            source: Arc::new(error.without_url()),
-        };
-        let proxy = tenant.proxy()?;
-        if let Some(proxy) = &proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.address.expose()).map_err(setup)?);
-        }
+            .http1_max_headers(MOST_HEADERS);
+        let client = builder
+            .build()
+            .map_err(|error| RouteError::Client(error.without_url()))?;
         // Compressing costs on one machine what it saves on a network.
         let accept_encoding = match tenant.compression {
             Some(true) => Some(PACKED),
@@ -61,10 +61,10 @@ impl Http {
             None => (!local).then_some(PACKED),
         };
         Ok(Self {
-            client: builder.build().map_err(setup)?,
+            client,
             bounds: Bounds::of(tenant),
             accept_encoding,
-            proxy: proxy.map(|proxy| format!("{} ({})", proxy.shown, proxy.variable)),
+            route: Arc::new(route),
             proven: Arc::default(),
             traffic: Arc::default(),
         })
@@ -109,8 +109,11 @@ impl Http {
     }
 
     /// The error of a request that brought no answer.
-    pub(super) fn unanswered(&self, call: &str, error: reqwest::Error) -> ClientError {
-        ClientError::unanswered(call, error, self.proxy.as_deref(), self.is_proven())
+    pub(super) async fn unanswered(&self, call: &str, error: reqwest::Error) -> ClientError {
+        match self.route.explain(&error).await {
+            Some(failure) => ClientError::unconnected(call, failure, self.is_proven()),
+            None => ClientError::transport(call, error),
+        }
     }
 
     /// Whether the tenant itself has answered on this address. A foreign answer after that is treated as temporary.

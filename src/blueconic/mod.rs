@@ -15,6 +15,7 @@ mod http;
 mod incoming;
 mod inflate;
 mod monotonic_clock;
+mod outage;
 pub mod page;
 mod redaction;
 mod retry;

@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::Span;
+
 use crate::blueconic::elements::{Elements, Malformed};
 use crate::blueconic::error::ClientError;
 use crate::blueconic::http::Http;
@@ -13,6 +15,7 @@ use crate::blueconic::throttle::Permit;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::page::{Block, Head, Meter, PageEnd};
 use crate::model::ports::Page;
+use crate::model::spans;
 
 /// A body that is being read. Nothing is read from the socket between two calls of `next`.
 pub struct StreamedPage {
@@ -30,11 +33,14 @@ pub(super) struct Trace {
     pub(super) retry_budgets: Arc<Mutex<RetryBudgets>>,
     /// Records that the tenant itself has answered.
     pub(super) http: Http,
+    /// The span of the page in traces.
+    pub(super) span: Span,
 }
 
 impl Trace {
     /// Records why the body is incomplete, so that the retry knows the reason.
     fn fault(&self, error: ClientError) -> Fault {
+        spans::page_failed(&self.span);
         let mut retry_budgets = self.retry_budgets.lock().unwrap_or_else(PoisonError::into_inner);
         retry_budgets.note(&self.key, error.clone());
         error.into()
@@ -110,6 +116,7 @@ impl Page for StreamedPage {
     async fn finish(self) -> Outcome<PageEnd> {
         let end = self.elements.whole().map_err(|why| self.trace.malformed(why))?;
         self.trace.done();
+        spans::page_ended(&self.trace.span, end.elements());
         self.trace.http.traffic().page.observe(end.elements());
         Ok(end)
     }

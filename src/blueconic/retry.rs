@@ -80,9 +80,17 @@ impl Retry {
         self.quota().earn();
     }
 
-    /// Decides about a fault: returns the wait before the next attempt, or the final error.
-    pub(super) fn wait_after(
+    /// Counts the time from now on against the budget, though the request has met no fault: it waits for the end of an outage.
+    pub(super) fn begin_waiting(&self, budget: &Mutex<Budget>) {
+        let now = self.monotonic.now();
+        let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.first_fault.get_or_insert(now);
+    }
+
+    /// Decides about a fault: returns the wait before the next attempt, of `least` at least, or the final error.
+    fn wait_after(
         &self,
+        least: Duration,
         budget: &mut Budget,
         fault: ClientError,
     ) -> Result<Duration, ClientError> {
@@ -100,7 +108,7 @@ impl Retry {
             Some(asked) => asked + delay.min(self.settings.initial_delay),
             None => delay,
         };
-        let wait = wait.max(self.quota().wait(now));
+        let wait = wait.max(self.quota().wait(now)).max(least);
         if spent + wait > self.settings.give_up_after {
             return Err(budget.give_up(spent, fault));
         }
@@ -110,11 +118,21 @@ impl Retry {
 
     /// Waits after a fault; returns the error if there is nothing to wait for.
     pub(super) async fn pause(&self, budget: &Mutex<Budget>, fault: ClientError) -> Result<(), ClientError> {
+        self.pause_at_least(Duration::ZERO, budget, fault).await
+    }
+
+    /// The same, for `least` at least.
+    pub(super) async fn pause_at_least(
+        &self,
+        least: Duration,
+        budget: &Mutex<Budget>,
+        fault: ClientError,
+    ) -> Result<(), ClientError> {
         let sentence = fault.to_string();
         let why = fault.why().unwrap_or_default();
         let (wait, tries) = {
             let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
-            (self.wait_after(&mut budget, fault)?, budget.tries)
+            (self.wait_after(least, &mut budget, fault)?, budget.tries)
         };
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(tries, wait_ms, why, "{sentence}; trying again in {wait_ms} ms");
@@ -253,6 +271,8 @@ mod tests {
             requests_per_second: NonZeroU32::new(5).unwrap(),
             burst: NonZeroU32::MIN,
             concurrent_requests: NonZeroU32::MIN,
+            requests_per_month: None,
+            traffic_per_month: None,
             element_size: 1,
             batch_size: 1,
             memory: 1,
@@ -278,7 +298,9 @@ mod tests {
             let retry = retry(monotonic.clone(), 1, 16, 10_000);
             let mut budget = retry.budget();
             for step in 0..8 {
-                let wait = retry.wait_after(&mut budget, overload(None)).unwrap();
+                let wait = retry
+                    .wait_after(Duration::ZERO, &mut budget, overload(None))
+                    .unwrap();
                 most[step] = most[step].max(wait);
                 least[step] = least[step].min(wait);
                 clock.advance(Duration::from_secs(100));
@@ -297,7 +319,7 @@ mod tests {
         let retry = retry(monotonic, 1, 60, 900);
         let asked = Duration::from_secs(30);
         let wait = retry
-            .wait_after(&mut retry.budget(), overload(Some(asked)))
+            .wait_after(Duration::ZERO, &mut retry.budget(), overload(Some(asked)))
             .unwrap();
         assert!(wait >= asked && wait <= asked + Duration::from_secs(1));
         let wall = Time::UNIX_EPOCH + Duration::from_mins(1);
@@ -333,7 +355,7 @@ mod tests {
         clock.advance(Duration::from_hours(5));
         let mut waited = Duration::ZERO;
         let gave_up = loop {
-            match retry.wait_after(&mut budget, overload(None)) {
+            match retry.wait_after(Duration::ZERO, &mut budget, overload(None)) {
                 Ok(wait) => {
                     clock.advance(wait);
                     waited += wait;
@@ -360,7 +382,10 @@ mod tests {
             clock.advance(reading);
             budget.excuse(reading);
             bodies += 1;
-            if retry.wait_after(&mut budget, overload(None)).is_err() {
+            if retry
+                .wait_after(Duration::ZERO, &mut budget, overload(None))
+                .is_err()
+            {
                 break;
             }
         }
@@ -376,7 +401,7 @@ mod tests {
         let mut retries = 0_u32;
         while monotonic.now() < Duration::from_mins(10) {
             let budget = &mut budgets[retries as usize % 100];
-            let wait = retry.wait_after(budget, overload(None)).unwrap();
+            let wait = retry.wait_after(Duration::ZERO, budget, overload(None)).unwrap();
             clock.advance(wait);
             retries += 1;
         }

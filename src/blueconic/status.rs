@@ -72,6 +72,17 @@ impl Patience {
     }
 }
 
+/// What the outcome of a request tells about all the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// The API has answered, if only with a refusal.
+    Answers,
+    /// The tenant cannot be reached, or something else answers in its place, for now.
+    IsAway,
+    /// Nothing: the fault is of this machine, or of the way to a token.
+    Unknown,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

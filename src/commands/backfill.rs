@@ -26,7 +26,7 @@ use crate::sync::run_spec::{RunSpec, WhenHeld};
 use crate::telemetry::Terminal;
 
 use super::verification::Verified;
-use super::{drift, output, progress};
+use super::{budget, drift, output, progress};
 
 /// How long a shutdown takes at most. Orchestrators kill after ten seconds.
 const FAREWELL: Duration = Duration::from_secs(9);
@@ -106,6 +106,9 @@ async fn read_all(
     tokio::select! {
         () = drift::learn(settings, &app.store) => {}
         () = shutdown.requested() => return Err(Fault::new(Kind::Interrupted, "interrupted before the first request")),
+    }
+    if let Some(sentence) = budget::exceeding(settings, &app.store).await? {
+        tracing::warn!("{sentence}");
     }
     note_ignored(arguments, &app.entries);
     let (listener, attached) = progress::listener(terminal);

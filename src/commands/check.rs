@@ -1,95 +1,82 @@
-//! `check`: tries settings, database, token and one request per enabled resource, and changes nothing. It requests a
-//! token of its own and does not store it. An authorization by a person exists only once, so that grant uses the stored
+//! `check`: tries settings, database, token and one request per enabled resource, asks the tenant for its size, and tells what the schedule
+//! will cost. It changes nothing but the ledger of usage, to which its own requests count. It requests a token of its own and does not store it. An authorization by a person exists only once, so that grant uses the stored
 //! tokens and may refresh them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::{self, Database, Overrides};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::{self, Database};
 use crate::blueconic::auth::error::AuthorizationError;
 use crate::blueconic::auth::memory::MemoryTokens;
 use crate::blueconic::client::Client;
 use crate::blueconic::error::ClientError;
+use crate::cli::Check as Arguments;
 use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
-use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
-use crate::model::page::{Lookup, Meter};
-use crate::model::ports::TokenStore;
-use crate::model::ports::{Clock, Source};
+use crate::model::ports::{Clock, TokenStore};
 use crate::model::sanitize;
+use crate::model::usage::{Usage, Used};
 use crate::postgres::error::Error;
 use crate::postgres::{address, embedded, migrate, pool};
-use crate::resources::registry::{self, Entry};
-use crate::sync::run_spec::WhenHeld;
+use crate::resources::registry;
 
-use super::output;
+use super::{budget, output};
+
+mod cost;
+mod forecast;
+mod line;
+mod recommendation;
+mod resources;
+mod sample;
+mod table;
+
+use forecast::{Forecast, Known};
+use line::Line;
+use sample::Samples;
 
 /// How long a check waits before it calls something unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One line of the table.
-struct Line {
-    what: &'static str,
-    state: &'static str,
-    detail: String,
-    hint: Option<String>,
-    exit: Exit,
+/// What the tenant answered.
+#[derive(Default)]
+struct Asked {
+    lines: Vec<Line>,
+    samples: Samples,
+    /// What the questions cost.
+    used: Used,
 }
 
-impl Line {
-    fn ok(what: &'static str, detail: String) -> Self {
+impl Asked {
+    fn nothing(line: Line) -> Self {
         Self {
-            what,
-            state: "ok",
-            detail,
-            hint: None,
-            exit: Exit::Done,
+            lines: vec![line],
+            ..Self::default()
         }
     }
+}
 
-    /// A line for something that works but deserves attention.
-    fn warning(what: &'static str, detail: String, hint: String) -> Self {
-        Self {
-            what,
-            state: "warning",
-            detail,
-            hint: Some(hint),
-            exit: Exit::Done,
-        }
-    }
-
-    fn of(what: &'static str, fault: &Fault) -> Self {
-        let state = match &fault.kind {
-            Kind::Denied { .. } => "denied",
-            Kind::Settings => "wrong",
-            Kind::Transient => "unreachable",
-            Kind::Person => "needs you",
-            _ => "failed",
-        };
-        let detail = match &fault.kind {
-            Kind::Denied { scope } => format!("the scope `{scope}` is missing"),
-            _ => fault.sentence(),
-        };
-        Self {
-            what,
-            state,
-            detail,
-            hint: fault.hint.clone(),
-            exit: Exit::of_fault(fault),
-        }
-    }
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    checks: Vec<Value>,
+    exit_code: u8,
+    /// None where the tenant could not be asked.
+    forecast: Option<&'a Forecast>,
 }
 
 /// Runs the command.
-pub async fn run(mut settings: Settings) -> Outcome<Exit> {
+pub async fn run(arguments: &Arguments, mut settings: Settings) -> Outcome<Exit> {
     settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
     settings.tenant.connect_timeout = settings.tenant.connect_timeout.min(PATIENCE);
     let settings_fault = |error| app::settings_fault(&error);
     let url = settings.tenant.access().map_err(settings_fault)?.url;
-    let proxy = settings.tenant.proxy().map_err(settings_fault)?;
-    let through = proxy.map(|proxy| format!(", through the proxy {} ({})", proxy.shown, proxy.variable));
+    let proxy = settings.proxy().map_err(settings_fault)?;
+    let through = proxy.map(|proxy| format!(", through the proxy {} ({})", proxy.shown, proxy.named_by));
     let mut lines = vec![Line::ok(
         "settings",
         format!(
@@ -98,28 +85,82 @@ pub async fn run(mut settings: Settings) -> Outcome<Exit> {
             through.unwrap_or_default()
         ),
     )];
-    lines.extend(database(&settings).await);
+    let (looked, usage) = database(&settings).await;
+    lines.extend(looked);
+    let mut forecast = None;
     // Another tenant's database is refused before any request.
     if lines.iter().all(|line| line.exit != Exit::Settings) {
+        let works = lines.iter().all(|line| line.exit == Exit::Done);
         let asked = match settings.tenant.grant {
             Grant::ClientCredentials => by_itself(&settings).await,
-            Grant::AuthorizationCode => Box::pin(as_authorized(&settings)).await,
+            Grant::AuthorizationCode if works => Box::pin(as_authorized(&settings)).await,
+            // What is wrong with the database has its line already.
+            Grant::AuthorizationCode => Ok(Asked::nothing(Line::untried(
+                "token",
+                "it is in the database, which has to work first".to_owned(),
+            ))),
         };
-        lines.extend(asked.unwrap_or_else(|fault| vec![Line::of("token", &fault)]));
+        let asked = asked.unwrap_or_else(|fault| Asked::nothing(Line::of("token", &fault)));
+        if !asked.samples.is_empty() {
+            forecast = Some(foresee(&settings, &asked.samples, usage.as_ref())?);
+        }
+        lines.extend(asked.lines);
+        if usage.is_some() {
+            record(&settings, &asked.used).await;
+        }
+    }
+    let exit = Exit::worst(lines.iter().map(|line| line.exit));
+    if arguments.json {
+        output::json(&Document {
+            checks: lines.iter().map(Line::json).collect(),
+            exit_code: exit.code(),
+            forecast: forecast.as_ref(),
+        })?;
+        return Ok(exit);
     }
     tell(&lines);
-    Ok(Exit::worst(lines.iter().map(|line| line.exit)))
+    if let Some(forecast) = &forecast {
+        output::line(&format!("\n{}", table::text(forecast)));
+    }
+    Ok(exit)
 }
 
-/// The database: reachable, new enough, migrated, and this tenant's.
-async fn database(settings: &Settings) -> Vec<Line> {
+/// What the schedule will cost.
+fn foresee(settings: &Settings, samples: &Samples, usage: Option<&Usage>) -> Outcome<Forecast> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let known = Known {
+        settings,
+        entries: &registry::entries(settings, &clock),
+        samples,
+        usage,
+        now: clock.now(),
+    };
+    known.forecast()
+}
+
+/// Adds the requests of this check to the ledger.
+async fn record(settings: &Settings, used: &Used) {
+    let recorded = async {
+        let database = Database::open(settings).await?;
+        let store = database.store(settings).await?;
+        budget::note(&store, used).await;
+        store.disconnect().await;
+        database.close().await
+    };
+    if let Err(fault) = recorded.await {
+        tracing::warn!(%fault, "the requests of this command could not be written into `sync.usage`");
+    }
+}
+
+/// The database: reachable, new enough, migrated, and this tenant's. With what runs in it have cost, if it is all of that.
+async fn database(settings: &Settings) -> (Vec<Line>, Option<Usage>) {
     if is_unmade(settings) {
         let detail = "embedded; it will be made by the first `backfill`, `serve` or `migrate`".to_owned();
-        return vec![Line::ok("database", detail)];
+        return (vec![Line::ok("database", detail)], None);
     }
     match look_at(settings).await {
-        Ok(lines) => lines,
-        Err(fault) => vec![Line::of("database", &fault)],
+        Ok(looked) => looked,
+        Err(fault) => (vec![Line::of("database", &fault)], None),
     }
 }
 
@@ -130,15 +171,16 @@ pub(super) fn is_unmade(settings: &Settings) -> bool {
         && !embedded::is_in_image()
 }
 
-async fn look_at(settings: &Settings) -> Outcome<Vec<Line>> {
+async fn look_at(settings: &Settings) -> Outcome<(Vec<Line>, Option<Usage>)> {
     let database = Database::open(settings).await?;
     let looked = look_into(settings, &database).await;
     database.close().await?;
     looked
 }
 
-async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line>> {
+async fn look_into(settings: &Settings, database: &Database) -> Outcome<(Vec<Line>, Option<Usage>)> {
     let store = database.store(settings).await?;
+    let mut usage = None;
     let mut lines = vec![Line::ok("database", database.address())];
     if let Err(error) = pool::verify_writable(database.options()).await {
         lines.push(Line::of("writing", &Fault::from(error)));
@@ -174,13 +216,14 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<Vec<Line
             .tenant
             .address()
             .map_err(|error| app::settings_fault(&error))?;
-        if let Err(error) = store.verify_tenant(&address).await {
-            lines.push(Line::of("tenant", &Fault::from(error)));
+        match store.verify_tenant(&address).await {
+            Ok(()) => usage = Some(store.usage().await?),
+            Err(error) => lines.push(Line::of("tenant", &Fault::from(error))),
         }
     }
     store.disconnect().await;
     lines.extend(warnings(database).await?);
-    Ok(lines)
+    Ok((lines, usage))
 }
 
 /// Warnings about weaknesses that an attacker could use.
@@ -207,7 +250,7 @@ async fn warnings(database: &Database) -> Outcome<Vec<Line>> {
 }
 
 /// Checks the tenant with a token that is not stored.
-async fn by_itself(settings: &Settings) -> Outcome<Vec<Line>> {
+async fn by_itself(settings: &Settings) -> Outcome<Asked> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tokens = MemoryTokens::new(Arc::clone(&clock));
     let client = Client::new(settings, tokens, Arc::clone(&clock))?;
@@ -215,7 +258,7 @@ async fn by_itself(settings: &Settings) -> Outcome<Vec<Line>> {
 }
 
 /// Checks the tenant with the stored authorization of a person.
-async fn as_authorized(settings: &Settings) -> Outcome<Vec<Line>> {
+async fn as_authorized(settings: &Settings) -> Outcome<Asked> {
     if settings.key.is_none() {
         return Err(missing(AuthorizationError::NoKey));
     }
@@ -233,7 +276,7 @@ fn missing(error: AuthorizationError) -> Fault {
     ClientError::from(error).into()
 }
 
-async fn authorized(settings: &Settings, database: &Database) -> Outcome<Vec<Line>> {
+async fn authorized(settings: &Settings, database: &Database) -> Outcome<Asked> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = database.store(settings).await?;
     match store.verify_schema().await {
@@ -242,92 +285,31 @@ async fn authorized(settings: &Settings, database: &Database) -> Outcome<Vec<Lin
         verified => verified?,
     }
     let client = Client::new(settings, store.clone(), Arc::clone(&clock))?;
-    let lines = tenant(&client, settings, &clock).await;
+    let asked = tenant(&client, settings, &clock).await;
     if !client.close_token(PATIENCE).await {
         tracing::warn!("a token request was under way; its result is lost");
     }
     store.disconnect().await;
-    Ok(lines)
+    Ok(asked)
 }
 
-/// A token, and one request for each enabled resource.
-async fn tenant<T: TokenStore>(client: &Client<T>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Line> {
+/// A token, one request for each enabled resource, and another one for its size if it is allowed.
+async fn tenant<T: TokenStore>(client: &Client<T>, settings: &Settings, clock: &Arc<dyn Clock>) -> Asked {
     let mut lines = match client.sign_in().await {
         Ok(expires_at) => vec![Line::ok(
             "token",
             format!("valid until {}", expires_at.format("%H:%M:%S UTC")),
         )],
-        Err(fault) => return vec![Line::of("token", &fault)],
+        Err(fault) => return Asked::nothing(Line::of("token", &fault)),
     };
-    for entry in registry::entries(settings, clock)
-        .into_iter()
-        .filter(|entry| entry.enabled)
-    {
-        lines.push(resource(client, &entry, settings).await);
-        lines.extend(look_up(client, &entry).await);
+    let entries = registry::entries(settings, clock);
+    let tried = Box::pin(resources::ask(client, &entries, settings, clock.now())).await;
+    lines.extend(tried.lines);
+    Asked {
+        lines,
+        samples: sample::ask(client, &tried.readable, clock.now()).await,
+        used: client.traffic().used(),
     }
-    lines
-}
-
-/// An id that no tenant has: a look-up of it shows whether look-ups are allowed.
-const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
-
-/// Whether the resource's elements can be looked up by id, which a sweep needs before it removes rows.
-async fn look_up<T: TokenStore>(client: &Client<T>, entry: &Entry) -> Option<Line> {
-    let Reading::Walk(walk) = &entry.resource else {
-        return None;
-    };
-    let request = walk.lookup(NOBODY);
-    match client.one(&request, &Meter::default()).await {
-        Lookup::Unclear(fault) if matches!(fault.kind, Kind::Denied { .. }) => {
-            let line = Line::of("removals", &fault);
-            let detail = format!(
-                "{}; without it nothing is ever removed from {}",
-                line.detail,
-                entry.name()
-            );
-            Some(Line { detail, ..line })
-        }
-        Lookup::Unclear(fault) => Some(Line::of("removals", &fault)),
-        Lookup::Gone | Lookup::Found(_) => Some(Line::ok("removals", format!("scope {}", request.scope))),
-    }
-}
-
-async fn resource<T: TokenStore>(client: &Client<T>, entry: &Entry, settings: &Settings) -> Line {
-    match client
-        .open(&entry.resource.resource().trial_request(), 0, &Meter::default())
-        .await
-    {
-        Ok(_) => Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope)),
-        // It asks for the history of nobody.
-        Err(fault) if fault.kind == Kind::Absent && has_histories(entry) => {
-            Line::ok(entry.name(), format!("scope {}", entry.description.oauth_scope))
-        }
-        Err(fault) if fault.kind == Kind::Absent && matches!(entry.resource, Reading::Walk(_)) => {
-            let segment = &settings.resources.profiles.segment;
-            Line::ok(
-                entry.name(),
-                format!("there is no segment `{segment}`: the largest one will be read"),
-            )
-        }
-        Err(fault) => {
-            let spec = app::run_spec(settings, entry, Overrides::default(), WhenHeld::Leave);
-            let line = Line::of(entry.name(), &fault);
-            if spec.is_skipped_by(&fault) {
-                return Line {
-                    state: "skipped",
-                    exit: Exit::Done,
-                    hint: None,
-                    ..line
-                };
-            }
-            line
-        }
-    }
-}
-
-fn has_histories(entry: &Entry) -> bool {
-    matches!(&entry.resource, Reading::List(list) if list.history().is_some())
 }
 
 fn tell(lines: &[Line]) {
@@ -338,9 +320,44 @@ fn tell(lines: &[Line]) {
             .map(|line| vec![line.what.to_owned(), line.state.to_owned(), line.detail.clone()]),
     );
     output::line(&output::table(&rows));
+    for (what, hint) in hints(lines) {
+        output::note(&format!("{what}: {}", sanitize::line(hint)));
+    }
+}
+
+/// Each hint once, with all that it is about.
+fn hints(lines: &[Line]) -> Vec<(String, &str)> {
+    let mut hints: Vec<(String, &str)> = Vec::new();
     for line in lines {
-        if let Some(hint) = &line.hint {
-            output::note(&format!("{}: {}", line.what, sanitize::line(hint)));
+        let Some(hint) = line.hint.as_deref() else {
+            continue;
+        };
+        match hints.iter_mut().find(|(_, known)| *known == hint) {
+            Some((what, _)) => {
+                what.push_str(", ");
+                what.push_str(line.what);
+            }
+            None => hints.push((line.what.to_owned(), hint)),
         }
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::Kind;
+
+    #[test]
+    fn a_hint_about_several_lines_is_printed_once() {
+        let line = |what, hint: &str| Line::of(what, &Fault::new(Kind::Transient, "away").hint(hint));
+        let lines = [
+            line("one", "wait"),
+            Line::ok("token", "valid".to_owned()),
+            line("two", "look"),
+            line("three", "wait"),
+        ];
+        let expected = [("one, three".to_owned(), "wait"), ("two".to_owned(), "look")];
+        assert_eq!(hints(&lines), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! One file per command. Results go to stdout, everything else to stderr.
 
 pub mod backfill;
+mod budget;
 mod by_hand;
 pub mod check;
 mod child_environment;
@@ -65,7 +66,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => Box::pin(demo::run(&arguments, settings, &terminal)).await,
         Command::Check(arguments) if arguments.drift => Box::pin(drift::run(&settings, arguments.json)).await,
-        Command::Check(_) => Box::pin(check::run(settings)).await,
+        Command::Check(arguments) => Box::pin(check::run(&arguments, settings)).await,
         Command::Login(arguments) => Box::pin(login::run(&arguments, &settings)).await,
         Command::Logout(arguments) => Box::pin(logout::run(&arguments, &settings)).await,
         Command::RotateKey => Box::pin(rotate_key::run(&settings)).await,

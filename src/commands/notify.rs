@@ -16,7 +16,7 @@ pub async fn run(arguments: &Notify, settings: &Settings) -> Outcome<Exit> {
 }
 
 async fn test(settings: &Settings) -> Outcome<Exit> {
-    let sender = Sender::new(&settings.notify, &settings.tenant.proxies)?;
+    let sender = Sender::new(&settings.notify, &settings.network)?;
     if !sender.has_webhook() && !sender.has_heartbeat() {
         return Err(Fault::new(Kind::Settings, "neither a webhook nor a dead-man switch is set").hint(
             "set BLUECONIC_SYNC_WEBHOOK_URL or BLUECONIC_SYNC_HEARTBEAT_URL (or each with _FILE to a file that holds it)",

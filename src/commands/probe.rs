@@ -25,7 +25,7 @@ use crate::probe::subject::Subject;
 use crate::shutdown::Shutdown;
 
 use super::drift::within;
-use super::{backfill, check, output};
+use super::{backfill, budget, check, output};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -129,12 +129,17 @@ async fn ask(
         Grant::ClientCredentials => {
             let tokens = MemoryTokens::new(Arc::clone(&clock));
             let client = Client::new(&settings, tokens, Arc::clone(&clock))?;
-            ask_with(&client, &settings, subject, true, shutdown).await
+            let asked = ask_with(&client, &settings, subject, true, shutdown).await;
+            if let Ok(kept) = kept {
+                budget::note(&kept.store, &client.traffic().used()).await;
+            }
+            asked
         }
         Grant::AuthorizationCode => {
             let store = kept.as_ref().map_err(Clone::clone)?.store.clone();
-            let client = Client::new(&settings, store, Arc::clone(&clock))?;
+            let client = Client::new(&settings, store.clone(), Arc::clone(&clock))?;
             let asked = ask_with(&client, &settings, subject, false, shutdown).await;
+            budget::note(&store, &client.traffic().used()).await;
             if !client.close_token(app::TOKEN_ON_ITS_WAY).await {
                 tracing::warn!("a token request was under way; its result is lost");
             }

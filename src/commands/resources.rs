@@ -14,6 +14,7 @@ use crate::model::ports::Clock as _;
 use crate::model::sanitize;
 use crate::model::status::{ResourceStatus, RunStatus, Status};
 use crate::schedule::jobs::jobs;
+use crate::schedule::occurrences::occurrences;
 use crate::schedule::plan::Timetable;
 
 use super::{check, output, status};
@@ -187,16 +188,7 @@ fn runs_per_day(job: &ScheduledJob, now: Time) -> f64 {
         return 0.0;
     };
     let end = now + chrono::Duration::days(DAYS.into());
-    let mut at = now;
-    let mut runs = 0_u32;
-    while let Ok(next) = timetable.next_after(at) {
-        if next > end {
-            break;
-        }
-        runs += 1;
-        at = next;
-    }
-    f64::from(runs) / f64::from(DAYS)
+    occurrences(&timetable, now, end) / f64::from(DAYS)
 }
 
 fn tell(resources: &[Resource]) {

@@ -21,7 +21,7 @@ use crate::postgres::{requests, timetable};
 use crate::schedule::jobs;
 
 use super::by_hand::{self, Document};
-use super::output;
+use super::{budget, output};
 
 /// What was asked for, in JSON.
 #[derive(Serialize)]
@@ -68,6 +68,9 @@ async fn ask(arguments: &RunNow, settings: &Settings, store: &PostgresStore) -> 
     let job = chosen(settings, store, description, arguments.full).await?;
     if !requests::request(store, &job).await? {
         return Err(held(resource, &timetable::read(store, resource).await?));
+    }
+    if let Some(sentence) = budget::exceeding(settings, store).await? {
+        output::note(&sentence);
     }
     Ok(Requested {
         was_scheduled: before.jobs.iter().any(|known| known.job == job.name),

@@ -19,6 +19,8 @@ use crate::model::metrics::EndedRuns;
 use crate::model::ports::RunStore;
 use crate::notify::sender::Sender;
 use crate::postgres::store::PostgresStore;
+use crate::schedule::budget::Plan;
+use crate::schedule::forecast::Forecast;
 use crate::schedule::heartbeat::Heartbeat;
 use crate::schedule::jobs::jobs;
 use crate::schedule::scheduler::{self, SchedulerOptions};
@@ -35,7 +37,7 @@ mod reload;
 mod runs;
 mod telling;
 
-use observed::Observed;
+use observed::{Observed, Seen};
 use reload::Reloads;
 use runs::Runs;
 
@@ -75,12 +77,10 @@ async fn serve(
     let server = WebServer::open(&settings.web)
         .await
         .map_err(|error| web_fault(&error))?;
-    let sender = Sender::new(&settings.notify, &settings.tenant.proxies)?;
+    let sender = Sender::new(&settings.notify, &settings.network)?;
     let liveness = Liveness::new();
-    let measured = Measured {
-        goals: settings.goals(),
-        ..Measured::default()
-    };
+    let measured = Measured::default();
+    measured.goals.set(settings.goals());
     let service = Service {
         observed: Arc::new(Observed::starting()),
         measured: measured.clone(),
@@ -153,18 +153,25 @@ impl Service {
         mut reloads: Reloads,
     ) -> Outcome<()> {
         loop {
-            self.observed.set(Ok(app.store.clone()));
+            app.client.watch_for_outages();
+            let seen = Seen {
+                store: app.store.clone(),
+                forecast: Forecast::of(&jobs(&settings)),
+                settings: Arc::new(settings.clone()),
+            };
+            self.observed.set(Ok(seen));
             let working = self.until_changed(app, &settings, sender.clone(), &mut reloads);
             let Some(changed) = working.await? else {
                 return Ok(());
             };
             let renew = async || {
-                let sender = Sender::new(&changed.notify, &changed.tenant.proxies)?;
+                let sender = Sender::new(&changed.notify, &changed.network)?;
                 app.renew(&changed).await.map(|()| sender)
             };
             match self.patiently(renew).await {
                 Ok(changed_sender) => {
                     tracing::info!("SIGHUP: the changed settings are in use");
+                    self.measured.goals.set(changed.goals());
                     (settings, sender) = (changed, changed_sender);
                 }
                 Err(fault) if fault.kind == Kind::Interrupted => return Err(fault),
@@ -234,6 +241,8 @@ async fn schedule(
         waited: Mutex::default(),
         skipped: Mutex::default(),
         ended: Arc::clone(ended),
+        plan: Plan::new(jobs(settings).into_iter().map(|job| job.job), settings.registry).map_err(failed)?,
+        put_off: Mutex::default(),
     });
     let options = SchedulerOptions {
         holder: app.store.holder().to_owned(),

@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use crate::app::{self, App, Database, Overrides};
 use crate::cli::Status as Arguments;
+use crate::clock::SystemClock;
 use crate::commands::exit::Exit;
 use crate::config::settings::{Grant, Settings};
 use crate::model::drift::DriftStatus;
 use crate::model::fault::Outcome;
 use crate::model::format;
-use crate::model::ports::Observer;
+use crate::model::ports::{Clock as _, Observer};
 use crate::model::probe::{Report, State};
 use crate::model::sanitize;
 use crate::model::status::{
@@ -22,7 +23,7 @@ use crate::sync::run_spec::{RunSpec, WhenHeld};
 use crate::telemetry::Terminal;
 
 use super::verification::Verified;
-use super::{backfill, output, progress};
+use super::{backfill, budget, output, progress};
 
 mod schedule;
 
@@ -73,7 +74,7 @@ async fn verify(
         .map(|entry| app::run_spec(settings, entry, Overrides::default(), WhenHeld::Leave))
         .collect();
     let verified = Verified::of(engine.verify(&specs, &shutdown.token()).await);
-    Ok((app.store.status().await?, verified))
+    Ok((judged(app.store.status().await?, settings), verified))
 }
 
 /// What `--json` prints.
@@ -104,11 +105,19 @@ async fn read(database: &Database, settings: &Settings) -> Outcome<Status> {
     store.verify_schema().await?;
     let status = store.status().await?;
     store.disconnect().await;
-    Ok(with_sign_in(status, settings))
+    Ok(judged(status, settings))
 }
 
-/// The state, in which a sign-in that never was counts as an authorization that has ended.
-pub(super) fn with_sign_in(mut status: Status, settings: &Settings) -> Status {
+/// The state with what follows from the settings: forecasts and limits, and a sign-in that never was, which counts as an authorization that
+/// has ended.
+pub(super) fn judged(status: Status, settings: &Settings) -> Status {
+    with_sign_in(
+        budget::with_forecast(status, settings, SystemClock.now()),
+        settings,
+    )
+}
+
+fn with_sign_in(mut status: Status, settings: &Settings) -> Status {
     // If nobody has signed in, the row is missing or belongs to another grant.
     let wanted = Grant::AuthorizationCode.as_str();
     let is_another = |token: &Token| token.grant_type != wanted;
@@ -152,6 +161,9 @@ fn tell(status: &Status) {
     output::line("");
     schedule::tell(status);
     output::line(&output::table(&sizes(&status.tables)));
+    if let Some(usage) = &status.usage {
+        output::line(&format!("\n{}", budget::lines(usage).join("\n")));
+    }
     for resource in &status.resources {
         trouble(resource);
     }

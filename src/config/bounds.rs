@@ -67,6 +67,8 @@ pub(super) const BOUNDS: &[Bounds] = &[
     from("limits.requests_per_second", Count(1), Count(100_000), "no tenant answers more"),
     from("limits.burst", Count(1), Count(100_000), "no tenant answers more"),
     from("limits.concurrent_requests", Count(1), Count(1000), "each one holds a connection"),
+    from("limits.requests_per_month", Count(1), Count(100_000_000_000), "zero would hold every full walk for ever, and no rate sends more"),
+    from("limits.traffic_per_month", Bytes(KIB), Bytes(1024 * 1024 * 1024 * MIB), "less is not even one page, and no tenant sends more"),
     from("limits.element_size", Bytes(KIB), Bytes(255 * MIB), "an element is held in memory, and PostgreSQL takes no larger JSON"),
     from("limits.batch_size", Bytes(KIB), Bytes(256 * MIB), "each load connection holds batches of this size in memory"),
     from("limits.memory", Bytes(48 * MIB), Bytes(64 * 1024 * MIB), "reading and loading take 45 MiB themselves, and no tenant has as many profiles"),

@@ -64,12 +64,22 @@ pub enum SettingsError {
         /// What is wrong there.
         why: String,
     },
-    /// A proxy variable that names no proxy.
-    #[error("`{variable}` names no proxy that can be used: {why}")]
+    /// A setting or a variable that names no proxy.
+    #[error("`{named_by}` names no proxy that can be used: {why}")]
     BadProxy {
-        /// The variable.
-        variable: &'static str,
+        /// The setting or the variable.
+        named_by: String,
         /// What is wrong with it; never the address, which may hold a password.
+        why: String,
+    },
+    /// A file whose content cannot be used.
+    #[error("`{key}` names {}, which cannot be used: {why}", .path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// The setting that names it.
+        key: String,
+        /// What is wrong with it.
         why: String,
     },
     /// A well-known variable that is not Unicode.
@@ -105,10 +115,13 @@ impl SettingsError {
                 )
             }
             Self::NotToml { path, .. } => format!("correct {} in that line", path.display()),
-            Self::BadProxy { variable, .. } => format!(
-                "set `{variable}` to http://HOST:PORT (or https, socks5, socks5h, socks4, socks4a), or unset it, or name the \
+            Self::BadProxy { named_by, .. } => format!(
+                "set `{named_by}` to http://HOST:PORT (or https, socks5, socks5h, socks4, socks4a), or unset it, or name the \
                  tenant's host in NO_PROXY"
             ),
+            Self::BadFile { key, .. } => {
+                format!("let `{key}` name a file in PEM with the authorities' certificates, one or more")
+            }
             Self::NotUnicode { name } => format!("set `{name}` to plain text"),
         }
     }

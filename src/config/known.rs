@@ -14,7 +14,7 @@ pub(super) const PREFIX: &str = "BLUECONIC_SYNC__";
 const HEAD: &str = "BLUECONIC_";
 
 /// The well-known variables; the first ones are the likelier guesses.
-const WELL_KNOWN: [&str; 16] = [
+const WELL_KNOWN: [&str; 18] = [
     "BLUECONIC_URL",
     "BLUECONIC_CLIENT_ID",
     "BLUECONIC_CLIENT_SECRET",
@@ -31,6 +31,8 @@ const WELL_KNOWN: [&str; 16] = [
     "BLUECONIC_SYNC_WEBHOOK_URL_FILE",
     "BLUECONIC_SYNC_HEARTBEAT_URL",
     "BLUECONIC_SYNC_HEARTBEAT_URL_FILE",
+    "BLUECONIC_SYNC_PROXY",
+    "BLUECONIC_SYNC_PROXY_FILE",
 ];
 /// Variables of the project's own image, tests and scripts.
 const OWN: [&str; 2] = ["BLUECONIC_SYNC_IN_IMAGE", "BLUECONIC_OPENAPI"];

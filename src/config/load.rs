@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::authorities::Authorities;
 use super::bounds;
 use super::defaults::DEFAULTS;
 use super::error::SettingsError;
@@ -12,8 +13,9 @@ use super::explain;
 use super::hash_key::{self, HashKey};
 use super::keys::Keys;
 use super::known::{self, PREFIX};
+use super::network::{self, Network};
 use super::notify::{self, SecretUrl};
-use super::proxy::Proxies;
+use super::proxy::{self, Proxies};
 use super::reader::{Given, look_up};
 use super::secret::{self, Secret};
 use super::settings::{Settings, Sources};
@@ -80,6 +82,8 @@ pub fn load(
     settings.key = secret("BLUECONIC_SYNC_KEY", None)?;
     settings.old_key = secret("BLUECONIC_SYNC_OLD_KEY", None)?;
     let hash_key = secret(hash_key::VARIABLE, None)?;
+    let file = named("network.proxy_file", &settings.network.proxy_file);
+    let secret_proxy = secret(network::PROXY, file)?;
     let mut address = |name, key, path: &Option<PathBuf>| {
         let given = secret(name, named(key, path))?;
         given.map(|given| SecretUrl::parse(name, &given)).transpose()
@@ -95,8 +99,12 @@ pub fn load(
         "notify.heartbeat_url_file",
         &notify.heartbeat_url_file,
     )?;
-    settings.tenant.proxies = Proxies::of(variables);
-    settings.sources = Sources { file: text, secrets };
+    complete(&mut settings.network, variables, secret_proxy, &mut shown)?;
+    settings.sources = Sources {
+        file: text,
+        secrets,
+        authorities: settings.network.authorities.clone(),
+    };
     let sealing = [&settings.key, &settings.old_key];
     for (name, key) in ["BLUECONIC_SYNC_KEY", "BLUECONIC_SYNC_OLD_KEY"]
         .into_iter()
@@ -120,6 +128,41 @@ pub fn load(
     settings.notices = notices;
     settings.shown = shown;
     Ok(settings)
+}
+
+/// Finds the proxy and reads the further authorities. The explained settings show which proxy leads to the tenant, and what names it.
+fn complete(
+    network: &mut Network,
+    variables: &Variables,
+    secret: Option<Secret>,
+    shown: &mut [Shown],
+) -> Result<(), SettingsError> {
+    let mut proxies = Proxies::of(variables);
+    if let Some(exceptions) = &network.no_proxy {
+        proxies = proxies.without(exceptions);
+    }
+    let origin = shown.iter().find(|one| one.name == network::PROXY);
+    let named_by = match origin.map(|one| &one.origin) {
+        Some(Origin::SecretFile { named_by, .. }) => named_by.as_str(),
+        _ => network::PROXY,
+    };
+    let key = network::PROXY_KEY;
+    if let Some(given) = secret {
+        proxies = proxies.with(named_by, given)?;
+    } else if let Some(given) = &network.proxy {
+        proxies = proxies.with(key, proxy::without_password(key, given)?)?;
+    }
+    if let (Some((address, origin)), Some(row)) = (
+        proxies.of_variable(),
+        shown.iter_mut().find(|one| one.name == key),
+    ) {
+        (row.value, row.origin) = (Some(address.into()), origin);
+    }
+    network.proxies = proxies;
+    if let Some(path) = &network.ca_file {
+        network.authorities = Authorities::read(path, "network.ca_file")?;
+    }
+    Ok(())
 }
 
 fn parse(text: &str, path: &Path) -> Result<Table, SettingsError> {

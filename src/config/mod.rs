@@ -1,5 +1,6 @@
 //! Settings: their keys, sources, types and bounds. Knows nothing of the layers above.
 
+pub mod authorities;
 mod bounds;
 pub mod cron;
 pub mod database;
@@ -11,6 +12,7 @@ mod keys;
 mod known;
 pub mod load;
 mod loopback;
+pub mod network;
 pub mod notify;
 pub mod proxy;
 mod reader;

@@ -58,7 +58,11 @@ pub enum MessageFormat {
 
 /// An address that must not reach a log, an error or a page.
 #[derive(Clone)]
-pub struct SecretUrl(Secret);
+pub struct SecretUrl {
+    whole: Secret,
+    /// Its scheme, host and port, which are no secret.
+    origin: Url,
+}
 
 impl SecretUrl {
     /// Checks an address; `name` is the variable that sets it. The error never shows the address.
@@ -83,12 +87,26 @@ impl SecretUrl {
         if !url.has_host() {
             return Err(bad("it names no host"));
         }
-        Ok(Self(Secret::new(url.into())))
+        let mut origin = url.clone();
+        origin.set_path("");
+        origin.set_query(None);
+        origin.set_fragment(None);
+        let _ = origin.set_username("");
+        let _ = origin.set_password(None);
+        Ok(Self {
+            whole: Secret::new(url.into()),
+            origin,
+        })
     }
 
     /// The address itself, for the one place that sends to it.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.whole.expose()
+    }
+
+    /// Its scheme, host and port, by which the way to it is found.
+    pub fn origin(&self) -> &Url {
+        &self.origin
     }
 }
 
@@ -126,6 +144,11 @@ mod tests {
             let parsed = SecretUrl::parse(WEBHOOK, &Secret::new(good.to_owned()));
             assert!(parsed.as_ref().is_ok_and(|url| url.expose().ends_with("hunter2")));
             assert!(!format!("{parsed:?}").contains("hunter2"));
+            let origin = parsed.map(|url| url.origin().to_string()).unwrap_or_default();
+            assert!(
+                good.starts_with(&origin) && !origin.contains("hunter2"),
+                "{origin}"
+            );
         }
     }
 }

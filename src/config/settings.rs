@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use url::Url;
 
+use super::authorities::Authorities;
 use super::database::Database;
 use super::error::SettingsError;
 use super::hash_key::HashKey;
+use super::network::Network;
 use super::notify::Notify;
-use super::proxy::{Proxies, Proxy};
+use super::proxy::Proxy;
 use super::secret::Secret;
 use super::shown::Shown;
 use super::units::{self, Removals};
 use crate::model::concern::Goals;
 use crate::model::description::{self, Description, Registry};
 use crate::model::personal_data::Rule;
+use crate::model::usage::Budget;
 use crate::model::window::Hours;
 
 /// All settings.
@@ -27,6 +30,8 @@ use crate::model::window::Hours;
 pub struct Settings {
     /// The tenant that is read.
     pub tenant: Tenant,
+    /// The way to the tenant and to others over HTTP.
+    pub network: Network,
     /// The database that is filled.
     pub database: Database,
     /// Rates and bounds.
@@ -77,6 +82,11 @@ impl Settings {
         let goals = enabled.filter_map(|it| Some((it.name(), self.resources.fresh_within(it)?)));
         goals.collect()
     }
+
+    /// The proxy that leads to the tenant, if there is one.
+    pub fn proxy(&self) -> Result<Option<Proxy>, SettingsError> {
+        self.network.proxies.to(&self.tenant.address()?)
+    }
 }
 
 /// What settings are read from besides variables, which never change while a process runs. Equal sources make equal settings.
@@ -86,6 +96,8 @@ pub struct Sources {
     pub(super) file: Option<String>,
     /// The secrets, each from its variable or file.
     pub(super) secrets: Vec<Option<Secret>>,
+    /// The certificates of the file that `network.ca_file` names.
+    pub(super) authorities: Authorities,
 }
 
 /// The tenant that is read.
@@ -125,9 +137,6 @@ pub struct Tenant {
     /// The client secret, from its variable or file.
     #[serde(skip)]
     pub client_secret: Option<Secret>,
-    /// The proxy variables.
-    #[serde(skip)]
-    pub proxies: Proxies,
 }
 
 /// An OAuth 2.0 grant.
@@ -198,11 +207,6 @@ impl Tenant {
         })
     }
 
-    /// The proxy that leads to the tenant, if there is one.
-    pub fn proxy(&self) -> Result<Option<Proxy>, SettingsError> {
-        self.proxies.to(&self.address()?)
-    }
-
     /// The tenant's address.
     pub fn address(&self) -> Result<Url, SettingsError> {
         self.url.clone().ok_or(SettingsError::Missing {
@@ -221,6 +225,12 @@ pub struct Limits {
     pub burst: NonZeroU32,
     /// The most concurrent requests.
     pub concurrent_requests: NonZeroU32,
+    /// Requests a month; none: as many as the schedule takes.
+    #[serde(default)]
+    pub requests_per_month: Option<NonZeroU64>,
+    /// Bytes of bodies a month as they come over the wire; none: as many as the schedule takes.
+    #[serde(default, deserialize_with = "units::optional_size")]
+    pub traffic_per_month: Option<usize>,
     /// The largest element that is loaded, in bytes.
     #[serde(deserialize_with = "units::size")]
     pub element_size: usize,
@@ -234,6 +244,14 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What a month may cost.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            requests: self.requests_per_month.map(NonZeroU64::get),
+            bytes: self.traffic_per_month.map(|bytes| bytes as u64),
+        }
+    }
+
     /// The size at which a batch is loaded, in bytes, where `lanes` connections load. More than two have smaller batches, so
     /// that all of them take the memory of two.
     pub fn batch_size_for(&self, lanes: u32) -> usize {
@@ -541,6 +559,8 @@ pub struct Log {
     pub format: LogFormat,
     /// Which messages are logged; empty: the program's choice. `RUST_LOG` wins over it.
     pub filter: String,
+    /// Where traces are sent (OTLP over HTTP); none: nowhere.
+    pub traces_url: Option<Url>,
 }
 
 /// The format of log lines.

@@ -3,6 +3,7 @@
 use toml::Value;
 
 use super::error::SettingsError;
+use super::network::PROXY_KEY;
 use super::reader::{Given, TABLES, TEXTS, TRUE_OR_FALSE, WHOLE_NUMBER, Wrong, look_up};
 use super::settings::{GivenList, GivenUrls, Settings};
 use crate::model::description::Registry;
@@ -29,9 +30,9 @@ fn bad_value(given: &Given, wrong: Wrong) -> SettingsError {
     let text = value.and_then(Value::as_str).unwrap_or_default();
     let why = plainly(&wrong.why).map_or_else(|| without(text, &wrong.why), str::to_owned);
     SettingsError::BadValue {
-        // No other key of a file may hold a password.
+        // No other keys of a file may hold a password.
         value: match value {
-            Some(_) if wrong.key == "database.url" => "…".to_owned(),
+            Some(_) if wrong.key == "database.url" || wrong.key == PROXY_KEY => "…".to_owned(),
             Some(value) => plain(value),
             None => String::new(),
         },

@@ -51,6 +51,11 @@ pub(super) fn size<'de, D: Deserializer<'de>>(input: D) -> Result<usize, D::Erro
         .ok_or_else(|| D::Error::custom("a size is a text such as \"64KiB\" or \"8MiB\""))
 }
 
+/// Reads a size that may be absent.
+pub(super) fn optional_size<'de, D: Deserializer<'de>>(input: D) -> Result<Option<usize>, D::Error> {
+    size(input).map(Some)
+}
+
 /// Reads a number of rows, or a share such as `"2%"`.
 pub(super) fn removals<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Removals>, D::Error> {
     #[derive(Deserialize)]

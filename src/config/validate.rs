@@ -32,6 +32,12 @@ pub(super) fn validate(settings: &Settings) -> Result<(), SettingsError> {
     if let Some(url) = &settings.tenant.url {
         validate_address(url)?;
     }
+    if let Some(url) = &settings.log.traces_url
+        && let Err(why) = collector(url)
+    {
+        // Its credentials are not shown.
+        return bad("log.traces_url", "…", why);
+    }
     let path = &settings.tenant.api_path;
     if !(path.is_empty() || path.starts_with('/')) || path.ends_with('/') || path.contains(['?', '#']) {
         return bad(
@@ -247,6 +253,17 @@ fn redirect(given: &str) -> Result<(), &'static str> {
     }
     if url.fragment().is_some() {
         return Err("an address without `#` is expected");
+    }
+    Ok(())
+}
+
+/// The address of a collector. Traces hold no secret, so that it may be plain http.
+fn collector(url: &Url) -> Result<(), &'static str> {
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("an address such as http://collector.example:4318/v1/traces is expected");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address without credentials is expected: put them into OTEL_EXPORTER_OTLP_HEADERS");
     }
     Ok(())
 }

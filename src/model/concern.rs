@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::position::Scope;
 use super::severity::Severity;
 use super::status::{ResourceStatus, RunStatus, Status, TokenStatus};
+use super::usage::WARN_PERCENT;
 
 /// How far the table of each resource may be behind the tenant, by the name of the resource.
 pub type Goals = BTreeMap<&'static str, Duration>;
@@ -30,11 +31,13 @@ pub enum Concern {
     Reauthorization,
     /// The tenant's release lacks what this program uses.
     Drift,
+    /// Most of what a month may cost is used.
+    Budget,
 }
 
 impl Concern {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Failed,
         Self::NeedsApproval,
         Self::Stale,
@@ -43,6 +46,7 @@ impl Concern {
         Self::Rejects,
         Self::Reauthorization,
         Self::Drift,
+        Self::Budget,
     ];
 
     /// The word in `sync.notifications.concern`.
@@ -56,6 +60,7 @@ impl Concern {
             Self::Rejects => "rejects",
             Self::Reauthorization => "reauthorization",
             Self::Drift => "drift",
+            Self::Budget => "budget",
         }
     }
 
@@ -86,8 +91,8 @@ pub struct Subject {
 pub struct Verdict {
     /// What it is about.
     pub subject: Subject,
-    /// How much of it there is: gaps, elements, findings, of [`Concern::Stale`] the goal in seconds; 1 where nothing is counted. None: all
-    /// is well.
+    /// How much of it there is: gaps, elements, findings, of [`Concern::Stale`] the goal in seconds, of [`Concern::Budget`] the used share in
+    /// percent; 1 where nothing is counted. None: all is well.
     pub amount: Option<i64>,
 }
 
@@ -172,6 +177,13 @@ fn of_service(status: &Status, found: &mut Vec<Verdict>) {
         found.push(Verdict {
             subject: subject(Concern::Drift, "", None),
             amount: (drift.breaks > 0).then_some(drift.breaks),
+        });
+    }
+    if let Some(usage) = &status.usage {
+        let share = usage.percent();
+        found.push(Verdict {
+            subject: subject(Concern::Budget, "", None),
+            amount: share.filter(|share| share.unsigned_abs() >= WARN_PERCENT),
         });
     }
 }
@@ -324,6 +336,28 @@ mod tests {
             };
             assert_eq!(told, expected);
         }
+    }
+
+    #[test]
+    fn most_of_a_limit_is_a_concern_until_another_month_begins() {
+        let month = |used, limit| {
+            let usage = serde_json::json!({
+                "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-02-01T00:00:00Z",
+                "requests": { "used": used, "forecast": null, "limit": limit },
+                "bytes_received": { "used": 5, "forecast": null, "limit": null },
+                "bytes_unpacked": 5, "profiles_read": 5, "last_month": null, "costs": [], "put_off": []
+            });
+            let status = Status {
+                usage: Some(serde_json::from_value(usage).unwrap()),
+                ..Status::default()
+            };
+            said(&status, &Goals::new(), Concern::Budget)
+        };
+        assert_eq!(month(799, Some(1000)), [None]);
+        assert_eq!(month(800, Some(1000)), [Some(80)]);
+        assert_eq!(month(1200, Some(1000)), [Some(120)]);
+        assert_eq!(month(1200, None), [None]);
+        assert_eq!(said(&Status::default(), &Goals::new(), Concern::Budget), []);
     }
 
     #[test]

@@ -26,6 +26,22 @@ pub fn known(number: Option<impl Into<i128>>) -> String {
     number.map_or_else(|| "-".to_owned(), count)
 }
 
+/// A number of bytes: `612 B`, `1.4 MiB`, `3.0 TiB`.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if number < 1024 {
+        return format!("{number} B");
+    }
+    // Tenths of a unit, in whole numbers.
+    let (mut tenths, mut unit) = (u128::from(number) * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
 /// A duration for a command's summary: `0.4 s`, `2 min 5 s`, `3 h 12 min`.
 pub fn precise(seconds: f64) -> String {
     #[expect(
@@ -109,6 +125,15 @@ mod tests {
         assert_eq!(shown, wanted);
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
         assert_eq!([known(None::<u64>), known(Some(1000_u64))], ["-", "1,000"]);
+    }
+
+    #[test]
+    fn bytes_have_one_digit_behind_the_point() {
+        let numbers = [0, 1023, 1024, 1_500_000, 3 << 40, u64::MAX];
+        assert_eq!(
+            numbers.map(bytes),
+            ["0 B", "1023 B", "1.0 KiB", "1.4 MiB", "3.0 TiB", "15.9 EiB"]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::ledger::{Counts, RunReport};
 use super::position::Slot;
 use super::status::RunStatus;
+use super::usage::Used;
 
 /// The bounds of the time that a request takes to its headers, in seconds.
 pub const REQUEST_SECONDS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
@@ -147,6 +148,8 @@ pub struct Traffic {
     pub received: Counter,
     /// Bytes of bodies after unpacking.
     pub unpacked: Counter,
+    /// Profiles that runs read.
+    pub profiles: Counter,
     /// The time from a request to the headers of its answer.
     pub duration: Histogram<{ REQUEST_SECONDS.len() }>,
     /// The elements of each page that ended whole.
@@ -161,6 +164,7 @@ impl Default for Traffic {
             throttled: Counter::default(),
             received: Counter::default(),
             unpacked: Counter::default(),
+            profiles: Counter::default(),
             duration: Histogram::new(REQUEST_SECONDS),
             page: Histogram::new(PAGE_ELEMENTS),
         }
@@ -178,6 +182,16 @@ impl Traffic {
             counter.add(1);
         }
         self.duration.observe_time(took);
+    }
+
+    /// All that was counted so far, as the ledger has it.
+    pub fn used(&self) -> Used {
+        Used {
+            requests: self.requests.iter().map(Counter::read).sum(),
+            received: self.received.read(),
+            unpacked: self.unpacked.read(),
+            profiles: self.profiles.read(),
+        }
     }
 }
 
@@ -283,6 +297,13 @@ mod tests {
         }
         let counts: Vec<u64> = traffic.requests.iter().map(Counter::read).collect();
         assert_eq!(counts, [0, 2, 0, 1, 1, 2]);
+        traffic.received.add(10);
+        let used = Used {
+            requests: 6,
+            received: 10,
+            ..Used::default()
+        };
+        assert_eq!(traffic.used(), used);
         assert_eq!(traffic.duration.read().count, 6);
     }
 }

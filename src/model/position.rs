@@ -155,6 +155,36 @@ pub struct CursorPosition {
 }
 
 impl CursorPosition {
+    /// The start of a listing, for a request outside of any walk. `range` narrows it to what changed within that time.
+    pub fn at_start(
+        segment: &str,
+        range: Option<(Time, Time)>,
+        properties: Vec<String>,
+        timelines: bool,
+        at: Time,
+    ) -> Self {
+        Self {
+            walk_id: Uuid::nil(),
+            segment: segment.to_owned(),
+            cursor: "*".to_owned(),
+            range,
+            began_at: at,
+            opened_at: at,
+            properties,
+            timelines,
+            pages: 0,
+            read: 0,
+            divided_at: None,
+            from_empty: false,
+            unidentified: 0,
+            total: None,
+            passed: None,
+            finished: None,
+            aside: None,
+            course: WalkHistory::default(),
+        }
+    }
+
     /// Whether the walk waits only for a person's approval.
     pub fn awaits_approval(&self) -> bool {
         self.finished

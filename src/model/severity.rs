@@ -37,12 +37,18 @@ impl Severity {
 
     /// The severity of a resource's last run.
     pub fn of_run(resource: &ResourceStatus) -> Self {
-        match resource.last_run.as_ref().map(|run| run.status) {
-            None | Some(RunStatus::Skipped) => Self::Idle,
-            Some(RunStatus::Succeeded) => Self::Good,
-            Some(RunStatus::Running) => Self::Running,
-            Some(RunStatus::Partial | RunStatus::Interrupted) => Self::Attention,
-            Some(RunStatus::Failed | RunStatus::NeedsApproval) => Self::Person,
+        let status = resource.last_run.as_ref().map(|run| run.status);
+        status.map_or(Self::Idle, Self::of_status)
+    }
+
+    /// The severity of a run.
+    pub const fn of_status(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Skipped => Self::Idle,
+            RunStatus::Succeeded => Self::Good,
+            RunStatus::Running => Self::Running,
+            RunStatus::Partial | RunStatus::Interrupted => Self::Attention,
+            RunStatus::Failed | RunStatus::NeedsApproval => Self::Person,
         }
     }
 

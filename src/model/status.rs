@@ -9,6 +9,7 @@ use super::drift::DriftStatus;
 use super::position::Scope;
 use super::probe::Report;
 use super::timetable::{JobStatus, Pause, Service};
+use super::usage::Usage;
 
 /// The state of the service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Status {
     /// The processes that keep the schedule and were seen within a day.
     #[serde(default)]
     pub services: Vec<Service>,
+    /// What reading costs in this month.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 /// A resource in one scope.
@@ -197,6 +201,20 @@ pub struct Run {
     pub hint: Option<String>,
     #[serde(default)]
     pub tenant_release: Option<String>,
+    #[serde(default)]
+    pub cause: Option<Cause>,
+}
+
+/// What started a run; the words of `sync.runs.cause`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A job was due.
+    Schedule,
+    /// A person asked for a run (`run-now`).
+    Request,
+    /// A command, such as `backfill`.
+    Command,
 }
 
 /// The state of a run; the words of `sync.runs.status`.

@@ -2,11 +2,13 @@
 
 use crate::config::error::SettingsError;
 use crate::model::fault::{Fault, Kind};
+use crate::network::error::RouteError;
+use crate::network::failure::Failure;
 
 /// A message that could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// The proxy variables, or the connection's own settings.
+    /// The settings of the proxy.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// No client can be made.
@@ -16,8 +18,11 @@ pub enum NotifyError {
         what: &'static str,
         /// Why; without the address.
         #[source]
-        source: reqwest::Error,
+        source: RouteError,
     },
+    /// No connection came about.
+    #[error("{0}")]
+    Unconnected(Failure),
     /// Nothing answered.
     #[error("{what} did not answer")]
     Unanswered {
@@ -42,9 +47,13 @@ impl NotifyError {
     pub fn hint(&self) -> String {
         match self {
             Self::Settings(error) => error.hint(),
-            Self::Setup { .. } => "look at the variables of the proxy".to_owned(),
+            Self::Setup { .. } => {
+                "the usual CA certificates come with the package ca-certificates; one of your own is named in `network.ca_file`"
+                    .to_owned()
+            }
+            Self::Unconnected(failure) => failure.hint().to_owned(),
             Self::Unanswered { .. } => {
-                "check the address, and that this machine (or the proxy of HTTPS_PROXY) reaches its host".to_owned()
+                "check the address, and that this machine (or its proxy) reaches its host".to_owned()
             }
             Self::Refused { status: 300..=399, .. } => {
                 "a redirect is not followed, since the address is a secret: set the address that it leads to".to_owned()
@@ -60,10 +69,16 @@ impl From<NotifyError> for Fault {
     fn from(error: NotifyError) -> Self {
         let kind = match &error {
             NotifyError::Settings(_) => Kind::Settings,
-            NotifyError::Unanswered { .. } => Kind::Transient,
+            NotifyError::Unconnected(failure) if failure.is_of_settings() => Kind::Settings,
+            NotifyError::Unconnected(_) | NotifyError::Unanswered { .. } => Kind::Transient,
             NotifyError::Setup { .. } | NotifyError::Refused { .. } => Kind::Final,
         };
         let fault = Self::new(kind, error.to_string()).hint(error.hint());
+        if let NotifyError::Unconnected(failure) = &error
+            && let Some(detail) = failure.detail()
+        {
+            return fault.because(detail);
+        }
         let mut causes = Vec::new();
         let mut next = std::error::Error::source(&error);
         while let Some(cause) = next {

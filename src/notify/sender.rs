@@ -1,17 +1,19 @@
 //! Sends to the webhook and to the dead-man switch: the only place that knows their addresses. Each request has an end, follows no
-//! redirect, and goes through the proxy of the usual variables.
+//! redirect, and takes the same way as requests to the tenant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder};
-use url::Url;
 
 use super::error::NotifyError;
 use super::message::Message;
+use crate::config::network::Network;
 use crate::config::notify::{MessageFormat, Notify, SecretUrl};
-use crate::config::proxy::Proxies;
 use crate::model::notification::Notification;
+use crate::network::error::RouteError;
+use crate::network::route::{Route, Target};
 
 /// How long one request may take in all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,6 +23,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 struct Endpoint {
     what: &'static str,
     client: Client,
+    route: Arc<Route>,
     url: SecretUrl,
 }
 
@@ -34,10 +37,10 @@ pub struct Sender {
 
 impl Sender {
     /// A sender for the addresses of the settings. Sends nothing yet.
-    pub fn new(settings: &Notify, proxies: &Proxies) -> Result<Self, NotifyError> {
+    pub fn new(settings: &Notify, network: &Network) -> Result<Self, NotifyError> {
         let endpoint = |what, url: &Option<SecretUrl>| {
             let url = url.clone();
-            url.map(|url| Endpoint::new(what, url, proxies)).transpose()
+            url.map(|url| Endpoint::new(what, url, network)).transpose()
         };
         Ok(Self {
             webhook: endpoint("the webhook", &settings.webhook_url)?,
@@ -89,35 +92,43 @@ impl Sender {
 }
 
 impl Endpoint {
-    fn new(what: &'static str, url: SecretUrl, proxies: &Proxies) -> Result<Self, NotifyError> {
-        let setup = |error: reqwest::Error| NotifyError::Setup {
-            what,
-            source: error.without_url(),
+    fn new(what: &'static str, url: SecretUrl, network: &Network) -> Result<Self, NotifyError> {
+        let setup = |error: RouteError| match error {
+            RouteError::Settings(error) => NotifyError::Settings(error),
+            source => NotifyError::Setup { what, source },
         };
-        let mut builder = Client::builder()
-            .user_agent(concat!("blueconic-sync/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
-            // Which proxy is used is decided by the settings alone.
-            .no_proxy()
-            // What is sent again is recorded, and decided by the rounds.
-            .retry(reqwest::retry::never());
-        // It was parsed when it was read.
-        if let Ok(address) = Url::parse(url.expose())
-            && let Some(proxy) = proxies.to(&address)?
-        {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.address.expose()).map_err(setup)?);
-        }
-        let client = builder.build().map_err(setup)?;
-        Ok(Self { what, client, url })
+        let target = Target {
+            what,
+            url: url.origin(),
+            is_shown: false,
+        };
+        let route = Route::to(target, network, PATIENCE).map_err(setup)?;
+        let builder = route.client().map_err(setup)?.timeout(PATIENCE);
+        let client = builder
+            .build()
+            .map_err(|error| setup(RouteError::Client(error.without_url())))?;
+        Ok(Self {
+            what,
+            client,
+            route: Arc::new(route),
+            url,
+        })
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(), NotifyError> {
         let what = self.what;
-        let response = request.send().await.map_err(|error| NotifyError::Unanswered {
-            what,
-            source: error.without_url(),
-        })?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Err(match self.route.explain(&error).await {
+                    Some(failure) => NotifyError::Unconnected(failure),
+                    None => NotifyError::Unanswered {
+                        what,
+                        source: error.without_url(),
+                    },
+                });
+            }
+        };
         let status = response.status();
         if status.is_success() {
             return Ok(());

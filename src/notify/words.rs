@@ -45,6 +45,9 @@ pub(super) fn advice(notification: &Notification) -> Option<&'static str> {
         Concern::Drift => {
             "run `blueconic-sync check --drift`, and look for a newer release of blueconic-sync"
         }
+        Concern::Budget => {
+            "nothing, if fewer full walks will do until the month ends; else raise the limit, or let full walks come less often"
+        }
     };
     (notification.event != Event::Ended).then_some(advice)
 }
@@ -59,6 +62,7 @@ pub(super) fn runbook(concern: Concern) -> String {
         Concern::Rejects => "partial",
         Concern::Reauthorization => "the-token",
         Concern::Drift => "drift",
+        Concern::Budget => "cost-and-budget",
     };
     format!("{RUNBOOK}#{anchor}")
 }
@@ -93,6 +97,7 @@ fn what(concern: Concern, amount: i64) -> String {
             "the authorization at the tenant has ended, and only a person can renew it".to_owned()
         }
         Concern::Drift => format!("the tenant's release lacks {count} thing(s) that this program uses"),
+        Concern::Budget => format!("{count}% of what this month may cost are used"),
     }
 }
 
@@ -107,5 +112,6 @@ const fn was(concern: Concern) -> &'static str {
         Concern::Rejects => "every element is loaded",
         Concern::Reauthorization => "the authorization is valid",
         Concern::Drift => "the tenant has everything that is used",
+        Concern::Budget => "another month has begun, or the limit was raised",
     }
 }

@@ -6,15 +6,28 @@ use std::path::{Path, PathBuf};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
+use zeroize::Zeroizing;
 
+use crate::postgres::client_certificate::{self, Part};
+use crate::postgres::embedded;
 use crate::postgres::error::Error;
 
-/// The parameters that name files, each by all its names.
-const FILES: [(&str, &[&str]); 3] = [
-    ("sslrootcert", &["sslrootcert", "ssl-root-cert", "ssl-ca"]),
-    ("sslcert", &["sslcert", "ssl-cert"]),
-    ("sslkey", &["sslkey", "ssl-key"]),
+/// The parameters that name files, each by all its names, and the variable that the driver reads where none is there.
+const FILES: [(&str, &[&str], &str); 3] = [
+    (
+        "sslrootcert",
+        &["sslrootcert", "ssl-root-cert", "ssl-ca"],
+        "PGSSLROOTCERT",
+    ),
+    ("sslcert", &["sslcert", "ssl-cert"], "PGSSLCERT"),
+    ("sslkey", &["sslkey", "ssl-key"], "PGSSLKEY"),
 ];
+/// The hint for the file of an authority.
+const AUTHORITY: &str =
+    "name a file in PEM that this user can read; `sslrootcert=system` takes what the system trusts";
+/// The hint for one half of a client certificate.
+const HALF: &str =
+    "name both: `sslcert` is the client's certificate and `sslkey` its private key, each a file in PEM";
 /// The value of `sslrootcert` for the certificates that the system trusts (in libpq since version 16).
 const SYSTEM: &str = "system";
 /// The files with these certificates: Debian, Ubuntu and Alpine; Fedora and Red Hat; openSUSE; macOS and the BSDs.
@@ -67,15 +80,81 @@ pub(crate) fn complete(
         Some(address) => options.host(address),
         None => options,
     };
-    for (parameter, names) in FILES {
-        for (_, value) in pairs.iter().filter(|(key, _)| names.contains(&key.as_str())) {
-            if parameter == "sslrootcert" && value == SYSTEM {
-                return with_system_roots(options, pairs);
-            }
-            look_into(parameter, value)?;
+    // There is no TLS on a socket.
+    if options.get_socket().is_some() || options.get_host().starts_with('/') {
+        return Ok(options);
+    }
+    let [root, certificate, key] = FILES.map(|(_, names, variable)| value_of(pairs, names, variable));
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            warn_of_exposure(&key);
+            client_certificate::verify(&part("sslcert", &certificate)?, &part("sslkey", &key)?)?;
+        }
+        (None, None) => {}
+        (Some(_), None) => {
+            return Err(Error::Unsupported {
+                what: "has `sslcert` (or PGSSLCERT) without `sslkey`",
+                hint: HALF,
+            });
+        }
+        (None, Some(_)) => {
+            return Err(Error::Unsupported {
+                what: "has `sslkey` (or PGSSLKEY) without `sslcert`",
+                hint: HALF,
+            });
         }
     }
-    Ok(options)
+    match root {
+        Some(root) if root == SYSTEM => with_system_roots(options, pairs),
+        Some(root) => look_into(&root).map(|()| options),
+        None => Ok(options),
+    }
+}
+
+/// The value of a parameter, else of the variable that the driver reads.
+fn value_of(pairs: &[(String, String)], names: &[&str], variable: &str) -> Option<String> {
+    let mut given = pairs.iter().rev();
+    let given = given.find(|(key, _)| names.contains(&key.as_str()));
+    given.map_or_else(|| std::env::var(variable).ok(), |(_, value)| Some(value.clone()))
+}
+
+/// A file that is named, or the PEM text in its place.
+fn part(parameter: &'static str, value: &str) -> Result<Part, Error> {
+    if is_text(value) {
+        return Ok(Part {
+            shown: "a text".to_owned(),
+            bytes: Zeroizing::new(value.as_bytes().to_vec()),
+        });
+    }
+    let bytes = std::fs::read(Path::new(value)).map_err(|error| Error::Certificate {
+        parameter,
+        path: value.to_owned(),
+        what: "cannot be read",
+        hint: "name a file in PEM that this user can read",
+        source: Some(error),
+    })?;
+    Ok(Part {
+        shown: value.to_owned(),
+        bytes: Zeroizing::new(bytes),
+    })
+}
+
+/// Whether a value is PEM text in place of a path.
+fn is_text(value: &str) -> bool {
+    value.trim_start().starts_with("-----BEGIN")
+}
+
+/// Warns of a private key that others may read. Not in the image, which has one user.
+fn warn_of_exposure(key: &str) {
+    if !is_text(key)
+        && !embedded::is_in_image()
+        && let Some(exposure) = client_certificate::exposure(Path::new(key))
+    {
+        tracing::warn!(
+            hint = "`chmod 600` on that file; `blueconic-sync psql` refuses it as it is",
+            "{exposure}"
+        );
+    }
 }
 
 /// `::1` of `[::1]`.
@@ -116,21 +195,21 @@ pub fn is_system(value: &str) -> bool {
     value == SYSTEM
 }
 
-/// Checks a certificate file, since a missing file would look like an unreachable server. PEM text in place of a path is left
+/// Checks the file of an authority, since a missing file would look like an unreachable server. PEM text in place of a path is left
 /// to the driver.
-fn look_into(parameter: &'static str, value: &str) -> Result<(), Error> {
-    if value.trim_start().starts_with("-----BEGIN") {
+fn look_into(value: &str) -> Result<(), Error> {
+    if is_text(value) {
         return Ok(());
     }
     let wrong = |what, source| Error::Certificate {
-        parameter,
+        parameter: "sslrootcert",
         path: value.to_owned(),
         what,
+        hint: AUTHORITY,
         source,
     };
     let text = std::fs::read(Path::new(value)).map_err(|error| wrong("cannot be read", Some(error)))?;
-    let text = String::from_utf8_lossy(&text);
-    if parameter != "sslkey" && !text.contains("-----BEGIN CERTIFICATE-----") {
+    if !String::from_utf8_lossy(&text).contains("-----BEGIN CERTIFICATE-----") {
         return Err(wrong("holds no certificate in PEM", None));
     }
     Ok(())
@@ -244,8 +323,21 @@ mod tests {
             message.contains("/no/such/ca.pem") && message.contains("cannot be read"),
             "{message}"
         );
-        let fault = parsed("postgres://u@a/d?sslcert=/etc/passwd").unwrap_err();
+        let fault = parsed("postgres://u@a/d?sslrootcert=/etc/passwd").unwrap_err();
         assert!(fault.sentence().contains("holds no certificate"), "{fault}");
+        let fault = parsed("postgres://u@a/d?sslcert=/etc/passwd&sslkey=/etc/passwd").unwrap_err();
+        assert!(
+            fault.sentence().contains(
+                "`sslcert` of the database's address names /etc/passwd, which holds no certificate"
+            ),
+            "{fault}"
+        );
+        for (half, without) in [("sslcert", "without `sslkey`"), ("sslkey", "without `sslcert`")] {
+            let fault = parsed(&format!("postgres://u@a/d?{half}=/etc/passwd")).unwrap_err();
+            assert!(fault.sentence().contains(without), "{fault}");
+        }
+        // There is no TLS on a socket.
+        parsed("postgres:///d?host=/tmp&sslcert=/no/such/file").unwrap();
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Error {
         path: String,
         /// "cannot be read", "holds no certificate".
         what: &'static str,
+        /// What to do about it.
+        hint: &'static str,
         /// The operating system's error.
         #[source]
         source: Option<std::io::Error>,

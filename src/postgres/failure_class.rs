@@ -244,10 +244,14 @@ pub(crate) fn connect_hint(error: &sqlx::Error) -> &'static str {
     }
     match server(error) {
         Some(answer) => match answer.code() {
-            "28P01" => "check user and password in `DATABASE_URL` (or `DATABASE_URL_FILE`)",
+            "28P01" => {
+                "check user and password in `DATABASE_URL` (or `DATABASE_URL_FILE`); where `pg_hba.conf` has `clientcert=verify-full`, \
+                 the CN of the certificate in `sslcert` has to be the user"
+            }
             "28000" => {
                 "check user and password in `DATABASE_URL` (or `DATABASE_URL_FILE`), and whether the server's \
-                 `pg_hba.conf` lets this user come from here, with or without TLS (`sslmode`)"
+                 `pg_hba.conf` lets this user come from here, with or without TLS (`sslmode`); where it asks for a client \
+                 certificate (`cert`, `clientcert`), name one for this user in `sslcert` and `sslkey`"
             }
             "08P01" if answer.message().contains("startup parameter") => {
                 "a pooler refuses the connection: add `extra_float_digits` to its `ignore_startup_parameters`"
@@ -258,10 +262,34 @@ pub(crate) fn connect_hint(error: &sqlx::Error) -> &'static str {
             "57P03" => "the server starts, ends or recovers: wait; a standby may have `hot_standby` off",
             _ => "check `DATABASE_URL`",
         },
+        None if is_unresolved(error) => {
+            "the host's name does not resolve: correct it in `DATABASE_URL`, or look at the name server of this machine"
+        }
+        None if is_silent(error) => {
+            "nothing answers there: check host and port in `DATABASE_URL`, and whether a firewall drops what this machine sends"
+        }
         None => {
             "start PostgreSQL there (`systemctl start postgresql`, or `docker compose up -d postgres`), correct \
              `DATABASE_URL`, or leave it out to use the embedded server"
         }
+    }
+}
+
+/// Whether the host's name did not resolve. The standard library has this message on every system, and no kind of its own.
+fn is_unresolved(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(inner) if inner.to_string().contains("failed to lookup address information"))
+}
+
+/// Whether no answer came in time, or no route leads there.
+fn is_silent(error: &sqlx::Error) -> bool {
+    use std::io::ErrorKind;
+    match error {
+        sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Io(inner) => matches!(
+            inner.kind(),
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+        ),
+        _ => false,
     }
 }
 
@@ -280,7 +308,10 @@ fn tls_words(error: &sqlx::Error) -> Option<String> {
 /// The hint, chosen by the messages of rustls and of the driver.
 fn tls_hint(said: &str) -> &'static str {
     let has = |word: &str| said.contains(word);
-    if has("does not support TLS") {
+    if has("received fatal alert") && !has("CertificateRequired") {
+        "the server refuses the handshake; where it asks for a client certificate, that of `sslcert` has to be issued by an authority \
+         of the server's `ssl_ca_file`, and to be in time; the server's log has the reason"
+    } else if has("does not support TLS") {
         "the server does not offer TLS: switch it on there (`ssl = on`), or lower `sslmode` in `DATABASE_URL`"
     } else if has("NotValidForName") || has("not valid for name") {
         "the certificate names another host: use a name that stands in its subjectAltName (its CN does not count, and an IP \
@@ -384,6 +415,14 @@ mod tests {
         }
         let refused = sqlx::Error::Tls("server does not support TLS".into());
         assert!(connect_hint(&refused).contains("ssl = on"));
+        let alert = |what: &str| io(&format!("received fatal alert: {what}"));
+        assert!(connect_hint(&alert("UnknownCA")).contains("ssl_ca_file"));
+        assert!(connect_hint(&alert("CertificateExpired")).contains("ssl_ca_file"));
+        assert!(connect_hint(&alert("CertificateRequired")).contains("`sslcert` and `sslkey`"));
+        let unknown =
+            std::io::Error::other("failed to lookup address information: Name or service not known");
+        assert!(connect_hint(&sqlx::Error::Io(unknown)).contains("does not resolve"));
+        assert!(connect_hint(&sqlx::Error::PoolTimedOut).contains("firewall"));
         let away = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
         assert_eq!(FailureClass::of(&away), FailureClass::Passing);
         assert!(connect_hint(&away).contains("start PostgreSQL"));

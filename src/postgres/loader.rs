@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tracing::Instrument as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Time;
@@ -14,6 +15,7 @@ use crate::model::fault::Outcome;
 use crate::model::lease::Lease;
 use crate::model::ports::Loader;
 use crate::model::position::Scope;
+use crate::model::spans;
 use crate::model::table::{Merge, Table};
 use crate::model::walk::Walk;
 use crate::postgres::bigint::{from_length, to_count};
@@ -421,9 +423,11 @@ impl Loader for PostgresLoader {
             return Ok(Written::default());
         }
         let watch = self.connection.work();
-        let written = watch
-            .wait_to_load("loading a batch", self.stage_and_commit(batch, advance))
-            .await?;
+        let span = spans::batch(self.table.name, batch.rows.len());
+        let loading = self.stage_and_commit(batch, advance).instrument(span.clone());
+        let written = watch.wait_to_load("loading a batch", loading).await;
+        spans::batch_ended(&span, written.as_ref().ok());
+        let written = written?;
         self.connection.rest();
         Ok(written)
     }

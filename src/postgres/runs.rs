@@ -12,23 +12,31 @@ use crate::model::position::Slot;
 use crate::model::sanitize;
 use crate::model::status::Run;
 use crate::postgres::bigint::from_count;
-use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::unknown;
+use crate::postgres::{boundary, run_days, unknown};
 
 /// Opens a run, in the transaction that takes the lease; one that is open already stays. Closes other runs of the slot, which lost
-/// their lease, and returns whether there were any. Stored positions omit the tenant's cursors, which encode ids of profiles.
+/// their lease, and returns whether there were any. Stored positions omit the tenant's cursors, which encode ids of profiles. What
+/// started the run is the claim that the lease's holder has on a job of the slot; without one, a command did.
 pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid) -> Result<bool, Error> {
     let took_over = interrupt_stale(connection, slot, run_id).await?;
     sqlx::query!(
-        "insert into sync.runs (id, resource, mode, status, started_at, position_from, tenant_release)
+        "insert into sync.runs (id, resource, mode, status, started_at, position_from, tenant_release, cause)
          select $1, $2, $3, 'running', sync.clock(),
            (select c.position - 'cursor' - 'aside' - 'divided_at' from sync.cursors as c where c.resource = $2 and c.scope = $3),
-           (select d.release from sync.tenant_document as d)
+           (select d.release from sync.tenant_document as d),
+           coalesce(
+             (select case when s.requested_at <= s.last_run_at then 'request' else 'schedule' end
+              from sync.schedule as s
+              join sync.leases as l on l.holder = s.claimed_by
+              where s.resource = $2 and s.scope = $3 and l.name = $4 and s.claimed_until > sync.clock()
+              order by s.last_run_at desc limit 1),
+             'command')
          on conflict (id) do nothing",
         run_id,
         slot.resource,
-        slot.scope.as_str()
+        slot.scope.as_str(),
+        slot.lease_name()
     )
     .execute(connection)
     .await
@@ -37,28 +45,30 @@ pub(crate) async fn open(connection: &mut PgConnection, slot: Slot, run_id: Uuid
 }
 
 async fn interrupt_stale(connection: &mut PgConnection, slot: Slot, but: Uuid) -> Result<bool, Error> {
-    let closed = sqlx::query!(
+    let closed = sqlx::query_scalar!(
         "update sync.runs set
            status = 'interrupted',
            finished_at = sync.clock(),
            error = coalesce(error, 'its process ended or stood still: the lease lapsed and was taken over'),
            hint = coalesce(hint, 'nothing: the run that took over goes on from the stored position')
-         where resource = $1 and mode = $2 and status = 'running' and id <> $3",
+         where resource = $1 and mode = $2 and status = 'running' and id <> $3
+         returning id",
         slot.resource,
         slot.scope.as_str(),
         but
     )
-    .execute(connection)
+    .fetch_all(&mut *connection)
     .await
     .doing("closing the run of a lapsed lease")?;
-    if closed.rows_affected() > 0 {
+    run_days::add(connection, &closed).await?;
+    if !closed.is_empty() {
         tracing::warn!(
             lease = slot.lease_name(),
             "took over the lapsed lease of `{}`",
             slot.lease_name()
         );
     }
-    Ok(closed.rows_affected() > 0)
+    Ok(!closed.is_empty())
 }
 
 /// Writes the counts of an open run; a run that was taken over stays as its successor closed it.
@@ -124,11 +134,12 @@ pub(crate) async fn close(
     let written = write_counts(&mut *connection, lease.run_id, &ledger.counts).await;
     written.doing("writing the run's counts")?;
     let (error, hint) = (shown(ledger.error.as_deref()), shown(ledger.hint.as_deref()));
-    sqlx::query!(
+    let closed = sqlx::query_scalar!(
         "update sync.runs set
            status = $2, finished_at = sync.clock(), error = $3, hint = $4,
            position_to = (select c.position - 'cursor' - 'aside' - 'divided_at' from sync.cursors as c where c.resource = $5 and c.scope = $6)
-         where id = $1 and status = 'running'",
+         where id = $1 and status = 'running'
+         returning id",
         lease.run_id,
         ledger.status.as_str(),
         error.as_deref(),
@@ -136,9 +147,10 @@ pub(crate) async fn close(
         lease.slot.resource,
         lease.slot.scope.as_str()
     )
-    .execute(&mut *connection)
+    .fetch_all(&mut *connection)
     .await
     .doing("closing the run")?;
+    run_days::add(connection, &closed).await?;
     unknown::count(connection, lease.slot.resource, &ledger.counts.unknown).await
 }
 

@@ -13,7 +13,7 @@ use crate::model::timetable::{JobStatus, Pause};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::{columns, drift, migrate, probe, services, session, sizes};
+use crate::postgres::{columns, drift, migrate, probe, services, session, sizes, usage};
 
 const DOING: &str = "reading the status";
 const CONNECTING: &str = "connecting to the database";
@@ -74,6 +74,7 @@ pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
         drift: drift::status(store.control()).await?,
         probe: probe::last(store.control()).await?,
         services: services::read(store.control()).await?,
+        usage: Some(usage::read(store.control(), store.slots()).await?),
     })
 }
 

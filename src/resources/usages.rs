@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::config::settings::Settings;
 use crate::model::Time;
 use crate::model::description::Reading;
 use crate::model::drift::{Rest, Role, Usage, UsedField};
 use crate::model::page::Request;
 use crate::model::ports::{Clock, Walkable};
-use crate::model::position::{CursorPosition, WalkHistory};
+use crate::model::position::CursorPosition;
 use crate::model::table::{Child, Column, REST, Table};
 
 use super::audit_events::SPELLINGS;
@@ -147,26 +145,7 @@ fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
 
 /// A position of an increment, whose request has every parameter.
 fn increment(now: Time, timelines: bool) -> CursorPosition {
-    CursorPosition {
-        walk_id: Uuid::nil(),
-        segment: "id".to_owned(),
-        cursor: "*".to_owned(),
-        range: Some((now, now)),
-        began_at: now,
-        opened_at: now,
-        properties: Vec::new(),
-        timelines,
-        pages: 0,
-        read: 0,
-        divided_at: None,
-        from_empty: false,
-        unidentified: 0,
-        total: None,
-        passed: None,
-        finished: None,
-        aside: None,
-        course: WalkHistory::default(),
-    }
+    CursorPosition::at_start("id", Some((now, now)), Vec::new(), timelines, now)
 }
 
 fn rest(table: &Table) -> Rest {

@@ -85,12 +85,37 @@ impl Timetable {
         }
     }
 
+    /// The starts after `after` and up to `until`, at most `most` of them: as [`Timetable::next_after`] gives them one by one, with one
+    /// search for each.
+    pub fn starts(&self, after: Time, until: Time, most: usize) -> Vec<Time> {
+        let mut starts = Vec::new();
+        let mut due = self
+            .match_after(after - self.most_delay().unwrap_or_default())
+            .ok();
+        while let Some(at) = due.filter(|at| *at <= until && starts.len() < most) {
+            due = self.match_after(at).ok();
+            let start = self.delayed_before(at, due);
+            if start > after && start <= until {
+                starts.push(start);
+            }
+        }
+        starts
+    }
+
     /// When the run of a match starts: whole seconds later, before the next match.
     fn delayed(&self, due: Time) -> Time {
+        match self.most_delay() {
+            Some(_) => self.delayed_before(due, self.match_after(due).ok()),
+            None => due,
+        }
+    }
+
+    /// The same, if the next match is known.
+    fn delayed_before(&self, due: Time, next: Option<Time>) -> Time {
         let Some(most) = self.most_delay() else {
             return due;
         };
-        let room = self.match_after(due).map_or(most, |next| most.min(next - due));
+        let room = next.map_or(most, |next| most.min(next - due));
         let seconds = (i128::from(room.num_seconds()) * i128::from(self.jitter.share)) >> 32;
         due + Duration::seconds(i64::try_from(seconds).unwrap_or(0))
     }

@@ -130,7 +130,7 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         }
         for entry in &self.entries {
             match stored.get(&entry.scheduled.job.name) {
-                Some(job) if job.is_due(now) => self.begin(entry).await?,
+                Some(job) if job.is_due(now) => self.begin(entry, job, now).await?,
                 Some(_) => {}
                 // The table was emptied, or an older replica deleted the job as an unknown one.
                 None => self.put(entry, None, now).await?,
@@ -175,13 +175,17 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         }
     }
 
-    /// Claims a due job and starts its run. Another job of the same slot has to end first: it stays due.
-    async fn begin(&self, entry: &Arc<Entry>) -> Outcome<()> {
+    /// Claims a due job and starts its run. Another job of the same slot has to end first: it stays due. So does a job that is put off,
+    /// unless a person asked for it.
+    async fn begin(&self, entry: &Arc<Entry>, stored: &StoredJob, now: Time) -> Outcome<()> {
         let SchedulerOptions { holder, hold, .. } = &self.options;
         let job = &entry.scheduled.job;
         let Some(place) = self.running.take(job.slot) else {
             return Ok(());
         };
+        if !stored.is_requested && self.runner.put_off(&entry.scheduled, now).await?.is_some() {
+            return Ok(());
+        }
         let Some(claim) = self.store.claim(&job.name, holder, *hold).await? else {
             return Ok(());
         };

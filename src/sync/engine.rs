@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::model::description::Reading;
 use crate::model::fault::{Fault, Kind, Outcome};
@@ -12,6 +13,7 @@ use crate::model::ledger::{Counts, Ledger, RunReport};
 use crate::model::ports::{Clock, Source, Store};
 use crate::model::position::{Scope, Slot};
 use crate::model::removals::Removals;
+use crate::model::spans;
 use crate::model::status::RunStatus;
 
 use super::lease::{self, Stop};
@@ -73,7 +75,11 @@ impl<S: Source, T: Store> Engine<S, T> {
             Ok(None) => return None,
             Err(fault) => return Some(unopened(slot, fault, started_at, self.clock.now())),
         };
-        let report = self.run_leased(spec, lease, shutdown, started_at).await;
+        let span = spans::run(&lease);
+        let run = self.run_leased(spec, lease, shutdown, started_at);
+        let report = run.instrument(span.clone()).await;
+        spans::run_ended(&span, &report);
+        drop(span);
         self.listener.ended(&report);
         Some(report)
     }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod clocks;
+pub mod count_profiles;
 mod cursor_lists;
 mod dispatcher;
 pub mod engine;
@@ -29,6 +30,7 @@ mod sweep;
 mod transfer;
 mod transfer_end;
 mod under_way;
+pub mod usage;
 mod verify;
 mod walk;
 mod watermarks;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::failpoint::Side;
 use crate::model::Time;
@@ -40,7 +41,7 @@ pub(super) async fn run<S: Source, T: Store>(
     let waiting = Arc::new(Mutex::new(waiting));
     for _ in 0..transfer.bounds.lanes {
         let lane = Lane::new(Arc::clone(&transfer), done.clone());
-        lanes.spawn(lane.run(Arc::clone(&waiting)));
+        lanes.spawn(lane.run(Arc::clone(&waiting)).in_current_span());
     }
     // Once all lanes have ended, queued batches are dropped and senders stop waiting.
     drop((done, waiting));
@@ -309,11 +310,12 @@ impl<S: Source, T: Store> CursorReader<S, T> {
         };
         let transfer = Arc::clone(&self.transfer);
         let request = transfer.resource.page(&target, shrink);
-        let opening = tokio::spawn(async move {
+        let opening = async move {
             let asked_at = transfer.asked_at(&target).await;
             let page = transfer.source.open(&request, 0, transfer.progress.meter());
             Ok((page.await?, asked_at))
-        });
+        };
+        let opening = tokio::spawn(opening.in_current_span());
         Some(Ahead {
             cursor,
             shrink,

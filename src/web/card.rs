@@ -4,42 +4,45 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
+use super::chart::{Said, share};
+use super::days::SlotDays;
 use super::html::Text;
 use super::severity::class;
+use super::view::{View, runs_of, state};
 use crate::model::Time;
-use crate::model::description::Registry;
 use crate::model::format;
-use crate::model::position::Scope;
 use crate::model::severity::Severity;
 use crate::model::status::{ResourceStatus, Run, RunStatus};
 
-/// The card of a resource.
-pub(super) fn card(resource: &ResourceStatus, registry: Registry, now: Time) -> Markup {
+/// The card of a resource, with its last 30 days if they could be read.
+pub(super) fn card(resource: &ResourceStatus, days: Option<&SlotDays<'_>>, view: View<'_>) -> Markup {
     let of_run = Severity::of_run(resource);
+    let name = view.full_name(&resource.resource, resource.scope);
+    let status = resource.last_run.as_ref().map(|run| run.status);
     html! {
         section class={ "card " (class(Severity::of(resource))) } {
             div class="title" {
-                h2 {
-                    bdi { (Text(title(resource, registry))) }
-                    @if let Some(part) = part(resource, registry) { " " small { bdi { (part) } } }
+                h3 {
+                    bdi { (Text(view.title(&resource.resource))) }
+                    @if let Some(part) = view.part(&resource.resource, resource.scope) { " " small { bdi { (part) } } }
                 }
-                p class={ "status " (class(of_run)) } { bdi { (state(resource)) } }
+                p class={ "status " (class(of_run)) } { (status.map_or("Never ran", state)) }
             }
             @match &resource.last_run {
-                Some(run) => (ran(of_run, run, now)),
+                Some(run) => (ran(of_run, run, &name, view)),
                 None => p class="when" { "It runs as soon as its turn comes." },
             }
-            (facts(resource, now))
+            @if let Some(days) = days {
+                div class="month" {
+                    h4 { "Last 30 days" }
+                    a href=(runs_of("", &resource.resource, resource.scope)) {
+                        "All runs" span class="unseen" { " of " (Text(&name)) }
+                    }
+                    (days.charts(&name))
+                }
+            }
+            (facts(resource, view))
         }
-    }
-}
-
-/// The name of a resource and the part of it that a scope reads.
-pub(super) fn full_name(resource: &ResourceStatus, registry: Registry) -> String {
-    let title = title(resource, registry);
-    match part(resource, registry) {
-        Some(part) => format!("{title}, {part}"),
-        None => title.to_owned(),
     }
 }
 
@@ -55,47 +58,19 @@ pub(super) fn trouble(severity: Severity, error: Option<&str>, hint: Option<&str
     }
 }
 
-fn title(resource: &ResourceStatus, registry: Registry) -> &str {
-    let known = registry.named(&resource.resource);
-    known.map_or(&resource.resource, |known| known.title)
-}
-
-/// What a scope reads of a resource; none where a resource has only one scope.
-fn part(resource: &ResourceStatus, registry: Registry) -> Option<&'static str> {
-    let is_only = registry
-        .named(&resource.resource)
-        .is_some_and(|known| known.scopes().iter().all(|own| *own == resource.scope));
-    match resource.scope {
-        _ if is_only => None,
-        Scope::Full => Some("everything"),
-        Scope::Increment => Some("what changed"),
-    }
-}
-
-fn state(resource: &ResourceStatus) -> &'static str {
-    match resource.last_run.as_ref().map(|run| run.status) {
-        None => "Never ran",
-        Some(RunStatus::Succeeded) => "Succeeded",
-        Some(RunStatus::Running) => "Running",
-        Some(RunStatus::Partial) => "Partial",
-        Some(RunStatus::Failed) => "Failed",
-        Some(RunStatus::Interrupted) => "Interrupted",
-        Some(RunStatus::NeedsApproval) => "Needs approval",
-        Some(RunStatus::Skipped) => "Not available",
-    }
-}
-
-fn ran(severity: Severity, run: &Run, now: Time) -> Markup {
+fn ran(severity: Severity, run: &Run, name: &str, view: View<'_>) -> Markup {
     html! {
         p class="when" {
             @if let Some(ended) = run.finished_at {
-                "Ended " (moment(ended, now)) ", took "
+                "Ended " (view.moment(ended)) ", took "
                 (format::rounded((ended - run.started_at).to_std().unwrap_or_default()))
             } @else {
-                "Began " (moment(run.started_at, now))
+                "Began " (view.moment(run.started_at))
             }
+            ". "
+            a href={ "runs/" (run.id) } { "The last run" span class="unseen" { " of " (Text(name)) } }
         }
-        (progress(run))
+        (progress(run, name))
         (trouble(severity, run.error.as_deref(), run.hint.as_deref()))
         dl class="counts" {
             (count("read", run.rows_read, "some"))
@@ -114,28 +89,28 @@ fn count(label: &str, count: i64, class: &str) -> Markup {
 }
 
 /// The progress bar of a current run, if the tenant reported a total.
-fn progress(run: &Run) -> Markup {
+fn progress(run: &Run, name: &str) -> Markup {
     let total = run.source_total.filter(|total| *total > 0);
     html! {
         @if let (RunStatus::Running, Some(total)) = (run.status, total) {
             @let read = run.rows_read.clamp(0, total);
-            progress max=(total) value=(read) {}
+            progress max=(total) value=(read) aria-label={ "Read so far: " (Text(name)) } {}
             p class="when" { (format::count(read)) " of " (format::count(total)) " read" }
         }
     }
 }
 
-fn facts(resource: &ResourceStatus, now: Time) -> Markup {
+fn facts(resource: &ResourceStatus, view: View<'_>) -> Markup {
     html! {
         dl class="facts" {
             @if resource.complete_as_of.is_some() {
-                (fact_of("Complete as of", resource.complete_as_of, now))
+                (fact_of("Complete as of", resource.complete_as_of, view))
             } @else {
-                (fact_of("Watermark", resource.watermark, now))
+                (fact_of("Watermark", resource.watermark, view))
             }
             @if let Some(lag) = resource.lag_seconds {
                 dt { "Lag" }
-                dd { (format::rough(Duration::try_from_secs_f64(lag).unwrap_or_default())) }
+                (freshness(Duration::try_from_secs_f64(lag).unwrap_or_default(), resource, view))
             }
             dt { "Open gaps" }
             (gaps(resource))
@@ -143,29 +118,29 @@ fn facts(resource: &ResourceStatus, now: Time) -> Markup {
                 dt { "To be looked up" } dd { (format::count(resource.sweep_backlog)) " that a walk missed" }
             }
             @if let Some(timelines) = resource.timelines {
-                (fact_of("Timelines as of", Some(timelines.complete_as_of), now))
+                (fact_of("Timelines as of", Some(timelines.complete_as_of), view))
                 @if timelines.profiles_with_gaps > 0 {
                     dt { "Timeline gaps" } dd { (format::count(timelines.profiles_with_gaps)) " profiles" }
                 }
             }
-            (next_run(resource, now))
+            (next_run(resource, view))
             @if let Some(holder) = resource.holder() {
-                dt { "Held by" } dd { bdi { (Text(holder)) } }
+                dt { "Held by" } dd class="holder" { bdi { (Text(holder)) } }
             }
         }
     }
 }
 
 /// When it runs next, also in the zone of its job; or what holds it.
-fn next_run(resource: &ResourceStatus, now: Time) -> Markup {
+fn next_run(resource: &ResourceStatus, view: View<'_>) -> Markup {
     let is_requested = resource.jobs.iter().any(|job| job.requested_at.is_some());
     html! {
         @if let Some(pause) = &resource.pause {
             dt { "Paused" }
             dd class=(class(Severity::Attention)) {
-                (moment(pause.since, now)) ", "
+                (view.moment(pause.since)) ", "
                 @match pause.ends_at {
-                    Some(end) => { "until " (moment(end, now)) }
+                    Some(end) => { "until " (view.moment(end)) }
                     None => { "until somebody resumes it" }
                 }
                 ", by " bdi { (Text(&pause.by)) }
@@ -174,11 +149,11 @@ fn next_run(resource: &ResourceStatus, now: Time) -> Markup {
             dt { "Next run" }
             @if is_requested {
                 dd { "asked for by hand" }
-            } @else if at <= now {
+            } @else if at <= view.now {
                 dd { "due now" }
             } @else {
                 dd {
-                    (moment(at, now))
+                    (view.moment(at))
                     @if let Some(job) = resource.next_job().filter(|job| job.time_zone != "UTC") {
                         " " small { bdi { (Text(&job.next_run())) } }
                     }
@@ -188,8 +163,37 @@ fn next_run(resource: &ResourceStatus, now: Time) -> Markup {
     }
 }
 
-fn fact_of(label: &str, at: Option<Time>, now: Time) -> Markup {
-    html! { @if let Some(at) = at { dt { (label) } dd { (moment(at, now)) } } }
+fn fact_of(label: &str, at: Option<Time>, view: View<'_>) -> Markup {
+    html! { @if let Some(at) = at { dt { (label) } dd { (view.moment(at)) } } }
+}
+
+/// How far the table is behind the tenant, beside its goal where it has one.
+fn freshness(lag: Duration, resource: &ResourceStatus, view: View<'_>) -> Markup {
+    let Some(goal) = view.goals.get(resource.resource.as_str()) else {
+        return html! { dd { (format::rough(lag)) } };
+    };
+    let is_late = lag > *goal;
+    let severity = if is_late {
+        Severity::Attention
+    } else {
+        Severity::Good
+    };
+    let said = format!(
+        "{}, {} its goal of {}",
+        format::rough(lag),
+        if is_late { "beyond" } else { "within" },
+        format::rough(*goal)
+    );
+    // The goal stands at half of the width, so that a lag of twice as much fills it.
+    let part = lag.as_secs_f64() / goal.as_secs_f64().max(1.0) / 2.0;
+    html! {
+        dd class=[is_late.then_some(class(severity))] {
+            (said)
+            div class="goal" {
+                (share(part, severity, Said { title: &format!("Lag against the goal: {said}"), description: "" }))
+            }
+        }
+    }
 }
 
 fn gaps(resource: &ResourceStatus) -> Markup {
@@ -201,14 +205,6 @@ fn gaps(resource: &ResourceStatus) -> Markup {
             dd class=(class(Severity::Attention)) { (format::count(open)) }
         } @else {
             dd { (format::count(open)) " for good" }
-        }
-    }
-}
-
-fn moment(at: Time, now: Time) -> Markup {
-    html! {
-        time datetime=(at.to_rfc3339()) title={ (format::moment(at)) " UTC" } {
-            (format::relative(at, now)) " " small { (format::clock(at, now)) }
         }
     }
 }

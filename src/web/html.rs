@@ -19,7 +19,7 @@ pub(crate) fn document(title: &str, refresh_seconds: Option<u32>, style: &str, b
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 @if let Some(seconds) = refresh_seconds { meta http-equiv="refresh" content=(seconds); }
-                title { (title) }
+                title { (Text(title)) }
                 style { (PreEscaped(style)) }
             }
             body { (body) }
@@ -34,16 +34,30 @@ pub(crate) struct Text<T>(pub(crate) T);
 
 impl<T: Display> Render for Text<T> {
     fn render_to(&self, page: &mut String) {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{}", self.0);
-        let mut characters = text.chars();
-        let mut shown: String = characters.by_ref().take(LONGEST).map(shown).collect();
-        if characters.next().is_some() {
-            shown.push('…');
-        }
-        shown.render_to(page);
+        render(&self.0, LONGEST, page);
     }
+}
+
+/// The same for the one text that a page is about, in ten times the length.
+#[derive(Debug)]
+pub(crate) struct Long<T>(pub(crate) T);
+
+impl<T: Display> Render for Long<T> {
+    fn render_to(&self, page: &mut String) {
+        render(&self.0, LONGEST * 10, page);
+    }
+}
+
+fn render(value: &impl Display, longest: usize, page: &mut String) {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{value}");
+    let mut characters = text.chars();
+    let mut shown: String = characters.by_ref().take(longest).map(shown).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown.render_to(page);
 }
 
 fn shown(character: char) -> char {
@@ -58,7 +72,7 @@ fn shown(character: char) -> char {
 mod tests {
     use maud::html;
 
-    use super::Text;
+    use super::{Long, Text};
 
     #[test]
     fn text_is_never_markup() {
@@ -72,5 +86,9 @@ mod tests {
     fn long_texts_are_cut() {
         let page = html! { (Text("<".repeat(5000))) };
         assert_eq!(page.into_string(), format!("{}…", "&lt;".repeat(2000)));
+        let page = html! { (Long("<".repeat(5000))) };
+        assert_eq!(page.into_string(), "&lt;".repeat(5000));
+        let page = html! { (Long("<".repeat(50_000))) };
+        assert_eq!(page.into_string(), format!("{}…", "&lt;".repeat(20_000)));
     }
 }

@@ -2,10 +2,11 @@
 //! alert on `absent()` can tell it from zero.
 
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::exposition::{Format, Page};
 use super::process;
+use super::usage_metrics as usage;
 use crate::model::Time;
 use crate::model::concern::Goals;
 use crate::model::drift::{DriftStatus, Severity};
@@ -23,8 +24,23 @@ pub struct Measured {
     pub runs: Arc<EndedRuns>,
     /// The messages about what is wrong.
     pub messages: Arc<Messages>,
-    /// How far each table may be behind the tenant.
-    pub goals: Goals,
+    /// How far each table may be behind the tenant, by the settings of the moment.
+    pub goals: CurrentGoals,
+}
+
+/// The goals of the settings in use, which a reload replaces. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct CurrentGoals(Arc<RwLock<Goals>>);
+
+impl CurrentGoals {
+    /// Uses these from now on.
+    pub fn set(&self, goals: Goals) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = goals;
+    }
+
+    pub(super) fn get(&self) -> Goals {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The counts of rows by their results, with their labels.
@@ -123,7 +139,7 @@ pub(super) fn render(
         "fresh_within_seconds",
         "How far the table may be behind the tenant, where the settings say so.",
     );
-    for (resource, goal) in &measured.goals {
+    for (resource, goal) in &measured.goals.get() {
         goals.sample(&[("resource", *resource)], goal.as_secs());
     }
     if let Some(status) = status {
@@ -134,6 +150,9 @@ pub(super) fn render(
             .sample(&[], status.services.iter().filter(|it| it.is_alive).count());
         if let Some(found) = &status.drift {
             drift(&mut page, found);
+        }
+        if let Some(found) = &status.usage {
+            usage::add(&mut page, found);
         }
     }
     page.end()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -20,23 +20,34 @@ use tokio::net::TcpListener;
 
 use super::access::Access;
 use super::connections;
+use super::days::SlotDays;
 use super::error::WebError;
 use super::exposition::Format;
 use super::hosts::Hosts;
 use super::metrics::{self, Measured, Process};
-use super::{page, port_owner};
+use super::view::View;
+use super::{frame, page, port_owner, run_page, run_query, runs_page};
 use crate::clock::SystemClock;
 use crate::config::settings::Web;
 use crate::model::Time;
+use crate::model::concern::Goals;
 use crate::model::description::Registry;
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::liveness::Liveness;
-use crate::model::ports::{Clock, Observer};
+use crate::model::overview::Overview;
+use crate::model::ports::{Clock, Observer, RunHistory};
 use crate::model::sanitize;
 use crate::model::status::Status;
 
 /// How long a page waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The answer where a run is not there.
+const UNKNOWN_RUN: &str = "there is no such run: it may be older than `retention.runs` keeps\n";
+
+/// What the pages read.
+pub trait PageSource: Observer + RunHistory {}
+
+impl<O: Observer + RunHistory> PageSource for O {}
 
 /// When the process counts as alive.
 #[derive(Debug, Clone)]
@@ -72,7 +83,7 @@ pub struct WebServer {
 }
 
 /// Listens and serves until `shutdown`.
-pub async fn serve<O: Observer>(
+pub async fn serve<O: PageSource>(
     settings: &Web,
     observer: Arc<O>,
     registry: Registry,
@@ -120,7 +131,7 @@ impl WebServer {
     }
 
     /// Serves until `shutdown`; current responses have two more seconds.
-    pub async fn serve<O: Observer>(
+    pub async fn serve<O: PageSource>(
         self,
         observer: Arc<O>,
         registry: Registry,
@@ -148,9 +159,21 @@ struct PageState<O> {
     measured: Measured,
 }
 
-impl<O: Observer> PageState<O> {
+impl<O: PageSource> PageState<O> {
     async fn status(&self) -> Outcome<Status> {
         in_time(self.observer.status()).await
+    }
+
+    async fn overview(&self) -> Outcome<Overview> {
+        in_time(self.observer.overview()).await
+    }
+
+    fn view<'a>(&self, goals: &'a Goals, now: Time) -> View<'a> {
+        View {
+            registry: self.registry,
+            goals,
+            now,
+        }
     }
 }
 
@@ -162,9 +185,11 @@ async fn in_time<T>(answer: impl Future<Output = Outcome<T>>) -> Outcome<T> {
 }
 
 /// The routes. The health checks answer to any host, since probes use other addresses and the answers reveal nothing.
-fn router<O: Observer>(state: Arc<PageState<O>>, access: Access, hosts: Hosts) -> Router {
+fn router<O: PageSource>(state: Arc<PageState<O>>, access: Access, hosts: Hosts) -> Router {
     let guarded = Router::new()
         .route("/", get(index::<O>))
+        .route("/runs", get(runs::<O>))
+        .route("/runs/{id}", get(run::<O>))
         .route("/status.json", get(status::<O>))
         .route("/metrics", get(metrics::<O>))
         .layer(middleware::from_fn_with_state(access, guard))
@@ -205,7 +230,7 @@ async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
 
 /// Nothing may be loaded, run, framed or sent; the one stylesheet is allowed by its hash.
 fn policy() -> HeaderValue {
-    let hash = STANDARD.encode(Sha256::digest(page::STYLE));
+    let hash = STANDARD.encode(Sha256::digest(frame::STYLE));
     let text = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
@@ -229,7 +254,7 @@ async fn add_headers(State(policy): State<HeaderValue>, request: Request, next: 
 
 // ---------------------------------------------------------------------------------------------- the pages
 
-async fn healthz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+async fn healthz<O: PageSource>(State(state): State<Arc<PageState<O>>>) -> Response {
     let age = state.health.liveness.age();
     if age <= state.health.longest {
         return "ok\n".into_response();
@@ -238,7 +263,7 @@ async fn healthz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Respons
     (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
-async fn readyz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+async fn readyz<O: PageSource>(State(state): State<Arc<PageState<O>>>) -> Response {
     match in_time(state.observer.ready()).await {
         Ok(()) => "ready\n".into_response(),
         Err(fault) => {
@@ -252,7 +277,7 @@ async fn readyz<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response
     }
 }
 
-async fn status<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+async fn status<O: PageSource>(State(state): State<Arc<PageState<O>>>) -> Response {
     match state.status().await {
         Ok(status) => json(StatusCode::OK, &status),
         Err(fault) => {
@@ -271,7 +296,7 @@ fn json(code: StatusCode, document: &impl Serialize) -> Response {
     (code, [(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 
-async fn metrics<O: Observer>(State(state): State<Arc<PageState<O>>>, headers: HeaderMap) -> Response {
+async fn metrics<O: PageSource>(State(state): State<Arc<PageState<O>>>, headers: HeaderMap) -> Response {
     let status = state.status().await.ok();
     let process = Process {
         started_at: state.started_at,
@@ -282,11 +307,79 @@ async fn metrics<O: Observer>(State(state): State<Arc<PageState<O>>>, headers: H
     ([(header::CONTENT_TYPE, format.media_type())], text).into_response()
 }
 
-async fn index<O: Observer>(State(state): State<Arc<PageState<O>>>) -> Response {
+async fn index<O: PageSource>(State(state): State<Arc<PageState<O>>>, RawQuery(query): RawQuery) -> Response {
+    let reloads = query.is_some_and(|query| query == page::RELOADING);
+    // One after the other: a page takes one connection of the few that the schedule uses, too.
+    let status = state.status().await;
+    let (now, goals) = (SystemClock.now(), state.measured.goals.get());
+    match status {
+        Ok(status) => {
+            let overview = state.overview().await;
+            html(
+                StatusCode::OK,
+                page::render(&status, &overview, reloads, state.view(&goals, now)),
+            )
+        }
+        Err(fault) => html(
+            StatusCode::SERVICE_UNAVAILABLE,
+            page::unreadable(&fault, reloads, now),
+        ),
+    }
+}
+
+/// The list of runs. What is asked for and is not there is 404, with words.
+async fn runs<O: PageSource>(State(state): State<Arc<PageState<O>>>, RawQuery(query): RawQuery) -> Response {
     let now = SystemClock.now();
-    let (code, html) = match state.status().await {
-        Ok(status) => (StatusCode::OK, page::render(&status, state.registry, now)),
-        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, page::unreadable(&fault, now)),
+    let query = match run_query::of(query.as_deref().unwrap_or_default(), state.registry) {
+        Ok(query) => query,
+        Err(refused) => return refused.into_response(),
     };
+    let list = match in_time(state.observer.run_list(&query)).await {
+        Ok(Some(list)) => list,
+        Ok(None) => return (StatusCode::NOT_FOUND, UNKNOWN_RUN).into_response(),
+        Err(fault) => return unavailable(&fault, now),
+    };
+    let goals = state.measured.goals.get();
+    let slot = query.resource.as_deref().zip(query.scope);
+    let Some((resource, scope)) = slot else {
+        return html(
+            StatusCode::OK,
+            runs_page::render(&query, &list, None, state.view(&goals, now)),
+        );
+    };
+    match state.overview().await {
+        Ok(overview) => {
+            let days = SlotDays::of(&overview.days, resource, scope, state.view(&goals, now));
+            html(
+                StatusCode::OK,
+                runs_page::render(&query, &list, Some(&days), state.view(&goals, now)),
+            )
+        }
+        Err(fault) => unavailable(&fault, now),
+    }
+}
+
+async fn run<O: PageSource>(State(state): State<Arc<PageState<O>>>, Path(id): Path<String>) -> Response {
+    let (now, goals) = (SystemClock.now(), state.measured.goals.get());
+    let id = match run_query::id(&id) {
+        Ok(id) => id,
+        Err(refused) => return refused.into_response(),
+    };
+    match in_time(state.observer.run_detail(id)).await {
+        Ok(Some(detail)) => html(StatusCode::OK, run_page::render(&detail, state.view(&goals, now))),
+        Ok(None) => (StatusCode::NOT_FOUND, UNKNOWN_RUN).into_response(),
+        Err(fault) => unavailable(&fault, now),
+    }
+}
+
+/// The page when the database cannot be asked.
+fn unavailable(fault: &Fault, now: Time) -> Response {
+    html(
+        StatusCode::SERVICE_UNAVAILABLE,
+        page::unreadable(fault, false, now),
+    )
+}
+
+fn html(code: StatusCode, html: String) -> Response {
     (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
 }

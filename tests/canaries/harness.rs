@@ -55,6 +55,8 @@ pub(super) struct Given {
     dropped: String,
     pub(super) webhook: String,
     pub(super) heartbeat: String,
+    /// The password for a proxy.
+    pub(super) proxy: String,
 }
 
 impl Given {
@@ -73,6 +75,7 @@ impl Given {
             dropped: unique("-"),
             webhook: unique("/-_"),
             heartbeat: unique("~."),
+            proxy: unique("/@:%+"),
         }
     }
 
@@ -91,6 +94,7 @@ impl Given {
             ("dropped value", &self.dropped),
             ("address of the webhook", &self.webhook),
             ("address of the dead-man switch", &self.heartbeat),
+            ("password of the proxy", &self.proxy),
         ]
         .map(|(name, text)| (name, text.clone().into_bytes()))
         .to_vec();
@@ -366,12 +370,18 @@ impl Harness {
         .await;
         for path in ["/", "/status.json", "/metrics", "/healthz", "/readyz", "/nowhere"] {
             for token in [&*self.given.web_token, "", &self.given.wrong_secret] {
-                let answer = client.get(url(path)).bearer_auth(token).send().await.unwrap();
-                let (status, head) = (answer.status(), format!("{:?}", answer.headers()));
-                let page = answer.text().await.unwrap();
-                if token == self.given.web_token && path != "/nowhere" {
-                    assert!(status.is_success(), "{path}: {status} {page}");
-                }
+                let (head, page) = eventually("the page is there", LONG, async || {
+                    let answer = client.get(url(path)).bearer_auth(token).send().await.unwrap();
+                    let (status, head) = (answer.status(), format!("{:?}", answer.headers()));
+                    let page = answer.text().await.unwrap();
+                    // A busy database may keep a page waiting for longer than it waits.
+                    let is_busy = status == reqwest::StatusCode::SERVICE_UNAVAILABLE;
+                    if token == self.given.web_token && path != "/nowhere" {
+                        assert!(status.is_success() || is_busy, "{path}: {status} {page}");
+                    }
+                    (!is_busy).then_some((head, page))
+                })
+                .await;
                 self.documents
                     .add(format!("page {path}"), format!("{head}\n{page}"));
             }

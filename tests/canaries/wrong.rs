@@ -5,6 +5,8 @@ use url::form_urlencoded::byte_serialize;
 
 use super::front::{Answer, At};
 use super::harness::Harness;
+use crate::support::forward_proxy::{ForwardProxy, Rules, Way};
+use crate::support::ports::free;
 use crate::support::program::Program;
 
 /// All commands that look into the database, in the form that needs nobody.
@@ -27,6 +29,10 @@ pub(super) async fn all(harness: &mut Harness) {
     wrong_secret(harness).await;
     careless_servers(harness).await;
     wrong_database(harness).await;
+    // The way to the tenant has nothing to do with the grant.
+    if !harness.is_personal {
+        wrong_proxy(harness).await;
+    }
     wrong_key(harness).await;
     wrong_settings(harness).await;
     panics(harness).await;
@@ -161,6 +167,48 @@ async fn wrong_database(harness: &mut Harness) {
         }
         harness.run_for_a_while(&program, &["serve"]).await;
     }
+}
+
+/// Proxies that refuse, are not there or are none, each named in another way.
+async fn wrong_proxy(harness: &mut Harness) {
+    let given = harness.given.proxy.clone();
+    let password: String = byte_serialize(given.as_bytes()).collect();
+    let rules = Rules {
+        credentials: Some(("user", &given)),
+        ..Rules::default()
+    };
+    let proxy = ForwardProxy::start(Way::Refused("HTTP/1.1 403 Forbidden"), rules).await;
+    let at = format!("127.0.0.1:{}", proxy.port);
+    let cases = [
+        ("BLUECONIC_SYNC_PROXY", format!("http://user:{password}@{at}")),
+        ("HTTPS_PROXY", format!("http://somebody:{password}@{at}")),
+        ("ALL_PROXY", format!("https://user:{password}@{at}")),
+        (
+            "BLUECONIC_SYNC_PROXY",
+            format!("socks5h://user:{password}@{}", free()),
+        ),
+        (
+            "BLUECONIC_SYNC__NETWORK__PROXY",
+            format!("http://user:{password}@{at}"),
+        ),
+        ("HTTPS_PROXY", format!("http://user:{password}@127.0.0.1:port")),
+        ("BLUECONIC_SYNC_PROXY", format!("ftp://user:{given}@{at}")),
+    ];
+    for (name, address) in cases {
+        let program = harness
+            .program
+            .with(name, &address)
+            .with("BLUECONIC_URL", "https://tenant.invalid")
+            .with("DATABASE_URL", "postgres://guest@127.0.0.1:9/x")
+            .with("BLUECONIC_SYNC_WEBHOOK_URL", "https://hooks.invalid/x")
+            .set("retry.give_up_after", "50ms");
+        harness.run(&program, &["notify", "test"]).await;
+        harness.run(&program, &["check"]).await;
+        if name == "HTTPS_PROXY" {
+            harness.run(&program, &["config", "show", "--json"]).await;
+        }
+    }
+    assert!(!proxy.heard().is_empty(), "the proxy was never asked");
 }
 
 async fn wrong_key(harness: &mut Harness) {

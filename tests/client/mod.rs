@@ -2,7 +2,9 @@
 
 mod answers;
 mod bodies;
+mod outage;
 mod passing;
 mod proxies;
+mod reaching;
 mod tokens;
 mod walk;

@@ -51,8 +51,8 @@ impl Proxy {
     }
 }
 
-/// Signs in to a tenant far away, with these variables.
-async fn sign_in(pairs: &[(&str, String)]) -> Fault {
+/// A client of a tenant far away, with these variables.
+fn client(pairs: &[(&str, String)]) -> Result<Client<MemoryTokens>, Fault> {
     let mut variables: Variables = [
         ("BLUECONIC_URL", "https://tenant.invalid"),
         ("BLUECONIC_CLIENT_ID", "app"),
@@ -70,10 +70,20 @@ async fn sign_in(pairs: &[(&str, String)]) -> Fault {
     let settings = load(None, &variables, RESOURCES).unwrap();
     let clock: Arc<dyn Clock> = TestClock::new();
     let store = MemoryTokens::new(Arc::clone(&clock));
-    match Client::new(&settings, store, clock) {
+    Ok(Client::new(&settings, store, clock)?)
+}
+
+/// Signs in, which must fail.
+pub(super) async fn sign_in(pairs: &[(&str, String)]) -> Fault {
+    match client(pairs) {
         Ok(client) => client.sign_in().await.err().unwrap(),
-        Err(error) => error.into(),
+        Err(fault) => fault,
     }
+}
+
+/// Signs in, which must succeed.
+pub(super) async fn signed_in(pairs: &[(&str, String)]) {
+    client(pairs).unwrap().sign_in().await.unwrap();
 }
 
 #[tokio::test]
@@ -112,12 +122,15 @@ async fn a_proxy_that_does_not_lead_there_is_named_and_waited_for() {
     let fault = sign_in(&[("HTTPS_PROXY", address)]).await;
     assert_eq!(fault.kind, Kind::Transient);
     let expected = format!(
-        "no connection to the tenant through the proxy {} (HTTPS_PROXY)",
+        "the proxy {} (HTTPS_PROXY) does not reach the tenant (tenant.invalid:443) (HTTP 503)",
         proxy.address
     );
     assert!(fault.what.ends_with(&expected), "{fault}");
     assert!(fault.sentence().contains("gave up after"), "{fault}");
-    assert!(fault.hint.clone().unwrap().contains("NO_PROXY"), "{fault:?}");
+    assert!(
+        fault.hint.clone().unwrap().contains("those who run the proxy"),
+        "{fault:?}"
+    );
     assert!(proxy.heard().len() > 1);
     assert!(!format!("{fault:?}").contains(PASSWORD), "{fault:?}");
 }
@@ -128,12 +141,12 @@ async fn a_host_of_no_proxy_is_asked_without_one() {
     let address = format!("http://{}", proxy.address);
     for (name, value) in [("NO_PROXY", "other.example, .invalid"), ("no_proxy", "*")] {
         let fault = sign_in(&[("HTTPS_PROXY", address.clone()), (name, value.to_owned())]).await;
-        assert!(fault.what.ends_with("no connection to the tenant"), "{fault}");
+        assert!(fault.what.ends_with("does not resolve"), "{fault}");
         assert!(fault.hint.unwrap().contains("HTTPS_PROXY"));
     }
     // A variable for plain http says nothing about a tenant, which is https.
     let fault = sign_in(&[("HTTP_PROXY", address)]).await;
-    assert!(fault.what.ends_with("no connection to the tenant"), "{fault}");
+    assert!(fault.what.ends_with("does not resolve"), "{fault}");
     assert_eq!(proxy.heard(), Vec::<String>::new());
 }
 

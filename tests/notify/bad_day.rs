@@ -40,7 +40,7 @@ fn replica(hook: &Hook, store: PostgresStore) -> Rounds<PostgresStore> {
     let settings = settings(hook);
     Rounds {
         store: Arc::new(store),
-        sender: Sender::new(&settings.notify, &settings.tenant.proxies).unwrap(),
+        sender: Sender::new(&settings.notify, &settings.network).unwrap(),
         pace: Pace {
             every: HOUR,
             remind_after: HOUR,

@@ -63,7 +63,7 @@ async fn what_does_not_arrive_is_said_without_the_address() {
             1,
             "a redirect is not followed",
         ),
-        (200, nobody, 1, "did not answer"),
+        (200, nobody, 1, "the webhook refuses the connection"),
         (
             200,
             "http://hooks.example.com/hunter2".to_owned(),

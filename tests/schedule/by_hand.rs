@@ -2,10 +2,14 @@
 //! is due.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use blueconic_sync::model::Time;
+use blueconic_sync::model::fault::Outcome;
 use blueconic_sync::model::job::{Again, ScheduledJob};
 use blueconic_sync::model::ports::{JobStore as _, Runner};
+use blueconic_sync::model::usage::PutOff;
 use tokio_util::sync::CancellationToken;
 
 use crate::schedule::memory::Memory;
@@ -64,6 +68,57 @@ async fn a_run_that_is_asked_for_starts_at_the_next_heartbeat_and_the_due_one_st
     first.end().await;
     second.end().await;
     assert!(store.state().services.is_empty(), "whoever ends leaves the list");
+}
+
+/// Puts everything off while it is told to.
+#[derive(Debug)]
+struct Thrifty {
+    inner: Arc<Counting>,
+    saves: AtomicBool,
+}
+
+impl Runner for Thrifty {
+    async fn put_off(&self, job: &ScheduledJob, now: Time) -> Outcome<Option<PutOff>> {
+        let put_off = self.saves.load(Ordering::SeqCst).then(|| PutOff {
+            job: job.job.name.clone(),
+            until: now,
+            why: "it is too much".to_owned(),
+        });
+        Ok(put_off)
+    }
+
+    async fn run(&self, task: &ScheduledJob, cancel: CancellationToken) -> Again {
+        self.inner.run(task, cancel).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_off_stays_due_and_is_made_up_once_unless_a_person_asks() {
+    let store = Memory::at(at("2025-06-10T12:03:00Z"));
+    store
+        .put(&segments().job, at("2025-06-10T12:15:00Z"))
+        .await
+        .unwrap();
+    let runner = Arc::new(Thrifty {
+        inner: Counting::taking(Duration::from_secs(2)),
+        saves: AtomicBool::new(true),
+    });
+    let first = Replica::start("a", &store, vec![segments()], &runner);
+    let second = Replica::start("b", &store, vec![segments()], &runner);
+    let both = async |time| tokio::join!(first.beat(time), second.beat(time));
+    both(Duration::from_hours(1)).await;
+    assert_eq!(runner.inner.count("segments"), 0, "four times were due");
+    assert_eq!(store.next("segments"), at("2025-06-10T12:15:00Z"), "still due");
+    store.request("segments");
+    both(Duration::from_mins(1)).await;
+    assert_eq!(runner.inner.count("segments"), 1, "a person asked");
+    both(Duration::from_hours(1)).await;
+    assert_eq!(runner.inner.count("segments"), 1);
+    runner.saves.store(false, Ordering::SeqCst);
+    both(Duration::from_secs(10)).await;
+    assert_eq!(runner.inner.count("segments"), 2, "made up once");
+    first.end().await;
+    second.end().await;
 }
 
 /// Finds another process at work at first.

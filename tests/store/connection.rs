@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::support::fixture::{database, fixture};
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     max_connections: 4,
     load_connections: 2,
     lease_ttl: Duration::from_secs(30),

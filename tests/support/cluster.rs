@@ -2,6 +2,7 @@
 //! `BLUECONIC_SYNC_TEST_DATABASE_URL` that server is the shared one.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,6 +10,9 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
+
+use super::ports::free;
+use super::tls::{Authority, Issued};
 
 /// The cluster ends with the process, even if that is killed: the shell that supervises it reads a pipe that then closes.
 /// A line in that pipe requests a restart (immediate, like a crash, or fast), or a crash without a restart, or fills the disk,
@@ -25,7 +29,7 @@ else
 fi
 start() {
   "$1/postgres" -D "$2/disk/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 \
-    -c max_wal_size=$4 -c log_min_messages=fatal -c autovacuum_naptime=10min >>"$2/log" 2>&1 </dev/null &
+    -c max_wal_size=$4 -c log_min_messages=fatal -c autovacuum_naptime=10min $6 >>"$2/log" 2>&1 </dev/null &
   server=$!
 }
 start "$@"
@@ -74,6 +78,7 @@ pub(crate) enum Log {
 /// What a private server has besides an address.
 struct Own {
     folder: PathBuf,
+    port: u16,
     binaries: PathBuf,
     watcher: Mutex<(Child, BufReader<ChildStdout>)>,
 }
@@ -104,6 +109,37 @@ impl Cluster {
             command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
         }
         Self::watched(command, binaries, folder, "", "4GB", None)
+    }
+
+    /// One that speaks TLS on a port of this machine, with a certificate for 127.0.0.1 and these lines of `pg_hba.conf`; whom
+    /// `clients` issued a certificate may show it.
+    pub(crate) fn encrypted(server: &Issued, clients: &Authority, hba: &str) -> Self {
+        let folder = folder();
+        let mut command = Command::new("sh");
+        if let Some(nobody) = nobody() {
+            command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+        }
+        for (name, text) in [
+            ("server.pem", server.certificate.as_str()),
+            ("server.key", server.key.as_str()),
+            ("clients.pem", clients.pem()),
+            ("hba", &format!("local all all trust\n{hba}")),
+        ] {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some(nobody) = nobody() {
+                std::os::unix::fs::chown(&path, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()))
+                    .unwrap();
+            }
+        }
+        let shown = folder.display();
+        let more = format!(
+            "-c listen_addresses=127.0.0.1 -c port={} -c ssl=on -c ssl_cert_file={shown}/server.pem \
+             -c ssl_key_file={shown}/server.key -c ssl_ca_file={shown}/clients.pem -c hba_file={shown}/hba",
+            free().port()
+        );
+        Self::watched_with(command, &binaries(), folder, ["", "4GB", "", &more])
     }
 
     /// A read-only standby of this one.
@@ -170,36 +206,56 @@ impl Cluster {
     }
 
     fn watched(
-        mut command: Command,
+        command: Command,
         programs: &Path,
         folder: PathBuf,
         initdb_option: &str,
         max_wal_size: &str,
         primary: Option<&Path>,
     ) -> Self {
+        let primary = primary.map_or("", |primary| primary.to_str().unwrap());
+        Self::watched_with(
+            command,
+            programs,
+            folder,
+            [initdb_option, max_wal_size, primary, ""],
+        )
+    }
+
+    /// The last words are further options of the server; a port among them is where it listens.
+    fn watched_with(mut command: Command, programs: &Path, folder: PathBuf, words: [&str; 4]) -> Self {
+        let port = words[3]
+            .split("-c port=")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        let port: u16 = port.map_or(5432, |port| port.parse().unwrap());
         // Packages of servers alone have no `pg_isready`; any version's will do.
         let binaries = binaries();
         command
             .args(["-c", WATCHER, "sh"])
             .arg(programs)
             .arg(&folder)
-            .args([initdb_option, max_wal_size])
-            .args(primary)
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut watcher = command.spawn().unwrap();
         let answers = BufReader::new(watcher.stdout.take().unwrap());
-        wait_until_ready(&binaries, &folder);
+        wait_until_ready(&binaries, &folder, port);
         let options = PgConnectOptions::new_without_pgpass()
             .socket(&folder)
+            .port(port)
             .username("postgres")
             .database("postgres");
-        let url = format!("postgres:///postgres?host={}&user=postgres", folder.display());
+        let url = format!(
+            "postgres:///postgres?host={}&port={port}&user=postgres",
+            folder.display()
+        );
         Self {
             options,
             url,
             own: Some(Own {
                 folder,
+                port,
                 binaries,
                 watcher: Mutex::new((watcher, answers)),
             }),
@@ -262,7 +318,7 @@ impl Cluster {
 
     fn wait_until_ready(&self) {
         let own = self.own.as_ref().unwrap();
-        wait_until_ready(&own.binaries, &own.folder);
+        wait_until_ready(&own.binaries, &own.folder, own.port);
     }
 }
 
@@ -293,11 +349,11 @@ fn nobody() -> Option<nix::unistd::User> {
         .then(|| nix::unistd::User::from_name("nobody").unwrap().unwrap())
 }
 
-fn wait_until_ready(binaries: &Path, folder: &Path) {
+fn wait_until_ready(binaries: &Path, folder: &Path, port: u16) {
     let began = Instant::now();
     loop {
         let ready = Command::new(binaries.join("pg_isready"))
-            .args(["-q", "-d", "postgres", "-h"])
+            .args(["-q", "-d", "postgres", "-p", &port.to_string(), "-h"])
             .arg(folder)
             .status()
             .unwrap();

@@ -32,7 +32,7 @@ impl Authority {
         authority
     }
 
-    /// The file for `SSL_CERT_FILE`.
+    /// The file for `SSL_CERT_FILE` and `network.ca_file`.
     pub(crate) fn file(&self) -> String {
         self.path("ca.pem").to_str().unwrap().to_owned()
     }

@@ -77,6 +77,8 @@ async fn metrics() -> (String, String) {
         .set("web.bind", &address.to_string())
         .set("schedule.heartbeat", "1s")
         .set("resources.profiles.fresh_within", "1h")
+        .set("limits.requests_per_month", "1000000")
+        .set("limits.traffic_per_month", "1TiB")
         .with("BLUECONIC_SYNC_HEARTBEAT_URL", &hook.url);
     // This learns the tenant's document, and leaves every job to the service.
     program.expect(0, &["backfill", "segments"]).await;

@@ -54,6 +54,11 @@ impl Service {
         service
     }
 
+    /// The address of the database.
+    pub(crate) fn address(&self) -> String {
+        self.cluster.url()
+    }
+
     /// Sets a variable for the commands to come.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);

@@ -47,7 +47,7 @@ enum Scene {
 use Scene::{Again, Erase, First, Lift, NoToken, ResetResource, ResetTenant, ResetTo, Serve, TokensDie};
 
 /// Each place, where it is reached, and which hit after the first one is tried as well (0: there is one hit only).
-const PLACES: [(&str, Scene, u32); 42] = [
+const PLACES: [(&str, Scene, u32); 43] = [
     ("migrate", First, 0),
     ("resources", First, 0),
     ("changes/switch", First, 0),
@@ -90,6 +90,7 @@ const PLACES: [(&str, Scene, u32); 42] = [
     ("schedule/claim", Serve, 3),
     ("schedule/extend", Serve, 0),
     ("schedule/done", Serve, 2),
+    ("usage", First, 0),
 ];
 
 /// Places of which one side alone exists.

@@ -8,7 +8,7 @@ use blueconic_sync::model::position::{Scope, Slot};
 use blueconic_sync::model::status::{RunStatus, Status};
 use blueconic_sync::web::metrics::Measured;
 
-use crate::web::states::{Running, away, hostile, troubled, well};
+use crate::web::states::{Running, away, expensive, hostile, troubled, well};
 
 /// Samples by name and labels; checks the format on the way.
 fn parse(text: &str) -> BTreeMap<String, f64> {
@@ -84,6 +84,28 @@ async fn each_resource_has_its_numbers() {
 }
 
 #[tokio::test]
+async fn the_month_has_its_use_its_forecast_and_its_limits() {
+    let samples = metrics(expensive()).await;
+    for (name, value) in [
+        ("month_requests", 810.0),
+        ("month_requests_forecast", 1200.0),
+        ("month_requests_limit", 1000.0),
+        ("month_received_bytes", 3_221_225_472.0),
+        ("month_profiles_read", 5_000_000.0),
+        ("put_off_jobs", 1.0),
+    ] {
+        let shown = samples[&format!("blueconic_sync_{name}")];
+        assert!((shown - value).abs() < 1e-9, "{name}: {shown}");
+    }
+    for unknown in ["month_received_bytes_forecast", "month_received_bytes_limit"] {
+        assert!(
+            !samples.contains_key(&format!("blueconic_sync_{unknown}")),
+            "{unknown}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_status_of_a_run_is_one_of_six() {
     let samples = metrics(troubled()).await;
     let ones: Vec<&String> = samples
@@ -127,10 +149,8 @@ async fn without_a_database_the_process_still_tells_of_itself() {
 /// What is counted only grows, and its buckets hold all of it.
 #[tokio::test]
 async fn what_the_process_counted_is_shown() {
-    let measured = Measured {
-        goals: [("profiles", Duration::from_hours(1))].into(),
-        ..Measured::default()
-    };
+    let measured = Measured::default();
+    measured.goals.set([("profiles", Duration::from_hours(1))].into());
     measured.traffic.answered(Some(200), Duration::from_millis(30));
     measured.traffic.answered(None, Duration::from_mins(2));
     measured.traffic.throttled.add_time(Duration::from_millis(1500));

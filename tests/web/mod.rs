@@ -4,3 +4,4 @@ mod metrics;
 mod pages;
 mod server;
 mod states;
+mod story;

@@ -2,7 +2,7 @@
 
 use blueconic_sync::model::status::{RunStatus, Status};
 
-use crate::web::states::{Running, approval, away, fresh, hostile, troubled, well};
+use crate::web::states::{Running, approval, away, expensive, fresh, hostile, troubled, well};
 
 async fn page(state: Status) -> String {
     let (code, html) = Running::with(Ok(state)).await.get("/").await;
@@ -69,18 +69,37 @@ async fn when_all_is_well_it_says_so_with_the_numbers() {
 }
 
 #[tokio::test]
+async fn what_the_month_costs_stands_beside_its_limit_and_what_waits() {
+    let html = page(expensive()).await;
+    assert_in_order(
+        &html,
+        &[
+            "Usage ",
+            "81% used",
+            "profiles/full",
+            " is put off to ",
+            "&lt;b&gt;too much",
+            "810 of 1,000",
+            "about 1,200 by the end of the month",
+            "3.0 GiB",
+            "5,000,000",
+        ],
+    );
+    assert!(!page(well()).await.contains("Usage "));
+}
+
+#[tokio::test]
 async fn trouble_comes_with_its_sentence_and_what_to_do() {
     let html = page(troubled()).await;
     assert_in_order(
         &html,
         &[
-            "content=\"5\"", // while something runs, the page looks again soon
             "1 of 5 resources needs a person",
             "Failed",
             "the scope read:profile-properties is missing",
             "add the scope `read:profile-properties`",
             "Running",
-            "<progress max=\"148201\" value=\"92400\">",
+            "<progress max=\"148201\" value=\"92400\"",
             "92,400 of 148,201 read",
             "Held by",
             "sync-1:4711:9f3a",
@@ -91,6 +110,29 @@ async fn trouble_comes_with_its_sentence_and_what_to_do() {
             ">3<",
         ],
     );
+}
+
+/// A page that takes the reader's place away is one that was asked to; while something runs it looks again soon.
+#[tokio::test]
+async fn the_page_reloads_itself_only_where_it_is_asked_to() {
+    for (state, link, refresh) in [
+        (
+            well(),
+            "Reload every 30 s",
+            "http-equiv=\"refresh\" content=\"30\"",
+        ),
+        (
+            troubled(),
+            "Reload every 5 s",
+            "http-equiv=\"refresh\" content=\"5\"",
+        ),
+    ] {
+        let running = Running::with(Ok(state)).await;
+        let still = running.get("/").await.1;
+        assert!(still.contains(link) && !still.contains("http-equiv"));
+        let reloading = running.get("/?reload").await.1;
+        assert!(reloading.contains("Stop reloading") && reloading.contains(refresh));
+    }
 }
 
 #[tokio::test]
@@ -122,7 +164,7 @@ async fn gaps_for_good_do_not_look_like_a_fault() {
     let reported = page(state).await;
     assert_in_order(&reported, &["Open gaps", ">2 for good<"]);
     let moods =
-        |html: &str| html.matches("class=\"attention\"").count() + html.matches("card attention").count();
+        |html: &str| html.matches("dd class=\"attention\"").count() + html.matches("card attention").count();
     assert!(moods(&watched) > moods(&calm));
     assert_eq!(moods(&reported), moods(&calm));
 }

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use blueconic_sync::model::fault::Outcome;
 use blueconic_sync::model::liveness::Liveness;
-use blueconic_sync::model::ports::Observer;
+use blueconic_sync::model::overview::{Overview, RunDetail, RunList, RunQuery};
+use blueconic_sync::model::ports::{Observer, RunHistory};
 use blueconic_sync::model::status::Status;
 use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::server::WebServer;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::web::states::{Fixed, Running, away, settings, well};
 
@@ -64,7 +66,7 @@ async fn the_state_is_handed_on_as_it_is() {
 #[tokio::test]
 async fn every_page_forbids_what_it_does_not_need() {
     let running = Running::with(Ok(well())).await;
-    for path in ["/", "/healthz", "/metrics", "/nowhere"] {
+    for path in ["/", "/runs", "/runs/nobody", "/healthz", "/metrics", "/nowhere"] {
         let response = reqwest::get(format!("{}{path}", running.url)).await.unwrap();
         let headers = response.headers();
         let policy = headers["content-security-policy"].to_str().unwrap();
@@ -93,6 +95,8 @@ async fn with_a_token_only_the_health_checks_are_open() {
         ("/healthz", 200),
         ("/readyz", 200),
         ("/", 401),
+        ("/runs", 401),
+        ("/runs/0198a1b2-0000-7000-8000-000000000001", 401),
         ("/metrics", 401),
         ("/status.json", 401),
     ] {
@@ -168,6 +172,20 @@ impl Observer for Silent {
     }
 
     async fn status(&self) -> Outcome<Status> {
+        std::future::pending().await
+    }
+}
+
+impl RunHistory for Silent {
+    async fn overview(&self) -> Outcome<Overview> {
+        std::future::pending().await
+    }
+
+    async fn run_list(&self, _: &RunQuery) -> Outcome<Option<RunList>> {
+        std::future::pending().await
+    }
+
+    async fn run_detail(&self, _: Uuid) -> Outcome<Option<RunDetail>> {
         std::future::pending().await
     }
 }

@@ -6,24 +6,30 @@ use std::time::Duration;
 use blueconic_sync::config::load::load;
 use blueconic_sync::config::settings::Web;
 use blueconic_sync::model::Time;
+use blueconic_sync::model::concern::Goals;
 use blueconic_sync::model::fault::{Fault, Kind, Outcome};
 use blueconic_sync::model::liveness::Liveness;
-use blueconic_sync::model::ports::Observer;
+use blueconic_sync::model::overview::{Overview, RunDetail, RunList, RunQuery};
+use blueconic_sync::model::ports::{Observer, RunHistory};
 use blueconic_sync::model::position::Scope;
-use blueconic_sync::model::status::{Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus};
+use blueconic_sync::model::status::{
+    Cause, Lease, ResourceStatus, Run, RunStatus, Status, Token, TokenStatus,
+};
+use blueconic_sync::model::usage::{Measure, PutOff, Usage};
 use blueconic_sync::resources::registry::RESOURCES;
 use blueconic_sync::web::error::WebError;
 use blueconic_sync::web::metrics::Measured;
-use blueconic_sync::web::server::{Health, WebServer};
+use blueconic_sync::web::server::{Health, PageSource, WebServer};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// So many seconds from now.
 pub(crate) fn at(seconds: i64) -> Time {
     chrono::Utc::now() + chrono::Duration::seconds(seconds)
 }
 
-fn run(status: RunStatus, counts: [i64; 5], error: Option<&str>, hint: Option<&str>) -> Run {
+pub(crate) fn run(status: RunStatus, counts: [i64; 5], error: Option<&str>, hint: Option<&str>) -> Run {
     let [read, inserted, updated, removed, rejected] = counts;
     Run {
         id: uuid::uuid!("0198a1b2-0000-7000-8000-000000000001"),
@@ -59,6 +65,7 @@ fn run(status: RunStatus, counts: [i64; 5], error: Option<&str>, hint: Option<&s
         error: error.map(str::to_owned),
         hint: hint.map(str::to_owned),
         tenant_release: None,
+        cause: Some(Cause::Schedule),
     }
 }
 
@@ -158,6 +165,33 @@ pub(crate) fn well() -> Status {
         succeeded("profiles", Scope::Increment, [611, 40, 571, 0, 0]),
         succeeded("audit_events", Scope::Increment, [17, 3, 0, 0, 0]),
     ])
+}
+
+/// A month of which most is used, and a walk that waits.
+pub(crate) fn expensive() -> Status {
+    let measure = |used, forecast, limit| Measure {
+        used,
+        forecast,
+        limit,
+    };
+    Status {
+        usage: Some(Usage {
+            starts_at: at(-1_000_000),
+            ends_at: at(1_000_000),
+            requests: measure(810, Some(1_200), Some(1000)),
+            bytes_received: measure(3 << 30, None, None),
+            bytes_unpacked: 12 << 30,
+            profiles_read: 5_000_000,
+            last_month: None,
+            costs: Vec::new(),
+            put_off: vec![PutOff {
+                job: "profiles/full".to_owned(),
+                until: at(500_000),
+                why: "<b>too much</b>".to_owned(),
+            }],
+        }),
+        ..well()
+    }
 }
 
 pub(crate) fn troubled() -> Status {
@@ -264,8 +298,55 @@ pub(crate) fn hostile() -> Status {
     }
 }
 
-/// An observer with a state, or with a fault.
+/// An observer with a state, or with a fault. It knows of no run.
 pub(crate) struct Fixed(pub(crate) Result<Status, Fault>);
+
+impl RunHistory for Fixed {
+    async fn overview(&self) -> Outcome<Overview> {
+        self.0.clone().map(|_| Overview::default())
+    }
+
+    async fn run_list(&self, query: &RunQuery) -> Outcome<Option<RunList>> {
+        let known = query.before.is_none().then(RunList::default);
+        self.0.clone().map(|_| known)
+    }
+
+    async fn run_detail(&self, _: Uuid) -> Outcome<Option<RunDetail>> {
+        self.0.clone().map(|_| None)
+    }
+}
+
+/// An observer with all that the pages show.
+pub(crate) struct Told {
+    pub(crate) status: Status,
+    pub(crate) overview: Outcome<Overview>,
+    pub(crate) list: RunList,
+    pub(crate) detail: RunDetail,
+}
+
+impl Observer for Told {
+    async fn ready(&self) -> Outcome<()> {
+        Ok(())
+    }
+
+    async fn status(&self) -> Outcome<Status> {
+        Ok(self.status.clone())
+    }
+}
+
+impl RunHistory for Told {
+    async fn overview(&self) -> Outcome<Overview> {
+        self.overview.clone()
+    }
+
+    async fn run_list(&self, _: &RunQuery) -> Outcome<Option<RunList>> {
+        Ok(Some(self.list.clone()))
+    }
+
+    async fn run_detail(&self, id: Uuid) -> Outcome<Option<RunDetail>> {
+        Ok((id == self.detail.run.id).then(|| self.detail.clone()))
+    }
+}
 
 impl Observer for Fixed {
     async fn ready(&self) -> Outcome<()> {
@@ -303,17 +384,25 @@ impl Running {
         Self::start(&settings(0), Fixed(state), Liveness::new()).await
     }
 
+    /// Of a source with goals for its tables.
+    pub(crate) async fn told(told: Told, goals: Goals) -> Self {
+        let server = WebServer::open(&settings(0)).await.unwrap();
+        let measured = Measured::default();
+        measured.goals.set(goals);
+        Self::serving(server.measuring(measured), told, Liveness::new())
+    }
+
     /// Of a process that has counted something, without a database.
     pub(crate) async fn measuring(measured: Measured) -> Self {
         let server = WebServer::open(&settings(0)).await.unwrap();
         Self::serving(server.measuring(measured), Fixed(Err(away())), Liveness::new())
     }
 
-    pub(crate) async fn start<O: Observer>(settings: &Web, observer: O, liveness: Liveness) -> Self {
+    pub(crate) async fn start<O: PageSource>(settings: &Web, observer: O, liveness: Liveness) -> Self {
         Self::serving(WebServer::open(settings).await.unwrap(), observer, liveness)
     }
 
-    fn serving<O: Observer>(server: WebServer, observer: O, liveness: Liveness) -> Self {
+    fn serving<O: PageSource>(server: WebServer, observer: O, liveness: Liveness) -> Self {
         let (url, stop) = (format!("http://{}", server.address()), CancellationToken::new());
         let health = Health::new(liveness, Duration::from_secs(5));
         let handle = tokio::spawn(server.serve(

@@ -94,13 +94,11 @@ impl Endpoint {
             .header(ACCEPT, "application/json")
             .timeout(LONGEST_REQUEST)
             .body(reqwest::Body::wrap(form));
-        let response = self.authenticated(sending)?.send().await;
-        let response = response.map_err(|error| {
-            if Lapsed::is_behind(&error) {
-                return ClientError::Lapsed;
-            }
-            self.http.unanswered(asked.call(), error)
-        })?;
+        let response = match self.authenticated(sending)?.send().await {
+            Ok(response) => response,
+            Err(error) if Lapsed::is_behind(&error) => return Err(ClientError::Lapsed),
+            Err(error) => return Err(self.http.unanswered(asked.call(), error).await),
+        };
         self.read(response, asked, fields, wall).await
     }
 

@@ -132,7 +132,7 @@ impl<T: TokenStore> Login<T> {
         let access = settings.tenant.access()?;
         let key = settings.key.as_ref().ok_or(AuthorizationError::NoKey)?;
         let monotonic = MonotonicClock::new(clock);
-        let http = Http::new(&settings.tenant, &address)?;
+        let http = Http::new(&settings.tenant, &settings.network, &address)?;
         Ok(Self {
             store,
             name: client::token_name(&address, &access, GrantType::AuthorizationCode),

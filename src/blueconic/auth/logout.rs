@@ -50,7 +50,7 @@ impl<T: TokenStore> Logout<T> {
         let address = Address::new(&settings.tenant)?;
         let access = settings.tenant.access()?;
         let monotonic = MonotonicClock::new(clock);
-        let http = Http::new(&settings.tenant, &address)?;
+        let http = Http::new(&settings.tenant, &settings.network, &address)?;
         Ok(Self {
             store,
             own: client::token_name(&address, &access, settings.tenant.grant),

@@ -3,14 +3,38 @@
 use std::time::Duration;
 
 use crate::blueconic::error::ClientError;
-use crate::blueconic::status::{Patience, StatusClass};
+use crate::blueconic::status::{Patience, Presence, StatusClass};
 
 impl ClientError {
+    /// What the error tells about the requests to come.
+    pub(in crate::blueconic) fn presence(&self) -> Presence {
+        match self {
+            Self::Denied { .. }
+            | Self::CursorRefused { .. }
+            | Self::Absent { .. }
+            | Self::Compressed { .. }
+            | Self::Excessive { .. }
+            | Self::Garbled { .. }
+            | Self::TooLarge { .. } => Presence::Answers,
+            Self::Status { status, .. } if !StatusClass::of(*status).is_passing() => Presence::Answers,
+            Self::Status { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Slow { .. }
+            | Self::Broken { .. }
+            | Self::Foreign { .. }
+            | Self::Blocked { .. }
+            | Self::Redirected { .. }
+            | Self::Certificate { .. } => Presence::IsAway,
+            _ => Presence::Unknown,
+        }
+    }
+
     /// Whether the error is transient.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
+            Self::Unreachable { failure, .. } => !failure.is_of_settings(),
+            Self::Timeout { .. }
             | Self::Slow { .. }
             | Self::Broken { .. }
             | Self::Compressed { .. }

@@ -26,22 +26,10 @@ impl ClientError {
                 "make one with `openssl rand -base64 32` and set it as BLUECONIC_SYNC_KEY (or BLUECONIC_SYNC_KEY_FILE)"
             }
             Self::Insecure { .. } => "set BLUECONIC_URL to an address that begins with https://",
-            Self::Setup { .. } | Self::Certificate { .. } => {
-                "check BLUECONIC_URL; the usual CA certificates come with the package ca-certificates, \
-                 one of your own is named in SSL_CERT_FILE"
+            Self::Setup { .. } => {
+                "the usual CA certificates come with the package ca-certificates; one of your own is named in `network.ca_file`"
             }
-            Self::Unreachable { proxy: Some(_), .. } => {
-                "check that the proxy runs and lets this machine through to the tenant (port 443); to go without it, name the \
-                 tenant's host in NO_PROXY"
-            }
-            Self::Unreachable { proxy: None, .. } => {
-                "check BLUECONIC_URL, the name server and the firewall of this machine; where a proxy leads out, name it in \
-                 HTTPS_PROXY"
-            }
-            Self::ProxyRefuses { .. } => {
-                "put the proxy's user and password into its variable: http://USER:PASSWORD@HOST:PORT, with %40 for `@` and the \
-                 like in them"
-            }
+            Self::Unreachable { failure, .. } | Self::Certificate { failure, .. } => failure.hint(),
             Self::Timeout { .. } => {
                 "raise `tenant.read_timeout`, or lower the resource's `page_size`, if this stays"
             }
@@ -74,7 +62,9 @@ impl ClientError {
 
 fn of_status(status: u16) -> Option<String> {
     let fixed = match status {
-        407 => "something on the way wants credentials of a proxy: check HTTPS_PROXY",
+        407 => {
+            "something on the way wants credentials of a proxy: check `network.proxy`, BLUECONIC_SYNC_PROXY and HTTPS_PROXY"
+        }
         420 | 429 | 503 | 529 => {
             "the tenant is overloaded: lower `limits.requests_per_second` and `limits.concurrent_requests`"
         }

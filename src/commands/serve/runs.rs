@@ -13,16 +13,19 @@ use crate::config::settings::Settings;
 use crate::memory;
 use crate::model::Time;
 use crate::model::description::Description;
-use crate::model::fault::Kind;
+use crate::model::fault::{Kind, Outcome};
+use crate::model::format;
 use crate::model::job::{Again, DRIFT, HOUSEKEEPING, ScheduledJob};
 use crate::model::ledger::RunReport;
 use crate::model::metrics::EndedRuns;
 use crate::model::ports::{Clock as _, Runner};
 use crate::model::position::{Scope, Slot};
 use crate::model::status::RunStatus;
+use crate::model::usage::PutOff;
 use crate::model::window::DailyWindow;
 use crate::postgres::store::PostgresStore;
 use crate::resources::registry::Entry;
+use crate::schedule::budget::Plan;
 use crate::sync::run_spec::WhenHeld;
 
 /// When a run is retried that failed because of the database: a retry costs the tenant nothing.
@@ -43,6 +46,10 @@ pub(super) struct Runs {
     pub(super) skipped: Mutex<HashSet<Slot>>,
     /// Counts the runs that have ended.
     pub(super) ended: Arc<EndedRuns>,
+    /// The jobs as a whole, for what a month may cost.
+    pub(super) plan: Plan,
+    /// The jobs that are put off, by name, so that the log tells it once.
+    pub(super) put_off: Mutex<HashSet<String>>,
 }
 
 impl Runs {
@@ -73,9 +80,42 @@ impl Runs {
     }
 }
 
+impl Runs {
+    /// A person may have asked for a job that is put off. When it is put off again, the log tells it again.
+    fn forget_put_off(&self, job: &str) {
+        let mut known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(job);
+    }
+
+    /// Logs that a job is put off, or no longer, when that begins.
+    fn tell_put_off(&self, job: &str, put_off: Option<&PutOff>) {
+        let mut known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        match put_off {
+            Some(PutOff { until, why, .. }) if known.insert(job.to_owned()) => {
+                let until = format::moment(*until);
+                tracing::info!(job, until, "job `{job}` is put off to {until} UTC: {why}");
+            }
+            None if known.remove(job) => tracing::info!(job, "job `{job}` is no longer put off"),
+            _ => {}
+        }
+    }
+}
+
 impl Runner for Runs {
+    async fn put_off(&self, job: &ScheduledJob, now: Time) -> Outcome<Option<PutOff>> {
+        let budget = self.settings.limits.budget();
+        if budget.is_unlimited() {
+            return Ok(None);
+        }
+        let usage = self.store.usage().await?;
+        let put_off = self.plan.put_off(&job.job, &usage, budget, now);
+        self.tell_put_off(&job.job.name, put_off.as_ref());
+        Ok(put_off)
+    }
+
     async fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> Again {
         let slot = job.job.slot;
+        self.forget_put_off(&job.job.name);
         if slot == DRIFT {
             return drift::run_job(&self.settings, &self.store).await;
         }

@@ -45,6 +45,6 @@ pub(super) async fn tell(
         goals: settings.goals(),
         messages: Arc::clone(messages),
     };
-    let look = async || -> Outcome<Status> { Ok(status::with_sign_in(app.store.status().await?, settings)) };
+    let look = async || -> Outcome<Status> { Ok(status::judged(app.store.status().await?, settings)) };
     rounds.run(look, liveness, stop).await;
 }

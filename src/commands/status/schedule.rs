@@ -20,7 +20,7 @@ pub(super) fn tell(status: &Status) {
         return;
     }
     let mut rows = vec![["job", "next run", "state"].map(str::to_owned).to_vec()];
-    rows.extend(jobs().map(|(resource, job)| row(resource, job)));
+    rows.extend(jobs().map(|(resource, job)| row(status, resource, job)));
     rows.extend(
         paused
             .into_iter()
@@ -31,13 +31,16 @@ pub(super) fn tell(status: &Status) {
     output::line("");
 }
 
-fn row(resource: &ResourceStatus, job: &JobStatus) -> Vec<String> {
+fn row(status: &Status, resource: &ResourceStatus, job: &JobStatus) -> Vec<String> {
+    let put_off = status.usage.iter().flat_map(|usage| &usage.put_off);
+    let put_off = put_off.filter(|put_off| put_off.job == job.job);
+    let put_off = put_off.map(|it| format!("put off to {} UTC", format::moment(it.until)));
     let state = match (&job.running_by, held(resource), job.requested_at) {
         (Some(holder), None, _) => format!("{holder} runs it"),
         (Some(holder), Some(held), _) => format!("{holder} runs it, then {held}"),
         (None, Some(held), _) => held,
         (None, None, Some(at)) => format!("asked for at {} UTC", format::moment(at)),
-        (None, None, None) => String::new(),
+        (None, None, None) => put_off.collect(),
     };
     vec![
         job.job.clone(),

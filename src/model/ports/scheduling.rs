@@ -9,6 +9,7 @@ use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::job::{Again, Job, JobClaim, ScheduledJob, StoredJob};
 use crate::model::status::Status;
+use crate::model::usage::PutOff;
 
 /// The rows of `sync.schedule`.
 pub trait JobStore: Send + Sync + 'static {
@@ -39,6 +40,15 @@ pub trait JobStore: Send + Sync + 'static {
 
 /// Runs due jobs. A run reports its own failures; none reaches the schedule.
 pub trait Runner: Send + Sync + 'static {
+    /// Whether a job that is due `now`, and that nobody asked for by hand, waits all the same. It stays due, and this is asked again at each
+    /// heartbeat.
+    fn put_off(
+        &self,
+        _job: &ScheduledJob,
+        _now: Time,
+    ) -> impl Future<Output = Outcome<Option<PutOff>>> + Send {
+        async { Ok(None) }
+    }
     /// Runs a job until it ends, or until `cancel` asks it to stop at the next safe point.
     fn run(&self, job: &ScheduledJob, cancel: CancellationToken) -> impl Future<Output = Again> + Send;
 }

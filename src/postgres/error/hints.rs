@@ -13,10 +13,7 @@ impl Error {
                 "use postgres://USER@HOST:PORT/DATABASE, or postgres:///DATABASE?host=/run/postgresql for a socket"
             }
             Self::Connect { source, .. } => connect_hint(source),
-            Self::Certificate { .. } => {
-                "name a file in PEM that this user can read; `sslrootcert=system` takes what the system trusts"
-            }
-            Self::Unsupported { hint, .. } => hint,
+            Self::Certificate { hint, .. } | Self::Unsupported { hint, .. } => hint,
             Self::InTheWay { .. } => {
                 "end those transactions (`select pg_terminate_backend(PID)`), then run `blueconic-sync migrate` again"
             }
