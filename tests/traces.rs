@@ -133,7 +133,7 @@ async fn a_collector_that_refuses_or_is_not_there_is_told_once_and_holds_nothing
     let scene = scene(small(50)).await;
     let refuses = Collector::start(StatusCode::FORBIDDEN).await;
     let away = format!("http://{}/v1/traces", crate::support::ports::free());
-    for (url, why) in [(refuses.url(), "HTTP 403"), (away, "error sending request")] {
+    for (url, why) in [(refuses.url(), "HTTP 403"), (away, "refuses the connection")] {
         let program = scene.program.set("log.traces_url", &url);
         let ended = program
             .start(&["backfill", "segments"])

@@ -176,7 +176,7 @@ async fn no_server_is_an_error_that_names_the_call() {
     assert!(
         fault
             .sentence()
-            .starts_with("POST /oauth/token: no connection to the tenant: "),
+            .starts_with("POST /oauth/token: the tenant (127.0.0.1:9) refuses the connection: "),
         "{fault}"
     );
     assert!(fault.sentence().contains("gave up after"), "{fault}");

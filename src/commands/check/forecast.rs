@@ -300,6 +300,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::load::load;
     use crate::config::variables::Variables;
+    use crate::model::description::{List, Named};
     use crate::model::ports::Clock;
     use crate::resources::registry::{self, RESOURCES};
 
@@ -311,6 +312,22 @@ mod tests {
         seconds: 0.03,
     };
 
+    /// A list with a listing for each row of another one, and that one.
+    fn with_parents() -> (&'static str, &'static str) {
+        let mut lists = RESOURCES.lists();
+        let of_each = |list: &List| {
+            matches!(
+                list.each,
+                Some(Each {
+                    named: Named::InPath,
+                    ..
+                })
+            )
+        };
+        let (child, list) = lists.find(|(_, list)| of_each(list) && list.enabled).unwrap();
+        (child.name(), list.parents().unwrap().name)
+    }
+
     /// The tenant of 50 million profiles, of which half a million changed within a day.
     fn large() -> Samples {
         let list = |total: u64| Sample {
@@ -321,7 +338,7 @@ mod tests {
             seconds: 0.1,
         };
         Samples {
-            lists: [("segments", list(2500)), ("connections", list(40))].into(),
+            lists: [("segments", list(2500)), (with_parents().1, list(40))].into(),
             profiles: Some(ProfileSample {
                 segments: list(1000),
                 page: PAGE,
@@ -363,8 +380,8 @@ mod tests {
         assert_eq!(requests("profiles/increment"), (4320, 3, Basis::Sampled));
         assert_eq!(requests("segments").1, 3);
         // A listing for each connection, whose ids are not known yet.
-        assert_eq!(requests("connection_runs").1, 40);
-        assert_eq!(requests("connection_runs").2, Basis::Assumed);
+        assert_eq!(requests(with_parents().0).1, 40);
+        assert_eq!(requests(with_parents().0).2, Basis::Assumed);
         // A day and its overlap of 26 hours, of a thousand events a day.
         assert_eq!(requests("audit_events/scan-1").1, 3);
         let walk = of(&found, "profiles/full").run;
