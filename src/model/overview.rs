@@ -23,6 +23,21 @@ pub struct Overview {
     pub gaps: Vec<OpenGap>,
     /// Open rejects by resource and reason.
     pub rejects: Vec<OpenRejects>,
+    /// What reading cost in the last twelve months, the oldest first, the current one included.
+    pub months: Vec<MonthOfUsage>,
+}
+
+/// A month of the ledger of usage. Nothing was sent in one without an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MonthOfUsage {
+    /// Its first day, in UTC.
+    pub month: Day,
+    /// Requests to the API.
+    pub requests: i64,
+    /// Bytes of bodies as they came.
+    pub bytes_received: i64,
+    /// Profiles that runs read.
+    pub profiles_read: i64,
 }
 
 /// The runs of one day, of one slot, that ended in one way.

@@ -17,6 +17,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 use crate::postgres::run_days;
 use crate::postgres::store::PostgresStore;
+use crate::postgres::usage;
 
 const OVERVIEW: &str = "reading the overview";
 const RUNS: &str = "reading runs";
@@ -44,6 +45,7 @@ async fn overview(store: &PostgresStore) -> Result<Overview, Error> {
         jobs: jobs(store).await?,
         gaps: gaps(store).await?,
         rejects: rejects(store).await?,
+        months: usage::months(store.control()).await?,
     })
 }
 

@@ -3,6 +3,7 @@
 use sqlx::PgPool;
 
 use crate::model::fault::Outcome;
+use crate::model::overview::MonthOfUsage;
 use crate::model::ports::UsageStore;
 use crate::model::position::Slot;
 use crate::model::usage::{Measure, MonthTotals, SlotCost, Usage, Used};
@@ -94,6 +95,19 @@ pub(super) async fn read(pool: &PgPool, slots: &[Slot]) -> Result<Usage, Error> 
         costs: costs(pool, slots).await?,
         put_off: Vec::new(),
     })
+}
+
+/// The last twelve months, the current one included.
+pub(super) async fn months(pool: &PgPool) -> Result<Vec<MonthOfUsage>, Error> {
+    sqlx::query_as!(
+        MonthOfUsage,
+        "select month, requests, bytes_received, profiles_read from sync.usage
+         where month > (sync.clock() at time zone 'UTC') - interval '12 months'
+         order by month"
+    )
+    .fetch_all(pool)
+    .await
+    .doing(READING)
 }
 
 /// A walk that waits for an approval reads nothing more, and so is not open. A walk may take several runs, and some runs fail: all of their requests count, divided by the runs that came to their end.

@@ -40,7 +40,7 @@ pub(super) fn render(status: &Status, overview: &Outcome<Overview>, reloads: boo
             @if overview.is_ok() { (legend()) }
             div class="cards" { (cards(status, overview, view)) }
         }
-        @if let Some(usage) = &status.usage { (usage::card(usage)) }
+        @if let Some(usage) = &status.usage { (usage::card(usage, overview.as_ref().ok(), view.now)) }
         @match overview {
             Ok(overview) => (beside(status, overview, view)),
             Err(fault) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blueconic_sync::model::ports::UsageStore as _;
+use blueconic_sync::model::ports::{RunHistory as _, UsageStore as _};
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::usage::{MonthTotals, Used};
 use sqlx::{Connection as _, PgConnection};
@@ -27,7 +27,8 @@ async fn whatever_processes_add_at_once_is_in_the_month() {
         &mut connection,
         "insert into sync.usage values
            ((date_trunc('month', now() at time zone 'UTC') - interval '1 month')::date, 7, 70, 280, 21, now(), now()),
-           ((date_trunc('month', now() at time zone 'UTC') - interval '2 months')::date, 1, 1, 1, 1, now(), now())",
+           ((date_trunc('month', now() at time zone 'UTC') - interval '2 months')::date, 1, 1, 1, 1, now(), now()),
+           ((date_trunc('month', now() at time zone 'UTC') - interval '12 months')::date, 9, 9, 9, 9, now(), now())",
     )
     .await;
     let mut tasks = tokio::task::JoinSet::new();
@@ -59,10 +60,17 @@ async fn whatever_processes_add_at_once_is_in_the_month() {
         profiles_read: 21,
     };
     assert_eq!(usage.last_month, Some(last));
+    let months = db.store.overview().await.unwrap().months;
+    let requests: Vec<i64> = months.iter().map(|month| month.requests).collect();
+    assert_eq!(
+        requests,
+        [1, 7, 120],
+        "the oldest first, without the month a year ago"
+    );
     let right: bool = db
         .one(&format!(
             "select '{}'::timestamptz <= now() and '{}'::timestamptz > now()
-               and count(*) = 3 and max(month)::timestamp at time zone 'UTC' = '{0}'::timestamptz
+               and count(*) = 4 and max(month)::timestamp at time zone 'UTC' = '{0}'::timestamptz
              from sync.usage",
             usage.starts_at.to_rfc3339(),
             usage.ends_at.to_rfc3339()

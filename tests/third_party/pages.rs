@@ -167,6 +167,11 @@ impl Served {
              select job, 'segments', 'full', cron, 'Europe/Berlin', sync.clock() + interval '1 minute' * minutes
              from (values ('audit_events', '*/5 * * * *', 4), ('profiles/full', '0 2 * * *', 300), ($job${name}$job$, '0 */6 * * *', -1))
                as job (job, cron, minutes);
+             insert into sync.usage (month, requests, bytes_received, bytes_unpacked, profiles_read, first_at, last_at)
+             select (date_trunc('month', sync.clock() at time zone 'UTC') - interval '1 month' * ago)::date, 20000 + 3000 * (ago * 7 % 5),
+               (20000 + 3000 * (ago * 7 % 5)) * 61000::bigint, 1, 2600000 + 1000 * ago, now(), now()
+             from generate_series(0, 8) as ago where ago <> 4
+             on conflict do nothing;
              insert into sync.leases (name, holder, fence, expires_at) values ('segments/full', $holder${name}$holder$, 1, now() + interval '1 h')"
         );
         self.database.run(&sql).await;

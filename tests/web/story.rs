@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use blueconic_sync::model::concern::Goals;
 use blueconic_sync::model::overview::{
-    OpenGap, OpenRejects, Overview, PlannedJob, RunDay, RunDetail, RunList, RunRejects, RunSummary, Starts,
+    MonthOfUsage, OpenGap, OpenRejects, Overview, PlannedJob, RunDay, RunDetail, RunList, RunRejects,
+    RunSummary, Starts,
 };
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::{RunStatus, TableSize};
+use chrono::Datelike as _;
 use uuid::Uuid;
 
-use crate::web::states::{Running, Told, at, away, hostile, run, well};
+use crate::web::states::{Running, Told, at, away, expensive, hostile, run, well};
 
 /// So many runs of a slot that ended in one way, some days ago.
 fn day(slot: (&str, Scope), ago: i64, status: RunStatus, runs: i64) -> RunDay {
@@ -71,6 +73,12 @@ fn overview() -> Overview {
             reason: "too_large".to_owned(),
             count: 1_200,
         }],
+        months: vec![MonthOfUsage {
+            month: at(0).date_naive().with_day(1).unwrap(),
+            requests: 4_321,
+            bytes_received: 3 << 20,
+            profiles_read: 99_000,
+        }],
     }
 }
 
@@ -102,6 +110,7 @@ fn told() -> Told {
         resolved: 2,
     };
     let mut status = well();
+    status.usage = expensive().usage;
     status.tables = ["profiles", "segments"]
         .map(|name| TableSize {
             name: name.to_owned(),
@@ -164,6 +173,11 @@ async fn the_page_tells_of_thirty_days_and_of_the_next_one() {
             "Rows written",
             ">300<",
             "beyond its goal of 2 min",
+            "Requests by month",
+            ": 4,321<",
+            "Traffic by month",
+            ": 3.0 MiB<",
+            "99,000",
             "Next 24 hours",
             "audit_events",
             "not known",
