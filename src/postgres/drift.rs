@@ -150,7 +150,7 @@ async fn write_findings(
 
 /// What the last document said, and what elements had that neither this program nor the document knows. None before a document was
 /// read.
-pub(crate) async fn status(pool: &PgPool) -> Result<Option<DriftStatus>, Error> {
+pub(crate) async fn status(connection: &mut PgConnection) -> Result<Option<DriftStatus>, Error> {
     let row = sqlx::query!(
         r#"select d.release as "release?", d.read_at as "read_at!",
              coalesce(count(*) filter (where f.source = 'document' and f.severity = 'breaks'), 0) as "breaks!",
@@ -169,7 +169,7 @@ pub(crate) async fn status(pool: &PgPool) -> Result<Option<DriftStatus>, Error> 
            where d.read_at is not null
            group by d.release, d.read_at"#
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *connection)
     .await
     .doing(READING)?;
     let Some(row) = row else { return Ok(None) };
@@ -180,12 +180,12 @@ pub(crate) async fn status(pool: &PgPool) -> Result<Option<DriftStatus>, Error> 
         loses: row.loses,
         notes: row.notes,
         unknown_in_data: row.unknown_in_data,
-        findings: open(pool).await?,
+        findings: open(connection).await?,
     }))
 }
 
 /// What the last document lacks, the worst first.
-async fn open(pool: &PgPool) -> Result<Vec<OpenFinding>, Error> {
+async fn open(connection: &mut PgConnection) -> Result<Vec<OpenFinding>, Error> {
     sqlx::query_as!(
         OpenFinding,
         "select f.severity, f.kind, f.resource, f.path, f.name, f.detail, f.first_seen_at
@@ -195,7 +195,7 @@ async fn open(pool: &PgPool) -> Result<Vec<OpenFinding>, Error> {
          order by f.severity, f.resource, f.path, f.kind, f.name
          limit 100"
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .doing(READING)
 }

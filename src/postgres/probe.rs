@@ -1,7 +1,7 @@
 //! `sync.probe`: the reports of the last probes.
 
-use sqlx::PgPool;
 use sqlx::types::{Json, JsonValue};
+use sqlx::{PgConnection, PgPool};
 
 use crate::model::probe::Report;
 use crate::postgres::bigint::from_count;
@@ -49,10 +49,10 @@ async fn record(pool: &PgPool, report: &Report) -> Result<(), Error> {
 }
 
 /// The report of the last probe. One that this version cannot read counts as none.
-pub(super) async fn last(pool: &PgPool) -> Result<Option<Report>, Error> {
+pub(super) async fn last(connection: &mut PgConnection) -> Result<Option<Report>, Error> {
     let report: Option<JsonValue> =
         sqlx::query_scalar!("select report from sync.probe order by started_at desc limit 1")
-            .fetch_optional(pool)
+            .fetch_optional(connection)
             .await
             .doing(READING)?;
     Ok(report.and_then(|report| serde_json::from_value(report).ok()))

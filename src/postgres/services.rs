@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::model::timetable::Service;
 use crate::postgres::boundary;
@@ -36,7 +36,7 @@ pub(crate) async fn leave(pool: &PgPool, holder: &str) -> Result<(), Error> {
 
 /// The processes that were seen within a day, the latest first. A heartbeat in the future is from before the database's clock was set
 /// back, and proves nothing.
-pub(crate) async fn read(pool: &PgPool) -> Result<Vec<Service>, Error> {
+pub(crate) async fn read(of: impl PgExecutor<'_>) -> Result<Vec<Service>, Error> {
     sqlx::query_as!(
         Service,
         r#"select holder, version, started_at, seen_at,
@@ -45,7 +45,7 @@ pub(crate) async fn read(pool: &PgPool) -> Result<Vec<Service>, Error> {
            from sync.services
            order by seen_at desc, holder"#
     )
-    .fetch_all(pool)
+    .fetch_all(of)
     .await
     .doing("reading the services")
 }

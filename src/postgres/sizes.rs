@@ -1,6 +1,6 @@
 //! The sizes of the tables for analysts on disk, and their estimated rows. Partitions are summed under their table.
 
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::status::TableSize;
 use crate::postgres::error::{Doing, Error};
@@ -13,7 +13,7 @@ const COUNTED: i64 = 8 * 1024 * 1024;
 
 /// Reads the sizes. The planner's estimate is -1 for tables and partitions that were never analyzed: small ones are counted, and
 /// for large ones the number of rows is unknown.
-pub(crate) async fn read(pool: &PgPool) -> Result<Vec<TableSize>, Error> {
+pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<TableSize>, Error> {
     let rows = sqlx::query!(
         r#"select parent.relname::text as "name!",
              coalesce(sum(greatest(part.reltuples, 0)) filter (where part.relkind = 'r'), 0)::bigint as "analyzed!",
@@ -32,7 +32,7 @@ pub(crate) async fn read(pool: &PgPool) -> Result<Vec<TableSize>, Error> {
            group by parent.relname
            order by parent.relname"#
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await
     .doing(DOING)?;
     let mut sizes = Vec::with_capacity(rows.len());
@@ -40,7 +40,7 @@ pub(crate) async fn read(pool: &PgPool) -> Result<Vec<TableSize>, Error> {
         let rows_estimated = if row.unknown.is_empty() {
             Some(row.analyzed)
         } else if row.readable && row.unknown_bytes <= COUNTED {
-            Some(row.analyzed + count(pool, &row.unknown).await?)
+            Some(row.analyzed + count(connection, &row.unknown).await?)
         } else {
             None
         };
@@ -54,11 +54,11 @@ pub(crate) async fn read(pool: &PgPool) -> Result<Vec<TableSize>, Error> {
     Ok(sizes)
 }
 
-async fn count(pool: &PgPool, tables: &[String]) -> Result<i64, Error> {
+async fn count(connection: &mut PgConnection, tables: &[String]) -> Result<i64, Error> {
     let mut rows = 0;
     for table in tables {
         rows += sqlx::query_scalar::<_, i64>(AssertSqlSafe(merge::count_in(table)))
-            .fetch_one(pool)
+            .fetch_one(&mut *connection)
             .await
             .doing(DOING)?;
     }

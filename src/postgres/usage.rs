@@ -1,6 +1,6 @@
 //! `sync.usage`: the ledger by month of what was sent to the tenant and received from it, and what runs cost by `sync.runs`.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::model::fault::Outcome;
 use crate::model::overview::MonthOfUsage;
@@ -26,7 +26,11 @@ impl UsageStore for PostgresStore {
 impl PostgresStore {
     /// The month so far, without forecasts and limits.
     pub async fn usage(&self) -> Result<Usage, Error> {
-        self.moment(READING, read(self.control(), self.slots())).await
+        let read = async {
+            let mut connection = self.control().acquire().await.doing(READING)?;
+            read(&mut connection, self.slots()).await
+        };
+        self.moment(READING, read).await
     }
 }
 
@@ -54,7 +58,7 @@ async fn add(pool: &PgPool, more: &Used) -> Result<(u64, u64), Error> {
 }
 
 /// Reads the month so far, and what runs of these slots cost.
-pub(super) async fn read(pool: &PgPool, slots: &[Slot]) -> Result<Usage, Error> {
+pub(super) async fn read(connection: &mut PgConnection, slots: &[Slot]) -> Result<Usage, Error> {
     let month = sqlx::query!(
         r#"select now.month at time zone 'UTC' as "starts_at!",
              (now.month + interval '1 month') at time zone 'UTC' as "ends_at!",
@@ -65,7 +69,7 @@ pub(super) async fn read(pool: &PgPool, slots: &[Slot]) -> Result<Usage, Error> 
            left join sync.usage as u on u.month = now.month::date
            left join sync.usage as l on l.month = (now.month - interval '1 month')::date"#
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connection)
     .await
     .doing(READING)?;
     let used = |used| Measure {
@@ -92,7 +96,7 @@ pub(super) async fn read(pool: &PgPool, slots: &[Slot]) -> Result<Usage, Error> 
             }),
             _ => None,
         },
-        costs: costs(pool, slots).await?,
+        costs: costs(connection, slots).await?,
         put_off: Vec::new(),
     })
 }
@@ -111,7 +115,7 @@ pub(super) async fn months(pool: &PgPool) -> Result<Vec<MonthOfUsage>, Error> {
 }
 
 /// A walk that waits for an approval reads nothing more, and so is not open. A walk may take several runs, and some runs fail: all of their requests count, divided by the runs that came to their end.
-async fn costs(pool: &PgPool, slots: &[Slot]) -> Result<Vec<SlotCost>, Error> {
+async fn costs(connection: &mut PgConnection, slots: &[Slot]) -> Result<Vec<SlotCost>, Error> {
     let resources: Vec<String> = slots.iter().map(|slot| slot.resource.to_owned()).collect();
     let scopes: Vec<String> = slots.iter().map(|slot| slot.scope.as_str().to_owned()).collect();
     let rows = sqlx::query!(
@@ -143,7 +147,7 @@ async fn costs(pool: &PgPool, slots: &[Slot]) -> Result<Vec<SlotCost>, Error> {
         &scopes,
         RUNS
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .doing(READING)?;
     let costs = rows.into_iter().filter_map(|row| {

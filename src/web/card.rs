@@ -14,13 +14,18 @@ use crate::model::format;
 use crate::model::severity::Severity;
 use crate::model::status::{ResourceStatus, Run, RunStatus};
 
-/// The card of a resource, with its last 30 days if they could be read.
-pub(super) fn card(resource: &ResourceStatus, days: Option<&SlotDays<'_>>, view: View<'_>) -> Markup {
+/// The card of a resource, with its last 30 days if they could be read. `id`: of the element, for links.
+pub(super) fn card(
+    id: &str,
+    resource: &ResourceStatus,
+    days: Option<&SlotDays<'_>>,
+    view: View<'_>,
+) -> Markup {
     let of_run = Severity::of_run(resource);
     let name = view.full_name(&resource.resource, resource.scope);
     let status = resource.last_run.as_ref().map(|run| run.status);
     html! {
-        section class={ "card " (class(Severity::of(resource))) } {
+        section id=(id) class={ "card " (class(Severity::of(resource))) } {
             div class="title" {
                 h3 {
                     bdi { (Text(view.title(&resource.resource))) }

@@ -32,7 +32,7 @@ pub(super) fn render(status: &Status, overview: &Outcome<Overview>, reloads: boo
     };
     let head = html! {
         (banner(status, view))
-        (contents(reloads, refresh_seconds, overview.is_ok()))
+        (contents(reloads, refresh_seconds, status.usage.is_some(), overview.is_ok()))
     };
     let main = html! {
         section id="resources" aria-labelledby="resources-heading" {
@@ -85,12 +85,17 @@ pub(super) fn unreadable(fault: &Fault, reloads: bool, now: Time) -> String {
 
 fn cards(status: &Status, overview: &Outcome<Overview>, view: View<'_>) -> Markup {
     html! {
-        @for resource in &status.resources {
+        @for (position, resource) in status.resources.iter().enumerate() {
             @let days = overview.as_ref().ok()
                 .map(|overview| SlotDays::of(&overview.days, &resource.resource, resource.scope, view));
-            (card(resource, days.as_ref(), view))
+            (card(&card_id(position), resource, days.as_ref(), view))
         }
     }
+}
+
+/// The element of the resource at a position of the status.
+fn card_id(position: usize) -> String {
+    format!("resource-{}", position + 1)
 }
 
 /// What stands beside the resources, one section each.
@@ -108,11 +113,12 @@ fn beside(status: &Status, overview: &Overview, view: View<'_>) -> Markup {
 }
 
 /// The links within the page, and how to make it reload itself.
-fn contents(reloads: bool, refresh_seconds: u32, is_whole: bool) -> Markup {
+fn contents(reloads: bool, refresh_seconds: u32, has_usage: bool, is_whole: bool) -> Markup {
     html! {
         nav aria-label="Sections" {
             ul {
                 li { a href="#resources" { "Resources" } }
+                @if has_usage { li { a href="#usage" { "Usage" } } }
                 @if is_whole {
                     li { a href="#schedule" { "Next 24 hours" } }
                     li { a href="#gaps" { "Gaps" } }
@@ -170,16 +176,19 @@ fn banner(status: &Status, view: View<'_>) -> Markup {
     }
 }
 
-/// The names of the resources that the verdict is about.
+/// The names of the resources that the verdict is about, with links to them.
 fn culprits(status: &Status, view: View<'_>) -> Markup {
     let worst = Severity::worst(status);
-    let alike = status.resources.iter().filter(|it| Severity::of(it) == worst);
+    let all = status.resources.iter().enumerate();
+    let alike = all.filter(|(_, resource)| Severity::of(resource) == worst);
     html! {
         @if worst >= Severity::Attention {
             p class="culprits" {
-                @for (position, resource) in alike.enumerate() {
-                    @if position > 0 { " · " }
-                    bdi { (Text(view.full_name(&resource.resource, resource.scope))) }
+                @for (number, (position, resource)) in alike.enumerate() {
+                    @if number > 0 { " · " }
+                    a href={ "#" (card_id(position)) } {
+                        bdi { (Text(view.full_name(&resource.resource, resource.scope))) }
+                    }
                 }
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn card(usage: &Usage, overview: Option<&Overview>, now: Time) -> Mar
         Severity::Idle
     };
     html! {
-        section class={ "card usage " (class(severity)) } {
+        section id="usage" class={ "card usage " (class(severity)) } {
             div class="title" {
                 h2 { "Usage " small { (usage.starts_at.format("%B %Y")) ", UTC" } }
                 @if let Some(percent) = usage.percent() {

@@ -1,6 +1,6 @@
 //! The state of the typed columns, and who reads columns that no longer follow the tenant.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::model::property_columns::ValueKind;
 use crate::model::status::{ColumnStatus, ColumnUse, Postponed, StaleColumn};
@@ -9,8 +9,7 @@ use crate::postgres::error::{Doing, Error};
 const READING: &str = "reading the state of the typed columns";
 
 /// The state; none while the columns are off.
-pub(crate) async fn read(pool: &PgPool) -> Result<Option<ColumnStatus>, Error> {
-    let mut connection = pool.acquire().await.doing(READING)?;
+pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<ColumnStatus>, Error> {
     let row = sqlx::query!(
         r#"select fill_after is not null as "is_filling!", postponed_at, postponed_why,
              (select count(*) from sync.property_columns) as "columns!",
@@ -29,7 +28,7 @@ pub(crate) async fn read(pool: &PgPool) -> Result<Option<ColumnStatus>, Error> {
         tables: row.tables,
         is_filling: row.is_filling,
         postponed: postponed.map(|(at, why)| Postponed { at, why }),
-        stale_uses: stale_uses(&mut connection).await?,
+        stale_uses: stale_uses(connection).await?,
     }))
 }
 
