@@ -107,6 +107,8 @@ impl PostgresStore {
         if tokio::time::timeout(FAREWELL, ended).await.is_err() {
             tracing::debug!("some connections to the database could not be closed cleanly");
         }
+        // Now no task has a connection any more.
+        self.pools.monitor.end_abandoned().await;
     }
 
     /// Waits for short work on the control pool, in bounded time.

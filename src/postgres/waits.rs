@@ -57,6 +57,8 @@ pub(crate) struct SessionMonitor {
     session: Arc<str>,
     /// Why loading has failed since the last successful load.
     trouble: Arc<Mutex<Option<String>>>,
+    /// The server process ids of sessions whose work was dropped before it ended.
+    abandoned: Arc<Mutex<Vec<i32>>>,
 }
 
 impl SessionMonitor {
@@ -67,6 +69,7 @@ impl SessionMonitor {
             options,
             session,
             trouble: Arc::default(),
+            abandoned: Arc::default(),
         }
     }
 
@@ -80,6 +83,33 @@ impl SessionMonitor {
 
     fn note(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Notes a session whose work was dropped before it ended, for [`SessionMonitor::end_abandoned`].
+    pub(crate) fn abandon(&self, pid: i32) {
+        self.abandoned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(pid);
+    }
+
+    /// Ends the sessions whose work was dropped, in bounded time. Their connections are closed on this side; where the network
+    /// no longer delivers anything, the server does not learn of that. A session in the middle of a COPY then keeps its locks
+    /// until the server's keepalives give it up, and no other limit of the server applies.
+    pub(crate) async fn end_abandoned(&self) {
+        let pids = {
+            let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *abandoned)
+        };
+        if pids.is_empty() {
+            return;
+        }
+        let opening = Box::pin(session::open(&self.options, Purpose::Looking));
+        match timeout(LOOK, opening).await {
+            Ok(Ok(connection)) => Box::pin(self.end(&mut Some(connection), &pids)).await,
+            Ok(Err(error)) => tracing::debug!(?pids, %error, "sessions of dropped work could not be ended"),
+            Err(_late) => tracing::debug!(?pids, "sessions of dropped work could not be ended in time"),
+        }
     }
 
     /// Waits for work of an unknown session of this process.
@@ -138,7 +168,7 @@ impl SessionMonitor {
         };
         drop(work);
         if let Some(pid) = pid {
-            Box::pin(self.end(&mut connection_slot, pid)).await;
+            Box::pin(self.end(&mut connection_slot, &[pid])).await;
         }
         Err(Error::Waited {
             doing,
@@ -165,22 +195,22 @@ impl SessionMonitor {
         timeout(LOOK, looking).await.ok().flatten()
     }
 
-    /// Ends a session of this process on the server.
-    async fn end(&self, connection_slot: &mut Option<PgConnection>, pid: i32) {
+    /// Ends sessions of this process on the server.
+    async fn end(&self, connection_slot: &mut Option<PgConnection>, pids: &[i32]) {
         let Some(mut connection) = connection_slot.take() else {
             return;
         };
         let ended = sqlx::query_scalar!(
             r#"select pg_catalog.pg_terminate_backend(pid) as "ended!" from pg_catalog.pg_stat_activity
-               where pid = $1 and application_name = $2"#,
-            pid,
+               where pid = any($1) and application_name = $2"#,
+            pids,
             &*self.session
         )
-        .fetch_optional(&mut connection);
+        .fetch_all(&mut connection);
         match timeout(LOOK, ended).await {
-            Ok(Ok(_)) => tracing::debug!(pid, "ended the session of work that was given up"),
-            Ok(Err(error)) => tracing::debug!(pid, %error, "a session could not be ended"),
-            Err(_late) => tracing::debug!(pid, "a session could not be ended in time"),
+            Ok(Ok(_)) => tracing::debug!(?pids, "ended the sessions of work that was given up"),
+            Ok(Err(error)) => tracing::debug!(?pids, %error, "sessions could not be ended"),
+            Err(_late) => tracing::debug!(?pids, "sessions could not be ended in time"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::waits::{SessionMonitor, WaitLimit};
 
 /// A pooled connection whose server process id is known. A connection whose work did not end is closed, not returned to
-/// the pool, since the server may still send results on it.
+/// the pool, since the server may still send results on it; [`SessionMonitor::end_abandoned`] ends its session.
 #[derive(Debug)]
 pub(crate) struct WatchedConnection {
     connection: PoolConnection<Postgres>,
@@ -106,6 +106,7 @@ impl std::ops::DerefMut for WatchedConnection {
 impl Drop for WatchedConnection {
     fn drop(&mut self) {
         if self.at_work {
+            self.watch.monitor.abandon(self.watch.pid);
             self.connection.close_on_drop();
         }
     }

@@ -344,6 +344,15 @@ async fn the_connections_that_there_are_fall_silent() {
         } else {
             // Nobody has noticed yet: the signal is heard all the same.
             deaf = stopped(running, 130).await.max(deaf);
+            // Its sessions hear nothing of that: what they hold, the next run needs.
+            let holding = "pg_stat_activity where datname = current_database() and xact_start is not null
+                           and application_name like 'blueconic-sync %'";
+            eventually(
+                "its transactions have ended",
+                Duration::from_secs(5),
+                async || (database.count(holding).await == 0).then_some(()),
+            )
+            .await;
             program.expect(0, &["backfill", "--full"]).await;
         }
         case.recovered(silent.elapsed());

@@ -56,6 +56,8 @@ impl RunStore for PostgresStore {
 
     async fn close(&self, lease: &Lease, ledger: &Ledger) -> Outcome<()> {
         self.own.rejects.forget(lease.run_id);
+        // Before the lease is free: the next run needs the locks of what this one dropped.
+        self.pools.monitor.end_abandoned().await;
         Ok(self
             .moment(
                 "closing the run",
