@@ -13,6 +13,8 @@ fn main() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed=BUILD_COMMIT");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
+    // A macro of sqlx puts the files of this folder into the program, and cannot tell cargo of a new one.
+    println!("cargo::rerun-if-changed=migrations");
     let given = env::var("BUILD_COMMIT").unwrap_or_default();
     let commit = match commit::named(&given)? {
         Some(commit) => Some(commit),

@@ -10,6 +10,9 @@ use blueconic_sync::model::ports::{JobStore, Observer as _, RunHistory as _, Run
 use blueconic_sync::model::position::Scope;
 use blueconic_sync::model::status::{Cause, RunStatus};
 use blueconic_sync::postgres::{requests, store::PostgresStore};
+use blueconic_sync::resources::registry::RESOURCES;
+use serde_json::Value;
+use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
@@ -268,9 +271,34 @@ async fn with_runs(db: &Fixture, runs: u32) {
     .await;
 }
 
+/// How many pages of 8 KiB the view `freshness` reads.
+async fn pages_of_freshness(db: &Fixture) -> i64 {
+    let explain = "explain (analyze, buffers, format json) select * from blueconic.freshness";
+    let plan: Json<Value> = sqlx::query_scalar(explain).fetch_one(&db.look).await.unwrap();
+    let buffers = |name: &str| plan.0[0]["Plan"][name].as_i64().unwrap();
+    buffers("Shared Hit Blocks") + buffers("Shared Read Blocks")
+}
+
+#[tokio::test]
+async fn the_view_of_freshness_reads_few_pages_however_many_runs_there_are() {
+    let db = fixture().await;
+    db.store.record_resources(RESOURCES).await.unwrap();
+    with_runs(&db, 100).await;
+    let few = pages_of_freshness(&db).await;
+    run(&db, "truncate sync.runs").await;
+    with_runs(&db, 10_000).await;
+    let many = pages_of_freshness(&db).await;
+    // An index of 40,000 rows has one more level, for each look-up.
+    assert!(
+        many > 0 && many <= 2 * few,
+        "{few} pages of 400 runs, {many} of 40,000"
+    );
+}
+
 #[tokio::test]
 async fn ten_thousand_runs_cost_no_more_than_a_hundred() {
     let db = fixture().await;
+    db.store.record_resources(RESOURCES).await.unwrap();
     // The fixture's own sessions would be counted.
     db.store.disconnect().await;
     with_runs(&db, 100).await;
