@@ -358,18 +358,13 @@ pub(crate) const HAS_ROWS: &str = "select count(*) from (select from blueconic.p
 
 /// Counts the rows of a table.
 pub(crate) fn count_of(table: &Table) -> String {
-    count_in(table.name)
+    format!("select count(*) from {}", relation(table))
 }
 
 /// The ids of all rows of a table, in order.
 pub(crate) fn ids_of(table: &Table) -> String {
     let id = element_id(table, "");
     format!("select {id} from {} order by {id}", relation(table))
-}
-
-/// Counts the rows of a table or partition of the schema `blueconic`.
-pub(crate) fn count_in(name: &str) -> String {
-    format!("select count(*) from blueconic.{}", quoted(name))
 }
 
 /// The loaded profiles `$1` with an alias or a tombstone, and whether the alias was noticed since the walk's start (`$2`).

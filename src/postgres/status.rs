@@ -1,4 +1,4 @@
-//! Reads the state of the service over one connection: a query for each slot, and one or two for each of the other parts. The page and
+//! Reads the state of the service over one connection: one query for all slots, and one or two for each of the other parts. The page and
 //! whoever watches the metrics read it every few seconds.
 
 use sqlx::error::BoxDynError;
@@ -8,7 +8,6 @@ use sqlx::{Decode, PgConnection, Postgres, Type};
 
 use crate::model::fault::{Fault, Kind, Outcome};
 use crate::model::ports::Observer;
-use crate::model::position::Slot;
 use crate::model::status::{AuditRename, Lease, ResourceStatus, Run, Status, Timelines, Token, TokenStatus};
 use crate::model::timetable::{JobStatus, Pause};
 use crate::postgres::error::{Doing, Error};
@@ -63,13 +62,9 @@ impl PostgresStore {
 pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
     let mut connection = store.control().acquire().await.doing(CONNECTING)?;
     let connection: &mut PgConnection = &mut connection;
-    let mut resources = Vec::new();
-    for slot in store.slots() {
-        resources.push(of_slot(connection, store, *slot).await?);
-    }
     Ok(Status {
         tenant: tenant::read(&mut *connection).await?.map(|tenant| tenant.url),
-        resources,
+        resources: resources(connection, store).await?,
         token: token(connection).await?,
         tables: sizes::read(connection).await?,
         typed_columns: columns::status::read(connection).await?,
@@ -81,29 +76,30 @@ pub async fn read(store: &PostgresStore) -> Result<Status, Error> {
     })
 }
 
-/// The status of a slot. A gap is lasting if no scan can close it: by its reason, or because the tenant's retention has passed
-/// it.
-async fn of_slot(
+/// The status of each slot. A gap is lasting if no scan can close it: by its reason, or because the tenant's retention has passed it.
+async fn resources(
     connection: &mut PgConnection,
     store: &PostgresStore,
-    slot: Slot,
-) -> Result<ResourceStatus, Error> {
-    let row = sqlx::query!(
+) -> Result<Vec<ResourceStatus>, Error> {
+    let slots = store.slots();
+    let names: Vec<String> = slots.iter().map(|slot| slot.resource.to_owned()).collect();
+    let scopes: Vec<String> = slots.iter().map(|slot| slot.scope.as_str().to_owned()).collect();
+    let rows = sqlx::query!(
         r#"select
              f.complete_as_of as "complete_as_of?",
              coalesce(f.open_gaps, 0) as "open_gaps!",
              (select count(*) from blueconic.gaps as g
-              where g.resource = $1
+              where g.resource = slot.resource
                 and (g.reason in ('retention', 'saturated') or g.to_at < sync.clock() - $3::interval)
              ) as "lasting_gaps!",
              (select count(*) from sync.rejects as e
-              where e.resource = $1 and e.resolved_at is null) as "open_rejects!",
+              where e.resource = slot.resource and e.resolved_at is null) as "open_rejects!",
              (select count(*) from sync.walk_missing as m
-              where m.resource = $1 and $2 = 'full') as "sweep_backlog!",
+              where m.resource = slot.resource and slot.scope = 'full') as "sweep_backlog!",
              (select jsonb_build_object(
                 'complete_as_of', t.complete_as_of, 'profiles_with_gaps', t.open_gaps)
               from blueconic.freshness as t
-              where t.resource = 'timeline_events' and $1 = 'profiles' and $2 = 'full'
+              where t.resource = 'timeline_events' and slot.resource = 'profiles' and slot.scope = 'full'
              ) as "timelines?: Json<Timelines>",
              extract(epoch from sync.clock() - f.complete_as_of)::float8 as lag_seconds,
              case when c.watermark <= sync.clock() + interval '1 minute' then least(c.watermark, sync.clock()) end
@@ -112,34 +108,35 @@ async fn of_slot(
                then extract(epoch from c.watermark - sync.clock())::float8 end as watermark_ahead_seconds,
              c.position as "position?",
              (select to_jsonb(r) from sync.runs as r
-              where r.resource = $1 and r.mode = $2
+              where r.resource = slot.resource and r.mode = slot.scope
               order by r.started_at desc, r.id desc limit 1) as "last_run?: Json<Run>",
              (select jsonb_build_object(
                 'holder', l.holder, 'fence', l.fence, 'expires_at', l.expires_at, 'run_id', l.run_id,
                 'held', l.expires_at > sync.clock())
-              from sync.leases as l where l.name = $1 || '/' || $2) as "lease?: Json<Lease>",
+              from sync.leases as l where l.name = slot.resource || '/' || slot.scope) as "lease?: Json<Lease>",
              (select min(least(s.next_run_at, s.requested_at)) from sync.schedule as s
-              where s.resource = $1 and s.scope = $2) as next_run_at,
+              where s.resource = slot.resource and s.scope = slot.scope) as next_run_at,
              (select jsonb_agg(jsonb_build_object(
                 'job', s.job, 'cron', s.cron, 'time_zone', s.time_zone, 'next_run_at', s.next_run_at,
                 'last_run_at', s.last_run_at, 'requested_at', s.requested_at,
                 'running_by', case when s.claimed_until > sync.clock() then s.claimed_by end) order by s.job)
               from sync.schedule as s
-              where s.resource = $1 and s.scope = $2) as "jobs?: Json<Vec<JobStatus>>",
+              where s.resource = slot.resource and s.scope = slot.scope) as "jobs?: Json<Vec<JobStatus>>",
              (select jsonb_build_object('since', p.paused_at, 'ends_at', p.ends_at, 'by', p.paused_by)
               from sync.pauses as p
-              where p.resource = $1 and (p.ends_at is null or p.ends_at > sync.clock())) as "pause?: Json<Pause>"
-           from (values ($1::text, $2::text)) as slot (resource, scope)
+              where p.resource = slot.resource and (p.ends_at is null or p.ends_at > sync.clock())) as "pause?: Json<Pause>"
+           from unnest($1::text[], $2::text[]) with ordinality as slot (resource, scope, place)
            left join blueconic.freshness as f on f.resource = slot.resource
-           left join sync.cursors as c on c.resource = slot.resource and c.scope = slot.scope"#,
-        slot.resource,
-        slot.scope.as_str(),
+           left join sync.cursors as c on c.resource = slot.resource and c.scope = slot.scope
+           order by slot.place"#,
+        &names,
+        &scopes,
         interval(store.retention())
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await
     .doing(DOING)?;
-    Ok(ResourceStatus {
+    let resources = slots.iter().zip(rows).map(|(slot, row)| ResourceStatus {
         resource: slot.resource.to_owned(),
         scope: slot.scope,
         watermark: row.watermark,
@@ -157,7 +154,8 @@ async fn of_slot(
         next_run_at: row.next_run_at,
         jobs: row.jobs.map(|Json(jobs)| jobs).unwrap_or_default(),
         pause: row.pause.map(|Json(pause)| pause),
-    })
+    });
+    Ok(resources.collect())
 }
 
 /// Values of audit events that the tenant renamed; those that may name a person are withheld.
