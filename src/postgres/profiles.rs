@@ -20,7 +20,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
 use crate::postgres::recorded::recording::{Former, Recorded};
-use crate::postgres::{children, copy, leaving, moving};
+use crate::postgres::{children, copy, leaving, merged_apart, moving};
 
 /// The context of a merge.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,8 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) columns: BesideColumns<'load>,
     /// The histories that are recorded.
     pub(crate) recorded: &'load Recorded,
+    /// Whether profiles are distributed.
+    pub(crate) is_apart: bool,
 }
 
 impl MergeContext<'_> {
@@ -256,13 +258,13 @@ fn locked<'batch>(
 }
 
 /// What a merge of staged rows wrote.
-struct Merged {
-    inserted: Vec<String>,
-    updated: Vec<String>,
-    /// The updated ones that differ in what a history is made from.
-    kept: Vec<String>,
+pub(crate) struct Merged {
+    pub(crate) inserted: Vec<String>,
+    pub(crate) updated: Vec<String>,
+    /// The updated ones that may differ in what a history is made from.
+    pub(crate) kept: Vec<String>,
     /// What these were.
-    former: Former,
+    pub(crate) former: Former,
 }
 
 /// Merges the staged rows.
@@ -274,6 +276,9 @@ async fn merge_rows(
     written: &mut Written,
 ) -> Result<Merged, Error> {
     const DOING: &str = "merging profiles";
+    if let Some(statement) = context.sql.merge_apart.as_ref().filter(|_| context.is_apart) {
+        return merged_apart::merge_rows(connection, batch, (statement, locked), context, written).await;
+    }
     let records = context.recorded.has_rows();
     let recording = context.sql.merge_recorded.as_ref().filter(|_| records);
     let statement = recording.unwrap_or(&context.sql.merge);
