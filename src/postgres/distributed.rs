@@ -23,3 +23,12 @@ update blueconic.profiles as p set synced_at = p.synced_at
 from unnest($1::text[], $2::bytea[]) as read (id, content_hash)
 where read.id = p.id and read.content_hash = p.content_hash
 returning p.id";
+
+/// Lets the rest of a transaction use one connection to each node: only then can it change functions and tables together.
+pub(crate) async fn use_one_connection(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query("select set_config('citus.multi_shard_modify_mode', 'sequential', true)")
+        .execute(connection)
+        .await
+        .doing("preparing to change distributed tables")?;
+    Ok(())
+}

@@ -196,15 +196,9 @@ pub async fn run(store: &PostgresStore, statement: &str) -> Result<(), Error> {
     running.await
 }
 
-/// Lets a further table of typed columns lie beside its profiles, where these are distributed.
-pub(crate) async fn place_beside(connection: &mut PgConnection, table: &str) -> Result<(), Error> {
-    sqlx::query(AssertSqlSafe(format!(
-        "select create_distributed_table('{table}', 'id', colocate_with => '{FIRST}')"
-    )))
-    .execute(connection)
-    .await
-    .doing(DISTRIBUTING)?;
-    Ok(())
+/// The statement that lets a further table of typed columns lie beside its profiles.
+pub(crate) fn beside(table: &str) -> String {
+    format!("select create_distributed_table('{table}', 'id', colocate_with => '{FIRST}')")
 }
 
 /// A statement as a person reads it.
