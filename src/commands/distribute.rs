@@ -59,7 +59,11 @@ async fn with_store(store: &PostgresStore, arguments: &Distribute) -> Outcome<Ex
     } else {
         output::line(&summary(&after));
     }
-    Ok(if after.is_whole() { Exit::Done } else { Exit::Partial })
+    Ok(if after.is_whole() {
+        Exit::Done
+    } else {
+        Exit::Partial
+    })
 }
 
 /// A fault where there is nothing to distribute tables over.

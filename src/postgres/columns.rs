@@ -14,10 +14,10 @@ use crate::model::Time;
 use crate::model::personal_data::Action;
 use crate::model::property_columns::{Brought, PropertyColumn, PropertyColumns, ValueKind, WantedColumns};
 use crate::postgres::boundary;
-use crate::postgres::{distributed, distribution};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;
 use crate::postgres::sql::quoted;
+use crate::postgres::{distributed, distribution};
 
 use catalogue::{CatalogueColumn, Plan, Property};
 use statements::{IDENTIFIERS, sql_type, table_name};

@@ -112,7 +112,10 @@ impl DistributedTable {
 
     /// An erasure does not reach rows that stay in the coordinator's own table. Without such rows it does nothing.
     fn empty_shell(&self) -> String {
-        format!("select truncate_local_data_after_distributing_table('{}')", self.name)
+        format!(
+            "select truncate_local_data_after_distributing_table('{}')",
+            self.name
+        )
     }
 }
 
@@ -149,7 +152,9 @@ async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
     .fetch_all(&mut *connection)
     .await
     .doing(LOOKING)?;
-    let more = more.iter().map(|name| (format!("blueconic.{name}"), "id".to_owned()));
+    let more = more
+        .iter()
+        .map(|name| (format!("blueconic.{name}"), "id".to_owned()));
     let named = std::iter::once((FIRST, "id"))
         .chain(OF_PROFILES)
         .map(|(name, column)| (name.to_owned(), column.to_owned()));
@@ -236,7 +241,10 @@ mod tests {
             left_over.statements(false),
             ["select truncate_local_data_after_distributing_table('blueconic.profiles')"]
         );
-        let half = of(vec![table(FIRST, true, false), table("sync.child_hashes", false, false)]);
+        let half = of(vec![
+            table(FIRST, true, false),
+            table("sync.child_hashes", false, false),
+        ]);
         let statements = half.statements(false);
         assert_eq!(
             statements[0],

@@ -52,10 +52,12 @@ pub(crate) async fn look_up(
     let found = read_contents(connection, meanings, &differing).await?;
     let known = prints.iter().map(|print| match stored.get(print.id.as_str()) {
         Some(source) if *source == print.source.as_slice() => Known::Same,
-        Some(_) => found.get(&print.id).map_or(Known::Absent, |(content, children)| Known::Differs {
-            content: *content,
-            children: *children,
-        }),
+        Some(_) => found
+            .get(&print.id)
+            .map_or(Known::Absent, |(content, children)| Known::Differs {
+                content: *content,
+                children: *children,
+            }),
         None => Known::Absent,
     });
     let known = known.collect();
@@ -63,7 +65,9 @@ pub(crate) async fn look_up(
     let sources = differing.iter().filter(|_| sql.hashes.is_none());
     Ok(LookedUp {
         known,
-        differing: sources.filter_map(|(_, source)| (*source).try_into().ok()).collect(),
+        differing: sources
+            .filter_map(|(_, source)| (*source).try_into().ok())
+            .collect(),
     })
 }
 

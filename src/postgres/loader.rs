@@ -34,8 +34,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, distributed, gaps, leases, load_opening, owners, partitions, profiles, rejects, removals,
-    renames, staging,
+    boundary, children, cursors, distributed, gaps, leases, load_opening, owners, partitions, profiles,
+    rejects, removals, renames, staging,
 };
 
 /// The most conflicts of direct loads; after them all batches go through staging.

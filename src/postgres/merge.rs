@@ -232,7 +232,10 @@ fn child(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
 fn delete_unlisted(table: &Table, gaps: Option<&Table>, staging: &str) -> (String, String) {
     let parent = quoted(table.key[0]);
     let keys: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
-    let mut listed = format!("listed as materialized (select {} from {staging}),", keys.join(", "));
+    let mut listed = format!(
+        "listed as materialized (select {} from {staging}),",
+        keys.join(", ")
+    );
     let and_whole = gaps.map_or_else(String::new, |gaps| {
         let of_gap = quoted(gaps.key[0]);
         listed.push_str(&format!(
@@ -396,7 +399,10 @@ fn the_later_reading() -> String {
 
 /// Returns whether a table is empty.
 pub(crate) fn emptiness_of(table: &Table) -> String {
-    format!("select count(*) = 0 from (select 1 from {} limit 1) as few", relation(table))
+    format!(
+        "select count(*) = 0 from (select 1 from {} limit 1) as few",
+        relation(table)
+    )
 }
 
 /// Counts profiles, up to `$1`.

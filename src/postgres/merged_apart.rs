@@ -63,7 +63,8 @@ pub(crate) async fn merge_rows(
         let changed: HashSet<&str> = updated.iter().map(String::as_str).collect();
         let late = staged.iter().filter(|(id, at)| {
             (new.contains(id.as_str()) && *at > passed - OLDEST_LATE)
-                || (changed.contains(id.as_str()) && dates.get(id).copied().flatten().is_none_or(|was| was < *at))
+                || (changed.contains(id.as_str())
+                    && dates.get(id).copied().flatten().is_none_or(|was| was < *at))
         });
         let by: Vec<i64> = late.map(|(_, at)| (passed - *at).num_seconds()).collect();
         written.late = from_length(by.len());

@@ -41,6 +41,7 @@ mod memberships;
 mod merge;
 mod merged_apart;
 pub mod migrate;
+mod migration_steps;
 mod missing;
 mod moving;
 mod notifications;

@@ -119,7 +119,11 @@ pub(crate) async fn to_survivors(
             .doing(MOVING)?;
         let survivors: BTreeSet<&str> = moved.iter().map(|loser| ends[loser].as_str()).collect();
         changes.updated(*history, Some(Reason::Merged), survivors);
-        changes.removed(*history, Reason::Merged, moved.into_iter().collect::<BTreeSet<_>>());
+        changes.removed(
+            *history,
+            Reason::Merged,
+            moved.into_iter().collect::<BTreeSet<_>>(),
+        );
     }
     Ok(())
 }
@@ -144,7 +148,10 @@ async fn survivors(
         links.extend(next.into_iter().map(|id| (id, None)));
         let followed: Vec<String> = found.iter().map(|(_, survivor)| survivor.clone()).collect();
         links.extend(found.into_iter().map(|(id, survivor)| (id, Some(survivor))));
-        next = followed.into_iter().filter(|id| !links.contains_key(id)).collect();
+        next = followed
+            .into_iter()
+            .filter(|id| !links.contains_key(id))
+            .collect();
     }
     let ends = losers.iter().filter_map(|loser| {
         let end = end(&links, loser)?;

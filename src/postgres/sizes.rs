@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::status::TableSize;
+use crate::postgres::distributed::{self, Spread};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge;
 
@@ -35,8 +36,13 @@ pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<TableSize>
     .fetch_all(&mut *connection)
     .await
     .doing(DOING)?;
+    let spread = distributed::sizes(connection).await?;
     let mut sizes = Vec::with_capacity(rows.len());
     for row in rows {
+        if let Some(spread) = spread.get(&row.name) {
+            sizes.push(of_shards(connection, row.name, row.readable, *spread).await?);
+            continue;
+        }
         let rows_estimated = if row.unknown.is_empty() {
             Some(row.analyzed)
         } else if row.readable && row.unknown_bytes <= COUNTED {
@@ -52,6 +58,28 @@ pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<TableSize>
         });
     }
     Ok(sizes)
+}
+
+/// The size of a distributed table. The coordinator itself holds nothing of it.
+async fn of_shards(
+    connection: &mut PgConnection,
+    name: String,
+    is_readable: bool,
+    spread: Spread,
+) -> Result<TableSize, Error> {
+    let rows_estimated = if spread.unknown_bytes == 0 {
+        Some(spread.rows)
+    } else if is_readable && spread.unknown_bytes <= COUNTED {
+        Some(count(connection, std::slice::from_ref(&name)).await?)
+    } else {
+        None
+    };
+    Ok(TableSize {
+        name,
+        rows_estimated,
+        bytes: spread.bytes,
+        index_bytes: spread.index_bytes,
+    })
 }
 
 async fn count(connection: &mut PgConnection, tables: &[String]) -> Result<i64, Error> {

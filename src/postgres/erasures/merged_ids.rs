@@ -99,7 +99,10 @@ mod tests {
         let next = links.follow(texts(&["b", "a", "x"]), pairs(&[("a", "c"), ("b", "c")]));
         assert_eq!(next.into_iter().collect::<Vec<_>>(), ["c"]);
         // A circle ends.
-        let next = links.follow(texts(&["c"]), pairs(&[("a", "c"), ("b", "c"), ("c", "a"), ("d", "c")]));
+        let next = links.follow(
+            texts(&["c"]),
+            pairs(&[("a", "c"), ("b", "c"), ("c", "a"), ("d", "c")]),
+        );
         assert_eq!(next.into_iter().collect::<Vec<_>>(), ["d"]);
         assert!(links.follow(texts(&["d"]), pairs(&[("d", "c")])).is_empty());
         let persons = links.persons(&texts(&["b", "a", "x", "x"]));
