@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["config", "show"],
     &["demo"],
     &["docs"],
+    &["distribute", "--json"],
     &["erase", "somebody", "--yes"],
     &["healthcheck"],
     &["login"],

@@ -14,10 +14,10 @@ use crate::model::Time;
 use crate::model::personal_data::Action;
 use crate::model::property_columns::{Brought, PropertyColumn, PropertyColumns, ValueKind, WantedColumns};
 use crate::postgres::boundary;
+use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;
 use crate::postgres::sql::quoted;
-use crate::postgres::{distributed, distribution};
 
 use catalogue::{CatalogueColumn, Plan, Property};
 use statements::{IDENTIFIERS, sql_type, table_name};
@@ -313,7 +313,7 @@ async fn alter(
     let mut script: Vec<String> = Vec::new();
     for number in before + 1..=after {
         script.extend(create(number));
-        script.extend(is_apart.then(|| distribution::beside(&table_name(number))));
+        script.extend(is_apart.then(|| distributed::beside(&table_name(number))));
     }
     for number in before..=after {
         let added = plan.added.iter().filter(|one| one.table_number == number);

@@ -7,6 +7,14 @@ use sqlx::PgConnection;
 
 use crate::postgres::error::{Doing, Error};
 
+/// The table with which all others of profiles lie together.
+pub(crate) const FIRST: &str = "blueconic.profiles";
+
+/// The statement that lets a further table of typed columns lie beside its profiles.
+pub(crate) fn beside(table: &str) -> String {
+    format!("select create_distributed_table('{table}', 'id', colocate_with => '{FIRST}')")
+}
+
 /// Whether `blueconic.profiles` is distributed.
 pub(crate) async fn is(connection: &mut PgConnection) -> Result<bool, Error> {
     sqlx::query_scalar("select sync.is_distributed('blueconic.profiles')")

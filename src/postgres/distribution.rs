@@ -3,16 +3,15 @@
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::model::fault::Outcome;
 use crate::model::sanitize;
-use crate::postgres::boundary;
+use crate::postgres::distributed::FIRST;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
 const LOOKING: &str = "looking how far tables are distributed";
 const DISTRIBUTING: &str = "distributing tables";
 
-/// The table with which all others of profiles lie together.
-const FIRST: &str = "blueconic.profiles";
 /// The other tables with a row or more for each profile, and the column with its id. `profile_columns_N` are added to them.
 const OF_PROFILES: [(&str, &str); 15] = [
     ("blueconic.profile_aliases", "profile_id"),
@@ -183,27 +182,14 @@ async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
     })
 }
 
-/// Runs a statement of [`Distribution::statements`].
-pub async fn run(store: &PostgresStore, statement: &str) -> Result<(), Error> {
-    let running = async {
-        let mut connection = store.control().acquire().await.doing(DISTRIBUTING)?;
-        // A table with rows takes its time; the other statements are short.
-        sqlx::query("set statement_timeout = 0")
-            .execute(&mut *connection)
-            .await
-            .doing(DISTRIBUTING)?;
-        let running = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut *connection);
-        let ran = boundary::cross("distribute", DISTRIBUTING, running).await;
-        // The next user of the connection gets a fresh one.
-        connection.close_on_drop();
-        ran.map(drop)
-    };
-    running.await
-}
-
-/// The statement that lets a further table of typed columns lie beside its profiles.
-pub(crate) fn beside(table: &str) -> String {
-    format!("select create_distributed_table('{table}', 'id', colocate_with => '{FIRST}')")
+/// Runs a statement of [`Distribution::statements`]. A table with rows takes its time.
+pub async fn run(store: &PostgresStore, statement: &str) -> Outcome<()> {
+    store
+        .watch(DISTRIBUTING, async |session| {
+            let running = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(session);
+            running.await.doing(DISTRIBUTING).map(drop)
+        })
+        .await
 }
 
 /// A statement as a person reads it.

@@ -11,19 +11,43 @@ use crate::model::batch::{Batch, Written};
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::distributed::HOLD;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::profiles::{MergeContext, Merged};
-use crate::postgres::recorded::recording::Former;
+use crate::postgres::recorded::recording::{Former, Recorded};
 
 const DOING: &str = "merging profiles";
 /// A new row with an older date came back, or came into the segment: it is not late.
 const OLDEST_LATE: TimeDelta = TimeDelta::days(1);
 
+/// What a merge of staged rows wrote.
+pub(crate) struct Merged {
+    pub(crate) inserted: Vec<String>,
+    pub(crate) updated: Vec<String>,
+    /// The updated ones that may differ in what a history is made from.
+    pub(crate) kept: Vec<String>,
+    /// What these were.
+    pub(crate) former: Former,
+}
+
+/// What a merge over distributed rows needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Apart<'load> {
+    /// The statement that merges.
+    pub(crate) statement: &'load str,
+    /// The staging table.
+    pub(crate) staging: &'load str,
+    /// The transaction's time.
+    pub(crate) now: Time,
+    /// The time that an increment has passed.
+    pub(crate) passed: Option<Time>,
+    /// The histories that are recorded.
+    pub(crate) recorded: &'load Recorded,
+}
+
 /// Merges the staged rows, and locks the rows of further ids.
 pub(crate) async fn merge_rows(
     connection: &mut PgConnection,
     batch: &Batch,
-    (statement, locked): (&str, &[&str]),
-    context: MergeContext<'_>,
+    locked: &[&str],
+    context: Apart<'_>,
     written: &mut Written,
 ) -> Result<Merged, Error> {
     let ids: Vec<&str> = batch.rows.ids().collect();
@@ -42,7 +66,7 @@ pub(crate) async fn merge_rows(
         None => HashMap::new(),
     };
     let (inserted_rows, updated_rows, inserted, updated): (i64, i64, Vec<String>, Vec<String>) =
-        sqlx::query_as(AssertSqlSafe(statement))
+        sqlx::query_as(AssertSqlSafe(context.statement))
             .bind(context.now)
             .bind(locked)
             .fetch_one(&mut *connection)
@@ -58,7 +82,7 @@ pub(crate) async fn merge_rows(
     written.updated = to_count(updated_rows);
     written.unchanged = from_length(batch.rows.len()).saturating_sub(written.inserted + written.updated);
     if let Some(passed) = context.passed {
-        let staged = staged_until(connection, &context.sql.staging_name, passed).await?;
+        let staged = staged_until(connection, context.staging, passed).await?;
         let new: HashSet<&str> = inserted.iter().map(String::as_str).collect();
         let changed: HashSet<&str> = updated.iter().map(String::as_str).collect();
         let late = staged.iter().filter(|(id, at)| {

@@ -19,8 +19,9 @@ use crate::postgres::columns::statements::BesideColumns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
+use crate::postgres::merged_apart::{self, Apart, Merged};
 use crate::postgres::recorded::recording::{Former, Recorded};
-use crate::postgres::{children, copy, leaving, merged_apart, moving};
+use crate::postgres::{children, copy, leaving, moving};
 
 /// The context of a merge.
 #[derive(Debug, Clone, Copy)]
@@ -257,16 +258,6 @@ fn locked<'batch>(
         .collect()
 }
 
-/// What a merge of staged rows wrote.
-pub(crate) struct Merged {
-    pub(crate) inserted: Vec<String>,
-    pub(crate) updated: Vec<String>,
-    /// The updated ones that may differ in what a history is made from.
-    pub(crate) kept: Vec<String>,
-    /// What these were.
-    pub(crate) former: Former,
-}
-
 /// Merges the staged rows.
 async fn merge_rows(
     connection: &mut PgConnection,
@@ -277,7 +268,14 @@ async fn merge_rows(
 ) -> Result<Merged, Error> {
     const DOING: &str = "merging profiles";
     if let Some(statement) = context.sql.merge_apart.as_ref().filter(|_| context.is_apart) {
-        return merged_apart::merge_rows(connection, batch, (statement, locked), context, written).await;
+        let apart = Apart {
+            statement,
+            staging: &context.sql.staging_name,
+            now: context.now,
+            passed: context.passed,
+            recorded: context.recorded,
+        };
+        return merged_apart::merge_rows(connection, batch, locked, apart, written).await;
     }
     let records = context.recorded.has_rows();
     let recording = context.sql.merge_recorded.as_ref().filter(|_| records);
