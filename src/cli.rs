@@ -89,6 +89,8 @@ pub enum Command {
     Erase(Erase),
     /// Make the roles for readers and give them their rights, or check these
     Rights(Rights),
+    /// Print what distributes the tables of profiles over the nodes of Citus, or do it
+    Distribute(Distribute),
     /// Open psql on the configured database
     Psql(Psql),
     /// Send a test message to the webhook, and a sign of life to the dead-man switch
@@ -327,6 +329,17 @@ pub struct Rights {
     pub sql: bool,
     /// Print what was found machine-readable
     #[arg(long, conflicts_with = "sql")]
+    pub json: bool,
+}
+
+/// `distribute`.
+#[derive(Debug, Args)]
+pub struct Distribute {
+    /// Run the statements instead of printing them
+    #[arg(long)]
+    pub yes: bool,
+    /// Print what is distributed, and the statements, machine-readable
+    #[arg(long)]
     pub json: bool,
 }
 

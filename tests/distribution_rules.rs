@@ -65,6 +65,68 @@ fn no_statement_is_of_a_kind_that_a_distributed_table_refuses() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Forms that were tried on distributed tables and refused there. Migrations up to 50 ran before any table could be distributed.
+#[test]
+fn no_statement_has_a_form_that_was_tried_and_refused() {
+    let refused = [
+        // Nothing follows a chain of rows that lie on several servers: a loop asks round by round.
+        ("with recursive", "`with recursive`"),
+        // Every row would come to the coordinator, without a column.
+        ("select not exists (select from {", "a whole table's `exists`"),
+        (
+            "select exists (select from blueconic.",
+            "a whole table's `exists`",
+        ),
+        (
+            "where exists (select from blueconic.profiles)",
+            "a whole table's `exists`",
+        ),
+        // A temporary table is not joined with a distributed one: a materialized part of the statement is.
+        ("from pg_temp.staged_profiles as", "a join with staging"),
+        ("not exists (select from {staging", "a join with staging"),
+        // Only `case when … = …` is sent to the nodes within a condition of an update.
+        ("case jsonb_typeof(e.", "`case VALUE when`"),
+        // What a row returns may not depend on the session.
+        (
+            "returning jsonb_build_object(",
+            "`returning` of a function that is not immutable",
+        ),
+    ];
+    let rust = sql().into_iter().filter(|(path, _)| path.ends_with(".rs"));
+    let mut wrong = Vec::new();
+    for (path, text) in rust {
+        let text = flat(&text);
+        for (form, name) in refused {
+            if text.contains(form) {
+                wrong.push(format!("{path}: {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Only an update locks several rows of a distributed table: where profiles are locked, there is that form, too.
+#[test]
+fn who_locks_profiles_has_the_other_form() {
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for (path, text) in sql().into_iter().filter(|(path, _)| path.ends_with(".rs")) {
+        let text = flat(&text);
+        let locks = ["for update", "for no key update", "for key share", "for share"];
+        let ends = locks.iter().flat_map(|lock| text.match_indices(lock));
+        for (at, lock) in ends {
+            let statement = &text[text[..at].rfind('"').unwrap_or(0)..at];
+            if statement.contains("blueconic.") || statement.contains("from {name}") {
+                seen += 1;
+                if !text.contains("distributed::is") && !text.contains("lock_apart") {
+                    wrong.push(format!("{path}: `{lock}`"));
+                }
+            }
+        }
+    }
+    assert!(seen >= 3, "only {seen} locks were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// What is written comes from the staging row: `excluded`, no clock, no parameter.
 #[test]
 fn an_upsert_takes_everything_from_its_row() {

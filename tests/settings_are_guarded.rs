@@ -11,12 +11,13 @@ fn astray() -> Program {
     Program::new("http://127.0.0.1:9", "postgres://u@127.0.0.1:9/x")
 }
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["backfill"],
     &["check"],
     &["config", "show"],
     &["demo"],
     &["docs"],
+    &["distribute", "--json"],
     &["erase", "somebody", "--yes"],
     &["healthcheck"],
     &["login"],

@@ -22,7 +22,8 @@ use crate::model::ports::{Clock, TokenStore};
 use crate::model::sanitize;
 use crate::model::usage::{Usage, Used};
 use crate::postgres::error::Error;
-use crate::postgres::{address, embedded, migrate, pool};
+use crate::postgres::store::PostgresStore;
+use crate::postgres::{address, distribution, embedded, migrate, pool};
 use crate::resources::registry;
 
 use super::{budget, output};
@@ -212,6 +213,7 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<(Vec<Lin
         });
     } else {
         lines.push(Line::ok("schema", "current".to_owned()));
+        lines.extend(distributed(&store).await?);
         let address = settings
             .tenant
             .address()
@@ -224,6 +226,29 @@ async fn look_into(settings: &Settings, database: &Database) -> Outcome<(Vec<Lin
     store.disconnect().await;
     lines.extend(warnings(database).await?);
     Ok((lines, usage))
+}
+
+/// How far the tables are distributed, where Citus is there.
+async fn distributed(store: &PostgresStore) -> Outcome<Option<Line>> {
+    let found = distribution::read(store).await?;
+    if found.extension.is_none() {
+        return Ok(None);
+    }
+    let detail = format!(
+        "{} of {} tables, over {} node(s)",
+        found.distributed(),
+        found.tables.len(),
+        found.workers
+    );
+    Ok(Some(if found.distributed() == 0 || found.is_whole() {
+        Line::ok("distributed", detail)
+    } else {
+        Line::warning(
+            "distributed",
+            detail,
+            "run `blueconic-sync distribute --yes`: some tables are not distributed, or the coordinator still has rows of them".to_owned(),
+        )
+    }))
 }
 
 /// Warnings about weaknesses that an attacker could use.

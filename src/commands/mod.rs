@@ -10,6 +10,7 @@ pub mod config;
 mod confirm;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod distribute;
 pub mod docs;
 mod drift;
 pub mod erase;
@@ -83,6 +84,7 @@ pub async fn run(cli: Cli, settings: Settings, terminal: Terminal) -> Outcome<Ex
         Command::Reset(arguments) => Box::pin(reset::run(&arguments, &settings)).await,
         Command::Erase(arguments) => Box::pin(erase::run(&arguments, &settings)).await,
         Command::Rights(arguments) => Box::pin(rights::run(&arguments, &settings)).await,
+        Command::Distribute(arguments) => Box::pin(distribute::run(&arguments, &settings)).await,
         Command::Psql(arguments) => Box::pin(psql::run(&arguments, &settings)).await,
         Command::Notify(arguments) => Box::pin(notify::run(&arguments, &settings)).await,
         Command::Config(arguments) => config::run(&arguments, &settings),

@@ -19,9 +19,10 @@ const NEVER: &str = r"'\xffffffffffffffffffffffffffffffff'::bytea";
 /// The statements for one table.
 #[derive(Debug)]
 pub(crate) struct HashStatements {
-    /// Returns which of the elements `$1` with the hashes `$2` differ from the stored ones: their places, the hash over the row's
-    /// content (null without a row) and the hash over its children.
-    pub(crate) known: String,
+    /// Returns the hashes of the elements that brought the rows `$1` and their children.
+    pub(crate) sources: String,
+    /// Returns the hashes over the contents of the rows `$1` and over their children.
+    pub(crate) contents: String,
     /// Records the children of parents that are certainly new: `$1` are the ids, `$2` the hashes, `$3` the times of their
     /// requests.
     pub(crate) insert: String,
@@ -41,10 +42,21 @@ impl HashStatements {
         let parent = relation(table);
         let name = table.name;
         let former = format!(
-            "left join sync.child_hashes as former on former.parent_id = i.id and former.parent_table = '{name}'"
+            "left join sync.child_hashes as former on former.parent_id = parent.id and former.parent_table = '{name}'"
         );
         Self {
-            known: known(&parent, table),
+            sources: format!(
+                "select parent.id, case
+                   when former.instead_of = parent.source_hash then former.source_hash
+                   else parent.source_hash
+                 end
+                 from {parent} as parent {former} where parent.id = any ($1)"
+            ),
+            contents: format!(
+                "select parent.id, parent.content_hash, {}
+                 from {parent} as parent {former} where parent.id = any ($1)",
+                stored_hash(table, "parent.id")
+            ),
             insert: format!(
                 "insert into sync.child_hashes (parent_id, parent_table, hash, asked_at)
                  select i.id, '{name}', i.hash, i.asked_at
@@ -88,24 +100,6 @@ fn stored_hash(table: &Table, id: &str) -> String {
     })
 }
 
-fn known(parent: &str, table: &Table) -> String {
-    let (name, hash) = (table.name, stored_hash(table, "asked.id"));
-    format!(
-        "select asked.place,
-           case when stored.source_hash is not null then
-             (select row.content_hash from {parent} as row where row.id = asked.id)
-           end,
-           {hash}
-         from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
-         left join {parent} as stored on stored.id = asked.id
-         left join sync.child_hashes as former on former.parent_id = asked.id and former.parent_table = '{name}'
-         where case
-             when former.instead_of = stored.source_hash then former.source_hash
-             else stored.source_hash
-           end is distinct from asked.source_hash"
-    )
-}
-
 /// Children follow their parent. If this transaction wrote the parent's row, it writes the children, too. If the row stayed the
 /// same, the children are as new as their reading, unless the stored children came from a page that was requested later. If
 /// the stored row is another one, a later reading brought it.
@@ -113,7 +107,7 @@ fn known(parent: &str, table: &Table) -> String {
 /// A written row may have children that were the same when they were compared and have changed since, or that came in another
 /// copy of the element. The table then combines parts of two elements, so an empty hash makes the next walk decode the element.
 fn judge(parent: &str, table: &Table, former: &str) -> String {
-    let (name, hash) = (table.name, stored_hash(table, "i.id"));
+    let (name, hash) = (table.name, stored_hash(table, "parent.id"));
     format!(
         "with incoming as (
            select i.*, parent.source_hash as row_source,

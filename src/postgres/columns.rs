@@ -14,6 +14,7 @@ use crate::model::Time;
 use crate::model::personal_data::Action;
 use crate::model::property_columns::{Brought, PropertyColumn, PropertyColumns, ValueKind, WantedColumns};
 use crate::postgres::boundary;
+use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;
 use crate::postgres::sql::quoted;
@@ -305,7 +306,15 @@ async fn alter(
     let before = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
     columns.extend(plan.added.iter().cloned());
     let after = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
-    let mut script: Vec<String> = (before + 1..=after).map(create).collect();
+    let is_apart = distributed::is(connection).await?;
+    if is_apart {
+        distributed::use_one_connection(connection).await?;
+    }
+    let mut script: Vec<String> = Vec::new();
+    for number in before + 1..=after {
+        script.extend(create(number));
+        script.extend(is_apart.then(|| distributed::beside(&table_name(number))));
+    }
     for number in before..=after {
         let added = plan.added.iter().filter(|one| one.table_number == number);
         let added: Vec<String> = added
@@ -335,22 +344,31 @@ async fn alter(
             script.push(format!("comment on column {relation}.{name} is {text}"));
         }
     }
-    if !script.is_empty() {
+    if is_apart {
+        // A distributed table takes one statement at a time.
+        for statement in script {
+            run(connection, statement).await?;
+        }
+    } else if !script.is_empty() {
         run(connection, script.join(";\n")).await?;
     }
     record(connection, plan).await
 }
 
 /// Creates a further table, with the comments that do not follow from a property.
-fn create(number: usize) -> String {
+fn create(number: usize) -> [String; 4] {
     let table = table_name(number);
-    format!(
-        "create table {table} (id text collate \"C\" not null primary key, synced_at timestamptz not null)
-           with (toast_tuple_target = 8160);
-         comment on table {table} is 'More properties of profiles in columns with types. Read them through the views profiles_wide.';
-         comment on column {table}.id is 'The profile''s id at the tenant.';
-         comment on column {table}.synced_at is 'When the load began that last changed this row.'"
-    )
+    [
+        format!(
+            "create table {table} (id text collate \"C\" not null primary key, synced_at timestamptz not null)
+             with (toast_tuple_target = 8160)"
+        ),
+        format!(
+            "comment on table {table} is 'More properties of profiles in columns with types. Read them through the views profiles_wide.'"
+        ),
+        format!("comment on column {table}.id is 'The profile''s id at the tenant.'"),
+        format!("comment on column {table}.synced_at is 'When the load began that last changed this row.'"),
+    ]
 }
 
 async fn record(connection: &mut PgConnection, plan: &Plan) -> Result<(), Error> {

@@ -138,6 +138,7 @@ pub(crate) fn statement_hint(error: &sqlx::Error) -> Option<Cow<'static, str>> {
         FailureClass::DiskFails => {
             "the server cannot read or write its files: look into PostgreSQL's log and at its disk"
         }
+        FailureClass::Denied if server(error).is_some_and(is_of_an_older_role) => OLDER_ROLE,
         FailureClass::Denied => DENIED,
         FailureClass::Hidden => {
             "a row-level security policy would hide rows from the role: `alter table … no force row level security`, or \
@@ -184,6 +185,13 @@ pub(crate) fn statement_hint(error: &sqlx::Error) -> Option<Cow<'static, str>> {
 
 const DENIED: &str = "the role lacks a right: it has to own the schemas `blueconic` and `sync` or to have `usage` and \
                       `create` on both, or to have `create` on the database (`grant create on database NAME to ROLE`)";
+/// Citus sends a role that it does not know yet to its nodes, which only a superuser may do.
+fn is_of_an_older_role(answer: &PgDatabaseError) -> bool {
+    answer.message().contains("superuser to alter superuser roles")
+}
+const OLDER_ROLE: &str = "the role is older than the extension `citus` in this database, so that the nodes do not know it: an \
+                          administrator makes the schemas once (`create schema blueconic authorization ROLE`, `create schema \
+                          sync authorization ROLE`)";
 const CROWDED: &str = "no connection is left: raise `max_connections` of the server (or the role's or database's connection \
                        limit), or lower `database.max_connections`";
 /// The hint for a read-only server. Sessions that cannot write are closed and reopened, since a failover may be in progress.

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::batch::{Fingerprint, Known};
-use crate::model::children::{CHILDLESS, ChildHash};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::merge::Statements;
 use crate::postgres::profiles::Contents;
@@ -22,92 +21,75 @@ pub(crate) struct LookedUp {
 }
 
 /// Looks up all elements, and adds the content hashes of stored rows to `contents`.
+///
+/// The first statement reads the source hashes, for which the index is enough; the second one reads the wide rows of the elements
+/// that differ. A row may change between them: whatever is written compares its content again, under the lock on it. Both name the
+/// ids in one array, so that a distributed table asks for each id where it is.
 pub(crate) async fn look_up(
     connection: &mut PgConnection,
     sql: &Statements,
     prints: &[Fingerprint],
     contents: &mut HashMap<String, Contents>,
 ) -> Result<LookedUp, Error> {
+    let (sources, meanings) = sql.known();
     let ids: Vec<&str> = prints.iter().map(|print| print.id.as_str()).collect();
-    let hashes: Vec<&[u8]> = prints.iter().map(|print| print.source.as_slice()).collect();
-    let mut answer = Answer {
-        looked_up: LookedUp {
-            known: vec![Known::Same; prints.len()],
-            differing: Vec::new(),
-        },
-        prints,
-        contents,
-    };
-    match &sql.hashes {
-        Some(of_children) => {
-            let rows: Vec<(i64, Option<Vec<u8>>, Vec<u8>)> =
-                sqlx::query_as(AssertSqlSafe(of_children.known.as_str()))
-                    .bind(ids)
-                    .bind(hashes)
-                    .fetch_all(connection)
-                    .await
-                    .doing(LOOKING)?;
-            for (place, content, children) in rows {
-                answer.note(place, content, children.try_into().unwrap_or(CHILDLESS));
-            }
-        }
-        None => without_children(connection, &ids, &hashes, &mut answer).await?,
-    }
-    Ok(answer.looked_up)
+    let stored: Vec<(String, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(sources))
+        .bind(ids)
+        .fetch_all(&mut *connection)
+        .await
+        .doing(LOOKING)?;
+    let stored: HashMap<&str, &[u8]> = stored
+        .iter()
+        .map(|(id, source)| (id.as_str(), source.as_slice()))
+        .collect();
+    let differing: Vec<(&str, &[u8])> = prints
+        .iter()
+        .filter_map(|print| {
+            let (id, source) = stored.get_key_value(print.id.as_str())?;
+            (*source != print.source.as_slice()).then_some((*id, *source))
+        })
+        .collect();
+    let found = read_contents(connection, meanings, &differing).await?;
+    let known = prints.iter().map(|print| match stored.get(print.id.as_str()) {
+        Some(source) if *source == print.source.as_slice() => Known::Same,
+        Some(_) => found
+            .get(&print.id)
+            .map_or(Known::Absent, |(content, children)| Known::Differs {
+                content: *content,
+                children: *children,
+            }),
+        None => Known::Absent,
+    });
+    let known = known.collect();
+    contents.extend(found);
+    let sources = differing.iter().filter(|_| sql.hashes.is_none());
+    Ok(LookedUp {
+        known,
+        differing: sources
+            .filter_map(|(_, source)| (*source).try_into().ok())
+            .collect(),
+    })
 }
 
-/// Looks up elements in the index alone; the wide rows are read only for the content hashes of rows with other bytes.
-async fn without_children(
+/// The content hashes of the rows that differ, and of their children.
+async fn read_contents(
     connection: &mut PgConnection,
-    ids: &[&str],
-    hashes: &[&[u8]],
-    answer: &mut Answer<'_>,
-) -> Result<(), Error> {
-    let rows = sqlx::query!(
-        r#"select asked.place as "place!", stored.source_hash as "source_hash?",
-                 case when stored.source_hash is not null then
-                   (select row.content_hash from blueconic.profiles as row where row.id = asked.id)
-                 end as content_hash
-               from unnest($1::text[], $2::bytea[]) with ordinality as asked (id, source_hash, place)
-               left join blueconic.profiles as stored on stored.id = asked.id
-               where stored.source_hash is distinct from asked.source_hash"#,
-        ids as &[&str],
-        hashes as &[&[u8]]
-    )
-    .fetch_all(connection)
-    .await
-    .doing(LOOKING)?;
-    for row in rows {
-        let source = row.source_hash.map(<[u8; 16]>::try_from);
-        answer.looked_up.differing.extend(source.and_then(Result::ok));
-        answer.note(row.place, row.content_hash, CHILDLESS);
+    statement: &str,
+    differing: &[(&str, &[u8])],
+) -> Result<HashMap<String, Contents>, Error> {
+    if differing.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(())
-}
-
-/// The answer for each element.
-struct Answer<'load> {
-    looked_up: LookedUp,
-    prints: &'load [Fingerprint],
-    contents: &'load mut HashMap<String, Contents>,
-}
-
-impl Answer<'_> {
-    /// Notes an element whose bytes differ from the stored row: its place, and the content hashes of the row and its children, if
-    /// there is a row.
-    fn note(&mut self, place: i64, content: Option<Vec<u8>>, children: ChildHash) {
-        let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
-        let (Some(known), Some(print)) = (self.looked_up.known.get_mut(place), self.prints.get(place)) else {
-            return;
-        };
-        *known = match content {
-            Some(content) => {
-                // This program writes no hash of another length; zeros equal no content.
-                let content = content.try_into().unwrap_or([0; 16]);
-                self.contents.insert(print.id.clone(), (content, children));
-                Known::Differs { content, children }
-            }
-            None => Known::Absent,
-        };
-    }
+    let ids: Vec<&str> = differing.iter().map(|(id, _)| *id).collect();
+    let rows: Vec<(String, Vec<u8>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(ids)
+        .fetch_all(connection)
+        .await
+        .doing(LOOKING)?;
+    // This program writes no hash of another length; zeros equal no content, and are the hash without children.
+    let hash = |bytes: Vec<u8>| bytes.try_into().unwrap_or([0; 16]);
+    Ok(rows
+        .into_iter()
+        .map(|(id, content, children)| (id, (hash(content), hash(children))))
+        .collect())
 }

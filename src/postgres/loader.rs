@@ -34,8 +34,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, gaps, leases, load_opening, owners, partitions, profiles, rejects, removals,
-    renames, staging,
+    boundary, children, cursors, distributed, gaps, leases, load_opening, owners, partitions, profiles,
+    rejects, removals, renames, staging,
 };
 
 /// The most conflicts of direct loads; after them all batches go through staging.
@@ -77,6 +77,8 @@ pub struct PostgresLoader {
     segments: KnownSegments,
     /// The statements for typed columns; none before the first batch that has any.
     columns: Option<ColumnStatements>,
+    /// Whether profiles are distributed.
+    is_apart: bool,
 }
 
 /// How a batch is loaded into the table.
@@ -108,6 +110,7 @@ impl PostgresLoader {
             Some(walk) => walk.opened_at,
             None => now(&mut connection).await?,
         };
+        let is_apart = table.merge == Merge::Profile && distributed::is(&mut connection).await?;
         connection.rest();
         Ok(Self {
             connection,
@@ -128,6 +131,7 @@ impl PostgresLoader {
             partitions: KnownPartitions::new(),
             segments: KnownSegments::of(table),
             columns: None,
+            is_apart,
         })
     }
 
@@ -346,6 +350,7 @@ impl PostgresLoader {
             compared: &compared,
             columns: BesideColumns::of(loading, opening.column_version, self.columns.as_ref())?,
             recorded: &opening.recorded,
+            is_apart: self.is_apart,
         };
         let mut changes = Changes::collect(opening.records_changes);
         let mut written = match self.table.merge {

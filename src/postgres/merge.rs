@@ -62,6 +62,10 @@ pub(crate) struct Statements {
     /// For profiles: the same while histories are recorded that are made from rows. Returns further the ids of the updated ones that
     /// differ in what a history is made from, and as a JSON array what these were.
     pub(crate) merge_recorded: Option<String>,
+    /// For profiles without children: the same two statements as of [`HashStatements`].
+    known: [String; 2],
+    /// For profiles that are distributed: the same, without what needs the rows as they were. Returns the first four values alone.
+    pub(crate) merge_apart: Option<String>,
     /// For a partitioned table: what its partitions follow from.
     pub(crate) months: Option<Months>,
     /// The statements of the child tables.
@@ -82,6 +86,14 @@ impl Statements {
     /// These statements and those of the child tables.
     pub(crate) fn and_children(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.children)
+    }
+
+    /// The statements that return the source hashes of the rows `$1`, and the hashes over their contents and their children.
+    pub(crate) fn known(&self) -> (&str, &str) {
+        match (&self.hashes, &self.known) {
+            (Some(of_children), _) => (&of_children.sources, &of_children.contents),
+            (None, [sources, contents]) => (sources, contents),
+        }
     }
 
     /// All of a table's.
@@ -110,13 +122,15 @@ impl Statements {
             ),
             merge: match table.merge {
                 Merge::Upsert | Merge::OfProfile => upsert(table, &staging_name),
-                Merge::Profile => profile(table, &staging_name, false),
+                Merge::Profile => profile(table, &staging_name, Form::Plain),
                 Merge::Occurrence => occurrence(table, &staging_name),
                 Merge::Child | Merge::ChildHistory | Merge::ListedHistory => {
                     child(table, None, &staging_name)
                 }
             },
-            merge_recorded: asked.then(|| profile(table, &staging_name, true)),
+            merge_recorded: asked.then(|| profile(table, &staging_name, Form::Recording)),
+            merge_apart: asked.then(|| profile(table, &staging_name, Form::Apart)),
+            known: known(table),
             months: Months::of(table),
             staging_name,
             children: children(table),
@@ -153,6 +167,15 @@ fn upsert(table: &Table, staging: &str) -> String {
     )
 }
 
+/// The statements of [`Statements::known`] for a table without children.
+fn known(table: &Table) -> [String; 2] {
+    let (name, id) = (relation(table), quoted(table.key[0]));
+    [
+        format!("select {id}, source_hash from {name} where {id} = any ($1)"),
+        format!("select {id}, content_hash, ''::bytea from {name} where {id} = any ($1)"),
+    ]
+}
+
 /// The statements of the child tables that are read.
 fn children(table: &Table) -> Vec<Statements> {
     let read: Vec<&Child> = table.read_children().collect();
@@ -182,13 +205,13 @@ fn child(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
     );
     let (gone, and_gone) = match table.merge {
         Merge::ChildHistory => (String::new(), ""),
-        _ => (
-            format!(
-                "gone as ({} returning stored.{parent}),",
-                delete_unlisted(table, gaps, staging)
-            ),
-            " union select * from gone",
-        ),
+        _ => {
+            let (listed, delete) = delete_unlisted(table, gaps, staging);
+            (
+                format!("{listed} gone as ({delete} returning stored.{parent}),"),
+                " union select * from gone",
+            )
+        }
     };
     format!(
         "with {gone}
@@ -204,28 +227,35 @@ fn child(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
     )
 }
 
-/// Deletes the children of the parents `$2` that are not staged, unless a gap of the parent is.
-fn delete_unlisted(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
+/// Deletes the children of the parents `$2` that are not staged, unless a gap of the parent is. The staged keys are read once, since
+/// a distributed table is not joined with a temporary one.
+fn delete_unlisted(table: &Table, gaps: Option<&Table>, staging: &str) -> (String, String) {
     let parent = quoted(table.key[0]);
+    let keys: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
+    let mut listed = format!(
+        "listed as materialized (select {} from {staging}),",
+        keys.join(", ")
+    );
     let and_whole = gaps.map_or_else(String::new, |gaps| {
-        format!(
-            " and not exists (select from {} as gap where gap.{} = stored.{parent})",
-            self::staging(gaps),
-            quoted(gaps.key[0])
-        )
+        let of_gap = quoted(gaps.key[0]);
+        listed.push_str(&format!(
+            " gaps as materialized (select {of_gap} from {}),",
+            self::staging(gaps)
+        ));
+        format!(" and not exists (select from gaps as gap where gap.{of_gap} = stored.{parent})")
     });
-    let same_key: Vec<String> = table
-        .key
+    let same_key: Vec<String> = keys
         .iter()
-        .map(|name| format!("incoming.{0} = stored.{0}", quoted(name)))
+        .map(|name| format!("incoming.{name} = stored.{name}"))
         .collect();
-    format!(
+    let delete = format!(
         "delete from {relation} as stored
          where stored.{parent} = any ($2)
-           and not exists (select from {staging} as incoming where {same_key}){and_whole}",
+           and not exists (select from listed as incoming where {same_key}){and_whole}",
         relation = relation(table),
         same_key = same_key.join(" and "),
-    )
+    );
+    (listed, delete)
 }
 
 /// The statement of [`Statements::drop_losers`].
@@ -237,13 +267,24 @@ fn drop_losers(table: &Table) -> String {
     )
 }
 
+/// What a merge of profiles returns besides what it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// How many rows were late.
+    Plain,
+    /// That, and what updated rows were.
+    Recording,
+    /// Nothing: the rows are distributed.
+    Apart,
+}
+
 /// [`Merge::Profile`]: inserts or updates by `content_hash` and [`the_later_reading`]. Ids that must only be locked (losers
 /// of merges, rows of which only a hash changes) take part as placeholders with an empty `source_hash`, so that one
 /// statement takes all locks of the transaction in one order. Inserted placeholders are deleted before the commit.
 ///
-/// `records`: the statement also returns what updated rows were. It sees them as they were when it began. An update of a row that has
-/// changed since then fails, and the transaction is tried again.
-fn profile(table: &Table, staging: &str, records: bool) -> String {
+/// [`Form::Recording`] also returns what updated rows were. The statement sees them as they were when it began. An update of a row that
+/// has changed since then fails, and the transaction is tried again.
+fn profile(table: &Table, staging: &str, form: Form) -> String {
     let placeholder: Vec<String> = table
         .columns
         .iter()
@@ -264,7 +305,7 @@ fn profile(table: &Table, staging: &str, records: bool) -> String {
              and ({})",
         the_later_reading()
     );
-    let (is_written, returned, kept, and_kept) = if records {
+    let (is_written, returned, kept, and_kept) = if form == Form::Recording {
         (
             format!(
                 "case when {is_newer}
@@ -288,19 +329,27 @@ fn profile(table: &Table, staging: &str, records: bool) -> String {
     } else {
         (is_newer, "", String::new(), "")
     };
+    // The parts of a statement over distributed tables run one after another: none of them sees a row as it was.
+    let (late, of_late) = match form {
+        Form::Apart => ("", ""),
+        Form::Plain | Form::Recording => (
+            LATE,
+            ",
+           (select count(*) from late),
+           (select max(seconds) from late)",
+        ),
+    };
     format!(
         "with merged as (
            {insert}
            where {is_written}
            returning {key} as id, xmax = 0 as inserted, source_hash = ''::bytea as locked, {MODIFIED_AT}{returned}
-         ){LATE}{kept}
+         ){late}{kept}
          select
            count(*) filter (where inserted and not locked),
            count(*) filter (where not inserted),
            coalesce(array_agg(id) filter (where inserted and not locked), '{{}}'),
-           coalesce(array_agg(id) filter (where not inserted), '{{}}'),
-           (select count(*) from late),
-           (select max(seconds) from late){and_kept}
+           coalesce(array_agg(id) filter (where not inserted), '{{}}'){of_late}{and_kept}
          from merged",
         insert = insert_or_update(table, &[ASKED_AT], &incoming),
         key = quoted(table.key[0]),
@@ -314,9 +363,9 @@ fn occurrence(table: &Table, staging: &str) -> String {
            insert into blueconic.{name} ({columns}, {SYNCED_AT})
            select {columns}, $1 from {staging} order by {order}
            on conflict ({key}) do nothing
-           returning {change_key} as name
+           returning {key}
          )
-         select count(*), 0::bigint, coalesce(array_agg(name), '{{}}'), '{{}}'::text[] from merged",
+         select count(*), 0::bigint, coalesce(array_agg({change_key}), '{{}}'), '{{}}'::text[] from merged",
         name = quoted(table.name),
         change_key = change_key(table, ""),
         columns = names(table, ""),
@@ -350,11 +399,14 @@ fn the_later_reading() -> String {
 
 /// Returns whether a table is empty.
 pub(crate) fn emptiness_of(table: &Table) -> String {
-    format!("select not exists (select from {})", relation(table))
+    format!(
+        "select count(*) = 0 from (select 1 from {} limit 1) as few",
+        relation(table)
+    )
 }
 
 /// Counts profiles, up to `$1`.
-pub(crate) const HAS_ROWS: &str = "select count(*) from (select from blueconic.profiles limit $1) as few";
+pub(crate) const HAS_ROWS: &str = "select count(*) from (select 1 from blueconic.profiles limit $1) as few";
 
 /// Counts the rows of a table.
 pub(crate) fn count_of(table: &Table) -> String {
@@ -395,50 +447,37 @@ select profile_id, false from unburied union all select profile_id, true from un
 /// A stored row takes the `source_hash` of a staged profile with the same content, so that the next walk need not decode
 /// that profile.
 pub(crate) const ADOPT_SOURCE_HASH: &str = "
+with incoming as materialized (select id, content_hash, source_hash from pg_temp.staged_profiles)
 update blueconic.profiles as stored set source_hash = incoming.source_hash
-from pg_temp.staged_profiles as incoming
+from incoming
 where stored.id = incoming.id
   and stored.content_hash = incoming.content_hash
   and stored.source_hash <> incoming.source_hash";
 
-/// Stored audit events with the former key `$1` and the date `$4` get the keys `$2` and numbers `$3` of events that are not
-/// stored yet, in order.
+/// Stored audit events with the keys `$1`, numbers `$2` and dates `$3` get the keys `$4` and numbers `$5`: copies of them, and then
+/// [`FORGET_FORMER`], since a distributed table does not let the key of a row change.
 pub(crate) const REKEY_STORED: &str = "
-with incoming as (
-  select i.*, row_number() over (partition by i.former, i.at order by i.event_key, i.occurrence) as place
-  from unnest($1::bytea[], $2::bytea[], $3::integer[], $4::timestamptz[]) as i (former, event_key, occurrence, at)
-  where not exists (
-    select from blueconic.audit_events as e
-    where e.event_key = i.event_key and e.occurrence = i.occurrence and e.occurred_at = i.at
-  )
-), stored as (
-  select e.event_key, e.occurrence, e.occurred_at,
-    row_number() over (partition by e.event_key, e.occurred_at order by e.occurrence) as place
-  from blueconic.audit_events as e
-  where exists (select from incoming as i where i.former = e.event_key and i.at = e.occurred_at)
-)
-, gone as (
-  delete from blueconic.audit_events as e
-  using stored as s
-  join incoming as i on i.former = s.event_key and i.at = s.occurred_at and i.place = s.place
-  where e.event_key = s.event_key and e.occurrence = s.occurrence and e.occurred_at = s.occurred_at
-  returning e.*, i.event_key as new_key, i.occurrence as new_occurrence
-)
-, renewed as (
-  insert into blueconic.audit_events
-    (occurred_at, event_key, occurrence, user_name, application, object_type, operation, ip_address, objects, synced_at)
-  select g.occurred_at, g.new_key, g.new_occurrence, g.user_name, g.application, g.object_type, g.operation, g.ip_address,
-    g.objects, sync.clock()
-  from gone as g
-)
-select
-  jsonb_build_object(
-    'event_key', '\\x' || encode(g.event_key, 'hex'), 'occurrence', g.occurrence, 'occurred_at', g.occurred_at
-  )::text,
-  jsonb_build_object(
-    'event_key', '\\x' || encode(g.new_key, 'hex'), 'occurrence', g.new_occurrence, 'occurred_at', g.occurred_at
-  )::text
-from gone as g";
+insert into blueconic.audit_events
+  (occurred_at, event_key, occurrence, user_name, application, object_type, operation, ip_address, objects, synced_at)
+select e.occurred_at, r.new_key, r.new_occurrence, e.user_name, e.application, e.object_type, e.operation, e.ip_address,
+  e.objects, sync.clock()
+from blueconic.audit_events as e
+join unnest($1::bytea[], $2::integer[], $3::timestamptz[], $4::bytea[], $5::integer[])
+  as r (event_key, occurrence, occurred_at, new_key, new_occurrence)
+  on r.event_key = e.event_key and r.occurrence = e.occurrence and r.occurred_at = e.occurred_at";
+
+/// Deletes the audit events with the keys `$1`, numbers `$2` and dates `$3`.
+pub(crate) const FORGET_FORMER: &str = "
+delete from blueconic.audit_events as e
+using unnest($1::bytea[], $2::integer[], $3::timestamptz[]) as r (event_key, occurrence, occurred_at)
+where r.event_key = e.event_key and r.occurrence = e.occurrence and r.occurred_at = e.occurred_at";
+
+/// The names of audit events in the feed of changes, from their keys `$1`, numbers `$2` and dates `$3`.
+pub(crate) const EVENT_NAMES: &str = "
+select jsonb_build_object(
+  'event_key', '\\x' || encode(r.event_key, 'hex'), 'occurrence', r.occurrence, 'occurred_at', r.occurred_at
+)::text
+from unnest($1::bytea[], $2::integer[], $3::timestamptz[]) as r (event_key, occurrence, occurred_at)";
 
 /// Staged audit events with the key `$1` and number `$2` get the key `$3` and number `$4`.
 pub(crate) const REKEY_STAGED: &str = "

@@ -14,7 +14,7 @@ use crate::postgres::own_session::OwnSession;
 use crate::postgres::schemas::{self, Schema};
 use crate::postgres::session::{self, Purpose};
 use crate::postgres::waits::{SessionMonitor, WaitLimit};
-use crate::postgres::{blockers, boundary};
+use crate::postgres::{blockers, boundary, migration_steps};
 
 /// Where applied migrations are recorded.
 const TABLE: &str = "sync._sqlx_migrations";
@@ -246,6 +246,14 @@ async fn run_watched(
 
 /// Each migration is a transaction of its own.
 async fn run(connection: &mut PgConnection, migrator: &Migrator) -> Result<(), Error> {
+    if migration_steps::are_wanted(connection).await? {
+        let pending = pending(connection).await?;
+        let is_pending = |version: i64| pending.iter().any(|one| one.version == version);
+        for migration in migrator.iter().filter(|one| is_pending(one.version)) {
+            migration_steps::apply(connection, migration).await?;
+        }
+        return Ok(());
+    }
     let applied = async { Ok(migrator.run_direct(None, connection, false).await) };
     let applied = boundary::cross("migrate", "applying the migrations", applied).await?;
     applied.map_err(refusal)

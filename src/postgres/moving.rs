@@ -2,7 +2,7 @@
 //! the merge, under the survivor's id, so that a child always belongs to its parent's own id. The survivor may not be stored yet:
 //! then its history waits for it, until a complete walk that began after the merge has not brought it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -30,9 +30,8 @@ fn histories(table: &Table) -> impl Iterator<Item = &'static Child> {
     children.filter(|child| child.table.merge == Merge::ChildHistory)
 }
 
-/// A statement that moves the history of the merged ids `$1` to the ends of their chains of aliases; `$2` is the current time. A
-/// row that the survivor has already stays as the survivor has it. The history of an id without a survivor stays where it is. Returns
-/// the ids that had history, with their survivors.
+/// A statement that moves the history of the merged ids `$1` to their survivors `$3`; `$2` is the current time. A row that the survivor
+/// has already stays as the survivor has it. Returns the ids that had history.
 #[derive(Debug)]
 pub(crate) struct Move {
     changed: ChangedTable,
@@ -57,35 +56,28 @@ fn move_rows(table: &Table) -> String {
         .map(|column| quoted(column.name))
         .collect();
     format!(
-        "with recursive chain (loser, survivor, passed) as (
-           select a.profile_id, a.survivor_id, array[a.profile_id]
-           from blueconic.profile_aliases as a where a.profile_id = any ($1::text[])
-           union all
-           select c.loser, a.survivor_id, c.passed || a.profile_id
-           from chain as c
-           join blueconic.profile_aliases as a on a.profile_id = c.survivor
-           where a.profile_id <> all (c.passed)
-         ),
-         survivors as (
-           select c.loser, c.survivor from chain as c
-           where not exists (select from blueconic.profile_aliases as a where a.profile_id = c.survivor)
-         ),
-         gone as (
-           delete from {relation} as stored
-           using survivors as s
-           where stored.{parent} = s.loser
-           returning s.loser, s.survivor as {parent}, {stored}
+        "with gone as (
+           delete from {relation} as stored where stored.{parent} = any ($1::text[])
+           returning stored.{parent} as loser, {stored}
          ),
          moved as (
            insert into {relation} ({names}, {SYNCED_AT})
-           select {names}, $2::timestamptz from gone order by {order}
+           select {names}, $2::timestamptz from (
+             select ($3::text[])[array_position($1::text[], g.loser)] as {parent}, {own} from gone as g
+           ) as incoming
+           order by {order}
            on conflict ({key}) do nothing
          )
-         select distinct loser, {parent} from gone",
+         select distinct g.loser from gone as g",
         relation = relation(table),
         stored = others
             .iter()
             .map(|name| format!("stored.{name}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        own = others
+            .iter()
+            .map(|name| format!("g.{name}"))
             .collect::<Vec<_>>()
             .join(", "),
         names = names(table, ""),
@@ -102,25 +94,82 @@ pub(crate) async fn to_survivors(
     now: Time,
     changes: &mut Changes,
 ) -> Result<(), Error> {
-    if losers.is_empty() {
+    if losers.is_empty() || moves.is_empty() {
         return Ok(());
     }
+    let ends = survivors(connection, losers).await?;
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let (losers, survivors): (Vec<&str>, Vec<&str>) = ends
+        .iter()
+        .map(|(loser, survivor)| (loser.as_str(), survivor.as_str()))
+        .unzip();
     for Move {
         changed: history,
         statement,
     } in moves
     {
-        let pairs: Vec<(String, String)> = sqlx::query_as(AssertSqlSafe(statement.as_str()))
-            .bind(losers)
+        let moved: Vec<String> = sqlx::query_scalar(AssertSqlSafe(statement.as_str()))
+            .bind(&losers)
             .bind(now)
+            .bind(&survivors)
             .fetch_all(&mut *connection)
             .await
             .doing(MOVING)?;
-        let (losers, survivors): (BTreeSet<String>, BTreeSet<String>) = pairs.into_iter().unzip();
-        changes.removed(*history, Reason::Merged, losers);
+        let survivors: BTreeSet<&str> = moved.iter().map(|loser| ends[loser].as_str()).collect();
         changes.updated(*history, Some(Reason::Merged), survivors);
+        changes.removed(
+            *history,
+            Reason::Merged,
+            moved.into_iter().collect::<BTreeSet<_>>(),
+        );
     }
     Ok(())
+}
+
+/// The ends of the chains of aliases that begin at these ids. A chain that is a circle has no end, and an id without an alias has no
+/// survivor. Each round follows one link of every chain: a recursive query would do the same, but not on distributed tables.
+async fn survivors(
+    connection: &mut PgConnection,
+    losers: &[&str],
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut links: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut next: BTreeSet<String> = losers.iter().map(|id| (*id).to_owned()).collect();
+    while !next.is_empty() {
+        let asked: Vec<&str> = next.iter().map(String::as_str).collect();
+        let found: Vec<(String, String)> = sqlx::query_as(
+            "select a.profile_id, a.survivor_id from blueconic.profile_aliases as a where a.profile_id = any ($1)",
+        )
+        .bind(asked)
+        .fetch_all(&mut *connection)
+        .await
+        .doing(MOVING)?;
+        links.extend(next.into_iter().map(|id| (id, None)));
+        let followed: Vec<String> = found.iter().map(|(_, survivor)| survivor.clone()).collect();
+        links.extend(found.into_iter().map(|(id, survivor)| (id, Some(survivor))));
+        next = followed
+            .into_iter()
+            .filter(|id| !links.contains_key(id))
+            .collect();
+    }
+    let ends = losers.iter().filter_map(|loser| {
+        let end = end(&links, loser)?;
+        (end != *loser).then(|| ((*loser).to_owned(), end.to_owned()))
+    });
+    Ok(ends.collect())
+}
+
+/// The last id of a chain; none if it is a circle.
+fn end<'links>(links: &'links BTreeMap<String, Option<String>>, id: &'links str) -> Option<&'links str> {
+    let (mut at, mut passed) = (id, BTreeSet::new());
+    while let Some(survivor) = links.get(at).and_then(Option::as_deref) {
+        if !passed.insert(at) {
+            return None;
+        }
+        at = survivor;
+    }
+    Some(at)
 }
 
 /// Removes history that waits for a survivor which a complete walk has not brought although it began after the merge: the survivor
@@ -171,19 +220,36 @@ pub(crate) async fn forget_waiting(
 
 /// The next survivors of merges that were recorded before the walk began, and that are not stored.
 async fn away(connection: &mut PgConnection, walk: Walk, after: &str) -> Result<Vec<String>, Error> {
-    sqlx::query_scalar!(
-        "select distinct a.survivor_id from blueconic.profile_aliases as a
-         where a.noticed_at < $1 and a.noticed_at > $1::timestamptz - $4::interval and a.survivor_id > $2
-           and not exists (select from blueconic.profiles as p where p.id = a.survivor_id)
-         order by a.survivor_id limit $3",
-        walk.opened_at,
-        after,
-        AT_ONCE,
-        interval(LOOKED_FOR)
-    )
-    .fetch_all(connection)
-    .await
-    .doing(FORGETTING)
+    let mut after = after.to_owned();
+    loop {
+        let mut survivors: Vec<String> = sqlx::query_scalar(
+            "select distinct a.survivor_id from blueconic.profile_aliases as a
+             where a.noticed_at < $1 and a.noticed_at > $1::timestamptz - $4::interval and a.survivor_id > $2
+             order by a.survivor_id limit $3",
+        )
+        .bind(walk.opened_at)
+        .bind(&after)
+        .bind(AT_ONCE)
+        .bind(interval(LOOKED_FOR))
+        .fetch_all(&mut *connection)
+        .await
+        .doing(FORGETTING)?;
+        let Some(last) = survivors.last().cloned() else {
+            return Ok(survivors);
+        };
+        let stored: Vec<String> =
+            sqlx::query_scalar("select p.id from blueconic.profiles as p where p.id = any ($1)")
+                .bind(&survivors)
+                .fetch_all(&mut *connection)
+                .await
+                .doing(FORGETTING)?;
+        let stored: BTreeSet<String> = stored.into_iter().collect();
+        survivors.retain(|id| !stored.contains(id));
+        if !survivors.is_empty() {
+            return Ok(survivors);
+        }
+        after = last;
+    }
 }
 
 #[cfg(test)]
@@ -221,8 +287,24 @@ mod tests {
         };
         let moves = moves(&PARENT);
         assert_eq!(moves.len(), 1);
-        let returning = r#"returning s.loser, s.survivor as "parent_id", stored."at", stored."text""#;
+        let returning = r#"returning stored."parent_id" as loser, stored."at", stored."text""#;
         let statement = &moves[0].statement;
         assert!(statement.contains(returning), "{statement}");
+    }
+
+    #[test]
+    fn a_chain_ends_at_its_last_id_and_a_circle_nowhere() {
+        let links: BTreeMap<String, Option<String>> = [
+            ("a", Some("b")),
+            ("b", Some("c")),
+            ("c", None),
+            ("x", Some("y")),
+            ("y", Some("x")),
+            ("z", Some("y")),
+        ]
+        .map(|(id, next)| (id.to_owned(), next.map(str::to_owned)))
+        .into();
+        let ends = ["a", "c", "x", "z"].map(|id| end(&links, id));
+        assert_eq!(ends, [Some("c"), Some("c"), None, None]);
     }
 }

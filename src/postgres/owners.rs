@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::batch::{Batch, Fingerprint};
 use crate::model::table::Table;
+use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leaving;
 use crate::postgres::merge::Statements;
@@ -27,13 +28,16 @@ pub(crate) async fn hold(
     if ids.is_empty() {
         return Ok(());
     }
-    let held = sqlx::query_scalar!(
-        "select id from blueconic.profiles where id = any ($1) order by id for key share",
-        &ids as &[&str]
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .doing(HOLDING)?;
+    let hold = if distributed::is(connection).await? {
+        distributed::HOLD
+    } else {
+        "select id from blueconic.profiles where id = any ($1) order by id for key share"
+    };
+    let held: Vec<String> = sqlx::query_scalar(hold)
+        .bind(&ids)
+        .fetch_all(&mut *connection)
+        .await
+        .doing(HOLDING)?;
     let held: HashSet<&str> = held.iter().map(String::as_str).collect();
     let gone: Vec<&str> = ids.into_iter().filter(|id| !held.contains(id)).collect();
     leaving::delete(connection, &sql.unstage, &gone, HOLDING).await?;

@@ -19,6 +19,7 @@ use crate::postgres::columns::statements::BesideColumns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
+use crate::postgres::merged_apart::{self, Apart, Merged};
 use crate::postgres::recorded::recording::{Former, Recorded};
 use crate::postgres::{children, copy, leaving, moving};
 
@@ -47,6 +48,8 @@ pub(crate) struct MergeContext<'load> {
     pub(crate) columns: BesideColumns<'load>,
     /// The histories that are recorded.
     pub(crate) recorded: &'load Recorded,
+    /// Whether profiles are distributed.
+    pub(crate) is_apart: bool,
 }
 
 impl MergeContext<'_> {
@@ -255,16 +258,6 @@ fn locked<'batch>(
         .collect()
 }
 
-/// What a merge of staged rows wrote.
-struct Merged {
-    inserted: Vec<String>,
-    updated: Vec<String>,
-    /// The updated ones that differ in what a history is made from.
-    kept: Vec<String>,
-    /// What these were.
-    former: Former,
-}
-
 /// Merges the staged rows.
 async fn merge_rows(
     connection: &mut PgConnection,
@@ -274,6 +267,16 @@ async fn merge_rows(
     written: &mut Written,
 ) -> Result<Merged, Error> {
     const DOING: &str = "merging profiles";
+    if let Some(statement) = context.sql.merge_apart.as_ref().filter(|_| context.is_apart) {
+        let apart = Apart {
+            statement,
+            staging: &context.sql.staging_name,
+            now: context.now,
+            passed: context.passed,
+            recorded: context.recorded,
+        };
+        return merged_apart::merge_rows(connection, batch, locked, apart, written).await;
+    }
     let records = context.recorded.has_rows();
     let recording = context.sql.merge_recorded.as_ref().filter(|_| records);
     let statement = recording.unwrap_or(&context.sql.merge);

@@ -1,18 +1,68 @@
 //! Values of audit events that the tenant renamed (`sync.audit_renames`), and events that are stored under the key of an
 //! older value or of an earlier release.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::{PgConnection, PgPool};
 
+use crate::model::Time;
 use crate::model::batch::Batch;
 use crate::model::event::{AlternateKeys, EventIdentity, EventKey, FIELDS, FormerKey, Rename};
 use crate::model::lease::Lease;
 use crate::postgres::bigint::to_count;
 use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::merge::{REKEY_STAGED, REKEY_STORED};
+use crate::postgres::merge::{EVENT_NAMES, FORGET_FORMER, REKEY_STAGED, REKEY_STORED};
 use crate::postgres::{boundary, leases};
+
+const LOOKING: &str = "looking for renamed values";
+const RENEWING: &str = "renewing the keys of audit events";
+
+/// The key, number and date of an event.
+type StoredKey = (Vec<u8>, i32, Time);
+
+#[derive(Debug, sqlx::FromRow)]
+struct StoredEvent {
+    event_key: Vec<u8>,
+    occurrence: i32,
+    occurred_at: Time,
+    application: Option<String>,
+    user_name: Option<String>,
+    object_type: Option<String>,
+    operation: Option<String>,
+    ip_address: Option<String>,
+    objects: Option<serde_json::Value>,
+}
+
+impl StoredEvent {
+    fn identity(self) -> Option<EventIdentity> {
+        let objects = self.objects.as_ref().and_then(serde_json::Value::as_array);
+        let mut objects: Vec<Option<String>> = objects.into_iter().flatten().map(id_of).collect();
+        objects.sort_unstable();
+        Some(EventIdentity {
+            key: self.event_key.try_into().ok()?,
+            occurrence: self.occurrence,
+            at: self.occurred_at,
+            fields: [
+                self.application,
+                self.user_name,
+                self.object_type,
+                self.operation,
+                self.ip_address,
+            ],
+            objects,
+        })
+    }
+}
+
+/// The id of an object as `->>` gives it.
+fn id_of(object: &serde_json::Value) -> Option<String> {
+    match object.get("id")? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(id) => Some(id.clone()),
+        other => Some(other.to_string()),
+    }
+}
 
 /// The known renames, in the order of their discovery.
 pub(crate) async fn read(pool: &PgPool) -> Result<Vec<Rename>, Error> {
@@ -64,65 +114,63 @@ pub(crate) async fn similar_events(
     connection: &mut PgConnection,
     events: &[EventIdentity],
 ) -> Result<Vec<EventIdentity>, Error> {
+    let (Some(first), Some(last)) = (
+        events.iter().map(|event| event.at).min(),
+        events.iter().map(|event| event.at).max(),
+    ) else {
+        return Ok(Vec::new());
+    };
+    let asked: HashSet<StoredKey> = events
+        .iter()
+        .map(|event| (event.key.to_vec(), event.occurrence, event.at))
+        .collect();
     let keys: Vec<&[u8]> = events.iter().map(|event| event.key.as_slice()).collect();
-    let occurrences: Vec<i32> = events.iter().map(|event| event.occurrence).collect();
-    let dates: Vec<crate::model::Time> = events.iter().map(|event| event.at).collect();
-    let rows = sqlx::query!(
-        r#"with asked as (
-             select * from unnest($1::bytea[], $2::integer[], $3::timestamptz[]) as a (event_key, occurrence, occurred_at)
-           ), stored as (
-             select e.* from blueconic.audit_events as e
-             where e.occurred_at between $4 and $5 and e.occurred_at = any (
-               select a.occurred_at from asked as a
-               where not exists (
-                 select from blueconic.audit_events as s
-                 where s.event_key = a.event_key and s.occurrence = a.occurrence and s.occurred_at = a.occurred_at
-               )
-             )
-           )
-           select s.event_key, s.occurrence, s.occurred_at,
-             s.application, s.user_name, s.object_type, s.operation, s.ip_address,
-             array(select one ->> 'id' from jsonb_array_elements(s.objects) as one order by 1) as "objects!: Vec<Option<String>>"
-           from stored as s
-           where s.occurred_at in (
-             select g.occurred_at from stored as g
-             where not exists (
-               select from asked as a
-               where a.event_key = g.event_key and a.occurrence = g.occurrence and a.occurred_at = g.occurred_at
-             )
-           )"#,
-        &keys as &[&[u8]],
-        &occurrences,
-        &dates,
-        dates.iter().min(),
-        dates.iter().max()
+    let mut missing = asked.clone();
+    for stored in stored_under(connection, &keys, LOOKING).await? {
+        missing.remove(&stored);
+    }
+    let dates: BTreeSet<Time> = missing.into_iter().map(|(_, _, at)| at).collect();
+    if dates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dates: Vec<Time> = dates.into_iter().collect();
+    let rows: Vec<StoredEvent> = sqlx::query_as(
+        "select e.event_key, e.occurrence, e.occurred_at,
+           e.application, e.user_name, e.object_type, e.operation, e.ip_address, e.objects
+         from blueconic.audit_events as e
+         where e.occurred_at between $1 and $2 and e.occurred_at = any ($3)",
     )
+    .bind(first)
+    .bind(last)
+    .bind(&dates)
     .fetch_all(connection)
     .await
-    .doing("looking for renamed values")?;
-    let identity = |objects: Vec<Option<String>>| {
-        let mut objects = objects;
-        objects.sort_unstable();
-        objects
-    };
+    .doing(LOOKING)?;
+    let others: HashSet<Time> = rows
+        .iter()
+        .filter(|row| !asked.contains(&(row.event_key.clone(), row.occurrence, row.occurred_at)))
+        .map(|row| row.occurred_at)
+        .collect();
     Ok(rows
         .into_iter()
-        .filter_map(|row| {
-            Some(EventIdentity {
-                key: row.event_key.try_into().ok()?,
-                occurrence: row.occurrence,
-                at: row.occurred_at,
-                fields: [
-                    row.application,
-                    row.user_name,
-                    row.object_type,
-                    row.operation,
-                    row.ip_address,
-                ],
-                objects: identity(row.objects),
-            })
-        })
+        .filter(|row| others.contains(&row.occurred_at))
+        .filter_map(StoredEvent::identity)
         .collect())
+}
+
+/// The keys, numbers and dates of the stored events with one of these keys.
+async fn stored_under(
+    connection: &mut PgConnection,
+    keys: &[&[u8]],
+    doing: &'static str,
+) -> Result<Vec<StoredKey>, Error> {
+    sqlx::query_as(
+        "select e.event_key, e.occurrence, e.occurred_at from blueconic.audit_events as e where e.event_key = any ($1)",
+    )
+    .bind(keys)
+    .fetch_all(connection)
+    .await
+    .doing(doing)
 }
 
 /// Aligns the keys of staged and stored events, in the transaction that merges them. Stored rows with the key of an
@@ -144,23 +192,85 @@ pub(crate) async fn reconcile(
     Ok(())
 }
 
-/// Returns the former and the new keys of the events, as the feed of changes has them.
+/// Stored events with former keys get the keys of events that are not stored yet, in order. Returns the former and the new keys of the
+/// events, as the feed of changes has them.
 async fn rekey_stored(
     connection: &mut PgConnection,
     former_keys: &[FormerKey],
 ) -> Result<Vec<(String, String)>, Error> {
-    let former: Vec<&[u8]> = former_keys.iter().map(|event| event.former.as_slice()).collect();
-    let keys: Vec<&[u8]> = former_keys.iter().map(|event| event.key.as_slice()).collect();
-    let occurrences: Vec<i32> = former_keys.iter().map(|event| event.occurrence).collect();
-    let dates: Vec<crate::model::Time> = former_keys.iter().map(|event| event.at).collect();
-    sqlx::query_as(REKEY_STORED)
-        .bind(former)
+    let keys = |of: fn(&FormerKey) -> &EventKey| {
+        let keys = former_keys.iter().map(|event| of(event).as_slice());
+        keys.collect::<Vec<&[u8]>>()
+    };
+    let new = stored_under(connection, &keys(|event| &event.key), RENEWING).await?;
+    let former = stored_under(connection, &keys(|event| &event.former), RENEWING).await?;
+    let (former, new) = renewed(former_keys, former, &new.into_iter().collect());
+    if former.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ((former_keys, former_numbers), dates) = columns(&former);
+    let ((new_keys, new_numbers), _) = columns(&new);
+    sqlx::query(REKEY_STORED)
+        .bind(&former_keys)
+        .bind(&former_numbers)
+        .bind(&dates)
+        .bind(&new_keys)
+        .bind(&new_numbers)
+        .execute(&mut *connection)
+        .await
+        .doing(RENEWING)?;
+    sqlx::query(FORGET_FORMER)
+        .bind(&former_keys)
+        .bind(&former_numbers)
+        .bind(&dates)
+        .execute(&mut *connection)
+        .await
+        .doing(RENEWING)?;
+    let former = names(connection, &former).await?;
+    let new = names(connection, &new).await?;
+    Ok(former.into_iter().zip(new).collect())
+}
+
+/// Pairs of stored events and of those whose keys they get: of each former key and date the events in the order of their numbers.
+fn renewed(
+    wanted: &[FormerKey],
+    stored: Vec<StoredKey>,
+    known: &HashSet<StoredKey>,
+) -> (Vec<StoredKey>, Vec<StoredKey>) {
+    let mut numbers: HashMap<(Vec<u8>, Time), BTreeSet<i32>> = HashMap::new();
+    for (key, number, at) in stored {
+        numbers.entry((key, at)).or_default().insert(number);
+    }
+    let mut wanted: Vec<&FormerKey> = wanted
+        .iter()
+        .filter(|event| !known.contains(&(event.key.to_vec(), event.occurrence, event.at)))
+        .collect();
+    wanted.sort_unstable_by_key(|event| (event.key, event.occurrence));
+    let pairs = wanted.into_iter().filter_map(|event| {
+        let left = numbers.get_mut(&(event.former.to_vec(), event.at))?;
+        let former = (event.former.to_vec(), left.pop_first()?, event.at);
+        Some((former, (event.key.to_vec(), event.occurrence, event.at)))
+    });
+    pairs.unzip()
+}
+
+type KeyColumns<'keys> = ((Vec<&'keys [u8]>, Vec<i32>), Vec<Time>);
+
+fn columns(keys: &[StoredKey]) -> KeyColumns<'_> {
+    keys.iter()
+        .map(|(key, number, at)| ((key.as_slice(), *number), *at))
+        .unzip()
+}
+
+async fn names(connection: &mut PgConnection, keys: &[StoredKey]) -> Result<Vec<String>, Error> {
+    let ((keys, numbers), dates) = columns(keys);
+    sqlx::query_scalar(EVENT_NAMES)
         .bind(keys)
-        .bind(occurrences)
+        .bind(numbers)
         .bind(dates)
         .fetch_all(connection)
         .await
-        .doing("renewing the keys of audit events")
+        .doing(RENEWING)
 }
 
 async fn rekey_staged(connection: &mut PgConnection, alternate_keys: &[AlternateKeys]) -> Result<(), Error> {

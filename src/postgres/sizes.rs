@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::status::TableSize;
+use crate::postgres::distributed::{self, Spread};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::sql::quoted;
 
@@ -37,22 +38,69 @@ pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<TableSize>
     .fetch_all(&mut *connection)
     .await
     .doing(DOING)?;
-    let is_counted = |readable: bool, unknown_bytes: i64| readable && unknown_bytes <= COUNTED;
-    let counted = rows
-        .iter()
-        .filter(|row| is_counted(row.readable, row.unknown_bytes));
-    let counts = count(connection, counted.flat_map(|row| &row.unknown)).await?;
-    let sizes = rows.into_iter().map(|row| {
-        let counted = row.unknown.iter().filter_map(|table| counts.get(table));
-        let is_known = row.unknown.is_empty() || is_counted(row.readable, row.unknown_bytes);
-        TableSize {
-            rows_estimated: is_known.then(|| row.analyzed + counted.sum::<i64>()),
-            name: row.name,
-            bytes: row.bytes,
-            index_bytes: row.index_bytes,
+    let spread = distributed::sizes(connection).await?;
+    let told: Vec<Told> = rows
+        .into_iter()
+        .map(|row| match spread.get(&row.name) {
+            Some(spread) => Told::of_shards(row.name, row.readable, *spread),
+            None => Told {
+                name: row.name,
+                is_readable: row.readable,
+                analyzed: row.analyzed,
+                unknown: row.unknown,
+                unknown_bytes: row.unknown_bytes,
+                bytes: row.bytes,
+                index_bytes: row.index_bytes,
+            },
+        })
+        .collect();
+    let counted = told.iter().filter(|table| table.may_be_counted());
+    let counts = count(connection, counted.flat_map(|table| &table.unknown)).await?;
+    Ok(told.into_iter().map(|table| table.sized(&counts)).collect())
+}
+
+/// What the server, or the nodes of a distributed table, tell of a table.
+struct Told {
+    name: String,
+    is_readable: bool,
+    /// The planner's estimate for what was analyzed.
+    analyzed: i64,
+    /// The table or its partitions that were never analyzed, and hold something.
+    unknown: Vec<String>,
+    unknown_bytes: i64,
+    bytes: i64,
+    index_bytes: i64,
+}
+
+impl Told {
+    /// Of a distributed table, the coordinator itself holds nothing. Where a shard was never analyzed, the whole table is counted.
+    fn of_shards(name: String, is_readable: bool, spread: Spread) -> Self {
+        let is_known = spread.unknown_bytes == 0;
+        Self {
+            is_readable,
+            analyzed: if is_known { spread.rows } else { 0 },
+            unknown: if is_known { Vec::new() } else { vec![name.clone()] },
+            unknown_bytes: spread.unknown_bytes,
+            bytes: spread.bytes,
+            index_bytes: spread.index_bytes,
+            name,
         }
-    });
-    Ok(sizes.collect())
+    }
+
+    fn may_be_counted(&self) -> bool {
+        self.is_readable && self.unknown_bytes <= COUNTED
+    }
+
+    fn sized(self, counts: &HashMap<String, i64>) -> TableSize {
+        let is_known = self.unknown.is_empty() || self.may_be_counted();
+        let counted = self.unknown.iter().filter_map(|table| counts.get(table));
+        TableSize {
+            rows_estimated: is_known.then(|| self.analyzed + counted.sum::<i64>()),
+            name: self.name,
+            bytes: self.bytes,
+            index_bytes: self.index_bytes,
+        }
+    }
 }
 
 /// Counts the rows of each of these tables, in one query: there are dozens of small ones, and a tenant that has none of their elements

@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::postgres::boundary;
 use crate::postgres::columns;
+use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::store::PostgresStore;
 
@@ -110,11 +111,16 @@ async fn analyze(store: &PostgresStore, table: &str) -> Result<(), Error> {
         .fetch_one(&mut *transaction)
         .await
         .doing(DOING)?;
-    let placeholders: Vec<(String, String)> = sqlx::query_as(PLACEHOLDERS)
-        .bind(table)
-        .fetch_all(&mut *transaction)
-        .await
-        .doing(DOING)?;
+    // The coordinator's own table is empty, and a row would go into one shard of many.
+    let placeholders: Vec<(String, String)> = if distributed::is(&mut transaction).await? {
+        Vec::new()
+    } else {
+        sqlx::query_as(PLACEHOLDERS)
+            .bind(table)
+            .fetch_all(&mut *transaction)
+            .await
+            .doing(DOING)?
+    };
     let mut empty = Vec::new();
     for (name, insert) in placeholders {
         let inserted = sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction);

@@ -145,7 +145,7 @@ impl PostgresStore {
     }
 
     /// Waits for work on such a connection, without a limit of its own. After a failure the connection is not used again.
-    async fn watch<T>(
+    pub(crate) async fn watch<T>(
         &self,
         doing: &'static str,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,

@@ -20,7 +20,7 @@ use crate::postgres::recorded::recording::{Former, Recorded};
 use crate::postgres::retry::Attempts;
 use crate::postgres::seen::HashRange;
 use crate::postgres::sweep_sql::SweepStatements;
-use crate::postgres::{boundary, leases, leaving, missing, moving, seen};
+use crate::postgres::{boundary, distributed, leases, leaving, missing, moving, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -159,9 +159,10 @@ async fn remove_once(
             Verdict::Deleted | Verdict::Merged { .. } | Verdict::OutOfScope
         )
     });
+    let is_apart = table.merge == Merge::Profile && distributed::is(&mut transaction).await?;
     let recorded = Some(recorded).filter(|_| table.merge == Merge::Profile);
     let recorded = recorded.unwrap_or_default();
-    let (removed, former) = delete(&mut transaction, sql, &recorded, walk, &leaving).await?;
+    let (removed, former) = delete(&mut transaction, sql, &recorded, walk, (&leaving, is_apart)).await?;
     let named = note_removed(&mut changes, table, &removed, verdicts, &erased);
     let gone: Vec<String> = removed.into_iter().map(|(id, _)| id).collect();
     if table.merge == Merge::Profile {
@@ -220,15 +221,16 @@ async fn delete(
     sql: &SweepStatements,
     recorded: &Recorded,
     walk: Walk,
-    leaving: &[&str],
+    (leaving, is_apart): (&[&str], bool),
 ) -> Result<(Vec<(String, String)>, Former), Error> {
     if leaving.is_empty() {
         return Ok((Vec::new(), Former::default()));
     }
-    let mut locked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql.lock.as_str()))
-        .bind(walk.id)
+    let candidates = still_candidates(connection, walk, leaving).await?;
+    let lock = if is_apart { &sql.lock_apart } else { &sql.lock };
+    let mut locked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(lock.as_str()))
+        .bind(&candidates)
         .bind(walk.opened_at)
-        .bind(leaving)
         .fetch_all(&mut *connection)
         .await
         .doing(REMOVING)?;
@@ -236,13 +238,26 @@ async fn delete(
     let ids: Vec<&str> = locked.iter().map(String::as_str).collect();
     let former = recorded.keep(connection, &ids).await?;
     let removed = sqlx::query_as(AssertSqlSafe(sql.remove.as_str()))
-        .bind(walk.id)
+        .bind(still_candidates(connection, walk, &ids).await?)
         .bind(walk.opened_at)
-        .bind(locked)
         .fetch_all(connection)
         .await
         .doing(REMOVING)?;
     Ok((removed, former))
+}
+
+/// Those ids that the walk still has among its candidates.
+async fn still_candidates(
+    connection: &mut PgConnection,
+    walk: Walk,
+    ids: &[&str],
+) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar("select u.id from sync.walk_unseen as u where u.walk_id = $1 and u.id = any ($2)")
+        .bind(walk.id)
+        .bind(ids)
+        .fetch_all(connection)
+        .await
+        .doing(REMOVING)
 }
 
 /// Ends what removed profiles were in the recorded histories. Of persons who may not be named nothing stays, of profiles that the tenant

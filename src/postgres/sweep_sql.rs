@@ -21,9 +21,11 @@ pub(crate) struct SweepStatements {
     pub(crate) missed_again: String,
     /// The same, `$3` of them at random, for the resource `$4`.
     pub(crate) sample: String,
-    /// Locks those of the ids `$3` that may be removed, in order.
+    /// Locks those of the ids `$1` that were not loaded since `$2`, in order.
     pub(crate) lock: String,
-    /// Deletes those of the ids `$3` that may still be removed. Returns their ids, and the names of their rows in the feed of changes.
+    /// The same on a distributed table, which locks several rows only by an update.
+    pub(crate) lock_apart: String,
+    /// Deletes those of the ids `$1` that were not loaded since `$2`. Returns their ids, and the names of their rows in the feed of changes.
     pub(crate) remove: String,
     /// Delete what leaves with them: [`leaving::deletes_below`].
     pub(crate) deletes_below: Vec<String>,
@@ -38,10 +40,7 @@ impl SweepStatements {
         let id = element_id(table, "");
         let stored_id = element_id(table, "stored.");
         // What was loaded since the candidates were written down stays.
-        let may_go = format!(
-            "exists (select from sync.walk_unseen as u where u.walk_id = $1 and u.id = {stored_id})
-             and stored.{SYNCED_AT} < $2"
-        );
+        let may_go = format!("{stored_id} = any ($1) and stored.{SYNCED_AT} < $2");
         let missed_again = |resource: &str| {
             format!(
                 "select u.id from sync.walk_unseen as u
@@ -85,11 +84,13 @@ impl SweepStatements {
             missed_again: format!("{} and u.id > $3 order by u.id limit $4", missed_again("$5")),
             sample: format!("{} order by random() limit $3", missed_again("$4")),
             lock: format!(
-                "select {stored_id} from {name} as stored where {stored_id} = any ($3) and {may_go}
-                 order by {stored_id} for update"
+                "select {stored_id} from {name} as stored where {may_go} order by {stored_id} for update"
+            ),
+            lock_apart: format!(
+                "update {name} as stored set {SYNCED_AT} = stored.{SYNCED_AT} where {may_go} returning {stored_id}"
             ),
             remove: format!(
-                "delete from {name} as stored where {stored_id} = any ($3) and {may_go} returning {stored_id}, {}",
+                "delete from {name} as stored where {may_go} returning {stored_id}, {}",
                 change_key(table, "stored.")
             ),
             deletes_below: leaving::deletes_below(table),

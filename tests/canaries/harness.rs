@@ -288,6 +288,8 @@ impl Harness {
         self.expect(&program, 0, &["docs", "--format", "markdown"]).await;
         // The roles may be there or not, since they are those of the whole server.
         self.run(&program, &["rights", "--check"]).await;
+        self.expect(&program, 0, &["distribute", "--json"]).await;
+        self.expect(&program, 4, &["distribute", "--yes"]).await;
         let id = self.tenant.id(3);
         self.expect(&program, 0, &["erase", &id, "--yes", "--json"]).await;
         self.expect(&program, 0, &["erase", &id, "--lift", "--yes"]).await;

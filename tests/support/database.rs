@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
 use super::cluster::Cluster;
+use super::coordinator::Coordinator;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 static MIGRATED: OnceCell<String> = OnceCell::const_new();
@@ -46,8 +47,11 @@ pub(crate) async fn migrated() -> &'static str {
 }
 
 impl Database {
-    /// A migrated database without rows.
+    /// A migrated database without rows; with `CITUS_URL` one whose tables are distributed.
     pub(crate) async fn empty() -> Self {
+        if let Some(coordinator) = Coordinator::named() {
+            return coordinator.distributed().await;
+        }
         Self::copy(Cluster::shared(), migrated().await).await
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod apart;
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod coordinator;
 pub(crate) mod copies;
 pub(crate) mod database;
 pub(crate) mod deaths;

@@ -82,7 +82,7 @@ const PROFILES: (&str, &str) = (
     "select id, created_at, modified_at, privacy_legislation, permission_level,
         pg_temp.sorted(consented_objectives), pg_temp.sorted(refused_objectives), pg_temp.sorted(segment_ids),
         properties
-     from blueconic.profiles",
+     from (select * from blueconic.profiles offset 0) as p",
     "select j->>'id', pg_temp.moment(j->'created'), pg_temp.moment(j->'modified'), j->>'legislation', j->>'level',
         pg_temp.sorted(j->'consented'), pg_temp.sorted(j->'refused'), pg_temp.sorted(j->'segments'),
         j->'properties'

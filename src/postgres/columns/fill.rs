@@ -7,6 +7,7 @@ use crate::model::lease::Lease;
 use crate::model::property_columns::{FillRange, PropertyColumns, StoredProfile};
 use crate::model::rows::Rows;
 use crate::postgres::boundary;
+use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases;
 use crate::postgres::load_lock;
@@ -32,15 +33,15 @@ pub(crate) async fn want(connection: &mut PgConnection, all: bool, plan: &Plan) 
     if !all && properties.is_empty() {
         return Ok(());
     }
-    sqlx::query!(
+    sqlx::query(
         "update sync.column_layout set fill_after = '', fill_properties = case
            when $1 or (fill_after is not null and fill_properties is null) then null
            else coalesce(fill_properties, '{}') || $2::text[]
          end
-         where exists (select from blueconic.profiles)",
-        all,
-        &properties
+         where (select count(*) from (select 1 from blueconic.profiles limit 1) as few) > 0",
     )
+    .bind(all)
+    .bind(&properties)
     .execute(connection)
     .await
     .doing(FILLING)?;
@@ -111,17 +112,20 @@ pub(crate) async fn lock_as_read(
     let (ids, contents): (Vec<&str>, Vec<&[u8]>) = profiles
         .map(|one| (one.id.as_str(), one.content.as_slice()))
         .unzip();
-    sqlx::query_scalar!(
+    let lock = if distributed::is(connection).await? {
+        distributed::HOLD_AS_READ
+    } else {
         "select p.id from blueconic.profiles as p
          join unnest($1::text[], $2::bytea[]) as read (id, content_hash)
            on read.id = p.id and read.content_hash = p.content_hash
-         order by p.id for no key update of p",
-        &ids as &[&str],
-        &contents as &[&[u8]]
-    )
-    .fetch_all(connection)
-    .await
-    .doing(doing)
+         order by p.id for no key update of p"
+    };
+    sqlx::query_scalar(lock)
+        .bind(ids)
+        .bind(contents)
+        .fetch_all(connection)
+        .await
+        .doing(doing)
 }
 
 /// Writes the columns of a range: of the profiles whose content is still the one that was read. A load has written the others.

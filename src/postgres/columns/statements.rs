@@ -80,9 +80,10 @@ impl TableStatements {
             String::new()
         } else {
             format!(
-                "with without as (
+                "with staged as materialized (select id from {staging_name}),
+                 without as (
                    delete from {table} as stored where stored.id = any ($2::text[])
-                     and not exists (select from {staging_name} as staged where staged.id = stored.id)
+                     and not exists (select from staged where staged.id = stored.id)
                  )
                  "
             )
@@ -198,7 +199,7 @@ impl ColumnStatements {
             return remove_identifiers(connection, written).await;
         };
         let statement = format!(
-            "with incoming as (
+            "with incoming as materialized (
                select s.profile_id, s.property_id, s.value from {name} as s where s.profile_id = any ($2::text[])
              ),
              gone as (

@@ -218,8 +218,9 @@ async fn audit_objects(
     at: Time,
     changes: &mut Changes,
 ) -> Result<u64, Error> {
-    let redacted = sqlx::query_scalar!(
-        r#"update blueconic.audit_events as e
+    let redacted: Vec<String> = sqlx::query_scalar(
+        r"with redacted as (
+         update blueconic.audit_events as e
          set synced_at = $2, objects = (
            select coalesce(jsonb_agg(one.object order by one.place), '[]')
            from jsonb_array_elements(e.objects) with ordinality as one (object, place)
@@ -228,16 +229,18 @@ async fn audit_objects(
          )
          where jsonb_typeof(e.objects) = 'array' and exists (
            select from jsonb_array_elements(
-             case jsonb_typeof(e.objects) when 'array' then e.objects else '[]' end
+             case when jsonb_typeof(e.objects) = 'array' then e.objects else '[]' end
            ) as object
            where object ->> 'id' = any ($1) or object ->> 'name' = any ($1)
          )
-         returning jsonb_build_object(
-           'event_key', '\x' || encode(e.event_key, 'hex'), 'occurrence', e.occurrence, 'occurred_at', e.occurred_at
-         )::text as "key!""#,
-        ids,
-        at
+         returning e.event_key, e.occurrence, e.occurred_at
+         )
+         select jsonb_build_object(
+           'event_key', '\x' || encode(r.event_key, 'hex'), 'occurrence', r.occurrence, 'occurred_at', r.occurred_at
+         )::text from redacted as r",
     )
+    .bind(ids)
+    .bind(at)
     .fetch_all(connection)
     .await
     .doing(DOING)?;

@@ -184,9 +184,10 @@ async fn update(connection: &mut PgConnection, range: &ScrubRange, now: Time) ->
     let profiles = range.profiles.iter().map(|one| &one.profile);
     let same = lock_as_read(connection, profiles, SCRUBBING).await?;
     let statement = format!(
-        "update blueconic.profiles as p
+        "with s as materialized (select id, properties, content_hash from {STAGED})
+         update blueconic.profiles as p
          set properties = s.properties, content_hash = s.content_hash, synced_at = $1
-         from {STAGED} as s
+         from s
          where s.id = p.id and p.id = any ($2)"
     );
     sqlx::query(AssertSqlSafe(statement))

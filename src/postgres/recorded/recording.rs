@@ -4,8 +4,11 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::Time;
+use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::recorded::statements::{ALL, KEEP_STAGES, PROPERTIES, RecordedHistory, keep_rows};
+use crate::postgres::recorded::statements::{
+    ALL, KEEP_STAGES, KEEP_WHOLE_ROWS, PROPERTIES, RecordedHistory, keep_rows,
+};
 
 const DOING: &str = "recording histories";
 
@@ -51,13 +54,26 @@ impl Recorded {
 
     /// Keeps what these profiles are before they leave.
     pub(crate) async fn keep(&self, connection: &mut PgConnection, ids: &[&str]) -> Result<Former, Error> {
-        let rows = if self.has_rows() && !ids.is_empty() {
-            Some(kept(&mut *connection, &keep_rows(), ids).await?)
-        } else {
-            None
-        };
+        let rows = self.keep_rows(connection, ids).await?.rows;
         let stages = self.keep_stages(connection, ids).await?.stages;
         Ok(Former { rows, stages })
+    }
+
+    /// Keeps what the rows of these profiles are.
+    pub(crate) async fn keep_rows(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[&str],
+    ) -> Result<Former, Error> {
+        if !self.has_rows() || ids.is_empty() {
+            return Ok(Former::default());
+        }
+        let statement = if distributed::is(connection).await? {
+            KEEP_WHOLE_ROWS.to_owned()
+        } else {
+            keep_rows()
+        };
+        Ok(Former::of_rows(kept(connection, &statement, ids).await?))
     }
 
     /// Keeps the lifecycle stages of these profiles before they are replaced.

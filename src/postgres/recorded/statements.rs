@@ -146,12 +146,16 @@ impl RecordedHistory {
     }
 
     /// Ends what the profiles `$2` had before (`$3`) and have no longer, at `$1`. An interval that would have no length is deleted. What was
-    /// there when recording began gets its row now.
+    /// there when recording began gets its row now. The open intervals are read first: on a distributed table a statement sees what
+    /// its other parts have written.
     pub(crate) fn end(&self) -> String {
         let (table, columns) = (self.table, self.columns().join(", "));
         let (former, current, same) = (self.former(), self.current(), self.same_key("e"));
         format!(
             "with ended as materialized ({former} except {current}),
+             open as materialized (
+               select s.* from {table} as s where s.profile_id = any ($2::text[]) and s.valid_to is null
+             ),
              closed as (
                update {table} as s set valid_to = $1::timestamptz from ended as e
                where {same} and s.valid_to is null and s.valid_from < $1
@@ -162,7 +166,7 @@ impl RecordedHistory {
              )
              insert into {table} ({columns}, valid_from, valid_to)
              select {columns}, e.recorded_since, $1 from ended as e
-             where e.recorded_since < $1 and not exists (select from {table} as s where {same} and s.valid_to is null)
+             where e.recorded_since < $1 and not exists (select from open as s where {same})
              order by {columns}
              on conflict do nothing"
         )
@@ -173,12 +177,22 @@ impl RecordedHistory {
     pub(crate) fn begin(&self) -> String {
         let (table, columns) = (self.table, self.columns().join(", "));
         let (former, current, same) = (self.former(), self.current(), self.same_key("b"));
+        let keys = std::iter::once("profile_id").chain(self.key.iter().copied());
+        let keys: Vec<String> = keys.map(|name| format!("s.{name}")).collect();
+        let own: Vec<String> = self.columns().iter().map(|name| format!("b.{name}")).collect();
         format!(
-            "insert into {table} ({columns}, valid_from)
-             select {columns}, greatest($1::timestamptz, b.recorded_since, (select max(s.valid_to) from {table} as s where {same}))
-             from ({current} except {former}) as b
-             order by {columns}
-             on conflict do nothing"
+            "with begun as materialized ({current} except {former}),
+             last as materialized (
+               select {keys}, max(s.valid_to) as ended_at from {table} as s where s.profile_id = any ($2::text[]) group by {keys}
+             )
+             insert into {table} ({columns}, valid_from)
+             select {own}, greatest($1::timestamptz, b.recorded_since, s.ended_at)
+             from begun as b
+             left join last as s on {same}
+             order by {own}
+             on conflict do nothing",
+            keys = keys.join(", "),
+            own = own.join(", "),
         )
     }
 
@@ -194,6 +208,13 @@ pub(crate) fn keep_rows() -> String {
         "select coalesce(jsonb_agg({FORMER_ROW}), '[]')::text from blueconic.profiles as p where p.id = any ($1::text[])"
     )
 }
+
+/// The same where profiles are distributed: with all properties, since the names of the recorded ones are on another server.
+pub(crate) const KEEP_WHOLE_ROWS: &str = "
+select coalesce(jsonb_agg(jsonb_build_object(
+  'id', p.id, 'segment_ids', p.segment_ids,
+  'consented_objectives', p.consented_objectives, 'refused_objectives', p.refused_objectives, 'properties', p.properties
+)), '[]')::text from blueconic.profiles as p where p.id = any ($1::text[])";
 
 /// The same of their lifecycle stages.
 pub(crate) const KEEP_STAGES: &str = "

@@ -1,0 +1,242 @@
+//! What makes a schema distributed by Citus, and how far it is: `distribute` and `check`. Loads need to know none of it.
+
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::model::fault::Outcome;
+use crate::model::sanitize;
+use crate::postgres::distributed::FIRST;
+use crate::postgres::error::{Doing, Error};
+use crate::postgres::store::PostgresStore;
+
+const LOOKING: &str = "looking how far tables are distributed";
+const DISTRIBUTING: &str = "distributing tables";
+
+/// The other tables with a row or more for each profile, and the column with its id. `profile_columns_N` are added to them.
+const OF_PROFILES: [(&str, &str); 15] = [
+    ("blueconic.profile_aliases", "profile_id"),
+    ("blueconic.profile_tombstones", "profile_id"),
+    ("blueconic.profile_identifiers", "profile_id"),
+    ("blueconic.profile_groups", "profile_id"),
+    ("blueconic.profile_lifecycle_stages", "profile_id"),
+    ("blueconic.consent_history", "profile_id"),
+    ("blueconic.consent_events", "profile_id"),
+    ("blueconic.timeline_events", "profile_id"),
+    ("blueconic.timeline_gaps", "profile_id"),
+    ("sync.child_hashes", "parent_id"),
+    ("sync.segment_intervals", "profile_id"),
+    ("sync.consent_intervals", "profile_id"),
+    ("sync.property_intervals", "profile_id"),
+    ("sync.stage_intervals", "profile_id"),
+    ("blueconic.profile_columns_1", "id"),
+];
+/// Events have no profile: they lie by their own keys.
+const EVENTS: (&str, &str) = ("blueconic.audit_events", "event_key");
+
+/// What has another form over distributed tables: functions and views that an analyst reads.
+const OTHER_FORMS: [&str; 2] = [
+    "create or replace function blueconic.segment_members(segment_id text) returns setof blueconic.profiles \
+     language plpgsql stable set search_path = pg_catalog, pg_temp \
+     as $$ begin return query select p.* from blueconic.profiles as p where p.segment_ids @> array[$1]; end $$",
+    "create or replace view blueconic.profile_identity as \
+     select p.id as profile_id, p.id as current_id from blueconic.profiles as p \
+     union all \
+     select m.profile_id collate \"C\", m.current_id collate \"C\" from sync.merged_identity() as m",
+];
+
+/// How far the schema is distributed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Distribution {
+    /// The version of the extension in this database; none: it is not there.
+    pub extension: Option<String>,
+    /// The nodes that may hold rows. The coordinator counts if it may.
+    pub workers: i64,
+    /// The tables that are to be distributed.
+    pub tables: Vec<DistributedTable>,
+}
+
+/// A table that is to be distributed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DistributedTable {
+    /// Its name with its schema.
+    pub name: String,
+    /// The column by which its rows are distributed.
+    pub column: String,
+    /// Whether it is.
+    pub is_distributed: bool,
+    /// Whether the coordinator still has the rows that it held before, which nobody can see.
+    pub has_left_over: bool,
+}
+
+impl Distribution {
+    /// How many tables are distributed.
+    pub fn distributed(&self) -> usize {
+        self.tables.iter().filter(|table| table.is_distributed).count()
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_whole(&self) -> bool {
+        let is_done = |table: &DistributedTable| table.is_distributed && !table.has_left_over;
+        self.tables.iter().all(is_done)
+    }
+
+    /// The statements that are left, in order. `all`: also those for what is distributed already.
+    pub fn statements(&self, all: bool) -> Vec<String> {
+        let wanted = self.tables.iter().filter(|table| all || !table.is_distributed);
+        let mut statements: Vec<String> = wanted.map(DistributedTable::distribute).collect();
+        if !statements.is_empty() {
+            statements.extend(OTHER_FORMS.map(str::to_owned));
+        }
+        let left_over = self
+            .tables
+            .iter()
+            .filter(|table| all || !table.is_distributed || table.has_left_over);
+        statements.extend(left_over.map(DistributedTable::empty_shell));
+        statements
+    }
+}
+
+impl DistributedTable {
+    fn distribute(&self) -> String {
+        let together = match self.name.as_str() {
+            FIRST => "",
+            name if name == EVENTS.0 => ", colocate_with => 'none'",
+            _ => ", colocate_with => 'blueconic.profiles'",
+        };
+        format!(
+            "select create_distributed_table('{}', '{}'{together})",
+            self.name, self.column
+        )
+    }
+
+    /// An erasure does not reach rows that stay in the coordinator's own table. Without such rows it does nothing.
+    fn empty_shell(&self) -> String {
+        format!(
+            "select truncate_local_data_after_distributing_table('{}')",
+            self.name
+        )
+    }
+}
+
+/// How far the schema is distributed.
+pub async fn read(store: &PostgresStore) -> Result<Distribution, Error> {
+    let look = async {
+        let mut connection = store.control().acquire().await.doing(LOOKING)?;
+        look_at(&mut connection).await
+    };
+    store.minutes(LOOKING, look).await
+}
+
+async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
+    let extension: Option<String> =
+        sqlx::query_scalar("select e.extversion from pg_extension as e where e.extname = 'citus'")
+            .fetch_optional(&mut *connection)
+            .await
+            .doing(LOOKING)?;
+    let workers = match extension {
+        Some(_) => sqlx::query_scalar(
+            "select count(*) from pg_dist_node as n where n.isactive and n.shouldhaveshards and n.noderole = 'primary'",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .doing(LOOKING)?,
+        None => 0,
+    };
+    let more: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_class as c
+         where c.relnamespace = 'blueconic'::regnamespace and c.relkind = 'r'
+           and c.relname ~ '^profile_columns_[0-9]+$' and c.relname <> 'profile_columns_1'
+         order by length(c.relname), c.relname",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .doing(LOOKING)?;
+    let more = more
+        .iter()
+        .map(|name| (format!("blueconic.{name}"), "id".to_owned()));
+    let named = std::iter::once((FIRST, "id"))
+        .chain(OF_PROFILES)
+        .map(|(name, column)| (name.to_owned(), column.to_owned()));
+    let events = (EVENTS.0.to_owned(), EVENTS.1.to_owned());
+    let mut tables = Vec::new();
+    for (name, column) in named.chain(more).chain([events]) {
+        let (is_distributed, left_over): (bool, i64) = sqlx::query_as(
+            "select sync.is_distributed($1::text::regclass), coalesce(sum(pg_relation_size(t.relid)), 0)::bigint
+             from pg_partition_tree($1::text::regclass) as t",
+        )
+        .bind(&name)
+        .fetch_one(&mut *connection)
+        .await
+        .doing(LOOKING)?;
+        tables.push(DistributedTable {
+            name,
+            column,
+            is_distributed,
+            has_left_over: is_distributed && left_over > 0,
+        });
+    }
+    Ok(Distribution {
+        extension,
+        workers,
+        tables,
+    })
+}
+
+/// Runs a statement of [`Distribution::statements`]. A table with rows takes its time.
+pub async fn run(store: &PostgresStore, statement: &str) -> Outcome<()> {
+    store
+        .watch(DISTRIBUTING, async |session| {
+            let running = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(session);
+            running.await.doing(DISTRIBUTING).map(drop)
+        })
+        .await
+}
+
+/// A statement as a person reads it.
+pub fn shown(statement: &str) -> String {
+    format!("{};", sanitize::line(statement))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, is_distributed: bool, has_left_over: bool) -> DistributedTable {
+        DistributedTable {
+            name: name.to_owned(),
+            column: "id".to_owned(),
+            is_distributed,
+            has_left_over,
+        }
+    }
+
+    fn of(tables: Vec<DistributedTable>) -> Distribution {
+        Distribution {
+            extension: None,
+            workers: 0,
+            tables,
+        }
+    }
+
+    #[test]
+    fn only_what_is_left_is_done() {
+        let done = of(vec![table(FIRST, true, false)]);
+        assert!(done.is_whole() && done.statements(false).is_empty());
+        let left_over = of(vec![table(FIRST, true, true)]);
+        assert_eq!(
+            left_over.statements(false),
+            ["select truncate_local_data_after_distributing_table('blueconic.profiles')"]
+        );
+        let half = of(vec![
+            table(FIRST, true, false),
+            table("sync.child_hashes", false, false),
+        ]);
+        let statements = half.statements(false);
+        assert_eq!(
+            statements[0],
+            "select create_distributed_table('sync.child_hashes', 'id', colocate_with => 'blueconic.profiles')"
+        );
+        assert_eq!(statements.len(), 2 + OTHER_FORMS.len());
+        assert_eq!(half.distributed(), 1);
+    }
+}
