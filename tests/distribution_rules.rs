@@ -73,15 +73,24 @@ fn no_statement_has_a_form_that_was_tried_and_refused() {
         ("with recursive", "`with recursive`"),
         // Every row would come to the coordinator, without a column.
         ("select not exists (select from {", "a whole table's `exists`"),
-        ("select exists (select from blueconic.", "a whole table's `exists`"),
-        ("where exists (select from blueconic.profiles)", "a whole table's `exists`"),
+        (
+            "select exists (select from blueconic.",
+            "a whole table's `exists`",
+        ),
+        (
+            "where exists (select from blueconic.profiles)",
+            "a whole table's `exists`",
+        ),
         // A temporary table is not joined with a distributed one: a materialized part of the statement is.
         ("from pg_temp.staged_profiles as", "a join with staging"),
         ("not exists (select from {staging", "a join with staging"),
         // Only `case when … = …` is sent to the nodes within a condition of an update.
         ("case jsonb_typeof(e.", "`case VALUE when`"),
         // What a row returns may not depend on the session.
-        ("returning jsonb_build_object(", "`returning` of a function that is not immutable"),
+        (
+            "returning jsonb_build_object(",
+            "`returning` of a function that is not immutable",
+        ),
     ];
     let rust = sql().into_iter().filter(|(path, _)| path.ends_with(".rs"));
     let mut wrong = Vec::new();
