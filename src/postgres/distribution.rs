@@ -34,10 +34,16 @@ const OF_PROFILES: [(&str, &str); 15] = [
 const EVENTS: (&str, &str) = ("blueconic.audit_events", "event_key");
 
 /// What has another form over distributed tables: functions and views that an analyst reads.
-const OTHER_FORMS: [&str; 2] = [
+const OTHER_FORMS: [&str; 3] = [
     "create or replace function blueconic.segment_members(segment_id text) returns setof blueconic.profiles \
      language plpgsql stable set search_path = pg_catalog, pg_temp \
      as $$ begin return query select p.* from blueconic.profiles as p where p.segment_ids @> array[$1]; end $$",
+    "create or replace view blueconic.profile_consent as \
+     select p.id as profile_id, c.objective_id, 'consented'::text as state, p.privacy_legislation as legislation \
+     from blueconic.profiles as p cross join lateral unnest(p.consented_objectives) as c (objective_id) \
+     union all \
+     select p.id, c.objective_id, 'refused'::text, p.privacy_legislation \
+     from blueconic.profiles as p cross join lateral unnest(p.refused_objectives) as c (objective_id)",
     "create or replace view blueconic.profile_identity as \
      select p.id as profile_id, p.id as current_id from blueconic.profiles as p \
      union all \

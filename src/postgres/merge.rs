@@ -203,15 +203,14 @@ fn child(table: &Table, gaps: Option<&Table>, staging: &str) -> String {
         "select {} from {staging} where {parent} = any ($2::text[])",
         names(table, "")
     );
-    let (gone, and_gone) = match table.merge {
-        Merge::ChildHistory => (String::new(), ""),
-        _ => {
-            let (listed, delete) = delete_unlisted(table, gaps, staging);
-            (
-                format!("{listed} gone as ({delete} returning stored.{parent}),"),
-                " union select * from gone",
-            )
-        }
+    let (gone, and_gone) = if table.merge == Merge::ChildHistory {
+        (String::new(), "")
+    } else {
+        let (listed, delete) = delete_unlisted(table, gaps, staging);
+        (
+            format!("{listed} gone as ({delete} returning stored.{parent}),"),
+            " union select * from gone",
+        )
     };
     format!(
         "with {gone}
@@ -238,10 +237,10 @@ fn delete_unlisted(table: &Table, gaps: Option<&Table>, staging: &str) -> (Strin
     );
     let and_whole = gaps.map_or_else(String::new, |gaps| {
         let of_gap = quoted(gaps.key[0]);
-        listed.push_str(&format!(
-            " gaps as materialized (select {of_gap} from {}),",
+        listed = format!(
+            "{listed} gaps as materialized (select {of_gap} from {}),",
             self::staging(gaps)
-        ));
+        );
         format!(" and not exists (select from gaps as gap where gap.{of_gap} = stored.{parent})")
     });
     let same_key: Vec<String> = keys

@@ -110,19 +110,19 @@ pub(crate) async fn to_survivors(
         statement,
     } in moves
     {
-        let moved: Vec<String> = sqlx::query_scalar(AssertSqlSafe(statement.as_str()))
+        let had_history: Vec<String> = sqlx::query_scalar(AssertSqlSafe(statement.as_str()))
             .bind(&losers)
             .bind(now)
             .bind(&survivors)
             .fetch_all(&mut *connection)
             .await
             .doing(MOVING)?;
-        let survivors: BTreeSet<&str> = moved.iter().map(|loser| ends[loser].as_str()).collect();
+        let survivors: BTreeSet<&str> = had_history.iter().map(|loser| ends[loser].as_str()).collect();
         changes.updated(*history, Some(Reason::Merged), survivors);
         changes.removed(
             *history,
             Reason::Merged,
-            moved.into_iter().collect::<BTreeSet<_>>(),
+            had_history.into_iter().collect::<BTreeSet<_>>(),
         );
     }
     Ok(())

@@ -28,12 +28,12 @@ pub(crate) async fn hold(
     if ids.is_empty() {
         return Ok(());
     }
-    let hold = if distributed::is(connection).await? {
+    let statement = if distributed::is(connection).await? {
         distributed::HOLD
     } else {
         "select id from blueconic.profiles where id = any ($1) order by id for key share"
     };
-    let held: Vec<String> = sqlx::query_scalar(hold)
+    let held: Vec<String> = sqlx::query_scalar(statement)
         .bind(&ids)
         .fetch_all(&mut *connection)
         .await

@@ -38,11 +38,11 @@ pub(crate) static ALL: [RecordedHistory; 4] = [
         value: &[],
         is_of_stages: false,
         selected: "r.id as profile_id, o.objective_id, o.state",
-        joined: "cross join lateral (
-             select c.objective_id, 'consented' as state from unnest(r.consented_objectives) as c (objective_id)
-             union all
-             select d.objective_id, 'refused' from unnest(r.refused_objectives) as d (objective_id)
-           ) as o
+        joined: "cross join lateral unnest(
+             r.consented_objectives || r.refused_objectives,
+             array_fill('consented'::text, array[cardinality(r.consented_objectives)])
+               || array_fill('refused'::text, array[cardinality(r.refused_objectives)])
+           ) as o (objective_id, state)
            join sync.histories as h on true",
     },
     RecordedHistory {
