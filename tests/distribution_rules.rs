@@ -13,19 +13,23 @@ const DISTRIBUTED: [(&str, &str); 4] = [
     ("audit_events", "event_key"),
 ];
 
-/// Migrations whole, and of the Rust files of `postgres` all but comments, in lower case.
+/// The texts without the lines that begin with this marker, in lower case.
+fn without_comments(files: Vec<(String, String)>, marker: &str) -> impl Iterator<Item = (String, String)> {
+    files.into_iter().map(move |(path, text)| {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with(marker));
+        (path, lines.collect::<Vec<_>>().join("\n").to_lowercase())
+    })
+}
+
+/// The Rust files of `postgres`.
+fn rust() -> impl Iterator<Item = (String, String)> {
+    without_comments(files("src/postgres", ".rs"), "//")
+}
+
+/// These and the migrations.
 fn sql() -> Vec<(String, String)> {
-    let without = |marker: &'static str| {
-        move |(path, text): (String, String)| {
-            let lines = text.lines().filter(|line| !line.trim_start().starts_with(marker));
-            (path, lines.collect::<Vec<_>>().join("\n").to_lowercase())
-        }
-    };
-    let rust = files("src/postgres", ".rs").into_iter().map(without("//"));
-    files("migrations", ".sql")
-        .into_iter()
-        .map(without("--"))
-        .chain(rust)
+    without_comments(files("migrations", ".sql"), "--")
+        .chain(rust())
         .collect()
 }
 
@@ -92,9 +96,8 @@ fn no_statement_has_a_form_that_was_tried_and_refused() {
             "`returning` of a function that is not immutable",
         ),
     ];
-    let rust = sql().into_iter().filter(|(path, _)| path.ends_with(".rs"));
     let mut wrong = Vec::new();
-    for (path, text) in rust {
+    for (path, text) in rust() {
         let text = flat(&text);
         for (form, name) in refused {
             if text.contains(form) {
@@ -109,7 +112,7 @@ fn no_statement_has_a_form_that_was_tried_and_refused() {
 #[test]
 fn who_locks_profiles_has_the_other_form() {
     let (mut wrong, mut seen) = (Vec::new(), 0);
-    for (path, text) in sql().into_iter().filter(|(path, _)| path.ends_with(".rs")) {
+    for (path, text) in rust() {
         let text = flat(&text);
         let locks = ["for update", "for no key update", "for key share", "for share"];
         let ends = locks.iter().flat_map(|lock| text.match_indices(lock));
