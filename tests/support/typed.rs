@@ -115,9 +115,9 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
         };
         let wrong = format!(
             "select coalesce(p.id, c.id) || ' ' || coalesce(j.properties::text, 'none') || ' ' || coalesce(to_jsonb(c)::text, 'none')
-             from (select * from blueconic.profiles offset 0) as p
-             join (select * from blueconic.profiles_json offset 0) as j on j.id = p.id
-             full join (select * from blueconic.profile_columns_{number} offset 0) as c on c.id = p.id
+             from blueconic.profiles as p
+             join blueconic.profiles_json as j on j.id = p.id
+             full join blueconic.profile_columns_{number} as c on c.id = p.id
              where p.id is null or {has_no_row} or {} limit 3",
             differs.join(" or ")
         );
