@@ -9,6 +9,7 @@ mod client;
 mod command_line;
 mod consent;
 mod dictionary;
+mod distributed;
 mod embedded;
 mod groups;
 mod history;

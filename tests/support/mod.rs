@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod oauth;
 pub(crate) mod ports;
+pub(crate) mod pretended;
 pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod roles;
