@@ -153,6 +153,7 @@ async fn pass_again(tests: &[&str]) {
         .args(tests)
         .arg("--test-threads=2")
         .env(VARIABLE, "1")
+        .env_remove("CITUS_URL")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let ended = command.output().await.unwrap();
