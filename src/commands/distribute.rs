@@ -41,7 +41,7 @@ async fn with(database: &Database, arguments: &Distribute, settings: &Settings) 
 async fn with_store(store: &PostgresStore, arguments: &Distribute) -> Outcome<Exit> {
     store.verify_schema().await?;
     let before = distribution::read(store).await?;
-    let statements = before.statements(false);
+    let statements = before.statements();
     if !arguments.yes {
         tell(arguments, &before, &statements)?;
         return Ok(Exit::Done);

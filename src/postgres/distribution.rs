@@ -86,9 +86,9 @@ impl Distribution {
         self.tables.iter().all(is_done)
     }
 
-    /// The statements that are left, in order. `all`: also those for what is distributed already.
-    pub fn statements(&self, all: bool) -> Vec<String> {
-        let wanted = self.tables.iter().filter(|table| all || !table.is_distributed);
+    /// The statements that are left, in order.
+    pub fn statements(&self) -> Vec<String> {
+        let wanted = self.tables.iter().filter(|table| !table.is_distributed);
         let mut statements: Vec<String> = wanted.map(DistributedTable::distribute).collect();
         if !statements.is_empty() {
             statements.extend(OTHER_FORMS.map(str::to_owned));
@@ -96,7 +96,7 @@ impl Distribution {
         let left_over = self
             .tables
             .iter()
-            .filter(|table| all || !table.is_distributed || table.has_left_over);
+            .filter(|table| !table.is_distributed || table.has_left_over);
         statements.extend(left_over.map(DistributedTable::empty_shell));
         statements
     }
@@ -227,17 +227,17 @@ mod tests {
     #[test]
     fn only_what_is_left_is_done() {
         let done = of(vec![table(FIRST, true, false)]);
-        assert!(done.is_whole() && done.statements(false).is_empty());
+        assert!(done.is_whole() && done.statements().is_empty());
         let left_over = of(vec![table(FIRST, true, true)]);
         assert_eq!(
-            left_over.statements(false),
+            left_over.statements(),
             ["select truncate_local_data_after_distributing_table('blueconic.profiles')"]
         );
         let half = of(vec![
             table(FIRST, true, false),
             table("sync.child_hashes", false, false),
         ]);
-        let statements = half.statements(false);
+        let statements = half.statements();
         assert_eq!(
             statements[0],
             "select create_distributed_table('sync.child_hashes', 'id', colocate_with => 'blueconic.profiles')"

@@ -453,8 +453,8 @@ where stored.id = incoming.id
   and stored.content_hash = incoming.content_hash
   and stored.source_hash <> incoming.source_hash";
 
-/// Stored audit events with the keys `$1`, numbers `$2` and dates `$3` get the keys `$4` and numbers `$5`: copies of them, and then
-/// [`FORGET_FORMER`], since a distributed table does not let the key of a row change.
+/// Stores copies of the audit events with the keys `$1`, numbers `$2` and dates `$3` under the keys `$4` and numbers `$5`.
+/// [`FORGET_FORMER`] then deletes the originals: the key of a row in a distributed table cannot change.
 pub(crate) const REKEY_STORED: &str = "
 insert into blueconic.audit_events
   (occurred_at, event_key, occurrence, user_name, application, object_type, operation, ip_address, objects, synced_at)

@@ -103,8 +103,8 @@ impl Told {
     }
 }
 
-/// Counts the rows of each of these tables, in one query: there are dozens of small ones, and a tenant that has none of their elements
-/// leaves them empty, so that they are never analyzed.
+/// Counts the rows of each of these tables, in one query. There are dozens of small ones. Those whose elements the tenant has none of stay
+/// empty, and are never analyzed.
 async fn count(
     connection: &mut PgConnection,
     tables: impl Iterator<Item = &String>,

@@ -1,5 +1,5 @@
-//! The program over distributed tables, on a plain server that says that its tables are (`support::pretended`): the tables equal the
-//! tenant, and no statement is of a form that Citus refuses. `script/test --distributed` runs other tests over a real cluster.
+//! The program over a plain server that says that its tables are distributed (`support::pretended`). The tables equal the tenant, and no
+//! statement is of a form that Citus refuses. `script/test --distributed` runs other tests over a real cluster.
 
 mod rules;
 
