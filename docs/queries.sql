@@ -19,7 +19,7 @@ limit 100;
 select s.name, s.profile_count as by_the_tenant, count(m.profile_id) as profiles
 from blueconic.segments as s
 left join blueconic.profile_segments as m on m.segment_id = s.id
-group by s.id
+group by s.id, s.name, s.profile_count
 order by profiles desc, s.name;
 
 -- Segment overlap: how many are in one of two segments, and how many in both?
@@ -34,12 +34,13 @@ from one full join other on other.profile_id = one.profile_id;
 -- Which other segments are the members of a segment in?
 with members as (select m.profile_id from blueconic.profile_segments as m
   join blueconic.segments as s on s.id = m.segment_id where s.name = 'High value')
-select s.name, count(*) as profiles, round(100.0 * count(*) / (select count(*) from members), 1) as percent
+select s.name, count(*) as profiles, round(100.0 * count(*) / a.profiles, 1) as percent
 from members
+cross join (select count(*) as profiles from members) as a
 join blueconic.profile_segments as m on m.profile_id = members.profile_id
 join blueconic.segments as s on s.id = m.segment_id
 where s.name <> 'High value'
-group by s.id
+group by s.id, s.name, a.profiles
 order by profiles desc, s.name;
 
 -- Segment comparison: how do segments differ in visits, orders and known e-mail addresses?
@@ -48,7 +49,7 @@ select s.name, count(*) as profiles, round(avg(w.visits), 1) as visits,
 from blueconic.segments as s
 join blueconic.profile_segments as m on m.segment_id = s.id
 join blueconic.profiles_wide as w on w.id = m.profile_id
-group by s.id
+group by s.id, s.name
 order by s.name;
 
 -- How many profiles does each country have?
@@ -262,7 +263,7 @@ select s.name, count(*) filter (where h.valid_from > greatest(r.recorded_since, 
 from blueconic.segment_membership_history as h
 join blueconic.recorded_histories as r on r.history = 'segment_membership_history'
 join blueconic.segments as s on s.id = h.segment_id
-group by s.id
+group by s.id, s.name
 order by s.name;
 
 -- Who was in a segment an hour ago, and is no more? (Needs history.segments.)

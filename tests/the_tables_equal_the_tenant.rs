@@ -279,12 +279,12 @@ async fn a_difference_would_be_seen() {
         (
             format!("update blueconic.profiles set segment_ids = segment_ids || 'allvisitors'::text where {first}"),
             format!(
-                "update blueconic.profiles set segment_ids = segment_ids[:cardinality(segment_ids) - 1] where {first}"
+                "update blueconic.profiles set segment_ids = trim_array(segment_ids, 1) where {first}"
             ),
         ),
         (
-            format!("update blueconic.profiles set modified_at = modified_at + interval '1 ms' where {first}"),
-            format!("update blueconic.profiles set modified_at = modified_at - interval '1 ms' where {first}"),
+            format!("update blueconic.profiles set modified_at = to_timestamp(extract(epoch from modified_at) + 0.001) where {first}"),
+            format!("update blueconic.profiles set modified_at = to_timestamp(extract(epoch from modified_at) - 0.001) where {first}"),
         ),
         (
             "insert into blueconic.audit_events select occurred_at, event_key, occurrence + 1, user_name, application,

@@ -246,7 +246,7 @@ async fn distributed(store: &PostgresStore) -> Outcome<Option<Line>> {
         Line::warning(
             "distributed",
             detail,
-            "run `blueconic-sync distribute --yes`: some tables are not distributed, or the coordinator still has rows of them".to_owned(),
+            "run `blueconic-sync distribute --yes`: some tables are not distributed, the coordinator still has rows of them, or the nodes lack settings".to_owned(),
         )
     }))
 }

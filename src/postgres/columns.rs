@@ -332,11 +332,11 @@ async fn alter(
     }
     // What stays as it is keeps its lock free.
     let former = if stored.has_views {
-        views::make(&stored.columns, stored.has_rest)
+        views::make(&stored.columns, stored.has_rest, is_apart)
     } else {
         Vec::new()
     };
-    let views = views::make(&columns, has_rest).into_iter();
+    let views = views::make(&columns, has_rest, is_apart).into_iter();
     script.extend(views.filter(|statement| !former.contains(statement)));
     for one in plan.changed.iter().chain(&plan.added) {
         let (name, text) = (quoted(&one.column.name), literal(&one.description));

@@ -95,10 +95,16 @@ pub(crate) async fn sizes(connection: &mut PgConnection) -> Result<HashMap<Strin
          join pg_class as parent on parent.oid = i.inhparent
          where parent.relnamespace = to_regnamespace('blueconic') and parent.relkind = 'p'",
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
     .doing(DOING)?;
     let partitions: HashMap<String, String> = partitions.into_iter().collect();
+    let copied: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_dist_partition as p join pg_class as c on c.oid = p.logicalrelid where p.partmethod = 'n'",
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)?;
     for (is_answer, answer) in told {
         let tables: Vec<(String, [i64; 4])> = match serde_json::from_str(&answer) {
             Ok(tables) if is_answer => tables,
@@ -112,6 +118,10 @@ pub(crate) async fn sizes(connection: &mut PgConnection) -> Result<HashMap<Strin
         };
         for (name, of_node) in tables {
             let table = partitions.get(&name).cloned().unwrap_or(name);
+            // Of a table that every node has, one copy counts.
+            if copied.contains(&table) {
+                sizes.remove(&table);
+            }
             sizes.entry(table).or_default().add(of_node);
         }
     }

@@ -7,6 +7,7 @@ use crate::model::fault::Outcome;
 use crate::model::sanitize;
 use crate::postgres::distributed::FIRST;
 use crate::postgres::error::{Doing, Error};
+use crate::postgres::session;
 use crate::postgres::store::PostgresStore;
 
 const LOOKING: &str = "looking how far tables are distributed";
@@ -33,8 +34,38 @@ const OF_PROFILES: [(&str, &str); 15] = [
 /// Events have no profile: they lie by their own keys.
 const EVENTS: (&str, &str) = ("blueconic.audit_events", "event_key");
 
-/// What has another form over distributed tables: functions and views that an analyst reads.
-const OTHER_FORMS: [&str; 3] = [
+/// Small tables of which every node has a copy: views and analysts join them with those of profiles.
+const COPIED: [&str; 8] = [
+    "sync.histories",
+    "sync.segment_ids",
+    "blueconic.segments",
+    "blueconic.profile_properties",
+    "blueconic.objectives",
+    "blueconic.lifecycles",
+    "blueconic.group_types",
+    "blueconic.timeline_event_types",
+];
+
+/// The settings of this program's sessions that the nodes need as well. What a session sets stays on the coordinator; what is set for
+/// its role in the database, Citus repeats on every node. Without the first, nodes compress several times slower.
+const OF_SESSIONS: [&str; 3] = ["default_toast_compression", "jit", "work_mem"];
+
+/// The statements for those of the settings `$1` with the values `$2` that the role has not. A value that this server does not know is
+/// left out.
+const MISSING_SETTINGS: &str = "
+select format('alter role current_user in database %I set %I = %L', current_database(), wanted.name, wanted.value)
+from unnest($1::text[], $2::text[]) with ordinality as wanted (name, value, place)
+join pg_settings as known on known.name = wanted.name and (known.enumvals is null or wanted.value = any (known.enumvals))
+where not exists (
+  select from pg_db_role_setting as s
+  join pg_roles as r on r.oid = s.setrole and r.rolname = current_user
+  join pg_database as d on d.oid = s.setdatabase and d.datname = current_database()
+  cross join unnest(s.setconfig) as own (setting)
+  where split_part(own.setting, '=', 1) = wanted.name)
+order by wanted.place";
+
+/// What has another form over distributed tables: functions and views that analysts read.
+const OTHER_FORMS: [&str; 4] = [
     "create or replace function blueconic.segment_members(segment_id text) returns setof blueconic.profiles \
      language plpgsql stable set search_path = pg_catalog, pg_temp \
      as $$ begin return query select p.* from blueconic.profiles as p where p.segment_ids @> array[$1]; end $$",
@@ -48,6 +79,8 @@ const OTHER_FORMS: [&str; 3] = [
      select p.id as profile_id, p.id as current_id from blueconic.profiles as p \
      union all \
      select m.profile_id collate \"C\", m.current_id collate \"C\" from sync.merged_identity() as m",
+    // The next run over profiles makes the views over typed columns anew.
+    "update sync.column_layout set views_version = 0",
 ];
 
 /// How far the schema is distributed.
@@ -59,6 +92,8 @@ pub struct Distribution {
     pub workers: i64,
     /// The tables that are to be distributed.
     pub tables: Vec<DistributedTable>,
+    /// The statements that set for the program's role, and so on every node, what its sessions set for themselves.
+    pub missing_settings: Vec<String>,
 }
 
 /// A table that is to be distributed.
@@ -66,8 +101,8 @@ pub struct Distribution {
 pub struct DistributedTable {
     /// Its name with its schema.
     pub name: String,
-    /// The column by which its rows are distributed.
-    pub column: String,
+    /// The column by which its rows are distributed; none: every node has all of them.
+    pub column: Option<String>,
     /// Whether it is.
     pub is_distributed: bool,
     /// Whether the coordinator still has the rows that it held before, which nobody can see.
@@ -83,14 +118,16 @@ impl Distribution {
     /// Whether nothing is left to do.
     pub fn is_whole(&self) -> bool {
         let is_done = |table: &DistributedTable| table.is_distributed && !table.has_left_over;
-        self.tables.iter().all(is_done)
+        self.tables.iter().all(is_done) && self.missing_settings.is_empty()
     }
 
-    /// The statements that are left, in order.
+    /// The statements that are left, in order. The settings come first: rows that are moved are compressed anew.
     pub fn statements(&self) -> Vec<String> {
+        let mut statements = self.missing_settings.clone();
         let wanted = self.tables.iter().filter(|table| !table.is_distributed);
-        let mut statements: Vec<String> = wanted.map(DistributedTable::distribute).collect();
-        if !statements.is_empty() {
+        let distribute: Vec<String> = wanted.map(DistributedTable::distribute).collect();
+        if !distribute.is_empty() {
+            statements.extend(distribute);
             statements.extend(OTHER_FORMS.map(str::to_owned));
         }
         let left_over = self
@@ -104,14 +141,17 @@ impl Distribution {
 
 impl DistributedTable {
     fn distribute(&self) -> String {
+        let Some(column) = &self.column else {
+            return format!("select create_reference_table('{}')", self.name);
+        };
         let together = match self.name.as_str() {
             FIRST => "",
             name if name == EVENTS.0 => ", colocate_with => 'none'",
             _ => ", colocate_with => 'blueconic.profiles'",
         };
         format!(
-            "select create_distributed_table('{}', '{}'{together})",
-            self.name, self.column
+            "select create_distributed_table('{}', '{column}'{together})",
+            self.name
         )
     }
 
@@ -157,15 +197,14 @@ async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
     .fetch_all(&mut *connection)
     .await
     .doing(LOOKING)?;
-    let more = more
-        .iter()
-        .map(|name| (format!("blueconic.{name}"), "id".to_owned()));
+    let more = more.iter().map(|name| (format!("blueconic.{name}"), Some("id")));
     let named = std::iter::once((FIRST, "id"))
         .chain(OF_PROFILES)
-        .map(|(name, column)| (name.to_owned(), column.to_owned()));
-    let events = (EVENTS.0.to_owned(), EVENTS.1.to_owned());
+        .map(|(name, column)| (name.to_owned(), Some(column)));
+    let events = (EVENTS.0.to_owned(), Some(EVENTS.1));
+    let copied = COPIED.map(|name| (name.to_owned(), None));
     let mut tables = Vec::new();
-    for (name, column) in named.chain(more).chain([events]) {
+    for (name, column) in named.chain(more).chain([events]).chain(copied) {
         let (is_distributed, left_over): (bool, i64) = sqlx::query_as(
             "select sync.is_distributed($1::text::regclass), coalesce(sum(pg_relation_size(t.relid)), 0)::bigint
              from pg_partition_tree($1::text::regclass) as t",
@@ -176,15 +215,24 @@ async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
         .doing(LOOKING)?;
         tables.push(DistributedTable {
             name,
-            column,
+            column: column.map(str::to_owned),
             is_distributed,
             has_left_over: is_distributed && left_over > 0,
         });
     }
+    let settings = OF_SESSIONS.map(|name| (name, session::value(name)));
+    let (names, values): (Vec<&str>, Vec<&str>) = settings.into_iter().unzip();
+    let missing_settings = sqlx::query_scalar(MISSING_SETTINGS)
+        .bind(names)
+        .bind(values)
+        .fetch_all(connection)
+        .await
+        .doing(LOOKING)?;
     Ok(Distribution {
         extension,
         workers,
         tables,
+        missing_settings,
     })
 }
 
@@ -210,7 +258,7 @@ mod tests {
     fn table(name: &str, is_distributed: bool, has_left_over: bool) -> DistributedTable {
         DistributedTable {
             name: name.to_owned(),
-            column: "id".to_owned(),
+            column: Some("id".to_owned()),
             is_distributed,
             has_left_over,
         }
@@ -221,6 +269,7 @@ mod tests {
             extension: None,
             workers: 0,
             tables,
+            missing_settings: Vec::new(),
         }
     }
 
@@ -244,5 +293,11 @@ mod tests {
         );
         assert_eq!(statements.len(), 2 + OTHER_FORMS.len());
         assert_eq!(half.distributed(), 1);
+        let unset = Distribution {
+            missing_settings: vec!["alter role current_user set jit = 'off'".to_owned()],
+            ..of(vec![table(FIRST, true, false)])
+        };
+        assert!(!unset.is_whole());
+        assert_eq!(unset.statements(), unset.missing_settings);
     }
 }

@@ -34,8 +34,8 @@ use crate::postgres::rejects::OpenRejects;
 use crate::postgres::retry::Attempts;
 use crate::postgres::watched::WatchedConnection;
 use crate::postgres::{
-    boundary, children, cursors, distributed, gaps, leases, load_opening, owners, partitions, profiles,
-    rejects, removals, renames, staging,
+    boundary, children, clock, cursors, distributed, gaps, leases, load_opening, owners, partitions,
+    profiles, rejects, removals, renames, staging,
 };
 
 /// The most conflicts of direct loads; after them all batches go through staging.
@@ -108,9 +108,10 @@ impl PostgresLoader {
         let open_rejects = OpenRejects::read(&mut connection, lease.slot.resource).await?;
         let since = match walk {
             Some(walk) => walk.opened_at,
-            None => now(&mut connection).await?,
+            None => clock::now(&mut connection, "reading the database's clock").await?,
         };
-        let is_apart = table.merge == Merge::Profile && distributed::is(&mut connection).await?;
+        let of_profiles = matches!(table.merge, Merge::Profile | Merge::OfProfile);
+        let is_apart = of_profiles && distributed::is(&mut connection).await?;
         connection.rest();
         Ok(Self {
             connection,
@@ -359,7 +360,7 @@ impl PostgresLoader {
             }
             Merge::Profile => profiles::merge(&mut transaction, batch, context, &mut changes).await?,
             Merge::OfProfile => {
-                owners::hold(&mut transaction, &self.sql, batch).await?;
+                owners::hold(&mut transaction, &self.sql, batch, self.is_apart).await?;
                 merge_plainly(&mut transaction, batch, context, &mut changes).await?
             }
             Merge::Upsert | Merge::Occurrence | Merge::Child | Merge::ChildHistory | Merge::ListedHistory => {
@@ -444,13 +445,6 @@ fn compared<'batch>(batch: &'batch Batch, hashes: &[u64]) -> Vec<&'batch str> {
     let ids = batch.seen.iter().map(String::as_str);
     ids.filter(|id| hashes.contains(&xxh3_64(id.as_bytes())))
         .collect()
-}
-
-async fn now(connection: &mut PgConnection) -> Result<Time, Error> {
-    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(connection)
-        .await
-        .doing("reading the database's clock")
 }
 
 /// How many rows a merge inserted and updated, and which.

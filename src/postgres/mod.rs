@@ -10,6 +10,7 @@ mod changes;
 mod child_hashes;
 mod children;
 mod client_certificate;
+mod clock;
 mod columns;
 mod copy;
 mod counts;

@@ -23,12 +23,13 @@ pub(crate) async fn hold(
     connection: &mut PgConnection,
     sql: &Statements,
     batch: &Batch,
+    is_apart: bool,
 ) -> Result<(), Error> {
     let ids: Vec<&str> = batch.rows.ids().collect();
     if ids.is_empty() {
         return Ok(());
     }
-    let statement = if distributed::is(connection).await? {
+    let statement = if is_apart {
         distributed::HOLD
     } else {
         "select id from blueconic.profiles where id = any ($1) order by id for key share"

@@ -13,6 +13,7 @@ use crate::model::Time;
 use crate::model::rows::{Rows, timestamp_at};
 use crate::model::table::{ColumnKind, Merge, Table};
 use crate::postgres::boundary;
+use crate::postgres::clock;
 use crate::postgres::error::{Doing, Error};
 
 const AHEAD: &str = "making partitions ahead";
@@ -78,10 +79,7 @@ pub(crate) type KnownPartitions = HashSet<(&'static str, Month)>;
 /// Creates the partitions of this month and the next two. A blocked attempt is postponed: a batch creates the partition
 /// that it needs.
 pub(crate) async fn ahead(connection: &mut PgConnection, table: &str) -> Result<(), Error> {
-    let now = sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(&mut *connection)
-        .await
-        .doing(AHEAD)?;
+    let now = clock::now(connection, AHEAD).await?;
     let until = now.checked_add_months(chrono::Months::new(2)).unwrap_or(now);
     let mut transaction = patient(connection, AHEAD).await?;
     let made = make(&mut transaction, table, (now, until), AHEAD).await;

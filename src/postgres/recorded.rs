@@ -10,6 +10,7 @@ use crate::model::lease::Lease;
 use crate::model::recorded_histories::WantedHistories;
 use crate::model::walk::Walk;
 use crate::postgres::boundary;
+use crate::postgres::clock;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases;
 use crate::postgres::load_lock::wait_for_loads;
@@ -113,15 +114,17 @@ async fn switch(connection: &mut PgConnection, wanted: &BTreeSet<Name>) -> Resul
     let stored = read(&mut transaction).await?;
     let off: Vec<&Name> = stored.difference(wanted).collect();
     remove(&mut transaction, &stored, &off).await?;
+    let now = clock::now(&mut transaction, SWITCHING).await?;
     let (histories, properties): (Vec<&str>, Vec<&str>) = wanted
         .difference(&stored)
         .map(|(history, property)| (history.as_str(), property.as_str()))
         .unzip();
     sqlx::query!(
         "insert into sync.histories (history, property_id, wanted_since)
-         select w.history, w.property_id, sync.clock() from unnest($1::text[], $2::text[]) as w (history, property_id)",
+         select w.history, w.property_id, $3 from unnest($1::text[], $2::text[]) as w (history, property_id)",
         &histories as &[&str],
-        &properties as &[&str]
+        &properties as &[&str],
+        now
     )
     .execute(&mut *transaction)
     .await
@@ -216,10 +219,12 @@ async fn begin_once(connection: &mut PgConnection, lease: &Lease, walk: Walk) ->
     let mut transaction = connection.begin().await.doing(BEGINNING)?;
     wait_at_most(&mut transaction, LOADS).await?;
     wait_for_loads(&mut transaction).await?;
+    let now = clock::now(&mut transaction, BEGINNING).await?;
     let begun = sqlx::query!(
-        "update sync.histories set recorded_since = sync.clock()
+        "update sync.histories set recorded_since = $2
          where recorded_since is null and wanted_since <= $1 returning history, property_id",
-        walk.opened_at
+        walk.opened_at,
+        now
     )
     .fetch_all(&mut *transaction)
     .await

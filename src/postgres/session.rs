@@ -73,6 +73,10 @@ impl Purpose {
                 ("enable_mergejoin", "off"),
                 ("enable_seqscan", "off"),
                 ("max_parallel_workers_per_gather", "0"),
+                // Citus otherwise opens further connections to each node for every statement, a process each time: half of a load's
+                // CPU (seen with two nodes).
+                ("citus.multi_shard_modify_mode", "sequential"),
+                ("citus.max_adaptive_executor_pool_size", "1"),
             ],
             _ => &[
                 ("enable_hashjoin", "on"),
@@ -159,6 +163,12 @@ const SETTINGS: [(&str, &str); 44] = [
     ("debug_parallel_query", "off"),
     ("force_parallel_mode", "off"),
 ];
+
+/// The value that every session sets; empty for what none sets.
+pub(crate) fn value(name: &str) -> &'static str {
+    let setting = SETTINGS.iter().find(|(known, _)| *known == name);
+    setting.map_or("", |(_, value)| value)
+}
 
 /// Sets the settings `$1` to the values `$2`, and returns the names of those that were set. A server on Windows cannot check for the client. The source of a default shows
 /// whether the role has it; the source `database` or a higher one means that the database was set read-only.

@@ -18,9 +18,9 @@ use super::walk::cursor::PagesWithoutNewIds;
 
 /// The most pages whose tails are not loaded yet. More pages would only mean more to read again after a crash.
 const OPEN_PAGES: usize = 2;
-/// The most bytes of elements that the lanes hold at once; a larger batch is loaded alone. Usual batches stay far
-/// below. The bound keeps several of the largest elements in a row within the memory of the process.
-const UNDER_WAY: u32 = 8 * 1024 * 1024;
+/// The bytes of elements that the lanes hold at once, or two batches if these are larger; a batch beyond that is loaded alone. Usual
+/// batches stay far below. The bound keeps several of the largest elements in a row within the memory of the process.
+const UNDER_WAY: usize = 8 * 1024 * 1024;
 /// Changed elements of a page are loaded before its tail once they reach one quarter of `batch_bytes`.
 const MUCH: usize = 4;
 
@@ -28,8 +28,9 @@ const MUCH: usize = 4;
 pub(super) struct Dispatcher<S, T> {
     transfer: Arc<Transfer<S, T>>,
     queue: mpsc::Sender<QueuedBatch>,
-    /// A permit for each byte of [`UNDER_WAY`].
+    /// A permit for each byte that the lanes may hold.
     room: Arc<Semaphore>,
+    room_bytes: u32,
     reports: mpsc::UnboundedReceiver<Report>,
     pub(super) pages: Pages,
     without_new_ids: PagesWithoutNewIds,
@@ -49,10 +50,13 @@ impl<S, T: Store> Dispatcher<S, T> {
         queue: mpsc::Sender<QueuedBatch>,
         reports: mpsc::UnboundedReceiver<Report>,
     ) -> Self {
+        let room = transfer.bounds.batch_bytes.saturating_mul(2).max(UNDER_WAY);
+        let room_bytes = u32::try_from(room).unwrap_or(u32::MAX);
         Self {
             transfer,
             queue,
-            room: Arc::new(Semaphore::new(UNDER_WAY as usize)),
+            room: Arc::new(Semaphore::new(room_bytes as usize)),
+            room_bytes,
             reports,
             pages: Pages::default(),
             without_new_ids: PagesWithoutNewIds::default(),
@@ -71,7 +75,7 @@ impl<S, T: Store> Dispatcher<S, T> {
     }
 
     async fn hand_over(&self, mut queued: QueuedBatch) -> Outcome<()> {
-        let bytes = u32::try_from(queued.bytes()).unwrap_or(UNDER_WAY).min(UNDER_WAY);
+        let bytes = u32::try_from(queued.bytes()).map_or(self.room_bytes, |bytes| bytes.min(self.room_bytes));
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
         queued.room = Some(room.map_err(|_| broke_off())?);
         self.queue.send(queued).await.map_err(|_| broke_off())

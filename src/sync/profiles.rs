@@ -300,6 +300,11 @@ async fn transfer<S: Source, T: Store>(
     } else {
         TableState::of(stored)
     };
+    // An increment rarely fills a batch.
+    let factor = match start.range {
+        None => store.batch_factor().await?,
+        Some(_) => 1,
+    };
     let bytes = context.bounds.known_bytes;
     let is_worth_it = start.range.is_none() && !table.reads_children() && stored > 0 && bytes > 0;
     let known = is_worth_it.then(|| KnownReader::read(store, walk, stored, bytes));
@@ -309,7 +314,7 @@ async fn transfer<S: Source, T: Store>(
         resource: Arc::clone(context.resource),
         lease: context.lease.clone(),
         walk,
-        bounds: context.bounds.clone(),
+        bounds: context.bounds.with_larger_batches(factor),
         progress: context.progress.clone(),
         stop: context.stop.clone(),
         table_state: table_state.within(context.removals),

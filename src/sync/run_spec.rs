@@ -105,6 +105,16 @@ pub struct Bounds {
     pub lookups_at_once: usize,
 }
 
+impl Bounds {
+    /// The same with batches `factor` times as large.
+    pub(super) fn with_larger_batches(&self, factor: usize) -> Self {
+        Self {
+            batch_bytes: self.batch_bytes.saturating_mul(factor),
+            ..self.clone()
+        }
+    }
+}
+
 impl RunSpec {
     /// The resource that is read.
     pub fn resource(&self) -> &dyn Resource {

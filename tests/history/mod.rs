@@ -200,9 +200,12 @@ impl Scene {
             )
         };
         let rows = format!(
-            "select concat_ws(' ', segment_id, {}, '-', case when valid_to is not null then {} end)
-             from blueconic.segment_membership_history where profile_id = '{profile}' and segment_id <> 'allvisitors'
-             order by segment_id, valid_from",
+            "with own as materialized (
+               select segment_id, valid_from, valid_to
+               from blueconic.segment_membership_history where profile_id = '{profile}' and segment_id <> 'allvisitors'
+             )
+             select concat_ws(' ', segment_id, {}, '-', case when valid_to is not null then {} end)
+             from own order by segment_id, valid_from",
             walk("valid_from"),
             walk("valid_to")
         );

@@ -44,7 +44,7 @@ async fn changed() -> Scene {
             "insert into blueconic.segments (id, name, synced_at) values ('a', 'a', now()), ('b', 'b', now());
              insert into blueconic.profile_properties (id, filter_type, indexed, synced_at)
              values ('tier', 'None', true, now()), ('city', 'None', false, now());
-             update sync.histories set recorded_since = recorded_since - interval '2 hours'",
+             update sync.histories set recorded_since = now() - interval '2 hours'",
         )
         .await;
     let mut people: Vec<Person> = (0..40).map(settled).collect();

@@ -106,8 +106,7 @@ async fn stored(scene: &Scene) -> Vec<String> {
         )
     };
     let rows = format!(
-        "select concat_ws(' ', history, profile_id, about, '=' || value, {}, case when valid_to is null then 'now' else {}::text end)
-         from (
+        "with h as materialized (
            select 'segment' as history, profile_id, segment_id as about, '' as value, valid_from, valid_to
            from blueconic.segment_membership_history
            union all
@@ -116,7 +115,8 @@ async fn stored(scene: &Scene) -> Vec<String> {
            select 'stage', profile_id, lifecycle_id || ' ' || stage_id, '', valid_from, valid_to from blueconic.lifecycle_stage_history
            union all
            select 'property', profile_id, property_id, value, valid_from, valid_to from blueconic.profile_property_history
-         ) as h",
+         )
+         select concat_ws(' ', history, profile_id, about, '=' || value, {}, case when valid_to is null then 'now' else {}::text end) from h",
         walk("valid_from"),
         walk("valid_to")
     );

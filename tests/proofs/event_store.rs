@@ -202,6 +202,10 @@ impl LoadStore for EventStore {
         Err(not_for_events())
     }
 
+    async fn batch_factor(&self) -> Outcome<usize> {
+        Ok(1)
+    }
+
     fn all_known_met(&self, _walk: Walk) -> bool {
         false
     }

@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 pub(crate) use self::asked::asked;
 use self::truth::Truth;
 use crate::history::questions as of_histories;
+use crate::support::coordinator::Coordinator;
 use crate::support::database::Database;
 use crate::support::registry;
 use crate::support::truth::assert_profiles_equal;
@@ -190,6 +191,10 @@ async fn each_answer_is_what_the_tenant_says() {
         };
         let expected = answer(&truth);
         answered += 1;
+        // A coordinator has no statistics of distributed tables.
+        if one.question.starts_with(QUALITY) && Coordinator::named().is_some() {
+            continue;
+        }
         if one.question.starts_with(QUALITY) {
             for row in &found {
                 profiles::assert_ends_occur(&truth, row);

@@ -3,11 +3,13 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 
 use super::database::Database;
+use super::eventually;
 use super::program::Program;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -79,7 +81,13 @@ impl Coordinator {
             } else {
                 "citus_add_node"
             };
-            run(&mut own, &format!("select {join}('{host}', {port})")).await;
+            let join = format!("select {join}('{host}', {port})");
+            // A node whose database was just made may not answer Citus at once.
+            eventually("the node answers", Duration::from_secs(30), async || {
+                let joined = sqlx::raw_sql(AssertSqlSafe(join.clone())).execute(&mut own).await;
+                joined.ok()
+            })
+            .await;
         }
         let options = self.options().database(&name);
         Database {

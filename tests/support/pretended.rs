@@ -14,14 +14,14 @@ pub(crate) fn is_wanted() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
-/// The tables that `distribute` would distribute, with their distribution columns.
+/// The tables that `distribute` would distribute by a column, and this column.
 pub(crate) async fn tables(database: &Database) -> Vec<(String, String)> {
     let program = Program::new("http://127.0.0.1:9", &database.url);
     let told = program.expect(0, &["distribute", "--json"]).await.json();
     let tables = told["tables"].as_array().unwrap().iter();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
     tables
-        .map(|table| (text(&table["name"]), text(&table["column"])))
+        .filter_map(|table| text(&table["name"]).zip(text(&table["column"])))
         .collect()
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn pretend(database: &Database) {
     database
         .run(&format!(
             "set allow_system_table_mods = on;
-             create table pg_catalog.pg_dist_partition (logicalrelid regclass primary key);
+             create table pg_catalog.pg_dist_partition (logicalrelid regclass primary key, partmethod text default 'h');
              grant select on pg_catalog.pg_dist_partition to public;
              insert into pg_catalog.pg_dist_partition select unnest('{{{}}}'::regclass[]);
              create function pg_catalog.create_distributed_table(relation regclass, distribution_column text, colocate_with text)

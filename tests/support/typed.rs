@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::coordinator::Coordinator;
 use super::database::Database;
 
 /// The first value that is not null, and the values of each type.
@@ -55,6 +56,29 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
         .execute(&mut *connection)
         .await
         .unwrap();
+    // The nodes have no functions of this session: what is compared is fetched first.
+    let is_apart = Coordinator::named().is_some();
+    let (profiles, with_json, stored_columns) = if is_apart {
+        let fetch = "create temp table if not exists seen_profiles as table blueconic.profiles with no data;
+             create temp table if not exists seen_json as table blueconic.profiles_json with no data;
+             truncate seen_profiles, seen_json;
+             insert into seen_profiles table blueconic.profiles;
+             insert into seen_json table blueconic.profiles_json";
+        for statement in fetch.split(';') {
+            run(&mut connection, statement.to_owned()).await;
+        }
+        (
+            "pg_temp.seen_profiles",
+            "pg_temp.seen_json",
+            "pg_temp.seen_columns",
+        )
+    } else {
+        (
+            "blueconic.profiles",
+            "blueconic.profiles_json",
+            "blueconic.profile_columns",
+        )
+    };
     let columns: Vec<Column> = sqlx::query_as(
         "select column_name, property_id, kind, is_all, table_number from sync.property_columns order by place",
     )
@@ -88,18 +112,18 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
         tables.entry(table).or_default().push(differs);
         values_of.entry(table).or_default().push(format!("c.\"{name}\""));
     }
-    let wrong: Vec<String> = sqlx::query_scalar(
+    let wrong: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
         "with listed as (
            select distinct c.property_id, v.value, j.id as profile_id
            from sync.property_columns as c
-           join blueconic.profiles_json as j on j.properties ? c.property_id
+           join {with_json} as j on j.properties ? c.property_id
            cross join lateral jsonb_array_elements_text(j.properties -> c.property_id) as v (value)
            where c.is_identifier and octet_length(v.value) between 1 and 600
          ),
-         stored as (select property_id, value, profile_id from blueconic.profile_identifiers)
+         stored as materialized (select property_id, value, profile_id from blueconic.profile_identifiers)
          select to_jsonb(d)::text
          from ((table listed except table stored) union all (table stored except table listed)) as d limit 3",
-    )
+    )))
     .fetch_all(&mut *connection)
     .await
     .unwrap();
@@ -113,11 +137,25 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
             Some(values) => format!("(c.id is not null and row({}) is null)", values.join(", ")),
             None => "c.id is null".to_owned(),
         };
+        if is_apart {
+            run(
+                &mut connection,
+                format!("drop table if exists seen_columns_{number}"),
+            )
+            .await;
+            run(
+                &mut connection,
+                format!(
+                    "create temp table seen_columns_{number} as table blueconic.profile_columns_{number}"
+                ),
+            )
+            .await;
+        }
         let wrong = format!(
             "select coalesce(p.id, c.id) || ' ' || coalesce(j.properties::text, 'none') || ' ' || coalesce(to_jsonb(c)::text, 'none')
-             from blueconic.profiles as p
-             join blueconic.profiles_json as j on j.id = p.id
-             full join blueconic.profile_columns_{number} as c on c.id = p.id
+             from {profiles} as p
+             join {with_json} as j on j.id = p.id
+             full join {stored_columns}_{number} as c on c.id = p.id
              where p.id is null or {has_no_row} or {} limit 3",
             differs.join(" or ")
         );
@@ -130,4 +168,11 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
             "profile_columns_{number} differs from the properties: {wrong:#?}"
         );
     }
+}
+
+async fn run(connection: &mut PgConnection, statement: String) {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .unwrap();
 }

@@ -22,6 +22,9 @@ pub trait LoadStore: Send + Sync + 'static {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
+    /// How many times the usual size batches of profiles should have: more than 1 where profiles are distributed, since a transaction
+    /// there costs a round of statements on every node, whatever it loads.
+    fn batch_factor(&self) -> impl Future<Output = Outcome<usize>> + Send;
     /// Announces [`LoadStore::read_known`]: from now on the loaders of this full walk note which profiles they meet.
     fn expect_known(&self, walk: Walk);
     /// Reads the hashes of stored profiles, about `rows`, into memory, as many as fit into `bytes`. The loaders of this full walk,

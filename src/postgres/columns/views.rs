@@ -35,16 +35,22 @@ pub(crate) fn view_of_column(column: &CatalogueColumn) -> String {
 pub(crate) const VIEWS_VERSION: i32 = 2;
 
 /// Makes the views and the functions for these columns, in the order of their places. Only columns at the end of a view are new, so
-/// that nothing that depends on it breaks. `has_rest`: `profiles.properties` may lack what the columns hold.
-/// Another one of these statements for the same columns is another [`VIEWS_VERSION`].
-pub(crate) fn make(columns: &[CatalogueColumn], has_rest: bool) -> Vec<String> {
+/// that nothing that depends on it breaks. `has_rest`: `profiles.properties` may lack what the columns hold. `is_apart`: the tables are
+/// distributed. Another one of these statements for the same columns is another [`VIEWS_VERSION`].
+pub(crate) fn make(columns: &[CatalogueColumn], has_rest: bool, is_apart: bool) -> Vec<String> {
     let tables = columns.iter().map(|one| one.table_number).max().unwrap_or(1);
     let mut statements: Vec<String> = (1..=view_of(tables))
         .map(|number| view(number, tables, columns))
         .collect();
     if has_rest {
         statements.extend((1..=tables).map(|number| json_of_table(number, columns)));
-        statements.push(json(tables));
+        statements.push(json(tables, |number| {
+            if is_apart {
+                object(number, columns, &format!("c{number}"))
+            } else {
+                format!("sync.profile_columns_json(c{number})")
+            }
+        }));
     }
     statements.push(delete(tables));
     statements
@@ -94,9 +100,11 @@ fn joins(first: usize, last: usize, with: &str) -> String {
 }
 
 /// All properties of each profile as they came, whatever `properties` leaves out of them. Of two tables, the later one has the array.
-fn json(tables: usize) -> String {
+/// `object`: what a table has of them. A function says it, since another column then changes no view that readers may hold; but a node
+/// has no function for a row of its shards.
+fn json(tables: usize, object: impl Fn(usize) -> String) -> String {
     let objects: Vec<String> = (1..=tables)
-        .map(|number| format!("sync.profile_columns_json(c{number}) || "))
+        .map(|number| format!("({}) || ", object(number)))
         .collect();
     format!(
         "create or replace view blueconic.profiles_json as select p.id, {}p.properties as properties from blueconic.profiles as p{}",
@@ -107,6 +115,16 @@ fn json(tables: usize) -> String {
 
 /// A function from a row of a table to its properties as JSON. Another column changes the function and not the view.
 fn json_of_table(number: usize, columns: &[CatalogueColumn]) -> String {
+    format!(
+        "create or replace function sync.profile_columns_json(c {}) returns jsonb
+         language sql stable parallel safe return {}",
+        table_name(number),
+        object(number, columns, "(c)")
+    )
+}
+
+/// The properties that the row `row` of a table holds, as JSON.
+fn object(number: usize, columns: &[CatalogueColumn], row: &str) -> String {
     // Of several columns of one form, the oldest is read.
     let is_read = |one: &&CatalogueColumn| {
         let alike = |other: &&CatalogueColumn| {
@@ -126,7 +144,7 @@ fn json_of_table(number: usize, columns: &[CatalogueColumn]) -> String {
         }
         let mut forms: Vec<&&CatalogueColumn> = own.iter().filter(same).collect();
         forms.sort_by_key(|form| !form.column.is_all);
-        let cases: Vec<String> = forms.into_iter().map(|form| case(form)).collect();
+        let cases: Vec<String> = forms.into_iter().map(|form| case(form, row)).collect();
         Some(format!(
             "{}, case{} end",
             literal(&one.column.property),
@@ -138,21 +156,16 @@ fn json_of_table(number: usize, columns: &[CatalogueColumn]) -> String {
         .chunks(PAIRS)
         .map(|pairs| format!("jsonb_strip_nulls(jsonb_build_object({}))", pairs.join(", ")))
         .collect();
-    let value = if objects.is_empty() {
+    if objects.is_empty() {
         "'{}'::jsonb".to_owned()
     } else {
         objects.join(" || ")
-    };
-    format!(
-        "create or replace function sync.profile_columns_json(c {}) returns jsonb
-         language sql stable parallel safe return {value}",
-        table_name(number)
-    )
+    }
 }
 
 /// The array of a property's values where its column holds any.
-fn case(form: &CatalogueColumn) -> String {
-    let name = format!("(c).{}", quoted(&form.column.name));
+fn case(form: &CatalogueColumn, row: &str) -> String {
+    let name = format!("{row}.{}", quoted(&form.column.name));
     let values = if form.column.is_all {
         all_values(form.column.kind, &name)
     } else {

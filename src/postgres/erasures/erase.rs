@@ -8,6 +8,7 @@ use crate::model::Time;
 use crate::model::table::Table;
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::changes::{self, ChangedTable, Changes, Reason};
+use crate::postgres::clock;
 use crate::postgres::erasures::hash::{Hasher, hasher};
 use crate::postgres::erasures::{ids_in_text, merged_ids};
 use crate::postgres::error::{Doing, Error};
@@ -125,10 +126,7 @@ async fn erase_once(
 /// Waits for running loads and keeps others out until the commit. Returns the database's time.
 pub(super) async fn alone(connection: &mut PgConnection) -> Result<Time, Error> {
     load_lock::wait_for_loads(connection).await?;
-    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(connection)
-        .await
-        .doing(DOING)
+    clock::now(connection, DOING).await
 }
 
 /// Stores the hashes of a person's ids. A hash that is stored already stays as it is.
