@@ -246,7 +246,7 @@ order by m.lifecycle_id, m.stage_id;
 select g.group_type_id, g.id, g.name, count(m.profile_id) as profiles
 from blueconic.groups as g
 left join blueconic.profile_groups as m on m.group_type_id = g.group_type_id and m.group_id = g.id
-group by g.group_type_id, g.id
+group by g.group_type_id, g.id, g.name
 order by profiles desc, g.group_type_id, g.id
 limit 20;
 
@@ -258,9 +258,11 @@ where d.day > (now() at time zone 'UTC')::date - 30
 order by d.day desc, s.name;
 
 -- Segment over time: how many profiles came and went in the last 7 days? (Needs history.segments.)
+with h as materialized (select segment_id, valid_from, valid_to from blueconic.segment_membership_history
+  where valid_from > now() - interval '7 days' or valid_to > now() - interval '7 days')
 select s.name, count(*) filter (where h.valid_from > greatest(r.recorded_since, now() - interval '7 days')) as came,
   count(*) filter (where h.valid_to > now() - interval '7 days') as went
-from blueconic.segment_membership_history as h
+from h
 join blueconic.recorded_histories as r on r.history = 'segment_membership_history'
 join blueconic.segments as s on s.id = h.segment_id
 group by s.id, s.name

@@ -120,7 +120,7 @@ fn who_locks_profiles_has_the_other_form() {
             let statement = &text[text[..at].rfind('"').unwrap_or(0)..at];
             if statement.contains("blueconic.") || statement.contains("from {name}") {
                 seen += 1;
-                if !text.contains("distributed::is") && !text.contains("lock_apart") {
+                if !text.contains("distributed::hold") && !text.contains("lock_apart") {
                     wrong.push(format!("{path}: `{lock}`"));
                 }
             }

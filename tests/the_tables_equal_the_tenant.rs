@@ -263,6 +263,12 @@ async fn a_difference_would_be_seen() {
     scene.program.expect(0, &["backfill"]).await;
     assert_equal(&scene.database, &scene.tenant).await;
     let first = "id = (select min(id) from blueconic.profiles)";
+    let dated: String = scene
+        .database
+        .one(&format!(
+            "select modified_at::text from blueconic.profiles where {first}"
+        ))
+        .await;
     for (spoil, mend) in [
         (
             "update blueconic.segments set tags = tags || 'x'::text".to_owned(),
@@ -283,8 +289,10 @@ async fn a_difference_would_be_seen() {
             ),
         ),
         (
-            format!("update blueconic.profiles set modified_at = to_timestamp(extract(epoch from modified_at) + 0.001) where {first}"),
-            format!("update blueconic.profiles set modified_at = to_timestamp(extract(epoch from modified_at) - 0.001) where {first}"),
+            format!(
+                "update blueconic.profiles set modified_at = timestamptz '{dated}' + interval '1 ms' where {first}"
+            ),
+            format!("update blueconic.profiles set modified_at = '{dated}' where {first}"),
         ),
         (
             "insert into blueconic.audit_events select occurred_at, event_key, occurrence + 1, user_name, application,

@@ -34,17 +34,20 @@ const OF_PROFILES: [(&str, &str); 15] = [
 /// Events have no profile: they lie by their own keys.
 const EVENTS: (&str, &str) = ("blueconic.audit_events", "event_key");
 
-/// Small tables of which every node has a copy: views and analysts join them with those of profiles.
-const COPIED: [&str; 8] = [
-    "sync.histories",
-    "sync.segment_ids",
-    "blueconic.segments",
-    "blueconic.profile_properties",
-    "blueconic.objectives",
-    "blueconic.lifecycles",
-    "blueconic.group_types",
-    "blueconic.timeline_event_types",
-];
+/// Small tables of which every node has a copy, beside those of [`JOINED`]: views join them with tables of profiles.
+const COPIED: [&str; 2] = ["sync.histories", "sync.segment_ids"];
+
+/// The lists that columns of profiles and of their tables name, by the dictionary: every node has a copy. Those of `$1` lie otherwise.
+const JOINED: &str = "
+select distinct d.joins_relation from blueconic.data_dictionary as d
+join pg_class as c on c.oid = to_regclass('blueconic.' || quote_ident(d.joins_relation)) and c.relkind = 'r'
+where d.joins_relation <> all ($1) and (
+  d.relation = 'profiles'
+  or d.relation in (select of_profiles.relation from blueconic.data_dictionary as of_profiles where of_profiles.joins_relation = 'profiles')
+)
+order by 1";
+/// A list of any length, which is walked page by page as profiles are: it stays on the coordinator.
+const LONG: &str = "groups";
 
 /// The settings of this program's sessions that the nodes need as well. What a session sets stays on the coordinator; what is set for
 /// its role in the database, Citus repeats on every node. Without the first, nodes compress several times slower.
@@ -198,13 +201,24 @@ async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
     .await
     .doing(LOOKING)?;
     let more = more.iter().map(|name| (format!("blueconic.{name}"), Some("id")));
-    let named = std::iter::once((FIRST, "id"))
+    let of_profiles = std::iter::once((FIRST, "id"))
         .chain(OF_PROFILES)
         .map(|(name, column)| (name.to_owned(), Some(column)));
     let events = (EVENTS.0.to_owned(), Some(EVENTS.1));
-    let copied = COPIED.map(|name| (name.to_owned(), None));
+    let joined: Vec<String> = sqlx::query_scalar(JOINED)
+        .bind(["profiles", LONG])
+        .fetch_all(&mut *connection)
+        .await
+        .doing(LOOKING)?;
+    let joined = joined.iter().map(|name| format!("blueconic.{name}"));
+    let copied: Vec<(String, Option<&str>)> = COPIED
+        .map(str::to_owned)
+        .into_iter()
+        .chain(joined)
+        .map(|name| (name, None))
+        .collect();
     let mut tables = Vec::new();
-    for (name, column) in named.chain(more).chain([events]).chain(copied) {
+    for (name, column) in of_profiles.chain(more).chain([events]).chain(copied) {
         let (is_distributed, left_over): (bool, i64) = sqlx::query_as(
             "select sync.is_distributed($1::text::regclass), coalesce(sum(pg_relation_size(t.relid)), 0)::bigint
              from pg_partition_tree($1::text::regclass) as t",

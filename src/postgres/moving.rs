@@ -138,16 +138,20 @@ async fn survivors(
     let mut next: BTreeSet<String> = losers.iter().map(|id| (*id).to_owned()).collect();
     while !next.is_empty() {
         let asked: Vec<&str> = next.iter().map(String::as_str).collect();
-        let found: Vec<(String, String)> = sqlx::query_as(
+        let found = sqlx::query!(
             "select a.profile_id, a.survivor_id from blueconic.profile_aliases as a where a.profile_id = any ($1)",
+            &asked as &[&str]
         )
-        .bind(asked)
         .fetch_all(&mut *connection)
         .await
         .doing(MOVING)?;
         links.extend(next.into_iter().map(|id| (id, None)));
-        let followed: Vec<String> = found.iter().map(|(_, survivor)| survivor.clone()).collect();
-        links.extend(found.into_iter().map(|(id, survivor)| (id, Some(survivor))));
+        let followed: Vec<String> = found.iter().map(|row| row.survivor_id.clone()).collect();
+        links.extend(
+            found
+                .into_iter()
+                .map(|row| (row.profile_id, Some(row.survivor_id))),
+        );
         next = followed
             .into_iter()
             .filter(|id| !links.contains_key(id))
@@ -222,27 +226,28 @@ pub(crate) async fn forget_waiting(
 async fn away(connection: &mut PgConnection, walk: Walk, after: &str) -> Result<Vec<String>, Error> {
     let mut after = after.to_owned();
     loop {
-        let mut survivors: Vec<String> = sqlx::query_scalar(
+        let mut survivors = sqlx::query_scalar!(
             "select distinct a.survivor_id from blueconic.profile_aliases as a
              where a.noticed_at < $1 and a.noticed_at > $1::timestamptz - $4::interval and a.survivor_id > $2
              order by a.survivor_id limit $3",
+            walk.opened_at,
+            after,
+            AT_ONCE,
+            interval(LOOKED_FOR)
         )
-        .bind(walk.opened_at)
-        .bind(&after)
-        .bind(AT_ONCE)
-        .bind(interval(LOOKED_FOR))
         .fetch_all(&mut *connection)
         .await
         .doing(FORGETTING)?;
         let Some(last) = survivors.last().cloned() else {
             return Ok(survivors);
         };
-        let stored: Vec<String> =
-            sqlx::query_scalar("select p.id from blueconic.profiles as p where p.id = any ($1)")
-                .bind(&survivors)
-                .fetch_all(&mut *connection)
-                .await
-                .doing(FORGETTING)?;
+        let stored = sqlx::query_scalar!(
+            "select p.id from blueconic.profiles as p where p.id = any ($1)",
+            &survivors
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .doing(FORGETTING)?;
         let stored: BTreeSet<String> = stored.into_iter().collect();
         survivors.retain(|id| !stored.contains(id));
         if !survivors.is_empty() {

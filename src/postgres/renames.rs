@@ -21,7 +21,7 @@ const RENEWING: &str = "renewing the keys of audit events";
 /// The key, number and date of an event.
 type StoredKey = (Vec<u8>, i32, Time);
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 struct StoredEvent {
     event_key: Vec<u8>,
     occurrence: i32,
@@ -134,15 +134,16 @@ pub(crate) async fn similar_events(
         return Ok(Vec::new());
     }
     let dates: Vec<Time> = dates.into_iter().collect();
-    let rows: Vec<StoredEvent> = sqlx::query_as(
+    let rows = sqlx::query_as!(
+        StoredEvent,
         "select e.event_key, e.occurrence, e.occurred_at,
            e.application, e.user_name, e.object_type, e.operation, e.ip_address, e.objects
          from blueconic.audit_events as e
          where e.occurred_at between $1 and $2 and e.occurred_at = any ($3)",
+        first,
+        last,
+        &dates
     )
-    .bind(first)
-    .bind(last)
-    .bind(&dates)
     .fetch_all(connection)
     .await
     .doing(LOOKING)?;
@@ -164,13 +165,17 @@ async fn stored_under(
     keys: &[&[u8]],
     doing: &'static str,
 ) -> Result<Vec<StoredKey>, Error> {
-    sqlx::query_as(
+    let rows = sqlx::query!(
         "select e.event_key, e.occurrence, e.occurred_at from blueconic.audit_events as e where e.event_key = any ($1)",
+        keys as &[&[u8]]
     )
-    .bind(keys)
     .fetch_all(connection)
     .await
-    .doing(doing)
+    .doing(doing)?;
+    let keys = rows.into_iter();
+    Ok(keys
+        .map(|row| (row.event_key, row.occurrence, row.occurred_at))
+        .collect())
 }
 
 /// Aligns the keys of staged and stored events, in the transaction that merges them. Stored rows with the key of an

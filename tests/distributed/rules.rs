@@ -5,21 +5,26 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AssignmentTarget, Delete, Expr, FromTable, JoinOperator, ObjectName, Query, Select, SelectItem,
-    Statement, TableFactor, TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor, visit_expressions,
-    visit_relations,
+    AssignmentTarget, Delete, Expr, FromTable, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    JoinOperator, ObjectName, Query, Select, SelectItem, Statement, TableFactor, TableWithJoins, Update,
+    UpdateTableFromKind, Visit, Visitor, visit_expressions, visit_relations,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 
-/// Distributed tables, and the columns by which they are.
-pub(crate) type Tables = BTreeMap<String, String>;
+/// Distributed tables, and the columns by which they are; without a column, every node has a copy.
+pub(crate) type Tables = BTreeMap<String, Option<String>>;
+
+/// Functions that give something else each time.
+const VOLATILE: [&str; 4] = ["sync.clock", "clock_timestamp", "random", "gen_random_uuid"];
 
 /// Where the rows of a relation are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// On the nodes.
     Nodes,
+    /// On every node.
+    EveryNode,
     /// In a table of the coordinator.
     Coordinator,
     /// In the statement: a common table expression, a function.
@@ -73,6 +78,29 @@ fn is_function(factor: &TableFactor) -> bool {
     )
 }
 
+/// The name by which a query knows a table.
+fn name_in_query(factor: &TableFactor) -> Option<&str> {
+    match factor {
+        TableFactor::Table {
+            alias: Some(alias), ..
+        } => Some(&alias.name.value),
+        _ => None,
+    }
+}
+
+/// Whether a function takes a whole row of one of these tables.
+fn takes_one_of(function: &Function, names: &[&str]) -> bool {
+    let FunctionArguments::List(list) = &function.args else {
+        return false;
+    };
+    list.args.iter().any(|argument| {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(name))) = argument else {
+            return false;
+        };
+        names.contains(&name.value.as_str())
+    })
+}
+
 fn factors(from: &[TableWithJoins]) -> impl Iterator<Item = &TableFactor> {
     from.iter().flat_map(|one| {
         let joined = one.joins.iter().map(|join| &join.relation);
@@ -83,8 +111,11 @@ fn factors(from: &[TableWithJoins]) -> impl Iterator<Item = &TableFactor> {
 impl Looking<'_> {
     fn place(&self, name: &ObjectName) -> Place {
         let name = full(name);
-        if self.tables.contains_key(&name) {
-            Place::Nodes
+        if let Some(column) = self.tables.get(&name) {
+            match column {
+                Some(_) => Place::Nodes,
+                None => Place::EveryNode,
+            }
         } else if name.contains('.') {
             Place::Coordinator
         } else {
@@ -100,7 +131,7 @@ impl Looking<'_> {
     fn is_on_nodes(&self, part: &impl Visit) -> bool {
         let met = visit_relations(part, |name| match self.place(name) {
             Place::Nodes => ControlFlow::Break(()),
-            Place::Coordinator | Place::Statement => ControlFlow::Continue(()),
+            Place::EveryNode | Place::Coordinator | Place::Statement => ControlFlow::Continue(()),
         });
         met.is_break()
     }
@@ -158,12 +189,21 @@ impl Looking<'_> {
         let Some(column) = self.tables.get(&full(name)) else {
             return;
         };
+        let asks = visit_expressions(update, |expression| match expression {
+            Expr::Function(function) if VOLATILE.contains(&full(&function.name).as_str()) => {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        if asks.is_break() {
+            self.broken.push("an update asks the nodes' own clocks");
+        }
         for assignment in &update.assignments {
             let targets = match &assignment.target {
                 AssignmentTarget::ColumnName(name) => vec![full(name)],
                 AssignmentTarget::Tuple(names) => names.iter().map(full).collect(),
             };
-            if targets.iter().any(|target| target == column) {
+            if targets.iter().any(|target| Some(target) == column.as_ref()) {
                 self.broken.push("an update of the distribution column");
             }
             let simple = visit_expressions(&assignment.value, |expression| match expression {
@@ -234,6 +274,16 @@ impl Visitor for Looking<'_> {
             self.broken
                 .push("whether a distributed table has rows is asked by `exists`");
         }
+        let on_nodes = factors(&select.from).filter(|factor| self.places(factor) == Place::Nodes);
+        let names: Vec<&str> = on_nodes.filter_map(name_in_query).collect();
+        let takes_row = visit_expressions(&select.projection, |expression| match expression {
+            Expr::Function(function) if takes_one_of(function, &names) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        if takes_row.is_break() {
+            self.broken
+                .push("a function takes a row of a distributed table: its shards have other types");
+        }
         let is_of_function = factors(&select.from).any(is_function);
         if is_of_function && self.has_subquery_on_nodes(&select.selection) {
             self.broken
@@ -246,10 +296,11 @@ impl Visitor for Looking<'_> {
 #[test]
 fn each_refused_form_is_known() {
     let tables: Tables = [
-        ("blueconic.profiles", "id"),
-        ("blueconic.profile_aliases", "profile_id"),
+        ("blueconic.profiles", Some("id")),
+        ("blueconic.profile_aliases", Some("profile_id")),
+        ("sync.histories", None),
     ]
-    .map(|(name, column)| (name.to_owned(), column.to_owned()))
+    .map(|(name, column)| (name.to_owned(), column.map(str::to_owned)))
     .into();
     let of = |text: &str| broken(text, &tables).unwrap();
     for (text, rule) in [
@@ -293,6 +344,14 @@ fn each_refused_form_is_known() {
             "a recursion over a distributed table",
         ),
         (
+            "update sync.histories set recorded_since = sync.clock() where recorded_since is null",
+            "an update asks the nodes' own clocks",
+        ),
+        (
+            "select p.id, sync.profile_columns_json(p) || '{}' from blueconic.profiles as p",
+            "a function takes a row of a distributed table: its shards have other types",
+        ),
+        (
             "delete from blueconic.profiles where id = $1; select 1",
             "several statements in one text",
         ),
@@ -305,6 +364,7 @@ fn each_refused_form_is_known() {
         "with u as materialized (select id from sync.walk_unseen) delete from blueconic.profiles as p using u where u.id = p.id",
         "update blueconic.profiles set synced_at = synced_at where id = any ($1) returning id",
         "select u.id from sync.walk_unseen as u where u.id = $1 for update",
+        "select h.history from sync.histories as h join blueconic.profiles as p on p.id = h.history",
         "select p.id from blueconic.profiles as p join sync.walk_unseen as u on u.id = p.id",
     ] {
         assert!(of(text).is_empty(), "{text}: {:?}", of(text));

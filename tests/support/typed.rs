@@ -56,29 +56,7 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
         .execute(&mut *connection)
         .await
         .unwrap();
-    // The nodes have no functions of this session: what is compared is fetched first.
-    let is_apart = Coordinator::named().is_some();
-    let (profiles, with_json, stored_columns) = if is_apart {
-        let fetch = "create temp table if not exists seen_profiles as table blueconic.profiles with no data;
-             create temp table if not exists seen_json as table blueconic.profiles_json with no data;
-             truncate seen_profiles, seen_json;
-             insert into seen_profiles table blueconic.profiles;
-             insert into seen_json table blueconic.profiles_json";
-        for statement in fetch.split(';') {
-            run(&mut connection, statement.to_owned()).await;
-        }
-        (
-            "pg_temp.seen_profiles",
-            "pg_temp.seen_json",
-            "pg_temp.seen_columns",
-        )
-    } else {
-        (
-            "blueconic.profiles",
-            "blueconic.profiles_json",
-            "blueconic.profile_columns",
-        )
-    };
+    let relations = Relations::of(&mut connection).await;
     let columns: Vec<Column> = sqlx::query_as(
         "select column_name, property_id, kind, is_all, table_number from sync.property_columns order by place",
     )
@@ -112,51 +90,22 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
         tables.entry(table).or_default().push(differs);
         values_of.entry(table).or_default().push(format!("c.\"{name}\""));
     }
-    let wrong: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
-        "with listed as (
-           select distinct c.property_id, v.value, j.id as profile_id
-           from sync.property_columns as c
-           join {with_json} as j on j.properties ? c.property_id
-           cross join lateral jsonb_array_elements_text(j.properties -> c.property_id) as v (value)
-           where c.is_identifier and octet_length(v.value) between 1 and 600
-         ),
-         stored as materialized (select property_id, value, profile_id from blueconic.profile_identifiers)
-         select to_jsonb(d)::text
-         from ((table listed except table stored) union all (table stored except table listed)) as d limit 3",
-    )))
-    .fetch_all(&mut *connection)
-    .await
-    .unwrap();
-    assert!(
-        wrong.is_empty(),
-        "profile_identifiers differs from the properties: {wrong:#?}"
-    );
+    assert_identifiers(&mut connection, &relations).await;
     for (number, differs) in tables {
         // Beyond the first table, exactly the profiles with a value have a row.
         let has_no_row = match values_of.get(&number).filter(|_| number > 1) {
             Some(values) => format!("(c.id is not null and row({}) is null)", values.join(", ")),
             None => "c.id is null".to_owned(),
         };
-        if is_apart {
-            run(
-                &mut connection,
-                format!("drop table if exists seen_columns_{number}"),
-            )
-            .await;
-            run(
-                &mut connection,
-                format!(
-                    "create temp table seen_columns_{number} as table blueconic.profile_columns_{number}"
-                ),
-            )
-            .await;
-        }
+        let stored = relations.columns(&mut connection, number).await;
         let wrong = format!(
             "select coalesce(p.id, c.id) || ' ' || coalesce(j.properties::text, 'none') || ' ' || coalesce(to_jsonb(c)::text, 'none')
-             from {profiles} as p
-             join {with_json} as j on j.id = p.id
-             full join {stored_columns}_{number} as c on c.id = p.id
+             from {} as p
+             join {} as j on j.id = p.id
+             full join {stored} as c on c.id = p.id
              where p.id is null or {has_no_row} or {} limit 3",
+            relations.profiles,
+            relations.json,
             differs.join(" or ")
         );
         let wrong: Vec<String> = sqlx::query_scalar(AssertSqlSafe(wrong))
@@ -170,9 +119,76 @@ pub(crate) async fn assert_typed_columns(database: &Database) {
     }
 }
 
-async fn run(connection: &mut PgConnection, statement: String) {
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(connection)
-        .await
-        .unwrap();
+/// What is compared: the program's relations, or copies of them.
+struct Relations {
+    profiles: &'static str,
+    json: &'static str,
+    is_copied: bool,
+}
+
+impl Relations {
+    /// Nodes have no functions of this session: over a cluster, what is compared is fetched first.
+    async fn of(connection: &mut PgConnection) -> Self {
+        if Coordinator::named().is_none() {
+            return Self {
+                profiles: "blueconic.profiles",
+                json: "blueconic.profiles_json",
+                is_copied: false,
+            };
+        }
+        copy(connection, "blueconic.profiles", "seen_profiles").await;
+        copy(connection, "blueconic.profiles_json", "seen_json").await;
+        Self {
+            profiles: "pg_temp.seen_profiles",
+            json: "pg_temp.seen_json",
+            is_copied: true,
+        }
+    }
+
+    /// A table of typed columns.
+    async fn columns(&self, connection: &mut PgConnection, number: i32) -> String {
+        let table = format!("blueconic.profile_columns_{number}");
+        if !self.is_copied {
+            return table;
+        }
+        copy(connection, &table, "seen_columns").await;
+        "pg_temp.seen_columns".to_owned()
+    }
+}
+
+async fn copy(connection: &mut PgConnection, relation: &str, name: &str) {
+    for statement in [
+        format!("drop table if exists pg_temp.{name}"),
+        format!("create temp table {name} as table {relation}"),
+        format!("analyze {name}"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+}
+
+/// The identifiers are what the properties say.
+async fn assert_identifiers(connection: &mut PgConnection, relations: &Relations) {
+    let wrong: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "with listed as (
+           select distinct c.property_id, v.value, j.id as profile_id
+           from sync.property_columns as c
+           join {} as j on j.properties ? c.property_id
+           cross join lateral jsonb_array_elements_text(j.properties -> c.property_id) as v (value)
+           where c.is_identifier and octet_length(v.value) between 1 and 600
+         ),
+         stored as materialized (select property_id, value, profile_id from blueconic.profile_identifiers)
+         select to_jsonb(d)::text
+         from ((table listed except table stored) union all (table stored except table listed)) as d limit 3",
+        relations.json
+    )))
+    .fetch_all(connection)
+    .await
+    .unwrap();
+    assert!(
+        wrong.is_empty(),
+        "profile_identifiers differs from the properties: {wrong:#?}"
+    );
 }

@@ -33,15 +33,15 @@ pub(crate) async fn want(connection: &mut PgConnection, all: bool, plan: &Plan) 
     if !all && properties.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    sqlx::query!(
         "update sync.column_layout set fill_after = '', fill_properties = case
            when $1 or (fill_after is not null and fill_properties is null) then null
            else coalesce(fill_properties, '{}') || $2::text[]
          end
          where (select count(*) from (select 1 from blueconic.profiles limit 1) as few) > 0",
+        all,
+        &properties
     )
-    .bind(all)
-    .bind(&properties)
     .execute(connection)
     .await
     .doing(FILLING)?;

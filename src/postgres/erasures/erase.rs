@@ -216,8 +216,8 @@ async fn audit_objects(
     at: Time,
     changes: &mut Changes,
 ) -> Result<u64, Error> {
-    let redacted: Vec<String> = sqlx::query_scalar(
-        r"with redacted as (
+    let redacted = sqlx::query_scalar!(
+        r#"with redacted as (
          update blueconic.audit_events as e
          set synced_at = $2, objects = (
            select coalesce(jsonb_agg(one.object order by one.place), '[]')
@@ -235,10 +235,10 @@ async fn audit_objects(
          )
          select jsonb_build_object(
            'event_key', '\x' || encode(r.event_key, 'hex'), 'occurrence', r.occurrence, 'occurred_at', r.occurred_at
-         )::text from redacted as r",
+         )::text as "id!" from redacted as r"#,
+        ids,
+        at
     )
-    .bind(ids)
-    .bind(at)
     .fetch_all(connection)
     .await
     .doing(DOING)?;

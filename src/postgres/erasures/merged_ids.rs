@@ -19,23 +19,23 @@ pub(super) async fn persons(
     let mut next: BTreeSet<String> = ids.iter().cloned().collect();
     while !next.is_empty() {
         let asked: Vec<String> = next.iter().cloned().collect();
-        let found: Vec<(String, String)> = sqlx::query_as(MERGED)
-            .bind(&asked)
-            .fetch_all(&mut *connection)
-            .await
-            .doing("looking for the ids that were merged")?;
+        // The merges that name one of them.
+        let found = sqlx::query!(
+            r#"select a.profile_id as "loser!", a.survivor_id as "survivor!" from blueconic.profile_aliases as a
+               where a.profile_id = any ($1) or a.survivor_id = any ($1)
+               union
+               select t.profile_id, t.survivor_id from blueconic.profile_tombstones as t
+               where t.survivor_id is not null and (t.profile_id = any ($1) or t.survivor_id = any ($1))"#,
+            &asked
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .doing("looking for the ids that were merged")?;
+        let found = found.into_iter().map(|row| (row.loser, row.survivor)).collect();
         next = links.follow(asked, found);
     }
     Ok(links.persons(ids))
 }
-
-/// The merges that name one of the ids `$1`.
-const MERGED: &str = "
-select a.profile_id, a.survivor_id from blueconic.profile_aliases as a
-where a.profile_id = any ($1) or a.survivor_id = any ($1)
-union
-select t.profile_id, t.survivor_id from blueconic.profile_tombstones as t
-where t.survivor_id is not null and (t.profile_id = any ($1) or t.survivor_id = any ($1))";
 
 /// Which ids were merged with which.
 #[derive(Debug, Default)]
