@@ -336,7 +336,7 @@ const KNOWN_BY_HEART: [&str; 4] = ["segments", "profile_properties", "groups", "
 
 /// Some are more than a list in the source, too. Profiles have a member of that name, and so has the answer of `--verify`. The demo
 /// asks a question of the table of segments. A probe asks the tenant for segments and for the catalogue of properties. A walk over
-/// profiles reads segments first, which a forecast counts.
+/// profiles reads segments first, which a forecast counts. Groups are walked page by page, so that no node gets a copy of all of them.
 const IN_THE_SOURCE: [(&str, &str); 12] = [
     ("groups", "src/postgres/distribution.rs"),
     ("profile_properties", "src/postgres/columns"),

@@ -7,7 +7,7 @@ use crate::model::fault::Outcome;
 use crate::model::sanitize;
 use crate::postgres::distributed::FIRST;
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::session;
+use crate::postgres::session::SETTINGS;
 use crate::postgres::store::PostgresStore;
 
 const LOOKING: &str = "looking how far tables are distributed";
@@ -234,8 +234,8 @@ async fn look_at(connection: &mut PgConnection) -> Result<Distribution, Error> {
             has_left_over: is_distributed && left_over > 0,
         });
     }
-    let settings = OF_SESSIONS.map(|name| (name, session::value(name)));
-    let (names, values): (Vec<&str>, Vec<&str>) = settings.into_iter().unzip();
+    let settings = SETTINGS.iter().filter(|(name, _)| OF_SESSIONS.contains(name));
+    let (names, values): (Vec<&str>, Vec<&str>) = settings.copied().unzip();
     let missing_settings = sqlx::query_scalar(MISSING_SETTINGS)
         .bind(names)
         .bind(values)

@@ -108,7 +108,7 @@ impl PostgresLoader {
         let open_rejects = OpenRejects::read(&mut connection, lease.slot.resource).await?;
         let since = match walk {
             Some(walk) => walk.opened_at,
-            None => clock::now(&mut connection, "reading the database's clock").await?,
+            None => clock::now(&mut *connection, clock::READING).await?,
         };
         let of_profiles = matches!(table.merge, Merge::Profile | Merge::OfProfile);
         let is_apart = of_profiles && distributed::is(&mut connection).await?;

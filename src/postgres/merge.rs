@@ -453,7 +453,7 @@ where stored.id = incoming.id
   and stored.content_hash = incoming.content_hash
   and stored.source_hash <> incoming.source_hash";
 
-/// Stores copies of the audit events with the keys `$1`, numbers `$2` and dates `$3` under the keys `$4` and numbers `$5`.
+/// Copies audit events: those with the keys `$1`, numbers `$2` and dates `$3` to the keys `$4` and numbers `$5`.
 /// [`FORGET_FORMER`] then deletes the originals: the key of a row in a distributed table cannot change.
 pub(crate) const REKEY_STORED: &str = "
 insert into blueconic.audit_events

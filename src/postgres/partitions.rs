@@ -79,7 +79,7 @@ pub(crate) type KnownPartitions = HashSet<(&'static str, Month)>;
 /// Creates the partitions of this month and the next two. A blocked attempt is postponed: a batch creates the partition
 /// that it needs.
 pub(crate) async fn ahead(connection: &mut PgConnection, table: &str) -> Result<(), Error> {
-    let now = clock::now(connection, AHEAD).await?;
+    let now = clock::now(&mut *connection, AHEAD).await?;
     let until = now.checked_add_months(chrono::Months::new(2)).unwrap_or(now);
     let mut transaction = patient(connection, AHEAD).await?;
     let made = make(&mut transaction, table, (now, until), AHEAD).await;

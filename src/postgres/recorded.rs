@@ -114,7 +114,7 @@ async fn switch(connection: &mut PgConnection, wanted: &BTreeSet<Name>) -> Resul
     let stored = read(&mut transaction).await?;
     let off: Vec<&Name> = stored.difference(wanted).collect();
     remove(&mut transaction, &stored, &off).await?;
-    let now = clock::now(&mut transaction, SWITCHING).await?;
+    let now = clock::now(&mut *transaction, SWITCHING).await?;
     let (histories, properties): (Vec<&str>, Vec<&str>) = wanted
         .difference(&stored)
         .map(|(history, property)| (history.as_str(), property.as_str()))
@@ -219,7 +219,7 @@ async fn begin_once(connection: &mut PgConnection, lease: &Lease, walk: Walk) ->
     let mut transaction = connection.begin().await.doing(BEGINNING)?;
     wait_at_most(&mut transaction, LOADS).await?;
     wait_for_loads(&mut transaction).await?;
-    let now = clock::now(&mut transaction, BEGINNING).await?;
+    let now = clock::now(&mut *transaction, BEGINNING).await?;
     let begun = sqlx::query!(
         "update sync.histories set recorded_since = $2
          where recorded_since is null and wanted_since <= $1 returning history, property_id",

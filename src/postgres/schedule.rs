@@ -7,15 +7,16 @@ use crate::model::fault::Outcome;
 use crate::model::job::{DRIFT, HOUSEKEEPING, Job, JobClaim, StoredJob};
 use crate::model::ports::JobStore;
 use crate::model::position::Slot;
+use crate::postgres::clock;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
-use crate::postgres::store::{PostgresStore, clock};
+use crate::postgres::store::PostgresStore;
 use crate::postgres::{boundary, services};
 
 impl JobStore for PostgresStore {
     async fn now(&self) -> Outcome<Time> {
         Ok(self
-            .moment("reading the database's clock", clock(self.control()))
+            .moment(clock::READING, clock::now(self.control(), clock::READING))
             .await?)
     }
 

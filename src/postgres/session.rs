@@ -103,7 +103,7 @@ type Setting = (&'static str, Cow<'static, str>);
 
 /// The settings of every session, whatever the role's defaults. Settings or values that a server does not know are left out;
 /// settings for superusers are set if the role may.
-const SETTINGS: [(&str, &str); 44] = [
+pub(crate) const SETTINGS: [(&str, &str); 44] = [
     // Time limits; the purpose sets those that apply.
     ("statement_timeout", "0"),
     ("transaction_timeout", "0"),
@@ -163,12 +163,6 @@ const SETTINGS: [(&str, &str); 44] = [
     ("debug_parallel_query", "off"),
     ("force_parallel_mode", "off"),
 ];
-
-/// The value that every session sets; empty for what none sets.
-pub(crate) fn value(name: &str) -> &'static str {
-    let setting = SETTINGS.iter().find(|(known, _)| *known == name);
-    setting.map_or("", |(_, value)| value)
-}
 
 /// Sets the settings `$1` to the values `$2`, and returns the names of those that were set. A server on Windows cannot check for the client. The source of a default shows
 /// whether the role has it; the source `database` or a higher one means that the database was set read-only.

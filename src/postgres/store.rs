@@ -6,16 +6,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgPool};
 use url::Url;
 use uuid::Uuid;
 
-use crate::model::Time;
 use crate::model::description::Registry;
 use crate::model::fault::Outcome;
 use crate::model::position::Slot;
 use crate::model::status::Run;
-use crate::postgres::error::{Doing, Error};
+use crate::postgres::error::Error;
 use crate::postgres::known_in_memory::WalksInMemory;
 use crate::postgres::pool::{self, Limits, Pools};
 use crate::postgres::reject_quota::RejectQuotas;
@@ -237,12 +236,4 @@ fn holder() -> String {
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned());
     format!("{host}:{}:{:08x}", std::process::id(), rand::random::<u32>())
-}
-
-/// The database's clock.
-pub(crate) async fn clock(of: impl PgExecutor<'_>) -> Result<Time, Error> {
-    sqlx::query_scalar!(r#"select sync.clock() as "now!""#)
-        .fetch_one(of)
-        .await
-        .doing("reading the database's clock")
 }

@@ -1,9 +1,10 @@
 //! The schedule of one resource as it stands now: its jobs, its pause, who reads it, and the processes that keep the schedule.
 
 use crate::model::timetable::{Held, JobStatus, Pause, Timetable};
+use crate::postgres::clock;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::services;
-use crate::postgres::store::{PostgresStore, clock};
+use crate::postgres::store::PostgresStore;
 
 const DOING: &str = "reading the schedule of a resource";
 
@@ -44,7 +45,7 @@ async fn of(store: &PostgresStore, resource: &str) -> Result<Timetable, Error> {
     .await
     .doing(DOING)?;
     Ok(Timetable {
-        now: clock(pool).await?,
+        now: clock::now(pool, clock::READING).await?,
         jobs,
         pause,
         held,

@@ -85,7 +85,10 @@ impl Coordinator {
             // A node whose database was just made may not answer Citus at once.
             eventually("the node answers", Duration::from_secs(30), async || {
                 let joined = sqlx::raw_sql(AssertSqlSafe(join.clone())).execute(&mut own).await;
-                joined.ok()
+                match joined {
+                    Err(error) if error.to_string().contains("failure on connection") => None,
+                    joined => Some(joined.unwrap()),
+                }
             })
             .await;
         }

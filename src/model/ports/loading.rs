@@ -22,8 +22,8 @@ pub trait LoadStore: Send + Sync + 'static {
         lease: &Lease,
         walk: Option<Walk>,
     ) -> impl Future<Output = Outcome<Self::Loader>> + Send;
-    /// How many times the usual size batches of profiles should have: more than 1 where profiles are distributed, since a transaction
-    /// there costs a round of statements on every node, whatever it loads.
+    /// The factor by which batches of profiles should be larger than usual, at least 1. Where profiles are distributed, each
+    /// transaction costs statements on every node, whatever it loads.
     fn batch_factor(&self) -> impl Future<Output = Outcome<usize>> + Send;
     /// Announces [`LoadStore::read_known`]: from now on the loaders of this full walk note which profiles they meet.
     fn expect_known(&self, walk: Walk);

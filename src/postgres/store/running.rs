@@ -14,16 +14,16 @@ use crate::model::position::Slot;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::retry::Attempts;
 use crate::postgres::waits::WaitLimit;
-use crate::postgres::{boundary, cursors, gaps, leases, renames, runs};
+use crate::postgres::{boundary, clock, cursors, gaps, leases, renames, runs};
 
-use super::{PostgresStore, clock};
+use super::PostgresStore;
 
 const MOVING: &str = "storing the cursor";
 
 impl RunStore for PostgresStore {
     async fn now(&self) -> Outcome<Time> {
         Ok(self
-            .moment("reading the database's clock", clock(self.control()))
+            .moment(clock::READING, clock::now(self.control(), clock::READING))
             .await?)
     }
 
@@ -130,7 +130,7 @@ impl RunStore for PostgresStore {
 
 /// May forget the ids that a walk saw, which takes its time where they are many.
 async fn move_cursor(connection: &mut PgConnection, lease: &Lease, advance: &Advance) -> Result<(), Error> {
-    let now = clock(&mut *connection).await?;
+    let now = clock::now(&mut *connection, clock::READING).await?;
     let mut transaction = connection.begin().await.doing(MOVING)?;
     gaps::apply(&mut transaction, lease, advance, now).await?;
     cursors::advance(&mut transaction, lease.slot, advance, now).await?;
