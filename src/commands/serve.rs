@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -202,7 +203,8 @@ impl Service {
             ended
         };
         let own = (&self.liveness, &self.measured.messages);
-        let telling = telling::tell(settings, app, sender, own, &stop);
+        let telling = telling::tell(settings, app, sender, own, stop.clone());
+        let telling = joined(tokio::spawn(telling));
         let telling = self.shutdown.farewell(FAREWELL, telling);
         let working = async { tokio::join!(scheduled, telling).0 };
         let mut working = Box::pin(working);
@@ -256,6 +258,7 @@ async fn schedule(
         () = shutdown.cancelled() => return Ok(()),
     };
     let running = scheduler::run(store, jobs, runner, heartbeat, options, shutdown.clone());
+    let running = joined(tokio::spawn(running));
     tokio::pin!(running);
     let ended = tokio::select! {
         ended = &mut running => Some(ended),
@@ -276,6 +279,15 @@ async fn schedule(
             "a run did not reach a safe point in time; its position is stored as of its last page"
         );
         Ok(())
+    }
+}
+
+/// The result of a task, which ends with whoever waits for it. Work that goes on for years is a task: the thread that waits for this command
+/// would be woken for each answer of the database, beside the one that received it.
+async fn joined<T>(task: JoinHandle<T>) -> T {
+    match AbortOnDropHandle::new(task).await {
+        Ok(done) => done,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }
 

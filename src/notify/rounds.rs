@@ -55,9 +55,9 @@ pub struct Rounds<S> {
 
 impl<S: NotificationStore> Rounds<S> {
     /// Looks and sends until `cancel`, and finishes the round that it is in. A failure is logged, and the next round tries again.
-    pub async fn run(
+    pub async fn run<L: Future<Output = Outcome<Status>>>(
         &self,
-        look: impl AsyncFn() -> Outcome<Status>,
+        look: impl Fn() -> L,
         liveness: &Liveness,
         cancel: &CancellationToken,
     ) {
@@ -71,7 +71,7 @@ impl<S: NotificationStore> Rounds<S> {
         }
     }
 
-    async fn round(&self, look: &impl AsyncFn() -> Outcome<Status>, liveness: &Liveness) {
+    async fn round<L: Future<Output = Outcome<Status>>>(&self, look: &impl Fn() -> L, liveness: &Liveness) {
         if self.sender.has_webhook()
             && let Err(fault) = self.tell(look).await
         {
@@ -87,7 +87,7 @@ impl<S: NotificationStore> Rounds<S> {
     }
 
     /// Looks at the state once, and sends what is due.
-    pub async fn tell(&self, look: &impl AsyncFn() -> Outcome<Status>) -> Outcome<()> {
+    pub async fn tell<L: Future<Output = Outcome<Status>>>(&self, look: &impl Fn() -> L) -> Outcome<()> {
         let status = look().await?;
         let known = status.resources.iter().map(|it| it.resource.clone());
         let known: Vec<String> = known.collect();

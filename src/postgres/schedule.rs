@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
+
 use crate::model::Time;
 use crate::model::fault::Outcome;
 use crate::model::job::{DRIFT, HOUSEKEEPING, Job, JobClaim, StoredJob};
@@ -20,13 +22,15 @@ impl JobStore for PostgresStore {
             .await?)
     }
 
-    async fn beat(&self, holder: &str, heartbeat: Duration) -> Outcome<()> {
-        Ok(self
-            .moment(
-                "recording a heartbeat",
-                services::beat(self.control(), holder, heartbeat),
-            )
-            .await?)
+    async fn beat(&self, holder: &str, heartbeat: Duration) -> Outcome<(Time, Vec<StoredJob>)> {
+        const DOING: &str = "recording a heartbeat";
+        // One connection for both: at rest this is most of what the service does.
+        let work = async {
+            let mut connection = self.control().acquire().await.doing(DOING)?;
+            let now = services::beat(&mut connection, holder, heartbeat).await?;
+            Ok::<_, Error>((now, self.jobs(&mut connection).await?))
+        };
+        Ok(self.moment(DOING, work).await?)
     }
 
     async fn leave(&self, holder: &str) -> Outcome<()> {
@@ -36,10 +40,6 @@ impl JobStore for PostgresStore {
                 services::leave(self.control(), holder),
             )
             .await?)
-    }
-
-    async fn stored(&self) -> Outcome<Vec<StoredJob>> {
-        Ok(self.moment("reading the schedule", self.jobs()).await?)
     }
 
     async fn put(&self, job: &Job, next_run_at: Time) -> Outcome<()> {
@@ -78,7 +78,7 @@ impl JobStore for PostgresStore {
 
 impl PostgresStore {
     /// The stored jobs. Jobs of slots that this program does not know are left out.
-    async fn jobs(&self) -> Result<Vec<StoredJob>, Error> {
+    async fn jobs(&self, connection: &mut PgConnection) -> Result<Vec<StoredJob>, Error> {
         let rows = sqlx::query!(
             r#"select s.job, s.resource, s.scope, s.cron, s.time_zone, s.next_run_at,
                  s.requested_at is not null as "is_requested!",
@@ -89,7 +89,7 @@ impl PostgresStore {
                from sync.schedule as s
                order by s.job"#
         )
-        .fetch_all(self.control())
+        .fetch_all(connection)
         .await
         .doing("reading the schedule")?;
         let known = rows.into_iter().filter_map(|row| {

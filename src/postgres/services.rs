@@ -2,29 +2,34 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
+use crate::model::Time;
 use crate::model::timetable::Service;
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases::interval;
 
-/// Writes the heartbeat of a process. Rows of processes that have been silent for a day are removed.
-pub(crate) async fn beat(pool: &PgPool, holder: &str, heartbeat: Duration) -> Result<(), Error> {
-    let statement = sqlx::query!(
+/// Writes the heartbeat of a process, and returns its time. Rows of processes that have been silent for a day are removed.
+pub(crate) async fn beat(
+    connection: &mut PgConnection,
+    holder: &str,
+    heartbeat: Duration,
+) -> Result<Time, Error> {
+    let statement = sqlx::query_scalar!(
         "with gone as (
            delete from sync.services where seen_at < sync.clock() - interval '1 day' and holder <> $1
          )
          insert into sync.services (holder, version, started_at, seen_at, heartbeat)
          values ($1, $2, sync.clock(), sync.clock(), $3)
-         on conflict (holder) do update set seen_at = excluded.seen_at, heartbeat = excluded.heartbeat",
+         on conflict (holder) do update set seen_at = excluded.seen_at, heartbeat = excluded.heartbeat
+         returning seen_at",
         holder,
         env!("CARGO_PKG_VERSION"),
         interval(heartbeat)
     )
-    .execute(pool);
-    boundary::cross("services/beat", "recording a heartbeat", statement).await?;
-    Ok(())
+    .fetch_one(connection);
+    boundary::cross("services/beat", "recording a heartbeat", statement).await
 }
 
 /// Removes the row of a process that looks for due jobs no more.

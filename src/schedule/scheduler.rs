@@ -120,13 +120,16 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
         let SchedulerOptions {
             holder, heartbeat, ..
         } = &self.options;
-        self.store.beat(holder, *heartbeat).await?;
-        let now = self.store.now().await?;
-        let mut stored = self.stored().await?;
+        let beat = async || {
+            let (now, jobs) = self.store.beat(holder, *heartbeat).await?;
+            let stored = jobs.into_iter().map(|row| (row.job.name.clone(), row));
+            Outcome::Ok((now, stored.collect::<HashMap<String, StoredJob>>()))
+        };
+        let (mut now, mut stored) = beat().await?;
         if !*reconciled {
             self.reconcile(&stored, now).await?;
             *reconciled = true;
-            stored = self.stored().await?;
+            (now, stored) = beat().await?;
         }
         for entry in &self.entries {
             match stored.get(&entry.scheduled.job.name) {
@@ -137,11 +140,6 @@ impl<S: JobStore, R: Runner> Scheduler<S, R> {
             }
         }
         Ok(())
-    }
-
-    async fn stored(&self) -> Outcome<HashMap<String, StoredJob>> {
-        let rows = self.store.stored().await?;
-        Ok(rows.into_iter().map(|row| (row.job.name.clone(), row)).collect())
     }
 
     /// Brings the stored jobs in line with the settings, once for each start.

@@ -99,25 +99,21 @@ impl JobStore for Memory {
         Ok(self.open()?.now())
     }
 
-    async fn beat(&self, holder: &str, _: Duration) -> Outcome<()> {
-        self.open()?.services.insert(holder.to_owned());
-        Ok(())
-    }
-
-    async fn leave(&self, holder: &str) -> Outcome<()> {
-        self.open()?.services.remove(holder);
-        Ok(())
-    }
-
-    async fn stored(&self) -> Outcome<Vec<StoredJob>> {
-        let state = self.open()?;
+    async fn beat(&self, holder: &str, _: Duration) -> Outcome<(Time, Vec<StoredJob>)> {
+        let mut state = self.open()?;
+        state.services.insert(holder.to_owned());
         let jobs = state.rows.values().map(|row| StoredJob {
             job: row.job.clone(),
             next_run_at: row.next,
             is_requested: row.requested.is_some(),
             is_paused: state.paused.contains(row.job.slot.resource),
         });
-        Ok(jobs.collect())
+        Ok((state.now(), jobs.collect()))
+    }
+
+    async fn leave(&self, holder: &str) -> Outcome<()> {
+        self.open()?.services.remove(holder);
+        Ok(())
     }
 
     async fn put(&self, job: &Job, next_run_at: Time) -> Outcome<()> {

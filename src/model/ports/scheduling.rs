@@ -15,12 +15,14 @@ use crate::model::usage::PutOff;
 pub trait JobStore: Send + Sync + 'static {
     /// The database's clock.
     fn now(&self) -> impl Future<Output = Outcome<Time>> + Send;
-    /// Records that `holder` looks for due jobs, and does so every `heartbeat`.
-    fn beat(&self, holder: &str, heartbeat: Duration) -> impl Future<Output = Outcome<()>> + Send;
+    /// Records that `holder` looks for due jobs, and does so every `heartbeat`. Returns the database's clock and the stored jobs.
+    fn beat(
+        &self,
+        holder: &str,
+        heartbeat: Duration,
+    ) -> impl Future<Output = Outcome<(Time, Vec<StoredJob>)>> + Send;
     /// Records that `holder` no longer does.
     fn leave(&self, holder: &str) -> impl Future<Output = Outcome<()>> + Send;
-    /// The stored jobs with what decides whether `next_run_at` still holds, and whether they may start.
-    fn stored(&self) -> impl Future<Output = Outcome<Vec<StoredJob>>> + Send;
     /// Writes a job with its next run (new, or its cron or zone changed).
     fn put(&self, job: &Job, next_run_at: Time) -> impl Future<Output = Outcome<()>> + Send;
     /// Removes jobs that are not among these names.
