@@ -40,6 +40,7 @@ mod by_hand;
 mod changes;
 mod children;
 mod clocks;
+mod deaths_in_a_row;
 mod deploy;
 mod distribution_rules;
 mod documented;

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use blueconic_sync::postgres::migration_steps;
 use nix::sys::signal::Signal;
+use sqlx::SqlStr;
+use sqlx::migrate::{Migration, MigrationType};
 
+use crate::support::database::Database;
 use crate::support::program::LONG;
 use crate::support::truth::{assert_events_equal, assert_profiles_equal};
 use crate::support::{Scene, eventually, scene, small};
@@ -17,9 +21,15 @@ alter table sync.runs add column of_the_next_version bigint not null default 0;
 alter table sync.cursors add column of_the_next_version jsonb;
 alter table sync.leases add column of_the_next_version text;
 create table sync.of_the_next_version (id bigint primary key);
-create index of_the_next_version on blueconic.profiles (modified_at);
-insert into sync._sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
-values (9999, 'next', now(), true, '\\x00', 0);";
+create index of_the_next_version on blueconic.profiles (modified_at);";
+
+/// What `migrate` of the next version does where tables are distributed.
+async fn upgrade(database: &Database) {
+    let next = SqlStr::from_static(NEXT);
+    let next = Migration::new(9999, "next".into(), MigrationType::Simple, next, false);
+    let mut connection = database.pool.acquire().await.unwrap();
+    migration_steps::apply(&mut connection, &next).await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_of_the_former_version_works_on_beside_a_newer_schema() {
@@ -58,7 +68,7 @@ async fn a_replica_of_the_former_version_works_on_beside_a_newer_schema() {
 
     // The tables change while rows are written.
     tenant.add_profiles(40);
-    database.run(NEXT).await;
+    upgrade(&database).await;
     tenant.touch(17, "name", &["Touched"]);
     let last = tenant.id(tenant.add_profiles(2) + 1);
     eventually("what changed has come", LONG, async || {

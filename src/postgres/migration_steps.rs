@@ -26,8 +26,8 @@ pub(crate) async fn are_wanted(connection: &mut PgConnection) -> Result<bool, Er
         .doing(APPLYING)
 }
 
-/// Applies a migration and records it, in one transaction.
-pub(crate) async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<(), Error> {
+/// Applies a migration and records it, in one transaction. Works without distributed tables as well.
+pub async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<(), Error> {
     let mut transaction = connection.begin().await.doing(APPLYING)?;
     distributed::use_one_connection(&mut transaction).await?;
     for statement in statements(migration.sql.as_str()) {

@@ -42,7 +42,7 @@ mod memberships;
 mod merge;
 mod merged_apart;
 pub mod migrate;
-mod migration_steps;
+pub mod migration_steps;
 mod missing;
 mod moving;
 mod notifications;
