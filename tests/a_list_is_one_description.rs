@@ -347,7 +347,7 @@ const IN_THE_SOURCE: [(&str, &str); 12] = [
     ("segments", "src/probe/"),
     ("profile_properties", "src/probe/profiles.rs"),
     ("segments", "src/resources/profile_row"),
-    ("segments", "src/resources/profiles.rs"),
+    ("segments", "src/resources/profile_lookup.rs"),
     ("groups", "src/resources/memberships.rs"),
     ("segments", "src/commands/check/forecast.rs"),
 ];

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::{self, App};
+use crate::app::App;
 use crate::cli::Serve;
 use crate::commands::exit::Exit;
 use crate::config::settings::Settings;
@@ -317,9 +317,7 @@ async fn due_jobs(settings: &Settings, app: &App) -> Outcome<Vec<ScheduledJob>> 
 }
 
 fn web_fault(error: &crate::web::error::WebError) -> Fault {
-    let fault = Fault::new(Kind::Final, error.to_string()).hint(error.hint());
-    match app::causes(error) {
-        Some(why) => fault.because(why),
-        None => fault,
-    }
+    Fault::new(Kind::Final, error.to_string())
+        .because_of(error)
+        .hint(error.hint())
 }

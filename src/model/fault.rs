@@ -68,6 +68,19 @@ impl Fault {
         }
     }
 
+    /// Adds the causes of an error, if it has any, on one line.
+    #[must_use]
+    pub fn because_of(self, error: &dyn std::error::Error) -> Self {
+        let mut causes: Vec<String> = std::iter::successors(error.source(), |cause| (*cause).source())
+            .map(ToString::to_string)
+            .collect();
+        causes.dedup();
+        if causes.is_empty() {
+            return self;
+        }
+        self.because(causes.join(": "))
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, why: impl fmt::Display) -> Self {

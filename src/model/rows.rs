@@ -5,20 +5,16 @@
 //! (-1 for null) and its bytes, all in network order. In the tuples beside a row, a length of -n stands for n nulls ([`pieces`]), since a
 //! wide table is mostly nulls. Rows know nothing of connections or SQL.
 
-use std::cmp::Ordering;
-
-use chrono::{Datelike as _, NaiveDate};
+use row::{ByteRange, Row, head};
 
 use super::Time;
-use super::decimal::Decimal;
-use super::property_columns::ValueKind;
 
 pub use tuples::{Piece, pieces, texts_at, timestamp, timestamp_at};
+pub use writer::RowWriter;
 
+mod row;
 mod tuples;
-
-/// The number of 2000-01-01, PostgreSQL's first day, when days are counted from the year 1.
-const DAYS_TO_2000: i32 = 730_120;
+mod writer;
 
 /// Encoded rows with their keys.
 #[derive(Debug, Default, Clone)]
@@ -27,66 +23,6 @@ pub struct Rows {
     /// The keys of all rows, concatenated.
     keys: Vec<u8>,
     index: Vec<Row>,
-}
-
-/// The places of a row and its key, and what orders the row.
-#[derive(Debug, Clone)]
-struct Row {
-    /// The key's first bytes, which nearly always suffice to order two rows.
-    head: u64,
-    key: ByteRange,
-    tuple: ByteRange,
-    /// The end of its further tuples ([`RowWriter::beside`]), which follow its own.
-    end: usize,
-    /// The time of the request for its page, if it decides which of two rows stays.
-    asked_at: Option<Time>,
-    modified_at: Option<Time>,
-}
-
-/// A range of a buffer.
-#[derive(Debug, Clone, Copy)]
-struct ByteRange {
-    start: usize,
-    end: usize,
-}
-
-impl ByteRange {
-    fn of(self, buffer: &[u8]) -> &[u8] {
-        &buffer[self.start..self.end]
-    }
-
-    fn moved(self, by: usize) -> Self {
-        Self {
-            start: self.start + by,
-            end: self.end + by,
-        }
-    }
-}
-
-impl Row {
-    /// Orders by key, then by the time of the request, then by `modified_at`.
-    fn order(&self, other: &Self, keys: &[u8]) -> Ordering {
-        self.by_key(other, keys)
-            .then_with(|| self.asked_at.cmp(&other.asked_at))
-            .then_with(|| self.modified_at.cmp(&other.modified_at))
-    }
-
-    fn by_key(&self, other: &Self, keys: &[u8]) -> Ordering {
-        self.head
-            .cmp(&other.head)
-            .then_with(|| self.key.of(keys).cmp(other.key.of(keys)))
-    }
-}
-
-/// The first eight bytes as a number with the same order. Shorter texts are padded with zeros, so texts with equal numbers must
-/// be compared in full.
-fn head(bytes: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    match bytes.first_chunk() {
-        Some(chunk) => first = *chunk,
-        None => first[..bytes.len()].copy_from_slice(bytes),
-    }
-    u64::from_be_bytes(first)
 }
 
 impl Rows {
@@ -128,7 +64,9 @@ impl Rows {
             modified_at,
         });
         RowWriter {
-            rows: self,
+            bytes: &mut self.bytes,
+            keys: &mut self.keys,
+            index: &mut self.index,
             beside: None,
         }
     }
@@ -277,251 +215,6 @@ impl Rows {
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.index.iter().map(|row| row.key.of(&self.keys))
     }
-}
-
-/// Writes the fields of one row, in the order of the table's columns.
-#[derive(Debug)]
-pub struct RowWriter<'rows> {
-    rows: &'rows mut Rows,
-    /// Where the current further tuple begins.
-    beside: Option<usize>,
-}
-
-impl RowWriter<'_> {
-    /// The place of the next field, for [`RowWriter::since`].
-    pub fn place(&self) -> usize {
-        self.rows.bytes.len()
-    }
-
-    /// The encoded fields from a place of this row on, each with its length before it.
-    pub fn since(&self, place: usize) -> &[u8] {
-        &self.rows.bytes[place..]
-    }
-
-    /// Begins a further tuple, for a table that has a row for each row of this one. It stays and leaves with the row. The fields that
-    /// are written from here on are its own.
-    pub fn beside(&mut self, fields: u16) -> &mut Self {
-        self.rows.bytes.extend_from_slice(&[0; 4]);
-        self.beside = Some(self.rows.bytes.len());
-        self.raw(&fields.to_be_bytes());
-        self
-    }
-
-    /// Leaves out the further tuple at the next index.
-    pub fn nothing_beside(&mut self) -> &mut Self {
-        self.rows.bytes.extend_from_slice(&[0; 4]);
-        self.beside = Some(self.rows.bytes.len());
-        self.end();
-        self
-    }
-
-    /// Removes the fields from a place of the row's own tuple on.
-    pub fn back_to(&mut self, place: usize) -> &mut Self {
-        self.rows.bytes.truncate(place);
-        self.end();
-        self
-    }
-
-    /// Fields that are encoded already, each with its length before it.
-    pub fn encoded(&mut self, fields: &[u8]) -> &mut Self {
-        self.raw(fields);
-        self
-    }
-
-    /// So many nulls, in a tuple beside the row.
-    pub fn nulls(&mut self, count: usize) -> &mut Self {
-        if count > 0 {
-            self.raw(&(-length(count)).to_be_bytes());
-        }
-        self
-    }
-
-    /// Removes the row.
-    pub fn take_back(self) {
-        if let Some(row) = self.rows.index.pop() {
-            self.rows.bytes.truncate(row.tuple.start);
-            self.rows.keys.truncate(row.key.start);
-        }
-    }
-
-    /// A null.
-    pub fn null(&mut self) -> &mut Self {
-        self.raw(&(-1_i32).to_be_bytes());
-        self
-    }
-
-    /// `text`; the caller has removed what PostgreSQL cannot store (NUL).
-    pub fn text(&mut self, value: &str) -> &mut Self {
-        self.field(value.as_bytes())
-    }
-
-    /// The same from bytes, which must be UTF-8.
-    pub fn text_bytes(&mut self, value: &[u8]) -> &mut Self {
-        self.field(value)
-    }
-
-    /// `text` or null.
-    pub fn text_or_null(&mut self, value: Option<&str>) -> &mut Self {
-        match value {
-            Some(value) => self.text(value),
-            None => self.null(),
-        }
-    }
-
-    /// `text[]` without nulls.
-    pub fn text_array<T: AsRef<str>>(&mut self, values: &[T]) -> &mut Self {
-        self.text_array_of(values.iter().map(AsRef::as_ref))
-    }
-
-    /// The same, from an iterator.
-    pub fn text_array_of<'text>(&mut self, values: impl ExactSizeIterator<Item = &'text str>) -> &mut Self {
-        let place = self.open();
-        let dimensions: u32 = u32::from(values.len() > 0);
-        self.raw(&dimensions.to_be_bytes());
-        self.raw(&0_u32.to_be_bytes());
-        self.raw(&ValueKind::Text.oid().to_be_bytes());
-        if values.len() > 0 {
-            self.raw(&length(values.len()).to_be_bytes());
-            self.raw(&1_u32.to_be_bytes());
-        }
-        for value in values {
-            self.field(value.as_bytes());
-        }
-        self.close(place);
-        self
-    }
-
-    /// An array of values of one type, of which some may be null: `write` writes one field for each.
-    pub fn array_of<T>(
-        &mut self,
-        kind: ValueKind,
-        values: impl ExactSizeIterator<Item = T>,
-        mut write: impl FnMut(&mut Self, T),
-    ) -> &mut Self {
-        let place = self.open();
-        self.raw(&u32::from(values.len() > 0).to_be_bytes());
-        // Whether there may be nulls; PostgreSQL looks itself.
-        self.raw(&1_u32.to_be_bytes());
-        self.raw(&kind.oid().to_be_bytes());
-        if values.len() > 0 {
-            self.raw(&length(values.len()).to_be_bytes());
-            self.raw(&1_u32.to_be_bytes());
-        }
-        for value in values {
-            write(self, value);
-        }
-        self.close(place);
-        self
-    }
-
-    /// `numeric`.
-    pub fn numeric(&mut self, value: &Decimal<'_>) -> &mut Self {
-        let place = self.open();
-        value.write(&mut self.rows.bytes);
-        self.close(place);
-        self
-    }
-
-    /// `bigint` or null.
-    pub fn bigint(&mut self, value: Option<i64>) -> &mut Self {
-        match value {
-            Some(value) => self.field(&value.to_be_bytes()),
-            None => self.null(),
-        }
-    }
-
-    /// `integer` or null.
-    pub fn int(&mut self, value: Option<i32>) -> &mut Self {
-        match value {
-            Some(value) => self.field(&value.to_be_bytes()),
-            None => self.null(),
-        }
-    }
-
-    /// `boolean` or null.
-    pub fn bool(&mut self, value: Option<bool>) -> &mut Self {
-        match value {
-            Some(value) => self.field(&[u8::from(value)]),
-            None => self.null(),
-        }
-    }
-
-    /// `timestamptz` or null.
-    pub fn timestamp(&mut self, value: Option<Time>) -> &mut Self {
-        match value {
-            Some(value) => self.field(&timestamp(value).to_be_bytes()),
-            None => self.null(),
-        }
-    }
-
-    /// `date` or null.
-    pub fn date(&mut self, value: Option<NaiveDate>) -> &mut Self {
-        match value {
-            // Days since 2000-01-01; chrono counts from the year 1.
-            Some(value) => self.field(&(value.num_days_from_ce() - DAYS_TO_2000).to_be_bytes()),
-            None => self.null(),
-        }
-    }
-
-    /// `bytea`.
-    pub fn bytea(&mut self, value: &[u8]) -> &mut Self {
-        self.field(value)
-    }
-
-    /// `jsonb` from JSON text.
-    pub fn jsonb(&mut self, json: &[u8]) -> &mut Self {
-        self.jsonb_with(|buffer| buffer.extend_from_slice(json))
-    }
-
-    /// `jsonb` from JSON text that `write` appends to the buffer; it must not change the bytes before.
-    pub fn jsonb_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
-        let place = self.open();
-        self.rows.bytes.push(1); // the version of jsonb's binary format
-        write(&mut self.rows.bytes);
-        self.close(place);
-        self
-    }
-
-    fn field(&mut self, value: &[u8]) -> &mut Self {
-        self.raw(&length(value.len()).to_be_bytes());
-        self.raw(value);
-        self
-    }
-
-    fn open(&mut self) -> usize {
-        self.raw(&0_i32.to_be_bytes());
-        self.rows.bytes.len()
-    }
-
-    fn close(&mut self, place: usize) {
-        let size = length(self.rows.bytes.len() - place);
-        self.rows.bytes[place - 4..place].copy_from_slice(&size.to_be_bytes());
-        self.end();
-    }
-
-    fn raw(&mut self, bytes: &[u8]) {
-        self.rows.bytes.extend_from_slice(bytes);
-        self.end();
-    }
-
-    fn end(&mut self) {
-        let end = self.rows.bytes.len();
-        let Some(row) = self.rows.index.last_mut() else {
-            return;
-        };
-        row.end = end;
-        match self.beside {
-            None => row.tuple.end = end,
-            Some(begin) => {
-                self.rows.bytes[begin - 4..begin].copy_from_slice(&length(end - begin).to_be_bytes());
-            }
-        }
-    }
-}
-
-/// A length in COPY's format. `limits.element_size` bounds elements far below two GiB.
-fn length(bytes: usize) -> i32 {
-    i32::try_from(bytes).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

@@ -335,9 +335,12 @@ fn tls_hint(said: &str) -> &'static str {
     } else if has("UnknownIssuer") || has("BadSignature") {
         "no authority that is trusted here signed the server's certificate: name the authority's certificate (PEM) in \
          `sslrootcert=/path/to/ca.pem`"
-    } else if has("UnsupportedCertVersion") || has("BadEncoding") || has("Unsupported") {
-        "the certificate is of a kind that is not taken (X.509 version 1, an old algorithm): have it issued anew as version 3 \
-         with a subjectAltName"
+    } else if has("UnsupportedCertVersion") {
+        "the server's certificate is of X.509 version 1, as Citus makes one for itself, and no client of this kind takes it: have it issued \
+         anew as version 3 with a subjectAltName (`ssl_cert_file` of the server), or, where the network is trusted, set `sslmode=disable` \
+         in `DATABASE_URL`"
+    } else if has("BadEncoding") || has("Unsupported") {
+        "the certificate is of a kind that is not taken (an old algorithm): have it issued anew with a subjectAltName"
     } else if has("CertificateRequired") || has("certificate required") {
         "the server wants a certificate of the client: `sslcert` and `sslkey` in `DATABASE_URL`"
     } else if has("Revoked") {
@@ -411,6 +414,10 @@ mod tests {
             (
                 "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
                 "CA:FALSE",
+            ),
+            (
+                "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))",
+                "sslmode=disable",
             ),
         ] {
             let error = io(said);

@@ -89,3 +89,46 @@ pub(super) fn reject(element: &[u8], id: Option<String>, problem: Problem) -> Re
     };
     reject::whole(element, id, reason, detail)
 }
+
+/// The id at the head of an element, in the form that the tenant writes (`{"id":"…"`), without parsing the rest.
+pub(super) fn quick_id(element: &[u8]) -> Option<&str> {
+    let rest = element
+        .trim_ascii_start()
+        .strip_prefix(b"{")?
+        .trim_ascii_start()
+        .strip_prefix(b"\"id\"")?;
+    let rest = rest
+        .trim_ascii_start()
+        .strip_prefix(b":")?
+        .trim_ascii_start()
+        .strip_prefix(b"\"")?;
+    // A control character is not JSON, and PostgreSQL cannot store NUL.
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
+    let id = (rest[end] == b'"' && (1..=LONGEST_ID).contains(&end)).then(|| &rest[..end])?;
+    std::str::from_utf8(id).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it needs by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_id_at_the_head_is_read_without_parsing_and_any_other_by_parsing() {
+        assert_eq!(quick_id(br#"{"id":"a-1","x":1}"#), Some("a-1"));
+        assert_eq!(quick_id(b" {\n \"id\" : \"a\" }"), Some("a"));
+        assert_eq!(quick_id(br#"{"x":1,"id":"a"}"#), None);
+        assert_eq!(quick_id(br#"{"id":"a\u0041"}"#), None);
+        assert_eq!(quick_id(br#"{"id":""}"#), None);
+        assert_eq!(quick_id(br#"{"id":7}"#), None);
+        for control in [&b"{\"id\":\"a\0\"}"[..], b"{\"id\":\"a\nb\"}"] {
+            assert_eq!(quick_id(control), None);
+            assert!(identity(control).is_err());
+        }
+        assert_eq!(identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(), "aA");
+        assert_eq!(identity(br#"{"id":7}"#).ok().unwrap(), "7");
+    }
+}

@@ -19,6 +19,8 @@ mod list_row;
 mod lists;
 mod members;
 mod memberships;
+mod profile_lookup;
+mod profile_request;
 mod profile_row;
 mod profiles;
 pub mod registry;

@@ -3,18 +3,15 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::config::hash_key::HashKey;
 use crate::config::settings::{Expansion, Profiles as Settings, PropertiesJson, TimelineKeep};
-use crate::model::Time;
 use crate::model::batch::{Batch, Fingerprint, Known, Reject};
 use crate::model::description::{Description, Reading};
 use crate::model::fault::Outcome;
 use crate::model::page::{Broken, Lookup, Request, halved};
-use crate::model::personal_data::{Action, Policy, Treated, Treatment};
+use crate::model::personal_data::{Policy, Treated, Treatment};
 use crate::model::ports::{Decoder, Identified, Resource, SegmentCounter, SegmentResolver, Walkable};
 use crate::model::position::CursorPosition;
 use crate::model::property_columns::{PropertyColumns, StoredProfile, WantedColumns};
@@ -24,18 +21,15 @@ use crate::model::scrub::StoredContent;
 use crate::model::table::{Child, Merge, Table};
 use crate::model::verdict::Verdict;
 
-use super::fields::Fields;
-use super::identity;
 use super::lists::SEGMENTS;
+use super::profile_request::{modified_within, selected, timeline};
 use super::profile_row::{self, ColumnPlan, HashSeeds, ProfileRows, ReadChildren, Treating, ValueHasher};
-use super::reject;
 use super::segment_counter::ProfileSegmentCounter;
 use super::segment_profiles::{ARRAYS, PATH, encoded, path_of};
 use super::segment_resolver::ProfileSegmentResolver;
 use super::timeline::Timelines;
+use super::{identity, profile_lookup, profile_request, reject};
 
-/// The properties that hold the dates. They are always requested.
-const ALWAYS: [&str; 2] = ["lastmodifieddate", "creationdate"];
 /// The description of profiles.
 pub(super) const DESCRIPTION: Description = Description {
     title: "Profiles",
@@ -56,18 +50,6 @@ pub(super) const FIELDS: [(&str, &str); 6] = [
     ("replaces", "profile_aliases"),
     ("replacedBy", "profile_aliases"),
 ];
-/// The path of a look-up by id, with a placeholder.
-pub(super) const LOOKUP_PATH: &str = "/profiles/{profileId}";
-/// The fields without which a look-up says nothing.
-pub(super) const LOOKUP_FIELDS: [&str; 3] = ["id", "segments", "replacedBy"];
-/// The OAuth scope of a look-up by id.
-const LOOKUP_SCOPE: &str = "read:profiles";
-
-/// The bytes of a query parameter that names a property, beside the name.
-const PARAMETER: usize = "&profileProperty=".len();
-/// The most bytes of such parameters that do not follow from the settings. Servers take 8 KiB of an address and its headers, among which
-/// is the token.
-const MOST_NAMED: usize = 4 * 1024;
 
 /// Increase this version when the decoder stores something else for the same bytes. Equal bytes would otherwise hide the
 /// change.
@@ -234,33 +216,9 @@ impl Profiles {
         reject::withheld(reject)
     }
 
-    /// The properties that are requested; empty: all. The tenant can leave out dropped ones only where all others are named, which has
-    /// to fit into an address.
+    /// The properties that are requested; empty: all.
     fn requested(&self) -> Vec<String> {
-        let treatment = &self.treated.treatment;
-        let is_dropped = |id: &&String| treatment.action(id) == Action::Drop;
-        let (of_settings, listed) = (self.properties.iter(), self.treated.listed.iter());
-        let all = if self.properties.is_empty() {
-            if treatment.is_none() || !(treatment.kept.is_some() || listed.clone().any(|id| is_dropped(&id)))
-            {
-                return Vec::new();
-            }
-            listed.filter(|id| !is_dropped(id)).cloned().collect()
-        } else {
-            of_settings
-                .filter(|id| !is_dropped(id))
-                .cloned()
-                .collect::<Vec<_>>()
-        };
-        let length: usize = all.iter().map(|id| PARAMETER + encoded(id).len()).sum();
-        if self.properties.is_empty() && length > MOST_NAMED {
-            return Vec::new();
-        }
-        // Without a name, the tenant would send all.
-        if all.is_empty() {
-            return ALWAYS.map(str::to_owned).to_vec();
-        }
-        all
+        profile_request::requested(&self.properties, &self.treated)
     }
 }
 
@@ -309,7 +267,7 @@ impl Resource for Profiles {
 
 impl Identified for Profiles {
     fn fingerprint(&self, element: &[u8]) -> Result<Fingerprint, Reject> {
-        let id = match quick_id(element) {
+        let id = match identity::quick_id(element) {
             Some(id) => id.to_owned(),
             None => identity::identity(element)
                 .map_err(|problem| self.withheld(identity::reject(element, None, problem)))?,
@@ -377,7 +335,7 @@ impl Walkable for Profiles {
             path: format!("/profiles/{}", encoded(id)),
             query,
             arrays: &[],
-            scope: LOOKUP_SCOPE,
+            scope: profile_lookup::SCOPE,
         }
     }
 
@@ -385,7 +343,7 @@ impl Walkable for Profiles {
         match found {
             Lookup::Gone => Verdict::Deleted,
             Lookup::Unclear(_) => Verdict::Kept,
-            Lookup::Found(bytes) => judge(id, segment, bytes),
+            Lookup::Found(bytes) => profile_lookup::judge(id, segment, bytes),
         }
     }
 
@@ -449,103 +407,6 @@ impl Walkable for Profiles {
     }
 }
 
-/// The id at the head of an element, in the form that the tenant writes (`{"id":"…"`), without parsing the rest.
-fn quick_id(element: &[u8]) -> Option<&str> {
-    let rest = element
-        .trim_ascii_start()
-        .strip_prefix(b"{")?
-        .trim_ascii_start()
-        .strip_prefix(b"\"id\"")?;
-    let rest = rest
-        .trim_ascii_start()
-        .strip_prefix(b":")?
-        .trim_ascii_start()
-        .strip_prefix(b"\"")?;
-    // A control character is not JSON, and PostgreSQL cannot store NUL.
-    let end = rest
-        .iter()
-        .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
-    let id = (rest[end] == b'"' && (1..=identity::LONGEST_ID).contains(&end)).then(|| &rest[..end])?;
-    std::str::from_utf8(id).ok()
-}
-
-/// The query parameters that select properties; without any, the tenant returns all.
-fn selected(properties: &[String]) -> impl Iterator<Item = (&'static str, String)> {
-    let always = ALWAYS
-        .into_iter()
-        .filter(|id| !properties.is_empty() && properties.iter().all(|own| own != id));
-    let listed = properties.iter().map(String::as_str);
-    listed.chain(always).map(|id| ("profileProperty", id.to_owned()))
-}
-
-/// The query parameters that ask for the newest `count` events of each timeline.
-fn timeline(expansion: &str, count: Option<u32>) -> impl Iterator<Item = (&'static str, String)> + use<> {
-    let expansion = expansion.to_owned();
-    let parameters = count.map(|count| [("expand", expansion), ("eventCount", count.to_string())]);
-    parameters.into_iter().flatten()
-}
-
-/// The refinement of an increment, in the form of the vendor's `RefinementBean`.
-fn modified_within(from: Time, to: Time) -> String {
-    let millis = |time: Time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    serde_json::json!({
-        "property": ALWAYS[0],
-        "operator": "IN_RANGE",
-        "fromDate": millis(from),
-        "toDate": millis(to),
-    })
-    .to_string()
-}
-
-/// The verdict from a profile that was looked up. A profile without segments is in none; witnesses show whether look-ups
-/// return segments at all.
-fn judge(id: &str, segment: &str, bytes: &bytes::Bytes) -> Verdict {
-    #[derive(Deserialize)]
-    struct Found<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-        #[serde(borrow, rename = "replacedBy")]
-        replaced_by: Option<&'a RawValue>,
-        #[serde(borrow)]
-        replaces: Option<&'a RawValue>,
-        #[serde(borrow)]
-        segments: Option<&'a RawValue>,
-    }
-    let Ok(found) = serde_json::from_slice::<Found<'_>>(bytes) else {
-        return Verdict::Kept;
-    };
-    let mut fields = Fields::default();
-    let Ok(Some(answered)) = fields.text("id", found.id) else {
-        return Verdict::Kept;
-    };
-    if answered != id {
-        let Ok(replaced) = fields.texts("replaces", found.replaces) else {
-            return Verdict::Kept;
-        };
-        let survivor = answered.into_owned();
-        return match replaced.iter().any(|one| one == id) {
-            _ if survivor.is_empty() => Verdict::Kept,
-            true => Verdict::Merged { survivor },
-            // A look-up may omit whom a profile replaces. A profile that lists others does not replace this one.
-            false if replaced.is_empty() => Verdict::Redirected { survivor },
-            false => Verdict::Kept,
-        };
-    }
-    let Ok(replaced_by) = fields.text("replacedBy", found.replaced_by) else {
-        return Verdict::Kept;
-    };
-    if let Some(survivor) = replaced_by.filter(|survivor| !survivor.is_empty()) {
-        return Verdict::Merged {
-            survivor: survivor.into_owned(),
-        };
-    }
-    match profile_row::segment_ids(&mut fields, found.segments) {
-        Ok(ids) if ids.iter().any(|one| one == segment) => Verdict::Missed(bytes.clone()),
-        Ok(_) => Verdict::OutOfScope,
-        Err(_) => Verdict::Kept,
-    }
-}
-
 struct ProfileDecoder {
     rows: ProfileRows,
     /// Whether a reject may not show what came.
@@ -573,63 +434,6 @@ mod tests {
     use crate::config::load::load;
     use crate::model::description::Registry;
     use crate::model::personal_data::ListedProperty;
-
-    #[test]
-    fn the_id_at_the_head_is_read_without_parsing_and_any_other_by_parsing() {
-        assert_eq!(quick_id(br#"{"id":"a-1","x":1}"#), Some("a-1"));
-        assert_eq!(quick_id(b" {\n \"id\" : \"a\" }"), Some("a"));
-        assert_eq!(quick_id(br#"{"x":1,"id":"a"}"#), None);
-        assert_eq!(quick_id(br#"{"id":"a\u0041"}"#), None);
-        assert_eq!(quick_id(br#"{"id":""}"#), None);
-        assert_eq!(quick_id(br#"{"id":7}"#), None);
-        for control in [&b"{\"id\":\"a\0\"}"[..], b"{\"id\":\"a\nb\"}"] {
-            assert_eq!(quick_id(control), None);
-            assert!(identity::identity(control).is_err());
-        }
-        assert_eq!(
-            identity::identity(br#"{"x":1,"id":"a\u0041"}"#).ok().unwrap(),
-            "aA"
-        );
-        assert_eq!(identity::identity(br#"{"id":7}"#).ok().unwrap(), "7");
-    }
-
-    #[test]
-    fn a_looked_up_profile_says_whether_it_is_missed_merged_or_elsewhere() {
-        let judged = |json: &'static str| judge("a", "all", &bytes::Bytes::from_static(json.as_bytes()));
-        assert!(matches!(
-            judged(r#"{"id":"a","segments":[{"id":"x"},{"id":"all"}]}"#),
-            Verdict::Missed(_)
-        ));
-        assert_eq!(judged(r#"{"id":"a","segments":[]}"#), Verdict::OutOfScope);
-        assert_eq!(
-            judged(r#"{"id":"a","replacedBy":"b"}"#),
-            Verdict::Merged { survivor: "b".into() }
-        );
-        assert_eq!(
-            judged(r#"{"id":"b","replaces":["x","a"],"segments":[]}"#),
-            Verdict::Merged { survivor: "b".into() }
-        );
-        assert_eq!(judged(r#"{"id":"a"}"#), Verdict::OutOfScope);
-        for redirected in [r#"{"id":"b","segments":[]}"#, r#"{"id":"b","replacedBy":"c"}"#] {
-            assert_eq!(
-                judged(redirected),
-                Verdict::Redirected { survivor: "b".into() },
-                "{redirected}"
-            );
-        }
-        for unclear in [
-            r#"{"id":"","segments":[]}"#,
-            r#"{"id":"b","replaces":["c"],"segments":[{"id":"all"}]}"#,
-            r#"{"replacedBy":"c"}"#,
-            r#"{"id":"a","replacedBy":{}}"#,
-            "{}",
-            "[]",
-            "<html>",
-            r#"{"id":"a","segments":7}"#,
-        ] {
-            assert_eq!(judged(unclear), Verdict::Kept, "{unclear}");
-        }
-    }
 
     /// The properties that are requested with these settings, where `rule` drops and the tenant lists so many properties.
     fn requested(own: &str, rule: &str, listed: usize) -> Vec<String> {
@@ -662,12 +466,10 @@ mod tests {
         assert_eq!(requested("", "property:p1=drop", 3), ["p0", "p2"]);
         assert_eq!(requested("", "property:p1=drop", 10_000), none);
         assert_eq!(requested("p0,p1", "property:p1=drop", 10_000), ["p0"]);
-        assert_eq!(requested("p1", "property:p1=drop", 3), ALWAYS);
-        assert_eq!(requested("", "sensitivity:NON_PII=drop", 3), ALWAYS);
-    }
-
-    #[test]
-    fn ids_are_encoded_in_paths() {
-        assert_eq!(path_of("a b/ü"), "/segments/a%20b%2F%C3%BC/profiles");
+        assert_eq!(requested("p1", "property:p1=drop", 3), profile_request::ALWAYS);
+        assert_eq!(
+            requested("", "sensitivity:NON_PII=drop", 3),
+            profile_request::ALWAYS
+        );
     }
 }

@@ -28,3 +28,13 @@ pub(super) fn is_addressable(id: &str) -> bool {
 pub(super) fn encoded(part: &str) -> String {
     utf8_percent_encode(part, RESERVED).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_encoded_in_paths() {
+        assert_eq!(path_of("a b/ü"), "/segments/a%20b%2F%C3%BC/profiles");
+    }
+}

@@ -15,8 +15,8 @@ use crate::model::table::{Child, Column, REST, Table};
 use super::audit_events::SPELLINGS;
 use super::audit_values;
 use super::consent_history::VALUES;
-use super::profiles;
 use super::registry::{self, Entry};
+use super::{profile_lookup, profiles};
 
 /// The release of the vendor's document that the descriptions follow.
 pub const KNOWN_RELEASE: &str = "103.0";
@@ -104,7 +104,7 @@ fn usage(entry: &Entry, request: &Request) -> Usage {
 fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
     let mut listing = Usage {
         essential: true,
-        twin: Some(profiles::LOOKUP_PATH),
+        twin: Some(profile_lookup::PATH),
         envelope: &["nextCursor"],
         ..usage(
             entry,
@@ -116,11 +116,11 @@ fn of_profiles(entry: &Entry, walk: &dyn Walkable, now: Time) -> Vec<Usage> {
         .fields
         .extend(beside.map(|(field, fills)| read("", field, Role::Fills(fills))));
     let lookup = walk.lookup("id");
-    let needed = profiles::LOOKUP_FIELDS
+    let needed = profile_lookup::FIELDS
         .iter()
         .map(|field| read("", field, Role::Key));
     let lookup = Usage {
-        path: profiles::LOOKUP_PATH.to_owned(),
+        path: profile_lookup::PATH.to_owned(),
         scope: lookup.scope,
         query: lookup.query,
         arrays: &[],

@@ -160,6 +160,7 @@ async fn copy(connection: &mut PgConnection, relation: &str, name: &str) {
     for statement in [
         format!("drop table if exists pg_temp.{name}"),
         format!("create temp table {name} as table {relation}"),
+        format!("create unique index on {name} (id)"),
         format!("analyze {name}"),
     ] {
         sqlx::raw_sql(AssertSqlSafe(statement))
