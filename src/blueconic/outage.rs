@@ -1,4 +1,4 @@
-//! Whether the tenant answers at all. After several faults in a row, whichever requests met them, one request at a time is sent, ever
+//! Whether the tenant answers at all. After several faults in a row (five, or two at rest), whichever requests met them, one request at a time is sent, ever
 //! more seldom, until one is answered: an outage costs requests, which the tenant counts, and those of all jobs would fail alike. That is
 //! for a service; a command asks each thing as long as its patience lasts, and tells what came of it.
 
@@ -6,6 +6,11 @@ use std::time::Duration;
 
 /// Faults in a row from which on it is an outage. A gateway that fails one request in ten has so many once in a hundred thousand.
 const FAULTS: u32 = 5;
+/// The same where nothing was answered for [`QUIET`] before: a service at rest sends a request every few minutes, and whoever asks more often
+/// than that only to hear that the tenant is still away sends more than usual.
+const FAULTS_AT_REST: u32 = 2;
+/// From when on the service was at rest, and the first pause of an outage that begins then.
+const QUIET: Duration = Duration::from_mins(1);
 /// The longest time without a request in an outage: that of a job that has failed.
 const LONGEST: Duration = Duration::from_mins(5);
 
@@ -16,6 +21,9 @@ pub(super) struct Outage {
     shortest: Option<Duration>,
     faults: u32,
     since: Option<Duration>,
+    answered_at: Option<Duration>,
+    /// Whether the service was at rest before the first fault.
+    was_at_rest: bool,
 }
 
 impl Outage {
@@ -25,36 +33,52 @@ impl Outage {
             shortest: None,
             faults: 0,
             since: None,
+            answered_at: None,
+            was_at_rest: false,
         }
     }
 
     pub(super) fn new(shortest: Duration) -> Self {
         Self {
             shortest: Some(shortest),
-            faults: 0,
-            since: None,
+            ..Self::off()
         }
     }
 
     /// Whether the tenant is taken for being away.
     pub(super) fn is_on(&self) -> bool {
-        self.shortest.is_some() && self.faults >= FAULTS
+        self.shortest.is_some() && self.faults >= self.enough()
+    }
+
+    /// So many faults are an outage.
+    fn enough(&self) -> u32 {
+        if self.was_at_rest { FAULTS_AT_REST } else { FAULTS }
     }
 
     /// Notes a fault. Returns the time for which nothing is to be sent, once it is an outage, and whether it begins here.
     pub(super) fn failed(&mut self, now: Duration) -> Option<(Duration, bool)> {
         let shortest = self.shortest?;
-        self.since.get_or_insert(now);
+        if self.since.is_none() {
+            self.since = Some(now);
+            self.was_at_rest = self
+                .answered_at
+                .is_some_and(|answered| now.saturating_sub(answered) >= QUIET);
+        }
         self.faults = self.faults.saturating_add(1);
-        let more = self.faults.checked_sub(FAULTS)?;
-        let pause = shortest.saturating_mul(1 << more.min(20)).min(LONGEST);
-        Some((pause, more == 0))
+        let more = self.faults.checked_sub(self.enough())?.min(20);
+        let pause = if self.was_at_rest {
+            shortest.max(QUIET).saturating_mul(1 << (2 * more.min(10)))
+        } else {
+            shortest.saturating_mul(1 << more)
+        };
+        Some((pause.min(LONGEST), more == 0))
     }
 
     /// Notes an answer. Returns how long the outage lasted that ends with it.
     pub(super) fn answered(&mut self, now: Duration) -> Option<Duration> {
         let was_on = self.is_on();
         self.faults = 0;
+        self.answered_at = Some(now);
         let since = self.since.take()?;
         was_on.then(|| now.saturating_sub(since))
     }
@@ -90,5 +114,24 @@ mod tests {
         assert_eq!(outage.answered(seconds(70)), Some(seconds(60)));
         assert!(!outage.is_on());
         assert_eq!(outage.failed(seconds(80)), None, "counted from the start");
+    }
+
+    #[test]
+    fn at_rest_two_faults_are_an_outage_and_its_pauses_are_long() {
+        let mut outage = Outage::new(seconds(1));
+        outage.answered(seconds(100));
+        assert_eq!(outage.failed(seconds(160)), None);
+        let pauses = [161, 221, 461, 761].map(|now| outage.failed(seconds(now)));
+        let wanted = [(60, true), (240, false), (300, false), (300, false)];
+        assert_eq!(
+            pauses,
+            wanted.map(|(pause, begins)| Some((seconds(pause), begins)))
+        );
+        assert_eq!(outage.answered(seconds(1061)), Some(seconds(901)));
+        assert_eq!(outage.failed(seconds(1062)), None);
+        assert_eq!(outage.failed(seconds(1063)), None, "it was not at rest");
+        let mut young = Outage::new(seconds(1));
+        assert_eq!(young.failed(seconds(1000)), None);
+        assert_eq!(young.failed(seconds(1001)), None, "nothing was answered before");
     }
 }

@@ -284,10 +284,13 @@ async fn schedule(
 
 /// The result of a task, which ends with whoever waits for it. Work that goes on for years is a task: the thread that waits for this command
 /// would be woken for each answer of the database, beside the one that received it.
-async fn joined<T>(task: JoinHandle<T>) -> T {
-    match AbortOnDropHandle::new(task).await {
-        Ok(done) => done,
-        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+fn joined<T>(task: JoinHandle<T>) -> impl Future<Output = T> {
+    let task = AbortOnDropHandle::new(task);
+    async {
+        match task.await {
+            Ok(done) => done,
+            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        }
     }
 }
 

@@ -199,3 +199,34 @@ async fn a_tenant_that_is_away_gets_no_more_requests_than_usual_and_is_read_soon
     let again = service.pass(hours).await;
     assert!(again.abs_diff(usual) <= 12, "{again}, {usual}");
 }
+
+/// Outages of ten minutes, at different minutes of the hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn minutes_without_the_tenant_cost_no_more_requests_than_usual_either() {
+    let service = Service::start().await;
+    service.pass(Duration::from_hours(6)).await;
+    let requests = async |is_away: bool| {
+        let mut sum = 0;
+        for _ in 0..12 {
+            service.is_away.store(is_away, Ordering::SeqCst);
+            sum += service.pass(MINUTE * 10).await;
+            service.is_away.store(false, Ordering::SeqCst);
+            let before = service.succeeded();
+            service.pass(MINUTE * 57).await;
+            assert!(
+                before
+                    .iter()
+                    .zip(service.succeeded())
+                    .all(|(before, after)| after > *before),
+                "a job has not run again"
+            );
+        }
+        sum
+    };
+    let usual = requests(false).await;
+    let meanwhile = requests(true).await;
+    assert!(
+        meanwhile * 10 <= usual * 11,
+        "{meanwhile} requests while it was away, {usual} otherwise"
+    );
+}
