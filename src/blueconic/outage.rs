@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// Faults in a row from which on it is an outage. A gateway that fails one request in ten has so many once in a hundred thousand.
 const FAULTS: u32 = 5;
-/// The same where nothing was answered for [`QUIET`] before: a service at rest sends a request every few minutes, and whoever asks more often
-/// than that only to hear that the tenant is still away sends more than usual.
+/// The same where nothing was answered for [`QUIET`] before. A service at rest sends a request every few minutes: each that only finds the
+/// tenant still away is one more than usual.
 const FAULTS_AT_REST: u32 = 2;
 /// From when on the service was at rest, and the first pause of an outage that begins then.
 const QUIET: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// The faults since the last answer.
 #[derive(Debug)]
 pub(super) struct Outage {
-    /// The pause of an outage that begins; it doubles with each further fault. None: nothing is taken for an outage.
+    /// The pause of an outage that begins; it doubles with each further fault, at rest twice. None: nothing is taken for an outage.
     shortest: Option<Duration>,
     faults: u32,
     since: Option<Duration>,
@@ -65,13 +65,14 @@ impl Outage {
                 .is_some_and(|answered| now.saturating_sub(answered) >= QUIET);
         }
         self.faults = self.faults.saturating_add(1);
-        let more = self.faults.checked_sub(self.enough())?.min(20);
-        let pause = if self.was_at_rest {
-            shortest.max(QUIET).saturating_mul(1 << (2 * more.min(10)))
+        let more = self.faults.checked_sub(self.enough())?;
+        let (first, doublings) = if self.was_at_rest {
+            (shortest.max(QUIET), more.saturating_mul(2))
         } else {
-            shortest.saturating_mul(1 << more)
+            (shortest, more)
         };
-        Some((pause.min(LONGEST), more == 0))
+        let pause = first.saturating_mul(1 << doublings.min(20)).min(LONGEST);
+        Some((pause, more == 0))
     }
 
     /// Notes an answer. Returns how long the outage lasted that ends with it.

@@ -282,8 +282,8 @@ async fn schedule(
     }
 }
 
-/// The result of a task, which ends with whoever waits for it. Work that goes on for years is a task: the thread that waits for this command
-/// would be woken for each answer of the database, beside the one that received it.
+/// The result of a task, which ends with whoever waits for it. Work that goes on for years is a task of its own. Otherwise each answer of the
+/// database would wake two threads: the one that received it, and the one that waits for this command.
 fn joined<T>(task: JoinHandle<T>) -> impl Future<Output = T> {
     let task = AbortOnDropHandle::new(task);
     async {

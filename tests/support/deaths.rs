@@ -64,17 +64,22 @@ async fn dies<W: Dying>(expected: &[String], tenant: &str, template: &str, order
     }
     assert_eq!(W::rows(&database).await, expected, "after {order}");
     W::assert_sound(&database, true).await;
-    let written =
-        "select coalesce(sum(rows_inserted + rows_updated + rows_removed + rows_rehashed), 0)::bigint
-                   from sync.runs where started_at = (select max(started_at) from sync.runs)";
     assert!(walk_apart(W::WORKER, tenant, &database.url, "").await.success());
     assert_eq!(
-        database.one::<i64>(written).await,
+        written_last(&database).await,
         0,
         "the walk after {order} and one more"
     );
     database.remove(Cluster::shared()).await;
     died
+}
+
+/// How many rows the last run wrote.
+pub(crate) async fn written_last(database: &Database) -> i64 {
+    let written =
+        "select coalesce(sum(rows_inserted + rows_updated + rows_removed + rows_rehashed), 0)::bigint
+                   from sync.runs where started_at = (select max(started_at) from sync.runs)";
+    database.one(written).await
 }
 
 /// What a walk that is left alone makes of a copy of a template.
