@@ -7,19 +7,22 @@ from blueconic.freshness
 order by resource;
 
 -- Who is in a segment?
+with m as (select m.profile_id from blueconic.profile_segments as m
+  join blueconic.segments as s on s.id = m.segment_id
+  where s.name = 'High value'
+  order by m.profile_id limit 100)
 select m.profile_id, w.email, w.country
-from blueconic.profile_segments as m
-join blueconic.segments as s on s.id = m.segment_id
+from m
 join blueconic.profiles_wide as w on w.id = m.profile_id
-where s.name = 'High value'
-order by m.profile_id
-limit 100;
+order by m.profile_id;
 
 -- How large is each segment, as the tenant counts and as it is here?
-select s.name, s.profile_count as by_the_tenant, count(m.profile_id) as profiles
+with m as (select segment_id, count(*) as profiles
+  from blueconic.profiles as p cross join lateral unnest(p.segment_ids) as segment_id
+  group by segment_id)
+select s.name, s.profile_count as by_the_tenant, coalesce(m.profiles, 0) as profiles
 from blueconic.segments as s
-left join blueconic.profile_segments as m on m.segment_id = s.id
-group by s.id, s.name, s.profile_count
+left join m on m.segment_id = s.id
 order by profiles desc, s.name;
 
 -- Segment overlap: how many are in one of two segments, and how many in both?
@@ -32,23 +35,24 @@ select count(one.profile_id) as in_one, count(other.profile_id) as in_other,
 from one full join other on other.profile_id = one.profile_id;
 
 -- Which other segments are the members of a segment in?
-with members as (select m.profile_id from blueconic.profile_segments as m
-  join blueconic.segments as s on s.id = m.segment_id where s.name = 'High value')
-select s.name, count(*) as profiles, round(100.0 * count(*) / a.profiles, 1) as percent
+with members as materialized (select p.segment_ids from blueconic.profile_segments as m
+  join blueconic.segments as s on s.id = m.segment_id
+  join blueconic.profiles as p on p.id = m.profile_id where s.name = 'High value')
+select s.name, count(*) as profiles, round(100.0 * count(*) / (select count(*) from members), 1) as percent
 from members
-cross join (select count(*) as profiles from members) as a
-join blueconic.profile_segments as m on m.profile_id = members.profile_id
-join blueconic.segments as s on s.id = m.segment_id
+cross join lateral unnest(members.segment_ids) as segment_id
+join blueconic.segments as s on s.id = segment_id
 where s.name <> 'High value'
-group by s.id, s.name, a.profiles
+group by s.id, s.name
 order by profiles desc, s.name;
 
 -- Segment comparison: how do segments differ in visits, orders and known e-mail addresses?
 select s.name, count(*) as profiles, round(avg(w.visits), 1) as visits,
   round(avg(w.order_value), 2) as order_value, round(100.0 * count(w.email) / count(*), 1) as percent_with_email
-from blueconic.segments as s
-join blueconic.profile_segments as m on m.segment_id = s.id
-join blueconic.profiles_wide as w on w.id = m.profile_id
+from blueconic.profiles as p
+join blueconic.profiles_wide as w on w.id = p.id
+cross join lateral unnest(p.segment_ids) as segment_id
+join blueconic.segments as s on s.id = segment_id
 group by s.id, s.name
 order by s.name;
 

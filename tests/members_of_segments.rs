@@ -5,7 +5,9 @@ use crate::support::{Scene, scene, small};
 
 async fn plan(database: &Database, query: &str) -> String {
     database
-        .texts(&format!("explain (costs off) {query}"))
+        .texts(&format!(
+            "explain (analyze, costs off, timing off, summary off) {query}"
+        ))
         .await
         .join("\n")
 }
@@ -56,6 +58,12 @@ async fn members_of_a_segment_are_found_by_the_index_also_through_a_join() {
             "{query}\n{plan}"
         );
         assert!(!plan.contains("Seq Scan on profiles"), "{query}\n{plan}");
+        // Once, for the wanted segment, and not for each segment that there is.
+        let scans = plan
+            .lines()
+            .filter(|line| line.contains("on profiles_segment_ids"));
+        let loops: Vec<&str> = scans.filter_map(|line| line.split("loops=").nth(1)).collect();
+        assert_eq!(loops, ["1)"], "{query}\n{plan}");
         let found: i64 = database.count(&format!("({query}) as members")).await;
         assert_eq!(u64::try_from(found).ok(), tenant.member_count(&few.id), "{query}");
     }
