@@ -11,6 +11,8 @@ use crate::postgres::recorded::statements::{
 };
 
 const DOING: &str = "recording histories";
+/// What is kept of profiles that are not stored: an empty JSON array.
+const NOTHING: &str = "[]";
 
 /// The histories that a transaction records, as they were once it had the lock of loads.
 #[derive(Debug, Default)]
@@ -105,7 +107,9 @@ impl Recorded {
         for (is_of_stages, kept) in parts {
             let Some(kept) = kept else { continue };
             for history in self.of(is_of_stages) {
-                for statement in [history.end(), history.begin()] {
+                // Of profiles that were not there, nothing ends.
+                let ends = (kept != NOTHING).then(|| history.end());
+                for statement in ends.into_iter().chain([history.begin()]) {
                     sqlx::query(AssertSqlSafe(statement))
                         .bind(now)
                         .bind(ids)
@@ -129,7 +133,7 @@ impl Recorded {
         if !self.has_rows() {
             return Ok(());
         }
-        let none = Former::of_rows("[]".to_owned());
+        let none = Former::of_rows(NOTHING.to_owned());
         self.record(connection, &none, ids, now).await
     }
 
@@ -145,7 +149,7 @@ impl Recorded {
         }
         let none = Former {
             rows: None,
-            stages: Some("[]".to_owned()),
+            stages: Some(NOTHING.to_owned()),
         };
         self.record(connection, &none, ids, now).await
     }
