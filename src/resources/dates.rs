@@ -38,7 +38,7 @@ fn epoch(text: &str) -> Option<Time> {
 
 /// The form of ISO 8601 alone, without blanks around it.
 pub(super) fn iso(text: &str) -> Option<Time> {
-    let date = NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()?;
+    let date: NaiveDate = text.get(..10)?.parse().ok()?;
     let rest = text.get(10..)?;
     if rest.is_empty() {
         return Some(date.and_time(NaiveTime::MIN).and_utc());
@@ -51,10 +51,10 @@ pub(super) fn iso(text: &str) -> Option<Time> {
 
 /// `10:36`, `10:36:11`, `10:36:11.990`, `10:36:11,990`. A leap second becomes the last nanosecond before the next second.
 fn clock_time(text: &str) -> Option<NaiveTime> {
-    let text = text.replacen(',', ".", 1);
-    ["%H:%M:%S%.f", "%H:%M"]
-        .iter()
-        .find_map(|form| NaiveTime::parse_from_str(&text, form).ok())
+    match text.split_once(',') {
+        Some((seconds, fraction)) => format!("{seconds}.{fraction}").parse().ok(),
+        None => text.parse().ok(),
+    }
 }
 
 fn utc(local: NaiveDateTime, zone: &str) -> Option<Time> {
