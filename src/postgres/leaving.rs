@@ -120,9 +120,71 @@ pub(crate) fn stages(table: &Table) -> Vec<Place> {
     std::iter::once(own).chain(children).collect()
 }
 
-/// The statements that delete what leaves with the rows `$1`, which were deleted already.
-pub(crate) fn deletes_below(table: &Table) -> Vec<String> {
-    below(table).iter().map(Place::delete).collect()
+/// A statement that deletes what leaves with rows that were deleted already.
+#[derive(Debug)]
+pub(crate) struct DeleteBelow {
+    /// Deletes what belongs to the rows `$1`.
+    statement: String,
+    whose: Whose,
+}
+
+/// Ids of which a table may have rows when a row of theirs leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Those that had a row: the table's rows are written with it.
+    Stored,
+    /// Also those without a row: history waits for its profile. Where it moves to a survivor, none of it is left.
+    Unmoved,
+    /// As `Unmoved`, in a table from which nothing moves.
+    All,
+}
+
+/// The statements that delete what leaves with rows, in the order of [`note_below`].
+pub(crate) fn deletes_below(table: &Table) -> Vec<DeleteBelow> {
+    let children = table.children.iter().map(|child| match child.table.merge {
+        Merge::ChildHistory => Whose::Unmoved,
+        Merge::ListedHistory => Whose::All,
+        Merge::Upsert | Merge::Profile | Merge::OfProfile | Merge::Occurrence | Merge::Child => Whose::Stored,
+    });
+    let whose = children.chain(std::iter::repeat(Whose::Stored));
+    let places = below(table).into_iter().zip(whose);
+    places
+        .map(|(place, whose)| DeleteBelow {
+            statement: place.delete(),
+            whose,
+        })
+        .collect()
+}
+
+/// The ids whose rows leave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leavers<'ids> {
+    /// Those that had a row.
+    pub(crate) stored: &'ids [&'ids str],
+    /// Those whose history did not move to a survivor.
+    pub(crate) unmoved: &'ids [&'ids str],
+    /// All.
+    pub(crate) all: &'ids [&'ids str],
+}
+
+/// Deletes what leaves with rows, and returns the number of rows that each statement deleted. Nothing is asked of the database for ids
+/// that have nothing: over distributed tables each statement goes to all shards.
+pub(crate) async fn delete_below(
+    connection: &mut PgConnection,
+    deletes: &[DeleteBelow],
+    leavers: Leavers<'_>,
+    doing: &'static str,
+) -> Result<Vec<u64>, Error> {
+    let mut deleted = Vec::with_capacity(deletes.len());
+    for DeleteBelow { statement, whose } in deletes {
+        let ids = match whose {
+            Whose::Stored => leavers.stored,
+            Whose::Unmoved => leavers.unmoved,
+            Whose::All => leavers.all,
+        };
+        deleted.push(delete_one(connection, statement, ids, doing).await?);
+    }
+    Ok(deleted)
 }
 
 /// Notes in which child tables rows left with their parents: `deleted` has the number of rows by table, as [`delete`] returned it. `parents`
@@ -155,18 +217,27 @@ pub(crate) async fn delete(
     doing: &'static str,
 ) -> Result<Vec<u64>, Error> {
     let mut deleted = Vec::with_capacity(statements.len());
-    if ids.is_empty() {
-        return Ok(deleted);
-    }
     for statement in statements {
-        let gone = sqlx::query(AssertSqlSafe(statement.as_str()))
-            .bind(ids)
-            .execute(&mut *connection)
-            .await
-            .doing(doing)?;
-        deleted.push(gone.rows_affected());
+        deleted.push(delete_one(connection, statement, ids, doing).await?);
     }
     Ok(deleted)
+}
+
+async fn delete_one(
+    connection: &mut PgConnection,
+    statement: &str,
+    ids: &[&str],
+    doing: &'static str,
+) -> Result<u64, Error> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let gone = sqlx::query(AssertSqlSafe(statement))
+        .bind(ids)
+        .execute(connection)
+        .await
+        .doing(doing)?;
+    Ok(gone.rows_affected())
 }
 
 #[cfg(test)]
@@ -203,7 +274,7 @@ mod tests {
         );
         let without = table("parents", &["id"], &[]);
         assert_eq!(
-            deletes_below(&without),
+            statements(&without),
             ["select from sync.delete_profile_columns($1)"]
         );
         let lists = Table {
@@ -216,6 +287,38 @@ mod tests {
             merge: Merge::Upsert,
             ..without
         };
-        assert_eq!(deletes_below(&childless), Vec::<String>::new());
+        assert_eq!(statements(&childless), Vec::<String>::new());
+    }
+
+    fn statements(table: &Table) -> Vec<String> {
+        let deletes = deletes_below(table).into_iter();
+        deletes.map(|delete| delete.statement).collect()
+    }
+
+    #[test]
+    fn only_history_may_be_there_without_its_row() {
+        const fn child(merge: Merge) -> Table {
+            Table {
+                merge,
+                ..table("things", &["parent_id", "id"], &[])
+            }
+        }
+        static WRITTEN_WITH: Table = child(Merge::Child);
+        static OF_ITS_OWN: Table = child(Merge::OfProfile);
+        static HISTORY: Table = child(Merge::ChildHistory);
+        static LISTED: Table = child(Merge::ListedHistory);
+        static PARENT: Table = table(
+            "parents",
+            &["id"],
+            &[
+                Child::new(&WRITTEN_WITH, "one"),
+                Child::new(&OF_ITS_OWN, "two"),
+                Child::new(&HISTORY, "three"),
+                Child::new(&LISTED, "four"),
+            ],
+        );
+        let whose: Vec<Whose> = deletes_below(&PARENT).iter().map(|delete| delete.whose).collect();
+        let (stored, unmoved, all) = (Whose::Stored, Whose::Unmoved, Whose::All);
+        assert_eq!(whose, [stored, stored, unmoved, all, stored, stored]);
     }
 }

@@ -7,7 +7,7 @@
 use crate::model::table::{Child, Merge, Table};
 use crate::postgres::changes::ChangedTable;
 use crate::postgres::child_hashes::HashStatements;
-use crate::postgres::leaving::{self, Place};
+use crate::postgres::leaving::{self, DeleteBelow, Place};
 use crate::postgres::moving::{self, Move};
 use crate::postgres::partitions::Months;
 use crate::postgres::recorded::statements::{DIFFERS, FORMER_ROW};
@@ -75,7 +75,7 @@ pub(crate) struct Statements {
     /// For profiles: deletes the losers `$1` and returns the ids whose rows were not placeholders.
     pub(crate) drop_losers: String,
     /// Delete what leaves with deleted rows: [`leaving::deletes_below`].
-    pub(crate) deletes_below: Vec<String>,
+    pub(crate) deletes_below: Vec<DeleteBelow>,
     /// Move the history of merged rows to their survivors: [`moving::moves`].
     pub(crate) moves: Vec<Move>,
     /// Delete the ids `$1` from staging.

@@ -86,20 +86,23 @@ fn move_rows(table: &Table) -> String {
     )
 }
 
-/// Moves the history of merged ids to their survivors, once the merges are recorded.
-pub(crate) async fn to_survivors(
+/// Moves the history of merged ids to their survivors, once the merges are recorded. Returns the ids without a survivor: their
+/// history stays.
+pub(crate) async fn to_survivors<'ids>(
     connection: &mut PgConnection,
     moves: &[Move],
-    losers: &[&str],
+    losers: &[&'ids str],
     now: Time,
     changes: &mut Changes,
-) -> Result<(), Error> {
+) -> Result<Vec<&'ids str>, Error> {
     if losers.is_empty() || moves.is_empty() {
-        return Ok(());
+        return Ok(losers.to_vec());
     }
     let ends = survivors(connection, losers).await?;
+    let stay = losers.iter().copied().filter(|id| !ends.contains_key(*id));
+    let stay = stay.collect();
     if ends.is_empty() {
-        return Ok(());
+        return Ok(stay);
     }
     let (losers, survivors): (Vec<&str>, Vec<&str>) = ends
         .iter()
@@ -125,7 +128,7 @@ pub(crate) async fn to_survivors(
             had_history.into_iter().collect::<BTreeSet<_>>(),
         );
     }
-    Ok(())
+    Ok(stay)
 }
 
 /// The ends of the chains of aliases that begin at these ids. A chain that is a circle has no end, and an id without an alias has no

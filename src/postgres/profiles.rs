@@ -18,10 +18,11 @@ use crate::postgres::changes::{Changes, Reason};
 use crate::postgres::columns::statements::BesideColumns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
+use crate::postgres::leaving::{self, Leavers};
 use crate::postgres::merge::{ADOPT_SOURCE_HASH, Statements};
 use crate::postgres::merged_apart::{self, Apart, Merged};
 use crate::postgres::recorded::recording::{Former, Recorded};
-use crate::postgres::{children, copy, leaving, moving};
+use crate::postgres::{children, copy, moving};
 
 /// The context of a merge.
 #[derive(Debug, Clone, Copy)]
@@ -204,15 +205,22 @@ impl<'load> Departures<'load> {
         let leaving: Vec<&str> = gone.iter().copied().collect();
         let former = context.recorded.keep(connection, &leaving).await?;
         let into = (&mut *written, &mut *changes);
-        drop_losers(connection, context, &gone, inserted, into).await?;
+        let stored = drop_losers(connection, context, &gone, inserted, into).await?;
         write_merge_tombstones(connection, &self.losers, context, changes).await?;
         forget_returned(connection, &met, changes).await?;
         // An alias of a profile that returned is gone by now, so that no history follows it.
         let gone = leaving;
-        moving::to_survivors(connection, &context.sql.moves, &gone, context.now, changes).await?;
+        let moves = &context.sql.moves;
+        let unmoved = moving::to_survivors(connection, moves, &gone, context.now, changes).await?;
         let named = gone.iter().copied().filter(|id| !context.is_departing(id));
         let named: Vec<&str> = named.collect();
-        let below = leaving::delete(connection, &context.sql.deletes_below, &gone, REMOVING).await?;
+        let stored: Vec<&str> = stored.iter().map(String::as_str).collect();
+        let leavers = Leavers {
+            stored: &stored,
+            unmoved: &unmoved,
+            all: &gone,
+        };
+        let below = leaving::delete_below(connection, &context.sql.deletes_below, leavers, REMOVING).await?;
         leaving::note_below(changes, context.table, &below, &named, gone.len() > named.len());
         let (recorded, now) = (context.recorded, context.now);
         recorded.record(connection, &former, &named, now).await?;
@@ -311,16 +319,16 @@ async fn merge_rows(
 const REFRESHING: &str = "refreshing hashes";
 const REMOVING: &str = "removing merged profiles";
 
-/// Removes losers. A row that this transaction inserted does not count as removed.
+/// Removes losers. Returns those that had a row. One that this transaction inserted does not count as removed.
 async fn drop_losers(
     connection: &mut PgConnection,
     context: MergeContext<'_>,
     losers: &BTreeSet<&str>,
     inserted: &BTreeSet<&str>,
     (written, changes): (&mut Written, &mut Changes),
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     if losers.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let losers: Vec<&str> = losers.iter().copied().collect();
     let gone: Vec<String> = sqlx::query_scalar(AssertSqlSafe(context.sql.drop_losers.as_str()))
@@ -335,13 +343,13 @@ async fn drop_losers(
     written.removed = from_length(stored.len());
     changes.not_inserted(context.sql.changed, &fresh);
     let (departing, named): (Vec<&str>, Vec<&str>) =
-        stored.into_iter().partition(|id| context.is_departing(id));
+        stored.iter().copied().partition(|id| context.is_departing(id));
     changes.removed(context.sql.changed, Reason::Merged, named);
     if !departing.is_empty() {
         changes.erased(context.table.name);
         changes.withdraw(&departing);
     }
-    Ok(())
+    Ok(gone)
 }
 
 async fn write_merge_tombstones(

@@ -15,12 +15,13 @@ use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::erasures::suppress::{self, Erased};
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, record_aliases, write_tombstones};
+use crate::postgres::leaving::{self, Leavers};
 use crate::postgres::load_lock::{self, Opened};
 use crate::postgres::recorded::recording::{Former, Recorded};
 use crate::postgres::retry::Attempts;
 use crate::postgres::seen::HashRange;
 use crate::postgres::sweep_sql::SweepStatements;
-use crate::postgres::{boundary, distributed, leases, leaving, missing, moving, seen};
+use crate::postgres::{boundary, distributed, leases, missing, moving, seen};
 
 const DOING: &str = "looking for rows that the walk did not see";
 const REMOVING: &str = "removing rows that the walk did not see";
@@ -174,7 +175,12 @@ async fn remove_once(
     }
     if !sql.deletes_below.is_empty() {
         let left: Vec<&str> = gone.iter().map(String::as_str).collect();
-        let below = leaving::delete(&mut transaction, &sql.deletes_below, &left, REMOVING).await?;
+        let leavers = Leavers {
+            stored: &left,
+            unmoved: &left,
+            all: &left,
+        };
+        let below = leaving::delete_below(&mut transaction, &sql.deletes_below, leavers, REMOVING).await?;
         let named: Vec<&str> = named.iter().map(String::as_str).collect();
         leaving::note_below(&mut changes, table, &below, &named, left.len() > named.len());
     }

@@ -1,7 +1,7 @@
 //! The SQL of a sweep, generated from a table's description.
 
 use crate::model::table::Table;
-use crate::postgres::leaving;
+use crate::postgres::leaving::{self, DeleteBelow};
 use crate::postgres::moving::{self, Move};
 use crate::postgres::sql::{SYNCED_AT, change_key, element_id, relation};
 
@@ -28,7 +28,7 @@ pub(crate) struct SweepStatements {
     /// Deletes those of the ids `$1` that were not loaded since `$2`. Returns their ids, and the names of their rows in the feed of changes.
     pub(crate) remove: String,
     /// Delete what leaves with them: [`leaving::deletes_below`].
-    pub(crate) deletes_below: Vec<String>,
+    pub(crate) deletes_below: Vec<DeleteBelow>,
     /// Move the history of merged rows: [`moving::moves`].
     pub(crate) moves: Vec<Move>,
 }
