@@ -171,12 +171,12 @@ pub(crate) struct Leavers<'ids> {
 /// that have nothing: over distributed tables each statement goes to all shards.
 pub(crate) async fn delete_below(
     connection: &mut PgConnection,
-    deletes: &[DeleteBelow],
+    statements: &[DeleteBelow],
     leavers: Leavers<'_>,
     doing: &'static str,
 ) -> Result<Vec<u64>, Error> {
-    let mut deleted = Vec::with_capacity(deletes.len());
-    for DeleteBelow { statement, whose } in deletes {
+    let mut deleted = Vec::with_capacity(statements.len());
+    for DeleteBelow { statement, whose } in statements {
         let ids = match whose {
             Whose::Stored => leavers.stored,
             Whose::Unmoved => leavers.unmoved,

@@ -215,12 +215,12 @@ impl<'load> Departures<'load> {
         let named = gone.iter().copied().filter(|id| !context.is_departing(id));
         let named: Vec<&str> = named.collect();
         let stored: Vec<&str> = stored.iter().map(String::as_str).collect();
-        let leavers = Leavers {
+        let ids = Leavers {
             stored: &stored,
             unmoved: &unmoved,
             all: &gone,
         };
-        let below = leaving::delete_below(connection, &context.sql.deletes_below, leavers, REMOVING).await?;
+        let below = leaving::delete_below(connection, &context.sql.deletes_below, ids, REMOVING).await?;
         leaving::note_below(changes, context.table, &below, &named, gone.len() > named.len());
         let (recorded, now) = (context.recorded, context.now);
         recorded.record(connection, &former, &named, now).await?;

@@ -175,12 +175,12 @@ async fn remove_once(
     }
     if !sql.deletes_below.is_empty() {
         let left: Vec<&str> = gone.iter().map(String::as_str).collect();
-        let leavers = Leavers {
+        let ids = Leavers {
             stored: &left,
             unmoved: &left,
             all: &left,
         };
-        let below = leaving::delete_below(&mut transaction, &sql.deletes_below, leavers, REMOVING).await?;
+        let below = leaving::delete_below(&mut transaction, &sql.deletes_below, ids, REMOVING).await?;
         let named: Vec<&str> = named.iter().map(String::as_str).collect();
         leaving::note_below(&mut changes, table, &below, &named, left.len() > named.len());
     }
