@@ -343,7 +343,7 @@ async fn drop_losers(
     written.removed = from_length(stored.len());
     changes.not_inserted(context.sql.changed, &fresh);
     let (departing, named): (Vec<&str>, Vec<&str>) =
-        stored.iter().copied().partition(|id| context.is_departing(id));
+        stored.into_iter().partition(|id| context.is_departing(id));
     changes.removed(context.sql.changed, Reason::Merged, named);
     if !departing.is_empty() {
         changes.erased(context.table.name);

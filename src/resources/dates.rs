@@ -5,7 +5,10 @@
 //! - the date of HTTP and mail: `Mon, 27 Mar 2023 10:36:11 GMT`;
 //! - the epoch: milliseconds, or seconds where milliseconds would lie in the first years (1970 to 1973); a fraction is dropped.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
+use std::borrow::Cow;
+
+use chrono::format::{Fixed, Item, Numeric, Pad, Parsed};
+use chrono::{DateTime, Datelike, NaiveDateTime, NaiveTime};
 
 use crate::model::Time;
 
@@ -13,6 +16,31 @@ use crate::model::Time;
 const LEAST_MILLISECONDS: i64 = 100_000_000_000;
 /// A smaller number from here on is in seconds: March 1973. A number below is in milliseconds: the first days of 1970.
 const LEAST_SECONDS: i64 = 100_000_000;
+
+/// `%Y-%m-%d`. The forms are read once, here, since two dates of every profile are parsed.
+const DATE: [Item<'static>; 5] = [
+    number(Numeric::Year),
+    Item::Literal("-"),
+    number(Numeric::Month),
+    Item::Literal("-"),
+    number(Numeric::Day),
+];
+/// `%H:%M:%S%.f`.
+const CLOCK: [Item<'static>; 6] = [
+    number(Numeric::Hour),
+    Item::Literal(":"),
+    number(Numeric::Minute),
+    Item::Literal(":"),
+    number(Numeric::Second),
+    Item::Fixed(Fixed::Nanosecond),
+];
+/// `%H:%M`.
+const CLOCK_OF_MINUTES: [Item<'static>; 3] =
+    [number(Numeric::Hour), Item::Literal(":"), number(Numeric::Minute)];
+
+const fn number(of: Numeric) -> Item<'static> {
+    Item::Numeric(of, Pad::Zero)
+}
 
 /// Parses a date. None for a date before year 1 or after 9999, which PostgreSQL or people cannot use.
 pub(super) fn parse(text: &str) -> Option<Time> {
@@ -38,7 +66,7 @@ fn epoch(text: &str) -> Option<Time> {
 
 /// The form of ISO 8601 alone, without blanks around it.
 pub(super) fn iso(text: &str) -> Option<Time> {
-    let date: NaiveDate = text.get(..10)?.parse().ok()?;
+    let date = read(text.get(..10)?, &DATE)?.to_naive_date().ok()?;
     let rest = text.get(10..)?;
     if rest.is_empty() {
         return Some(date.and_time(NaiveTime::MIN).and_utc());
@@ -51,10 +79,20 @@ pub(super) fn iso(text: &str) -> Option<Time> {
 
 /// `10:36`, `10:36:11`, `10:36:11.990`, `10:36:11,990`. A leap second becomes the last nanosecond before the next second.
 fn clock_time(text: &str) -> Option<NaiveTime> {
-    match text.split_once(',') {
-        Some((seconds, fraction)) => format!("{seconds}.{fraction}").parse().ok(),
-        None => text.parse().ok(),
-    }
+    let text = if text.contains(',') {
+        Cow::Owned(text.replacen(',', ".", 1))
+    } else {
+        Cow::Borrowed(text)
+    };
+    read(&text, &CLOCK)
+        .or_else(|| read(&text, &CLOCK_OF_MINUTES))
+        .and_then(|parts| parts.to_naive_time().ok())
+}
+
+fn read(text: &str, form: &[Item<'_>]) -> Option<Parsed> {
+    let mut parts = Parsed::new();
+    chrono::format::parse(&mut parts, text, form.iter()).ok()?;
+    Some(parts)
 }
 
 fn utc(local: NaiveDateTime, zone: &str) -> Option<Time> {
@@ -153,6 +191,7 @@ mod tests {
             "9223372036854775807",
             "-62135596800001",
             "2023-02-30T00:00:00Z",
+            "2023 -2-03",
             "2023-02-03T24:00:00Z",
             "2023-02-03T",
             "2023-02-03TZ",
