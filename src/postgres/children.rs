@@ -33,26 +33,34 @@ pub(crate) async fn stage(
     Ok(())
 }
 
-/// Replaces differing children after their parents' rows were merged. `rows` are the ids of the rows that this transaction
-/// wrote.
+/// The ids of the rows that this transaction wrote.
+pub(crate) struct WrittenRows<'ids> {
+    /// All.
+    pub(crate) all: HashSet<&'ids str>,
+    /// Those that came with it, as their histories have it.
+    pub(crate) arrived: HashSet<&'ids str>,
+}
+
+/// Replaces differing children after their parents' rows were merged.
 pub(crate) async fn merge(
     connection: &mut PgConnection,
     (sql, recorded): (&Statements, &Recorded),
     batch: &Batch,
     now: Time,
-    rows: impl Iterator<Item = &str>,
+    rows: &WrittenRows<'_>,
     (written, changes): (&mut Written, &mut Changes),
 ) -> Result<(), Error> {
     let Some(hashes) = sql.hashes.as_ref().filter(|_| !batch.children.is_empty()) else {
         return Ok(());
     };
     let parents = batch.children.parents();
-    let rows: HashSet<&str> = rows.collect();
-    let taken = judge(connection, hashes, parents, &rows, now).await?;
+    let taken = judge(connection, hashes, parents, &rows.all, now).await?;
     let ids: Vec<&str> = taken.iter().map(String::as_str).collect();
-    let former = recorded.keep_stages(connection, &ids).await?;
+    let recorded_ids = ids.iter().copied().filter(|id| !rows.arrived.contains(id));
+    let recorded_ids: Vec<&str> = recorded_ids.collect();
+    let former = recorded.keep_stages(connection, &recorded_ids).await?;
     replace(connection, sql, &ids, now, changes).await?;
-    recorded.record(connection, &former, &ids, now).await?;
+    recorded.record(connection, &former, &recorded_ids, now).await?;
     let taken: HashSet<&str> = ids.into_iter().collect();
     // An element without a row of its own in the batch is counted here and nowhere else.
     let alone = parents.iter().filter(|parent| !parent.has_row);
@@ -119,7 +127,7 @@ pub(crate) async fn replace(
 /// Copies the children of parents that are certainly new directly into their tables.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    (sql, recorded): (&Statements, &Recorded),
+    sql: &Statements,
     batch: &Batch,
     now: Time,
     changes: &mut Changes,
@@ -143,7 +151,6 @@ pub(crate) async fn insert(
         return Ok(());
     }
     let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
-    recorded.record_new_stages(connection, &ids, now).await?;
     let children: Vec<&[u8]> = parents.iter().map(|parent| parent.children.as_slice()).collect();
     let asked: Vec<Option<Time>> = parents.iter().map(|parent| parent.asked_at).collect();
     sqlx::query(AssertSqlSafe(hashes.insert.as_str()))

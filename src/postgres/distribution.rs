@@ -14,7 +14,7 @@ const LOOKING: &str = "looking how far tables are distributed";
 const DISTRIBUTING: &str = "distributing tables";
 
 /// The other tables with a row or more for each profile, and the column with its id. `profile_columns_N` are added to them.
-const OF_PROFILES: [(&str, &str); 15] = [
+const OF_PROFILES: [(&str, &str); 16] = [
     ("blueconic.profile_aliases", "profile_id"),
     ("blueconic.profile_tombstones", "profile_id"),
     ("blueconic.profile_identifiers", "profile_id"),
@@ -29,6 +29,7 @@ const OF_PROFILES: [(&str, &str); 15] = [
     ("sync.consent_intervals", "profile_id"),
     ("sync.property_intervals", "profile_id"),
     ("sync.stage_intervals", "profile_id"),
+    ("sync.profile_arrivals", "profile_id"),
     ("blueconic.profile_columns_1", "id"),
 ];
 /// Events have no profile: they lie by their own keys.

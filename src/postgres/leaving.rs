@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::model::table::{Merge, Table};
 use crate::postgres::changes::{ChangedTable, Changes, Reason};
 use crate::postgres::error::{Doing, Error};
-use crate::postgres::recorded::statements::ALL;
+use crate::postgres::recorded::statements::{ALL, ARRIVED};
 use crate::postgres::sql::{quoted, relation, staging};
 
 /// A table and the columns that name an element in it.
@@ -97,9 +97,8 @@ pub(crate) fn remembers(table: &Table) -> Vec<Place> {
         Merge::Profile => {
             let columns = ["profile_id", "survivor_id"];
             let tables = ["blueconic.profile_aliases", "blueconic.profile_tombstones"];
-            let histories = ALL
-                .iter()
-                .map(|history| Place::new(history.table, &["profile_id"]));
+            let histories = ALL.iter().map(|history| history.table).chain([ARRIVED]);
+            let histories = histories.map(|table| Place::new(table, &["profile_id"]));
             let tables = tables.into_iter().map(|name| Place::new(name, &columns));
             tables.chain(histories).collect()
         }
@@ -282,7 +281,7 @@ mod tests {
             ..PARENT
         };
         assert_eq!((leaves(&lists).len(), remembers(&lists).len()), (2, 0));
-        assert_eq!(remembers(&PARENT).len(), 2 + ALL.len());
+        assert_eq!(remembers(&PARENT).len(), 3 + ALL.len());
         let childless = Table {
             merge: Merge::Upsert,
             ..without

@@ -12,6 +12,7 @@ use crate::model::personal_data::{
 use crate::postgres::boundary;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::load_lock::wait_for_loads;
+use crate::postgres::recorded;
 
 pub(crate) mod scrub;
 
@@ -188,10 +189,11 @@ async fn forget_histories(connection: &mut PgConnection, scrub: &Treatment) -> R
          delete from sync.histories where history = 'properties' and property_id = any ($1)",
         &scrubbed
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .doing(CHANGING)?;
-    Ok(())
+    // A reader of histories does not hold up a scrub, as it would a truncation.
+    recorded::forget_arrivals(connection, "delete from").await
 }
 
 /// Takes from the rejects of profiles what may be values.

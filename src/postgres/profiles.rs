@@ -15,6 +15,7 @@ use crate::model::rows::Rows;
 use crate::model::table::{ColumnKind, Table};
 use crate::postgres::bigint::{from_length, to_count};
 use crate::postgres::changes::{Changes, Reason};
+use crate::postgres::children::WrittenRows;
 use crate::postgres::columns::statements::BesideColumns;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::gone::{Tombstone, find_gone, forget_returned, record_aliases, write_tombstones};
@@ -86,15 +87,23 @@ pub(crate) async fn merge(
     let rows = inserted.iter().chain(&updated).map(String::as_str);
     let ids: Vec<&str> = rows.clone().collect();
     context.columns.merge(connection, &ids, context.now).await?;
-    let differing: Vec<&str> = inserted.iter().chain(&kept).map(String::as_str).collect();
-    let recorded = context.recorded;
-    recorded
-        .record(connection, &former, &differing, context.now)
-        .await?;
+    let (recorded, now) = (context.recorded, context.now);
+    let fresh: Vec<&str> = inserted.iter().map(String::as_str).collect();
+    let returned = recorded.record_new(connection, &fresh, now).await?;
+    let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+    recorded.record(connection, &former, &kept, now).await?;
     let into = (&mut written, &mut *changes);
     let with = (context.sql, recorded);
-    children::merge(connection, with, batch, context.now, rows, into).await?;
-    let fresh = inserted.iter().map(String::as_str).collect();
+    let rows = WrittenRows {
+        all: rows.collect(),
+        arrived: fresh
+            .iter()
+            .copied()
+            .filter(|id| !returned.contains(*id))
+            .collect(),
+    };
+    children::merge(connection, with, batch, now, &rows, into).await?;
+    let fresh = fresh.into_iter().collect();
     changes.inserted(context.sql.changed, inserted.iter().map(String::as_str));
     changes.updated(context.sql.changed, None, updated);
     departures
@@ -143,10 +152,13 @@ pub(crate) async fn insert(
         .insert(connection, &batch.rows, context.now)
         .await?;
     let ids: Vec<&str> = batch.rows.ids().collect();
-    context.recorded.record_new(connection, &ids, context.now).await?;
+    let (recorded, now) = (context.recorded, context.now);
+    let returned = recorded.record_new(connection, &ids, now).await?;
     // The children are inserted before losers leave and take their children along.
-    let with = (context.sql, context.recorded);
-    children::insert(connection, with, batch, context.now, changes).await?;
+    children::insert(connection, context.sql, batch, now, changes).await?;
+    recorded
+        .record_returned_stages(connection, &returned, now)
+        .await?;
     let inserted = ids.into_iter().collect();
     changes.inserted(context.sql.changed, batch.rows.ids());
     departures
@@ -223,7 +235,7 @@ impl<'load> Departures<'load> {
         let below = leaving::delete_below(connection, &context.sql.deletes_below, ids, REMOVING).await?;
         leaving::note_below(changes, context.table, &below, &named, gone.len() > named.len());
         let (recorded, now) = (context.recorded, context.now);
-        recorded.record(connection, &former, &named, now).await?;
+        recorded.record_left(connection, &former, &named, now).await?;
         let departing: Vec<&str> = context.departing.iter().map(String::as_str).collect();
         recorded.forget(connection, &departing).await
     }

@@ -15,7 +15,7 @@ use crate::postgres::error::{Doing, Error};
 use crate::postgres::leases;
 use crate::postgres::load_lock::wait_for_loads;
 
-use statements::{ALL, PROPERTIES};
+use statements::{ALL, ARRIVED, PROPERTIES};
 
 pub(crate) mod recording;
 pub(crate) mod statements;
@@ -163,9 +163,27 @@ async fn remove(connection: &mut PgConnection, stored: &BTreeSet<Name>, off: &[&
         &histories as &[&str],
         &properties as &[&str]
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .doing(SWITCHING)?;
+    forget_arrivals(connection, "truncate").await
+}
+
+/// Empties the table of arrivals by `truncate` or `delete from`, unless a history is still recorded: while none is, nobody who leaves is
+/// removed from it.
+pub(crate) async fn forget_arrivals(connection: &mut PgConnection, empty: &'static str) -> Result<(), Error> {
+    let is_recorded =
+        sqlx::query_scalar!(r#"select cardinality(sync.recorded_histories()) > 0 as "recorded!""#)
+            .fetch_one(&mut *connection)
+            .await
+            .doing(SWITCHING)?;
+    if is_recorded {
+        return Ok(());
+    }
+    sqlx::query(AssertSqlSafe(format!("{empty} {ARRIVED}")))
+        .execute(connection)
+        .await
+        .doing(SWITCHING)?;
     Ok(())
 }
 

@@ -281,7 +281,7 @@ async fn record_removed(
         .iter()
         .map(String::as_str)
         .partition(|id| may_be_named.contains(id));
-    recorded.record(connection, former, &named, now).await?;
+    recorded.record_left(connection, former, &named, now).await?;
     let deleted: HashSet<&str> = ids(verdicts, |verdict| matches!(verdict, Verdict::Deleted))
         .into_iter()
         .collect();

@@ -1,5 +1,6 @@
 //! Histories of profiles: what is recorded of what changes, what leaves with whom, and what it costs.
 
+mod arrivals;
 mod conflicts;
 mod cost;
 mod daily_facts;

@@ -43,7 +43,7 @@ const HISTORIES: [History; 4] = [
 ];
 
 /// The open intervals are what the current tables hold, no two intervals of one thing overlap, and none begins before its history was
-/// recorded. A history that is not recorded is empty.
+/// recorded. A history that is not recorded is empty. Nobody has arrived who is not there.
 pub(crate) async fn assert_history(database: &Database) {
     for History {
         view,
@@ -85,4 +85,11 @@ pub(crate) async fn assert_history(database: &Database) {
         let wrong = database.texts(&wrong).await;
         assert!(wrong.is_empty(), "intervals of {view}: {wrong:#?}");
     }
+    let gone = "sync.profile_arrivals as a where not exists (select from blueconic.profiles as p where p.id = a.profile_id)
+                or not exists (select from blueconic.recorded_histories where recorded_since is not null)";
+    assert_eq!(
+        database.count(gone).await,
+        0,
+        "arrivals of profiles that are not there, or of no history"
+    );
 }

@@ -1,17 +1,20 @@
 //! Records the histories of profiles in the transaction that changes them: keeps what rows are before a change, and compares it with what
 //! they are after it. The transaction holds the locks on the profiles' rows. While no history is recorded, nothing is asked.
 
+use std::collections::HashSet;
+
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::model::Time;
 use crate::postgres::distributed;
 use crate::postgres::error::{Doing, Error};
 use crate::postgres::recorded::statements::{
-    ALL, KEEP_STAGES, KEEP_WHOLE_ROWS, PROPERTIES, RecordedHistory, keep_rows,
+    ALL, ARRIVE, ARRIVED, KEEP_STAGES, KEEP_WHOLE_ROWS, PROPERTIES, RecordedHistory, forget, keep_rows,
+    were_there,
 };
 
 const DOING: &str = "recording histories";
-/// What is kept of profiles that are not stored: an empty JSON array.
+/// What is kept of profiles that are not stored.
 const NOTHING: &str = "[]";
 
 /// The histories that a transaction records, as they were once it had the lock of loads.
@@ -107,9 +110,7 @@ impl Recorded {
         for (is_of_stages, kept) in parts {
             let Some(kept) = kept else { continue };
             for history in self.of(is_of_stages) {
-                // Of profiles that were not there, nothing ends.
-                let ends = (kept != NOTHING).then(|| history.end());
-                for statement in ends.into_iter().chain([history.begin()]) {
+                for statement in [history.end(), history.begin()] {
                     sqlx::query(AssertSqlSafe(statement))
                         .bind(now)
                         .bind(ids)
@@ -123,46 +124,78 @@ impl Recorded {
         Ok(())
     }
 
-    /// Records profiles that were not stored before.
+    /// Records that profiles came, which were not stored before: one row each says so for all that they have, or will have once their
+    /// children are written. Returns those that had been there before. What these have gets an interval each: of what rows have, here; of
+    /// stages, by [`Recorded::record_returned_stages`].
     pub(crate) async fn record_new(
         &self,
         connection: &mut PgConnection,
         ids: &[&str],
         now: Time,
-    ) -> Result<(), Error> {
-        if !self.has_rows() {
-            return Ok(());
+    ) -> Result<HashSet<String>, Error> {
+        if self.0.is_empty() || ids.is_empty() {
+            return Ok(HashSet::new());
         }
-        let none = Former::of_rows(NOTHING.to_owned());
-        self.record(connection, &none, ids, now).await
+        let tables: Vec<&str> = self.0.iter().map(|history| history.table).collect();
+        let returned: Vec<String> = sqlx::query_scalar(AssertSqlSafe(were_there(&tables)))
+            .bind(ids)
+            .fetch_all(&mut *connection)
+            .await
+            .doing(DOING)?;
+        let returned: HashSet<String> = returned.into_iter().collect();
+        let (back, first): (Vec<&str>, Vec<&str>) = ids.iter().partition(|id| returned.contains(**id));
+        if !first.is_empty() {
+            sqlx::query(ARRIVE)
+                .bind(now)
+                .bind(first)
+                .execute(&mut *connection)
+                .await
+                .doing(DOING)?;
+        }
+        let nothing = Former::of_rows(NOTHING.to_owned());
+        self.record(connection, &nothing, &back, now).await?;
+        Ok(returned)
     }
 
-    /// Records the lifecycle stages of profiles that were not stored before.
-    pub(crate) async fn record_new_stages(
+    /// Records the lifecycle stages of profiles that were not stored, but had been there before.
+    pub(crate) async fn record_returned_stages(
         &self,
         connection: &mut PgConnection,
-        ids: &[&str],
+        returned: &HashSet<String>,
         now: Time,
     ) -> Result<(), Error> {
-        if self.of(true).next().is_none() {
-            return Ok(());
-        }
-        let none = Former {
+        let nothing = Former {
             rows: None,
             stages: Some(NOTHING.to_owned()),
         };
-        self.record(connection, &none, ids, now).await
+        let ids: Vec<&str> = returned.iter().map(String::as_str).collect();
+        self.record(connection, &nothing, &ids, now).await
     }
 
-    /// Deletes all intervals of these profiles: nothing may name them any more.
+    /// Records that these profiles left, of which this was kept.
+    pub(crate) async fn record_left(
+        &self,
+        connection: &mut PgConnection,
+        former: &Former,
+        ids: &[&str],
+        now: Time,
+    ) -> Result<(), Error> {
+        if self.0.is_empty() || ids.is_empty() {
+            return Ok(());
+        }
+        self.record(connection, former, ids, now).await?;
+        execute(connection, forget(ARRIVED), ids).await
+    }
+
+    /// Deletes all that is recorded of these profiles: nothing may name them any more.
     pub(crate) async fn forget(&self, connection: &mut PgConnection, ids: &[&str]) -> Result<(), Error> {
-        if ids.is_empty() {
+        if self.0.is_empty() || ids.is_empty() {
             return Ok(());
         }
         for history in &self.0 {
-            execute(&mut *connection, history.forget(), ids).await?;
+            execute(&mut *connection, forget(history.table), ids).await?;
         }
-        Ok(())
+        execute(connection, forget(ARRIVED), ids).await
     }
 
     /// Deletes the values of these profiles: the tenant deleted them, and values may be personal data.
@@ -171,11 +204,11 @@ impl Recorded {
         connection: &mut PgConnection,
         ids: &[&str],
     ) -> Result<(), Error> {
-        let values = self.0.iter().find(|history| history.table == PROPERTIES);
-        match values {
-            Some(history) if !ids.is_empty() => execute(connection, history.forget(), ids).await,
-            _ => Ok(()),
+        let records_values = self.0.iter().any(|history| history.table == PROPERTIES);
+        if !records_values || ids.is_empty() {
+            return Ok(());
         }
+        execute(connection, forget(PROPERTIES), ids).await
     }
 }
 

@@ -68,6 +68,27 @@ pub(crate) static ALL: [RecordedHistory; 4] = [
     },
 ];
 
+/// The table of the profiles that came while histories were recorded.
+pub(crate) const ARRIVED: &str = "sync.profile_arrivals";
+
+/// Records that the profiles `$2` came at `$1`.
+pub(crate) const ARRIVE: &str = "
+insert into sync.profile_arrivals as a (profile_id, arrived_at)
+select n.id, $1::timestamptz from unnest($2::text[]) as n (id) order by n.id
+on conflict (profile_id) do update set arrived_at = excluded.arrived_at";
+
+/// Those of the profiles `$1` with an interval in one of the tables.
+pub(crate) fn were_there(tables: &[&str]) -> String {
+    let of =
+        |table: &&str| format!("select i.profile_id from {table} as i where i.profile_id = any ($1::text[])");
+    tables.iter().map(of).collect::<Vec<_>>().join(" union ")
+}
+
+/// Deletes what the table has of the profiles `$1`.
+pub(crate) fn forget(table: &str) -> String {
+    format!("delete from {table} where profile_id = any ($1::text[])")
+}
+
 /// The table with the values of properties.
 pub(crate) const PROPERTIES: &str = "sync.property_intervals";
 
@@ -101,9 +122,16 @@ const FORMER_STAGES: &str =
 const STAGES: &str = "(select s.profile_id, s.lifecycle_id, s.stage_id from blueconic.profile_lifecycle_stages as s) as r (id, lifecycle_id, stage_id)";
 
 impl RecordedHistory {
+    /// The names of its columns.
     fn columns(&self) -> Vec<&'static str> {
         let own = self.key.iter().chain(self.value).copied();
         std::iter::once("profile_id").chain(own).collect()
+    }
+
+    /// The columns of `row`.
+    fn columns_of(&self, row: &str) -> String {
+        let columns = self.columns().into_iter().map(|name| format!("{row}.{name}"));
+        columns.collect::<Vec<_>>().join(", ")
     }
 
     /// What the profiles `$2` have in these rows, and since when that is recorded.
@@ -146,15 +174,19 @@ impl RecordedHistory {
     }
 
     /// Ends what the profiles `$2` had before (`$3`) and have no longer, at `$1`. An interval that would have no length is deleted. What was
-    /// there when recording began gets its row now. The open intervals are read first: on a distributed table a statement sees what
-    /// its other parts have written.
+    /// there when recording began, or when the profile came, gets its row now. The open intervals are read first: on a distributed table a
+    /// statement sees what its other parts have written.
     pub(crate) fn end(&self) -> String {
         let (table, columns) = (self.table, self.columns().join(", "));
         let (former, current, same) = (self.former(), self.current(), self.same_key("e"));
+        let own = self.columns_of("e");
         format!(
             "with ended as materialized ({former} except {current}),
              open as materialized (
                select s.* from {table} as s where s.profile_id = any ($2::text[]) and s.valid_to is null
+             ),
+             arrived as materialized (
+               select a.profile_id, a.arrived_at from {ARRIVED} as a where a.profile_id = any ($2::text[])
              ),
              closed as (
                update {table} as s set valid_to = $1::timestamptz from ended as e
@@ -165,9 +197,11 @@ impl RecordedHistory {
                where {same} and s.valid_to is null and s.valid_from >= $1
              )
              insert into {table} ({columns}, valid_from, valid_to)
-             select {columns}, e.recorded_since, $1 from ended as e
-             where e.recorded_since < $1 and not exists (select from open as s where {same})
-             order by {columns}
+             select {own}, greatest(e.recorded_since, a.arrived_at), $1
+             from ended as e
+             left join arrived as a on a.profile_id = e.profile_id
+             where greatest(e.recorded_since, a.arrived_at) < $1 and not exists (select from open as s where {same})
+             order by {own}
              on conflict do nothing"
         )
     }
@@ -179,7 +213,7 @@ impl RecordedHistory {
         let (former, current, same) = (self.former(), self.current(), self.same_key("b"));
         let keys = std::iter::once("profile_id").chain(self.key.iter().copied());
         let keys: Vec<String> = keys.map(|name| format!("s.{name}")).collect();
-        let own: Vec<String> = self.columns().iter().map(|name| format!("b.{name}")).collect();
+        let own = self.columns_of("b");
         format!(
             "with begun as materialized ({current} except {former}),
              last as materialized (
@@ -191,14 +225,8 @@ impl RecordedHistory {
              left join last as s on {same}
              order by {own}
              on conflict do nothing",
-            keys = keys.join(", "),
-            own = own.join(", "),
+            keys = keys.join(", ")
         )
-    }
-
-    /// Deletes all intervals of the profiles `$1`.
-    pub(crate) fn forget(&self) -> String {
-        format!("delete from {} where profile_id = any ($1::text[])", self.table)
     }
 }
 
