@@ -37,7 +37,7 @@ pub(crate) async fn stage(
 pub(crate) struct WrittenRows<'ids> {
     /// All.
     pub(crate) all: HashSet<&'ids str>,
-    /// Those that came with it, as their histories have it.
+    /// The new ones, whose recorded histories begin with their arrival.
     pub(crate) arrived: HashSet<&'ids str>,
 }
 
