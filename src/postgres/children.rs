@@ -1,7 +1,7 @@
 //! Loads children into their tables, after their parents and in the same transaction. Every writer of a parent's children holds
 //! the lock on the parent's row, so the child tables need no lock order of their own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -37,8 +37,17 @@ pub(crate) async fn stage(
 pub(crate) struct WrittenRows<'ids> {
     /// All.
     pub(crate) all: HashSet<&'ids str>,
-    /// The new ones, whose recorded histories begin with their arrival.
-    pub(crate) arrived: HashSet<&'ids str>,
+    /// The new ones.
+    pub(crate) inserted: &'ids BTreeSet<&'ids str>,
+    /// Those of the new ones that had been there before.
+    pub(crate) returned: &'ids HashSet<String>,
+}
+
+impl WrittenRows<'_> {
+    /// Whether the recorded histories of a row begin with its arrival.
+    fn has_arrived(&self, id: &str) -> bool {
+        self.inserted.contains(id) && !self.returned.contains(id)
+    }
 }
 
 /// Replaces differing children after their parents' rows were merged.
@@ -56,7 +65,7 @@ pub(crate) async fn merge(
     let parents = batch.children.parents();
     let taken = judge(connection, hashes, parents, &rows.all, now).await?;
     let ids: Vec<&str> = taken.iter().map(String::as_str).collect();
-    let recorded_ids = ids.iter().copied().filter(|id| !rows.arrived.contains(id));
+    let recorded_ids = ids.iter().copied().filter(|id| !rows.has_arrived(id));
     let recorded_ids: Vec<&str> = recorded_ids.collect();
     let former = recorded.keep_stages(connection, &recorded_ids).await?;
     replace(connection, sql, &ids, now, changes).await?;

@@ -88,22 +88,19 @@ pub(crate) async fn merge(
     let ids: Vec<&str> = rows.clone().collect();
     context.columns.merge(connection, &ids, context.now).await?;
     let (recorded, now) = (context.recorded, context.now);
-    let fresh: Vec<&str> = inserted.iter().map(String::as_str).collect();
-    let returned = recorded.record_new(connection, &fresh, now).await?;
+    let new: Vec<&str> = inserted.iter().map(String::as_str).collect();
+    let returned = recorded.record_new(connection, &new, now).await?;
+    let fresh: BTreeSet<&str> = new.into_iter().collect();
     let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
     recorded.record(connection, &former, &kept, now).await?;
     let into = (&mut written, &mut *changes);
     let with = (context.sql, recorded);
     let rows = WrittenRows {
         all: rows.collect(),
-        arrived: fresh
-            .iter()
-            .copied()
-            .filter(|id| !returned.contains(*id))
-            .collect(),
+        inserted: &fresh,
+        returned: &returned,
     };
     children::merge(connection, with, batch, now, &rows, into).await?;
-    let fresh = fresh.into_iter().collect();
     changes.inserted(context.sql.changed, inserted.iter().map(String::as_str));
     changes.updated(context.sql.changed, None, updated);
     departures

@@ -8,7 +8,7 @@ async fn arrived(scene: &Scene) -> Vec<String> {
     scene.database.texts(ids).await
 }
 
-/// The histories of a profile that are not of segments, and whether they are open.
+/// The histories of a profile that are not of segments: what it had, the walk that brought it and the one that ended it, or 0.
 async fn others(scene: &Scene, profile: &str) -> Vec<String> {
     let rows = format!(
         "with own as materialized (
