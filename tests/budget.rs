@@ -151,7 +151,8 @@ async fn get(address: SocketAddr, path: &str) -> String {
     answer.text().await.unwrap()
 }
 
-/// A service whose jobs come rarely enough that the test makes them due.
+/// A service whose jobs come rarely enough that the test makes them due. What they need in a whole month is far below its limit, so that
+/// the day of the month makes no difference.
 fn service(program: &Program, address: SocketAddr) -> Program {
     program
         .set("web.bind", &address.to_string())
@@ -159,14 +160,14 @@ fn service(program: &Program, address: SocketAddr) -> Program {
         .set("schedule.drift", "")
         .set("resources.profiles.schedule", "0 */8 * * *")
         .set("resources.profiles.full_schedule", "0 0 1 1 *")
-        .set("limits.requests_per_month", "1000")
+        .set("limits.requests_per_month", "100000")
 }
 
 /// That and why a walk is put off is told everywhere.
 async fn assert_told(program: &Program, database: &Database, address: SocketAddr, put_off: &Value) {
     let why = put_off["why"].as_str().unwrap();
     assert!(
-        why.contains(" of 1,000 requests of this month are used")
+        why.contains(" of 100,000 requests of this month are used")
             && why.contains("is not enough for a full walk"),
         "{why}"
     );
@@ -180,7 +181,7 @@ async fn assert_told(program: &Program, database: &Database, address: SocketAddr
     let metrics = get(address, "/metrics").await;
     for line in [
         "blueconic_sync_put_off_jobs 1\n",
-        "blueconic_sync_month_requests_limit 1000\n",
+        "blueconic_sync_month_requests_limit 100000\n",
     ] {
         assert!(metrics.contains(line), "{line}{metrics}");
     }
@@ -208,8 +209,8 @@ async fn beyond_a_limit_full_walks_wait_and_are_made_up_once() {
     assert_eq!(walks(&database).await, 1);
     let address = free();
     let program = service(&program, address);
-    // 2,000 of 1,000 requests are used, and both jobs are due.
-    database.run("update sync.usage set requests = 2000").await;
+    // 200,000 of 100,000 requests are used, and both jobs are due.
+    database.run("update sync.usage set requests = 200000").await;
     let mut running = program.start(&["serve"]);
     eventually("every job has run", LONG, async || {
         assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
